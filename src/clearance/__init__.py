@@ -1,0 +1,1 @@
+"""Clearance: AI agents act on their own, within limits you set, and Clearance proves what they did."""

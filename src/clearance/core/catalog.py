@@ -1,0 +1,152 @@
+"""The action catalog: the actions that exist, the tool behind each, and what is known about its effect.
+
+An action that is not in the catalog does not exist: the gate blocks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from hashlib import sha256
+
+import jsonschema_rs
+
+from clearance.core.errors import InvalidInput, Problem
+from clearance.core.intent import ActionIntent, Json, RiskLevel, canonical, digest
+from clearance.core.moment import HOUR_MS
+
+APPROVAL_EXPIRES_AFTER_MS_DEFAULT = 72 * HOUR_MS
+DEADLINE_SECONDS_DEFAULT = 30
+DEADLINE_SECONDS_MAX = 600
+CONCURRENCY_DEFAULT = 4
+PROBLEMS_MAX = 20  # problems of one validation that are reported
+
+
+class Effect(StrEnum):
+    """What a repeat of the same tool call does.
+
+    `idempotent`: the same as one call. `keyed`: the same as one call, if our idempotency key comes with it.
+    `at_most_once`: unknown, so it is never repeated once it may have been sent.
+    """
+
+    IDEMPOTENT = "idempotent"
+    KEYED = "keyed"
+    AT_MOST_ONCE = "at_most_once"
+
+    @property
+    def repeatable(self) -> bool:
+        """True if the call may be sent again when no answer came."""
+        return self is not Effect.AT_MOST_ONCE
+
+
+@dataclass(frozen=True, slots=True)
+class ToolServer:
+    """Where tools are: an MCP server over stdio (`command`) or streamable HTTP (`url`).
+
+    Values of `environment` and `headers` may hold `${NAME}`: resolved from our environment when the server is started or
+    called, never stored resolved.
+    """
+
+    name: str
+    command: tuple[str, ...] = ()
+    url: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    deadline_seconds: int = DEADLINE_SECONDS_DEFAULT
+    concurrency_max: int = CONCURRENCY_DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class ToolName:
+    """A tool of a tool server; written `server.tool`."""
+
+    server: str
+    tool: str
+
+    def __str__(self) -> str:
+        return f"{self.server}.{self.tool}"
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """How an action is taken back: a tool, its argument templates, and for how long (milliseconds; None: always)."""
+
+    tool: ToolName
+    arguments: Mapping[str, Json]
+    within_ms: int | None
+
+
+@dataclass(frozen=True)
+class Action:
+    """One action type of the catalog."""
+
+    action_type: str
+    tool: ToolName
+    risk_level: RiskLevel
+    effect: Effect
+    parameters: Mapping[str, Json]
+    sentence: str
+    arguments: Mapping[str, Json] = field(default_factory=dict)
+    idempotency_argument: str | None = None
+    spends: str | None = None
+    approval_expires_after_ms: int = APPROVAL_EXPIRES_AFTER_MS_DEFAULT
+    undo: Undo | None = None
+
+    @cached_property
+    def _validator(self) -> jsonschema_rs.Validator:
+        return schema_validator(self.parameters)
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of everything that decides what a call of this action does; words for people are not in it."""
+        return digest(
+            {
+                "action_type": self.action_type,
+                "tool": str(self.tool),
+                "risk_level": self.risk_level.name,
+                "effect": self.effect.value,
+                "parameters": self.parameters,
+                "arguments": self.arguments,
+                "idempotency_argument": self.idempotency_argument,
+                "spends": self.spends,
+            }
+        )
+
+    def check_parameters(self, parameters: Mapping[str, Json]) -> None:
+        """Raises InvalidInput (`INVALID_PARAMETERS`) with every problem if `parameters` do not fit the schema."""
+        problems = []
+        for error in self._validator.iter_errors(dict(parameters)):
+            path = ("parameters", *error.instance_path)
+            problems.append(Problem(path, _one_line(error.message)))
+            if len(problems) == PROBLEMS_MAX:
+                break
+        if problems:
+            shown = "; ".join(str(problem) for problem in problems[:3])
+            sentence = f"The parameters do not fit the schema of {self.action_type}: {shown}."
+            raise InvalidInput(sentence, code="INVALID_PARAMETERS", problems=tuple(problems))
+
+    def effective_risk(self, intent: ActionIntent) -> RiskLevel:
+        """The higher of the catalog's risk and the agent's: an agent can raise the risk, never lower it."""
+        return max(self.risk_level, intent.risk_level)
+
+
+Catalog = Mapping[str, Action]
+"""Actions by action type."""
+
+
+def schema_validator(schema: Mapping[str, Json]) -> jsonschema_rs.Validator:
+    """A validator of a JSON Schema that fetches nothing and matches patterns in linear time; ValueError for a bad schema."""
+    return jsonschema_rs.validator_for(
+        dict(schema), validate_formats=True, offline=True, pattern_options=jsonschema_rs.RegexOptions()
+    )
+
+
+def idempotency_key(tenant_id: str, action_intent_id: str) -> str:
+    """The key that every try of one intent hands to its tool: stable, 43 characters, and no tenant can make another's."""
+    return "ik_" + sha256(canonical([tenant_id, action_intent_id])).hexdigest()[:40]
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split())[:300]

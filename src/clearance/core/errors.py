@@ -1,0 +1,88 @@
+"""Everything that Clearance refuses to do, by name and stable code.
+
+A refusal says one sentence that is the same in the API, the CLI, the pages and the ledger. The class says what kind of
+refusal it is (doors map kinds to their own statuses); the code says which one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with an input: where (`path`, names and list positions from the outside in) and what."""
+
+    path: tuple[str | int, ...]
+    sentence: str
+
+    def __str__(self) -> str:
+        where = ".".join(str(part) for part in self.path)
+        return f"{where}: {self.sentence}" if where else self.sentence
+
+
+class Refusal(Exception):
+    """Something was asked that Clearance refuses; nothing was stored, consumed or called."""
+
+    code = "REFUSED"
+
+    def __init__(self, sentence: str, *, code: str | None = None, problems: tuple[Problem, ...] = ()) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.problems = problems
+        if code is not None:
+            self.code = code
+
+
+class InvalidInput(Refusal):
+    """The input does not have the shape that it must have."""
+
+    code = "INVALID_INPUT"
+
+
+class TooLarge(Refusal):
+    """The input is larger than its limit."""
+
+    code = "TOO_LARGE"
+
+
+class Unauthenticated(Refusal):
+    """No valid credential came with the request."""
+
+    code = "UNAUTHENTICATED"
+
+
+class Forbidden(Refusal):
+    """The credential is valid, and does not allow this."""
+
+    code = "FORBIDDEN"
+
+
+class NotFound(Refusal):
+    """The tenant has nothing of that name."""
+
+    code = "NOT_FOUND"
+
+
+class Conflict(Refusal):
+    """The current state does not allow this."""
+
+    code = "CONFLICT"
+
+
+class VersionMismatch(Refusal):
+    """The settings changed since they were read."""
+
+    code = "VERSION_MISMATCH"
+
+
+class VersionRequired(Refusal):
+    """A change of settings must name the version that it was made from."""
+
+    code = "VERSION_REQUIRED"
+
+
+class Unavailable(Refusal):
+    """The store cannot commit now; nothing happened, and the same request may be sent again."""
+
+    code = "UNAVAILABLE"

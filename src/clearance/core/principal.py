@@ -1,0 +1,66 @@
+"""Who acts: the tenant, the actor and what the credential allows. The only source of tenant and actor for every verb."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from clearance.core.errors import Forbidden
+
+
+class ActorKind(StrEnum):
+    """What kind of actor a principal is; the ledger says it with every entry."""
+
+    AGENT = "AGENT"
+    PERSON = "PERSON"
+    SYSTEM = "SYSTEM"
+
+
+class Permission(StrEnum):
+    """One thing that a credential may allow."""
+
+    PROPOSE = "propose"
+    READ = "read"
+    RULE = "rule"
+    RULE_OWN = "rule_own"
+    STOP = "stop"
+    CONFIGURE = "configure"
+
+
+class Role(StrEnum):
+    """A named set of permissions; what an API key is made with."""
+
+    AGENT = "agent"
+    APPROVER = "approver"
+    AUDITOR = "auditor"
+    OWNER = "owner"
+
+
+PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
+    Role.AGENT: frozenset({Permission.PROPOSE, Permission.READ}),
+    Role.APPROVER: frozenset({Permission.READ, Permission.RULE, Permission.STOP}),
+    Role.AUDITOR: frozenset({Permission.READ}),
+    Role.OWNER: frozenset(Permission),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated actor of one tenant."""
+
+    tenant_id: str
+    actor_id: str
+    kind: ActorKind
+    permissions: frozenset[Permission]
+
+    def require(self, permission: Permission) -> None:
+        """Raises Forbidden unless the credential allows `permission`."""
+        if permission not in self.permissions:
+            sentence = f"This needs the permission '{permission}', which the credential of {self.actor_id} lacks."
+            raise Forbidden(sentence)
+
+
+def system(tenant_id: str) -> Principal:
+    """Clearance itself, when a clock or a worker moves an intent and nobody asked."""
+    return Principal(tenant_id, "clearance", ActorKind.SYSTEM, frozenset())

@@ -1,0 +1,1 @@
+"""The demo: a believable working day, offline, against real MCP servers."""

@@ -1,0 +1,1 @@
+"""Tool runners: how an approved act reaches the world."""
