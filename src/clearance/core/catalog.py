@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
@@ -88,6 +89,7 @@ class Action:
     effect: Effect
     parameters: Mapping[str, Json]
     sentence: str
+    proposal: str
     arguments: Mapping[str, Json] = field(default_factory=dict)
     idempotency_argument: str | None = None
     spends: str | None = None
@@ -126,6 +128,14 @@ class Action:
             shown = "; ".join(str(problem) for problem in problems[:3])
             sentence = f"The parameters do not fit the schema of {self.action_type}: {shown}."
             raise InvalidInput(sentence, code="INVALID_PARAMETERS", problems=tuple(problems))
+
+    def amount_spent(self, intent: ActionIntent) -> int | None:
+        """What the act spends, in the smallest unit of its parameter, rounded up; None if it is unknown or negative."""
+        value = intent.parameters.get(self.spends) if self.spends else None
+        if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
+            return None
+        scale = self.parameters.get("properties", {}).get(self.spends, {}).get("x-scale", 1)
+        return int((Decimal(repr(value)) * scale).to_integral_value(ROUND_CEILING))
 
     def effective_risk(self, intent: ActionIntent) -> RiskLevel:
         """The higher of the catalog's risk and the agent's: an agent can raise the risk, never lower it."""

@@ -1,0 +1,88 @@
+"""Autonomy budgets: which limits a rule sets for one act, on which day, and the two steps in which they are used.
+
+Use is counted in buckets of one account and day: all actions, the actions of one type, the amount that one type spends. A
+hold takes from every bucket that applies, or from none; it is settled when execution starts and released when it never does.
+The limit covers held and settled together, so settling moves no counter. Who counts is the store; here is what is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from clearance.core.moment import day_in_zone
+
+COUNT_MAX = 1_000_000_000  # acts per day
+AMOUNT_MAX = 10**15  # of the smallest unit, per act and per day: sums stay far inside 64 bits
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRule:
+    """How much may run unattended per account and day: in all, per action type, and as the amount that a type spends.
+
+    Without an account it holds for each account of the tenant that has no rule of its own. The day begins in `zone`.
+    """
+
+    max_per_day: int
+    zone: str = "UTC"
+    account: str | None = None
+    max_per_day_by_action_type: Mapping[str, int] = field(default_factory=dict)
+    max_amount_per_day_by_action_type: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one act takes from one bucket (`actions`, `actions:TYPE` or `amount:TYPE`), and the bucket's limit."""
+
+    bucket: str
+    amount: int
+    limit: int
+
+
+class HoldState(StrEnum):
+    """Where a hold is on its way; SETTLED and RELEASED are final, except that nothing sent releases a settled one."""
+
+    HELD = "HELD"
+    SETTLED = "SETTLED"
+    RELEASED = "RELEASED"
+
+    @property
+    def counts(self) -> bool:
+        """True while the hold is part of what is used."""
+        return self is not HoldState.RELEASED
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What one intent has taken from its account's budget of one day (`YYYY-MM-DD` in the rule's zone)."""
+
+    day: str
+    claims: tuple[Claim, ...]
+    state: HoldState = HoldState.HELD
+
+
+def rule_for(rules: Sequence[BudgetRule], account_id: str) -> BudgetRule | None:
+    """The account's own rule, else the rule for each account, else None: no budget, no autonomy."""
+    by_account = {rule.account: rule for rule in rules}
+    return by_account.get(account_id, by_account.get(None))
+
+
+def hold_for(rule: BudgetRule, action_type: str, amount: int | None, now: int) -> Hold:
+    """The hold that an act needs under a rule; `amount` is what it spends, None if the catalog says nothing of that."""
+    claims = [Claim("actions", 1, rule.max_per_day)]
+    if action_type in rule.max_per_day_by_action_type:
+        claims.append(Claim(f"actions:{action_type}", 1, rule.max_per_day_by_action_type[action_type]))
+    if action_type in rule.max_amount_per_day_by_action_type:
+        # An amount limit on an act whose amount is unknown must let nothing through: claim more than any limit.
+        taken = AMOUNT_MAX + 1 if amount is None else amount
+        claims.append(Claim(f"amount:{action_type}", taken, rule.max_amount_per_day_by_action_type[action_type]))
+    return Hold(day_in_zone(now, rule.zone), tuple(claims))
+
+
+def spent_claim(hold: Hold, used: Mapping[str, int]) -> Claim | None:
+    """The first claim that does not fit beside what is used already, or None if the whole hold fits."""
+    for claim in hold.claims:
+        if used.get(claim.bucket, 0) + claim.amount > claim.limit:
+            return claim
+    return None

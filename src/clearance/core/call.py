@@ -1,0 +1,60 @@
+"""One tool call on behalf of an intent: its arguments, how long it may take, when it may be sent again, what an error means."""
+
+from __future__ import annotations
+
+from clearance.core.catalog import (
+    DEADLINE_SECONDS_DEFAULT,
+    Action,
+    ToolServer,
+    idempotency_key,
+)
+from clearance.core.intent import ActionIntent, Json
+from clearance.core.moment import SECOND_MS
+from clearance.core.outcome import TRANSIENT, CallError, Outcome, OutcomeStatus, Sent
+from clearance.core.template import fill, values_of
+
+TRIES_MAX = 3  # calls within one attempt
+RETRY_WINDOW_MS = 15 * SECOND_MS  # what a lease allows for the tries after the first
+BACKOFF_MS = 250  # before the second try; doubles with each
+BACKOFF_MS_MAX = 5 * SECOND_MS
+LEASE_MARGIN_MS = 2 * SECOND_MS  # between the last moment of a call and the end of its lease
+
+
+def lease_ms(server: ToolServer | None) -> int:
+    """How long a worker may take for one attempt: the call's deadline, the later tries, and a margin."""
+    return deadline_ms(server) + RETRY_WINDOW_MS + LEASE_MARGIN_MS
+
+
+def deadline_ms(server: ToolServer | None) -> int:
+    """How long one call of a server's tools may take."""
+    return (server.deadline_seconds if server else DEADLINE_SECONDS_DEFAULT) * SECOND_MS
+
+
+def arguments(action: Action, intent: ActionIntent) -> dict[str, Json]:
+    """What the tool is called with: the parameters, the catalog's own arguments over them, the idempotency key last.
+
+    KeyError names a placeholder of the catalog for which the intent has no value.
+    """
+    filled = fill(dict(action.arguments), values_of(intent))
+    named = {**intent.parameters, **filled}
+    if action.idempotency_argument:
+        named[action.idempotency_argument] = idempotency_key(intent.tenant_id, intent.action_intent_id)
+    return named
+
+
+def retry_after_ms(error: CallError, action: Action, tries: int) -> int | None:
+    """How long to wait before the same call may be sent again in the same attempt, or None if it may not."""
+    safe = error.sent is Sent.NOT_SENT or action.effect.repeatable
+    if tries >= TRIES_MAX or error.error_class not in TRANSIENT or not safe:
+        return None
+    return min(max(BACKOFF_MS * 2 ** (tries - 1), error.retry_after_ms or 0), BACKOFF_MS_MAX)
+
+
+def outcome_of(error: CallError) -> Outcome:
+    """What an error that is not retried means: not sent -> CANCELLED, answered -> FAILED, else UNKNOWN."""
+    status = {
+        Sent.NOT_SENT: OutcomeStatus.CANCELLED,
+        Sent.ANSWERED: OutcomeStatus.FAILED,
+        Sent.MAYBE: OutcomeStatus.UNKNOWN,
+    }[error.sent]
+    return Outcome(status, error.sentence, error=error)

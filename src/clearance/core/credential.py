@@ -1,0 +1,37 @@
+"""API keys: how they look, and the only form in which they are kept."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from hashlib import scrypt
+
+from clearance.core.errors import InvalidInput
+from clearance.core.principal import PERMISSIONS, ActorKind, Principal, Role
+
+SECRET_BYTES = 32
+KEY_LENGTH_MIN = 8  # characters of a key that somebody chose; ours have 47
+KEY_LENGTH_MAX = 256
+KEY_LENGTH_WEAK = 24  # below it, a chosen key is worth a warning
+
+
+def new_key(secret: bytes) -> str:
+    """The text of a key made from 32 random bytes: `clr_` and 43 characters."""
+    return "clr_" + urlsafe_b64encode(secret).decode().rstrip("=")
+
+
+def check_key(key: str) -> None:
+    """Raises InvalidInput if a key is too short or too long to be one."""
+    if not KEY_LENGTH_MIN <= len(key) <= KEY_LENGTH_MAX or not key.isascii() or not key.isprintable() or " " in key:
+        sentence = f"An API key has {KEY_LENGTH_MIN} to {KEY_LENGTH_MAX} printable ASCII characters without spaces."
+        raise InvalidInput(sentence, code="INVALID_API_KEY")
+
+
+def hash_key(key: str, installation_salt: bytes) -> bytes:
+    """scrypt (RFC 7914; N = 2^14, r = 8, p = 1; 32 bytes). One salt for all keys, so that a key is found by its hash."""
+    return scrypt(key.encode(), salt=installation_salt, n=2**14, r=8, p=1, maxmem=64 * 1024 * 1024, dklen=32)
+
+
+def principal_of(tenant_id: str, name: str, role: Role) -> Principal:
+    """Who acts with a key: an agent if its role is that, else a person."""
+    kind = ActorKind.AGENT if role is Role.AGENT else ActorKind.PERSON
+    return Principal(tenant_id, name, kind, PERMISSIONS[role])

@@ -1,0 +1,229 @@
+"""The gate: the row of checks that an intent meets, and the one decision that they fold to.
+
+Each check looks at the facts and may only tighten the answer; BLOCK ends the row; the budget is asked only while everything
+before it says AUTO_EXECUTE; every finding is kept. An empty row blocks. The gate reads no clock and no store: what it cannot
+know (what others use of the budget meanwhile) is checked again by the store in the transaction that admits the intent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from clearance.core import mode as modes
+from clearance.core import stop
+from clearance.core.budget import Hold, hold_for, rule_for, spent_claim
+from clearance.core.catalog import Action
+from clearance.core.decision import Answer, Decision, Finding
+from clearance.core.intent import ActionIntent, Json
+from clearance.core.mode import AutonomyMode
+from clearance.core.moment import as_text
+from clearance.core.policy import PolicyAnswer, Question
+from clearance.core.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the gate knows: the settings, and what is known to be used of the budget's buckets (unknown: absent)."""
+
+    settings: Settings
+    used: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Case:
+    """One intent on its way along the row, and what the checks worked out for the ones after them."""
+
+    intent: ActionIntent
+    facts: Facts
+    now: int
+    action: Action | None
+    policy_answer: PolicyAnswer | None = None
+    hold: Hold | None = None
+
+    def found(self, check: str, answer: Answer, code: str, sentence: str, **inputs: Json) -> Finding:
+        return Finding(check, answer, code, sentence, inputs)
+
+
+def decide(intent: ActionIntent, facts: Facts, now: int) -> Decision:
+    """The decision on an intent whose parameters fit their schema. Pure: the same arguments, the same decision."""
+    case = _Case(intent, facts, now, facts.settings.catalog.get(intent.action_type))
+    findings = _walk(case)
+    deciding = _deciding(findings)
+    answer = deciding.answer if deciding else Answer.BLOCK
+    policy = facts.settings.policy
+    said = case.policy_answer
+    if answer is Answer.AUTO_EXECUTE and said is not None:
+        reason, explanation = said.reason, said.explanation
+    elif deciding:
+        reason, explanation = deciding.code, deciding.sentence
+    else:
+        reason, explanation = "NOTHING_CHECKED", "No check was made, so nothing is allowed."
+    return Decision(
+        answer=answer,
+        reason=reason,
+        explanation=explanation,
+        findings=tuple(findings),
+        settings_version=facts.settings.version,
+        policy_version=policy.version if policy else None,
+        policy_clause=said.clauses if said else (),
+        hold=case.hold if answer is Answer.AUTO_EXECUTE else None,
+    )
+
+
+def _walk(case: _Case, row: Sequence[Callable[[_Case], Finding]] | None = None) -> list[Finding]:
+    findings: list[Finding] = []
+    for check in ROW if row is None else row:
+        if check is _check_budget and any(finding.answer is not Answer.AUTO_EXECUTE for finding in findings):
+            continue
+        findings.append(check(case))
+        if findings[-1].answer is Answer.BLOCK:
+            break
+    return findings
+
+
+def _deciding(findings: Sequence[Finding]) -> Finding | None:
+    """The first of the strictest findings."""
+    return max(findings, key=lambda finding: finding.answer.strictness, default=None)
+
+
+def _check_stop(case: _Case) -> Finding:
+    switch = stop.strictest(case.facts.settings.stop_switches, case.intent, case.action)
+    if switch is None:
+        return case.found("stop_switch", Answer.AUTO_EXECUTE, "NOT_STOPPED", "No stop switch covers this.")
+    answer = Answer.BLOCK if switch.level is stop.StopLevel.REFUSE else Answer.REQUIRE_APPROVAL
+    sentence = f"The stop switch for {switch} is on."
+    return case.found(
+        "stop_switch",
+        answer,
+        "STOP_SWITCH_ON",
+        sentence,
+        scope=switch.scope,
+        subject=switch.subject,
+        level=switch.level,
+    )
+
+
+def _check_expiry(case: _Case) -> Finding:
+    expires_at = case.intent.expires_at
+    if expires_at is None:
+        return case.found("expiry", Answer.AUTO_EXECUTE, "NOT_EXPIRED", "The intent does not expire.")
+    moment = as_text(expires_at)
+    if expires_at <= case.now:
+        return case.found(
+            "expiry", Answer.BLOCK, "INTENT_EXPIRED", f"The intent expired at {moment}.", expires_at=moment
+        )
+    sentence = f"The intent expires at {moment}."
+    return case.found("expiry", Answer.AUTO_EXECUTE, "NOT_EXPIRED", sentence, expires_at=moment)
+
+
+def _check_catalog(case: _Case) -> Finding:
+    if case.action is None:
+        sentence = f"The catalog has no action {case.intent.action_type}."
+        return case.found("catalog", Answer.BLOCK, "UNKNOWN_ACTION", sentence)
+    return case.found(
+        "catalog",
+        Answer.AUTO_EXECUTE,
+        "KNOWN_ACTION",
+        f"The catalog has this action; the tool is {case.action.tool}.",
+        tool=str(case.action.tool),
+        effect=case.action.effect.value,
+        risk_level_catalog=case.action.risk_level.name,
+        risk_level_intent=case.intent.risk_level.name,
+        risk_level=case.action.effective_risk(case.intent).name,
+    )
+
+
+def _check_allowlist(case: _Case) -> Finding:
+    action_type = case.intent.action_type
+    if case.facts.settings.allowlist.allows(case.intent.account_id, action_type):
+        return case.found("allowlist", Answer.AUTO_EXECUTE, "ALLOWLISTED", f"{action_type} is on the allowlist.")
+    sentence = f"{action_type} is not on the allowlist of what may run unattended."
+    return case.found("allowlist", Answer.REQUIRE_APPROVAL, "ACTION_TYPE_NOT_ALLOWLISTED", sentence)
+
+
+def _check_mode(case: _Case) -> Finding:
+    found = modes.resolve(case.facts.settings.modes, case.intent.account_id, case.intent.action_type)
+    answer, code, sentence = {
+        AutonomyMode.DISABLED: (Answer.BLOCK, "ACTION_TYPE_DISABLED", "The autonomy mode is DISABLED"),
+        AutonomyMode.PROPOSE_ONLY: (Answer.REQUIRE_APPROVAL, "MODE_PROPOSE_ONLY", "The autonomy mode is PROPOSE_ONLY"),
+        AutonomyMode.APPROVAL_REQUIRED: (
+            Answer.REQUIRE_APPROVAL,
+            "MODE_APPROVAL_REQUIRED",
+            "The autonomy mode is APPROVAL_REQUIRED",
+        ),
+        AutonomyMode.AUTO_EXECUTE: (Answer.AUTO_EXECUTE, "MODE_AUTO_EXECUTE", "The autonomy mode is AUTO_EXECUTE"),
+    }[found.mode]
+    sentence = f"{sentence} (from: {found.source})."
+    return case.found("mode", answer, code, sentence, mode=found.mode.value, source=found.source)
+
+
+def _check_policy(case: _Case) -> Finding:
+    policy, action, intent = case.facts.settings.policy, case.action, case.intent
+    if policy is None or action is None:
+        return case.found("policy", Answer.BLOCK, "POLICY_NOT_CONFIGURED", "The tenant has no policy.")
+    question = Question(
+        agent_id=intent.proposed_by,
+        account_id=intent.account_id,
+        action_type=intent.action_type,
+        confidence_bp=intent.confidence_bp,
+        risk=int(action.effective_risk(intent)),
+        mode=modes.resolve(case.facts.settings.modes, intent.account_id, intent.action_type).mode.value,
+        parameters=intent.parameters,
+    )
+    said = policy.decide(question)
+    case.policy_answer = said
+    return case.found(
+        "policy",
+        Answer(said.answer),
+        said.reason,
+        said.explanation,
+        confidence_bp=question.confidence_bp,
+        risk=question.risk,
+        mode=question.mode,
+        policy_version=policy.version,
+        clauses=list(said.clauses),
+        errors=list(said.errors),
+    )
+
+
+def _check_budget(case: _Case) -> Finding:
+    intent, action = case.intent, case.action
+    rule = rule_for(case.facts.settings.budgets, intent.account_id)
+    if rule is None or action is None:
+        sentence = f"No autonomy budget is configured for {intent.account_id}."
+        return case.found("budget", Answer.REQUIRE_APPROVAL, "BUDGET_NOT_CONFIGURED", sentence)
+    hold = hold_for(rule, intent.action_type, action.amount_spent(intent), case.now)
+    inputs = {
+        "day": hold.day,
+        "zone": rule.zone,
+        "claims": [
+            {
+                "bucket": claim.bucket,
+                "amount": claim.amount,
+                "limit": claim.limit,
+                "used": case.facts.used.get(claim.bucket),
+            }
+            for claim in hold.claims
+        ],
+    }
+    if claim := spent_claim(hold, case.facts.used):
+        used = case.facts.used.get(claim.bucket, 0)
+        sentence = (
+            f"The autonomy budget of {intent.account_id} has {used} of {claim.limit} used ({claim.bucket}, {hold.day})."
+        )
+        return case.found("budget", Answer.REQUIRE_APPROVAL, "BUDGET_EXCEEDED", sentence, **inputs)
+    case.hold = hold
+    sentence = f"The autonomy budget of {intent.account_id} for {hold.day} has room."
+    return case.found("budget", Answer.AUTO_EXECUTE, "BUDGET_HELD", sentence, **inputs)
+
+
+ROW: tuple[Callable[[_Case], Finding], ...] = (
+    _check_stop,
+    _check_expiry,
+    _check_catalog,
+    _check_allowlist,
+    _check_mode,
+    _check_policy,
+    _check_budget,
+)

@@ -1,0 +1,135 @@
+"""The states of an intent and their legal order; all that is known of an intent; and a step from one state to the next.
+
+A `Change` is applied by a store whole or not at all, and only if the record has not moved since it was read (its revision) and,
+where the step depends on them, the settings have not either: so a guard that held for the record holds in the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from clearance.core.approval import Approval, ApprovalSource
+from clearance.core.binding import Binding
+from clearance.core.budget import Hold, HoldState
+from clearance.core.decision import Decision, SettingsVersion
+from clearance.core.intent import ActionIntent
+from clearance.core.ledger import Draft
+from clearance.core.outcome import Outcome
+
+
+class IntentStatus(StrEnum):
+    """Where an intent is on its way."""
+
+    BLOCKED = "BLOCKED"
+    AWAITING_APPROVAL = "AWAITING_APPROVAL"
+    APPROVED = "APPROVED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    UNKNOWN = "UNKNOWN"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    CANCELLED = "CANCELLED"
+
+
+STEPS: Mapping[IntentStatus, frozenset[IntentStatus]] = {
+    IntentStatus.AWAITING_APPROVAL: frozenset(
+        {IntentStatus.APPROVED, IntentStatus.REJECTED, IntentStatus.EXPIRED, IntentStatus.CANCELLED}
+    ),
+    IntentStatus.APPROVED: frozenset(
+        {IntentStatus.RUNNING, IntentStatus.AWAITING_APPROVAL, IntentStatus.EXPIRED, IntentStatus.CANCELLED}
+    ),
+    IntentStatus.RUNNING: frozenset(
+        {
+            IntentStatus.RUNNING,
+            IntentStatus.SUCCEEDED,
+            IntentStatus.FAILED,
+            IntentStatus.CANCELLED,
+            IntentStatus.UNKNOWN,
+        }
+    ),
+    IntentStatus.UNKNOWN: frozenset({IntentStatus.SUCCEEDED, IntentStatus.FAILED}),
+}
+"""Every legal step; a state that is not a key is terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The durable claim on carrying out an intent. Its number is its fence: an outcome with an older number is refused."""
+
+    number: int
+    worker: str
+    lease_until: int
+    idempotency_key: str
+    started_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class IntentRecord:
+    """All that is known of one intent now. `revision` counts its transitions; `position` is its latest ledger entry's."""
+
+    intent: ActionIntent
+    fingerprint: bytes
+    salt: bytes
+    status: IntentStatus
+    revision: int
+    position: int
+    decision: Decision
+    binding: Binding | None
+    approval_source: ApprovalSource | None
+    created_at: int
+    changed_at: int
+    approval: Approval | None = None
+    attempt: Attempt | None = None
+    outcome: Outcome | None = None
+    hold: Hold | None = None
+
+    @property
+    def auto_executed(self) -> bool:
+        """True if nobody approved this but policy and budget."""
+        return self.approval_source is ApprovalSource.POLICY
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A new intent with the gate's decision: what `admit` stores if the id is new, the settings hold, the budget fits."""
+
+    intent: ActionIntent
+    fingerprint: bytes
+    salt: bytes
+    status: IntentStatus
+    decision: Decision
+    binding: Binding | None
+    approval_source: ApprovalSource | None
+    approval: Approval | None
+    entry: Draft
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step of one intent, applied whole or not at all.
+
+    `revision` is the record's that the step was made from. `settings_version`, if given, must be in force. `hold` is the state
+    that the intent's hold moves to. `decision` is given when this step decided anew. `approval` is the latest approval as it
+    is after the step (a new one has a new number; what was open before it is `closed`). `superseded_by` admits a new intent in
+    the same transaction.
+    """
+
+    tenant_id: str
+    action_intent_id: str
+    revision: int
+    status: IntentStatus
+    entry: Draft
+    at: int
+    approval_source: ApprovalSource | None
+    settings_version: SettingsVersion | None = None
+    hold: HoldState | None = None
+    decision: Decision | None = None
+    binding: Binding | None = None
+    approval: Approval | None = None
+    attempt: Attempt | None = None
+    outcome: Outcome | None = None
+    superseded_by: Admission | None = None

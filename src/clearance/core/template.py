@@ -1,0 +1,86 @@
+"""Placeholders such as `{title}` or `{result.task_id}` in the catalog's sentences and argument templates.
+
+A placeholder is replaced by data, once: what comes out of it is never read as a template again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from clearance.core.intent import ActionIntent, Json
+
+SHOWN_LENGTH_MAX = 80  # characters of one value in a sentence
+
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_-]+)*)\}")
+_INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
+_MISSING = object()
+
+
+def placeholders(text: str) -> list[str]:
+    """The names in a template, for example `title` or `result.task_id`, in their order."""
+    return _PLACEHOLDER.findall(text)
+
+
+def values_of(intent: ActionIntent, result: Json = None) -> dict[str, Json]:
+    """What a template of an action may name: every parameter by its own name, and the intent's fields, which win."""
+    return {
+        **intent.parameters,
+        "parameters": dict(intent.parameters),
+        "account_id": intent.account_id,
+        "action_intent_id": intent.action_intent_id,
+        "action_type": intent.action_type,
+        "target": intent.target,
+        "result": result,
+    }
+
+
+def sentence(text: str, values: Mapping[str, Json]) -> str:
+    """The text with every placeholder replaced by its value on one line, cut to a length; a missing one reads `?`."""
+    return _PLACEHOLDER.sub(lambda match: _shown(_lookup(match[1], values)), text)
+
+
+def fill(template: Json, values: Mapping[str, Json]) -> Json:
+    """The template with its placeholders filled. A string that is one placeholder becomes the value itself, of its own type.
+
+    KeyError names a placeholder without a value.
+    """
+    if isinstance(template, str):
+        whole = _PLACEHOLDER.fullmatch(template)
+        if whole:
+            return _required(whole[1], values)
+        return _PLACEHOLDER.sub(lambda match: _plain(_required(match[1], values)), template)
+    if isinstance(template, Mapping):
+        return {name: fill(part, values) for name, part in template.items()}
+    if isinstance(template, list):
+        return [fill(part, values) for part in template]
+    return template
+
+
+def _lookup(name: str, values: Mapping[str, Json]) -> Json:
+    found: Json = values
+    for part in name.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            return _MISSING
+        found = found[part]
+    return found
+
+
+def _required(name: str, values: Mapping[str, Json]) -> Json:
+    found = _lookup(name, values)
+    if found is _MISSING:
+        raise KeyError(name)
+    return found
+
+
+def _plain(value: Json) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+def _shown(value: Json) -> str:
+    if value is _MISSING or value is None:
+        return "?"
+    text = _INVISIBLE.sub(" ", _plain(value)).strip()
+    return text if len(text) <= SHOWN_LENGTH_MAX else text[: SHOWN_LENGTH_MAX - 1] + "…"

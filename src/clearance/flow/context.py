@@ -1,0 +1,54 @@
+"""What every verb stands on: the parts behind the ports, and the settings in force, compiled once per version."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+
+from clearance.core.errors import NotFound
+from clearance.core.record import IntentRecord
+from clearance.core.settings import Settings
+from clearance.flow.document import compile_settings
+from clearance.flow.ports import Clock, Engine, Store, Tools
+
+SALT_BYTES = 16
+
+
+@dataclass(slots=True)
+class Context:
+    """The parts that one process works with."""
+
+    store: Store
+    tools: Tools
+    engine: Engine
+    clock: Clock
+    _compiled: dict[str, Settings] = field(default_factory=dict)
+
+    async def settings(self, tenant_id: str) -> Settings:
+        """The settings in force, compiled. Another process may change them, so their version is read each time."""
+        known = self._compiled.get(tenant_id)
+        if known is not None and known.version == await self.store.settings_version(tenant_id):
+            return known
+        return await self.fresh_settings(tenant_id)
+
+    async def last_settings(self, tenant_id: str) -> Settings:
+        """The settings as last seen: enough where the store checks their version when it commits."""
+        return self._compiled.get(tenant_id) or await self.fresh_settings(tenant_id)
+
+    async def fresh_settings(self, tenant_id: str) -> Settings:
+        """The settings read again."""
+        compiled = compile_settings(tenant_id, await self.store.settings(tenant_id))
+        self._compiled[tenant_id] = compiled
+        return compiled
+
+    async def record(self, tenant_id: str, action_intent_id: str) -> IntentRecord:
+        """One intent of a tenant. NotFound if it has none of this id."""
+        record = await self.store.intent(tenant_id, action_intent_id)
+        if record is None:
+            sentence = f"There is no action intent {action_intent_id}."
+            raise NotFound(sentence)
+        return record
+
+    def new_salt(self) -> bytes:
+        """Random bytes that bind an entry to content without revealing it."""
+        return secrets.token_bytes(SALT_BYTES)

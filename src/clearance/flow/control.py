@@ -1,0 +1,129 @@
+"""Control: everything that Clearance can do, on one screen. Every door calls only this.
+
+Each verb takes the acting principal, and tenant and actor come from it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from clearance.core.budget import BudgetRule
+from clearance.core.intent import Json
+from clearance.core.ledger import Entry
+from clearance.core.outcome import OutcomeStatus
+from clearance.core.principal import Principal, Role
+from clearance.core.record import IntentRecord, IntentStatus
+from clearance.core.settings import Settings
+from clearance.core.timeline import Explanation
+from clearance.flow import administer, observe, review, submit
+from clearance.flow.administer import SettingsDifference, SettingsPart
+from clearance.flow.context import Context
+from clearance.flow.observe import Told
+from clearance.flow.ports import ApiKey, TimelineQuery
+from clearance.flow.review import Ruled, RulingRequest
+from clearance.flow.submit import Proposal, Proposed
+
+
+class Control:
+    """The verbs of the product, over one context (store, tools, engine, clock)."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    # Agents
+
+    async def propose(self, principal: Principal, proposal: Proposal) -> Proposed:
+        """Proposes an action: the gate's decision and the intent's status. The same id and content: the same answer again."""
+        return await submit.propose(self._context, principal, proposal)
+
+    async def intent(self, principal: Principal, action_intent_id: str) -> Told:
+        """One intent, as it stands now. NotFound if the tenant has none of this id."""
+        return await observe.intent(self._context, principal, action_intent_id)
+
+    # People
+
+    async def waiting(self, principal: Principal, *, after: str | None = None, limit: int = 50) -> list[Told]:
+        """What needs a person, oldest request first."""
+        return await observe.waiting(self._context, principal, after=after, limit=limit)
+
+    async def rule(self, principal: Principal, approval_id: str, request: RulingRequest) -> Ruled:
+        """Rules on an approval: approve, reject, or edit (a new intent through the whole gate)."""
+        return await review.rule(self._context, principal, approval_id, request)
+
+    async def cancel(self, principal: Principal, action_intent_id: str, reason: str) -> IntentRecord:
+        """Withdraws an intent that has not started."""
+        return await review.cancel(self._context, principal, action_intent_id, reason)
+
+    async def reconcile(
+        self, principal: Principal, action_intent_id: str, status: OutcomeStatus, reason: str
+    ) -> IntentRecord:
+        """Says what became of an intent whose outcome is UNKNOWN: SUCCEEDED or FAILED."""
+        return await review.reconcile(self._context, principal, action_intent_id, status, reason)
+
+    # Everybody who may read
+
+    async def timeline(self, principal: Principal, query: TimelineQuery) -> list[Told]:
+        """What was done, and what was not, newest first."""
+        return await observe.timeline(self._context, principal, query)
+
+    async def explain(self, principal: Principal, action_intent_id: str) -> Explanation:
+        """Why an intent was answered as it was, and what would change the answer."""
+        return await observe.explain(self._context, principal, action_intent_id)
+
+    async def history(self, principal: Principal, action_intent_id: str) -> list[Entry]:
+        """The ledger entries of one intent, in order."""
+        return await observe.history(self._context, principal, action_intent_id)
+
+    async def ledger(self, principal: Principal, *, after: int = 0, limit: int = 100) -> list[Entry]:
+        """The tenant's ledger, in order, from behind a position."""
+        return await observe.ledger(self._context, principal, after=after, limit=limit)
+
+    async def ledger_size(self, principal: Principal) -> int:
+        """The position of the tenant's latest ledger entry."""
+        return await observe.ledger_size(self._context, principal)
+
+    async def wait_for_entries(self, principal: Principal, *, after: int, timeout_ms: int) -> bool:
+        """Waits until the ledger has an entry behind a position; False if the time is over first."""
+        return await observe.wait_for_entries(self._context, principal, after=after, timeout_ms=timeout_ms)
+
+    async def counts(self, principal: Principal) -> Mapping[IntentStatus, int]:
+        """How many intents are in each state that is not terminal."""
+        return await observe.counts(self._context, principal)
+
+    async def budget(self, principal: Principal, account_id: str) -> tuple[BudgetRule | None, str, Mapping[str, int]]:
+        """The account's budget rule, today's day in its zone, and what is used of each bucket."""
+        return await observe.budget(self._context, principal, account_id)
+
+    # Owners
+
+    async def settings(self, principal: Principal) -> Settings:
+        """The tenant's settings in force."""
+        return await observe.settings(self._context, principal)
+
+    async def settings_part(self, principal: Principal, part: SettingsPart) -> tuple[Json, int]:
+        """One part of the settings document, and the version to name when changing it."""
+        return await administer.settings_part(self._context, principal, part)
+
+    async def put_settings_part(self, principal: Principal, part: SettingsPart, value: Json, *, version: int | None) -> int:
+        """Replaces one part of the settings; the new version. Tool servers are no part: they come only from the file."""
+        return await administer.put_settings_part(self._context, principal, part, value, version=version)
+
+    async def compare(self, principal: Principal, document: Mapping[str, Json]) -> Sequence[SettingsDifference]:
+        """What applying a settings document would change."""
+        return await administer.compare(self._context, principal, document)
+
+    async def apply(self, principal: Principal, document: Mapping[str, Json]) -> Sequence[SettingsDifference]:
+        """Applies a settings document whole, or nothing of it; what it changed (nothing: it was in force already)."""
+        return await administer.apply(self._context, principal, document)
+
+    async def create_api_key(self, principal: Principal, name: str, role: Role) -> tuple[ApiKey, str]:
+        """Makes a credential; its secret is returned here and never again."""
+        return await administer.create_api_key(self._context, principal, name, role)
+
+    async def revoke_api_key(self, principal: Principal, key_id: str) -> None:
+        """Ends a credential."""
+        await administer.revoke_api_key(self._context, principal, key_id)
+
+    async def api_keys(self, principal: Principal) -> list[ApiKey]:
+        """The tenant's credentials, without their secrets."""
+        return await administer.api_keys(self._context, principal)

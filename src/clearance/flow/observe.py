@@ -1,0 +1,133 @@
+"""Observe: what people and agents may read, always of their own tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from clearance.core import timeline as timelines
+from clearance.core.budget import BudgetRule, rule_for
+from clearance.core.gate import Facts
+from clearance.core.ledger import Entry
+from clearance.core.moment import day_in_zone
+from clearance.core.principal import Permission, Principal
+from clearance.core.record import IntentRecord, IntentStatus
+from clearance.core.settings import Settings
+from clearance.core.timeline import Explanation
+from clearance.flow.context import Context
+from clearance.flow.ports import TimelineQuery
+
+PAGE_SIZE_MAX = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An intent and the sentence that says how it stands."""
+
+    record: IntentRecord
+    sentence: str
+
+
+async def intent(context: Context, principal: Principal, action_intent_id: str) -> Told:
+    """One intent."""
+    settings = await settings_for_reader(context, principal)
+    return tell(await context.record(principal.tenant_id, action_intent_id), settings)
+
+
+def tell(record: IntentRecord, settings: Settings) -> Told:
+    """The record with its sentence."""
+    return Told(record, timelines.say(record, settings.catalog.get(record.intent.action_type)))
+
+
+async def settings_for_reader(context: Context, principal: Principal) -> Settings:
+    """The settings in force, for who may read."""
+    principal.require(Permission.READ)
+    return await context.settings(principal.tenant_id)
+
+
+async def waiting(context: Context, principal: Principal, *, after: str | None, limit: int) -> list[Told]:
+    """What awaits a person."""
+    settings = await settings_for_reader(context, principal)
+    records = await context.store.waiting(principal.tenant_id, after, min(limit, PAGE_SIZE_MAX))
+    return [tell(record, settings) for record in records]
+
+
+async def timeline(context: Context, principal: Principal, query: TimelineQuery) -> list[Told]:
+    """A page of the timeline."""
+    settings = await settings_for_reader(context, principal)
+    bounded = replace(query, limit=min(query.limit, PAGE_SIZE_MAX))
+    records = await context.store.timeline(principal.tenant_id, bounded)
+    return [tell(record, settings) for record in records]
+
+
+async def explain(context: Context, principal: Principal, action_intent_id: str) -> Explanation:
+    """Why, and what would change it."""
+    settings = await settings_for_reader(context, principal)
+    record = await context.record(principal.tenant_id, action_intent_id)
+    now = context.clock.now_ms()
+    return timelines.explain(record, await _facts(context, settings, record, now), now)
+
+
+async def _facts(context: Context, settings: Settings, record: IntentRecord, now: int) -> Facts:
+    """The facts as they are now, without the intent's own hold."""
+    account_id = record.intent.account_id
+    rule = rule_for(settings.budgets, account_id)
+    if rule is None:
+        return Facts(settings)
+    day = day_in_zone(now, rule.zone)
+    return Facts(settings, await used_by_others(context, record, day))
+
+
+async def used_by_others(context: Context, record: IntentRecord, day: str) -> Mapping[str, int]:
+    """What is used of the account's buckets on a day, without what this intent itself holds or has settled."""
+    used = dict(await context.store.budget_used(record.intent.tenant_id, record.intent.account_id, day))
+    if record.hold and record.hold.day == day and record.hold.state.counts:
+        for claim in record.hold.claims:
+            used[claim.bucket] = used.get(claim.bucket, 0) - claim.amount
+    return used
+
+
+async def history(context: Context, principal: Principal, action_intent_id: str) -> list[Entry]:
+    """The entries of one intent."""
+    principal.require(Permission.READ)
+    await context.record(principal.tenant_id, action_intent_id)
+    return await context.store.entries_about(principal.tenant_id, action_intent_id)
+
+
+async def ledger(context: Context, principal: Principal, *, after: int, limit: int) -> list[Entry]:
+    """The tenant's entries behind a position."""
+    principal.require(Permission.READ)
+    return await context.store.entries(principal.tenant_id, after, min(limit, PAGE_SIZE_MAX))
+
+
+async def ledger_size(context: Context, principal: Principal) -> int:
+    """The position of the latest entry."""
+    principal.require(Permission.READ)
+    return await context.store.ledger_size(principal.tenant_id)
+
+
+async def wait_for_entries(context: Context, principal: Principal, *, after: int, timeout_ms: int) -> bool:
+    """Waits for the next entry."""
+    principal.require(Permission.READ)
+    return await context.store.wait_for_entries(principal.tenant_id, after, timeout_ms)
+
+
+async def counts(context: Context, principal: Principal) -> Mapping[IntentStatus, int]:
+    """How many intents are under way, by state."""
+    principal.require(Permission.READ)
+    return await context.store.count_by_status(principal.tenant_id)
+
+
+async def budget(
+    context: Context, principal: Principal, account_id: str
+) -> tuple[BudgetRule | None, str, Mapping[str, int]]:
+    """The account's rule, its day now, and what is used."""
+    settings = await settings_for_reader(context, principal)
+    rule = rule_for(settings.budgets, account_id)
+    day = day_in_zone(context.clock.now_ms(), rule.zone if rule else "UTC")
+    return rule, day, await context.store.budget_used(principal.tenant_id, account_id, day)
+
+
+async def settings(context: Context, principal: Principal) -> Settings:
+    """The settings in force."""
+    return await settings_for_reader(context, principal)

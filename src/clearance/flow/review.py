@@ -1,0 +1,164 @@
+"""Review: people rule on what waits, withdraw what has not started, and say what became of what is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from clearance.core import execution
+from clearance.core.approval import (
+    REASON_LENGTH_MAX,
+    RulingKind,
+    check_ruling,
+    intent_of,
+)
+from clearance.core.errors import Conflict, InvalidInput, NotFound, Unavailable
+from clearance.core.gate import Facts
+from clearance.core.intent import Json, check
+from clearance.core.outcome import OutcomeStatus
+from clearance.core.principal import Permission, Principal
+from clearance.core.record import Admission, Change, IntentRecord
+from clearance.flow.context import Context
+from clearance.flow.ports import Applied, BudgetSpent, Known, Moved, SettingsMoved
+from clearance.flow.submit import DECISIONS_MAX, admission_of, hint_if_approved
+
+RECONCILABLE = frozenset({OutcomeStatus.SUCCEEDED, OutcomeStatus.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class RulingRequest:
+    """What a person rules. `digest`, if given, is what they saw; `parameters` go with an edit and only with it."""
+
+    kind: RulingKind
+    reason: str | None = None
+    parameters: Mapping[str, Json] | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """The intent after the ruling, and the new intent that an edit proposed."""
+
+    record: IntentRecord
+    admitted: IntentRecord | None = None
+
+
+async def rule(context: Context, ruler: Principal, approval_id: str, request: RulingRequest) -> Ruled:
+    """Rules on the latest approval of an intent. Conflict if it is closed, expired or about something else by now."""
+    ruler.require(Permission.RULE)
+    if (request.kind is RulingKind.EDIT) != (request.parameters is not None):
+        sentence = "An edit needs the new parameters, and only an edit has parameters."
+        raise InvalidInput(sentence, code="EDIT_PARAMETERS")
+    edited_id, salt = context.clock.new_id(), context.new_salt()
+    used: Mapping[str, int] = {}
+    for _ in range(DECISIONS_MAX):
+        record = await _under_approval(context, ruler, approval_id, request)
+        edited = None
+        if request.kind is RulingKind.EDIT:
+            edited = await _edited(context, ruler, record, request, edited_id, used, salt)
+        now = context.clock.now_ms()
+        change = execution.rule(record, ruler, request.kind, request.reason, now=now, edited=edited)
+        answer = await context.store.advance(change)
+        if isinstance(answer, Applied):
+            for touched in (answer.record, answer.admitted):
+                if touched:
+                    hint_if_approved(context, touched)
+            return Ruled(answer.record, answer.admitted)
+        if isinstance(answer, BudgetSpent):
+            used = answer.used
+    raise _kept_moving(approval_id)
+
+
+async def _under_approval(
+    context: Context, ruler: Principal, approval_id: str, request: RulingRequest
+) -> IntentRecord:
+    record = await context.store.intent(ruler.tenant_id, intent_of(approval_id))
+    if record is None or record.approval is None:
+        sentence = f"There is no approval {approval_id}."
+        raise NotFound(sentence)
+    approval = record.approval
+    if approval.approval_id != approval_id:
+        sentence = f"The approval {approval_id} was followed by {approval.approval_id}."
+        raise Conflict(sentence, code="APPROVAL_CLOSED")
+    if request.digest is not None and request.digest != approval.digest:
+        sentence = "What would run is not what was shown; look again before you rule."
+        raise Conflict(sentence, code="DIGEST_MISMATCH")
+    check_ruling(approval, record.intent, ruler, request.kind, request.reason, now=context.clock.now_ms())
+    return record
+
+
+async def _edited(  # noqa: PLR0913 - an edit is a ruling and a proposal at once
+    context: Context,
+    ruler: Principal,
+    record: IntentRecord,
+    request: RulingRequest,
+    edited_id: str,
+    used: Mapping[str, int],
+    salt: bytes,
+) -> Admission:
+    """The edited intent, proposed by the person who edited it, through the whole gate."""
+    intent = replace(
+        record.intent,
+        action_intent_id=edited_id,
+        parameters=request.parameters or {},
+        proposed_by=ruler.actor_id,
+        supersedes=record.intent.action_intent_id,
+    )
+    check(intent)
+    settings = await context.settings(ruler.tenant_id)
+    return admission_of(intent, Facts(settings, used), ruler, salt=salt, now=context.clock.now_ms())
+
+
+async def cancel(context: Context, principal: Principal, action_intent_id: str, reason: str) -> IntentRecord:
+    """Withdraws an intent that has not started: the proposer may, and whoever may rule."""
+    _check_reason(reason)
+
+    def step(record: IntentRecord) -> Change:
+        if record.intent.proposed_by != principal.actor_id:
+            principal.require(Permission.RULE)
+        now = context.clock.now_ms()
+        return execution.cancel(record, code="WITHDRAWN", reason=reason, actor=principal, now=now)
+
+    principal.require(Permission.READ)
+    return await advance(context, principal.tenant_id, action_intent_id, step)
+
+
+async def reconcile(
+    context: Context, principal: Principal, action_intent_id: str, status: OutcomeStatus, reason: str
+) -> IntentRecord:
+    """Writes what became of an UNKNOWN outcome, by whom and why."""
+    _check_reason(reason)
+    if status not in RECONCILABLE:
+        sentence = "An unknown outcome is reconciled to SUCCEEDED or FAILED."
+        raise InvalidInput(sentence, code="NOT_RECONCILABLE")
+
+    def step(record: IntentRecord) -> Change:
+        return execution.reconcile(record, status, reason, by=principal, now=context.clock.now_ms())
+
+    principal.require(Permission.RULE)
+    return await advance(context, principal.tenant_id, action_intent_id, step)
+
+
+async def advance(
+    context: Context, tenant_id: str, action_intent_id: str, step: Callable[[IntentRecord], Change]
+) -> IntentRecord:
+    """Reads, takes one step and applies it; again if the record moved meanwhile. The step raises if its guard fails."""
+    for _ in range(DECISIONS_MAX):
+        record = await context.record(tenant_id, action_intent_id)
+        answer = await context.store.advance(step(record))
+        match answer:
+            case Applied():
+                return answer.record
+            case Moved() | SettingsMoved() | Known() | BudgetSpent():
+                continue
+    raise _kept_moving(action_intent_id)
+
+
+def _check_reason(reason: str) -> None:
+    if not reason.strip() or len(reason) > REASON_LENGTH_MAX:
+        sentence = f"A reason of 1 to {REASON_LENGTH_MAX} characters is needed."
+        raise InvalidInput(sentence, code="REASON_REQUIRED")
+
+
+def _kept_moving(name: str) -> Unavailable:
+    return Unavailable(f"{name} kept changing; nothing was done.")
