@@ -47,7 +47,7 @@ def retry_after_ms(error: CallError, action: Action, tries: int) -> int | None:
     safe = error.sent is Sent.NOT_SENT or action.effect.repeatable
     if tries >= TRIES_MAX or error.error_class not in TRANSIENT or not safe:
         return None
-    return min(max(BACKOFF_MS * 2 ** (tries - 1), error.retry_after_ms or 0), BACKOFF_MS_MAX)
+    return min(max(BACKOFF_MS << (tries - 1), error.retry_after_ms or 0), BACKOFF_MS_MAX)
 
 
 def outcome_of(error: CallError) -> Outcome:

@@ -1,12 +1,18 @@
-"""The three answers of the gate, ordered by how much they allow, so that a row of checks can only tighten them."""
+"""The three answers of the gate, ordered by how much they allow, and the decision: an answer with everything behind it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
+
+from clearance.core.budget import Hold
+from clearance.core.intent import Json
 
 
 class Answer(StrEnum):
-    """What may happen to an intent: it runs, it waits for a person, or it never runs."""
+    """What may happen to an intent: it runs alone, it waits for a person, or it never runs."""
 
     AUTO_EXECUTE = "AUTO_EXECUTE"
     REQUIRE_APPROVAL = "REQUIRE_APPROVAL"
@@ -14,8 +20,78 @@ class Answer(StrEnum):
 
     @property
     def strictness(self) -> int:
-        """0 for the answer that allows most, 2 for the one that allows nothing."""
+        """0 for the answer that allows most, 2 for the one that allows nothing; a check may raise it, never lower it."""
         return _STRICTNESS[self]
 
 
 _STRICTNESS = {Answer.AUTO_EXECUTE: 0, Answer.REQUIRE_APPROVAL: 1, Answer.BLOCK: 2}
+
+
+class SettingsVersion(NamedTuple):
+    """Which settings: the tenant's own version, and that of the switches that hold for every tenant."""
+
+    tenant: int
+    everywhere: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check of the gate found. `inputs` are the facts that it looked at: no parameters, no free text."""
+
+    check: str
+    answer: Answer
+    code: str
+    sentence: str
+    inputs: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The gate's answer to one intent, with the finding of every check that was asked, in their order."""
+
+    answer: Answer
+    reason: str
+    explanation: str
+    findings: tuple[Finding, ...]
+    settings_version: SettingsVersion
+    policy_version: str | None = None
+    policy_clause: tuple[str, ...] = ()
+    hold: Hold | None = None
+
+
+def to_json(decision: Decision) -> dict[str, Json]:
+    """The decision with the names of the wire; also what the ledger keeps."""
+    return {
+        "decision": decision.answer.value,
+        "reason": decision.reason,
+        "explanation": decision.explanation,
+        "policy_version": decision.policy_version,
+        "policy_clause": list(decision.policy_clause),
+        "settings_version": list(decision.settings_version),
+        "findings": [
+            {
+                "check": finding.check,
+                "answer": finding.answer.value,
+                "code": finding.code,
+                "sentence": finding.sentence,
+                "inputs": dict(finding.inputs),
+            }
+            for finding in decision.findings
+        ],
+    }
+
+
+def from_json(value: Mapping[str, Json]) -> Decision:
+    """Reads what `to_json` wrote; the hold is kept elsewhere, since it moves."""
+    return Decision(
+        answer=Answer(value["decision"]),
+        reason=value["reason"],
+        explanation=value["explanation"],
+        policy_version=value["policy_version"],
+        policy_clause=tuple(value["policy_clause"]),
+        settings_version=SettingsVersion(*value["settings_version"]),
+        findings=tuple(
+            Finding(item["check"], Answer(item["answer"]), item["code"], item["sentence"], item["inputs"])
+            for item in value["findings"]
+        ),
+    )

@@ -45,9 +45,16 @@ from clearance.core.settings import Settings
 ATTEMPTS_MAX = 3  # attempts of one intent, each after the lease of the one before died
 
 
-def admit(
-    intent: ActionIntent, decision: Decision, settings: Settings, *, salt: bytes, actor: Principal, now: int
-) -> Admission:  # noqa: E501, PLR0913
+def admit(  # noqa: PLR0913 - an admission is all of this
+    intent: ActionIntent,
+    content: bytes,
+    decision: Decision,
+    settings: Settings,
+    *,
+    salt: bytes,
+    actor: Principal,
+    now: int,
+) -> Admission:
     """What a decision makes of a new intent: BLOCKED, AWAITING_APPROVAL with its approval, or APPROVED by POLICY."""
     status, kind = {
         Answer.AUTO_EXECUTE: (IntentStatus.APPROVED, EntryKind.ACTION_APPROVED),
@@ -69,7 +76,7 @@ def admit(
         status=status.value,
         proposed_by=intent.proposed_by,
         supersedes=intent.supersedes,
-        content_digest=content_digest(intent, salt),
+        content_digest=content_digest(content, salt),
         confidence_bp=intent.confidence_bp,
         risk_level=intent.risk_level.name,
         decision=to_json(decision),
@@ -80,7 +87,8 @@ def admit(
     )
     return Admission(
         intent=intent,
-        fingerprint=fingerprint(intent),
+        content=content,
+        fingerprint=fingerprint(content),
         salt=salt,
         status=status,
         decision=decision,
@@ -89,6 +97,7 @@ def admit(
         approval=approval,
         entry=entry,
         at=now,
+        due_at=_due_at(status, intent, approval),
     )
 
 
@@ -222,6 +231,7 @@ def start_attempt(
         tool=str(action.tool),
         digest=checked.binding.digest if checked.binding else None,
         decision=to_json(checked.decision) if decided_anew else None,
+        binding=checked.binding.as_json() if decided_anew and checked.binding else None,
         **_source_facts(record.approval_source),
     )
     return _change(
@@ -332,7 +342,7 @@ def cancel(record: IntentRecord, *, code: str, reason: str | None, actor: Princi
 def expire(record: IntentRecord, *, actor: Principal, now: int) -> Change:
     """Closes an intent whose time has passed; the hold is given back. Time never approves."""
     _require_not_started(record)
-    due = expires_at(record)
+    due = _due_at(record.status, record.intent, record.approval)
     if due is None or now < due:
         sentence = f"The intent {record.intent.action_intent_id} has not expired."
         raise Conflict(sentence, code="NOT_EXPIRED")
@@ -341,11 +351,11 @@ def expire(record: IntentRecord, *, actor: Principal, now: int) -> Change:
     )
 
 
-def expires_at(record: IntentRecord) -> int | None:
+def _due_at(status: IntentStatus, intent: ActionIntent, approval: Approval | None) -> int | None:
     """When an intent that has not started expires: the open approval's time while it waits, else the intent's own."""
-    if record.status is IntentStatus.AWAITING_APPROVAL and record.approval is not None:
-        return record.approval.expires_at
-    return record.intent.expires_at
+    if status is IntentStatus.AWAITING_APPROVAL and approval is not None:
+        return approval.expires_at
+    return intent.expires_at if status is IntentStatus.APPROVED else None
 
 
 def reconcile(record: IntentRecord, status: OutcomeStatus, reason: str, *, by: Principal, now: int) -> Change:
@@ -377,6 +387,7 @@ def _change(  # noqa: PLR0913
     now: int,
     *,
     approval_source: ApprovalSource | None = None,
+    approval: Approval | None = None,
     **parts: object,
 ) -> Change:
     if status not in STEPS.get(record.status, frozenset()):
@@ -393,6 +404,8 @@ def _change(  # noqa: PLR0913
         entry=entry,
         at=now,
         approval_source=record.approval_source if keeps_source else approval_source,
+        due_at=_due_at(status, record.intent, approval),
+        approval=approval,
         **parts,  # type: ignore[arg-type]
     )
 

@@ -94,23 +94,24 @@ def digest(value: Json) -> str:
     return "sha256:" + sha256(canonical(value)).hexdigest()
 
 
-def fingerprint(intent: ActionIntent) -> bytes:
+def fingerprint(canonical_content: bytes) -> bytes:
     """SHA-256 (32 bytes) of the canonical content: the same id with another fingerprint is a conflict."""
-    return sha256(canonical(content(intent))).digest()
+    return sha256(canonical_content).digest()
 
 
-def check(intent: ActionIntent) -> None:
-    """Raises InvalidInput or TooLarge, with every problem found, if the intent breaks a limit of this file."""
+def checked_content(intent: ActionIntent) -> bytes:
+    """The canonical content. Raises InvalidInput or TooLarge, with every problem found, if a limit of this file is broken."""
     problems = [*_name_problems(intent), *_value_problems(intent)]
     for field in ("parameters", "target"):
         problems += _json_problems(getattr(intent, field), (field,))
     if problems:
         sentence = "The action intent does not fit its limits: " + "; ".join(str(problem) for problem in problems[:3])
         raise InvalidInput(sentence, code="INVALID_INTENT", problems=tuple(problems))
-    size = len(canonical(content(intent)))
-    if size > CONTENT_BYTES_MAX:
-        sentence = f"The action intent has {size} bytes of content; the limit is {CONTENT_BYTES_MAX}."
+    said = canonical(content(intent))
+    if len(said) > CONTENT_BYTES_MAX:
+        sentence = f"The action intent has {len(said)} bytes of content; the limit is {CONTENT_BYTES_MAX}."
         raise TooLarge(sentence, code="INTENT_TOO_LARGE")
+    return said
 
 
 def _name_problems(intent: ActionIntent) -> list[Problem]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 
-from clearance.core.intent import ActionIntent, Json, canonical, content
+from clearance.core.intent import ActionIntent, Json, canonical
 from clearance.core.moment import as_text
 from clearance.core.principal import Principal
 
@@ -88,6 +88,6 @@ def draft_about(intent: ActionIntent, kind: EntryKind, at: int, actor: Principal
     return draft(kind, at, actor, **named, **facts)
 
 
-def content_digest(intent: ActionIntent, salt: bytes) -> str:
+def content_digest(canonical_content: bytes, salt: bytes) -> str:
     """What binds an entry to what the agent wrote: SHA-256 of 16 random bytes of salt and the canonical content."""
-    return "sha256:" + sha256(salt + canonical(content(intent))).hexdigest()
+    return "sha256:" + sha256(salt + canonical_content).hexdigest()

@@ -31,9 +31,9 @@ from clearance.core.intent import DEPTH_MAX, INTEGER_MAX, Json, digest, name_pro
 
 TEXT_LENGTH_MAX = 128 * 1024  # characters of the policies of a tenant
 CLAUSES_MAX = 500  # a decision costs about 2 microseconds for each
-# The engine's parser recurses on the stack without a limit of its own: 3,000 brackets crash the process, and a validator
-# that runs out of stack finds no errors. Both do well within these limits, even on a stack of 512 KiB.
-BRACKET_DEPTH_MAX = 24
+# The engine's parser recurses on the stack without a limit of its own: 3,000 brackets crash the process, and a
+# validator that runs out of stack finds no errors. Within these limits both do well, even on a stack of 512 KiB.
+NESTING_MAX = 24  # brackets around brackets, and every `if`, of one policy
 OPERATORS_MAX = 200  # of one policy, dots included
 EXPRESSION_DEPTH_MAX = 50  # of one policy; a chain of `&&` nests once for each
 EXPLANATION_LENGTH_MAX = 500  # characters
@@ -88,7 +88,7 @@ def policy_parameters(schema: Mapping[str, Json], parameters: Mapping[str, Json]
 
 
 def cedar_schema(catalog: Catalog) -> str:
-    """The Cedar schema of a catalog: an action for each action type, parameters typed as far as policy can read them."""
+    """The Cedar schema of a catalog: an action for each action type, its parameters as far as policy reads them."""
     return _schema_text({action_type: _parameters_type(catalog[action_type].parameters) for action_type in catalog})
 
 
@@ -140,7 +140,7 @@ def _type_of(schema: Json, depth: int) -> _Type | None:
 
 
 def _record_type(schema: Mapping[str, Json], depth: int) -> _Type:
-    """The record of the expressible properties, by name, so that the order in which they were written is no difference."""
+    """The record of the expressible properties, sorted, so that the order they were written in does not matter."""
     properties, required = schema.get("properties") or {}, schema.get("required") or ()
     types = {}
     for name in sorted(filter(_nameable, properties)):
@@ -155,9 +155,9 @@ def _record_type(schema: Mapping[str, Json], depth: int) -> _Type:
     return _Type(cedar, partial(_read_record, types=types, needed=needed))
 
 
-def _nameable(name: str) -> bool:
-    """True unless Cedar takes the name for its own: in its JSON, `__entity` and `__extn` turn a record into no record."""
-    return not name.startswith("__") and not _SURROGATE.search(name)
+def _nameable(name: object) -> bool:
+    """Whether a parameter of this name can be in a record: `__entity` and `__extn` are escapes of Cedar's JSON."""
+    return isinstance(name, str) and not name.startswith("__") and not _SURROGATE.search(name)
 
 
 def _attribute(name: str) -> str:
@@ -366,12 +366,13 @@ def _error(errors: Iterator[str] | list[str]) -> PolicyAnswer:
 
 @dataclass(slots=True)
 class _Statement:
-    """One policy as text: where it starts and how it nests. Its number is the engine's `policyN`."""
+    """One policy as text: where it is and how it nests. The engine calls the first of them `policy0`."""
 
     line: int
     start: int
     end: int
-    depth: int = 0
+    brackets: int = 0
+    ifs: int = 0
     operators: int = 0
 
 
@@ -413,11 +414,13 @@ def _scan(text: str) -> Iterator[_Statement]:
             statement = _Statement(_line_at(text, token.start()), token.start(), len(text))
         if kind == "open":
             open_now += 1
-            statement.depth = max(statement.depth, open_now)
+            statement.brackets = max(statement.brackets, open_now)
         elif kind == "close":
             open_now = max(0, open_now - 1)
-        elif kind == "operator" or token[0] == "if":
+        elif kind == "operator":
             statement.operators += 1
+        elif token[0] == "if":
+            statement.ifs += 1
         elif kind == "end":
             statement.end = token.end()
             yield statement
@@ -429,11 +432,11 @@ def _scan(text: str) -> Iterator[_Statement]:
 def _nesting_problems(statements: list[_Statement]) -> list[Problem]:
     problems = []
     for number, statement in enumerate(statements):
-        if statement.depth > BRACKET_DEPTH_MAX:
-            sentence = f"nests brackets {statement.depth} deep; the limit is {BRACKET_DEPTH_MAX}"
+        if statement.brackets + statement.ifs > NESTING_MAX:
+            sentence = f"nests more than {NESTING_MAX} brackets and ifs: use sets or more policies"
             problems.append(_problem(number, sentence, statement))
         if statement.operators > OPERATORS_MAX:
-            sentence = f"has {statement.operators} operators; the limit is {OPERATORS_MAX}: use a set or several policies"
+            sentence = f"has {statement.operators} operators; the limit is {OPERATORS_MAX}: use sets or more policies"
             problems.append(_problem(number, sentence, statement))
     return problems
 
@@ -495,7 +498,7 @@ def _annotation_problems(policy: Json) -> Iterator[str]:
 def _expression_problems(expression: Json, depth: int) -> Iterator[str]:
     """Problems of an expression in Cedar's JSON: an object of one operator and its operands."""
     if depth > EXPRESSION_DEPTH_MAX:
-        yield f"nests more than {EXPRESSION_DEPTH_MAX} operators deep: use a set or several policies"
+        yield f"nests more than {EXPRESSION_DEPTH_MAX} operators deep: use sets or more policies"
         return
     [(operator, operands)] = expression.items()
     if operator == "Value":

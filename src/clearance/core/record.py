@@ -97,6 +97,7 @@ class Admission:
     """A new intent with the gate's decision: what `admit` stores if the id is new, the settings hold, the budget fits."""
 
     intent: ActionIntent
+    content: bytes
     fingerprint: bytes
     salt: bytes
     status: IntentStatus
@@ -106,13 +107,15 @@ class Admission:
     approval: Approval | None
     entry: Draft
     at: int
+    due_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One step of one intent, applied whole or not at all.
 
-    `revision` is the record's that the step was made from. `settings_version`, if given, must be in force. `hold` is the state
+    `revision` is the record's that the step was made from. `due_at` is when the intent expires if nothing
+    else happens to it. `settings_version`, if given, must be in force. `hold` is the state
     that the intent's hold moves to. `decision` is given when this step decided anew. `approval` is the latest approval as it
     is after the step (a new one has a new number; what was open before it is `closed`). `superseded_by` admits a new intent in
     the same transaction.
@@ -125,6 +128,7 @@ class Change:
     entry: Draft
     at: int
     approval_source: ApprovalSource | None
+    due_at: int | None = None
     settings_version: SettingsVersion | None = None
     hold: HoldState | None = None
     decision: Decision | None = None

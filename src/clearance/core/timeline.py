@@ -54,7 +54,11 @@ def _actor(record: IntentRecord) -> str:
 
 
 def _succeeded(record: IntentRecord, action: Action | None) -> str:
-    done = said_of(action.sentence, record) if action else f"ran {record.intent.action_type} for {record.intent.account_id}"
+    done = (
+        said_of(action.sentence, record)
+        if action
+        else f"ran {record.intent.action_type} for {record.intent.account_id}"
+    )
     return f"{_actor(record)} {done}"
 
 
@@ -71,7 +75,9 @@ _SAID: dict[IntentStatus, Callable[[IntentRecord, Action | None], str]] = {
     IntentStatus.RUNNING: lambda r, a: f"{_actor(r)} is starting to {proposal(r, a)}",
     IntentStatus.SUCCEEDED: _succeeded,
     IntentStatus.FAILED: lambda r, a: f"{_actor(r)} tried to {proposal(r, a)}, and failed",
-    IntentStatus.UNKNOWN: lambda r, a: f"{_actor(r)} tried to {proposal(r, a)}; no answer came, so the outcome is unknown",
+    IntentStatus.UNKNOWN: lambda r, a: (
+        f"{_actor(r)} tried to {proposal(r, a)}; no answer came, so the outcome is unknown"
+    ),
     IntentStatus.REJECTED: _rejected,
     IntentStatus.EXPIRED: lambda r, a: f"Expired: {r.intent.proposed_by} wanted to {proposal(r, a)}",
     IntentStatus.CANCELLED: lambda r, a: f"Cancelled: {r.intent.proposed_by} wanted to {proposal(r, a)}",
@@ -123,7 +129,11 @@ _Change = tuple[Callable[[Answer], str], ActionIntent, Facts]
 def _single_changes(intent: ActionIntent, facts: Facts, now: int) -> Iterator[_Change]:
     settings = facts.settings
     if settings.stop_switches:
-        yield _say("the stop switches were lifted"), intent, replace(facts, settings=replace(settings, stop_switches=()))
+        yield (
+            _say("the stop switches were lifted"),
+            intent,
+            replace(facts, settings=replace(settings, stop_switches=())),
+        )
     if intent.expires_at is not None:
         yield _say("the intent had not expired"), replace(intent, expires_at=None), facts
     listed = Allowlist(settings.allowlist.tenant | {intent.action_type}, settings.allowlist.accounts)
@@ -167,7 +177,9 @@ def _confidence_needed(intent: ActionIntent, facts: Facts, now: int) -> int | No
     """
 
     def strictness(confidence_bp: int) -> int:
-        return gate.decide(replace(intent, confidence_score=confidence_bp / CONFIDENCE_BP_MAX), facts, now).answer.strictness
+        return gate.decide(
+            replace(intent, confidence_score=confidence_bp / CONFIDENCE_BP_MAX), facts, now
+        ).answer.strictness
 
     low, high = intent.confidence_bp, CONFIDENCE_BP_MAX
     best = strictness(high)

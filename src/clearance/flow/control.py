@@ -104,7 +104,9 @@ class Control:
         """One part of the settings document, and the version to name when changing it."""
         return await administer.settings_part(self._context, principal, part)
 
-    async def put_settings_part(self, principal: Principal, part: SettingsPart, value: Json, *, version: int | None) -> int:
+    async def put_settings_part(
+        self, principal: Principal, part: SettingsPart, value: Json, *, version: int | None
+    ) -> int:
         """Replaces one part of the settings; the new version. Tool servers are no part: they come only from the file."""
         return await administer.put_settings_part(self._context, principal, part, value, version=version)
 

@@ -247,8 +247,10 @@ class Store(Protocol):
     async def expired(self, now: int, limit: int) -> list[Due]:
         """Intents that wait or are approved, and whose time has passed."""
 
-    async def dead_leases(self, now: int, limit: int, *, living_worker: str | None = None) -> list[Due]:
-        """RUNNING intents whose lease is over; with `living_worker`, also those of every other worker."""
+    async def dead_leases(
+        self, now: int, limit: int, after: Due | None = None, *, living_worker: str | None = None
+    ) -> list[Due]:
+        """RUNNING intents whose lease is over, oldest first; with `living_worker`, also those of every other worker."""
 
     async def tenants(self) -> list[str]:
         """Every tenant that has settings."""

@@ -14,7 +14,7 @@ from clearance.core.approval import (
 )
 from clearance.core.errors import Conflict, InvalidInput, NotFound, Unavailable
 from clearance.core.gate import Facts
-from clearance.core.intent import Json, check
+from clearance.core.intent import Json, checked_content
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import Admission, Change, IntentRecord
@@ -69,9 +69,7 @@ async def rule(context: Context, ruler: Principal, approval_id: str, request: Ru
     raise _kept_moving(approval_id)
 
 
-async def _under_approval(
-    context: Context, ruler: Principal, approval_id: str, request: RulingRequest
-) -> IntentRecord:
+async def _under_approval(context: Context, ruler: Principal, approval_id: str, request: RulingRequest) -> IntentRecord:
     record = await context.store.intent(ruler.tenant_id, intent_of(approval_id))
     if record is None or record.approval is None:
         sentence = f"There is no approval {approval_id}."
@@ -104,9 +102,9 @@ async def _edited(  # noqa: PLR0913 - an edit is a ruling and a proposal at once
         proposed_by=ruler.actor_id,
         supersedes=record.intent.action_intent_id,
     )
-    check(intent)
+    content = checked_content(intent)
     settings = await context.settings(ruler.tenant_id)
-    return admission_of(intent, Facts(settings, used), ruler, salt=salt, now=context.clock.now_ms())
+    return admission_of(intent, content, Facts(settings, used), ruler, salt=salt, now=context.clock.now_ms())
 
 
 async def cancel(context: Context, principal: Principal, action_intent_id: str, reason: str) -> IntentRecord:

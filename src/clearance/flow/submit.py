@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 from clearance.core import execution, gate
 from clearance.core.errors import Conflict, InvalidInput, Refusal, Unavailable
 from clearance.core.gate import Facts
-from clearance.core.intent import ActionIntent, Json, RiskLevel, check, fingerprint
+from clearance.core.intent import (
+    ActionIntent,
+    Json,
+    RiskLevel,
+    checked_content,
+    fingerprint,
+)
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import Admission, IntentRecord, IntentStatus
 from clearance.flow.context import Context
@@ -58,16 +64,16 @@ async def propose(context: Context, principal: Principal, proposal: Proposal) ->
         expires_at=proposal.expires_at,
         trace_id=proposal.trace_id,
     )
-    check(intent)
+    content = checked_content(intent)
     try:
-        settled = await _admit(context, principal, intent)
+        settled = await _admit(context, principal, intent, content)
     except Refusal:
         # Parameters that do not fit today may have fitted when the same intent was admitted: then its answer stands.
         known = await context.store.intent(intent.tenant_id, intent.action_intent_id)
         if known is None:
             raise
         settled = Known(known)
-    if settled.record.fingerprint != fingerprint(intent):
+    if settled.record.fingerprint != fingerprint(content):
         sentence = f"The action intent {intent.action_intent_id} was proposed before with other content."
         raise Conflict(sentence, code="INTENT_ID_REUSED")
     hint_if_approved(context, settled.record)
@@ -80,13 +86,15 @@ def hint_if_approved(context: Context, record: IntentRecord) -> None:
         context.engine.hint(record.intent.tenant_id, record.intent.action_intent_id)
 
 
-async def _admit(context: Context, principal: Principal, intent: ActionIntent) -> Admitted | Known:
+async def _admit(context: Context, principal: Principal, intent: ActionIntent, content: bytes) -> Admitted | Known:
     settings = await context.last_settings(intent.tenant_id)
     used: Mapping[str, int] = {}
     salt = context.new_salt()
     for _ in range(DECISIONS_MAX):
         try:
-            admission = admission_of(intent, Facts(settings, used), principal, salt=salt, now=context.clock.now_ms())
+            admission = admission_of(
+                intent, content, Facts(settings, used), principal, salt=salt, now=context.clock.now_ms()
+            )
         except InvalidInput:
             newer = await context.settings(intent.tenant_id)
             if newer.version == settings.version:
@@ -105,10 +113,12 @@ async def _admit(context: Context, principal: Principal, intent: ActionIntent) -
     raise Unavailable(sentence)
 
 
-def admission_of(intent: ActionIntent, facts: Facts, actor: Principal, *, salt: bytes, now: int) -> Admission:
+def admission_of(  # noqa: PLR0913 - a decision needs all that it is about
+    intent: ActionIntent, content: bytes, facts: Facts, actor: Principal, *, salt: bytes, now: int
+) -> Admission:
     """The gate's decision on an intent whose parameters fit, as what is to be stored."""
     action = facts.settings.catalog.get(intent.action_type)
     if action is not None:
         action.check_parameters(intent.parameters)
     decision = gate.decide(intent, facts, now)
-    return execution.admit(intent, decision, facts.settings, salt=salt, actor=actor, now=now)
+    return execution.admit(intent, content, decision, facts.settings, salt=salt, actor=actor, now=now)

@@ -1,0 +1,409 @@
+"""What the Python client says to the server, and what it does when no answer comes: the verbs as generators of steps.
+
+A step asks for something (send this request, pause so long) or hands over an item of a list; who carries steps out,
+blocking or not, is no matter here. The API key goes into the headers that `connection` makes, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+import httpx2
+
+URL_DEFAULT = "http://127.0.0.1:8600"
+TIMEOUT_SECONDS_DEFAULT = 10.0  # for connecting, and for each read of an answer
+STREAM_SILENCE_SECONDS_MAX = 45.0  # the server says something every 15 seconds
+TRIES_MAX = 4  # of one request
+RECONNECTS_MAX = 8  # of an event stream, in a row
+PAUSE_SECONDS_FIRST = 0.2  # doubled after each try
+PAUSE_SECONDS_MAX = 5.0
+POLL_SECONDS_FIRST = 0.1
+POLL_SECONDS_MAX = 2.0
+STOP_TRIES_MAX = 5  # of a change to the stop switches that others are changing too
+UNAVAILABLE = 503
+
+Json: TypeAlias = Any
+Answer: TypeAlias = dict[str, Any]
+"""A resource of the REST API, with the names of the wire."""
+
+
+class ClearanceError(Exception):
+    """Clearance refused. `code` is stable, `sentence` is for people, `status` is the HTTP status if one came.
+
+    `problems` are the single things that are wrong with what was sent: `{"path": ..., "detail": ...}`.
+    """
+
+    def __init__(
+        self, code: str, sentence: str, *, status: int | None = None, problems: Sequence[Mapping[str, Json]] = ()
+    ) -> None:
+        super().__init__(code, sentence)
+        self.code = code
+        self.sentence = sentence
+        self.status = status
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        return f"{self.sentence} ({self.code})"
+
+
+class ClearanceUnavailable(ClearanceError):  # noqa: N818 - it names a state of the world, as the server does
+    """No answer came, so nothing may be assumed: do not act.
+
+    After `propose`, `action_intent_id` is the id that was sent: ask for it, or propose the same again under it.
+    """
+
+    action_intent_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. `repeatable`: a repeat does no more than one, so it may be sent again when no answer came."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    if_match: str | None = None
+    repeatable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the server answered."""
+
+    status: int
+    body: bytes
+    retry_after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """No answer came; `sent` is False if the request surely never left."""
+
+    sentence: str
+    sent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Waits before the next step."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of a list, for the caller."""
+
+    value: Answer
+
+
+Steps: TypeAlias = Generator[Request | Pause | Item, Any, Answer]
+"""What a verb does, in order; it is sent a Reply or a Failure for each Request, and returns the answer."""
+
+
+# The verbs as steps
+
+
+def send(request: Request) -> Steps:
+    """Sends a request, again after 503 and lost connections while that is safe; the answer, or ClearanceError."""
+    pause = PAUSE_SECONDS_FIRST
+    for tried in range(1, TRIES_MAX + 1):
+        reply: Reply | Failure = yield request
+        if isinstance(reply, Reply) and reply.status != UNAVAILABLE:
+            return _answer(reply)
+        again = request.repeatable or isinstance(reply, Reply) or not reply.sent
+        if tried == TRIES_MAX or not again:
+            break
+        yield Pause(_longer(pause, reply))
+        pause = min(pause * 2, PAUSE_SECONDS_MAX)
+    raise _unavailable(reply)
+
+
+def propose(said: Answer) -> Steps:
+    """Proposes; if no answer comes, the error says under which id."""
+    try:
+        return (yield from send(post(path("intents"), said, repeatable=True)))
+    except ClearanceUnavailable as error:
+        error.action_intent_id = said["action_intent_id"]
+        raise
+
+
+def wait(action_intent_id: str, unsettled: frozenset[str], timeout_seconds: float) -> Steps:
+    """Asks for an intent until its status is none of these, or the time is over."""
+    deadline = time.monotonic() + timeout_seconds
+    pause = POLL_SECONDS_FIRST
+    while True:
+        intent = yield from send(Request("GET", path("intents", action_intent_id)))
+        left = deadline - time.monotonic()
+        if intent.get("status") not in unsettled or left <= 0:
+            return intent
+        yield Pause(min(pause, left))
+        pause = min(pause * 1.5, POLL_SECONDS_MAX)
+
+
+def rule(name: str, ruling: Answer) -> Steps:
+    """Rules on an approval, or on the latest approval of an intent."""
+    said = {key: value for key, value in ruling.items() if value is not None}
+    approval_id = name
+    if "." not in name:  # an intent's id has none, an approval's always has one
+        intent = yield from send(Request("GET", path("intents", name)))
+        approval = intent.get("approval")
+        if not approval:
+            sentence = f"The action intent {name} never asked for an approval."
+            raise ClearanceError("NO_APPROVAL", sentence)
+        approval_id = approval["approval_id"]
+    return (yield from send(post(path("approvals", approval_id, "rulings"), said)))
+
+
+def pages(path: str, query: tuple[tuple[str, str], ...], page_size: int) -> Steps:
+    """The items of a list, page after page, as far as they are asked for."""
+    cursor: tuple[tuple[str, str], ...] = ()
+    while True:
+        page = yield from send(Request("GET", path, (*query, ("limit", str(page_size)), *cursor)))
+        for item in page.get("items", ()):
+            yield Item(item)
+        if not page.get("next_cursor"):
+            return {}
+        cursor = (("cursor", str(page["next_cursor"])),)
+
+
+def entries(after: int, page_size: int) -> Steps:
+    """The ledger's entries behind a position, up to the latest."""
+    while True:
+        query = (("after", str(after)), ("limit", str(page_size)))
+        page = yield from send(Request("GET", path("ledger", "entries"), query))
+        for entry in page.get("items", ()):
+            after = entry["position"]
+            yield Item(entry)
+        if not page.get("items"):
+            return {}
+
+
+def change_stops(change: Callable[[list[Answer]], list[Answer]], *, insist: bool) -> Steps:
+    """Changes the switches as they are now, again if others did meanwhile; to `insist` is to win the last try."""
+    for tried in range(1, STOP_TRIES_MAX + 1):
+        part = yield from send(Request("GET", path("autonomy", "stop-switches")))
+        last = tried == STOP_TRIES_MAX
+        if_match = "*" if insist and last else f'"{part["version"]}"'
+        switches = {"stop_switches": change(part["stop_switches"])}
+        try:
+            return (yield from send(put("stop-switches", switches, if_match)))
+        except ClearanceError as error:
+            if error.code != "VERSION_MISMATCH" or last:
+                raise
+    raise AssertionError  # the last try returns or raises
+
+
+def covers(switch: Mapping[str, Json], scope: str, subject: str | None) -> bool:
+    """True if a switch is the one of this scope and subject."""
+    return switch.get("scope") == scope and switch.get("subject") == subject
+
+
+class Feed:
+    """Where an event stream is, and what to do when it ends; the two clients only read it."""
+
+    def __init__(self, after: int | None) -> None:
+        self.pause_seconds = PAUSE_SECONDS_FIRST
+        self._last_id = None if after is None else str(after)
+        self._failures = 0
+
+    def arguments(self) -> dict[str, Any]:
+        """The request that takes the stream up behind the last entry given."""
+        headers = {"Accept": "text/event-stream"}
+        if self._last_id is not None:
+            headers["Last-Event-ID"] = self._last_id
+        timeout = httpx2.Timeout(TIMEOUT_SECONDS_DEFAULT, read=STREAM_SILENCE_SECONDS_MAX)
+        return {"method": "GET", "url": path("events"), "headers": headers, "timeout": timeout}
+
+    def accepts(self, response: httpx2.Response) -> bool:
+        """True if this is a stream; then earlier failures are forgotten."""
+        is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
+        if response.status_code != httpx2.codes.OK or not is_stream:
+            return False
+        self._failures, self.pause_seconds = 0, PAUSE_SECONDS_FIRST
+        return True
+
+    def taken(self, event: httpx2.ServerSentEvent) -> Iterator[Answer]:
+        """The entry of an event, if it has one. It counts as given once the caller comes back."""
+        if event.data:
+            yield json.loads(event.data)
+        self._last_id = event.id or self._last_id
+
+    def refused(self, reply: Reply) -> None:
+        """Raises what the server said, unless it is unavailable for now."""
+        if reply.status != UNAVAILABLE:
+            _answer(reply)
+            raise _unexpected(reply.status)
+        self.lost(reply)
+
+    def lost(self, reply: Reply | Failure) -> None:
+        """Counts a failure; ClearanceUnavailable if there were too many in a row."""
+        self._failures += 1
+        if self._failures > RECONNECTS_MAX:
+            raise _unavailable(reply)
+        self.pause_seconds = _longer(min(PAUSE_SECONDS_FIRST * 2**self._failures, PAUSE_SECONDS_MAX), reply)
+
+
+# The wire
+
+
+def connection(url: str | None, api_key: str | None, timeout_seconds: float, *, allow_insecure: bool) -> dict[str, Any]:
+    """What both HTTP clients are made with. The key is in their headers and nowhere else."""
+    address = _address(url or os.environ.get("CLEARANCE_URL") or URL_DEFAULT)
+    key = api_key or os.environ.get("CLEARANCE_API_KEY")
+    if not key:
+        sentence = "No API key: set CLEARANCE_API_KEY."
+        raise ClearanceError("NO_API_KEY", sentence)
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        sentence = "The API key must be printable ASCII without spaces: was a line break copied with it?"
+        raise ClearanceError("INVALID_API_KEY", sentence)
+    encrypted, here = address.scheme == "https", _is_loopback(address.host)
+    if not (encrypted or here or allow_insecure):
+        sentence = f"The API key is not sent unencrypted to {address.host}: use https."
+        raise ClearanceError("INSECURE_URL", sentence)
+    return {
+        "base_url": address,
+        "headers": {"Authorization": f"Bearer {key}", "Accept": "application/json", "User-Agent": "clearance-python"},
+        "timeout": timeout_seconds,
+        # A proxy from the environment would read an unencrypted key that was meant for this machine only.
+        "trust_env": encrypted or not here,
+    }
+
+
+def _address(url: str) -> httpx2.URL:
+    """The server's address, as the HTTP client reads it, so that what is checked is what is called."""
+    try:
+        address = httpx2.URL(url)
+    except (httpx2.InvalidURL, ValueError):
+        address = httpx2.URL("")
+    if address.scheme not in {"http", "https"} or not address.host or address.userinfo:
+        sentence = f"The server's address must look like {URL_DEFAULT}, without a user name."
+        raise ClearanceError("INVALID_URL", sentence)
+    return address
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def path(*parts: str) -> str:
+    """`/v1/...` with every part quoted; a part never becomes two, nor none."""
+    for part in parts:
+        if part in {"", ".", ".."}:
+            sentence = f"{part!r} is no name."
+            raise ClearanceError("INVALID_NAME", sentence)
+    return "/v1/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def post(path: str, said: Mapping[str, Json], *, repeatable: bool = False) -> Request:
+    """A request that says something."""
+    return Request("POST", path, body=_body(said), repeatable=repeatable)
+
+
+def put(part: str, value: Mapping[str, Json], if_match: str) -> Request:
+    """A request that replaces a part of the settings, if what it was made from is still in force."""
+    return Request("PUT", path("autonomy", part), body=_body(value), if_match=if_match, repeatable=False)
+
+
+def _body(value: Mapping[str, Json]) -> bytes:
+    try:
+        return json.dumps(value, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        sentence = f"What was given is not JSON: {error}."
+        raise ClearanceError("INVALID_JSON", sentence) from None
+
+
+def moment(value: datetime | str | None) -> str | None:
+    """A point in time as text; ClearanceError for one without a time zone."""
+    if not isinstance(value, datetime):
+        return value
+    if value.tzinfo is None:
+        sentence = "A moment needs its time zone: give datetime(..., tzinfo=...)."
+        raise ClearanceError("INVALID_MOMENT", sentence)
+    return value.isoformat()
+
+
+def arguments(request: Request) -> dict[str, Any]:
+    """A request as the HTTP client takes it."""
+    headers = {}
+    if request.body is not None:
+        headers["Content-Type"] = "application/json"
+    if request.if_match is not None:
+        headers["If-Match"] = request.if_match
+    return {
+        "method": request.method,
+        "url": request.path,
+        "params": list(request.query) or None,
+        "content": request.body,
+        "headers": headers,
+    }
+
+
+def read_reply(response: httpx2.Response) -> Reply:
+    """What matters of a response that was read to its end."""
+    return Reply(response.status_code, response.content, response.headers.get("retry-after"))
+
+
+def read_failure(error: httpx2.RequestError) -> Failure:
+    """What is known of a request that got no answer. The error's own text stays out: it may quote what was sent."""
+    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout | httpx2.ProxyError):
+        return Failure("Clearance cannot be reached", sent=False)
+    if isinstance(error, httpx2.TimeoutException):
+        return Failure("Clearance did not answer in time", sent=True)
+    return Failure("The connection to Clearance broke before it answered", sent=True)
+
+
+def _answer(reply: Reply) -> Answer:
+    """The resource in a reply; ClearanceError if it is a problem, or nothing that Clearance would say."""
+    if reply.status == httpx2.codes.NO_CONTENT:
+        return {}
+    value = _json_object(reply.body)
+    if httpx2.codes.is_success(reply.status) and value is not None:
+        return value
+    if value is None or not isinstance(value.get("code"), str):
+        raise _unexpected(reply.status)
+    problems = [one for one in value.get("problems") or () if isinstance(one, dict)]
+    sentence = str(value.get("detail") or value.get("title") or value["code"])
+    raise ClearanceError(value["code"], sentence, status=reply.status, problems=problems)
+
+
+def _json_object(body: bytes) -> Answer | None:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _unexpected(status: int) -> ClearanceError:
+    sentence = f"What answered (HTTP {status}) does not seem to be Clearance: check the address."
+    return ClearanceError("UNEXPECTED_ANSWER", sentence, status=status)
+
+
+def _unavailable(reply: Reply | Failure) -> ClearanceUnavailable:
+    if isinstance(reply, Failure):
+        return ClearanceUnavailable("UNREACHABLE", f"{reply.sentence}; nothing may be assumed.")
+    value = _json_object(reply.body) or {}
+    sentence = str(value.get("detail") or "Clearance is unavailable; nothing may be assumed.")
+    return ClearanceUnavailable(str(value.get("code") or "UNAVAILABLE"), sentence, status=reply.status)
+
+
+def _longer(pause: float, reply: Reply | Failure) -> float:
+    """The pause, or what the server asks for if that is longer; a little random, so that crowds spread."""
+    asked = reply.retry_after if isinstance(reply, Reply) else None
+    if asked is not None and asked.isascii() and asked.isdigit():
+        pause = max(pause, min(float(asked), PAUSE_SECONDS_MAX))
+    return pause * (1 + secrets.randbelow(256) / 1024)

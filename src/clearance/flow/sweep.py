@@ -1,0 +1,83 @@
+"""Sweep: finds what nobody is working on, from the states alone, in small bounded steps. A wiped queue loses nothing.
+
+What is APPROVED without an attempt is hinted again; what is past its time expires; what a dead worker left is tried again where
+the effect allows it, else it is UNKNOWN.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from clearance.core import execution
+from clearance.core.errors import Conflict, Refusal
+from clearance.core.principal import system
+from clearance.core.record import Change, IntentRecord, IntentStatus
+from clearance.flow import execute
+from clearance.flow.context import Context
+from clearance.flow.execute import Started
+from clearance.flow.ports import Due
+from clearance.flow.review import advance
+
+STEP_MAX = 200  # intents that one step looks at
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one step did: intents hinted again, intents expired, and attempts claimed that the caller must now carry out."""
+
+    hinted: int
+    expired: int
+    restarted: tuple[Started, ...]
+
+
+class Sweeper:
+    """Takes the steps, and remembers how far along the queues the last one came: what is held must not hide the rest."""
+
+    def __init__(self, context: Context, worker: str, *, alone: bool) -> None:
+        """`alone`: no other worker can be alive, so the leases of others are over whatever their time says."""
+        self._context = context
+        self._worker = worker
+        self._living = worker if alone else None
+        self._approved_after: Due | None = None
+        self._dead_after: Due | None = None
+
+    async def step(self) -> Swept:
+        """One bounded step over everything that may be due."""
+        expired = 0
+        for due in await self._context.store.expired(self._context.clock.now_ms(), STEP_MAX):
+            expired += await _expire(self._context, due)
+        return Swept(await self._hint(), expired, await self._restart())
+
+    async def _hint(self) -> int:
+        found = await self._context.store.approved(STEP_MAX, self._approved_after)
+        self._approved_after = found[-1] if len(found) == STEP_MAX else None
+        for due in found:
+            self._context.engine.hint(due.tenant_id, due.action_intent_id)
+        return len(found)
+
+    async def _restart(self) -> tuple[Started, ...]:
+        now = self._context.clock.now_ms()
+        found = await self._context.store.dead_leases(now, STEP_MAX, self._dead_after, living_worker=self._living)
+        self._dead_after = found[-1] if len(found) == STEP_MAX else None
+        claimed = [
+            await execute.restart(self._context, due.tenant_id, due.action_intent_id, self._worker) for due in found
+        ]
+        return tuple(started for started in claimed if started is not None)
+
+
+async def _expire(context: Context, due: Due) -> bool:
+    def step(record: IntentRecord) -> Change:
+        return execution.expire(record, actor=system(due.tenant_id), now=context.clock.now_ms())
+
+    try:
+        record = await advance(context, due.tenant_id, due.action_intent_id, step)
+    except Conflict:
+        return False  # somebody ruled on it, or it started, meanwhile
+    except Refusal as refusal:
+        _log.warning("not expired", code=refusal.code, action_intent_id=due.action_intent_id)
+        return False
+    return record.status is IntentStatus.EXPIRED

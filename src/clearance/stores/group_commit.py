@@ -1,0 +1,142 @@
+"""One writer thread that drains its queue into one commit: many callers share one fsync, and nobody waits on a timer.
+
+A unit of work is a function of the connection that may run more than once: if one unit of a group fails, the group is rolled
+back and each unit is run again in a transaction of its own, so that one caller's failure is nobody else's. A `Refusal` is an
+answer, not a failure; a unit raises it before it writes. Nothing is answered before it is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+import structlog
+
+from clearance.core.errors import Refusal, Unavailable
+
+GROUP_MAX = 256  # units in one commit
+
+Answer = TypeVar("Answer")
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Unit:
+    work: Callable[[sqlite3.Connection], Any]
+    future: asyncio.Future[Any]
+    answer: Any = None
+    error: BaseException | None = None
+
+
+class GroupCommit:
+    """Runs units of work on one connection, in one thread, many per commit. `on_commit` is called in the event loop."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, on_commit: Callable[[], None], on_rollback: Callable[[], None]
+    ) -> None:
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
+        self._queue: SimpleQueue[_Unit | None] = SimpleQueue()
+        self._on_commit = on_commit
+        self._on_rollback = on_rollback
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="clearance-writer", daemon=True)
+        self._thread.start()
+
+    async def submit(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        """The unit's answer, once it is committed. Unavailable if it cannot be; then nothing of it happened."""
+        if self._closed:
+            sentence = "The store is closed."
+            raise Unavailable(sentence)
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        self._queue.put(_Unit(work, future))
+        # A caller that gives up does not undo what may be committed already.
+        return await asyncio.shield(future)
+
+    async def close(self) -> None:
+        """Commits what is queued and ends the thread."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+            await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        while True:
+            group = self._next_group()
+            if not group:
+                return
+            self._commit(group)
+            self._loop.call_soon_threadsafe(self._answer, group)
+
+    def _next_group(self) -> list[_Unit]:
+        """What waits, at least one; empty when the queue was closed."""
+        first = self._queue.get()
+        group = [] if first is None else [first]
+        while group and len(group) < GROUP_MAX:
+            try:
+                unit = self._queue.get_nowait()
+            except Empty:
+                break
+            if unit is None:
+                self._queue.put(None)
+                break
+            group.append(unit)
+        return group
+
+    def _commit(self, group: list[_Unit]) -> None:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            _fail(group, error)
+            return
+        if not self._finish(group) and len(group) > 1:
+            for unit in group:
+                self._commit([unit])
+
+    def _finish(self, group: list[_Unit]) -> bool:
+        """Runs the units in the open transaction and commits it; False, with each unit's error set, if it did not commit."""
+        try:
+            for unit in group:
+                self._work(unit)
+            self._connection.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, the callers must hear of it
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            self._on_rollback()
+            _fail(group, error)
+            return False
+        return True
+
+    def _work(self, unit: _Unit) -> None:
+        unit.answer = unit.error = None
+        before = self._connection.total_changes
+        try:
+            unit.answer = unit.work(self._connection)
+        except Refusal as refusal:
+            if self._connection.total_changes != before:
+                raise
+            unit.error = refusal
+
+    def _answer(self, group: list[_Unit]) -> None:
+        self._on_commit()
+        for unit in group:
+            if unit.future.done():
+                continue
+            if unit.error is not None:
+                unit.future.set_exception(unit.error)
+            else:
+                unit.future.set_result(unit.answer)
+
+
+def _fail(group: list[_Unit], error: Exception) -> None:
+    if not isinstance(error, Refusal):
+        _log.error("commit failed", error=str(error), kind=type(error).__name__, units=len(group))
+        error = Unavailable("The store could not commit; nothing happened.")
+    for unit in group:
+        unit.error = error

@@ -1,0 +1,147 @@
+"""Tools that are Python callables of this process, and the choice between them and another tool runner.
+
+One idea: a callable is called as a tool of a server would be: by name, with arguments checked against a schema that is read
+from its signature, within a deadline, and with the same honesty about what is known when that passes.
+
+Refuses to know: servers, sessions and intents. A callable is trusted code of whoever wires it, what it returns is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import wraps
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError, validate_call
+from pydantic_core import to_jsonable_python
+
+from clearance.core.catalog import ToolServer
+from clearance.core.intent import Json, digest
+from clearance.core.outcome import CallError, ErrorClass, Sent
+from clearance.flow.ports import ToolAnswer, ToolCall, ToolCallFailed, ToolDescription, Tools
+from clearance.tools.mcp import one_line, storable
+
+THREADS_MAX = 32  # for callables that are not async
+
+
+class FunctionTools:
+    """The tool runner for callables, by server name and tool name. A sync callable runs in a thread, an async one here.
+
+    A thread cannot be stopped: a sync callable that misses its deadline goes on, and its place is taken until it ends.
+    """
+
+    def __init__(self, servers: Mapping[str, Mapping[str, Callable[..., Any]]]) -> None:
+        self._servers = {
+            server: {name: _FunctionTool(name, function) for name, function in functions.items()}
+            for server, functions in servers.items()
+        }
+        self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="clearance-tool")
+
+    def __contains__(self, server: object) -> bool:
+        """True for the name of a server of ours."""
+        return server in self._servers
+
+    async def describe(self, tenant_id: str, server: ToolServer) -> Mapping[str, ToolDescription]:  # noqa: ARG002
+        """The tools of a server by name; ToolCallFailed if it is none of ours."""
+        return {name: tool.description for name, tool in self._tools(server).items()}
+
+    async def call(self, tenant_id: str, call: ToolCall) -> ToolAnswer:  # noqa: ARG002
+        """Calls once; raises ToolCallFailed."""
+        named = f"{call.server.name}.{call.tool}"
+        tool = self._tools(call.server).get(call.tool)
+        if tool is None:
+            raise _not_sent(f"The tool {named} is not offered.", "TOOL_NOT_OFFERED")
+        if call.schema_digest not in (None, tool.description.schema_digest):
+            sentence = f"The input schema of the tool {named} is not the one that was agreed on."
+            raise _not_sent(sentence, "TOOL_SCHEMA_CHANGED")
+        try:
+            arguments = tool.bind(call.arguments)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise _not_sent(f"The tool {named} does not take these arguments: {where}: {first['msg']}.") from None
+        return ToolAnswer(await self._run(named, tool, arguments, call.deadline_ms / 1000))
+
+    async def close(self) -> None:
+        """Starts nothing more; does not wait for what runs."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _tools(self, server: ToolServer) -> Mapping[str, _FunctionTool]:
+        if server.name not in self._servers:
+            raise _not_sent(f"There is no tool server {server.name} of functions.")
+        return self._servers[server.name]
+
+    async def _run(self, named: str, tool: _FunctionTool, arguments: Mapping[str, Any], seconds: float) -> Json:
+        running: asyncio.Future[Any]
+        if tool.is_async:
+            running = asyncio.ensure_future(tool.function(**arguments))
+        else:
+            running = asyncio.wrap_future(waiting := self._threads.submit(tool.function, **arguments))
+        running.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody else may come to look
+        try:
+            await asyncio.wait({running}, timeout=seconds)
+        finally:
+            began = tool.is_async or not waiting.cancel()
+            running.cancel()
+        if not running.done() or running.cancelled():
+            sent = Sent.MAYBE if began else Sent.NOT_SENT
+            sentence = f"The tool {named} did not answer within its deadline."
+            raise ToolCallFailed(CallError(ErrorClass.TIMEOUT, sentence, sent))
+        try:
+            return storable(to_jsonable_python(running.result(), fallback=str))
+        except ToolCallFailed:
+            raise
+        except Exception as error:
+            sentence = one_line(f"The tool {named} failed: {type(error).__name__}: {error}")
+            raise ToolCallFailed(CallError(ErrorClass.UNKNOWN, sentence, Sent.ANSWERED)) from error
+
+
+class EitherTools:
+    """Calls the callables of the function servers, and everything else of another tool runner."""
+
+    def __init__(self, functions: FunctionTools, others: Tools) -> None:
+        self._functions = functions
+        self._others = others
+
+    async def describe(self, tenant_id: str, server: ToolServer) -> Mapping[str, ToolDescription]:
+        """The tools of a server by name."""
+        return await self._runner(server).describe(tenant_id, server)
+
+    async def call(self, tenant_id: str, call: ToolCall) -> ToolAnswer:
+        """Calls once; raises ToolCallFailed."""
+        return await self._runner(call.server).call(tenant_id, call)
+
+    async def close(self) -> None:
+        """Closes both."""
+        await self._functions.close()
+        await self._others.close()
+
+    def _runner(self, server: ToolServer) -> Tools:
+        return self._functions if server.name in self._functions else self._others
+
+
+class _FunctionTool:
+    """A callable with its description, and `bind`, which turns arguments into what it takes, or raises ValidationError."""
+
+    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+        schema = TypeAdapter(function).json_schema()
+        self.function = function
+        self.is_async = inspect.iscoroutinefunction(function)
+        self.description = ToolDescription(name, inspect.getdoc(function) or "", schema, digest(schema))
+
+        @wraps(function)
+        def arguments(**named: Any) -> dict[str, Any]:  # noqa: ANN401
+            return named
+
+        self._bind = validate_call(arguments)
+
+    def bind(self, arguments: Mapping[str, Json]) -> Mapping[str, Any]:
+        bound: Mapping[str, Any] = self._bind(**arguments)
+        return bound
+
+
+def _not_sent(sentence: str, code: str = "TOOL_ERROR") -> ToolCallFailed:
+    return ToolCallFailed(CallError(ErrorClass.VALIDATION, one_line(sentence), Sent.NOT_SENT, code))

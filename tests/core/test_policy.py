@@ -1,0 +1,778 @@
+"""Policy: what loads, what it reads, and what it answers, against a second opinion written in plain Python.
+
+`policy_cases.jsonl` holds the policies, their schema and the answers to a grid of questions at every boundary, for any
+engine to be held to. The expected answers come from `expected` below, never from the engine;
+`python tests/core/test_policy.py` writes the file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cedarpy
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from clearance.core.catalog import Action, Effect, ToolName
+from clearance.core.decision import Answer
+from clearance.core.errors import InvalidInput
+from clearance.core.intent import INTEGER_MAX, RiskLevel
+from clearance.core.policy import (
+    CLAUSES_MAX,
+    NESTING_MAX,
+    NO_POLICY_PERMITS,
+    NOT_PERMITTED_UNATTENDED,
+    OPERATORS_MAX,
+    POLICY_ERROR,
+    TEXT_LENGTH_MAX,
+    ClauseEffect,
+    PolicySet,
+    Question,
+    cedar_schema,
+    policy_parameters,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CASES = Path(__file__).with_name("policy_cases.jsonl")
+BIG = INTEGER_MAX  # 2^53 - 1
+ODD = 'a "quoted\\name"\nÄ😀'
+
+
+def action(action_type: str, parameters: dict[str, Any]) -> Action:
+    tool = ToolName("server", action_type.lower())
+    return Action(
+        action_type=action_type,
+        tool=tool,
+        risk_level=RiskLevel.LOW,
+        effect=Effect.KEYED,
+        parameters=parameters,
+        sentence="did it",
+        proposal="do it",
+    )
+
+
+def record(required: list[str], **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
+
+
+def strings() -> dict[str, Any]:
+    return {"type": "array", "items": {"type": "string"}}
+
+
+CATALOG = {
+    "REFUND": action(
+        "REFUND", record(["amount_minor"], amount_minor={"type": "integer"}, recipient={"type": "string"})
+    ),
+    "CREATE_TASK": action(
+        "CREATE_TASK",
+        record(["title"], title={"type": "string"}, tags=strings(), due=record([], day={"type": "integer"})),
+    ),
+    "SIGN_CONTRACT": action("SIGN_CONTRACT", record([], text={"type": "string"})),
+    "PAUSE": action("PAUSE", record([])),
+}
+HARD = {  # forbids of both questions
+    "confidence-floor": "context.confidence_bp < 3000",
+    "mode-disabled": 'context.mode == "DISABLED"',
+    "account-frozen": 'resource == Account::"frozen"',
+}
+SOFT = {  # forbids of the unattended question
+    "mode-not-auto": 'context.mode != "AUTO_EXECUTE"',
+    "risk-high": "context.risk > 2",
+    "risk-medium": "context.risk == 2 && context.confidence_bp < 8500",
+    "risk-low": "context.risk < 2 && context.confidence_bp < 6000",
+}
+POLICIES = {
+    "refunds": 'permit(principal, action == Action::"REFUND", resource);',
+    "tasks": 'permit(principal, action == Action::"CREATE_TASK", resource);',
+    "contracts": 'permit(principal, action == Action::"SIGN_CONTRACT", resource) unless { context.unattended };',
+    **{name: f"forbid(principal, action, resource) when {{ {condition} }};" for name, condition in HARD.items()},
+    **{
+        name: f"forbid(principal, action, resource) when {{ context.unattended && {condition} }};"
+        for name, condition in SOFT.items()
+    },
+    "refund-cap": 'forbid(principal, action == Action::"REFUND", resource)'
+    " when { context.parameters.amount_minor > 1000000 };",
+    "refund-soft-cap": 'forbid(principal, action == Action::"REFUND", resource)'
+    " when { context.unattended && context.parameters.amount_minor > 50000 };",
+    "recipient-known": 'forbid(principal, action == Action::"REFUND", resource) when { context.unattended'
+    ' && context.parameters has recipient && !["GB1", "GB2"].contains(context.parameters.recipient) };',
+    "tags-known": 'forbid(principal, action == Action::"CREATE_TASK", resource) when { context.unattended'
+    ' && context.parameters has tags && !["a", "b"].containsAll(context.parameters.tags) };',
+    "due-late": 'forbid(principal, action == Action::"CREATE_TASK", resource) when { context.unattended'
+    " && context.parameters has due.day && context.parameters.due.day > 30 };",
+}
+
+
+def annotated(name: str, policy: str) -> str:
+    return f'@id("{name}") @reason("{code(name)}") @explanation("Because of {name}.")\n{policy}'
+
+
+def code(name: str) -> str:
+    return name.upper().replace("-", "_")
+
+
+TEXT = "\n\n".join(annotated(name, policy) for name, policy in POLICIES.items()) + "\n"
+PERMIT_ALL = annotated("all", "permit(principal, action, resource);")
+
+
+def ask(action_type: str = "REFUND", parameters: Any = None, **changes: Any) -> Question:
+    parameters = {"amount_minor": 100} if parameters is None else parameters
+    return replace(Question("agent", "acme", action_type, 9_000, 1, "AUTO_EXECUTE", parameters), **changes)
+
+
+@pytest.fixture(scope="module")
+def policy() -> PolicySet:
+    return PolicySet.load(TEXT, CATALOG)
+
+
+# --- The second opinion ---
+
+
+def expected(question: Question) -> tuple[Answer, str, list[str]]:
+    """The answer, the reason and the clauses, as somebody who has never seen Cedar would write the same rules."""
+    permits = {"REFUND": "refunds", "CREATE_TASK": "tasks"}
+    hard, soft = _hard(question), _soft(question)
+    attended_only = question.action_type == "SIGN_CONTRACT"
+    if hard:
+        return Answer.BLOCK, code(hard[0]), hard
+    if question.action_type not in permits and not attended_only:
+        return Answer.BLOCK, NO_POLICY_PERMITS, []
+    if soft:
+        return Answer.REQUIRE_APPROVAL, code(soft[0]), soft
+    if attended_only:
+        return Answer.REQUIRE_APPROVAL, NOT_PERMITTED_UNATTENDED, ["contracts"]
+    permit = permits[question.action_type]
+    return Answer.AUTO_EXECUTE, code(permit), [permit]
+
+
+def _hard(question: Question) -> list[str]:
+    found = {
+        "confidence-floor": question.confidence_bp < 3_000,
+        "mode-disabled": question.mode == "DISABLED",
+        "account-frozen": question.account_id == "frozen",
+        "refund-cap": question.action_type == "REFUND" and question.parameters["amount_minor"] > 1_000_000,
+    }
+    return sorted(name for name, holds in found.items() if holds)
+
+
+def _soft(question: Question) -> list[str]:
+    refund, task = question.action_type == "REFUND", question.action_type == "CREATE_TASK"
+    said = question.parameters
+    found = {
+        "mode-not-auto": question.mode != "AUTO_EXECUTE",
+        "risk-high": question.risk == 3,
+        "risk-medium": question.risk == 2 and question.confidence_bp < 8_500,
+        "risk-low": question.risk in {0, 1} and question.confidence_bp < 6_000,
+        "refund-soft-cap": refund and said["amount_minor"] > 50_000,
+        "recipient-known": refund and said.get("recipient", "GB1") not in {"GB1", "GB2"},
+        "tags-known": task and not set(said.get("tags", [])) <= {"a", "b"},
+        "due-late": task and said.get("due", {}).get("day", 0) > 30,
+    }
+    # What is forbidden to both questions has been answered before: only the rest can be among the reasons.
+    return sorted(name for name, holds in found.items() if holds)
+
+
+def grid() -> Iterator[Question]:
+    """Questions at and beside every constant of the policies."""
+    amounts = (-BIG, 0, 50_000, 50_001, 1_000_000, 1_000_001, BIG)
+    refunds: list[dict[str, Any]] = [{"amount_minor": amount} for amount in amounts]
+    refunds += [{"amount_minor": 7, "recipient": name} for name in ("GB1", "GB3", "", ODD, 'GB1"]) || true')]
+    tasks: list[dict[str, Any]] = [{"title": "t"}, {"title": ODD, "tags": []}, {"title": "", "due": {}}]
+    tasks += [{"title": "t", "tags": tags} for tags in (["a"], ["b", "a", "a"], ["a", "c"], [ODD])]
+    tasks += [{"title": "t", "tags": ["a"], "due": {"day": day}} for day in (30, 31)]
+    acts = [("REFUND", refund) for refund in refunds] + [("CREATE_TASK", task) for task in tasks]
+    acts += [("SIGN_CONTRACT", {}), ("SIGN_CONTRACT", {"text": ODD}), ("PAUSE", {})]
+    confidences = (0, 2_999, 3_000, 5_999, 6_000, 8_499, 8_500, 10_000)
+    modes = ("AUTO_EXECUTE", "APPROVAL_REQUIRED", "DISABLED")
+    for number, (act, confidence, risk, mode) in enumerate(product(acts, confidences, range(4), modes)):
+        # Two in seven, which is no factor of the grid's sides; agents and accounts take turns.
+        if number % 7 in {0, 3}:
+            account = ("acme", "frozen", ODD, "acme", "acme")[number % 5]
+            yield Question(("agent", ODD)[number % 2], account, act[0], confidence, risk, mode, act[1])
+
+
+def case(question: Question) -> dict[str, Any]:
+    answer, reason, clauses = expected(question)
+    return {
+        **{name: getattr(question, name) for name in Question.__slots__},
+        "answer": answer,
+        "reason": reason,
+        "clauses": clauses,
+    }
+
+
+def lines() -> list[str]:
+    head = {"policies": TEXT, "schema": cedar_schema(CATALOG)}
+    return [json.dumps(line, sort_keys=True) for line in (head, *map(case, grid()))]
+
+
+def test_the_answers_to_the_corpus(policy: PolicySet) -> None:
+    head, *cases = (json.loads(line) for line in CASES.read_text().splitlines())
+    assert head == {"policies": TEXT, "schema": policy.schema}
+    assert {found["answer"] for found in cases} == set(Answer)
+    assert {clause for found in cases for clause in found["clauses"]} == set(POLICIES)
+    for found in cases:
+        answer = policy.decide(Question(**{name: found[name] for name in Question.__slots__}))
+        assert [answer.answer, answer.reason, list(answer.clauses)] == [
+            found["answer"],
+            found["reason"],
+            found["clauses"],
+        ]
+        assert not answer.errors
+
+
+def test_the_corpus_is_what_the_second_opinion_says() -> None:
+    assert CASES.read_text().splitlines() == lines()
+
+
+# --- Answers ---
+
+
+def test_an_answer_carries_the_words_of_the_first_clause(policy: PolicySet) -> None:
+    auto = policy.decide(ask())
+    assert (auto.answer, auto.reason, auto.explanation) == (Answer.AUTO_EXECUTE, "REFUNDS", "Because of refunds.")
+    waits = policy.decide(ask(risk=3, mode="PROPOSE_ONLY"))
+    assert waits.clauses == ("mode-not-auto", "risk-high")
+    assert (waits.reason, waits.explanation) == ("MODE_NOT_AUTO", "Because of mode-not-auto.")
+    never = policy.decide(ask("PAUSE", {}))
+    assert (never.answer, never.reason, never.clauses) == (Answer.BLOCK, NO_POLICY_PERMITS, ())
+
+
+def test_all_clauses_that_determined_the_answer_are_named() -> None:
+    text = annotated("b", "permit(principal, action, resource);") + annotated(
+        "a", "permit(principal, action, resource);"
+    )
+    answer = PolicySet.load(text, CATALOG).decide(ask())
+    assert (answer.clauses, answer.reason) == (("a", "b"), "A")
+
+
+def test_answers_are_ordered_by_what_they_allow() -> None:
+    assert sorted(Answer, key=lambda answer: answer.strictness) == ["AUTO_EXECUTE", "REQUIRE_APPROVAL", "BLOCK"]
+
+
+def test_an_unknown_action_type_is_blocked(policy: PolicySet) -> None:
+    for action_type in ("UNKNOWN", "", 'REFUND"', "refund"):
+        assert policy.decide(ask(action_type)).reason == POLICY_ERROR
+
+
+FAILING = {  # policies that only an engine without our loader would take
+    "a missing attribute": "forbid(principal, action, resource) when { context.amount > 1 };",
+    "a wrong type": "forbid(principal, action, resource) when { context.mode < 3 };",
+    "an overflow": "forbid(principal, action, resource) when { context.confidence_bp * 9223372036854775807 > 1 };",
+    "an overflow in a permit": "permit(principal, action, resource) when { -9223372036854775808 - context.risk < 1 };",
+    "an overflow when attended": "forbid(principal, action, resource)"
+    " when { !context.unattended && context.confidence_bp * 9223372036854775807 > 1 };",
+}
+
+
+@pytest.mark.parametrize("rule", FAILING.values(), ids=FAILING.keys())
+def test_a_rule_that_fails_blocks_although_the_engine_allows(policy: PolicySet, rule: str) -> None:
+    engine = cedarpy.PolicySet.from_str("permit(principal, action, resource);" + rule)
+    answer = replace(policy, _engine_policies=engine).decide(ask(risk=2))
+    assert (answer.answer, answer.reason, answer.clauses) == (Answer.BLOCK, POLICY_ERROR, ())
+    assert answer.errors
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"confidence_bp": 0.3},
+        {"confidence_bp": None},
+        {"confidence_bp": "9000"},
+        {"confidence_bp": 2**63},
+        {"risk": True},
+        {"risk": math.nan},
+        {"mode": None},
+        {"mode": "\ud800"},
+        {"mode": {"__entity": {"type": "Agent", "id": "agent"}}},
+        {"mode": object()},
+        {"agent_id": None},
+        {"account_id": "\udfff"},
+        {"parameters": None},
+        {"parameters": []},
+        {"parameters": {"amount_minor": None}},
+        {"parameters": {"amount_minor": "100"}},
+        {"parameters": {"amount_minor": True}},
+        {"parameters": {"amount_minor": 100.5}},
+        {"parameters": {"amount_minor": 2**53}},
+        {"parameters": {"amount_minor": -(2**53)}},
+        {"parameters": {"amount_minor": 1e300}},
+        {"parameters": {"amount_minor": math.inf}},
+        {"parameters": {"recipient": "GB1"}},
+        {"parameters": {"amount_minor": 1, "recipient": {"__extn": {"fn": "ip", "arg": "::1"}}}},
+        {"parameters": {"amount_minor": 1, "recipient": "\ud800"}},
+    ],
+    ids=str,
+)
+def test_a_question_that_does_not_fit_is_blocked(changes: dict[str, Any]) -> None:
+    answer = PolicySet.load(PERMIT_ALL, CATALOG).decide(replace(ask(), **changes))
+    assert (answer.answer, answer.reason, answer.clauses) == (Answer.BLOCK, POLICY_ERROR, ())
+    assert answer.errors
+    assert answer.explanation == "The policy could not be evaluated for this action, so it is blocked."
+
+
+class Panic(BaseException):
+    """Like the exception of a Rust panic, which is not an Exception."""
+
+
+@pytest.mark.parametrize("results", [[], ["one"], ["one", "two", "three"], None, ValueError("x"), Panic("x")], ids=str)
+def test_an_engine_that_misbehaves_blocks(policy: PolicySet, monkeypatch: pytest.MonkeyPatch, results: Any) -> None:
+    allowed = cedarpy.AuthzResult({"decision": "Allow", "diagnostics": {"reason": ["refunds"], "errors": []}})
+
+    def engine(*_: object) -> Any:
+        if isinstance(results, BaseException):
+            raise results
+        return results and [allowed for _ in results]
+
+    monkeypatch.setattr(cedarpy, "is_authorized_batch", engine)
+    assert policy.decide(ask()).reason == POLICY_ERROR
+
+
+@pytest.mark.parametrize(
+    ("unattended", "attended"),
+    [
+        ({"decision": "NoDecision"}, {"decision": "Allow"}),
+        ({"decision": "Allow"}, {"decision": "NoDecision"}),
+        ({"decision": "Allow"}, {"decision": "Allow", "diagnostics": {"reason": ["refunds"], "errors": ["x"]}}),
+        ({"decision": "Allow", "diagnostics": {"reason": ["another"]}}, {"decision": "Allow"}),
+        ({"decision": "Allow"}, {"decision": "Allow"}),
+        ({"decision": "Maybe"}, {"decision": "Allow"}),
+        ({}, {}),
+    ],
+    ids=str,
+)
+def test_results_that_are_not_clear_block(
+    policy: PolicySet, monkeypatch: pytest.MonkeyPatch, unattended: dict[str, Any], attended: dict[str, Any]
+) -> None:
+    results = [cedarpy.AuthzResult(unattended), cedarpy.AuthzResult(attended)]
+    monkeypatch.setattr(cedarpy, "is_authorized_batch", lambda *_: results)
+    assert policy.decide(ask()).reason == POLICY_ERROR
+
+
+CONDITIONS = st.recursive(
+    st.sampled_from([*HARD.values(), *SOFT.values(), "context.unattended", "!context.unattended", "true", "false"]),
+    lambda inner: st.one_of(
+        st.tuples(inner, st.sampled_from(["&&", "||"]), inner).map(lambda parts: "({} {} {})".format(*parts)),
+        inner.map(lambda condition: f"!({condition})"),
+        st.tuples(inner, inner, inner).map(lambda parts: "(if {} then {} else {})".format(*parts)),
+    ),
+    max_leaves=6,
+)
+QUESTIONS = st.sampled_from(list(grid()))
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(
+    kept=st.sets(st.sampled_from(sorted(POLICIES)), min_size=1),
+    condition=CONDITIONS,
+    questions=st.lists(QUESTIONS, min_size=1, max_size=20),
+)
+def test_another_forbid_never_allows_more(kept: set[str], condition: str, questions: list[Question]) -> None:
+    text = "".join(annotated(name, POLICIES[name]) for name in sorted(kept))
+    more = text + annotated("more", f"forbid(principal, action, resource) when {{ {condition} }};")
+    before, after = PolicySet.load(text, CATALOG), PolicySet.load(more, CATALOG)
+    for question in questions:
+        assert after.decide(question).answer.strictness >= before.decide(question).answer.strictness
+
+
+HOSTILE = st.one_of(
+    st.text(),
+    st.sampled_from([ODD, "", '"', "\\", "\x00", "\u2028", "__entity", 'x"); permit(principal, action, resource); //']),
+)
+
+
+@settings(deadline=None)
+@given(agent=HOSTILE, account=HOSTILE, recipient=HOSTILE, names=st.dictionaries(HOSTILE, HOSTILE, max_size=3))
+def test_strings_that_no_rule_reads_change_nothing(
+    policy: PolicySet, agent: str, account: str, recipient: str, names: dict[str, str]
+) -> None:
+    parameters = {**names, "amount_minor": 100}
+    parameters.pop("recipient", None)
+    answer = policy.decide(ask(agent_id=agent, account_id=account, parameters=parameters))
+    assert answer.clauses == (("account-frozen",) if account == "frozen" else ("refunds",))
+    stranger = policy.decide(ask(agent_id=agent, parameters={**parameters, "recipient": recipient}))
+    assert stranger.clauses == (("refunds",) if recipient in {"GB1", "GB2"} else ("recipient-known",))
+
+
+@given(text=st.text(st.characters(categories=["Cs", "Cc", "Lu"])))
+def test_no_string_raises(policy: PolicySet, text: str) -> None:
+    policy.decide(ask(agent_id=text, account_id=text, mode=text, parameters={"amount_minor": 1, "recipient": text}))
+    policy.decide(ask(text, {text: text}))
+
+
+# --- Loading ---
+
+COMMON = '@reason("R") @explanation("E.")'
+FORBID = "forbid(principal, action, resource)"
+FORBID_REFUND = 'forbid(principal, action == Action::"REFUND", resource)'
+REFUSED = [
+    ("", "has no policies", ()),
+    (" // nothing\n", "has no policies", ()),
+    ("permit(principal, action, resource)", "does not parse: unexpected end of input (line 1)", (0,)),
+    (PERMIT_ALL + "\n\n // a comment\n\nforbid(principal);", "does not parse", (1,)),
+    (PERMIT_ALL + "\n;", "does not parse: unexpected token `;` (line 3)", (1,)),
+    (PERMIT_ALL + ' "', "does not parse", (1,)),
+    (PERMIT_ALL + " \ud800", "does not parse", (1,)),
+    (f'@id("a") @id("a") {COMMON} {FORBID};', "duplicate annotation", (0,)),
+    (f"{COMMON} {FORBID};", "has no @id (line 1)", (0,)),
+    (f"@id {COMMON} {FORBID};", "has no @id (line 1)", (0,)),
+    (f'@id(" ") {COMMON} {FORBID};', "has an @id that must not start or end with a space", (" ",)),
+    (f'@id("a\\u{{202e}}") {COMMON} {FORBID};', "has an @id that must not", ("a\u202e",)),
+    (f'@id("{"a" * 129}") {COMMON} {FORBID};', "has an @id that must be 1 to 128", ("a" * 129,)),
+    (PERMIT_ALL * 2, "shares its @id with another policy (line 1)", ("all",)),
+    (f'@id("a") @explanation("E.") {FORBID};', "has no @reason", ("a",)),
+    (f'@id("a") @reason @explanation("E.") {FORBID};', "has no @reason", ("a",)),
+    (f'@id("a") @reason("Too low") @explanation("E.") {FORBID};', "has a @reason that must be", ("a",)),
+    (f'@id("a") @reason("A\\n") @explanation("E.") {FORBID};', "has a @reason that must be", ("a",)),
+    (f'@id("a") @reason("POLICY_ERROR") @explanation("E.") {FORBID};', "is reserved", ("a",)),
+    (f'@id("a") @reason("R") {FORBID};', "has no @explanation", ("a",)),
+    (f'@id("a") @reason("R") @explanation(" ") {FORBID};', "has no @explanation", ("a",)),
+    (f'@id("a") @reason("R") @explanation("{"a" * 501}") {FORBID};', "one line of at most 500 characters", ("a",)),
+    (f'@id("a") @reason("R") @explanation("a\\nb") {FORBID};', "one line of at most 500 characters", ("a",)),
+    (f'@id("a") {COMMON} permit(principal == ?principal, action, resource);', "is a template", (0,)),
+    (f'@id("a") {COMMON} {FORBID} when {{ context.foo }};', "attribute `foo` in context", ("a",)),
+    (f'@id("a") {COMMON} {FORBID} when {{ context.mode > 3 }};', "does not fit the schema", ("a",)),
+    (f'@id("a") {COMMON} {FORBID} when {{ context.parameters.amount_minor > 3 }};', "amount_minor", ("a",)),
+    (
+        f'@id("a") {COMMON} {FORBID_REFUND} when {{ context.parameters.recipient == "x" }};',
+        "unable to guarantee safety of access to optional attribute",
+        ("a",),
+    ),
+    (
+        f'@id("a") {COMMON} forbid(principal, action == Action::"NONE", resource);',
+        'unrecognized action `Action::"NONE"`',
+        ("a",),
+    ),
+    (f'@id("a") {COMMON} forbid(principal is Account, action, resource);', "does not fit the schema", ("a",)),
+    (f'@id("a") {COMMON} {FORBID} when {{ resource.owner == "x" }};', "does not fit the schema", ("a",)),
+    (f'@id("a") {COMMON} {FORBID} when {{ context.risk + 1 > 2 }};', "does arithmetic (+)", ("a",)),
+    (f'@id("a") {COMMON} {FORBID} unless {{ context.risk - 1 > 2 }};', "does arithmetic (-)", ("a",)),
+    (f'@id("a") {COMMON} {FORBID} when {{ true || context.risk * 2 > 2 }};', "does arithmetic (*)", ("a",)),
+    (f'@id("a") {COMMON} {FORBID} when {{ [1].contains({{a: -context.risk}}.a) }};', "does arithmetic (neg)", ("a",)),
+    (
+        f'@id("a") {COMMON} {FORBID} when {{ datetime("2026-01-01").offset(duration("1d")) == datetime("2026-01-02") }};',
+        "does arithmetic (offset)",
+        ("a",),
+    ),
+    (f'@id("a") {COMMON} {FORBID} when {{ context.risk > 9007199254740992 }};', "has an integer beyond", ("a",)),
+    (
+        f'@id("a") {COMMON} {FORBID} when {{ [-9007199254740992].contains(context.risk) }};',
+        "has an integer beyond",
+        ("a",),
+    ),
+    (PERMIT_ALL + " // \u202e", "changes the direction of text (line 2)", ()),
+    ("\n" * (TEXT_LENGTH_MAX + 1), "characters long; the limit is", ()),
+    (PERMIT_ALL * (CLAUSES_MAX + 1), "policies; the limit is", ()),
+    (f"{FORBID} when {{ {'(' * 3000} true {')' * 3000} }};", f"nests more than {NESTING_MAX} brackets", (0,)),
+    (f"{FORBID} when {{ {')' * 3000} {'[' * 3000} ", f"nests more than {NESTING_MAX} brackets", (0,)),
+    (f"{FORBID} when {{ // \r {'{' * 3000} ", f"nests more than {NESTING_MAX} brackets", (0,)),
+    (f"{FORBID} when {{ {'if true then ' * 2000} ", f"nests more than {NESTING_MAX} brackets", (0,)),
+    (f"{FORBID} when {{ context{'.a' * 3000} }};", f"operators; the limit is {OPERATORS_MAX}", (0,)),
+    (f'@id("a") {COMMON} {FORBID} when {{ {"true && " * 60} true }};', "nests more than 50 operators deep", ("a",)),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence", "path"), REFUSED, ids=lambda value: str(value)[:60].encode("unicode_escape")
+)
+def test_a_policy_that_must_not_be_loaded(text: str, sentence: str, path: tuple[str | int, ...]) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        PolicySet.load(text, CATALOG)
+    assert refused.value.code == "INVALID_POLICY"
+    found = [problem for problem in refused.value.problems if sentence in problem.sentence]
+    assert found, refused.value.problems
+    assert found[0].path == ("policy", *path)
+
+
+def test_every_problem_is_reported_with_its_line() -> None:
+    text = (
+        "// first\n"
+        + PERMIT_ALL
+        + '\n// ; "\n@id("a;b")\nforbid(principal, action, resource);\nforbid(principal, action, resource);'
+    )
+    with pytest.raises(InvalidInput) as refused:
+        PolicySet.load(text, CATALOG)
+    assert [str(problem) for problem in refused.value.problems] == [
+        "policy.a;b: has no @reason (line 5)",
+        "policy.a;b: has no @explanation (line 5)",
+        "policy.2: has no @id (line 7)",
+        "policy.2: has no @reason (line 7)",
+        "policy.2: has no @explanation (line 7)",
+    ]
+
+
+def test_what_looks_like_arithmetic_and_is_not() -> None:
+    condition = 'context.risk > -(5) && {"+": 1, "-": context.risk} == {"-": 1, "+": 1} && context.mode like "*+*"'
+    text = annotated("a", f"{FORBID} when {{ context.risk > -5 && {condition} }};")
+    assert PolicySet.load(text, CATALOG).clauses["a"].effect is ClauseEffect.FORBID
+
+
+def test_an_empty_catalog_takes_no_policy() -> None:
+    with pytest.raises(InvalidInput, match="unable to find an applicable action"):
+        PolicySet.load(PERMIT_ALL, {})
+
+
+def test_clauses_are_read_from_the_annotations(policy: PolicySet) -> None:
+    assert list(policy.clauses) == list(POLICIES)
+    clause = policy.clauses["refund-soft-cap"]
+    assert (clause.effect, clause.reason, clause.explanation) == (
+        ClauseEffect.FORBID,
+        "REFUND_SOFT_CAP",
+        "Because of refund-soft-cap.",
+    )
+
+
+def test_the_version_is_that_of_the_meaning(policy: PolicySet) -> None:
+    shuffled = "// A comment.\n" + "\n\n".join(reversed(TEXT.strip().split("\n\n"))).replace(" when ", "\n  when ")
+    assert PolicySet.load(shuffled, CATALOG) == policy
+    reordered = {name: replace(CATALOG[name], sentence="other words") for name in reversed(CATALOG)}
+    assert PolicySet.load(TEXT, reordered).version == policy.version
+    changes = [("50000", "50001"), ("Because of", "As of"), ('@reason("TASKS")', '@reason("TASK")')]
+    versions = {PolicySet.load(TEXT.replace(*change), CATALOG).version for change in changes}
+    versions.add(PolicySet.load(TEXT, {**CATALOG, "MORE": action("MORE", {})}).version)
+    assert len(versions | {policy.version}) == 5
+    assert all(version.startswith("sha256:") and len(version) == 71 for version in versions)
+
+
+# --- What policy reads ---
+
+
+def test_the_schema_is_generated() -> None:
+    parameters = record(
+        ["title", "amount"],
+        title={"type": "string", "maxLength": 200},
+        amount={"type": "number", "x-scale": 100},
+        urgent={"type": "boolean"},
+        tags=strings(),
+        note={"type": ["string", "null"]},
+        **{"two words": {"type": "integer"}, "if": {"type": "integer"}, 'a"\\\n': {"type": "integer"}},
+        owner=record(["id"], id={"type": "string"}, extra={}),
+        rows={"type": "array", "items": record([], n={"type": "integer"})},
+    )
+    assert cedar_schema({"CREATE_CRM_TASK": action("CREATE_CRM_TASK", parameters), "B": action("B", {})}) == (
+        r"""entity Agent;
+entity Account;
+
+action "B" appliesTo {
+  principal: Agent,
+  resource: Account,
+  context: {
+    unattended: Bool,
+    confidence_bp: Long,
+    risk: Long,
+    mode: String,
+    parameters: {},
+  },
+};
+
+action "CREATE_CRM_TASK" appliesTo {
+  principal: Agent,
+  resource: Account,
+  context: {
+    unattended: Bool,
+    confidence_bp: Long,
+    risk: Long,
+    mode: String,
+    parameters: {
+      "a\u{22}\u{5c}\u{a}"?: Long,
+      amount: Long,
+      "if"?: Long,
+      owner?: {
+        id: String,
+      },
+      rows?: Set<{
+        n?: Long,
+      }>,
+      tags?: Set<String>,
+      title: String,
+      "two words"?: Long,
+      urgent?: Bool,
+    },
+  },
+};
+"""
+    )
+
+
+NOT_EXPRESSIBLE = [
+    {},
+    True,
+    None,
+    {"type": "number"},
+    {"type": "null"},
+    {"type": ["integer"]},
+    {"type": ["string", "null"]},
+    {"type": "object"},
+    {"type": "array"},
+    {"type": "array", "items": {}},
+    {"type": "array", "items": [{"type": "string"}]},
+    {"type": "array", "items": {"type": "string"}, "prefixItems": [{"type": "integer"}]},
+    {"oneOf": [{"type": "integer"}, {"type": "string"}]},
+    {"anyOf": [{"type": "integer"}]},
+    {"enum": ["a", "b"]},
+    {"$ref": "#/$defs/a"},
+    {"$ref": "#/$defs/a", "type": "integer"},
+    {"type": "integer", "x-scale": 100},
+    *({"type": "number", "x-scale": scale} for scale in (0, -1, 1.5, 100.0, "100", True, None, [100], 10**9 + 1)),
+]
+
+
+@pytest.mark.parametrize("schema", NOT_EXPRESSIBLE, ids=str)
+def test_what_policy_cannot_express_is_not_in_it(schema: Any) -> None:
+    whole = {"type": "object", "required": ["a"], "properties": {"a": schema, "b": {"type": "boolean"}}}
+    assert policy_parameters(whole, {"a": 5, "b": True}) == {"b": True}
+    nested = {"properties": {"a": {"type": "array", "items": whole}}}
+    assert policy_parameters(nested, {"a": [{"a": None}]}) == {"a": [{}]}
+    assert "a: " not in cedar_schema({"A": action("A", whole)})
+
+
+def test_a_schema_deeper_than_any_intent_is_cut() -> None:
+    schema: dict[str, Any] = {"type": "integer"}
+    for _ in range(100):
+        schema = {"type": "array", "items": schema}
+    assert policy_parameters({"properties": {"a": schema}}, {"a": []}) == {}
+
+
+@pytest.mark.parametrize("name", ["__entity", "__extn", "__expr", "__cedar", "__", "\ud800", 5])
+def test_names_that_would_not_be_names(name: Any) -> None:
+    schema = {
+        "properties": {name: {"type": "string"}, "a": {"type": "object", "properties": {name: {"type": "string"}}}}
+    }
+    hostile = {name: {"type": "Agent", "id": "root"}, "a": {name: {"fn": "ip", "arg": "::1"}}}
+    assert policy_parameters(schema, hostile) == {"a": {}}
+    policy = PolicySet.load(PERMIT_ALL, {"A": action("A", schema)})
+    assert policy.decide(ask("A", hostile)).answer is Answer.AUTO_EXECUTE
+
+
+@pytest.mark.parametrize(
+    ("value", "scale", "units"),
+    [
+        (20.5, 100, 2050),
+        (0.29, 100, 29),
+        (1.15, 100, 115),
+        (500.009, 100, 50000),
+        (500.01, 100, 50001),
+        (-0.001, 100, -1),
+        (-0.0, 100, 0),
+        (5, 100, 500),
+        (1e-300, 100, 0),
+        (2.9999999999999996, 1, 2),
+        (90071992547409.9, 100, BIG - 1),
+        (BIG, 1, BIG),
+        (-BIG, 1, -BIG),
+    ],
+)
+def test_decimals_are_read_in_units_rounded_down(value: float, scale: int, units: int) -> None:
+    schema = {"properties": {"a": {"type": "number", "x-scale": scale}}}
+    assert policy_parameters(schema, {"a": value}) == {"a": units}
+
+
+@pytest.mark.parametrize(
+    "value", [math.nan, math.inf, -math.inf, 1e300, 2**53, BIG, -BIG, True, "1", None, [1]], ids=str
+)
+def test_decimals_that_do_not_fit_are_refused(value: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"parameters\.a: is ") as refused:
+        policy_parameters({"properties": {"a": {"type": "number", "x-scale": 100}}}, {"a": value})
+    assert refused.value.problems[0].path == ("parameters", "a")
+
+
+def test_an_integer_may_be_written_with_a_point() -> None:
+    read = policy_parameters({"properties": {"a": {"type": "integer"}}}, {"a": 5.0})
+    assert read == {"a": 5}
+    assert type(read["a"]) is int
+
+
+# A JSON Schema and the values that fit it, made together.
+NAMES = st.one_of(
+    st.text(max_size=6),
+    st.sampled_from(
+        ["a", "if", "in", "__entity", "__extn", "$ref", "type", "Long", "principal", 'x"', "\\", "\n", ODD]
+    ),
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-BIG, BIG) | st.floats(-1e6, 1e6) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=5,
+)
+Pair = tuple[dict[str, Any], st.SearchStrategy[Any]]
+LEAVES: list[Pair] = [
+    ({"type": "integer"}, st.integers(-BIG, BIG) | st.integers(-1000, 1000).map(float)),
+    ({"type": "string"}, st.text()),
+    ({"type": "string", "enum": ["a", ODD]}, st.sampled_from(["a", ODD])),
+    ({"type": "boolean"}, st.booleans()),
+    ({"type": "number", "x-scale": 100}, st.floats(-1e13, 1e13) | st.integers(-(10**13), 10**13)),
+    ({"type": "number", "x-scale": 10**9}, st.floats(-9e6, 9e6)),
+    ({"type": "number"}, st.floats(-1e300, 1e300)),
+    ({"type": ["string", "null"]}, st.none() | st.text()),
+    ({"anyOf": [{"type": "integer"}, {"type": "string"}]}, st.integers() | st.text()),
+    ({"type": "null"}, st.none()),
+    ({}, JSON),
+]
+
+
+def _records(properties: dict[str, Pair], required: set[str]) -> Pair:
+    needed = {name: pair[1] for name, pair in properties.items() if name in required}
+    others = {name: pair[1] for name, pair in properties.items() if name not in required}
+    schema = {
+        "type": "object",
+        "required": sorted(needed),
+        "properties": {n: pair[0] for n, pair in properties.items()},
+    }
+    extra = st.dictionaries(NAMES.filter(lambda name: name not in properties), JSON, max_size=2)
+    known = st.fixed_dictionaries(needed, optional=others)
+    return schema, st.tuples(extra, known).map(lambda parts: {**parts[0], **parts[1]})
+
+
+def _record_pairs(inner: st.SearchStrategy[Pair]) -> st.SearchStrategy[Pair]:
+    return st.dictionaries(NAMES, inner, max_size=4).flatmap(
+        lambda properties: st.sets(st.sampled_from(sorted(properties) or ["none"])).map(
+            lambda required: _records(properties, required)
+        )
+    )
+
+
+PAIRS = st.recursive(
+    st.sampled_from(LEAVES),
+    lambda inner: st.one_of(
+        _record_pairs(inner),
+        inner.map(lambda pair: ({"type": "array", "items": pair[0]}, st.lists(pair[1], max_size=3))),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(pair=_record_pairs(PAIRS), data=st.data())
+def test_whatever_fits_the_json_schema_fits_the_policy_schema(pair: Pair, data: st.DataObject) -> None:
+    schema, values = pair
+    catalog = {"A": action("A", schema)}
+    policy = PolicySet.load(PERMIT_ALL, catalog)
+    parameters = data.draw(values)
+    catalog["A"].check_parameters(parameters)
+    answer = policy.decide(ask("A", parameters))
+    assert answer.answer is Answer.AUTO_EXECUTE, answer.errors
+
+
+@settings(deadline=None)
+@given(name=NAMES.filter(lambda name: not name.startswith("__")), value=st.integers(-BIG, BIG))
+def test_every_name_can_be_read_by_a_rule(name: str, value: int) -> None:
+    schema = {"required": [name], "properties": {name: {"type": "integer"}}}
+    quoted = "".join(f"\\u{{{ord(character):x}}}" for character in name)
+    rule = annotated(
+        "one", f'permit(principal, action, resource) when {{ context.parameters["{quoted}"] == {value} }};'
+    )
+    policy = PolicySet.load(rule, {"A": action("A", schema)})
+    assert policy.decide(ask("A", {name: value})).answer is Answer.AUTO_EXECUTE
+    assert policy.decide(ask("A", {name: value - 1 if value > 0 else value + 1})).reason == NO_POLICY_PERMITS
+
+
+if __name__ == "__main__":
+    CASES.write_text("\n".join(lines()) + "\n")
