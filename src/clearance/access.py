@@ -27,10 +27,12 @@ LOOKUP_MS_MAX = 1 * SECOND_MS  # how long a key may still work (or still be unkn
 KEYS_REMEMBERED_MAX = 4_096  # valid keys whose slow hash is kept
 STRANGERS_REMEMBERED_MAX = 1_024  # texts that are no valid key; apart, so that guessing never evicts a valid one
 HASHES_AT_ONCE_MAX = 2  # scrypt takes 16 MiB and some 50 ms of one core each
-HASHES_WAITING_MAX = 64  # requests that wait for their hash; past it, a key never seen before is asked to come again
+HASHES_WAITING_MAX = 64  # new texts whose hash is under way; past it, one never seen before is asked to come again
+ANSWER_SECONDS_MAX = 2  # of the store, to say whether it is there
 
 SESSION_MS = 12 * HOUR_MS  # absolute: use does not prolong it
 TOKEN_BYTES = 32
+HASH_BYTES = 32
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -53,7 +55,7 @@ class Access:
         self._strangers: OrderedDict[bytes, _Seen] = OrderedDict()
         self._salt: bytes | None = None
         self._hashing = anyio.Semaphore(HASHES_AT_ONCE_MAX)
-        self._waiting = 0
+        self._under_way: dict[bytes, anyio.Event] = {}
 
     async def authenticate(self, key: str | None) -> Principal:
         """Who acts with an API key. Raises Unauthenticated, with one sentence for every cause."""
@@ -81,6 +83,14 @@ class Access:
         """Ends a session; nothing happens if there is none."""
         if token is not None and _TOKEN.fullmatch(token):
             await self._store.end_session(_token_hash(token))
+
+    async def check_store(self) -> None:
+        """Raises Unavailable if no credential could be looked up now: then the process is of no use."""
+        with anyio.move_on_after(ANSWER_SECONDS_MAX):
+            await self._store.api_key(bytes(HASH_BYTES))
+            return
+        sentence = f"The store did not answer within {ANSWER_SECONDS_MAX} seconds."
+        raise Unavailable(sentence)
 
     async def _api_key(self, key: str | None) -> ApiKey:
         try:
@@ -110,21 +120,24 @@ class Access:
 
     async def _hashed(self, name: bytes, key: str) -> _Seen:
         """The slow hash of a text that was not seen before; many requests with one new key hash it once."""
-        if self._waiting >= HASHES_WAITING_MAX:
+        while under_way := self._under_way.get(name):
+            await under_way.wait()
+            if seen := self._seen(name):
+                return seen
+        if len(self._under_way) >= HASHES_WAITING_MAX:
             sentence = "Too many new credentials are being checked; send the request again."
             raise Unavailable(sentence)
-        self._waiting += 1
+        done = self._under_way[name] = anyio.Event()
         try:
             async with self._hashing:
-                if seen := self._seen(name):
-                    return seen
                 if self._salt is None:
                     self._salt = await self._store.installation_salt()
                 key_hash = await anyio.to_thread.run_sync(hash_key, key, self._salt)
+            seen = _Seen(key_hash, None, self._clock.monotonic_ms())
+            self._remember(name, seen)
         finally:
-            self._waiting -= 1
-        seen = _Seen(key_hash, None, self._clock.monotonic_ms())
-        self._remember(name, seen)
+            del self._under_way[name]
+            done.set()
         return seen
 
     def _remember(self, name: bytes, seen: _Seen) -> None:

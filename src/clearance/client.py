@@ -1,7 +1,7 @@
 """The Python client: `Clearance` (blocking) and `AsyncClearance`, for agents that propose and people who rule.
 
 Every verb is written once, as steps (see `client_wire`); the two classes only carry steps out. It needs the standard
-library and httpx2, and knows nothing of how Clearance decides. When no answer comes it raises `ClearanceUnavailable`, and
+library and httpx2, and knows nothing of how Clearance decides. When no answer comes it raises `ClearanceUnavailable`: it
 never makes one up.
 """
 
@@ -69,7 +69,7 @@ class _Verbs(ABC, Generic[_A, _I]):
         Without an `action_intent_id` one is made here, once, so that a repeat after a lost answer cannot act twice.
         """
         said: Answer = {
-            "action_intent_id": action_intent_id or secrets.token_hex(ID_BYTES),
+            "action_intent_id": secrets.token_hex(ID_BYTES) if action_intent_id is None else action_intent_id,
             "account_id": account_id,
             "action_type": action_type,
             "parameters": dict(parameters or {}),
@@ -78,7 +78,7 @@ class _Verbs(ABC, Generic[_A, _I]):
         }
         given = {
             "target": target,
-            "why": list(why) or None,
+            "why": [why] if isinstance(why, str) else list(why),
             "expires_at": wire.moment(expires_at),
             "trace_id": trace_id,
         }

@@ -183,7 +183,7 @@ def _check_policy(case: _Case) -> Finding:
         mode=question.mode,
         policy_version=policy.version,
         clauses=list(said.clauses),
-        errors=list(said.errors),
+        errors=len(said.errors),  # their texts may quote parameters
     )
 
 

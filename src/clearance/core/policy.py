@@ -192,7 +192,7 @@ def _read_decimal(value: Json, path: Path, *, scale: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or not -INTEGER_MAX <= value <= INTEGER_MAX:
         raise _unfit(path, f"is not a number within {INTEGER_MAX}")
     units = _EXACT.multiply(Decimal(repr(value)), Decimal(scale))
-    return _within_range(int(units.to_integral_value(ROUND_FLOOR, _EXACT)), path)
+    return _within_range(int(units.to_integral_value(context=_EXACT)), path)
 
 
 def _read_array(value: Json, path: Path, *, item: _Type) -> list[Json]:
@@ -383,7 +383,7 @@ def _load(text: str, schema: cedarpy.Schema) -> dict[str, Json]:
     templates, policies = _parse(text, statements)
     sentence = "is a template; write the policy out for each principal or resource"
     _refuse_if([_problem(number, sentence, statements[number]) for number in templates])
-    names = {number: _annotation(policy, "id") or number for number, policy in policies.items()}
+    names = {number: _name(policy, number) for number, policy in policies.items()}
     _refuse_if(_clause_problems(policies, names, statements))
     _refuse_if(_validation_problems(text, schema, names, statements))
     return {str(names[number]): policy for number, policy in policies.items()}
@@ -530,8 +530,9 @@ def _validation_problems(
 
 
 def _engine_policies(policies: Mapping[str, Json]) -> cedarpy.PolicySet:
-    """The engine's own set, with our ids, so that they are what it gives as its reasons."""
-    engine_json = json.dumps({"staticPolicies": policies, "templates": {}, "templateLinks": []})
+    """The engine's own set: with our ids, so that its reasons are ours; without annotations, which it would copy."""
+    bare = {name: {**policy, "annotations": {}} for name, policy in policies.items()}
+    engine_json = json.dumps({"staticPolicies": bare, "templates": {}, "templateLinks": []})
     try:
         return cedarpy.PolicySet.from_json_str(engine_json)
     except ValueError as error:
@@ -545,6 +546,12 @@ def _clause(name: str, policy: Json) -> Clause:
 
 def _annotation(policy: Json, name: str) -> str:
     return policy.get("annotations", {}).get(name) or ""  # a bare `@id` is null
+
+
+def _name(policy: Json, number: int) -> str | int:
+    """The @id, or the number of a policy whose @id cannot be shown."""
+    name = _annotation(policy, "id")
+    return number if name_problem(name) else name
 
 
 def _number(name: str) -> int:

@@ -247,7 +247,7 @@ def _once(
     body: Mapping[str, Any],
     do: Callable[[sqlite3.Connection], dict[str, Any]],
 ) -> dict[str, Any]:
-    """Does the work and records it in one transaction; a `request_id` that is known is answered as it was then."""
+    """Does the work and records it in one transaction; a known `request_id` gets its first answer again."""
     with closing(_open()) as database, database:
         database.execute("begin immediate")
         if request_id is not None:

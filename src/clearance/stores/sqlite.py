@@ -654,8 +654,10 @@ def _move_hold(connection: sqlite3.Connection, intent_no: int, account_no: int, 
     ).fetchone()
     connection.execute("UPDATE hold SET state = ? WHERE intent_no = ?", (state.value, intent_no))
     if state is HoldState.RELEASED and HoldState(before).counts:
-        for bucket, amount, _limit in json.loads(claims):
-            _use(connection, account_no, day, bucket, -amount)
+        connection.executemany(
+            "UPDATE budget_use SET used = used - ? WHERE account_no = ? AND day = ? AND bucket = ?",
+            [(amount, account_no, day, bucket) for bucket, amount, _limit in json.loads(claims)],
+        )
 
 
 def _put_approval(connection: sqlite3.Connection, intent_no: int, approval: Approval) -> None:

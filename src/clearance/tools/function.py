@@ -1,9 +1,9 @@
 """Tools that are Python callables of this process, and the choice between them and another tool runner.
 
-One idea: a callable is called as a tool of a server would be: by name, with arguments checked against a schema that is read
-from its signature, within a deadline, and with the same honesty about what is known when that passes.
+One idea: a callable is called as a tool of a server would be: by name, with arguments checked against a schema that is
+read from its signature, within a deadline, and with the same honesty about what is known when that passes.
 
-Refuses to know: servers, sessions and intents. A callable is trusted code of whoever wires it, what it returns is not.
+Refuses to know: servers, sessions and intents. A callable is trusted code of whoever wires it; what it returns is not.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError, validate_call
 from pydantic_core import to_jsonable_python
@@ -39,6 +39,7 @@ class FunctionTools:
             for server, functions in servers.items()
         }
         self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="clearance-tool")
+        self._closed = False
 
     def __contains__(self, server: object) -> bool:
         """True for the name of a server of ours."""
@@ -50,6 +51,8 @@ class FunctionTools:
 
     async def call(self, tenant_id: str, call: ToolCall) -> ToolAnswer:  # noqa: ARG002
         """Calls once; raises ToolCallFailed."""
+        if self._closed:
+            raise ToolCallFailed(CallError(ErrorClass.DOWNSTREAM, "The tool runner is closed.", Sent.NOT_SENT))
         named = f"{call.server.name}.{call.tool}"
         tool = self._tools(call.server).get(call.tool)
         if tool is None:
@@ -63,10 +66,11 @@ class FunctionTools:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             where = ".".join(map(str, first["loc"]))
             raise _not_sent(f"The tool {named} does not take these arguments: {where}: {first['msg']}.") from None
-        return ToolAnswer(await self._run(named, tool, arguments, call.deadline_ms / 1000))
+        return ToolAnswer(_json(await self._run(named, tool, arguments, call.deadline_ms / 1000)))
 
     async def close(self) -> None:
         """Starts nothing more; does not wait for what runs."""
+        self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _tools(self, server: ToolServer) -> Mapping[str, _FunctionTool]:
@@ -74,7 +78,7 @@ class FunctionTools:
             raise _not_sent(f"There is no tool server {server.name} of functions.")
         return self._servers[server.name]
 
-    async def _run(self, named: str, tool: _FunctionTool, arguments: Mapping[str, Any], seconds: float) -> Json:
+    async def _run(self, named: str, tool: _FunctionTool, arguments: Mapping[str, Any], seconds: float) -> object:
         running: asyncio.Future[Any]
         if tool.is_async:
             running = asyncio.ensure_future(tool.function(**arguments))
@@ -91,7 +95,7 @@ class FunctionTools:
             sentence = f"The tool {named} did not answer within its deadline."
             raise ToolCallFailed(CallError(ErrorClass.TIMEOUT, sentence, sent))
         try:
-            return storable(to_jsonable_python(running.result(), fallback=str))
+            return running.result()
         except ToolCallFailed:
             raise
         except Exception as error:
@@ -124,10 +128,10 @@ class EitherTools:
 
 
 class _FunctionTool:
-    """A callable with its description, and `bind`, which turns arguments into what it takes, or raises ValidationError."""
+    """A callable, its description, and `bind`, which makes of arguments what it takes or raises ValidationError."""
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
-        schema = TypeAdapter(function).json_schema()
+        schema = TypeAdapter(cast("Any", function)).json_schema()
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
         self.description = ToolDescription(name, inspect.getdoc(function) or "", schema, digest(schema))
@@ -141,6 +145,14 @@ class _FunctionTool:
     def bind(self, arguments: Mapping[str, Json]) -> Mapping[str, Any]:
         bound: Mapping[str, Any] = self._bind(**arguments)
         return bound
+
+
+def _json(result: object) -> Json:
+    """What a callable returned as JSON; it has done its work, so nothing about this may fail."""
+    try:
+        return storable(to_jsonable_python(result, fallback=str))
+    except (ValueError, RecursionError):
+        return one_line(repr(type(result)))
 
 
 def _not_sent(sentence: str, code: str = "TOOL_ERROR") -> ToolCallFailed:

@@ -1,8 +1,8 @@
 """Tools of MCP servers, over stdio and streamable HTTP.
 
-One idea: a session lives in one task of its own, which enters and leaves it; callers only put requests into it and may go
-away at any time. Whatever goes wrong is told with what is known about the request having been sent: `NOT_SENT` only if no
-transport took it or no connection was made, `ANSWERED` only if the server itself said no, and `MAYBE` for all the rest.
+One idea: a session lives in one task of its own, which enters and leaves it; callers only put requests into it and may
+go away at any time. Whatever goes wrong is told with what is known about the request having been sent: `NOT_SENT` only
+if no transport took it or no connection was made, `ANSWERED` only if the server itself said no, else `MAYBE`.
 
 Refuses to know: intents, what may be retried, and what a result means. Everything that a server says is untrusted text.
 """
@@ -24,6 +24,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
@@ -44,6 +45,7 @@ from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.flow.ports import ToolAnswer, ToolCall, ToolCallFailed, ToolDescription
 
 if TYPE_CHECKING:
+    import ssl
     from types import TracebackType
 
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -59,15 +61,17 @@ LISTING_SECONDS_MAX = 10  # reading all pages of its tools
 LISTING_AGE_SECONDS_MAX = 30  # after which the tools are read again before a call, whatever the server promised
 LISTING_PAGES_MAX = 100
 TOOLS_MAX = 1_000  # of one server
+SCHEMA_BYTES_MAX = 256 * 1024  # of one tool
 DESCRIPTION_LENGTH_MAX = 2_000  # characters of a tool's description
 EXIT_SECONDS = 2  # for a server to end after its input was closed, and again after SIGTERM
-CLOSE_SECONDS_MAX = 8  # for a session to end in good order
+CLOSE_SECONDS_MAX = 10  # for a session to end in good order
 
 READ_BYTES = 64 * 1024  # at a time, of what is only passed on or thrown away
-WIRE_BYTES_MAX = 16 * 1024 * 1024  # one message of a server
+WIRE_BYTES_MAX = 8 * 1024 * 1024  # one message of a server
 RESULT_BYTES_MAX = 1024 * 1024  # of an answer that is kept whole
 BEGINNING_LENGTH_MAX = 100_000  # characters of an answer that is not
 RESULT_DEPTH_MAX = 32  # levels of nesting
+INTEGER_BITS_MAX = 4096  # of an integer that is kept as its decimal digits
 SENTENCE_LENGTH_MAX = 300  # characters of an error
 TEXT_LENGTH_MAX = 100_000  # characters of a server's text that are looked at to make a sentence
 RETRY_AFTER_MS_MAX = 24 * 3600 * 1000
@@ -83,6 +87,7 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _INVALID = frozenset({types.INVALID_REQUEST, types.METHOD_NOT_FOUND, types.INVALID_PARAMS})
 _RESULT: TypeAdapter[types.CallToolResult | types.InputRequiredResult] = TypeAdapter(
     types.CallToolResult | types.InputRequiredResult
@@ -120,7 +125,7 @@ class McpTools:
     async def close(self) -> None:
         """Ends every session and every server process; a call on its way fails with `MAYBE`."""
         self._closed = True
-        owners = [connection.leave() for connection in self._connections]
+        owners = [connection.leave() for connection in list(self._connections)]
         if owners:
             _, late = await asyncio.wait(owners, timeout=CLOSE_SECONDS_MAX)
             for owner in late:
@@ -147,6 +152,7 @@ class _TenantServer:
         self._places = asyncio.Semaphore(definition.concurrency_max)
         self._connections = connections
         self._connection: _Connection | None = None
+        self._retired = False
 
     async def call(self, call: ToolCall) -> ToolAnswer:
         now = asyncio.get_running_loop().time
@@ -160,6 +166,9 @@ class _TenantServer:
         except TimeoutError:
             sentence = f"The tool server {self.definition.name} was not ready for the call within its deadline."
             raise _failed(ErrorClass.TIMEOUT, sentence, Sent.NOT_SENT) from None
+        finally:
+            if self._retired:  # meanwhile: this call may have been the last, on a connection made for it
+                self.retire()
 
     async def offers(self, *, fresh: bool = False) -> tuple[_Connection, Mapping[str, _Offer]]:
         """A connection and its tools. One that worked before and now does not is replaced once: nothing was sent."""
@@ -177,6 +186,8 @@ class _TenantServer:
         return connection, await connection.offers(fresh=fresh)
 
     def retire(self) -> None:
+        """Ends with the last call."""
+        self._retired = True
         if self._connection is not None:
             self._connection.retire()
 
@@ -184,6 +195,7 @@ class _TenantServer:
         if self._connection is None or self._connection.retired:
             connection = self._connection = _Connection(self.definition)
             self._connections.add(connection)
+            connection.owner.add_done_callback(lambda owner: owner.cancelled() or owner.exception())
             connection.owner.add_done_callback(lambda _: self._connections.discard(connection))
         return self._connection
 
@@ -352,7 +364,9 @@ class _Connection:
                 reason = self._unavailable(f"was not ready within {CONNECT_SECONDS_MAX} seconds")
             case OSError():
                 reason = self._unavailable(f"could not be started: {error.strerror or type(error).__name__}")
-            case MCPError() if exchange.status is not None or exchange.unreached:
+            case MCPError() if self._server.url is not None and exchange.status is None:
+                reason = self._unavailable("could not be reached")
+            case MCPError() if exchange.status is not None:
                 reason = replace(self._refusal(error, exchange), sent=Sent.NOT_SENT)
             case MCPError() if _is_closed(error):
                 reason = self._unavailable("ended before it was ready")
@@ -505,10 +519,12 @@ def _check(call: ToolCall, offer: _Offer | None) -> None:
 
 
 def _offer(tool: types.Tool) -> _Offer:
-    problem = None
-    schema_digest = ""
+    problem, schema_digest = None, ""
     try:
-        schema_digest = digest(tool.input_schema)
+        if len(json.dumps(tool.input_schema)) > SCHEMA_BYTES_MAX:
+            problem = f"its input schema has more than {SCHEMA_BYTES_MAX} bytes"
+        else:
+            schema_digest = digest(tool.input_schema)
     except InvalidInput as error:
         problem = one_line(f"its input schema cannot be pinned: {error}")
     description = one_line(tool.description or "", DESCRIPTION_LENGTH_MAX)
@@ -617,7 +633,7 @@ class _Outbox:
         await self.aclose()
 
 
-# stdio. Not the SDK's transport: that one reads lines of any length, shows stderr on ours, and leaves grandchildren behind.
+# stdio. Not the SDK's transport: that reads lines of any length, shows stderr on ours, and leaves grandchildren behind.
 
 
 @asynccontextmanager
@@ -643,8 +659,9 @@ async def _stdio(server: ToolServer, secrets: _Secrets, lost: Callable[[], None]
     finally:
         if process.returncode is None:
             _kill(process)
-        if told.done() and process.returncode:
-            _log.info("tool_server_ended", server=server.name, exit_code=process.returncode, last_lines=told.result())
+        if process.returncode:
+            last_lines = told.result() if told.done() and not told.cancelled() and not told.exception() else []
+            _log.info("tool_server_ended", server=server.name, exit_code=process.returncode, last_lines=last_lines)
         told.cancel()
 
 
@@ -757,7 +774,7 @@ async def _ended_within(process: asyncio.subprocess.Process, seconds: float) -> 
 
 @asynccontextmanager
 async def _http(server: ToolServer, secrets: _Secrets) -> AsyncIterator[Streams]:
-    headers = secrets.resolve(server.name, server.headers)
+    headers = httpx2.Headers(secrets.resolve(server.name, server.headers))
     try:
         url = httpx2.URL(server.url or "")
     except httpx2.InvalidURL:
@@ -765,6 +782,10 @@ async def _http(server: ToolServer, secrets: _Secrets) -> AsyncIterator[Streams]
         raise _failed(ErrorClass.DOWNSTREAM, sentence, Sent.NOT_SENT) from None
     secrets.keep(url.username, url.password, url.query.decode(errors="replace"), *url.params.values())
     secrets.keep(*(part for part in url.path.split("/") if len(part) >= PATH_SECRET_LENGTH_MIN))
+    if url.userinfo:
+        pair = base64.b64encode(f"{url.username}:{url.password}".encode()).decode()
+        secrets.keep(pair)
+        headers.setdefault("authorization", f"Basic {pair}")
     wire = _HttpWire(url, headers)
     timeout = httpx2.Timeout(CONNECT_SECONDS_MAX, read=DEADLINE_SECONDS_MAX)
     async with (
@@ -775,21 +796,23 @@ async def _http(server: ToolServer, secrets: _Secrets) -> AsyncIterator[Streams]
         yield incoming, _Outbox(outgoing)
 
 
+@cache
+def _tls() -> ssl.SSLContext:
+    return httpx2.create_ssl_context()  # takes a fifth of a second
+
+
 class _HttpWire(httpx2.AsyncBaseTransport):
     """The HTTP connections of one session.
 
     Adds what may be secret at the last moment, so that nothing above can log it; bounds what comes back; notes how each
-    request fared. A failure of the network becomes a 502 of our own: as an exception it would end the session for all calls.
+    request fared. A failure of the network becomes a 502 of our own: an exception would end the session for all calls.
     """
 
-    def __init__(self, url: httpx2.URL, headers: Mapping[str, str]) -> None:
+    def __init__(self, url: httpx2.URL, headers: httpx2.Headers) -> None:
         self.address = url.copy_with(userinfo=b"", path="/mcp", query=None, fragment=None)
         self._url = url.copy_with(userinfo=b"", fragment=None)
-        self._headers = dict(headers)
-        if url.userinfo:
-            pair = f"{url.username}:{url.password}".encode()
-            self._headers.setdefault("authorization", "Basic " + base64.b64encode(pair).decode())
-        self._inner = httpx2.AsyncHTTPTransport()
+        self._headers = headers
+        self._inner = httpx2.AsyncHTTPTransport(verify=_tls())
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         exchange = (_exchange.get() if request.method == "POST" else None) or _Exchange()
@@ -895,15 +918,14 @@ def one_line(text: str, length_max: int = SENTENCE_LENGTH_MAX) -> str:
 
 def storable(value: Json) -> Json:
     """A result as JSON that every store takes, or, if it is too big to keep, its beginning and its size."""
-    kept = _storable(value, 1)
-    size = len(kept.encode()) if isinstance(kept, str) else len(json.dumps(kept, ensure_ascii=False).encode())
-    if size <= RESULT_BYTES_MAX:
-        return kept
-    text = kept if isinstance(kept, str) else json.dumps(kept, ensure_ascii=False)
-    return {"truncated": True, "result_bytes": size, "beginning": text[:BEGINNING_LENGTH_MAX]}
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    size = len(text.encode(errors="surrogatepass"))
+    if size > RESULT_BYTES_MAX:
+        return {"truncated": True, "result_bytes": size, "beginning": _text(text[:BEGINNING_LENGTH_MAX])}
+    return _storable(value, 1)
 
 
-def _storable(value: Json, depth: int) -> Json:
+def _storable(value: Json, depth: int) -> Json:  # noqa: PLR0911 - one per kind of value
     match value:
         case None | bool():
             return value
@@ -911,7 +933,13 @@ def _storable(value: Json, depth: int) -> Json:
             return _text(value)
         case int():
             # Python refuses to write very long integers in decimal digits.
-            return value if abs(value) <= INTEGER_MAX else str(value) if value.bit_length() < 4096 else hex(value)
+            return (
+                value
+                if abs(value) <= INTEGER_MAX
+                else str(value)
+                if value.bit_length() <= INTEGER_BITS_MAX
+                else hex(value)
+            )
         case float():
             return value if math.isfinite(value) else str(value)
         case Mapping() | list() | tuple() if depth > RESULT_DEPTH_MAX:
@@ -926,7 +954,7 @@ def _storable(value: Json, depth: int) -> Json:
 
 def _text(text: str) -> str:
     """Text without lone surrogates, which are no Unicode, and without NUL, which PostgreSQL does not store."""
-    return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def _readable(raw: bytes) -> bytes:

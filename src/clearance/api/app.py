@@ -1,0 +1,129 @@
+"""The REST app: every route on one list, with what surrounds them all: problems, headers and counters.
+
+It knows how requests come in, and calls `Control` for everything that they ask.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+
+from clearance.api import approvals, autonomy, intents, keys, ledger, operations, problems, wire
+from clearance.api.events import Streams
+from clearance.api.metrics import Measured, Metrics
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
+
+    from clearance.access import Access
+    from clearance.flow.control import Control
+
+TITLE = "Clearance"
+_DESCRIPTION = "AI agents act on their own, within limits you set, and Clearance proves what they did."
+_ROUTERS = (
+    intents.router,
+    approvals.router,
+    autonomy.router,
+    ledger.router,
+    keys.router,
+    operations.router,
+)
+_BODIES = (
+    wire.ProposalBody,
+    wire.RulingBody,
+    wire.CancellationBody,
+    wire.ReconciliationBody,
+    wire.SettingsPartBody,
+    wire.ApiKeyBody,
+    wire.Problem,
+)
+_API_PATHS = ("/v1/", "/healthz", "/readyz", "/metrics", "/openapi.json")
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def create_app(
+    control: Control, access: Access, *, lifespan: Lifespan[FastAPI] | None = None, title: str = TITLE
+) -> FastAPI:
+    """The app. A server that stops calls `end_streams(app)` before it waits for connections, which would not end."""
+    app = FastAPI(
+        title=title,
+        version=version("clearance"),
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    metrics = Metrics()
+    app.state.control = control
+    app.state.access = access
+    app.state.metrics = metrics
+    app.state.streams = Streams(metrics.streams)
+    for router in _ROUTERS:
+        app.include_router(router)
+    problems.install(app)
+    app.add_middleware(Surrounded)
+    app.add_middleware(Measured, metrics=metrics)
+    describe = app.openapi
+    app.openapi = lambda: _as_it_is(describe())  # type: ignore[method-assign]
+    return app
+
+
+def end_streams(app: FastAPI) -> None:
+    """Ends every event stream at once, and lets no new one begin."""
+    streams: Streams = app.state.streams
+    streams.end()
+
+
+class Surrounded:
+    """ASGI: the API's headers on each of its answers, and a problem where the connection would have broken."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Runs the app within."""
+        if scope["type"] != "http" or not scope["path"].startswith(_API_PATHS):
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def with_headers(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                MutableHeaders(scope=message).update(_HEADERS)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, with_headers)
+        except Exception as error:
+            if begun:
+                raise
+            await problems.of_unexpected(Request(scope), error)(scope, receive, with_headers)
+
+
+def _as_it_is(schema: dict[str, Any]) -> dict[str, Any]:
+    """The framework's schema with what we do ourselves: read bodies, and answer 404 for a path that can name nothing."""
+    _, bodies = models_json_schema(
+        [(shape, "validation") for shape in _BODIES], ref_template="#/components/schemas/{model}"
+    )
+    shapes: dict[str, Any] = schema["components"]["schemas"]
+    shapes.update(bodies["$defs"])
+    for name in ("HTTPValidationError", "ValidationError"):
+        shapes.pop(name, None)
+    for methods in schema["paths"].values():
+        for operation in methods.values():
+            if "application/json" in operation["responses"].get("422", {}).get("content", {}):
+                del operation["responses"]["422"]
+    return schema

@@ -1,0 +1,105 @@
+"""The settings over REST: each part under its own path, guarded by the version that a change was made from.
+
+What a part may hold is for the settings document to say; here it is any JSON object. Beside it: budgets in use.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from clearance.api import door, resources, wire
+from clearance.api.body import read_object
+from clearance.api.door import BODY, Caller, TheControl, answer, problems, takes
+from clearance.core.errors import InvalidInput, VersionMismatch
+from clearance.core.intent import NAME_LENGTH_MAX
+from clearance.core.principal import Principal
+from clearance.flow.administer import ANY_VERSION, SettingsPart
+from clearance.flow.control import Control
+
+_ETAG = re.compile(r'"([0-9]{1,15})"')
+
+router = APIRouter(tags=["Autonomy"])
+
+
+@router.get(
+    "/v1/autonomy/{part}",
+    operation_id="settings_part",
+    summary="One part of the settings",
+    response_model=wire.SettingsPartResource,
+    responses=problems(404),
+)
+async def settings_part(part: SettingsPart, caller: Caller, control: TheControl) -> Response:
+    """The part under its own name, and its version, which is also the `ETag`."""
+    return await _part(control, caller, part)
+
+
+async def if_match(
+    part: SettingsPart,
+    given: Annotated[str | None, Header(alias="If-Match", description="The version, quoted.")] = None,
+) -> int | None:
+    """The version that a change was made from. `*` is for the stop switches alone."""
+    if given is None:
+        return None
+    if given.strip() == "*":
+        if part is SettingsPart.STOP_SWITCHES:
+            return ANY_VERSION
+        sentence = "Only the stop switches may be changed whatever their version; name the version that was read."
+        raise VersionMismatch(sentence)
+    found = _ETAG.fullmatch(given.strip())
+    if found is None:
+        sentence = 'If-Match must be the version that was read, in quotes, for example "7".'
+        raise InvalidInput(sentence, code="INVALID_IF_MATCH")
+    return int(found[1])
+
+
+@router.put(
+    "/v1/autonomy/{part}",
+    operation_id="put_settings_part",
+    summary="Replace one part of the settings",
+    response_model=wire.SettingsPartResource,
+    responses=problems(404, 412, 428, *BODY),
+    openapi_extra=takes(wire.SettingsPartBody),
+)
+async def put_settings_part(
+    request: Request,
+    part: SettingsPart,
+    caller: Caller,
+    control: TheControl,
+    version: Annotated[int | None, Depends(if_match)],
+) -> Response:
+    """Applied whole or not at all; every change is an entry of the ledger. Needs `If-Match`."""
+    value = await read_object(request)
+    # What was read carries the version too; what counts is the one that If-Match names.
+    value.pop("version", None)
+    await control.put_settings_part(caller, part, value, version=version)
+    return await _part(control, caller, part)
+
+
+async def _part(control: Control, caller: Principal, part: SettingsPart) -> Response:
+    value, version = await control.settings_part(caller, part)
+    resource = wire.SettingsPartResource(**{**value, "version": version})
+    return answer(resource, headers={"ETag": f'"{version}"'})
+
+
+class BudgetQuery(door.Query):
+    """Whose budget."""
+
+    account_id: Annotated[str, Field(min_length=1, max_length=NAME_LENGTH_MAX)]
+
+
+@router.get(
+    "/v1/budgets/usage",
+    operation_id="budget_usage",
+    summary="What an account has used of its budget today",
+    response_model=wire.BudgetUsage,
+    responses=problems(422),
+)
+async def budget_usage(query: Annotated[BudgetQuery, Query()], caller: Caller, control: TheControl) -> Response:
+    """What is held and settled of each bucket, on the day that it is now in the budget's zone."""
+    rule, day, used = await control.budget(caller, query.account_id)
+    return answer(resources.budget_usage(query.account_id, rule, day, used))

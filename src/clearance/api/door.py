@@ -1,0 +1,135 @@
+"""The door: who comes in with a request, how an answer leaves, and where a list goes on.
+
+What every route of the API shares, and nothing of what any of them is about.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NotBase64
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from clearance.access import Access
+from clearance.api.problems import MEDIA_TYPE, json_bytes
+from clearance.api.wire import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
+from clearance.core.errors import InvalidInput
+from clearance.core.principal import Principal
+from clearance.flow.control import Control
+
+CURSOR_LENGTH_MAX = 256  # characters
+
+_bearer = HTTPBearer(
+    auto_error=False, scheme_name="API key", description="An API key of the tenant, as a bearer token."
+)
+
+
+async def control_of(request: Request) -> Control:
+    """The verbs of the product."""
+    control: Control = request.app.state.control
+    return control
+
+
+async def access_of(request: Request) -> Access:
+    """Who checks credentials."""
+    access: Access = request.app.state.access
+    return access
+
+
+async def key_of(given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> str | None:
+    """The API key that came with the request."""
+    return given.credentials if given else None
+
+
+async def caller(
+    access: Annotated[Access, Depends(access_of)], key: Annotated[str | None, Depends(key_of)]
+) -> Principal:
+    """Who acts; Unauthenticated if no valid credential came."""
+    return await access.authenticate(key)
+
+
+TheControl = Annotated[Control, Depends(control_of)]
+TheAccess = Annotated[Access, Depends(access_of)]
+TheKey = Annotated[str | None, Depends(key_of)]
+Caller = Annotated[Principal, Depends(caller)]
+
+
+class Query(BaseModel):
+    """The query of a call. A name that the call does not know is refused: a filter that is misspelt filters nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PageQuery(Query):
+    """Which part of a list: `cursor` is the `next_cursor` of the page before."""
+
+    cursor: Annotated[str | None, Field(max_length=CURSOR_LENGTH_MAX)] = None
+    limit: Annotated[int, Field(ge=1, le=PAGE_SIZE_MAX)] = PAGE_SIZE_DEFAULT
+
+
+def cursor_at(kind: str, place: str | int) -> str:
+    """An opaque cursor: a place in one kind of list."""
+    return urlsafe_b64encode(f"{kind}:{place}".encode()).decode().rstrip("=")
+
+
+def place_of(kind: str, cursor: str | None, pattern: re.Pattern[str]) -> str | None:
+    """The place in a cursor of this kind of list; InvalidInput (`INVALID_CURSOR`) if it is not one."""
+    if cursor is None:
+        return None
+    try:
+        text = urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode()
+    except (NotBase64, ValueError):
+        text = ""
+    found, _, place = text.partition(":")
+    if found != kind or not pattern.fullmatch(place):
+        sentence = "The cursor is not one that this list gave out."
+        raise InvalidInput(sentence, code="INVALID_CURSOR")
+    return place
+
+
+def answer(resource: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A resource as JSON."""
+    content = json_bytes(resource.model_dump(by_alias=True))
+    return Response(content, status, dict(headers or {}), "application/json")
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """How the schema says which problems a route may answer, beside those that every route may."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": _MEANS[status], "content": content} for status in sorted({*_EVERYWHERE, *statuses})}
+
+
+def answers(status: int, description: str, media_type: str, schema: str) -> dict[int | str, dict[str, Any]]:
+    """How the schema says what a route answers that is no resource; `schema` is the type of its content."""
+    return {status: {"description": description, "content": {media_type: {"schema": {"type": schema}}}}}
+
+
+_EVERYWHERE = (401, 403, 500, 503)
+_MEANS = {
+    400: "The body cannot be read as JSON that means the same to everybody.",
+    401: "No valid credential came with the request.",
+    403: "The credential does not allow this.",
+    404: "The tenant has nothing of this name.",
+    409: "The current state does not allow this.",
+    412: "The settings changed since they were read.",
+    413: "The input is larger than its limit.",
+    415: "The body is not plain JSON.",
+    422: "The input does not fit; `problems` says where.",
+    428: "The version that the change was made from is missing (`If-Match`).",
+    500: "Something unexpected happened; it was logged.",
+    503: "The store cannot answer now; nothing happened, and the same request may be sent again.",
+}
+BODY = (400, 413, 415, 422)
+"""The problems of every route with a body."""
+
+
+def takes(shape: type[BaseModel]) -> dict[str, Any]:
+    """How the schema says what body a route reads."""
+    schema = {"$ref": f"#/components/schemas/{shape.__name__}"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

@@ -1,0 +1,171 @@
+"""Action intents over REST: propose, look, ask why, withdraw, reconcile; and the timeline."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from clearance.api import resources, wire
+from clearance.api.body import read
+from clearance.api.door import BODY, Caller, PageQuery, TheControl, answer, cursor_at, place_of, problems, takes
+from clearance.api.metrics import Metrics
+from clearance.core.errors import Forbidden
+from clearance.core.intent import ACTION_INTENT_ID, RiskLevel
+from clearance.core.moment import from_text
+from clearance.core.outcome import OutcomeStatus
+from clearance.core.principal import Principal
+from clearance.core.record import IntentStatus
+from clearance.flow.observe import tell
+from clearance.flow.ports import TimelineQuery
+from clearance.flow.submit import Proposal
+
+POSITION = re.compile(r"[0-9]{1,15}")
+
+router = APIRouter(tags=["Action intents"])
+_AGAIN: dict[int | str, dict[str, Any]] = {
+    200: {"model": wire.Intent, "description": "The same intent again: the same answer."}
+}
+IntentId = Annotated[str, Field(pattern=f"^{ACTION_INTENT_ID.pattern}$")]
+
+
+@router.post(
+    "/v1/intents",
+    operation_id="propose",
+    summary="Propose an action",
+    status_code=201,
+    response_model=wire.Intent,
+    responses=_AGAIN | problems(409, *BODY),
+    openapi_extra=takes(wire.ProposalBody),
+)
+async def propose(request: Request, caller: Caller, control: TheControl) -> Response:
+    """Answers the gate's decision. The same id and content: the same answer again, and nothing is consumed twice."""
+    body = await read(request, wire.ProposalBody)
+    proposed = await control.propose(caller, _proposal(body, caller))
+    metrics: Metrics = request.app.state.metrics
+    if proposed.created:
+        metrics.decided(proposed.record.decision.answer)
+    resource = resources.intent(tell(proposed.record, await control.settings(caller)))
+    if not proposed.created:
+        return answer(resource)
+    return answer(resource, 201, {"Location": f"/v1/intents/{resource.action_intent_id}"})
+
+
+def _proposal(body: wire.ProposalBody, caller: Principal) -> Proposal:
+    if body.tenant_id not in {None, caller.tenant_id}:
+        sentence = "The tenant is the credential's; the body names another one."
+        raise Forbidden(sentence, code="TENANT_MISMATCH")
+    return Proposal(
+        account_id=body.account_id,
+        action_type=body.action_type,
+        confidence_score=body.confidence_score,
+        risk_level=RiskLevel[body.risk_level],
+        parameters=body.parameters,
+        action_intent_id=body.action_intent_id,
+        target=body.target,
+        why=tuple(body.why),
+        expires_at=_milliseconds(body.expires_at),
+        trace_id=body.trace_id,
+    )
+
+
+def _milliseconds(moment: str | None) -> int | None:
+    return None if moment is None else from_text(moment)
+
+
+@router.get(
+    "/v1/intents/{action_intent_id}",
+    operation_id="intent",
+    summary="One action intent",
+    response_model=wire.Intent,
+    responses=problems(404),
+)
+async def intent(action_intent_id: IntentId, caller: Caller, control: TheControl) -> Response:
+    """Status, decision, approval, attempt and outcome."""
+    return answer(resources.intent(await control.intent(caller, action_intent_id)))
+
+
+@router.get(
+    "/v1/intents/{action_intent_id}/explanation",
+    operation_id="explanation",
+    summary="Why an intent was answered as it was",
+    response_model=wire.Explanation,
+    responses=problems(404),
+)
+async def explanation(action_intent_id: IntentId, caller: Caller, control: TheControl) -> Response:
+    """Why, what the gate knew, which policy allowed it, what would change the answer, and what happened since."""
+    explained = await control.explain(caller, action_intent_id)
+    return answer(resources.explanation(explained, await control.history(caller, action_intent_id)))
+
+
+@router.post(
+    "/v1/intents/{action_intent_id}/cancellation",
+    operation_id="cancel",
+    summary="Withdraw an intent",
+    response_model=wire.Intent,
+    responses=problems(404, 409, *BODY),
+    openapi_extra=takes(wire.CancellationBody),
+)
+async def cancel(request: Request, action_intent_id: IntentId, caller: Caller, control: TheControl) -> Response:
+    """Withdraws an intent that has not started: its proposer may, and whoever may rule."""
+    body = await read(request, wire.CancellationBody)
+    record = await control.cancel(caller, action_intent_id, body.reason)
+    return answer(resources.intent(tell(record, await control.settings(caller))))
+
+
+@router.post(
+    "/v1/intents/{action_intent_id}/reconciliation",
+    operation_id="reconcile",
+    summary="Say what became of an unknown outcome",
+    response_model=wire.Intent,
+    responses=problems(404, 409, *BODY),
+    openapi_extra=takes(wire.ReconciliationBody),
+)
+async def reconcile(request: Request, action_intent_id: IntentId, caller: Caller, control: TheControl) -> Response:
+    """Writes what became of an intent whose outcome is UNKNOWN, by whom and why."""
+    body = await read(request, wire.ReconciliationBody)
+    record = await control.reconcile(caller, action_intent_id, OutcomeStatus(body.status), body.reason)
+    return answer(resources.intent(tell(record, await control.settings(caller))))
+
+
+class TimelineFilter(PageQuery):
+    """Which intents of the timeline."""
+
+    account_id: str | None = None
+    action_type: str | None = None
+    auto_executed: bool | None = None
+    status: Annotated[list[wire.StatusName], Field(max_length=len(IntentStatus), default_factory=list)]
+    since: wire.Moment | None = None
+    until: wire.Moment | None = None
+
+
+@router.get(
+    "/v1/timeline",
+    operation_id="timeline",
+    summary="What was done, and what was not",
+    response_model=wire.TimelinePage,
+    responses=problems(422),
+)
+async def timeline(query: Annotated[TimelineFilter, Query()], caller: Caller, control: TheControl) -> Response:
+    """One sentence per intent, by its latest fact, newest first."""
+    place = place_of("timeline", query.cursor, POSITION)
+    told = await control.timeline(
+        caller,
+        TimelineQuery(
+            account_id=query.account_id,
+            action_type=query.action_type,
+            auto_executed=query.auto_executed,
+            statuses=tuple(IntentStatus(name) for name in query.status),
+            since=_milliseconds(query.since),
+            until=_milliseconds(query.until),
+            before=None if place is None else int(place),
+            limit=query.limit,
+        ),
+    )
+    catalog = (await control.settings(caller)).catalog
+    items = [resources.timeline_item(one, catalog.get(one.record.intent.action_type)) for one in told]
+    more = cursor_at("timeline", items[-1].position) if len(items) == query.limit else None
+    return answer(wire.TimelinePage(items=items, next_cursor=more))

@@ -1,0 +1,262 @@
+"""Resources: what the core knows, as what the wire says. Pure translation; it decides and reads nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clearance.api import wire
+from clearance.core.catalog import Action
+from clearance.core.decision import Decision, to_json
+from clearance.core.intent import Json
+from clearance.core.moment import as_text
+from clearance.core.record import IntentRecord, IntentStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from clearance.core.approval import Approval
+    from clearance.core.budget import BudgetRule, Hold
+    from clearance.core.ledger import Entry
+    from clearance.core.outcome import Outcome
+    from clearance.core.principal import Principal
+    from clearance.core.record import Attempt
+    from clearance.core.timeline import Explanation
+    from clearance.flow.observe import Told
+    from clearance.flow.ports import ApiKey
+
+
+def intent(told: Told) -> wire.Intent:
+    """The intent resource."""
+    return wire.Intent(**_intent_fields(told))
+
+
+def ruled_intent(told: Told, admitted: Told | None) -> wire.RuledIntent:
+    """The intent after a ruling, with the one that an edit proposed."""
+    return wire.RuledIntent(**_intent_fields(told), new_intent=intent(admitted) if admitted else None)
+
+
+def _intent_fields(told: Told) -> dict[str, Any]:
+    record = told.record
+    said = record.intent
+    source = record.approval_source
+    return {
+        **to_json(record.decision),
+        "action_intent_id": said.action_intent_id,
+        "tenant_id": said.tenant_id,
+        "account_id": said.account_id,
+        "action_type": said.action_type,
+        "status": record.status.value,
+        "sentence": told.sentence,
+        "approval_source": source.value if source else None,
+        "auto_executed": record.auto_executed,
+        "proposed_by": said.proposed_by,
+        "parameters": dict(said.parameters),
+        "target": said.target,
+        "confidence_score": said.confidence_score,
+        "risk_level": said.risk_level.name,
+        "why": list(said.why),
+        "expires_at": _moment(said.expires_at),
+        "trace_id": said.trace_id,
+        "supersedes": said.supersedes,
+        "superseded_by": record.approval.superseded_by if record.approval else None,
+        "digest": record.binding.digest if record.binding else None,
+        "created_at": as_text(record.created_at),
+        "changed_at": as_text(record.changed_at),
+        "approval": _approval(record.approval) if record.approval else None,
+        "attempt": _attempt(record.attempt) if record.attempt else None,
+        "outcome": _outcome(record, record.outcome) if record.outcome else None,
+        "budget": _budget_hold(record.hold) if record.hold else None,
+    }
+
+
+def _moment(at: int | None) -> str | None:
+    return None if at is None else as_text(at)
+
+
+def _approval(approval: Approval) -> wire.Approval:
+    ruling = approval.ruling
+    return wire.Approval(
+        approval_id=approval.approval_id,
+        state=approval.state.value,
+        number=approval.number,
+        digest=approval.digest,
+        opened_at=as_text(approval.opened_at),
+        expires_at=as_text(approval.expires_at),
+        differences=list(approval.differences),
+        ruling=wire.Ruling(
+            ruling=ruling.kind.value, ruled_by=ruling.ruled_by, reason=ruling.reason, ruled_at=as_text(ruling.ruled_at)
+        )
+        if ruling
+        else None,
+        superseded_by=approval.superseded_by,
+    )
+
+
+def _attempt(attempt: Attempt) -> wire.Attempt:
+    return wire.Attempt(
+        number=attempt.number,
+        worker=attempt.worker,
+        started_at=as_text(attempt.started_at),
+        lease_until=as_text(attempt.lease_until),
+        idempotency_key=attempt.idempotency_key,
+    )
+
+
+def _outcome(record: IntentRecord, outcome: Outcome) -> wire.Outcome:
+    error = outcome.error
+    return wire.Outcome(
+        status=outcome.status.value,
+        sentence=outcome.sentence,
+        auto_executed=record.auto_executed,
+        approval_source=record.approval_source.value if record.approval_source else None,
+        result=outcome.result,
+        result_bytes=outcome.result_bytes,
+        result_truncated=outcome.result_truncated,
+        error=wire.OutcomeError(
+            **{"class": error.error_class.value}, code=error.code, sentence=error.sentence, sent=error.sent.value
+        )
+        if error
+        else None,
+    )
+
+
+def _budget_hold(hold: Hold) -> wire.BudgetHold:
+    claims = [wire.BudgetClaim(bucket=claim.bucket, amount=claim.amount, limit=claim.limit) for claim in hold.claims]
+    return wire.BudgetHold(day=hold.day, state=hold.state.value, claims=claims)
+
+
+def explanation(explained: Explanation, history: Sequence[Entry]) -> wire.Explanation:
+    """Why, what it knew, and what would change it."""
+    record = explained.record
+    return wire.Explanation(
+        **to_json(record.decision),
+        action_intent_id=record.intent.action_intent_id,
+        sentence=explained.sentence,
+        current=explained.current,
+        nearest_changes=[
+            wire.NearestChange(sentence=change.sentence, decision=change.answer.value)
+            for change in explained.nearest_changes
+        ],
+        knew=wire.Knew(
+            confidence_bp=record.intent.confidence_bp,
+            risk_level=_effective_risk(record),
+            inputs={finding.check: dict(finding.inputs) for finding in record.decision.findings},
+        ),
+        history=[entry(one) for one in history],
+    )
+
+
+def _catalog_inputs(decision: Decision) -> Mapping[str, Any]:
+    """What the gate knew of the action when it decided; empty if it was blocked before, or unknown."""
+    return next((finding.inputs for finding in decision.findings if finding.check == "catalog"), {})
+
+
+def _effective_risk(record: IntentRecord) -> Json:
+    return _catalog_inputs(record.decision).get("risk_level", record.intent.risk_level.name)
+
+
+def timeline_item(told: Told, action: Action | None) -> wire.TimelineItem:
+    """One line of the timeline."""
+    record = told.record
+    ruling = record.approval.ruling if record.approval else None
+    source = record.approval_source
+    return wire.TimelineItem(
+        position=record.position,
+        at=as_text(record.changed_at),
+        action_intent_id=record.intent.action_intent_id,
+        account_id=record.intent.account_id,
+        action_type=record.intent.action_type,
+        sentence=told.sentence,
+        status=record.status.value,
+        decision=record.decision.answer.value,
+        reason=record.decision.reason,
+        auto_executed=record.auto_executed,
+        approval_source=source.value if source else None,
+        approved_by=ruling.ruled_by if ruling and source and not record.auto_executed else None,
+        outcome_status=record.outcome.status.value if record.outcome else None,
+        undoable=record.status is IntentStatus.SUCCEEDED and action is not None and action.undo is not None,
+    )
+
+
+def approval_item(told: Told, approval: Approval, action: Action | None) -> wire.ApprovalItem:
+    """One card of the inbox."""
+    record, said = told.record, told.record.intent
+    known = _catalog_inputs(record.decision)
+    return wire.ApprovalItem(
+        approval_id=approval.approval_id,
+        action_intent_id=said.action_intent_id,
+        account_id=said.account_id,
+        action_type=said.action_type,
+        sentence=told.sentence,
+        parameters=dict(said.parameters),
+        target=said.target,
+        why=list(said.why),
+        risk_level=_effective_risk(record),
+        confidence_score=said.confidence_score,
+        reason=record.decision.reason,
+        explanation=record.decision.explanation,
+        policy_clause=list(record.decision.policy_clause),
+        digest=approval.digest,
+        opened_at=as_text(approval.opened_at),
+        expires_at=as_text(approval.expires_at),
+        differences=list(approval.differences),
+        proposed_by=said.proposed_by,
+        supersedes=said.supersedes,
+        undo=action is not None and action.undo is not None,
+        tool=known.get("tool"),
+        effect=known.get("effect"),
+    )
+
+
+def entry(found: Entry) -> wire.LedgerEntry:
+    """An entry's own fields, beside its place and the digest of its exact bytes."""
+    return wire.LedgerEntry(**{**found.fields, "position": found.position, "entry_digest": found.digest})
+
+
+def budget_usage(account_id: str, rule: BudgetRule | None, day: str, used: Mapping[str, int]) -> wire.BudgetUsage:
+    """Every bucket that has a limit or was used."""
+    limits: dict[str, int] = {}
+    if rule is not None:
+        limits["actions"] = rule.max_per_day
+        limits |= {f"actions:{name}": most for name, most in rule.max_per_day_by_action_type.items()}
+        limits |= {f"amount:{name}": most for name, most in rule.max_amount_per_day_by_action_type.items()}
+    return wire.BudgetUsage(
+        account_id=account_id,
+        configured=rule is not None,
+        day=day,
+        zone=rule.zone if rule else "UTC",
+        buckets=[
+            wire.BudgetBucket(bucket=bucket, used=used.get(bucket, 0), limit=limits.get(bucket))
+            for bucket in sorted(limits.keys() | used.keys())
+        ],
+    )
+
+
+def who_am_i(principal: Principal) -> wire.WhoAmI:
+    """Whose credential it is."""
+    return wire.WhoAmI(
+        tenant_id=principal.tenant_id,
+        actor_id=principal.actor_id,
+        kind=principal.kind.value,
+        permissions=sorted(permission.value for permission in principal.permissions),
+    )
+
+
+def api_key(key: ApiKey) -> wire.ApiKey:
+    """A credential; neither its secret nor its hash."""
+    return wire.ApiKey(**_api_key_fields(key))
+
+
+def new_api_key(key: ApiKey, secret: str) -> wire.NewApiKey:
+    """A credential with its secret."""
+    return wire.NewApiKey(**_api_key_fields(key), key=secret)
+
+
+def _api_key_fields(key: ApiKey) -> dict[str, Any]:
+    return {
+        "key_id": key.key_id,
+        "name": key.name,
+        "role": key.role.value,
+        "created_at": as_text(key.created_at),
+        "revoked_at": _moment(key.revoked_at),
+    }

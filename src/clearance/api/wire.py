@@ -1,0 +1,470 @@
+"""What crosses the wire: the shape of every body and every answer, with the names that the wire contract fixes.
+
+Bodies are read strictly: no conversions, no unknown fields. The limits of an action intent are the core's, which says
+them with one sentence for every door; here they are only told to readers of the schema.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from clearance.core.approval import REASON_LENGTH_MAX
+from clearance.core.intent import ACTION_INTENT_ID, ACTION_TYPE, NAME_LENGTH_MAX, WHY_COUNT_MAX, WHY_LENGTH_MAX
+from clearance.core.moment import from_text
+
+PAGE_SIZE_DEFAULT = 50
+PAGE_SIZE_MAX = 500
+
+_RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})")
+
+
+def moment(text: str) -> str:
+    """The text, if it is an RFC 3339 moment with its offset from UTC; ValueError if not."""
+    if not _RFC_3339.fullmatch(text):
+        sentence = "must be an RFC 3339 moment with its offset from UTC, for example 2026-11-23T06:00:00Z"
+        raise ValueError(sentence)
+    from_text(text)
+    return text
+
+
+Moment = Annotated[str, AfterValidator(moment), Field(json_schema_extra={"format": "date-time"})]
+RiskName = Literal["MINIMAL", "LOW", "MEDIUM", "HIGH"]
+AnswerName = Literal["AUTO_EXECUTE", "REQUIRE_APPROVAL", "BLOCK"]
+StatusName = Literal[
+    "BLOCKED",
+    "AWAITING_APPROVAL",
+    "APPROVED",
+    "RUNNING",
+    "SUCCEEDED",
+    "FAILED",
+    "UNKNOWN",
+    "REJECTED",
+    "EXPIRED",
+    "CANCELLED",
+]
+SourceName = Literal["POLICY", "HUMAN"]
+RoleName = Literal["agent", "approver", "auditor", "owner"]
+_ID: dict[str, Any] = {"pattern": f"^{ACTION_INTENT_ID.pattern}$"}
+_NAME: dict[str, Any] = {"minLength": 1, "maxLength": NAME_LENGTH_MAX}
+_REASON: dict[str, Any] = {"minLength": 1, "maxLength": REASON_LENGTH_MAX}
+
+
+class Body(BaseModel):
+    """What a caller sends."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class ProposalBody(Body):
+    """An action intent, as its agent says it. Tenant and proposer come from the credential."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "action_intent_id": "renewal-call-acme-42",
+                "account_id": "acme",
+                "action_type": "CREATE_CRM_TASK",
+                "parameters": {"title": "Renewal call"},
+                "confidence_score": 0.93,
+                "risk_level": "LOW",
+                "why": ["The contract ends in 30 days."],
+            }
+        }
+    )
+
+    account_id: Annotated[str, Field(json_schema_extra=_NAME)]
+    action_type: Annotated[str, Field(json_schema_extra={"pattern": f"^{ACTION_TYPE.pattern}$"})]
+    confidence_score: Annotated[float, Field(json_schema_extra={"minimum": 0, "maximum": 1})]
+    risk_level: RiskName
+    action_intent_id: Annotated[str | None, Field(description="Chosen by the caller, or made by us.")] = None
+    parameters: Annotated[dict[str, Any], Field(description="What the tool is called with.")] = {}
+    target: Annotated[Any, Field(description="What the act is aimed at, for people to read.")] = None
+    why: Annotated[
+        list[Annotated[str, Field(json_schema_extra={"maxLength": WHY_LENGTH_MAX})]],
+        Field(json_schema_extra={"maxItems": WHY_COUNT_MAX}),
+    ] = []
+    expires_at: Moment | None = None
+    trace_id: str | None = None
+    tenant_id: Annotated[str | None, Field(description="Must be the credential's own tenant, if it is sent.")] = None
+
+
+class RulingBody(Body):
+    """A person's ruling. `parameters` go with an edit and only with it; a rejection needs a reason."""
+
+    ruling: Literal["approve", "reject", "edit"]
+    reason: Annotated[str | None, Field(description="Needed for a rejection.")] = None
+    parameters: dict[str, Any] | None = None
+    digest: Annotated[str | None, Field(description="The digest that the person was shown.")] = None
+
+
+class CancellationBody(Body):
+    """Why an intent is withdrawn."""
+
+    reason: Annotated[str, Field(json_schema_extra=_REASON)]
+
+
+class ReconciliationBody(Body):
+    """What became of an intent whose outcome was UNKNOWN, and how that is known."""
+
+    status: Literal["SUCCEEDED", "FAILED"]
+    reason: Annotated[str, Field(json_schema_extra=_REASON)]
+
+
+class ApiKeyBody(Body):
+    """A credential to make."""
+
+    name: Annotated[str, Field(json_schema_extra=_NAME)]
+    role: RoleName
+
+
+class SettingsPartBody(BaseModel):
+    """One part of the settings, under its own name, as it was read; a `version` in it is passed over."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "example": {"budgets": [{"max_per_day": 50, "zone": "UTC"}, {"account": "acme", "max_per_day": 20}]}
+        },
+    )
+
+
+class Resource(BaseModel):
+    """What is answered."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Finding(Resource):
+    """What one check of the gate found, and the facts that it looked at."""
+
+    check: str
+    answer: AnswerName
+    code: str
+    sentence: str
+    inputs: dict[str, Any]
+
+
+class Ruling(Resource):
+    """What a person ruled."""
+
+    ruling: Literal["approve", "reject", "edit"]
+    ruled_by: str
+    reason: str | None
+    ruled_at: Moment
+
+
+class Approval(Resource):
+    """The latest request to people. `differences` say why it is asked again."""
+
+    approval_id: str
+    state: Literal["OPEN", "APPROVED", "REJECTED", "EXPIRED", "WITHDRAWN"]
+    number: int
+    digest: str
+    opened_at: Moment
+    expires_at: Moment
+    differences: list[str]
+    ruling: Ruling | None
+    superseded_by: str | None
+
+
+class Attempt(Resource):
+    """The durable claim on carrying out the intent."""
+
+    number: int
+    worker: str
+    started_at: Moment
+    lease_until: Moment
+    idempotency_key: str
+
+
+class OutcomeError(Resource):
+    """Why the tool call did not succeed, and whether it is known to have been sent."""
+
+    error_class: Annotated[str, Field(alias="class")]
+    code: str
+    sentence: str
+    sent: Literal["NOT_SENT", "MAYBE", "ANSWERED"]
+
+
+class Outcome(Resource):
+    """What the world answered."""
+
+    status: Literal["SUCCEEDED", "FAILED", "CANCELLED", "UNKNOWN"]
+    sentence: str
+    auto_executed: bool
+    approval_source: SourceName | None
+    result: Any
+    result_bytes: Annotated[int, Field(description="Size of the tool's answer before it was cut.")]
+    result_truncated: bool
+    error: OutcomeError | None
+
+
+class BudgetClaim(Resource):
+    """What the intent takes from one bucket."""
+
+    bucket: str
+    amount: int
+    limit: int
+
+
+class BudgetHold(Resource):
+    """What the intent has taken from its account's budget of one day."""
+
+    day: str
+    state: Literal["HELD", "SETTLED", "RELEASED"]
+    claims: list[BudgetClaim]
+
+
+class Decided(Resource):
+    """The gate's answer and how it came about."""
+
+    decision: AnswerName
+    reason: str
+    explanation: str
+    policy_version: str | None
+    policy_clause: list[str]
+    settings_version: Annotated[list[int], Field(description="The tenant's version, and that of the global switches.")]
+    findings: list[Finding]
+
+
+class Intent(Decided):
+    """All that is known of one action intent now."""
+
+    action_intent_id: str
+    tenant_id: str
+    account_id: str
+    action_type: str
+    status: StatusName
+    sentence: str
+    approval_source: SourceName | None
+    auto_executed: Annotated[bool, Field(description="True only if nobody approved this but policy and budget.")]
+    proposed_by: str
+    parameters: dict[str, Any]
+    target: Any
+    confidence_score: float
+    risk_level: RiskName
+    why: list[str]
+    expires_at: Moment | None
+    trace_id: str | None
+    supersedes: str | None
+    superseded_by: str | None
+    digest: str | None
+    created_at: Moment
+    changed_at: Moment
+    approval: Approval | None
+    attempt: Attempt | None
+    outcome: Outcome | None
+    budget: BudgetHold | None
+
+
+class RuledIntent(Intent):
+    """The intent after a ruling, and the intent that an edit proposed."""
+
+    new_intent: Intent | None
+
+
+class NearestChange(Resource):
+    """One single change that would have given another answer."""
+
+    sentence: str
+    decision: AnswerName
+
+
+class Knew(Resource):
+    """What the gate knew when it decided: the numbers that policy read, and the inputs of every check."""
+
+    confidence_bp: int
+    risk_level: RiskName
+    inputs: dict[str, dict[str, Any]]
+
+
+class LedgerEntry(BaseModel):
+    """An entry of the ledger: its place, the digest of its exact bytes, and its own fields beside them."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    position: int
+    entry_digest: str
+    format: int
+    kind: str
+    at: Moment
+    tenant_id: str
+    actor: dict[str, Any]
+
+
+class Explanation(Decided):
+    """Why an intent was answered as it was, and what would change the answer."""
+
+    action_intent_id: str
+    sentence: str
+    current: Annotated[bool, Field(description="False if the settings have changed since the decision.")]
+    nearest_changes: list[NearestChange]
+    knew: Knew
+    history: list[LedgerEntry]
+
+
+class TimelineItem(Resource):
+    """One intent of the timeline, by its latest fact."""
+
+    position: int
+    at: Moment
+    action_intent_id: str
+    account_id: str
+    action_type: str
+    sentence: str
+    status: StatusName
+    decision: AnswerName
+    reason: str
+    auto_executed: bool
+    approval_source: SourceName | None
+    approved_by: str | None
+    outcome_status: Literal["SUCCEEDED", "FAILED", "CANCELLED", "UNKNOWN"] | None
+    undoable: bool
+
+
+class ApprovalItem(Resource):
+    """One approval that waits, with what a person rules on. Parameters, target and why are the agent's own words."""
+
+    approval_id: str
+    action_intent_id: str
+    account_id: str
+    action_type: str
+    sentence: str
+    parameters: dict[str, Any]
+    target: Any
+    why: list[str]
+    risk_level: Annotated[RiskName, Field(description="The higher of the catalog's and the intent's.")]
+    confidence_score: float
+    reason: str
+    explanation: str
+    policy_clause: list[str]
+    digest: str
+    opened_at: Moment
+    expires_at: Moment
+    differences: list[str]
+    proposed_by: str
+    supersedes: str | None
+    undo: Annotated[bool, Field(description="True if the catalog says how to undo it.")]
+    tool: str | None
+    effect: Literal["idempotent", "keyed", "at_most_once"] | None
+
+
+class BudgetBucket(Resource):
+    """What is used of one bucket, and its limit if the budget sets one."""
+
+    bucket: str
+    used: int
+    limit: int | None
+
+
+class BudgetUsage(Resource):
+    """What an account has used of its budget on the day that it is now. Not configured means no autonomy."""
+
+    account_id: str
+    configured: bool
+    day: str
+    zone: str
+    buckets: list[BudgetBucket]
+
+
+class WhoAmI(Resource):
+    """Whose credential this is."""
+
+    tenant_id: str
+    actor_id: str
+    kind: Literal["AGENT", "PERSON", "SYSTEM"]
+    permissions: list[str]
+
+
+class ApiKey(Resource):
+    """A credential without its secret."""
+
+    key_id: str
+    name: str
+    role: RoleName
+    created_at: Moment
+    revoked_at: Moment | None
+
+
+class NewApiKey(ApiKey):
+    """A credential with its secret, which is told this once."""
+
+    key: str
+
+
+class TimelinePage(Resource):
+    """A page of the timeline."""
+
+    items: list[TimelineItem]
+    next_cursor: str | None
+
+
+class ApprovalPage(Resource):
+    """A page of what waits for a person."""
+
+    items: list[ApprovalItem]
+    next_cursor: str | None
+
+
+class LedgerPage(Resource):
+    """A page of the ledger."""
+
+    items: list[LedgerEntry]
+    next_cursor: str | None
+
+
+class ApiKeyPage(Resource):
+    """The credentials of a tenant."""
+
+    items: list[ApiKey]
+    next_cursor: None = None
+
+
+class SettingsPartResource(BaseModel):
+    """One part of the settings under its own name, and the version to name in `If-Match` when changing it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    version: int
+
+
+class ProblemPart(Resource):
+    """One thing that is wrong: where, and what."""
+
+    path: str
+    detail: str
+
+
+class Problem(Resource):
+    """An RFC 9457 problem. `code` is stable; `detail` is the one sentence that every door says."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "type": "urn:clearance:problem:intent-id-reused",
+                "title": "The current state does not allow this",
+                "status": 409,
+                "detail": "The action intent renewal-call-acme-42 was proposed before with other content.",
+                "code": "INTENT_ID_REUSED",
+                "problems": [],
+                "instance": "/v1/intents",
+            }
+        }
+    )
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    problems: list[ProblemPart]
+    instance: str
+
+
+class Health(Resource):
+    """The process, or its store, answers."""
+
+    status: Literal["ok"]

@@ -1,0 +1,415 @@
+"""The commands that work on this machine's files and data directory: serve, demo, apply, policy, key, doctor.
+
+One idea: whoever can write the data directory is its operator, and acts as a person of the tenant, in the ledger like
+everybody else. A server that runs on the same directory sees at once what is changed here. What a change means is for
+the flow to know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from clearance.cli_output import Terminal
+    from clearance.flow.administer import PinReport
+    from clearance.flow.ports import ApiKey
+    from clearance.profiles import Announcement, Local
+
+LOOPBACK_URLS = ("http://127.", "http://localhost:", "http://[::1]:")
+
+Json: TypeAlias = Any
+T = TypeVar("T")
+
+Data = Annotated[
+    Path, typer.Option("--data", metavar="DIR", envvar="CLEARANCE_DATA", help="The data directory of this machine.")
+]
+DATA_DEFAULT = Path(".clearance")
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Config = Annotated[Path, typer.Option(metavar="FILE", help="clearance.yaml.")]
+AtHome = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Work on this data directory; without it, ask the server.")
+]
+TenantName = Annotated[str | None, typer.Option(metavar="NAME", help="With --data, if it holds several tenants.")]
+RoleName: TypeAlias = Literal["agent", "approver", "auditor", "owner"]
+
+policy_app = typer.Typer(help="Look at the policy of a configuration.", no_args_is_help=True, rich_markup_mode=None)
+key_app = typer.Typer(help="Make, list and end API keys.", no_args_is_help=True, rich_markup_mode=None)
+
+
+# The server
+
+
+def serve(
+    *,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="clearance.yaml; without it: as it was left.")
+    ] = None,
+    data: Data = DATA_DEFAULT,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65_535, help="The port; 0 for any that is free.")
+    ] = 8600,
+    as_json: AsJson = False,
+) -> None:
+    """Run the server.
+
+    It has the REST API, the pages, and what carries approved actions out. It ends with SIGINT or SIGTERM.
+    """
+    from clearance import profiles
+
+    asyncio.run(profiles.serve(config, data, host, port, announcer(as_json=as_json)))
+
+
+def demo(
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Play the day, print it, and end.")] = False,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep the day here; without it nothing is kept.")
+    ] = None,
+    port: Annotated[int, typer.Option(metavar="PORT", min=0, max=65_535, help="The port of the pages.")] = 8600,
+    as_json: AsJson = False,
+) -> None:
+    """Play a day with agents.
+
+    A small company whose agents act within limits, on this machine alone.
+    """
+    from clearance.demo import day
+
+    raise typer.Exit(day.run(once=once, as_json=as_json, data=data, port=port))
+
+
+def announcer(*, as_json: bool) -> Callable[[Announcement], None]:
+    """Says that the server is up: its address, what changed, the state of the tools, and a new first key."""
+    from clearance import cli_output
+
+    def announce(said: Announcement) -> None:
+        value = {**asdict(said), "changes": list(said.changes), "pins": _pins(said.pins)}
+        cli_output.show(value, _announce, as_json=as_json)
+        sys.stdout.flush()
+
+    return announce
+
+
+def _announce(terminal: Terminal, said: Json) -> None:
+    whose = f" for {said['tenant_id']}" if said["tenant_id"] else ""
+    terminal.line(f"Clearance listens on {said['url']}{whose}.")
+    for change in said["changes"]:
+        terminal.line(f"Changed: {change}")
+    _tell_pins(terminal, said["pins"])
+    if said["first_key"]:
+        terminal.line(f"The owner's API key, shown this once: {said['first_key']}")
+    if said["weak_key"]:
+        terminal.line("The key in CLEARANCE_BOOTSTRAP_API_KEY is short: use a longer one where others can reach this.")
+    if not said["url"].startswith(LOOPBACK_URLS):
+        terminal.line("This address is open to other machines, and not encrypted: put a TLS proxy before it.")
+
+
+def _pins(report: PinReport | None) -> Json:
+    if report is None:
+        return None
+    return {
+        "pinned": list(report.pinned),
+        "changed": list(report.changed),
+        "missing": list(report.missing),
+        "unreachable": dict(report.unreachable),
+    }
+
+
+def _tell_pins(terminal: Terminal, pins: Json) -> None:
+    from clearance.cli_output import Tone
+
+    for tool in (pins or {}).get("pinned", ()):
+        terminal.line(f"Pinned the schema of {tool}.")
+    for tool in (pins or {}).get("changed", ()):
+        said = f"{tool} has another schema than its pin, and is not called: look at it, then apply with --repin {tool}."
+        terminal.line((said, Tone.STOPPED))
+    for tool in (pins or {}).get("missing", ()):
+        terminal.line((f"No tool server offers {tool}.", Tone.STOPPED))
+    for server, sentence in (pins or {}).get("unreachable", {}).items():
+        terminal.line((f"The tool server {server} does not answer: {sentence}", Tone.STOPPED))
+
+
+# Configuration
+
+
+def apply(  # noqa: PLR0913 - one option each
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="clearance.yaml.")],
+    *,
+    data: Data = DATA_DEFAULT,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
+    repin: Annotated[
+        list[str] | None, typer.Option(metavar="SERVER.TOOL", help="Accept this tool's schema as it is now.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Apply a configuration.
+
+    Shows what it changes in the data directory, then applies it whole or not at all.
+    """
+    from clearance import cli_output
+
+    agree = not (yes or dry_run or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
+    work = _apply(file, data, frozenset(repin or ()), ask=agree, dry_run=dry_run, as_json=as_json)
+    answer = asyncio.run(work)
+    cli_output.show(answer, _tell_applied, as_json=as_json)
+
+
+async def _apply(  # noqa: PLR0913 - one option each
+    file: Path, data: Path, repin: frozenset[str], *, ask: bool, dry_run: bool, as_json: bool
+) -> Json:
+    from clearance import cli_output, configuration, profiles
+    from clearance.flow import administer
+
+    wanted = configuration.load(file)
+    operator = profiles.operator(wanted.tenant_id)
+    async with profiles.local(data) as parts:
+        found = await parts.control.compare(operator, wanted.document)
+        if not as_json:
+            cli_output.differences(cli_output.Terminal(), [asdict(one) for one in found])
+        answer = {
+            "tenant_id": wanted.tenant_id,
+            "applied": False,
+            "differences": [asdict(one) for one in found],
+            "pins": None,
+        }
+        if dry_run or not (found or repin):
+            return {**answer, "dry_run": dry_run}
+        if ask and not typer.confirm(f"Apply this to {wanted.tenant_id}?"):
+            raise typer.Abort
+        changed = await parts.control.apply(operator, wanted.document)
+        pins = await administer.pin_tools(parts.context, operator, wanted.tenant_id, repin=repin)
+    said = [asdict(one) for one in changed]
+    return {**answer, "applied": True, "differences": said, "pins": _pins(pins), "dry_run": False}
+
+
+def _tell_applied(terminal: Terminal, answer: Json) -> None:
+    count = len(answer["differences"])
+    if not count:
+        terminal.line("Nothing to change.")
+    elif answer["applied"]:
+        terminal.line(f"Applied {'1 change' if count == 1 else f'{count} changes'} to {answer['tenant_id']}.")
+    else:
+        terminal.line("Nothing was changed: this was a dry run.")
+    _tell_pins(terminal, answer["pins"])
+
+
+@policy_app.command("schema")
+def policy_schema(*, config: Config, as_json: AsJson = False) -> None:
+    """Print the Cedar schema.
+
+    It is generated from the catalog, and says what a policy can read.
+    """
+    from clearance import cli_output, configuration
+    from clearance.core.policy import cedar_schema
+    from clearance.flow.document import catalog_of, parse_document
+
+    document = configuration.load(config).document
+    schema = cedar_schema(catalog_of(parse_document({**document, "policy": ""})))
+    cli_output.show({"schema": schema}, lambda terminal, value: terminal.block(value["schema"]), as_json=as_json)
+
+
+@policy_app.command("check")
+def policy_check(*, config: Config, as_json: AsJson = False) -> None:
+    """Check a configuration.
+
+    Reads it whole, with its policy, and lists the policy's rules. Nothing is applied.
+    """
+    from clearance import cli_output, configuration
+    from clearance.flow.document import parse_document, policy_of
+
+    wanted = configuration.load(config)
+    policy = policy_of(parse_document(wanted.document))
+    clauses = policy.clauses.values() if policy else ()
+    answer = {
+        "tenant_id": wanted.tenant_id,
+        "policy_version": policy.version if policy else None,
+        "clauses": [{"id": one.id, "effect": one.effect.value, "reason": one.reason} for one in clauses],
+    }
+    cli_output.show(answer, _tell_policy, as_json=as_json)
+
+
+def _tell_policy(terminal: Terminal, answer: Json) -> None:
+    if answer["policy_version"] is None:
+        terminal.line("The configuration is sound, and has no policy: everything is blocked.")
+        return
+    terminal.line(f"The configuration is sound. Its policy is {answer['policy_version']}.")
+    terminal.table([(one["effect"], one["id"], one["reason"]) for one in answer["clauses"]])
+
+
+# Keys
+
+
+@key_app.command("create")
+def key_create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Who will use it: the ledger names them so.")],
+    *,
+    role: Annotated[RoleName, typer.Option(help="What it may do.")],
+    data: AtHome = None,
+    tenant: TenantName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make an API key.
+
+    It is shown this once.
+    """
+    from clearance import cli_output
+    from clearance.core.principal import Role
+
+    async def make(parts: Local, tenant_id: str) -> Json:
+        from clearance import profiles
+
+        key, text = await parts.control.create_api_key(profiles.operator(tenant_id), name, Role(role))
+        return {**_key(key), "key": text}
+
+    answer = _at_home(data, tenant, make) if data else _from_server("create_api_key", name, role)
+    cli_output.show(answer, cli_output.new_key, as_json=as_json)
+
+
+@key_app.command("list")
+def key_list(*, data: AtHome = None, tenant: TenantName = None, as_json: AsJson = False) -> None:
+    """List the API keys.
+
+    Without their secrets, which are kept nowhere.
+    """
+    from clearance import cli_output
+
+    async def read(parts: Local, tenant_id: str) -> Json:
+        from clearance import profiles
+
+        return {"items": [_key(key) for key in await parts.control.api_keys(profiles.operator(tenant_id))]}
+
+    answer = _at_home(data, tenant, read) if data else _from_server("api_keys")
+    cli_output.show(answer, cli_output.api_keys, as_json=as_json)
+
+
+@key_app.command("revoke")
+def key_revoke(
+    key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="From `clearance key list`.")],
+    *,
+    data: AtHome = None,
+    tenant: TenantName = None,
+    as_json: AsJson = False,
+) -> None:
+    """End an API key.
+
+    Every browser session that was opened with it ends too.
+    """
+    from clearance import cli_output
+
+    async def end(parts: Local, tenant_id: str) -> Json:
+        from clearance import profiles
+
+        await parts.control.revoke_api_key(profiles.operator(tenant_id), key_id)
+        return {}
+
+    _ = _at_home(data, tenant, end) if data else _from_server("revoke_api_key", key_id)
+    said = {"key_id": key_id, "revoked": True}
+    cli_output.show(said, lambda terminal, _: terminal.line(f"The key {key_id} is revoked."), as_json=as_json)
+
+
+def _key(key: ApiKey) -> Json:
+    from clearance.core.moment import as_text
+
+    return {
+        "key_id": key.key_id,
+        "name": key.name,
+        "role": key.role.value,
+        "created_at": as_text(key.created_at),
+        "revoked_at": None if key.revoked_at is None else as_text(key.revoked_at),
+    }
+
+
+def _from_server(verb: str, *arguments: str) -> Json:
+    from clearance.client import Clearance
+
+    with Clearance() as clearance:
+        return getattr(clearance, verb)(*arguments)
+
+
+# The data directory
+
+
+def _at_home(data: Path, tenant: str | None, work: Callable[[Local, str], Coroutine[Any, Any, T]]) -> T:
+    """Does something in the data directory, for its only tenant or the one that is named."""
+
+    async def run() -> T:
+        async with _opened(data) as parts:
+            return await work(parts, tenant or await _only_tenant(parts, data))
+
+    return asyncio.run(run())
+
+
+def _opened(data: Path) -> AbstractAsyncContextManager[Local]:
+    from clearance import profiles
+    from clearance.core.errors import NotFound
+
+    if not (data / profiles.STORE_FILE).exists():
+        sentence = f"There is nothing in the data directory {data}: serve or apply a configuration first."
+        raise NotFound(sentence, code="NO_DATA")
+    return profiles.local(data)
+
+
+async def _only_tenant(parts: Local, data: Path) -> str:
+    from clearance.core.errors import Conflict
+
+    tenants = await parts.context.store.tenants()
+    if len(tenants) == 1:
+        return tenants[0]
+    sentence = f"{data} holds {len(tenants)} tenants; name one: --tenant NAME."
+    raise Conflict(sentence, code="TENANT_NEEDED")
+
+
+def stop_everywhere(data: Path, level: str, reason: str | None, *, lift: bool, listed: bool) -> Json:
+    """Stops every tenant of the data directory, or lifts that; the switches that are on then."""
+    from clearance import profiles
+    from clearance.core.stop import StopLevel, StopScope, StopSwitch
+    from clearance.flow import administer
+
+    async def run() -> Json:
+        async with _opened(data) as parts:
+            if not listed:
+                switch = StopSwitch(StopScope.GLOBAL, None, StopLevel(level), reason or "")
+                operator = profiles.operator(administer.EVERYWHERE)
+                await administer.everywhere_stop(parts.context, operator, [] if lift else [switch])
+            stored = await parts.context.store.settings(administer.EVERYWHERE)
+            return {"stop_switches": stored.document.get("stop_switches", []), "version": stored.version.tenant}
+
+    return asyncio.run(run())
+
+
+def doctor(
+    *,
+    data: Data = DATA_DEFAULT,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Check this clearance.yaml too.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look for what is wrong.
+
+    Checks this machine, the data, the configuration, the tool servers and the server; repairs nothing.
+    """
+    from clearance import cli_output
+    from clearance.doctor import FAILURE, examine
+
+    found = asyncio.run(examine(data, config))
+    failed = any(one.status == FAILURE for one in found)
+    cli_output.show(
+        {"healthy": not failed, "checks": [asdict(one) for one in found]}, cli_output.checks, as_json=as_json
+    )
+    raise typer.Exit(1 if failed else 0)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands to the command line."""
+    for command in (serve, demo, apply, doctor):
+        app.command()(command)
+    app.add_typer(policy_app, name="policy")
+    app.add_typer(key_app, name="key")

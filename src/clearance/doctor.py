@@ -1,0 +1,218 @@
+"""The doctor: what can be wrong on the machine that Clearance runs on, found by looking, and said in one sentence each.
+
+One idea: every check is a small function that answers with its findings, and a check that breaks is a finding itself.
+Nothing is repaired here, and no secret is shown: of the environment, names only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import shutil
+import sqlite3
+import stat
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import httpx2
+
+from clearance import configuration, profiles
+from clearance.client import AsyncClearance, ClearanceError, ClearanceUnavailable
+from clearance.client_wire import URL_DEFAULT
+from clearance.clock import SystemClock
+from clearance.core.errors import Refusal
+from clearance.core.moment import from_text
+from clearance.core.settings import Settings
+from clearance.flow.document import parse_document, policy_of
+from clearance.flow.ports import ToolCallFailed, Tools
+
+OK = "ok"
+WARNING = "warning"
+FAILURE = "failure"
+
+PYTHON_MIN = (3, 11)
+SQLITE_MIN = (3, 38)
+DISK_BYTES_MIN = 100 * 1024**2
+DISK_BYTES_LOW = 1024**3
+CLOCK_APART_SECONDS_MAX = 5
+SERVER_SECONDS_MAX = 5
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+VARIABLE_PREFIX = "CLEARANCE_"
+"""Of the environment variables that Clearance itself reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one look found."""
+
+    name: str
+    status: str
+    sentence: str
+
+
+async def examine(data: Path, config: Path | None) -> list[Check]:
+    """Every check, in order. A check that breaks is a failure; the others go on."""
+    checks = {
+        "python": _python(),
+        "sqlite": _sqlite(),
+        "environment": _environment(),
+        "disk": _disk(data),
+        "data": _store(data),
+        "configuration": _configuration(config),
+        "tenants": _tenants(data),
+        "server": _server(),
+    }
+    found: list[Check] = []
+    for name, check in checks.items():
+        try:
+            found += [Check(name, status, sentence) async for status, sentence in check]
+        except Refusal as refusal:
+            found.append(Check(name, FAILURE, refusal.sentence))
+        except Exception as error:  # noqa: BLE001 - a doctor that falls over helps nobody
+            found.append(Check(name, FAILURE, f"This check broke: {type(error).__name__}."))
+    return found
+
+
+Findings = AsyncIterator[tuple[str, str]]
+
+
+async def _python() -> Findings:
+    version = platform.python_version()
+    good = sys.version_info >= PYTHON_MIN
+    yield (OK if good else FAILURE, f"Python {version} on {platform.system()}.")
+
+
+async def _sqlite() -> Findings:
+    good = sqlite3.sqlite_version_info >= SQLITE_MIN
+    wanted = ".".join(map(str, SQLITE_MIN))
+    yield (OK if good else FAILURE, f"SQLite {sqlite3.sqlite_version}{'' if good else f'; {wanted} is needed'}.")
+
+
+async def _environment() -> Findings:
+    names = sorted(name for name in os.environ if name.startswith(VARIABLE_PREFIX))
+    yield OK, f"Set (values are not shown): {', '.join(names)}." if names else "No CLEARANCE_ variable is set."
+    if "CLEARANCE_API_KEY" not in names:
+        yield WARNING, "CLEARANCE_API_KEY is not set: commands that ask the server need it."
+
+
+async def _disk(data: Path) -> Findings:
+    for found in await asyncio.to_thread(_look_at_disk, data):
+        yield found
+
+
+def _look_at_disk(data: Path) -> Iterator[tuple[str, str]]:
+    data = data.absolute()
+    there = next(path for path in (data, *data.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    status = FAILURE if free < DISK_BYTES_MIN else WARNING if free < DISK_BYTES_LOW else OK
+    yield status, f"{free / 1024**3:.1f} GiB are free where {data} is."
+    if there == data and stat.S_IMODE(data.stat().st_mode) & OTHERS:
+        yield WARNING, f"Other users of this machine can enter {data}: chmod 700 {data}."
+    if not os.access(there, os.W_OK):
+        yield FAILURE, f"{there} cannot be written by this user."
+
+
+async def _store(data: Path) -> Findings:
+    path = data / profiles.STORE_FILE
+    if not path.exists():
+        yield WARNING, f"There is no data in {data} yet."
+        return
+    try:
+        mode, whole = await asyncio.to_thread(_look_into, path)
+    except sqlite3.Error as error:
+        yield FAILURE, f"{path} cannot be read: {error}."
+        return
+    yield (OK, "The database is intact.") if whole == "ok" else (FAILURE, f"The database is damaged: {whole}.")
+    if mode != "wal":
+        yield FAILURE, f"The database's journal mode is {mode}, not wal."
+
+
+def _look_into(path: Path) -> tuple[str, str]:
+    """The journal mode, and what the integrity check says; opened for reading alone."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        mode = database.execute("PRAGMA journal_mode").fetchone()[0]
+        whole = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+    return mode, whole
+
+
+async def _configuration(config: Path | None) -> Findings:
+    if config is None:
+        return
+    document = parse_document(configuration.load(config).document)
+    policy = policy_of(document)
+    if policy is None:
+        yield WARNING, f"{config} is sound, and has no policy: everything is blocked."
+    else:
+        yield OK, f"{config} is sound: {len(document.catalog)} actions, policy {policy.version}."
+
+
+async def _tenants(data: Path) -> Findings:
+    """Of each tenant: whether the clock goes on where its ledger stands, and its tools answer."""
+    if not (data / profiles.STORE_FILE).exists():
+        return
+    async with profiles.local(data) as parts:
+        store = parts.context.store
+        for tenant_id in await store.tenants():
+            for entry in await store.entries(tenant_id, await store.ledger_size(tenant_id) - 1, 1):
+                if from_text(entry.fields["at"]) > parts.context.clock.now_ms():
+                    yield FAILURE, f"This machine's clock is behind the latest ledger entry, of {entry.fields['at']}."
+            settings = await parts.context.settings(tenant_id)
+            for name in settings.tool_servers:
+                yield await _tool_server(parts.context.tools, settings, name)
+
+
+async def _tool_server(tools: Tools, settings: Settings, name: str) -> tuple[str, str]:
+    """Whether a server answers, and its tools have the schemas that are pinned."""
+    try:
+        offered = await tools.describe(settings.tenant_id, settings.tool_servers[name])
+    except ToolCallFailed as failed:
+        return FAILURE, f"The tool server {name} does not answer: {failed.error.sentence}"
+    wanted = {action.tool.tool for action in settings.catalog.values() if action.tool.server == name}
+    if missing := sorted(wanted - offered.keys()):
+        return FAILURE, f"The tool server {name} does not offer {', '.join(missing)}."
+    pins = {tool: settings.tool_pins.get(f"{name}.{tool}") for tool in wanted}
+    if changed := sorted(tool for tool, pin in pins.items() if pin not in (None, offered[tool].schema_digest)):
+        return FAILURE, f"The tool server {name} has another schema than its pin for {', '.join(changed)}."
+    if unpinned := sorted(tool for tool, pin in pins.items() if pin is None):
+        return WARNING, f"The tool server {name} answers; not pinned yet: {', '.join(unpinned)}."
+    return OK, f"The tool server {name} answers, and its tools are as they were pinned."
+
+
+async def _server() -> Findings:
+    url = os.environ.get("CLEARANCE_URL") or URL_DEFAULT
+    try:
+        async with httpx2.AsyncClient(timeout=SERVER_SECONDS_MAX, trust_env=url.startswith("https:")) as http:
+            answer = await http.get(url.rstrip("/") + "/readyz")
+    except (httpx2.HTTPError, httpx2.InvalidURL):
+        yield WARNING, f"No server answers at {url}."
+        return
+    if answer.status_code != httpx2.codes.OK:
+        yield FAILURE, f"The server at {url} is not ready: HTTP {answer.status_code}."
+        return
+    yield OK, f"The server at {url} is ready."
+    async for found in _clocks(answer.headers):
+        yield found
+    if not os.environ.get("CLEARANCE_API_KEY"):
+        return
+    try:
+        async with AsyncClearance(url) as clearance:
+            who = await clearance.whoami()
+    except ClearanceUnavailable as error:
+        yield WARNING, error.sentence
+    except ClearanceError as error:
+        yield FAILURE, error.sentence
+    else:
+        yield OK, f"CLEARANCE_API_KEY is the key of {who['actor_id']} for {who['tenant_id']}."
+
+
+async def _clocks(headers: Mapping[str, str]) -> Findings:
+    if "date" not in headers:
+        return
+    apart_ms = SystemClock().now_ms() - int(parsedate_to_datetime(headers["date"]).timestamp() * 1_000)
+    if abs(apart_ms) > CLOCK_APART_SECONDS_MAX * 1_000:
+        yield WARNING, f"This machine's clock and the server's are {abs(apart_ms) // 1_000} seconds apart."

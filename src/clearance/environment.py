@@ -1,0 +1,20 @@
+"""The process's own settings, from `CLEARANCE_*` in the environment. What a tenant's agents may do is not here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PORT_DEFAULT = 8600
+
+
+class Environment(BaseSettings):
+    """One field for each variable; secrets are masked when printed."""
+
+    model_config = SettingsConfigDict(env_prefix="CLEARANCE_", extra="ignore", frozen=True)
+
+    bootstrap_api_key: SecretStr | None = None
+    data: Path = Path(".clearance")
+    log_level: str = "warning"

@@ -1,0 +1,202 @@
+"""What a page shows again while it is open: server-sent events whose data is HTML for htmx to put in place.
+
+The ledger is the only clock of it: a stream waits for entries behind the position that the page was made at, and each event
+carries the position that it shows, so that a stream that was interrupted goes on there. Whoever does not have JavaScript
+loads the page again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Protocol
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from clearance.core.errors import Refusal, Unavailable
+from clearance.core.intent import INTEGER_MAX
+from clearance.core.moment import SECOND_MS
+from clearance.core.record import IntentStatus
+from clearance.flow.ports import TimelineQuery
+from clearance.web.digest import digest
+from clearance.web.door import Endpoint, Site, Visitor, frame, guarded, visitor_of
+from clearance.web.filters import read_filter
+from clearance.web.reading import intent_id, rows_of, story_of
+from clearance.web.rendering import HEADERS
+
+HEARTBEAT_MS = 15 * SECOND_MS
+RECONNECT_MS = 2 * SECOND_MS  # how long a browser is asked to wait before it comes again
+BURST_SECONDS = 0.15  # what happens within it is shown at once, so that a busy tenant is drawn a few times a second
+CHANGES_MAX = 50  # intents whose change is looked for in the inbox at once
+
+
+class Streams(Protocol):
+    """The open event streams of the process: bounded, and ended together when the process stops."""
+
+    def place(self, tenant_id: str) -> AbstractContextManager[anyio.CancelScope]:
+        """A place for one stream, and the scope that ends it. Raises Unavailable if there is none."""
+
+
+Show = Callable[[Site, Visitor, Request, int], Awaitable[str]]
+"""What to put in place, of what happened behind a position."""
+
+
+def stream(site: Site, streams: Streams, show: Show) -> Endpoint:
+    """An endpoint that goes on showing what happens, for as long as the session lasts."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            visitor = await visitor_of(site, request)
+        except Refusal:
+            return Response(status_code=HTTPStatus.UNAUTHORIZED, headers=HEADERS)
+
+        async def begin() -> Response:
+            after = await _position(site, visitor, request)
+            # Once before it begins, so that a wrong address is refused as one.
+            await show(site, visitor, request, after)
+            return _Stream(_Shown(site, visitor, request, show, after), streams)
+
+        return await guarded(site, visitor, request, begin)
+
+    return endpoint
+
+
+async def _position(site: Site, visitor: Visitor, request: Request) -> int:
+    """Where to begin: behind what the browser saw last, or behind what the page was made at."""
+    given = request.headers.get("last-event-id") or request.query_params.get("after", "")
+    if given.isascii() and given.isdigit() and int(given[:17]) <= INTEGER_MAX:
+        return int(given[:17])
+    return await site.control.ledger_size(visitor.principal)
+
+
+@dataclass(slots=True)
+class _Shown:
+    """The events of one stream."""
+
+    site: Site
+    visitor: Visitor
+    request: Request
+    show: Show
+    after: int
+
+    async def texts(self) -> AsyncIterator[str]:
+        """Events as things happen, and a comment when nothing does. Raises Refusal once the session is over."""
+        yield f"retry: {RECONNECT_MS}\n\n"
+        control = self.site.control
+        while True:
+            there_are = await control.wait_for_entries(
+                self.visitor.principal, after=self.after, timeout_ms=HEARTBEAT_MS
+            )
+            # Asked again each time: whoever signed out, or whose key was revoked, sees nothing more.
+            self.visitor = Visitor(await self.site.access.session(self.visitor.token), self.visitor.token)
+            if not there_are:
+                yield ": still here\n\n"
+                continue
+            await anyio.sleep(BURST_SECONDS)
+            size = await control.ledger_size(self.visitor.principal)
+            html = await self.show(self.site, self.visitor, self.request, self.after)
+            yield _event(size, html)
+            self.after = size
+
+
+def _event(position: int, html: str) -> str:
+    data = "".join(f"data: {line}\n" for line in html.splitlines() if line.strip())
+    return f"id: {position}\n{data}\n"
+
+
+class _Stream(Response):
+    """An answer that goes on until the browser leaves, the session is over, or the process stops."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, shown: _Shown, streams: Streams) -> None:
+        super().__init__(headers={**HEADERS, "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._shown = shown
+        self._streams = streams
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends until the end; 503 if there is no place."""
+        try:
+            with self._streams.place(self._shown.visitor.principal.tenant_id) as until:
+                await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": self.raw_headers})
+                with until:
+                    await self._send_while_connected(receive, send)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except Unavailable:
+            await Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers=HEADERS)(scope, receive, send)
+
+    async def _send_while_connected(self, receive: Receive, send: Send) -> None:
+        async with anyio.create_task_group() as both:
+
+            async def until_gone() -> None:
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+                both.cancel_scope.cancel()
+
+            both.start_soon(until_gone)
+            try:
+                async for text in self._shown.texts():
+                    await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+            except Refusal:
+                # Signed out, or the store cannot answer: the browser comes again, and is told then.
+                pass
+            both.cancel_scope.cancel()
+
+
+# --- What is put in place ---
+
+
+async def show_frame(site: Site, visitor: Visitor, request: Request, after: int) -> str:  # noqa: ARG001
+    """The counts and the stop switch in the frame."""
+    return site.renderer.text("live_frame.html", frame=await frame(site, visitor))
+
+
+async def show_timeline(site: Site, visitor: Visitor, request: Request, after: int) -> str:
+    """The first page of the timeline, what is new in it marked, and the digest."""
+    wanted = read_filter(request.query_params)
+    settings = await site.control.settings(visitor.principal)
+    around = await frame(site, visitor)
+    return site.renderer.text(
+        "live_timeline.html",
+        frame=around,
+        now=site.clock.now_ms(),
+        digest=await digest(site, visitor.principal, settings, around),
+        **await rows_of(site, visitor, wanted, settings, fresh_after=after),
+    )
+
+
+async def show_needs_you(site: Site, visitor: Visitor, request: Request, after: int) -> str:
+    """How many requests came since the page was made, and which of its cards are settled.
+
+    Cards are not moved under the hands of whoever reads or writes in them.
+    """
+    made_at = request.query_params.get("after", "")
+    since = int(made_at[:17]) if made_at.isascii() and made_at.isdigit() else after
+    waiting = TimelineQuery(statuses=(IntentStatus.AWAITING_APPROVAL,), limit=CHANGES_MAX)
+    arrived = [told for told in await site.control.timeline(visitor.principal, waiting) if told.record.position > since]
+    changed = await site.control.timeline(visitor.principal, TimelineQuery(limit=CHANGES_MAX))
+    settled = [
+        told
+        for told in changed
+        if told.record.position > after and told.record.status is not IntentStatus.AWAITING_APPROVAL
+    ]
+    return site.renderer.text(
+        "live_needs_you.html", frame=await frame(site, visitor), arrived=len(arrived), settled=settled
+    )
+
+
+async def show_intent(site: Site, visitor: Visitor, request: Request, after: int) -> str:  # noqa: ARG001
+    """The story of one intent. NotFound if the tenant has none of this id."""
+    return site.renderer.text(
+        "live_intent.html",
+        frame=await frame(site, visitor),
+        story=await story_of(site, visitor, intent_id(request)),
+        visitor=visitor,
+        now=site.clock.now_ms(),
+    )

@@ -1,0 +1,142 @@
+"""Rendering: templates, the headers of every page, and what makes any text harmless and legible on one.
+
+Its one idea: whatever a template prints is text of a stranger. It is escaped, and characters that hide, or that change
+the direction of their line, are shown by their number. Knows nothing of intents.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from clearance.core.intent import Json
+from clearance.core.moment import HOUR_MS, SECOND_MS, as_text
+
+HERE = Path(__file__).parent
+DIGEST_SHOWN = 12  # hexadecimal characters of a digest where there is no room for all of it
+MINUTE_MS = 60 * SECOND_MS
+DAY_MS = 24 * HOUR_MS
+STATIC_SECONDS_MAX = 365 * 24 * 3600  # how long a browser may keep a file whose address names its content
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+    ),
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+# Controls (tabs and line breaks aside), invisible characters, direction marks, tag characters, lone surrogates.
+_HIDDEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e"
+    r"\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufff8\ud800-\udfff\U000e0000-\U000e0fff]"
+)
+
+
+def visible(text: str) -> str:
+    """The text with every character that hides or reorders others replaced by its number, for example `⟨U+202E⟩`."""
+    return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
+
+
+def pretty(value: Json) -> str:
+    """A JSON value as indented text, its numbers as they were given."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def short(digest: str) -> str:
+    """The beginning of a digest, without the name of its algorithm."""
+    return digest.rpartition(":")[2][:DIGEST_SHOWN]
+
+
+def minute(moment_ms: int) -> str:
+    """A moment for people, in UTC: `2026-11-23 06:00 UTC`."""
+    text = as_text(moment_ms)
+    return f"{text[:10]} {text[11:16]} UTC"
+
+
+def lasting(duration_ms: int) -> str:
+    """A duration in its largest unit, rounded down: `3 days`, `71 h`, `5 min`, `under a minute`."""
+    if duration_ms >= 3 * DAY_MS:
+        return f"{duration_ms // DAY_MS} days"
+    if duration_ms >= HOUR_MS:
+        return f"{duration_ms // HOUR_MS} h"
+    if duration_ms >= MINUTE_MS:
+        return f"{duration_ms // MINUTE_MS} min"
+    return "under a minute"
+
+
+class Renderer:
+    """The templates of this folder."""
+
+    def __init__(self) -> None:
+        self._templates = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            finalize=_finalize,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters |= {
+            "iso": as_text,
+            "lasting": lasting,
+            "minute": minute,
+            "pretty": pretty,
+            "short": short,
+        }
+        self._templates.globals["static"] = _static_addresses()
+
+    def text(self, template: str, **values: object) -> str:
+        """A template, rendered."""
+        return self._templates.get_template(template).render(**values)
+
+    def page(self, template: str, *, status: int = 200, **values: object) -> Response:
+        """A template as a whole answer, with the headers of every page."""
+        return HTMLResponse(self.text(template, **values), status_code=status, headers=HEADERS)
+
+
+def _finalize(value: object) -> object:
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _static_addresses() -> Mapping[str, str]:
+    """The address of each file in `static/`, with a digest of its content, so that it can be kept for ever."""
+    root = HERE / "static"
+    return {
+        path.relative_to(root).as_posix(): f"/static/{path.relative_to(root).as_posix()}?{_content_name(path)}"
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+def _content_name(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()[:DIGEST_SHOWN]
+
+
+class StaticFolder(StaticFiles):
+    """The files in `static/`. They hold nothing of any tenant, so that anybody may read and keep them."""
+
+    def __init__(self) -> None:
+        super().__init__(directory=HERE / "static")
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """The file, with how long it may be kept: for ever where the address names the content."""
+        response = await super().get_response(path, scope)
+        response.headers.update({name: HEADERS[name] for name in ("Content-Security-Policy", "X-Content-Type-Options")})
+        named = isinstance(response, FileResponse) and scope["query_string"]
+        response.headers["Cache-Control"] = (
+            f"public, max-age={STATIC_SECONDS_MAX}, immutable" if named else "no-cache"
+        )
+        return response

@@ -1,0 +1,95 @@
+"""Signing in and out: an API key is shown once, and becomes a cookie that scripts cannot read.
+
+Knows nothing of keys: `access` does.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from clearance.access import SESSION_MS
+from clearance.core.errors import Refusal, Unauthenticated, Unavailable
+from clearance.core.moment import SECOND_MS
+from clearance.web.door import Endpoint, Form, Site, Visitor, cookie_name, kind_of, local_path, read_form, visitor_of
+from clearance.web.rendering import HEADERS
+
+ATTEMPTS_MAX = 30  # of signing in, by everybody, in one window
+WINDOW_MS = 60 * SECOND_MS
+
+
+def form_shown(site: Site) -> Endpoint:
+    """The page that asks for a key; whoever is signed in goes on at once."""
+
+    async def endpoint(request: Request) -> Response:
+        following = local_path(request.query_params.get("next"))
+        try:
+            await visitor_of(site, request)
+        except Unauthenticated:
+            out = request.query_params.get("said") == "signed-out"
+            return site.renderer.page("sign_in.html", following=following, refused=None, signed_out=out)
+        return RedirectResponse(following, HTTPStatus.SEE_OTHER, HEADERS)
+
+    return endpoint
+
+
+def key_given(site: Site) -> Endpoint:
+    """Signs in, at most ATTEMPTS_MAX times in a window."""
+    attempts: deque[int] = deque()
+
+    async def endpoint(request: Request) -> Response:
+        following = local_path(request.query_params.get("next"))
+        try:
+            form = await read_form(request)
+            following = local_path(form.get("next"))
+            _count(attempts, site.clock.monotonic_ms())
+            token, _ = await site.access.sign_in(form.get("key", "").strip())
+        except Unauthenticated:
+            sentence = "This key is not valid here."
+            return site.renderer.page(
+                "sign_in.html",
+                status=HTTPStatus.FORBIDDEN,
+                following=following,
+                refused=sentence,
+                signed_out=False,
+            )
+        except Refusal as refusal:
+            status, _ = kind_of(refusal)
+            return site.renderer.page(
+                "sign_in.html", status=status, following=following, refused=refusal.sentence, signed_out=False
+            )
+        answer = RedirectResponse(following, HTTPStatus.SEE_OTHER, HEADERS)
+        answer.set_cookie(
+            cookie_name(request),
+            token,
+            max_age=SESSION_MS // SECOND_MS,
+            path="/",
+            secure=request.url.scheme == "https",
+            httponly=True,
+            samesite="strict",
+        )
+        return answer
+
+    return endpoint
+
+
+async def sign_out(site: Site, visitor: Visitor, request: Request, form: Form) -> Response:  # noqa: ARG001
+    """Ends the session here and in the store."""
+    await site.access.sign_out(visitor.token)
+    answer = RedirectResponse("/sign-in?said=signed-out", HTTPStatus.SEE_OTHER, HEADERS)
+    answer.delete_cookie(
+        cookie_name(request), path="/", secure=request.url.scheme == "https", httponly=True, samesite="strict"
+    )
+    return answer
+
+
+def _count(attempts: deque[int], now: int) -> None:
+    while attempts and attempts[0] <= now - WINDOW_MS:
+        attempts.popleft()
+    if len(attempts) >= ATTEMPTS_MAX:
+        sentence = "Too many attempts to sign in; try again in a minute."
+        raise Unavailable(sentence, code="TOO_MANY_ATTEMPTS")
+    attempts.append(now)

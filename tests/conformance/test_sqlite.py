@@ -1,0 +1,135 @@
+"""What only SQLite has: its triggers, its file, its group commit."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clearance.core.errors import Conflict, Unavailable
+from clearance.stores.sqlite import SqliteStore
+from tests.sample import TENANT, task
+from tests.world import World, opened
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "UPDATE ledger SET body = x'00'",
+        "DELETE FROM ledger",
+        "INSERT OR REPLACE INTO ledger SELECT entry_id, intent_no, x'00' FROM ledger",
+        "REPLACE INTO ledger SELECT entry_id, NULL, x'00' FROM ledger",
+    ],
+)
+async def test_the_database_refuses_to_change_or_delete_ledger_entries(tmp_path: Path, attack: str) -> None:
+    path = tmp_path / "store.sqlite3"
+    async with opened(path) as world:
+        await world.propose(task("t1"))
+        entries = await world.store.entries(TENANT, 0, 10)
+        with sqlite3.connect(path) as connection, pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            connection.execute(attack)
+        connection.close()
+        assert await world.store.entries(TENANT, 0, 10) == entries
+
+
+async def test_what_was_acknowledged_is_there_after_a_new_start(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    async with opened(path) as world:
+        before = await world.propose(task("t1"))
+    store = await SqliteStore.open(path)
+    assert await store.intent(TENANT, "t1") == before
+    await store.close()
+
+
+async def test_wal_and_full_synchronisation_are_on(world: World) -> None:
+    connection: sqlite3.Connection = world.store._writer_connection  # type: ignore[attr-defined]
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
+
+
+async def test_only_its_owner_may_read_the_file(tmp_path: Path) -> None:
+    async with opened(tmp_path / "new" / "store.sqlite3"):
+        assert (tmp_path / "new").stat().st_mode & 0o077 == 0
+        for file in (tmp_path / "new").iterdir():
+            assert file.stat().st_mode & 0o077 == 0, file
+
+
+async def test_a_store_of_a_newer_clearance_or_no_store_at_all_is_refused(tmp_path: Path) -> None:
+    newer = tmp_path / "newer.sqlite3"
+    connection = sqlite3.connect(newer)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(Unavailable) as refused:
+        await SqliteStore.open(newer)
+    assert refused.value.code == "STORE_TOO_NEW"
+    (tmp_path / "junk.sqlite3").write_bytes(b"not a database, surely" * 100)
+    with pytest.raises(Unavailable):
+        await SqliteStore.open(tmp_path / "junk.sqlite3")
+
+
+async def test_one_callers_failure_is_nobody_elses(world: World) -> None:
+    writer = world.store._writer  # type: ignore[attr-defined]
+
+    def good(connection: sqlite3.Connection) -> int:
+        return int(connection.execute("SELECT 1").fetchone()[0])
+
+    def bad(connection: sqlite3.Connection) -> Any:
+        connection.execute("INSERT INTO tenant (tenant_id) VALUES ('half')")
+        connection.execute("INSERT INTO nowhere VALUES (1)")
+
+    def refusing(connection: sqlite3.Connection) -> Any:
+        raise Conflict("no")
+
+    work = [good, bad, refusing, good, bad, good]
+    answers = await asyncio.gather(*(writer.submit(one) for one in work), return_exceptions=True)
+    kinds = [answer if isinstance(answer, int) else type(answer) for answer in answers]
+    assert kinds == [1, Unavailable, Conflict, 1, Unavailable, 1]
+    assert await world.store.tenants() == [TENANT]
+    await world.propose(task("t1"))
+
+
+async def test_what_waits_while_a_commit_is_under_way_shares_the_next_one(world: World) -> None:
+    connection: sqlite3.Connection = world.store._writer_connection  # type: ignore[attr-defined]
+    writer = world.store._writer  # type: ignore[attr-defined]
+    commits: list[str] = []
+    connection.set_trace_callback(lambda statement: commits.append(statement) if statement == "COMMIT" else None)
+    busy, go_on = threading.Event(), threading.Event()
+
+    def slow(_: sqlite3.Connection) -> None:
+        busy.set()
+        go_on.wait(10)
+
+    first = asyncio.create_task(writer.submit(slow))
+    await asyncio.to_thread(busy.wait, 10)
+    others = [asyncio.create_task(writer.submit(lambda _: None)) for _ in range(63)]
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(first, *others)
+    connection.set_trace_callback(None)
+    assert len(commits) == 2
+
+
+async def test_another_process_may_configure_while_this_one_decides(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    async with opened(path) as world:
+        await world.propose(task("t1"))
+        other = World(await SqliteStore.open(path))
+        await other.autonomy(modes=[{"mode": "DISABLED"}])
+        await other.store.close()
+        assert (await world.propose(task("t2"))).decision.reason == "ACTION_TYPE_DISABLED"
+
+
+async def test_a_closed_store_says_that_it_is(tmp_path: Path) -> None:
+    async with opened(tmp_path / "store.sqlite3") as world:
+        pass
+    with pytest.raises(Unavailable):
+        await world.store.intent(TENANT, "t1")
+    with pytest.raises(Unavailable):
+        await world.propose(task("t1"))

@@ -1,0 +1,100 @@
+"""The REST door on a real store: keys of one tenant and of a stranger, and a client for each."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from clearance.access import Access
+from clearance.api.app import create_app
+from clearance.core.principal import Principal, Role
+from tests import sample
+from tests.sample import OWNER, STRANGER
+from tests.world import World
+
+INTENT: Mapping[str, Any] = {
+    "action_intent_id": "t1",
+    "account_id": "acme",
+    "action_type": "CREATE_TASK",
+    "parameters": {"title": "Renewal call"},
+    "confidence_score": 0.95,
+    "risk_level": "LOW",
+    "why": ["The contract ends soon."],
+}
+UNSURE: Mapping[str, Any] = {**INTENT, "confidence_score": 0.5}
+"""A proposal that a person must look at."""
+
+
+@dataclass
+class Door:
+    """The app, a key and a client for each role, and the world behind it."""
+
+    world: World
+    app: FastAPI
+    access: Access
+    keys: dict[str, str] = field(default_factory=dict)
+    clients: dict[str, httpx2.AsyncClient] = field(default_factory=dict)
+
+    @property
+    def agent(self) -> httpx2.AsyncClient:
+        return self.clients["agent-ada"]
+
+    @property
+    def approver(self) -> httpx2.AsyncClient:
+        return self.clients["olga"]
+
+    @property
+    def auditor(self) -> httpx2.AsyncClient:
+        return self.clients["audrey"]
+
+    @property
+    def owner(self) -> httpx2.AsyncClient:
+        return self.clients["owner"]
+
+    @property
+    def stranger(self) -> httpx2.AsyncClient:
+        """The owner of another tenant."""
+        return self.clients["mallory"]
+
+    @property
+    def nobody(self) -> httpx2.AsyncClient:
+        return self.clients["nobody"]
+
+    async def propose(self, intent: Mapping[str, Any] = INTENT) -> dict[str, Any]:
+        response = await self.agent.post("/v1/intents", json=dict(intent))
+        assert response.status_code in {200, 201}, response.text
+        answer: dict[str, Any] = response.json()
+        return answer
+
+
+def client(app: FastAPI, key: str | None) -> httpx2.AsyncClient:
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    # Whatever broke must come out as the answer that a caller would see.
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+    return httpx2.AsyncClient(transport=transport, base_url="http://clearance", headers=headers)
+
+
+@pytest.fixture
+async def door(world: World) -> AsyncIterator[Door]:
+    await world.configure(sample.DOCUMENT, STRANGER.tenant_id)
+    access = Access(world.store, world.clock)
+    made = Door(world, create_app(world.control, access), access)
+    people: list[tuple[Principal, str, Role]] = [
+        (OWNER, "agent-ada", Role.AGENT),
+        (OWNER, "olga", Role.APPROVER),
+        (OWNER, "audrey", Role.AUDITOR),
+        (OWNER, "owner", Role.OWNER),
+        (STRANGER, "mallory", Role.OWNER),
+    ]
+    async with AsyncExitStack() as open_clients:
+        for creator, name, role in people:
+            _, made.keys[name] = await world.control.create_api_key(creator, name, role)
+            made.clients[name] = await open_clients.enter_async_context(client(made.app, made.keys[name]))
+        made.clients["nobody"] = await open_clients.enter_async_context(client(made.app, None))
+        yield made

@@ -1,0 +1,381 @@
+"""The command line against a scripted server: what it prints for people and programs, and how it ends."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+import unicodedata
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from clearance import cli
+from clearance.cli_output import VALUE_LENGTH_MAX, clean
+
+from .cli_reference import PAGE, reference
+
+KEY = "clr_never-to-be-seen-again"
+HOSTILE = "\x1b]0;owned\x07\x1b[2J[bold red]act[/bold red] \u202egnp.exe\x9b31m\r\nrm -rf\u2028\u200b\ud800 :boom:"
+
+INTENT = {
+    "action_intent_id": "i1",
+    "tenant_id": "northwind",
+    "account_id": "acme",
+    "action_type": "SEND_EMAIL",
+    "status": "AWAITING_APPROVAL",
+    "sentence": f"crawler wants to {HOSTILE}",
+    "decision": "REQUIRE_APPROVAL",
+    "reason": "MODE",
+    "explanation": HOSTILE,
+    "policy_version": "sha256:1",
+    "policy_clause": ["small"],
+    "approval_source": None,
+    "auto_executed": False,
+    "proposed_by": HOSTILE,
+    "parameters": {HOSTILE: [HOSTILE, 1, None]},
+    "target": {"to": HOSTILE},
+    "confidence_score": 0.9,
+    "risk_level": "LOW",
+    "why": [HOSTILE, "because"],
+    "changed_at": "2026-11-23T06:00:00.000Z",
+    "approval": {"approval_id": "i1.1", "state": "OPEN", "ruling": None},
+    "outcome": {"status": "FAILED", "sentence": HOSTILE, "result": HOSTILE, "error": {"sentence": HOSTILE}},
+}
+FINDING = {"check": "mode", "answer": "REQUIRE_APPROVAL", "code": "MODE", "sentence": HOSTILE, "inputs": {}}
+EXPLANATION = {
+    **{name: INTENT[name] for name in ("action_intent_id", "sentence", "decision", "reason", "explanation")},
+    "findings": [FINDING],
+    "current": False,
+    "nearest_changes": [{"sentence": HOSTILE, "decision": "AUTO_EXECUTE"}],
+}
+TOLD = {
+    **{
+        name: INTENT[name] for name in ("action_intent_id", "account_id", "action_type", "sentence", "status", "reason")
+    },
+    "position": 7,
+    "at": "2026-11-23T06:00:00.000Z",
+    "auto_executed": False,
+    "approval_source": "HUMAN",
+    "approved_by": HOSTILE,
+}
+ASKED = {
+    **{name: INTENT[name] for name in ("action_intent_id", "sentence", "parameters", "target", "why", "risk_level")},
+    "approval_id": "i1.1",
+    "explanation": HOSTILE,
+    "digest": "sha256:2",
+    "expires_at": "2026-11-26T06:00:00.000Z",
+    "differences": [HOSTILE],
+    "undo": True,
+    "tool": HOSTILE,
+    "effect": "keyed",
+}
+ENTRY = {
+    "position": 7,
+    "kind": "ACTION_BLOCKED",
+    "at": "2026-11-23T06:00:00.000Z",
+    "actor": {"id": HOSTILE, "kind": "AGENT"},
+    "action_intent_id": HOSTILE,
+}
+SWITCH = {"scope": "AGENT", "subject": HOSTILE, "level": "HOLD", "reason": HOSTILE}
+API_KEY = {
+    "key_id": "k1",
+    "name": HOSTILE,
+    "role": "agent",
+    "created_at": "2026-11-23T06:00:00.000Z",
+    "revoked_at": None,
+}
+WHO = {"tenant_id": HOSTILE, "actor_id": HOSTILE, "kind": "AGENT", "permissions": ["propose", HOSTILE]}
+
+
+def page(*items: object) -> dict[str, Any]:
+    return {"items": list(items), "next_cursor": None}
+
+
+ANSWERS: dict[str, Any] = {
+    "POST /v1/intents": INTENT,
+    "GET /v1/intents/i1": INTENT,
+    "GET /v1/intents/i1/explanation": EXPLANATION,
+    "POST /v1/intents/i1/cancellation": INTENT,
+    "POST /v1/intents/i1/reconciliation": INTENT,
+    "GET /v1/approvals": page(ASKED),
+    "POST /v1/approvals/i1.1/rulings": {**INTENT, "new_intent": None},
+    "GET /v1/timeline": page(TOLD),
+    "GET /v1/ledger/entries": lambda path: page() if "after=7" in path else page(ENTRY),
+    "GET /v1/autonomy/stop-switches": {"stop_switches": [SWITCH], "version": 3},
+    "PUT /v1/autonomy/stop-switches": {"stop_switches": [SWITCH], "version": 4},
+    "GET /v1/whoami": WHO,
+    "GET /v1/api-keys": page(API_KEY),
+    "POST /v1/api-keys": {**API_KEY, "key": "clr_new"},
+    "DELETE /v1/api-keys/k1": None,
+}
+PROPOSE = ("propose", "--account", "acme", "--action-type", "SEND_EMAIL", "--confidence", "0.9", "--risk", "LOW")
+COMMANDS: list[tuple[str, ...]] = [
+    (*PROPOSE, "--parameters", '{"to": "a"}', "--why", "because", "--target", '"x"', "--id", "i1"),
+    ("show", "i1"),
+    ("explain", "i1"),
+    ("cancel", "i1", "--reason", "no"),
+    ("inbox",),
+    ("approve", "i1.1"),
+    ("approve", "i1", "--digest", "sha256:2"),
+    ("reject", "i1", "--reason", "no"),
+    ("reconcile", "i1", "--status", "failed", "--reason", "seen"),
+    ("stop", "--reason", "incident"),
+    ("stop", "--agent", "crawler", "--level", "refuse", "--reason", "incident"),
+    ("stop", "--list"),
+    ("timeline", "--status", "FAILED", "--autopilot"),
+    ("ledger", "--after", "3"),
+    ("whoami",),
+    ("key", "create", "ci", "--role", "agent"),
+    ("key", "list"),
+    ("key", "revoke", "k1"),
+]
+
+
+class Server:
+    """A server that gives the answers of a table, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.answers = dict(ANSWERS)
+        self.asked: list[tuple[str, str, Any]] = []
+        self.streams = ""
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+    def _handler(server) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - two selves
+        class Handler(BaseHTTPRequestHandler):
+            def _answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                path = self.path.partition("?")[0]
+                server.asked.append((f"{self.command} {path}", self.path, json.loads(body) if body else None))
+                if path == "/v1/events":
+                    return self._send(200, "text/event-stream", server.streams.encode())
+                value = server.answers.get(
+                    f"{self.command} {path}", {"code": "NOT_FOUND", "detail": HOSTILE, "status": 404}
+                )
+                value = value(self.path) if callable(value) else value
+                status = value.get("status") if value and "code" in value else 200
+                return self._send(status, "application/json", json.dumps(value).encode() if value else b"{}")
+
+            def _send(self, status: int, media_type: str, body: bytes) -> None:
+                self.send_response(status)
+                self.send_header("content-type", media_type)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - the names of http.server
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    server = Server()
+    monkeypatch.setenv("CLEARANCE_URL", server.url)
+    monkeypatch.setenv("CLEARANCE_API_KEY", KEY)
+    yield server
+    server.close()
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command in this process: exit code, standard output, standard error. The key is in neither of them."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["clearance", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert KEY not in out + err
+        return int(ended.value.code or 0), out, err
+
+    return run
+
+
+def unsafe(text: str) -> set[str]:
+    """The characters in a text that a terminal would not just show."""
+    return {one for one in text if one != "\n" and (unicodedata.category(one)[0] == "C" or one in "\u2028\u2029")}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command[:2]))
+def test_every_command_prints_one_document_or_harmless_lines(server, run, command):
+    code, out, err = run(*command, "--json")
+    json.loads(out)
+    assert (code, err, out.isascii()) == (0, "", True)
+    code, out, err = run(*command)
+    assert (code, err) == (0, "")
+    assert out.strip()
+    assert unsafe(out) == set()
+
+
+def test_text_of_agents_is_shown_as_it_is_and_does_nothing(server, run):
+    _, out, _ = run("show", "i1")
+    assert "crawler wants to ]0;owned[2J[bold red]act[/bold red] gnp.exe31m  rm -rf  :boom:" in out
+    assert clean("é 日本 🚀") == "é 日本 🚀"
+    assert clean("x" * 10_000) == "x" * (VALUE_LENGTH_MAX - 1) + "…"
+
+
+def test_a_failed_request_says_why_without_obeying_it(server, run):
+    code, out, err = run("show", "nothing")
+    assert (code, out) == (1, "")
+    assert "[bold red]act[/bold red]" in err
+    assert unsafe(err) == set()
+    code, out, err = run("show", "nothing", "--json")
+    assert (code, out, err.isascii()) == (1, "", True)
+    assert json.loads(err)["error"] == {"code": "NOT_FOUND", "sentence": HOSTILE}
+
+
+def test_a_proposal_says_each_field_and_ends_as_it_stands(server, run):
+    run(*PROPOSE, "--parameters", '{"to": "a"}', "--why", "one", "--why", "two", "--expires-at", "2026-11-23T06:00:00Z")
+    said = server.asked[-1][2]
+    assert len(said.pop("action_intent_id")) == 32
+    assert said == {
+        "account_id": "acme",
+        "action_type": "SEND_EMAIL",
+        "confidence_score": 0.9,
+        "risk_level": "LOW",
+        "parameters": {"to": "a"},
+        "why": ["one", "two"],
+        "expires_at": "2026-11-23T06:00:00Z",
+    }
+    for status, expected in (("BLOCKED", 1), ("FAILED", 1), ("UNKNOWN", 1), ("APPROVED", 0), ("SUCCEEDED", 0)):
+        server.answers["POST /v1/intents"] = {**INTENT, "status": status}
+        code, out, _ = run(*PROPOSE, "--json")
+        assert (code, json.loads(out)["status"]) == (expected, status)
+
+
+def test_a_proposal_waits_for_its_outcome(server, run):
+    server.answers["POST /v1/intents"] = {**INTENT, "status": "APPROVED"}
+    server.answers["GET /v1/intents/i1"] = {**INTENT, "status": "SUCCEEDED"}
+    assert json.loads(run(*PROPOSE, "--wait", "5", "--json")[1])["status"] == "SUCCEEDED"
+
+
+def test_parameters_come_from_a_file_or_standard_input(server, run, tmp_path, monkeypatch):
+    file = tmp_path / "parameters.json"
+    file.write_text('{"to": "ü"}', encoding="utf-8")
+    run(*PROPOSE, "--parameters", f"@{file}")
+    assert server.asked[-1][2]["parameters"] == {"to": "ü"}
+    server.answers["POST /v1/approvals/i1.1/rulings"] = {**INTENT, "new_intent": {**INTENT, "status": "BLOCKED"}}
+    code, out, _ = run("edit", "i1.1", "--parameters", f"@{file}")
+    assert server.asked[-1][2] == {"ruling": "edit", "parameters": {"to": "ü"}}
+    assert (code, "BLOCKED" in out) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        (),
+        ("fly",),
+        ("show",),
+        (*PROPOSE, "--parameters", "{"),
+        (*PROPOSE, "--parameters", "[1]"),
+        (*PROPOSE, "--parameters", "@/no/such/file"),
+        ("stop",),
+        ("stop", "--reason", " "),
+        ("stop", "--agent", "a", "--account", "b", "--reason", "x"),
+        ("stop", "--agent", "a", "--everything", "--reason", "x"),
+        ("reject", "i1"),
+        ("timeline", "--status", "DONE"),
+        ("key", "create", "ci", "--role", "king"),
+    ],
+    ids=" ".join,
+)
+def test_what_is_not_understood_asks_nobody(server, run, command):
+    code, out, err = run(*command)
+    assert (code, out) == (2, "")
+    assert err.strip()
+    code, out, err = run(*command, "--json")
+    assert (code, out, server.asked) == (2, "", [])
+    assert json.loads(err)["error"]["code"] == "USAGE"
+
+
+def test_without_an_answer_it_says_so_and_does_not_pretend(run, monkeypatch):
+    monkeypatch.setattr("clearance.client.time.sleep", lambda _: None)
+    monkeypatch.setenv("CLEARANCE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("CLEARANCE_API_KEY", KEY)
+    code, out, err = run("whoami", "--json")
+    assert (code, out, json.loads(err)["error"]["code"]) == (3, "", "UNREACHABLE")
+    monkeypatch.delenv("CLEARANCE_API_KEY")
+    code, out, err = run("whoami", "--json")
+    assert (code, out, json.loads(err)["error"]["code"]) == (1, "", "NO_API_KEY")
+
+
+@pytest.mark.parametrize(
+    ("options", "scope", "subject"),
+    [
+        ((), "TENANT", None),
+        (("--account", "acme"), "ACCOUNT", "acme"),
+        (("--action-type", "SEND_EMAIL"), "ACTION_TYPE", "SEND_EMAIL"),
+        (("--tool-server", "crm"), "TOOL_SERVER", "crm"),
+        (("--agent", "crawler"), "AGENT", "crawler"),
+    ],
+)
+def test_a_stop_covers_what_was_named(server, run, options, scope, subject):
+    server.answers["GET /v1/autonomy/stop-switches"] = {"stop_switches": [], "version": 3}
+    run("stop", *options, "--reason", "incident")
+    switch = {"scope": scope, "subject": subject, "level": "HOLD", "reason": "incident"}
+    assert server.asked[-1][2] == {"stop_switches": [switch]}
+    server.answers["GET /v1/autonomy/stop-switches"] = {"stop_switches": [switch, SWITCH], "version": 4}
+    run("stop", *options, "--lift")
+    assert server.asked[-1][2] == {"stop_switches": [SWITCH]}
+
+
+def test_lists_say_whether_there_is_more(server, run):
+    server.answers["GET /v1/timeline"] = page(TOLD, TOLD, TOLD)
+    found = json.loads(run("timeline", "--limit", "2", "--json")[1])
+    assert (len(found["items"]), found["more"]) == (2, True)
+    assert json.loads(run("timeline", "--limit", "3", "--json")[1])["more"] is False
+
+
+def test_the_timeline_goes_on_with_each_step_once(server, run):
+    events = [{**ENTRY, "action_intent_id": name, "account_id": "acme"} for name in ("i1", "i2", "i2", "i3")]
+    events[3] = {**events[3], "account_id": "other"}
+    server.streams = "".join(f"id: {8 + n}\ndata: {json.dumps(one)}\n\n" for n, one in enumerate(events))
+    server.answers["GET /v1/intents/i2"] = {**INTENT, "action_intent_id": "i2", "status": "SUCCEEDED"}
+    server.answers["GET /v1/timeline"] = page({**TOLD, "status": "AWAITING_APPROVAL"})
+    code, out, err = _until_the_stream_is_refused(server, run, "timeline", "--follow", "--account", "acme", "--json")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [(one["action_intent_id"], one["status"]) for one in lines] == [
+        ("i1", "AWAITING_APPROVAL"),
+        ("i2", "SUCCEEDED"),
+    ]
+    assert (code, json.loads(err)["error"]["code"]) == (1, "NOT_FOUND")
+
+
+def _until_the_stream_is_refused(server: Server, run: Run, *command: str) -> tuple[int, str, str]:
+    """Follows until the second time that an intent which is not there is asked for."""
+    server.streams += f"id: 99\ndata: {json.dumps({**ENTRY, 'action_intent_id': 'gone', 'account_id': 'acme'})}\n\n"
+    return run(*command)
+
+
+def test_colour_only_on_a_terminal(server, run):
+    _, out, _ = run("timeline")
+    assert "\x1b" not in out
+
+
+def test_help_comes_at_once():
+    started = time.perf_counter()
+    ended = subprocess.run([sys.executable, "-m", "clearance.cli", "--help"], capture_output=True, check=False)
+    assert ended.returncode == 0
+    loaded = "import sys, clearance.cli; print(*{m.partition('.')[0] for m in sys.modules})"
+    modules = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"httpx2", "fastapi", "pydantic", "rich", "mcp", "cedarpy", "uvicorn"} & set(modules)
+    assert time.perf_counter() - started < 5  # two starts on a busy machine; what is loaded decides
+
+
+def test_the_reference_is_what_the_commands_say():
+    assert PAGE.read_text(encoding="utf-8") == reference(), "run: python tests/doors/cli_reference.py"

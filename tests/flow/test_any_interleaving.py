@@ -1,0 +1,257 @@
+"""Any interleaving of proposals, rulings, expiry, stops, crashes, retries and changes of settings keeps the promises.
+
+A Hypothesis state machine drives the real verbs on a real store. The tool counts effects by idempotency key, as a keyed tool of
+the world does; a crash is a claimed attempt that nobody carries on with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from clearance.core.approval import RulingKind
+from clearance.core.budget import HoldState
+from clearance.core.errors import Refusal
+from clearance.core.outcome import CallError, ErrorClass, OutcomeStatus, Sent
+from clearance.core.record import STEPS, IntentStatus
+from clearance.core.stop import StopLevel, StopScope, StopSwitch
+from clearance.flow import execute
+from clearance.flow.execute import Started
+from clearance.flow.ports import TimelineQuery, ToolCall, ToolCallFailed
+from clearance.flow.review import RulingRequest
+from tests import sample
+from tests.sample import AGENT, APPROVER, OWNER, TENANT, mail, refund, task
+from tests.world import World, opened
+
+Answer = TypeVar("Answer")
+
+IDS = st.sampled_from([f"i{number}" for number in range(6)])
+LIMIT = 3
+
+PROPOSALS = {
+    "task": lambda name: task(name),
+    "unsure task": lambda name: task(name, confidence_score=0.5),
+    "task that expires": lambda name: task(name, expires_at=sample.NOON + 20_000),
+    "other account": lambda name: task(name, account_id="globex"),
+    "refund": lambda name: refund(name, 400),
+    "large refund": lambda name: refund(name, 60_000),
+    "absurd refund": lambda name: refund(name, 600_000),
+    "mail": lambda name: mail(name),
+    "unknown": lambda name: task(name, action_type="UNHEARD_OF"),
+}
+BUDGETS = [
+    [{"max_per_day": LIMIT, "max_amount_per_day_by_action_type": {"ISSUE_REFUND": 1_000}}],
+    [{"max_per_day": LIMIT, "max_per_day_by_action_type": {"SEND_MAIL": 1}}],
+]
+FAILURES = {
+    "answers": None,
+    "refuses": CallError(ErrorClass.VALIDATION, "no", Sent.ANSWERED),
+    "cannot be reached": CallError(ErrorClass.AUTH, "no", Sent.NOT_SENT),
+    "is silent, having acted": CallError(ErrorClass.UNKNOWN, "?", Sent.MAYBE),
+}
+RUNS_SELDOM = frozenset({IntentStatus.BLOCKED, IntentStatus.REJECTED, IntentStatus.EXPIRED})
+
+
+class Interleavings(RuleBasedStateMachine):
+    """Every rule may be refused; none may break an invariant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.folder = tempfile.TemporaryDirectory()
+        self.opening = opened(Path(self.folder.name) / "store.sqlite3")
+        self.world: World = self.do(self.opening.__aenter__())
+        self.world.tools.behave = self.behave
+        self.effects: dict[str, int] = {}
+        self.sent: dict[str, int] = {}
+        self.failure: CallError | None = None
+        self.abandoned: list[Started] = []
+        self.last_status: dict[str, IntentStatus] = {}
+        self.answers: dict[str, tuple[str, str]] = {}
+        self.highest_limit: dict[tuple[str, str], int] = {}
+
+    def do(self, work: Coroutine[Any, Any, Answer]) -> Answer:
+        return self.loop.run_until_complete(work)
+
+    def attempt(self, work: Coroutine[Any, Any, object]) -> None:
+        try:
+            self.do(work)
+        except Refusal:
+            return
+
+    async def behave(self, call: ToolCall) -> dict[str, bool]:
+        if self.failure is not None and self.failure.sent is not Sent.MAYBE:
+            raise ToolCallFailed(self.failure)
+        self.sent[call.idempotency_key] = self.sent.get(call.idempotency_key, 0) + 1
+        self.effects[call.idempotency_key] = 1 if call.tool != "send_mail" else self.sent[call.idempotency_key]
+        if self.failure is not None:
+            raise ToolCallFailed(self.failure)
+        return {"ok": True}
+
+    @initialize(budgets=st.sampled_from(BUDGETS))
+    def begin(self, budgets: list[dict[str, Any]]) -> None:
+        self.do(self.world.autonomy(budgets=budgets))
+
+    @rule(name=IDS, what=st.sampled_from(sorted(PROPOSALS)))
+    def propose(self, name: str, what: str) -> None:
+        try:
+            proposed = self.do(self.world.control.propose(AGENT, PROPOSALS[what](name)))
+        except Refusal as refusal:
+            assert refusal.code == "INTENT_ID_REUSED"
+            return
+        said = self.answers.setdefault(name, (what, proposed.record.decision.answer.value))
+        assert said[0] == what
+        if not proposed.created and proposed.record.revision == 1:
+            assert proposed.record.decision.answer.value == said[1]
+
+    @rule(name=IDS, kind=st.sampled_from(list(RulingKind)), number=st.integers(1, 2))
+    def rule_on(self, name: str, kind: RulingKind, number: int) -> None:
+        parameters = {"title": "Edited"} if kind is RulingKind.EDIT else None
+        request = RulingRequest(kind, reason="because", parameters=parameters)
+        self.attempt(self.world.control.rule(APPROVER, f"{name}.{number}", request))
+
+    @rule(name=IDS)
+    def cancel(self, name: str) -> None:
+        self.attempt(self.world.control.cancel(OWNER, name, "no longer needed"))
+
+    @rule(name=IDS, how=st.sampled_from(sorted(FAILURES)))
+    def run(self, name: str, how: str) -> None:
+        self.failure = FAILURES[how]
+        self.do(self.world.run(name))
+        self.failure = None
+
+    @rule(name=IDS, sent=st.booleans())
+    def crash_after_the_claim(self, name: str, sent: bool) -> None:
+        started = self.do(execute.start(self.world.context, TENANT, name, "dead-worker"))
+        if started is not None:
+            self.abandoned.append(started)
+            if sent:
+                self.do(execute.invoke(self.world.context, started))
+
+    @rule()
+    def a_slow_worker_comes_back(self) -> None:
+        if self.abandoned:
+            started = self.abandoned.pop()
+            outcome, tries = self.do(execute.invoke(self.world.context, started))
+            self.do(execute.record(self.world.context, started, outcome, tries=tries))
+
+    @rule(seconds=st.sampled_from([1, 30, 120, 73 * 3600]))
+    def time_passes(self, seconds: int) -> None:
+        self.world.clock.forward(seconds * 1_000)
+
+    @rule(alone=st.booleans())
+    def sweep(self, alone: bool) -> None:
+        if alone:
+            self.abandoned.clear()  # the old process is surely gone
+        self.do(self.world.sweep(alone=alone))
+
+    @rule(name=IDS, status=st.sampled_from([OutcomeStatus.SUCCEEDED, OutcomeStatus.FAILED]))
+    def reconcile(self, name: str, status: OutcomeStatus) -> None:
+        self.attempt(self.world.control.reconcile(APPROVER, name, status, "looked it up"))
+
+    @rule(
+        mode=st.sampled_from(["AUTO_EXECUTE", "APPROVAL_REQUIRED", "DISABLED"]),
+        budgets=st.sampled_from(BUDGETS),
+        level=st.sampled_from([None, StopLevel.HOLD, StopLevel.REFUSE]),
+    )
+    def configure(self, mode: str, budgets: list[dict[str, Any]], level: StopLevel | None) -> None:
+        document = sample.document(modes=[{"mode": mode}], budgets=budgets)
+        if level is not None:
+            switch = StopSwitch(StopScope.ACTION_TYPE, "CREATE_TASK", level, "test")
+            document["stop_switches"] = [
+                {"scope": switch.scope.value, "subject": switch.subject, "level": level.value, "reason": "test"}
+            ]
+        self.do(self.world.configure(document))
+
+    @invariant()
+    def budgets_are_exact_and_never_overspent(self) -> None:
+        connection = self.world.store._writer_connection  # type: ignore[attr-defined] # noqa: SLF001
+        counted: dict[tuple[str, str, str], int] = {}
+        rows = connection.execute(
+            "SELECT a.account_id, h.day, h.state, h.claims FROM hold h JOIN intent i USING (intent_no) "
+            "JOIN account a USING (account_no)"
+        )
+        import json  # noqa: PLC0415
+
+        for account, day, state, claims in rows:
+            for bucket, amount, limit in json.loads(claims):
+                key = (account, day, bucket)
+                counted[key] = counted.get(key, 0) + (amount if HoldState(state).counts else 0)
+                self.highest_limit[account, bucket] = limit
+        used = {
+            (account, day, bucket): amount
+            for account, day, bucket, amount in connection.execute(
+                "SELECT account_id, day, bucket, used FROM budget_use JOIN account USING (account_no)"
+            )
+        }
+        assert used == counted
+        for (account, _, bucket), amount in used.items():
+            assert amount <= self.highest_limit[account, bucket]
+            assert bucket != "actions" or amount <= LIMIT
+
+    @invariant()
+    def at_most_one_execution_per_intent(self) -> None:
+        assert all(count == 1 for count in self.effects.values())
+
+    @invariant()
+    def no_state_moves_illegally_and_nothing_comes_from_block(self) -> None:
+        told = self.do(self.world.control.timeline(OWNER, TimelineQuery(limit=500)))
+        for one in told:
+            record = one.record
+            name, status = record.intent.action_intent_id, record.status
+            before = self.last_status.get(name)
+            assert before is None or status is before or _reachable(before, status), (name, before, status)
+            self.last_status[name] = status
+            ran = any(key == _key(name) for key in self.sent)
+            assert not (ran and status in RUNS_SELDOM), (name, status)
+            assert record.outcome is None or record.outcome.status.value == status.value
+
+    @invariant()
+    def the_ledger_tells_the_same_story_as_the_tables(self) -> None:
+        story: dict[str, dict[str, Any]] = {}
+        counts: dict[str, int] = {}
+        for number, entry in enumerate(self.do(self.world.store.entries(TENANT, 0, 10_000)), start=1):
+            assert entry.position == number, "positions have no gaps"
+            fields = entry.fields
+            if name := fields.get("action_intent_id"):
+                counts[name] = counts.get(name, 0) + 1
+                story[name] = fields
+        for one in self.do(self.world.control.timeline(OWNER, TimelineQuery(limit=500))):
+            record = one.record
+            told = story.pop(record.intent.action_intent_id)
+            assert told["status"] == record.status.value
+            assert counts[record.intent.action_intent_id] == record.revision
+            source = record.approval_source.value if record.approval_source else None
+            assert told.get("approval_source") == source
+            assert told.get("auto_executed", False) == record.auto_executed
+        assert story == {}
+
+    def teardown(self) -> None:
+        self.do(self.opening.__aexit__(None, None, None))
+        self.loop.close()
+        self.folder.cleanup()
+
+
+def _reachable(before: IntentStatus, after: IntentStatus) -> bool:
+    seen, front = {before}, {before}
+    while front:
+        front = {step for status in front for step in STEPS.get(status, ())} - seen
+        seen |= front
+    return after in seen
+
+
+def _key(name: str) -> str:
+    from clearance.core.catalog import idempotency_key  # noqa: PLC0415
+
+    return idempotency_key(TENANT, name)
+
+
+TestInterleavings = Interleavings.TestCase
+TestInterleavings.settings = settings(settings.get_profile("clearance"), max_examples=60, stateful_step_count=40)

@@ -1,0 +1,280 @@
+"""The execution path: revalidation before the start, honest outcomes after it, and no second call that could hurt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from clearance.core.approval import RulingKind
+from clearance.core.catalog import idempotency_key
+from clearance.core.outcome import CallError, ErrorClass, Sent
+from clearance.core.record import IntentStatus
+from clearance.core.stop import StopLevel, StopScope, StopSwitch
+from clearance.flow import execute
+from clearance.flow.ports import ToolCall, ToolCallFailed
+from clearance.flow.review import RulingRequest
+from tests import sample
+from tests.sample import APPROVER, TENANT, mail, refund, task
+from tests.world import World
+
+pytestmark = pytest.mark.anyio
+APPROVE = RulingRequest(RulingKind.APPROVE)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clearance.core.call.BACKOFF_MS", 0)
+
+
+def failing(*errors: CallError) -> Any:
+    """A tool that meets these errors, one per call, and then answers."""
+    left = list(errors)
+
+    async def behave(call: ToolCall) -> dict[str, bool]:
+        if left:
+            raise ToolCallFailed(left.pop(0))
+        return {"ok": True}
+
+    return behave
+
+
+def error(error_class: ErrorClass, sent: Sent) -> CallError:
+    return CallError(error_class, "The tool said no.", sent)
+
+
+async def test_the_tool_gets_the_parameters_the_catalogs_arguments_and_our_key(world: World) -> None:
+    await world.propose(task("t1"))
+    await world.run("t1")
+    key = idempotency_key(TENANT, "t1")
+    assert world.tools.calls[0].arguments == {"title": "Renewal call", "account": "acme", "request_id": key}
+    assert world.tools.calls[0].idempotency_key == key
+
+
+@pytest.mark.parametrize(
+    ("proposal", "errors", "status", "calls", "used"),
+    [
+        # transient and not sent, or repeatable: tried again in the same attempt
+        (task("i"), [error(ErrorClass.DOWNSTREAM, Sent.NOT_SENT)], "SUCCEEDED", 2, 1),
+        (task("i"), [error(ErrorClass.TIMEOUT, Sent.MAYBE)] * 2, "SUCCEEDED", 3, 1),
+        (mail("i"), [error(ErrorClass.DOWNSTREAM, Sent.NOT_SENT)], "SUCCEEDED", 2, 1),
+        (task("i"), [error(ErrorClass.RATE_LIMIT, Sent.ANSWERED)], "SUCCEEDED", 2, 1),
+        # permanent: not tried again
+        (task("i"), [error(ErrorClass.VALIDATION, Sent.ANSWERED)], "FAILED", 1, 1),
+        (task("i"), [error(ErrorClass.AUTH, Sent.ANSWERED)], "FAILED", 1, 1),
+        (mail("i"), [error(ErrorClass.RATE_LIMIT, Sent.ANSWERED)], "FAILED", 1, 1),
+        # may have been sent and must not be repeated
+        (mail("i"), [error(ErrorClass.TIMEOUT, Sent.MAYBE)], "UNKNOWN", 1, 1),
+        (mail("i"), [error(ErrorClass.UNKNOWN, Sent.MAYBE)], "UNKNOWN", 1, 1),
+        # the cap
+        (task("i"), [error(ErrorClass.TIMEOUT, Sent.MAYBE)] * 9, "UNKNOWN", 3, 1),
+        (task("i"), [error(ErrorClass.RATE_LIMIT, Sent.ANSWERED)] * 9, "FAILED", 3, 1),
+        # known never sent: cancelled, and the budget given back
+        (mail("i"), [error(ErrorClass.DOWNSTREAM, Sent.NOT_SENT)] * 9, "CANCELLED", 3, 0),
+        (task("i"), [error(ErrorClass.VALIDATION, Sent.NOT_SENT)], "CANCELLED", 1, 0),
+        # one try may have gone through: a later one that was surely not sent does not make that undone
+        (
+            task("i"),
+            [error(ErrorClass.TIMEOUT, Sent.MAYBE), *[error(ErrorClass.DOWNSTREAM, Sent.NOT_SENT)] * 2],
+            "UNKNOWN",
+            3,
+            1,
+        ),
+        (
+            task("i"),
+            [error(ErrorClass.TIMEOUT, Sent.MAYBE), error(ErrorClass.AUTH, Sent.ANSWERED)],
+            "UNKNOWN",
+            2,
+            1,
+        ),
+    ],
+)
+async def test_errors_are_retried_only_where_that_is_safe_and_ends_are_honest(
+    world: World, proposal: Any, errors: list[CallError], status: str, calls: int, used: int
+) -> None:
+    world.tools.behave = failing(*errors)
+    await world.propose(proposal)
+    done = await world.run("i")
+    assert done is not None
+    assert (done.status.value, len(world.tools.calls)) == (status, calls)
+    assert (await world.used())["actions"] == used
+    assert len({call.idempotency_key for call in world.tools.calls}) == 1
+    last = (await world.entries())[-1]
+    assert (last["kind"], last["tries"], last["auto_executed"]) == ("OUTCOME_RECORDED", calls, True)
+
+
+async def test_only_one_of_many_starters_gets_the_attempt(world: World) -> None:
+    import asyncio  # noqa: PLC0415
+
+    await world.propose(task("t1"))
+    done = await asyncio.gather(*(world.run("t1", f"worker-{n}") for n in range(16)))
+    assert sum(one is not None for one in done) == 1
+    assert len(world.tools.calls) == 1
+
+
+async def test_a_stop_switch_holds_what_was_approved_until_it_is_lifted(world: World) -> None:
+    await world.propose(task("t1"))
+    await world.stop(StopSwitch(StopScope.TOOL_SERVER, "crm", StopLevel.HOLD, "CRM migration"))
+    assert await world.run("t1") is None
+    assert (await world.record("t1")).status is IntentStatus.APPROVED
+    assert (await world.propose(task("t2"))).decision.reason == "STOP_SWITCH_ON"
+    await world.stop()
+    done = await world.run("t1")
+    assert done is not None
+    assert done.status is IntentStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    "switch",
+    [
+        StopSwitch(StopScope.TENANT, None, StopLevel.REFUSE, "incident"),
+        StopSwitch(StopScope.ACCOUNT, "acme", StopLevel.REFUSE, "incident"),
+        StopSwitch(StopScope.ACTION_TYPE, "CREATE_TASK", StopLevel.REFUSE, "incident"),
+        StopSwitch(StopScope.AGENT, "agent-ada", StopLevel.REFUSE, "incident"),
+        StopSwitch(StopScope.TOOL_SERVER, "crm", StopLevel.REFUSE, "incident"),
+    ],
+)
+async def test_a_refusing_stop_switch_cancels_what_was_approved_and_blocks_what_is_new(
+    world: World, switch: StopSwitch
+) -> None:
+    await world.propose(task("t1"))
+    await world.stop(switch)
+    assert await world.run("t1") is None
+    assert (await world.record("t1")).status is IntentStatus.CANCELLED
+    assert await world.used() == {"actions": 0}
+    assert (await world.propose(task("t2"))).status is IntentStatus.BLOCKED
+    assert world.tools.calls == []
+
+
+async def test_a_stop_between_claim_and_call_sends_nothing_and_gives_the_budget_back(world: World) -> None:
+    await world.propose(task("t1"))
+    started = await execute.start(world.context, TENANT, "t1", "worker-1")
+    assert started is not None
+    await world.stop(StopSwitch(StopScope.TENANT, None, StopLevel.HOLD, "incident"))
+    outcome, tries = await execute.invoke(world.context, started)
+    done = await execute.record(world.context, started, outcome, tries=tries)
+    assert done is not None
+    assert (done.status, done.outcome and done.outcome.error and done.outcome.error.code) == (
+        IntentStatus.CANCELLED,
+        "STOP_SWITCH_ON",
+    )
+    assert world.tools.calls == []
+    assert await world.used() == {"actions": 0}
+
+
+async def test_autonomy_withdrawn_after_the_approval_asks_a_person_and_gives_the_budget_back(world: World) -> None:
+    await world.propose(task("t1"))
+    await world.autonomy(modes=[{"mode": "APPROVAL_REQUIRED"}])
+    assert await world.run("t1") is None
+    reopened = await world.record("t1")
+    assert (reopened.status, reopened.approval_source) == (IntentStatus.AWAITING_APPROVAL, None)
+    assert await world.used() == {"actions": 0}
+    assert reopened.decision.reason == "MODE_APPROVAL_REQUIRED"
+    await world.control.rule(APPROVER, "t1.1", APPROVE)
+    done = await world.run("t1")
+    assert done is not None
+    assert (done.status, done.auto_executed) == (IntentStatus.SUCCEEDED, False)
+
+
+async def test_settings_changed_but_the_decision_holds_so_it_runs_under_the_new_one(world: World) -> None:
+    await world.propose(task("t1"))
+    await world.autonomy(budgets=[{"max_per_day": 5}])
+    done = await world.run("t1")
+    assert done is not None
+    assert done.status is IntentStatus.SUCCEEDED
+    started = next(entry for entry in await world.entries() if entry["kind"] == "EXECUTION_STARTED")
+    assert started["decision"]["settings_version"] == [2, 0]
+
+
+async def test_a_lowered_limit_is_kept_for_what_has_not_started(world: World) -> None:
+    for number in range(3):
+        await world.propose(task(f"t{number}"))
+    await world.autonomy(budgets=[{"max_per_day": 1}])
+    for number in range(3):
+        await world.run(f"t{number}")
+    statuses = [(await world.record(f"t{n}")).status.value for n in range(3)]
+    assert sorted(statuses) == ["AWAITING_APPROVAL", "AWAITING_APPROVAL", "SUCCEEDED"]
+    assert await world.used() == {"actions": 1}
+
+
+async def test_a_person_is_asked_again_when_what_they_approved_changed(world: World) -> None:
+    await world.propose(task("t1", confidence_score=0.5))
+    await world.control.rule(APPROVER, "t1.1", APPROVE)
+    document = sample.document()
+    document["catalog"]["CREATE_TASK"]["tool"] = "crm.delete_task"
+    await world.configure(document)
+    assert await world.run("t1") is None
+    asked = (await world.record("t1")).approval
+    assert asked is not None
+    assert asked.approval_id == "t1.2"
+    assert "The tool was crm.create_task and is crm.delete_task now." in asked.differences
+    assert world.tools.calls == []
+
+
+async def test_what_a_person_approved_is_cancelled_when_the_policy_now_blocks_it(world: World) -> None:
+    await world.propose(refund("r1", 60_000))
+    await world.control.rule(APPROVER, "r1.1", APPROVE)
+    document = sample.document()
+    document["policy"] = sample.POLICY.replace("> 500000", "> 1000")
+    await world.configure(document)
+    assert await world.run("r1") is None
+    assert (await world.record("r1")).status is IntentStatus.CANCELLED
+
+
+@pytest.mark.parametrize(("proposal", "status", "calls"), [(task("i"), "SUCCEEDED", 1), (mail("i"), "UNKNOWN", 0)])
+async def test_what_a_dead_worker_left_is_repeated_only_if_the_effect_allows_it(
+    world: World, proposal: Any, status: str, calls: int
+) -> None:
+    await world.propose(proposal)
+    assert await execute.start(world.context, TENANT, "i", "worker-1") is not None
+    await world.sweep("worker-2")
+    assert (await world.record("i")).status is IntentStatus.RUNNING, "the lease is not over"
+    world.clock.forward(60_000)
+    await world.sweep("worker-2")
+    done = await world.record("i")
+    assert (done.status.value, len(world.tools.calls)) == (status, calls)
+
+
+async def test_a_slow_worker_sends_nothing_after_its_lease_and_its_outcome_is_refused(world: World) -> None:
+    await world.propose(task("t1"))
+    slow = await execute.start(world.context, TENANT, "t1", "slow")
+    assert slow is not None
+    world.clock.forward(60_000)
+    await world.sweep("worker-2")
+    assert (await world.record("t1")).status is IntentStatus.SUCCEEDED
+    outcome, tries = await execute.invoke(world.context, slow)
+    assert outcome.error is not None
+    assert outcome.error.code == "LEASE_TOO_SHORT"
+    assert await execute.record(world.context, slow, outcome, tries=tries) is None
+    assert len(world.tools.calls) == 1
+
+
+async def test_attempts_are_bounded(world: World) -> None:
+    await world.propose(task("t1"))
+    assert await execute.start(world.context, TENANT, "t1", "w") is not None
+    for number in range(5):
+        world.clock.forward(60_000)
+        await execute.restart(world.context, TENANT, "t1", f"w{number}")
+    done = await world.record("t1")
+    assert done.attempt is not None
+    assert (done.status, done.attempt.number) == (IntentStatus.UNKNOWN, 3)
+
+
+async def test_a_lost_hint_is_found_by_the_sweep(world: World) -> None:
+    await world.propose(task("t1"))
+    world.engine.hints.clear()
+    await world.sweep()
+    assert world.engine.hints == ["t1"]
+
+
+async def test_large_answers_are_cut_and_said_to_be(world: World) -> None:
+    async def behave(call: ToolCall) -> str:
+        return "é" * 200_000
+
+    world.tools.behave = behave
+    await world.propose(task("t1"))
+    done = await world.run("t1")
+    assert done is not None
+    assert done.outcome is not None
+    assert (done.outcome.result_truncated, done.outcome.result_bytes) == (True, 400_002)
+    assert len(str(done.outcome.result).encode()) <= 33_000

@@ -1,0 +1,89 @@
+"""A world to test in: a store with a configured tenant, a clock that stands still, and tools that remember."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clearance.core.ledger import EntryKind, draft
+from clearance.core.principal import Principal
+from clearance.core.record import IntentRecord
+from clearance.core.stop import StopSwitch
+from clearance.flow import execute
+from clearance.flow.context import Context
+from clearance.flow.control import Control
+from clearance.flow.ports import SettingsChange, Store, StoredSettings
+from clearance.flow.submit import Proposal
+from clearance.flow.sweep import Sweeper
+from clearance.stores.sqlite import SqliteStore
+from tests import sample
+from tests.sample import AGENT, OWNER, TENANT, FakeClock, NoEngine, RecordingTools
+
+
+@dataclass
+class World:
+    """The parts, and short ways to say what tests do with them."""
+
+    store: Store
+    clock: FakeClock = field(default_factory=FakeClock)
+    tools: RecordingTools = field(default_factory=RecordingTools)
+    engine: NoEngine = field(default_factory=NoEngine)
+
+    def __post_init__(self) -> None:
+        self.context = Context(self.store, self.tools, self.engine, self.clock)
+        self.control = Control(self.context)
+
+    async def configure(self, document: Mapping[str, Any], tenant_id: str = TENANT) -> StoredSettings:
+        version = (await self.store.settings_version(tenant_id)).tenant
+        actor = Principal(tenant_id, OWNER.actor_id, OWNER.kind, OWNER.permissions)
+        entry = draft(EntryKind.SETTINGS_CHANGED, self.clock.now_ms(), actor, version=version + 1)
+        answer = await self.store.configure(
+            SettingsChange(tenant_id, version, document, entry, self.clock.now_ms())
+        )
+        assert isinstance(answer, StoredSettings)
+        return answer
+
+    async def autonomy(self, **parts: Any) -> StoredSettings:
+        return await self.configure(sample.document(**parts))
+
+    async def stop(self, *switches: StopSwitch) -> StoredSettings:
+        on = [
+            {"scope": s.scope.value, "subject": s.subject, "level": s.level.value, "reason": s.reason} for s in switches
+        ]
+        return await self.configure({**sample.document(), "stop_switches": on})
+
+    async def propose(self, proposal: Proposal, principal: Principal = AGENT) -> IntentRecord:
+        return (await self.control.propose(principal, proposal)).record
+
+    async def run(self, action_intent_id: str, worker: str = "worker-1") -> IntentRecord | None:
+        return await execute.execute(self.context, TENANT, action_intent_id, worker)
+
+    async def record(self, action_intent_id: str) -> IntentRecord:
+        return await self.context.record(TENANT, action_intent_id)
+
+    async def sweep(self, worker: str = "worker-1", *, alone: bool = False) -> None:
+        """One step, and everything that it found, carried out."""
+        swept = await Sweeper(self.context, worker, alone=alone).step()
+        for started in swept.restarted:
+            outcome, tries = await execute.invoke(self.context, started)
+            await execute.record(self.context, started, outcome, tries=tries)
+
+    async def used(self, account_id: str = "acme", day: str = "2026-11-24") -> Mapping[str, int]:
+        return await self.store.budget_used(TENANT, account_id, day)
+
+    async def entries(self, tenant_id: str = TENANT) -> list[dict[str, Any]]:
+        return [entry.fields for entry in await self.store.entries(tenant_id, 0, 10_000)]
+
+
+@contextlib.asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[World]:
+    store = await SqliteStore.open(path)
+    world = World(store)
+    await world.configure(sample.DOCUMENT)
+    try:
+        yield world
+    finally:
+        await store.close()
