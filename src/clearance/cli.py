@@ -2,8 +2,8 @@
 
 One idea: a command does one thing and prints the answer, as lines for people or with `--json` as exactly one JSON
 document; an error is one sentence on standard error. The commands are in `cli_remote` (they ask a server) and
-`cli_local` (they work on this machine); they import what they need when they run, so that `clearance --help` answers at once.
-Exit codes: 0 done, 1 refused, 2 not understood, 3 nobody answered.
+`cli_local` (they work on this machine); they import what they need when they run, so that `clearance --help` answers at
+once. Exit codes: 0 done, 1 refused, 2 not understood, 3 nobody answered.
 """
 
 from __future__ import annotations

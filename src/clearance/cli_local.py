@@ -8,6 +8,7 @@ the flow to know.
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -65,7 +66,21 @@ def serve(
     """
     from clearance import profiles
 
-    asyncio.run(profiles.serve(config, data, host, port, announcer(as_json=as_json)))
+    up = False
+
+    def announce(said: Announcement) -> None:
+        nonlocal up
+        up = True
+        _announce(said, as_json=as_json)
+
+    def end(*_: object) -> None:
+        # Once it is up, the server has seen the signal itself, drained, and raised it again: nothing is left to cut off.
+        if not up:
+            sys.exit(0)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    _run(profiles.serve(config, data, host, port, announce))
 
 
 def demo(
@@ -86,19 +101,16 @@ def demo(
     raise typer.Exit(day.run(once=once, as_json=as_json, data=data, port=port))
 
 
-def announcer(*, as_json: bool) -> Callable[[Announcement], None]:
+def _announce(said: Announcement, *, as_json: bool) -> None:
     """Says that the server is up: its address, what changed, the state of the tools, and a new first key."""
     from clearance import cli_output
 
-    def announce(said: Announcement) -> None:
-        value = {**asdict(said), "changes": list(said.changes), "pins": _pins(said.pins)}
-        cli_output.show(value, _announce, as_json=as_json)
-        sys.stdout.flush()
-
-    return announce
+    value = {**asdict(said), "changes": list(said.changes), "pins": _pins(said.pins)}
+    cli_output.show(value, _tell_start, as_json=as_json)
+    sys.stdout.flush()
 
 
-def _announce(terminal: Terminal, said: Json) -> None:
+def _tell_start(terminal: Terminal, said: Json) -> None:
     whose = f" for {said['tenant_id']}" if said["tenant_id"] else ""
     terminal.line(f"Clearance listens on {said['url']}{whose}.")
     for change in said["changes"]:
@@ -159,7 +171,7 @@ def apply(  # noqa: PLR0913 - one option each
 
     agree = not (yes or dry_run or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
     work = _apply(file, data, frozenset(repin or ()), ask=agree, dry_run=dry_run, as_json=as_json)
-    answer = asyncio.run(work)
+    answer = _run(work)
     cli_output.show(answer, _tell_applied, as_json=as_json)
 
 
@@ -338,6 +350,15 @@ def _from_server(verb: str, *arguments: str) -> Json:
 # The data directory
 
 
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Does it, with the log on standard error: standard output is for the answer."""
+    from clearance.environment import Environment
+    from clearance.telemetry import configure_logs
+
+    configure_logs(Environment().log_level)
+    return asyncio.run(work)
+
+
 def _at_home(data: Path, tenant: str | None, work: Callable[[Local, str], Coroutine[Any, Any, T]]) -> T:
     """Does something in the data directory, for its only tenant or the one that is named."""
 
@@ -345,7 +366,7 @@ def _at_home(data: Path, tenant: str | None, work: Callable[[Local, str], Corout
         async with _opened(data) as parts:
             return await work(parts, tenant or await _only_tenant(parts, data))
 
-    return asyncio.run(run())
+    return _run(run())
 
 
 def _opened(data: Path) -> AbstractAsyncContextManager[Local]:
@@ -383,7 +404,7 @@ def stop_everywhere(data: Path, level: str, reason: str | None, *, lift: bool, l
             stored = await parts.context.store.settings(administer.EVERYWHERE)
             return {"stop_switches": stored.document.get("stop_switches", []), "version": stored.version.tenant}
 
-    return asyncio.run(run())
+    return _run(run())
 
 
 def doctor(
@@ -399,7 +420,7 @@ def doctor(
     from clearance import cli_output
     from clearance.doctor import FAILURE, examine
 
-    found = asyncio.run(examine(data, config))
+    found = _run(examine(data, config))
     failed = any(one.status == FAILURE for one in found)
     cli_output.show(
         {"healthy": not failed, "checks": [asdict(one) for one in found]}, cli_output.checks, as_json=as_json

@@ -12,8 +12,10 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from difflib import unified_diff
 from enum import StrEnum
 from functools import cached_property
+from itertools import islice
 from typing import Any, TypeAlias
 
 from rich.cells import cell_len
@@ -25,6 +27,7 @@ Facts: TypeAlias = Mapping[str, Json]
 
 VALUE_LENGTH_MAX = 2_000  # characters of one value shown to people; --json has all of it
 GAP = "  "
+ACTOR_WIDTH = 16  # characters that a column of actors has at least
 
 
 class Tone(StrEnum):
@@ -336,7 +339,7 @@ def entry(terminal: Terminal, one: Facts) -> None:
         GAP,
         f"{one.get('kind')!s:<22}",
         GAP,
-        f"{actor.get('id') if isinstance(actor, Mapping) else actor}",
+        _padded(str(actor.get("id") if isinstance(actor, Mapping) else actor), ACTOR_WIDTH),
         GAP,
         (about, Tone.QUIET),
     )
@@ -371,22 +374,25 @@ def whoami(terminal: Terminal, who: Facts) -> None:
 
 
 def differences(terminal: Terminal, changes: Sequence[Facts]) -> None:
-    """What applying a configuration changes: where, and from what to what."""
+    """What applying a configuration changes: a sentence each, and line by line what does not fit into one."""
     for change in changes:
-        terminal.line((str(change["path"]), Tone.STRONG), GAP, (str(change["sentence"]), Tone.QUIET))
-        for sign, value, tone in (("- ", change.get("before"), Tone.STOPPED), ("+ ", change.get("after"), Tone.DONE)):
-            if value is not None:
-                for one in _lines(value):
-                    terminal.line("  ", (sign + one, tone))
+        terminal.line((str(change["sentence"]), Tone.STRONG))
+        before, after = _lines(change.get("before")), _lines(change.get("after"))
+        if len(before) <= 1 and len(after) <= 1:
+            continue
+        # The first lines of a unified diff name files.
+        for line in islice(unified_diff(before, after, n=1, lineterm=""), 2, None):
+            terminal.line("  ", (line, _DIFF_TONES.get(line[0], Tone.QUIET)))
+
+
+_DIFF_TONES = {"-": Tone.STOPPED, "+": Tone.DONE}
 
 
 def _lines(value: Json) -> list[str]:
-    """A value over several lines: a policy as it is written, anything else as JSON."""
-    if isinstance(value, str):
-        return value.splitlines() or [""]
-    return (
-        json.dumps(value, ensure_ascii=False, indent=2).splitlines() if isinstance(value, dict | list) else [str(value)]
-    )
+    """A value over its lines: a policy as it is written, anything else as JSON; None has none."""
+    if value is None:
+        return []
+    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)).splitlines()
 
 
 def api_keys(terminal: Terminal, page: Facts) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from clearance import configuration
 from clearance.access import Access
 from clearance.api.app import create_app
 from clearance.clock import SystemClock
-from clearance.core.credential import KEY_LENGTH_WEAK
+from clearance.configuration import Configuration
+from clearance.core.credential import KEY_LENGTH_WEAK, SECRET_BYTES, new_key
 from clearance.core.errors import Conflict
 from clearance.core.principal import PERMISSIONS, ActorKind, Principal, Role
 from clearance.engines.worker import Worker
@@ -30,6 +32,7 @@ from clearance.flow.context import Context
 from clearance.flow.control import Control
 from clearance.flow.ports import Tools
 from clearance.stores.sqlite import SqliteStore
+from clearance.telemetry import configure_logs
 from clearance.tools.mcp import McpTools
 from clearance.web.pages import mount
 
@@ -105,31 +108,58 @@ class Announcement:
     weak_key: bool
 
 
-async def serve(  # noqa: PLR0913 - a server is all of this
-    config: Path | None,
-    data: Path,
-    host: str,
-    port: int,
-    announce: Callable[[Announcement], None],
-    *,
-    tools: Tools | None = None,
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A server that is up. `ended` is set when it was asked to stop."""
+
+    url: str
+    first_key: str | None
+    parts: Local
+    announcement: Announcement
+    ended: asyncio.Event
+
+
+async def serve(
+    config: Path | None, data: Path, host: str, port: int, announce: Callable[[Announcement], None]
 ) -> None:
     """Serves the REST API and the pages until SIGINT or SIGTERM; then drains. Raises Refusal if it cannot start."""
+    async with serving(config, data, host, port) as up:
+        announce(up.announcement)
+        await up.ended.wait()
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    config: Path | None, data: Path, host: str, port: int, *, tools: Tools | None = None
+) -> AsyncIterator[Serving]:
+    """A server for as long as the block lasts. A configuration with an error changes nothing and starts nothing."""
+    configure_logs(Environment().log_level)
     wanted = configuration.load(config) if config else None
     with only_one(data), _listening(host, port) as listening:
         async with local(data, tools=tools, worker=Worker()) as parts:
-            changes: tuple[str, ...] = ()
-            if wanted:
-                differences = await parts.control.apply(operator(wanted.tenant_id), wanted.document)
-                changes = tuple(difference.sentence for difference in differences)
-            tenant_id = wanted.tenant_id if wanted else await _only_tenant(parts)
-            key, weak = await _first_key(parts, tenant_id)
-            pins = None
-            if tenant_id:
-                pins = await administer.pin_tools(parts.context, operator(tenant_id), tenant_id)
-            address = f"http://{host}:{listening.getsockname()[1]}"
-            announce(Announcement(address, tenant_id, key, changes, pins, weak))
-            await _run(application(parts), listening)
+            url = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+            said = await _started(parts, wanted, url)
+            async with _running(application(parts), listening) as ended:
+                yield Serving(url, said.first_key, parts, said, ended)
+
+
+async def _started(parts: Local, wanted: Configuration | None, url: str) -> Announcement:
+    """Applies the configuration, makes the first key, and looks at the tools."""
+    changes: tuple[str, ...] = ()
+    if wanted:
+        differences = await parts.control.apply(operator(wanted.tenant_id), wanted.document)
+        changes = tuple(difference.sentence for difference in differences)
+    tenant_id = wanted.tenant_id if wanted else await _only_tenant(parts)
+    key, weak = await _first_key(parts, tenant_id)
+    pins = await administer.pin_tools(parts.context, operator(tenant_id), tenant_id) if tenant_id else None
+    return Announcement(url, tenant_id, key, changes, pins, weak)
+
+
+async def new_api_key(parts: Local, tenant_id: str, name: str, role: Role) -> str:
+    """Makes a credential of this name, in place of the one that had it; its text."""
+    text = new_key(secrets.token_bytes(SECRET_BYTES))
+    await administer.ensure_api_key(parts.context, operator(tenant_id), name, role, text)
+    return text
 
 
 def application(parts: Local) -> FastAPI:
@@ -139,7 +169,9 @@ def application(parts: Local) -> FastAPI:
     return app
 
 
-async def _run(app: FastAPI, listening: socket.socket) -> None:
+@contextlib.asynccontextmanager
+async def _running(app: FastAPI, listening: socket.socket) -> AsyncIterator[asyncio.Event]:
+    """Runs the server beside the block; the event is set when it ends, by a signal or because the block did."""
     settings = uvicorn.Config(
         app,
         log_config=None,
@@ -148,7 +180,16 @@ async def _run(app: FastAPI, listening: socket.socket) -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STREAMS_END_SECONDS,
     )
-    await uvicorn.Server(settings).serve(sockets=[listening])
+    server, ended = uvicorn.Server(settings), asyncio.Event()
+    running = asyncio.create_task(server.serve(sockets=[listening]))
+    running.add_done_callback(lambda _: ended.set())
+    try:
+        while not server.started and not ended.is_set():
+            await asyncio.sleep(0.01)
+        yield ended
+    finally:
+        server.should_exit = True
+        await running
 
 
 @contextlib.contextmanager

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 
 from clearance.configuration import Configuration, ConfigurationError, load
 from clearance.core.decision import SettingsVersion
-from clearance.core.errors import InvalidInput
 from clearance.flow.document import compile_settings, parse_document
 from clearance.flow.ports import StoredSettings
 
@@ -50,6 +48,7 @@ autonomy:
     - max_per_day: 50
 policy: policy.cedar
 """
+ACTION = "catalog.CREATE_CRM_TASK"
 SECRET = "hunter2-hunter2"
 ENVIRONMENT = {"CRM_DB": SECRET, "SOURCE": "/srv"}
 
@@ -97,7 +96,7 @@ def test_every_problem_is_said_at_once_with_its_file_and_line(tmp_path: Path) ->
     assert refused(tmp_path, text, environment={"SOURCE": "x"}) == [
         "clearance.yaml:1: version: must be 1",
         "clearance.yaml:6: tool_servers.crm.environment.CRM_DB: the environment variable CRM_DB is not set",
-        "clearance.yaml:10: catalog.CREATE_CRM_TASK.risk_level: must be one of MINIMAL, LOW, MEDIUM, HIGH; did you mean LOW?",
+        f"clearance.yaml:10: {ACTION}.risk_level: must be one of MINIMAL, LOW, MEDIUM, HIGH; did you mean LOW?",
         "clearance.yaml:24: autonomy.modes.1.acount: is not a key here; did you mean account?",
         "clearance.yaml:26: autonomy.budgets.0.max_per_day: must be an integer from 0 to 1000000000",
         "clearance.yaml:28: polycy: is not a key here; did you mean policy?",
@@ -121,7 +120,11 @@ def test_a_problem_of_the_policy_names_the_line_of_the_policy_file(tmp_path: Pat
         ("max_per_day: 50", "max_per_day: 010", "010 is no decimal number"),
         ("max_per_day: 50", "max_per_day: .nan", ".nan is no decimal number"),
         ("max_per_day: 50", "max_per_day: 1.0e+999", "1.0e+999 is no decimal number"),
-        ("max_per_day: 50", "max_per_day: !!python/object:os.system x", "the tag !!python/object:os.system"),
+        (
+            "max_per_day: 50",
+            "max_per_day: !!python/object:os.system x",
+            "the tag python/object:os.system is not for this file",
+        ),
         ("max_per_day: 50", "max_per_day: !!binary eA==", "the tag binary is not for this file"),
         ("account: acme,", "no: acme,", "clearance.yaml:24: autonomy.modes.1: the key no in line 24 must be text"),
         ("allowlist: [", "allowlist: [[", "clearance.yaml:22: is not YAML: "),
@@ -144,9 +147,8 @@ def test_a_problem_of_the_policy_names_the_line_of_the_policy_file(tmp_path: Pat
 )
 def test_what_could_be_read_in_two_ways_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
     assert old in FILE
-    lines = refused(tmp_path, FILE.replace(old, new))
-    assert any(said.replace("!!", "tag:yaml.org,2002:", 1) in line or said in line for line in lines), lines
-    assert len(lines) == 1
+    [line] = refused(tmp_path, FILE.replace(old, new))
+    assert said in line
 
 
 @pytest.mark.parametrize(
@@ -196,8 +198,3 @@ def test_the_examples_of_the_reference_are_valid_and_every_key_is_in_it(tmp_path
         if f"`{key}`" not in text
     }
     assert undocumented == set()
-
-
-def test_the_refusal_of_a_configuration_is_a_refusal_of_input() -> None:
-    assert issubclass(ConfigurationError, InvalidInput)
-    assert dedent(POLICY) == POLICY

@@ -45,6 +45,7 @@ def raw_http_server() -> Iterator[RawHttpServer]:
 class _Handler(BaseHTTPRequestHandler):
     server: RawHttpServer
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else every answer waits for an acknowledgement
 
     def log_message(self, *_: object) -> None:
         pass

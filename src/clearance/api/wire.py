@@ -79,7 +79,9 @@ class ProposalBody(Body):
     action_type: Annotated[str, Field(json_schema_extra={"pattern": f"^{ACTION_TYPE.pattern}$"})]
     confidence_score: Annotated[float, Field(json_schema_extra={"minimum": 0, "maximum": 1})]
     risk_level: RiskName
-    action_intent_id: Annotated[str | None, Field(description="Chosen by the caller, or made by us.")] = None
+    action_intent_id: Annotated[
+        str | None, Field(description="Chosen by the caller, or made by us.", json_schema_extra=_ID)
+    ] = None
     parameters: Annotated[dict[str, Any], Field(description="What the tool is called with.")] = {}
     target: Annotated[Any, Field(description="What the act is aimed at, for people to read.")] = None
     why: Annotated[
@@ -87,7 +89,7 @@ class ProposalBody(Body):
         Field(json_schema_extra={"maxItems": WHY_COUNT_MAX}),
     ] = []
     expires_at: Moment | None = None
-    trace_id: str | None = None
+    trace_id: Annotated[str | None, Field(json_schema_extra=_NAME)] = None
     tenant_id: Annotated[str | None, Field(description="Must be the credential's own tenant, if it is sent.")] = None
 
 

@@ -53,7 +53,7 @@ async def propose(context: Context, principal: Principal, proposal: Proposal) ->
     intent = ActionIntent(
         tenant_id=principal.tenant_id,
         account_id=proposal.account_id,
-        action_intent_id=proposal.action_intent_id or context.clock.new_id(),
+        action_intent_id=context.clock.new_id() if proposal.action_intent_id is None else proposal.action_intent_id,
         action_type=proposal.action_type,
         parameters=proposal.parameters,
         confidence_score=proposal.confidence_score,

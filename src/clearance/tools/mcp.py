@@ -109,7 +109,7 @@ class McpTools:
         """The tools of a server by name, read now; a tool whose schema has no digest is left out."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS_MAX + LISTING_SECONDS_MAX):
-                _, offers = await self._server(tenant_id, server).offers(fresh=True)
+                offers = await self._server(tenant_id, server).describe()
         except TimeoutError:
             sentence = f"The tool server {server.name} did not list its tools in time."
             raise _failed(ErrorClass.TIMEOUT, sentence, Sent.NOT_SENT) from None
@@ -167,8 +167,14 @@ class _TenantServer:
             sentence = f"The tool server {self.definition.name} was not ready for the call within its deadline."
             raise _failed(ErrorClass.TIMEOUT, sentence, Sent.NOT_SENT) from None
         finally:
-            if self._retired:  # meanwhile: this call may have been the last, on a connection made for it
-                self.retire()
+            self._tidy()
+
+    async def describe(self) -> Mapping[str, _Offer]:
+        try:
+            _, offers = await self.offers(fresh=True)
+        finally:
+            self._tidy()
+        return offers
 
     async def offers(self, *, fresh: bool = False) -> tuple[_Connection, Mapping[str, _Offer]]:
         """A connection and its tools. One that worked before and now does not is replaced once: nothing was sent."""
@@ -190,6 +196,10 @@ class _TenantServer:
         self._retired = True
         if self._connection is not None:
             self._connection.retire()
+
+    def _tidy(self) -> None:
+        if self._retired:  # meanwhile: this may have been the last use, on a connection made for it
+            self.retire()
 
     def _current(self) -> _Connection:
         if self._connection is None or self._connection.retired:
@@ -223,6 +233,7 @@ class _Exchange:
 
     taken: bool = False  # a transport took the request: from here on it may be on the wire
     unreached: bool = False  # no HTTP connection was made
+    answered: bool = False  # some HTTP answer came, if only a redirect
     status: int | None = None  # of the HTTP answer, once it is read
     readable: bool = False  # the HTTP answer can hold a JSON-RPC message
     retry_after_ms: int | None = None
@@ -542,8 +553,8 @@ async def _all_tools(client: Client) -> list[types.Tool]:
             return tools
         if len(tools) > TOOLS_MAX:
             break
-    message = f"it lists more than {TOOLS_MAX} tools or {LISTING_PAGES_MAX} pages"
-    raise MCPError(types.INVALID_REQUEST, message)
+    message = f"more than {TOOLS_MAX} tools or {LISTING_PAGES_MAX} pages"
+    raise OverflowError(message)
 
 
 def _client_info() -> types.Implementation:
@@ -613,13 +624,21 @@ class _Outbox:
     async def send(self, item: SessionMessage, /) -> None:
         exchange = _exchange.get()
         if exchange is None or not isinstance(item.message, types.JSONRPCRequest):
-            return await self._inner.send(item)
+            return await self._send_aside(item)
         exchange.taken = True  # before, not after: a send that is cancelled may still have been taken
         try:
             await self._inner.send(item)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             exchange.taken = False
             raise
+
+    async def _send_aside(self, item: SessionMessage) -> None:
+        """Sends what is not the request itself, such as our answer to a ping, so that its fate is not taken for it."""
+        token = _exchange.set(None)
+        try:
+            await self._inner.send(item)
+        finally:
+            _exchange.reset(token)
 
     async def aclose(self) -> None:
         await self._inner.aclose()
@@ -816,6 +835,7 @@ class _HttpWire(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         exchange = (_exchange.get() if request.method == "POST" else None) or _Exchange()
+        exchange.status = None
         try:
             response = await self._inner.handle_async_request(self._dressed(request))
             kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -824,10 +844,11 @@ class _HttpWire(httpx2.AsyncBaseTransport):
             else:
                 answer = _remade(response, content=_readable(await _read(response)))
         except httpx2.RequestError as error:
-            exchange.unreached = isinstance(error, _UNREACHED) and exchange.status is None
+            exchange.unreached = isinstance(error, _UNREACHED) and not exchange.answered
             return httpx2.Response(502)
+        exchange.answered = True
         exchange.status = response.status_code
-        exchange.readable = response.is_success and kind in ("application/json", "text/event-stream")
+        exchange.readable = response.status_code in _WITH_MESSAGE and kind in ("application/json", "text/event-stream")
         exchange.retry_after_ms = _retry_after_ms(response.headers)
         return answer
 
@@ -844,6 +865,7 @@ class _HttpWire(httpx2.AsyncBaseTransport):
         )
 
 
+_WITH_MESSAGE = frozenset({200, 201})
 _UNREACHED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 
 

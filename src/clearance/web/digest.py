@@ -94,14 +94,14 @@ def _counts(records: Sequence[IntentRecord], around: Frame) -> list[Count]:
     statuses = Counter(record.status for record in records)
     not_done = sum(statuses[status] for status in (IntentStatus.REJECTED, IntentStatus.EXPIRED, IntentStatus.CANCELLED))
     always = [
-        Count(autopilot, "done by autopilot", "autopilot", "/?source=autopilot&outcome=done"),
-        Count(people, "done with approval", "done", "/?source=people&outcome=done"),
-        Count(around.waiting, "waiting for a person", "waiting", "/needs-you"),
+        Count(autopilot, "by autopilot", "autopilot", "/?source=autopilot&outcome=done"),
+        Count(people, "with approval", "done", "/?source=people&outcome=done"),
+        Count(around.waiting, "waiting", "waiting", "/needs-you"),
     ]
     otherwise = [
         Count(statuses[IntentStatus.BLOCKED], "blocked", "blocked", "/?outcome=blocked"),
-        Count(not_done, "rejected, expired or cancelled", "quiet", "/?outcome=not-done"),
+        Count(not_done, "not run", "quiet", "/?outcome=not-done"),
         Count(statuses[IntentStatus.FAILED], "failed", "blocked", "/?outcome=failed"),
-        Count(around.unknown, "with an unknown outcome", "unknown", "/?outcome=unknown"),
+        Count(around.unknown, "unknown", "unknown", "/?outcome=unknown"),
     ]
     return always + [count for count in otherwise if count.number]

@@ -1,11 +1,12 @@
 """The door of the pages: who is signed in, what a form must prove before it is read, and refusals as pages.
 
-Its one idea: a page's function gets a visitor and a form that can be trusted to be that visitor's own, or is not called.
+Its one idea: a page's function gets a visitor, and a form that is sure to be that visitor's own, or is not called.
 Knows nothing of what the pages show.
 """
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -65,7 +66,12 @@ class Site:
     async def page(self, visitor: Visitor, template: str, *, status: int = 200, **values: object) -> Response:
         """A page in its frame."""
         return self.renderer.page(
-            template, status=status, frame=await frame(self, visitor), visitor=visitor, now=self.clock.now_ms(), **values
+            template,
+            status=status,
+            frame=await frame(self, visitor),
+            visitor=visitor,
+            now=self.clock.now_ms(),
+            **values,
         )
 
 
@@ -168,8 +174,8 @@ async def read_form(request: Request) -> Form:
 def check_origin(request: Request) -> None:
     """Raises Forbidden (`CROSS_ORIGIN`) if the browser says that another site sent the request.
 
-    Browsers say it in `Sec-Fetch-Site`; where they do not (plain HTTP), in `Origin`, which is `null` for pages that send
-    no referrer, as ours. What neither header can tell, the token in the form does.
+    Browsers say it in `Sec-Fetch-Site`; where they do not (plain HTTP), in `Origin`, which is `null` for pages that
+    send no referrer, as ours. What neither header can tell, the token in the form does.
     """
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
@@ -225,8 +231,9 @@ async def guarded(
         return await answer()
     except Refusal as refusal:
         return await _refused(site, visitor, refusal)
-    except Exception:
-        _log.exception("a page broke", path=request.url.path)
+    except Exception as error:  # noqa: BLE001 - a person gets a page, whatever broke
+        # Without the values of variables: a session's token may be among them.
+        _log.error("a page broke", path=request.url.path, traceback="".join(traceback.format_exception(error)))
         return site.renderer.page(
             "refused.html",
             status=HTTPStatus.INTERNAL_SERVER_ERROR,

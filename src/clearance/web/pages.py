@@ -27,7 +27,7 @@ class _PageAddress(StringConvertor):
 
 
 def mount(app: Starlette, control: Control, access: Access, *, clock: Clock | None = None) -> None:
-    """Puts the pages on an app, after everything else that is on it. `app.state.streams` bounds and ends its streams."""
+    """Puts the pages on an app, after everything else on it. `app.state.streams` bounds and ends their streams."""
     site = Site(control, access, clock or SystemClock(), Renderer())
     streams: Streams = app.state.streams
     register_url_convertor("page", _PageAddress())

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,7 +25,7 @@ from clearance.core.settings import Settings
 from clearance.flow.observe import Told
 from clearance.web import view
 from clearance.web.digest import digest
-from clearance.web.door import Frame, Site, Visitor, frame
+from clearance.web.door import Site, Visitor, frame
 from clearance.web.filters import OUTCOMES, PAGE_SIZE, SOURCES, TimelineFilter, read_filter
 from clearance.web.rendering import HEADERS
 from clearance.web.view import Card, Row
@@ -51,7 +52,6 @@ async def timeline(site: Site, visitor: Visitor, request: Request) -> Response:
     return await site.page(
         visitor,
         "timeline.html",
-        wanted=wanted,
         sources=SOURCES,
         outcomes=OUTCOMES,
         action_types=sorted(settings.catalog),
@@ -64,7 +64,7 @@ async def timeline(site: Site, visitor: Visitor, request: Request) -> Response:
 
 async def rows_of(
     site: Site, visitor: Visitor, wanted: TimelineFilter, settings: Settings, *, fresh_after: int | None = None
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """The part of the timeline that is live: a page of rows, and where it goes on."""
     query = wanted.query()
     told = await site.control.timeline(visitor.principal, query) if query else []
@@ -81,8 +81,11 @@ async def why(site: Site, visitor: Visitor, request: Request) -> Response:
     name = intent_id(request)
     explanation = await site.control.explain(visitor.principal, name)
     text = site.renderer.text(
-        "why.html", explanation=explanation, decision=explanation.record.decision,
-        rungs=view.ladder(explanation.record.decision), name=name,
+        "why.html",
+        explanation=explanation,
+        decision=explanation.record.decision,
+        rungs=view.ladder(explanation.record.decision),
+        name=name,
     )
     return Response(text, headers=HEADERS, media_type="text/html")
 
@@ -262,8 +265,3 @@ async def nothing_here(site: Site, visitor: Visitor, request: Request) -> Respon
     """The page for an address that leads nowhere."""
     sentence = "No page has this address. It may have been typed wrongly, or belong to another tenant."
     raise NotFound(sentence)
-
-
-def frame_text(site: Site, around: Frame) -> str:
-    """The parts of the frame that are live."""
-    return site.renderer.text("live_frame.html", frame=around)

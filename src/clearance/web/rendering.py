@@ -136,7 +136,5 @@ class StaticFolder(StaticFiles):
         response = await super().get_response(path, scope)
         response.headers.update({name: HEADERS[name] for name in ("Content-Security-Policy", "X-Content-Type-Options")})
         named = isinstance(response, FileResponse) and scope["query_string"]
-        response.headers["Cache-Control"] = (
-            f"public, max-age={STATIC_SECONDS_MAX}, immutable" if named else "no-cache"
-        )
+        response.headers["Cache-Control"] = f"public, max-age={STATIC_SECONDS_MAX}, immutable" if named else "no-cache"
         return response

@@ -67,7 +67,12 @@ async def _not_ruled(site: Site, visitor: Visitor, name: str, refusal: Conflict 
     told = await site.control.intent(visitor.principal, name)
     status = HTTPStatus.CONFLICT if isinstance(refusal, Conflict) else HTTPStatus.UNPROCESSABLE_ENTITY
     return await site.page(
-        visitor, "not_ruled.html", status=status, told=told, sentence=refusal.sentence, code=refusal.code,
+        visitor,
+        "not_ruled.html",
+        status=status,
+        told=told,
+        sentence=refusal.sentence,
+        code=refusal.code,
         open=view.waits_for_a_person(told.record),
     )
 
@@ -204,7 +209,7 @@ async def stop_page(site: Site, visitor: Visitor, request: Request) -> Response:
     )
 
 
-async def _history(site: Site, visitor: Visitor) -> list[Mapping[str, Json]]:
+async def _history(site: Site, visitor: Visitor) -> list[dict[str, Json]]:
     """The latest changes of the switches, newest first, as far as a bounded look back finds them."""
     size = await site.control.ledger_size(visitor.principal)
     after = max(0, size - HISTORY_ENTRIES_MAX)
@@ -246,7 +251,7 @@ def _scope(form: Form) -> StopScope:
 async def _change(
     site: Site, visitor: Visitor, scope: StopScope, subject: str | None, switch: Mapping[str, Json] | None
 ) -> None:
-    """Replaces the switch of one scope and subject. A stop must not lose a race, so it is made again from what is there."""
+    """Replaces the switch of one scope and subject, again from what is there if it moved: a stop must not lose a race."""
     principal = visitor.principal
     for attempt in range(1, STOPS_MAX + 1):
         part, version = await site.control.settings_part(principal, SettingsPart.STOP_SWITCHES)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from clearance.core import stop
-from clearance.core.approval import ApprovalSource
+from clearance.core.approval import ApprovalSource, RulingKind
 from clearance.core.catalog import Action, Effect
 from clearance.core.decision import Answer, Decision, Finding
 from clearance.core.intent import Json, RiskLevel
@@ -74,7 +74,7 @@ _MARKS: Mapping[Answer, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One intent on the timeline. `source` says who let it run, if anybody did; `because` why it did not, or how it went."""
+    """One intent on the timeline. `source` says who let it run; `because` why it did not, or how it went."""
 
     action_intent_id: str
     account_id: str
@@ -106,7 +106,7 @@ class Group:
 def row(told: Told, settings: Settings, *, fresh_after: int | None = None) -> Row:
     """An intent as a row; fresh if its latest fact is behind a position."""
     record = told.record
-    word, tone = _WORDS[record.status]
+    word, tone = _word(record)
     return Row(
         action_intent_id=record.intent.action_intent_id,
         account_id=record.intent.account_id,
@@ -121,6 +121,14 @@ def row(told: Told, settings: Settings, *, fresh_after: int | None = None) -> Ro
         because=because(record, settings),
         fresh=fresh_after is not None and record.position > fresh_after,
     )
+
+
+def _word(record: IntentRecord) -> tuple[str, str]:
+    """What the state is called, and its tone. A proposal that somebody edited is not called rejected."""
+    ruling = record.approval.ruling if record.approval else None
+    if record.status is IntentStatus.REJECTED and ruling and ruling.kind is RulingKind.EDIT:
+        return "Edited", "quiet"
+    return _WORDS[record.status]
 
 
 def groups(rows: Iterable[Row]) -> list[Group]:
@@ -142,7 +150,7 @@ def source(record: IntentRecord) -> str | None:
     return "autopilot" if record.auto_executed else f"approved by {ruled_by(record)}"
 
 
-def because(record: IntentRecord, settings: Settings) -> str | None:
+def because(record: IntentRecord, settings: Settings) -> str | None:  # noqa: PLR0911 - a sentence for each state
     """Why it did not run, why it waits, or what is known of how it went; None if there is nothing to add."""
     ruling = record.approval.ruling if record.approval else None
     outcome = record.outcome
@@ -173,7 +181,7 @@ def held_by(record: IntentRecord, settings: Settings) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter as given. `before` is what it was in the intent that was edited; `change` what the edit did to it."""
+    """One parameter as given. `before` is what it was in the intent that was edited; `change` what became of it."""
 
     name: str
     text: str
@@ -231,7 +239,7 @@ class Card:
 
 
 def card(told: Told, settings: Settings, visitor: Principal, before: Mapping[str, Json] | None = None) -> Card | None:
-    """An intent that waits, as a card; None if nothing is asked of people. `before` are the parameters that it edits."""
+    """An intent that waits, as a card; None if nothing is asked of people. `before`: the parameters that it edits."""
     record = told.record
     approval, intent = record.approval, record.intent
     if approval is None:

@@ -1,0 +1,369 @@
+"""The command line and the Python client against a real server: `clearance serve` in a process of its own, with a real tool."""
+
+import asyncio
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clearance import cli
+from clearance.client import AsyncClearance, Clearance, ClearanceError
+from clearance.demo.crm import effects
+
+SECONDS_MAX = 30.0
+
+CONFIGURATION = """\
+version: 1
+tenant: northwind
+tool_servers:
+  crm:
+    command: [{python}, -m, clearance.demo.crm]
+    environment: {{CRM_DB: "${{CRM_DB}}"}}
+catalog:
+  CREATE_TASK:
+    tool: crm.create_task
+    risk_level: LOW
+    effect: keyed
+    idempotency_argument: request_id
+    parameters:
+      type: object
+      required: [title]
+      properties: {{title: {{type: string, maxLength: 200}}}}
+      additionalProperties: false
+    arguments: {{account: "{{account_id}}"}}
+    sentence: "created the task '{{title}}' for {{account_id}}"
+    proposal: "create the task '{{title}}' for {{account_id}}"
+autonomy:
+  allowlist: [CREATE_TASK]
+  modes:
+    - {{mode: APPROVAL_REQUIRED}}
+    - {{action_type: CREATE_TASK, mode: AUTO_EXECUTE}}
+  budgets:
+    - {{max_per_day: 50, zone: UTC}}
+policy: policy.cedar
+"""
+POLICY = """\
+@id("tasks") @reason("TASKS_ALLOWED") @explanation("Tasks may be created.")
+permit(principal, action == Action::"CREATE_TASK", resource);
+
+@id("sure-enough") @reason("CONFIDENCE_TOO_LOW") @explanation("Below 0.80 a person must look.")
+forbid(principal, action, resource) when { context.unattended && context.confidence_bp < 8000 };
+"""
+TASK: dict[str, Any] = {
+    "account_id": "acme",
+    "action_type": "CREATE_TASK",
+    "risk_level": "LOW",
+    "confidence_score": 0.95,
+}
+UNSURE = {**TASK, "confidence_score": 0.5}
+PROPOSE = ("propose", "--account", "acme", "--action-type", "CREATE_TASK", "--risk", "LOW", "--json")
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@dataclass
+class Served:
+    """A server in its own process, and where its files are."""
+
+    folder: Path
+    process: subprocess.Popen[str]
+    said: dict[str, Any]
+    keys: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def configuration(self) -> Path:
+        return self.folder / "clearance.yaml"
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def client(self, name: str = "owner") -> Clearance:
+        return Clearance(self.said["url"], self.keys[name])
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(SECONDS_MAX)
+
+
+def start(folder: Path) -> Served:
+    """Starts a server, and waits for its first words."""
+    (folder / "clearance.yaml").write_text(CONFIGURATION.format(python=sys.executable), encoding="utf-8")
+    (folder / "policy.cedar").write_text(POLICY, encoding="utf-8")
+    command = [
+        "serve",
+        "--config",
+        str(folder / "clearance.yaml"),
+        "--data",
+        str(folder / "data"),
+        "--port",
+        "0",
+        "--json",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from clearance.cli import main; main()", *command],
+        env={**os.environ, "CRM_DB": str(folder / "crm.sqlite")},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if line == "}\n":
+            break
+    served = Served(folder, process, json.loads(said))
+    served.keys["owner"] = served.said["first_key"]
+    return served
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    served = start(tmp_path_factory.mktemp("served"))
+    with served.client() as owner:
+        for name, role in (("ada", "agent"), ("olga", "approver")):
+            served.keys[name] = owner.create_api_key(name, role)["key"]
+    yield served
+    assert served.end() == 0
+    assert served.process.stdout is not None
+    served.process.stdout.close()
+
+
+@pytest.fixture
+def run(served: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command as the owner, in this process: exit code, standard output, standard error."""
+    monkeypatch.setenv("CLEARANCE_URL", served.said["url"])
+    monkeypatch.setenv("CLEARANCE_API_KEY", served.keys["owner"])
+    monkeypatch.setenv("CLEARANCE_DATA", str(served.data))
+    monkeypatch.setenv("CRM_DB", str(served.folder / "crm.sqlite"))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["clearance", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert not [key for key in served.keys.values() if key in out + err]
+        return int(ended.value.code or 0), out, err
+
+    return run
+
+
+def test_the_first_words_are_the_address_and_a_key_and_what_was_applied(served):
+    assert served.said["tenant_id"] == "northwind"
+    assert served.said["pins"]["pinned"] == ["crm.create_task"]
+    assert "policy changed." in served.said["changes"]
+
+
+def test_autopilot_acts_once_whoever_repeats_it(served):
+    with served.client("ada") as agent:
+        first = agent.propose(**TASK, parameters={"title": "Once"}, action_intent_id="once")
+        again = agent.propose(**TASK, parameters={"title": "Once"}, action_intent_id="once")
+        done = agent.wait("once", SECONDS_MAX)
+        with pytest.raises(ClearanceError) as reused:
+            agent.propose(**TASK, parameters={"title": "Twice"}, action_intent_id="once")
+    assert (first["decision"], again["decision"], reused.value.code) == (
+        "AUTO_EXECUTE",
+        "AUTO_EXECUTE",
+        "INTENT_ID_REUSED",
+    )
+    assert (done["status"], done["auto_executed"], done["approval_source"]) == ("SUCCEEDED", True, "POLICY")
+    assert done["sentence"] == "Autopilot created the task 'Once' for acme"
+    assert [json.dumps(effect).count("Once") for effect in effects(served.folder / "crm.sqlite")] == [1]
+
+
+def test_the_asyncio_client_sees_it_happen(served):
+    async def conversation() -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        async with AsyncClearance(served.said["url"], served.keys["ada"]) as agent:
+            after = max([entry["position"] async for entry in agent.ledger()])
+            proposed = await agent.propose(**TASK, parameters={"title": "Seen"}, action_intent_id="seen")
+            told = []
+            async for entry in agent.events(after=after):
+                told.append(entry)
+                if entry["kind"] == "OUTCOME_RECORDED":
+                    return proposed, told
+        raise AssertionError
+
+    proposed, told = asyncio.run(asyncio.wait_for(conversation(), SECONDS_MAX))
+    assert proposed["status"] in {"APPROVED", "RUNNING", "SUCCEEDED"}
+    assert [entry["kind"] for entry in told] == ["ACTION_APPROVED", "EXECUTION_STARTED", "OUTCOME_RECORDED"]
+    assert {entry["action_intent_id"] for entry in told} == {"seen"}
+    assert [entry["position"] - told[0]["position"] for entry in told] == [0, 1, 2]
+
+
+def test_a_person_rules_on_what_was_shown(served):
+    with served.client("ada") as agent, served.client("olga") as olga:
+        for name in ("ask", "no", "edit", "withdrawn"):
+            assert (
+                agent.propose(**UNSURE, parameters={"title": name}, action_intent_id=name)["status"]
+                == "AWAITING_APPROVAL"
+            )
+        shown = {one["action_intent_id"]: one for one in olga.approvals(page_size=2)}
+        assert {"ask", "no", "edit", "withdrawn"} <= shown.keys()
+        with pytest.raises(ClearanceError) as stale:
+            olga.approve("ask", digest="sha256:" + "0" * 64)
+        olga.approve(shown["ask"]["approval_id"], digest=shown["ask"]["digest"])
+        done = agent.wait("ask", SECONDS_MAX)
+        rejected = olga.reject("no", reason="not now")
+        edited = olga.edit("edit", parameters={"title": "better"})
+        cancelled = agent.cancel("withdrawn", "changed my mind")
+        with pytest.raises(ClearanceError) as own:
+            agent.approve("edit")
+    assert (stale.value.code, own.value.code) == ("DIGEST_MISMATCH", "FORBIDDEN")
+    assert (done["status"], done["auto_executed"], done["approval"]["ruling"]["ruled_by"]) == (
+        "SUCCEEDED",
+        False,
+        "olga",
+    )
+    assert (rejected["status"], cancelled["status"]) == ("REJECTED", "CANCELLED")
+    assert (edited["status"], edited["new_intent"]["parameters"]) == ("REJECTED", {"title": "better"})
+    assert edited["new_intent"]["supersedes"] == "edit"
+
+
+def test_lists_go_on_over_pages(served):
+    with served.client() as owner:
+        positions = [entry["position"] for entry in owner.ledger(page_size=3)]
+        told = [one["position"] for one in owner.timeline(page_size=2, account_id="acme")]
+        newest = next(iter(owner.timeline(page_size=1)))
+    assert positions == list(range(1, len(positions) + 1))
+    assert told == sorted(told, reverse=True)
+    assert len(told) > 2
+    assert newest["position"] == told[0]
+
+
+def test_the_commands_tell_the_same_story(served, run):
+    title = json.dumps({"title": "By hand"})
+    code, out, err = run(*PROPOSE, "--confidence", "0.5", "--parameters", title, "--id", "hand")
+    assert (code, err, json.loads(out)["status"]) == (0, "", "AWAITING_APPROVAL")
+    assert "hand.1" in {one["approval_id"] for one in json.loads(run("inbox", "--json")[1])["items"]}
+    assert json.loads(run("explain", "hand", "--json")[1])["nearest_changes"]
+    assert json.loads(run("approve", "hand", "--json")[1])["approval_source"] == "HUMAN"
+    with served.client() as owner:
+        assert owner.wait("hand", SECONDS_MAX)["status"] == "SUCCEEDED"
+    assert "created the task 'By hand' for acme" in run("timeline")[1]
+    assert "SUCCEEDED" in run("show", "hand")[1]
+    kinds = [entry["kind"] for entry in json.loads(run("ledger", "--limit", "1000", "--json")[1])["items"]]
+    assert kinds[0] == "SETTINGS_CHANGED"
+    assert json.loads(run("whoami", "--json")[1])["actor_id"] == "owner"
+    assert run("reconcile", "hand", "--status", "failed", "--reason", "no")[0] == 1
+
+
+@pytest.mark.parametrize("options", [(), ("--account", "acme"), ("--everything",)])
+def test_a_stop_holds_until_it_is_lifted(served, run, options):
+    propose = (*PROPOSE, "--confidence", "0.99", "--parameters", '{"title": "Held"}')
+    code, out, _ = run("stop", *options, "--reason", "incident", "--json")
+    assert (code, len(json.loads(out)["stop_switches"])) == (0, 1)
+    held = json.loads(run(*propose)[1])
+    assert (held["status"], held["reason"]) == ("AWAITING_APPROVAL", "STOP_SWITCH_ON")
+    assert "incident" in run("stop", *options, "--list")[1]
+    assert json.loads(run("stop", *options, "--lift", "--json")[1])["stop_switches"] == []
+    assert json.loads(run(*propose)[1])["decision"] == "AUTO_EXECUTE"
+
+
+def test_a_configuration_is_shown_applied_once_and_holds_at_once(served, run):
+    configuration = str(served.configuration)
+    assert run("apply", configuration)[1] == "Nothing to change.\n"
+    stricter = POLICY.replace("8000", "9900").replace("0.80", "0.99")
+    (served.folder / "policy.cedar").write_text(stricter, encoding="utf-8")
+    code, out, _ = run("apply", configuration, "--dry-run")
+    assert (code, "-forbid" in out, "+forbid" in out, "dry run" in out) == (0, True, True, True)
+    with served.client("ada") as agent:
+        assert agent.propose(**TASK, parameters={"title": "Before"})["decision"] == "AUTO_EXECUTE"
+        applied = json.loads(run("apply", configuration, "--json")[1])
+        assert (applied["applied"], [one["path"] for one in applied["differences"]]) == (True, ["policy"])
+        assert agent.propose(**TASK, parameters={"title": "After"})["decision"] == "REQUIRE_APPROVAL"
+    (served.folder / "policy.cedar").write_text(POLICY, encoding="utf-8")
+    assert "Applied 1 change to northwind." in run("apply", configuration, "--yes")[1]
+    assert run("apply", configuration, "--repin", "crm.create_task")[0] == 0
+    assert run("apply", configuration, "--repin", "crm.nothing")[0] == 1
+
+
+def test_a_wrong_configuration_says_where_and_changes_nothing(served, run, tmp_path):
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(served.configuration.read_text(encoding="utf-8").replace("50", "many"), encoding="utf-8")
+    (tmp_path / "policy.cedar").write_text("permit(principal", encoding="utf-8")
+    for command in (
+        ("apply", str(wrong)),
+        ("policy", "check", "--config", str(wrong)),
+        ("serve", "--config", str(wrong)),
+    ):
+        code, out, err = run(*command)
+        assert (code, out) == (1, "")
+        assert "wrong.yaml:27: autonomy.budgets.0.max_per_day" in err
+        assert "policy.cedar:1" in err
+    code, out, err = run("apply", str(wrong), "--json")
+    assert (code, out, json.loads(err)["error"]["code"]) == (1, "", "INVALID_CONFIGURATION")
+    assert run("apply", str(tmp_path / "missing.yaml"))[0] == 1
+
+
+def test_the_policy_is_shown_and_checked(served, run):
+    configuration = str(served.configuration)
+    assert 'action "CREATE_TASK" appliesTo' in run("policy", "schema", "--config", configuration)[1]
+    assert "title: String" in json.loads(run("policy", "schema", "--config", configuration, "--json")[1])["schema"]
+    checked = json.loads(run("policy", "check", "--config", configuration, "--json")[1])
+    assert [one["id"] for one in checked["clauses"]] == ["tasks", "sure-enough"]
+
+
+@pytest.mark.parametrize("where", [(), ("--data",)], ids=["server", "data directory"])
+def test_keys_are_made_listed_and_ended(served, run, where):
+    at = (*where, str(served.data)) if where else ()
+    made = json.loads(run("key", "create", f"temporary{len(at)}", "--role", "agent", *at, "--json")[1])
+    with Clearance(served.said["url"], made["key"]) as temporary:
+        assert temporary.whoami()["actor_id"] == made["name"]
+    listed = {one["key_id"]: one for one in json.loads(run("key", "list", *at, "--json")[1])["items"]}
+    assert listed[made["key_id"]]["revoked_at"] is None
+    assert made["key"] not in run("key", "list", *at)[1]
+    assert run("key", "revoke", made["key_id"], *at)[0] == 0
+    assert run("key", "revoke", made["key_id"], *at)[0] == 1
+    revoked = {one["key_id"]: one for one in json.loads(run("key", "list", *at, "--json")[1])["items"]}
+    assert revoked[made["key_id"]]["revoked_at"] is not None
+
+
+def test_the_doctor_finds_health_and_illness(served, run, tmp_path, monkeypatch):
+    code, out, err = run("doctor", "--config", str(served.configuration), "--json")
+    report = json.loads(out)
+    assert (code, err, report["healthy"]) == (0, "", True)
+    said = " ".join(one["sentence"] for one in report["checks"])
+    assert "The tool server crm answers, and its tools are as they were pinned." in said
+    assert "is the key of owner for northwind" in said
+    monkeypatch.setenv("CLEARANCE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("CLEARANCE_DATA", str(tmp_path))
+    assert run("doctor")[0] == 0
+    with closing(sqlite3.connect(tmp_path / "clearance.sqlite3")) as database:
+        database.execute("CREATE TABLE t (x)")
+    (tmp_path / "clearance.sqlite3").write_bytes(b"not a database" * 100)
+    code, out, _ = run("doctor", "--config", str(tmp_path / "missing.yaml"), "--json")
+    failures = {one["name"] for one in json.loads(out)["checks"] if one["status"] == "failure"}
+    assert (code, failures) == (1, {"data", "configuration", "tenants"})
+
+
+def test_one_data_directory_has_one_server_and_commands_need_it(served, run, tmp_path):
+    code, out, err = run("serve", "--port", "0", "--json")
+    assert (code, out, json.loads(err)["error"]["code"]) == (1, "", "ALREADY_SERVED")
+    code, _, err = run("key", "list", "--data", str(tmp_path))
+    assert (code, "NO_DATA" in err) == (1, True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_server_that_is_told_to_end_drains_and_its_clients_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("clearance.client.time.sleep", lambda _: None)
+    served = start(tmp_path)
+    with served.client() as owner:
+        stream = owner.events(after=0)
+        assert [entry["position"] for entry in islice(stream, 2)] == [1, 2]
+        owner.propose(**TASK, parameters={"title": "Last"}, action_intent_id="last")
+        assert served.end() == 0
+        with pytest.raises(ClearanceError, match="UNREACHABLE"):
+            for _ in stream:
+                pass
+    assert not (tmp_path / "data" / "clearance.sqlite3-wal").exists()
+    served.process.stdout.close()

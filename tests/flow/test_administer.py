@@ -1,0 +1,438 @@
+"""Changing settings: who may, from which version, what the ledger says of it, and what it must never say."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from clearance.core.catalog import ToolServer
+from clearance.core.credential import hash_key
+from clearance.core.errors import (
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    Refusal,
+    Unavailable,
+    VersionMismatch,
+    VersionRequired,
+)
+from clearance.core.intent import digest
+from clearance.core.outcome import CallError, ErrorClass, Sent
+from clearance.core.principal import Role, system
+from clearance.core.record import IntentStatus
+from clearance.core.stop import StopLevel, StopScope, StopSwitch
+from clearance.flow import administer
+from clearance.flow.administer import SettingsPart
+from clearance.flow.ports import Moved, SettingsChange, StoredSettings, ToolCallFailed, ToolDescription
+from tests import sample
+from tests.sample import AGENT, APPROVER, OWNER, STRANGER, TENANT, RecordingTools, refund
+from tests.world import World
+
+pytestmark = pytest.mark.anyio
+
+SWITCH = {"scope": "ACTION_TYPE", "subject": "ISSUE_REFUND", "level": "REFUSE", "reason": "odd refunds"}
+SECRET = "s3cr3t-value"
+
+
+async def part(world: World, name: SettingsPart) -> tuple[Any, int]:
+    return await world.control.settings_part(OWNER, name)
+
+
+async def put(world: World, name: SettingsPart, value: Any, version: int | None = None) -> int:
+    """Puts a part on the version in force, or on the one that is given."""
+    known = version if version is not None else (await part(world, name))[1]
+    return await world.control.put_settings_part(OWNER, name, value, version=known)
+
+
+async def last_entry(world: World, tenant_id: str = TENANT) -> dict[str, Any]:
+    return (await world.entries(tenant_id))[-1]
+
+
+# --- Parts ---
+
+
+@pytest.mark.parametrize("name", SettingsPart)
+async def test_what_is_read_can_be_put_again_and_changes_nothing(world: World, name: SettingsPart) -> None:
+    value, version = await part(world, name)
+    before = await world.entries()
+    assert await put(world, name, value, version) == version
+    assert await world.entries() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        (
+            "modes",
+            {"modes": [{"mode": "DISABLED"}]},
+            "autonomy.modes.every account was AUTO_EXECUTE and is DISABLED now.",
+        ),
+        (
+            "allowlist",
+            {
+                "allowlist": {
+                    "tenant": ["CREATE_TASK", "ISSUE_REFUND", "SEND_MAIL"],
+                    "accounts": {"acme": ["SEND_MAIL"]},
+                }
+            },
+            "autonomy.allowlist.accounts.acme.SEND_MAIL is new: listed.",
+        ),
+        (
+            "budgets",
+            {"budgets": [{"max_per_day": 1000}, {"max_per_day": 3, "account": "acme"}]},
+            "autonomy.budgets.acme.max_per_day was 10 and is 3 now.",
+        ),
+        ("policies", {"policy": sample.POLICY + "\n// reviewed"}, "policy changed."),
+    ],
+)
+async def test_a_change_is_one_version_and_one_entry_that_says_it(
+    world: World, name: str, value: dict[str, Any], said: str
+) -> None:
+    version = (await part(world, SettingsPart(name)))[1]
+    entries = len(await world.entries())
+    assert await put(world, SettingsPart(name), value) == version + 1
+    entry = await last_entry(world)
+    assert len(await world.entries()) == entries + 1
+    assert (entry["kind"], entry["version"], entry["actor"]["id"]) == ("SETTINGS_CHANGED", version + 1, "owner")
+    assert said in entry["differences"]
+    assert entry["differences_count"] == len(entry["differences"])
+    assert entry["digest"] == digest((await world.store.settings(TENANT)).document)
+    found, now = await part(world, SettingsPart(name))
+    assert now == version + 1
+    for key, content in value.items():
+        assert json.loads(json.dumps(found[key])) == content
+
+
+async def test_a_put_needs_the_version_in_force(world: World) -> None:
+    value, version = await part(world, SettingsPart.MODES)
+    changed = {"modes": [{"mode": "DISABLED"}]}
+    with pytest.raises(VersionRequired):
+        await world.control.put_settings_part(OWNER, SettingsPart.MODES, changed, version=None)
+    for other in (version - 1, version + 1, -1):
+        with pytest.raises(VersionMismatch):
+            await put(world, SettingsPart.MODES, changed, other)
+    assert await part(world, SettingsPart.MODES) == (value, version)
+
+
+async def test_of_many_changes_from_one_version_exactly_one_is_made(world: World) -> None:
+    version = (await part(world, SettingsPart.BUDGETS))[1]
+    puts = [put(world, SettingsPart.BUDGETS, {"budgets": [{"max_per_day": n}]}, version) for n in range(8)]
+    answers = await asyncio.gather(*puts, return_exceptions=True)
+    assert sum(answer == version + 1 for answer in answers) == 1
+    assert sum(isinstance(answer, VersionMismatch) for answer in answers) == 7
+    assert (await part(world, SettingsPart.BUDGETS))[1] == version + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("modes", {"modes": [{"mode": "AUTO"}]}),
+        ("modes", {"budgets": []}),
+        ("modes", []),
+        ("modes", {"modes": [], "version": 1}),
+        ("allowlist", {"allowlist": ["NOPE"]}),
+        ("catalog", {"catalog": {}}),  # the rest names its actions
+        ("policies", {"policy": "permit("}),
+        ("stop-switches", {"stop_switches": [{**SWITCH, "level": "MAYBE"}]}),
+    ],
+)
+async def test_what_does_not_fit_changes_nothing(world: World, name: str, value: Any) -> None:
+    before = await world.store.settings(TENANT)
+    with pytest.raises(InvalidInput) as caught:
+        await put(world, SettingsPart(name), value)
+    assert caught.value.code == "INVALID_SETTINGS"
+    assert caught.value.problems
+    assert await world.store.settings(TENANT) == before
+
+
+async def test_who_may_not_is_refused_and_other_tenants_see_their_own(world: World) -> None:
+    version = (await part(world, SettingsPart.MODES))[1]
+    for principal in (AGENT, APPROVER):
+        for name in set(SettingsPart) - {SettingsPart.STOP_SWITCHES}:
+            with pytest.raises(Forbidden):
+                await world.control.put_settings_part(principal, name, {}, version=version)
+        with pytest.raises(Forbidden):
+            await world.control.apply(principal, sample.document())
+        with pytest.raises(Forbidden):
+            await world.control.create_api_key(principal, "x", Role.OWNER)
+        with pytest.raises(Forbidden):
+            await administer.pin_tools(world.context, principal, TENANT)
+    with pytest.raises(Forbidden):
+        await world.control.put_settings_part(AGENT, SettingsPart.STOP_SWITCHES, {}, version=-1)
+    with pytest.raises(Forbidden):
+        await administer.pin_tools(world.context, OWNER, STRANGER.tenant_id)
+    assert await world.control.settings_part(STRANGER, SettingsPart.CATALOG) == ({"catalog": {}}, 0)
+
+
+async def test_the_policy_is_read_with_its_clauses(world: World) -> None:
+    value, _ = await part(world, SettingsPart.POLICIES)
+    assert value["policy"] == sample.POLICY
+    assert value["policy_version"] == (await world.control.settings(OWNER)).policy.version  # type: ignore[union-attr]
+    assert {
+        "id": "tasks",
+        "effect": "permit",
+        "reason": "TASKS_ALLOWED",
+        "explanation": "Tasks may be created.",
+    } in value["clauses"]
+
+
+# --- Stop switches ---
+
+
+async def test_an_approver_stops_without_a_version_and_the_gate_obeys(world: World) -> None:
+    value = {"stop_switches": [SWITCH]}
+    version = await world.control.put_settings_part(APPROVER, SettingsPart.STOP_SWITCHES, value, version=-1)
+    assert await part(world, SettingsPart.STOP_SWITCHES) == (value, version)
+    assert (await world.propose(refund("i"))).status is IntentStatus.BLOCKED
+    entry = await last_entry_of_kind(world, "STOP_SWITCHES_CHANGED")
+    assert (entry["before"], entry["after"], entry["version"]) == ([], [SWITCH], version)
+    await world.control.put_settings_part(APPROVER, SettingsPart.STOP_SWITCHES, {"stop_switches": []}, version=version)
+    assert (await world.propose(refund("j"))).status is IntentStatus.APPROVED
+
+
+async def last_entry_of_kind(world: World, kind: str) -> dict[str, Any]:
+    return next(entry for entry in reversed(await world.entries()) if entry["kind"] == kind)
+
+
+class Meddling:
+    """A store in which somebody else changes the settings just before each of our first changes."""
+
+    def __init__(self, world: World, times: int) -> None:
+        self._store, self._left, self._world = world.store, times, world
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def configure(self, change: SettingsChange) -> StoredSettings | Moved:
+        if self._left:
+            self._left -= 1
+            version = (await self._store.settings_version(TENANT)).tenant
+            document = sample.document(budgets=[{"max_per_day": self._left}])
+            await self._store.configure(SettingsChange(TENANT, version, document, change.entry, change.at))
+        return await self._store.configure(change)
+
+
+async def test_an_emergency_stop_wins_races_and_gives_up_honestly_when_it_cannot(world: World) -> None:
+    real, world.context.store = world.context.store, Meddling(world, 4)
+    value = {"stop_switches": [SWITCH]}
+    await world.control.put_settings_part(APPROVER, SettingsPart.STOP_SWITCHES, value, version=-1)
+    stored = await real.settings(TENANT)
+    assert stored.document["stop_switches"] == [SWITCH]
+    assert stored.document["autonomy"]["budgets"] == [{"max_per_day": 0}]
+    world.context.store = Meddling(world, 99)
+    held = {"stop_switches": [{**SWITCH, "level": "HOLD"}]}
+    with pytest.raises(Unavailable):
+        await world.control.put_settings_part(APPROVER, SettingsPart.STOP_SWITCHES, held, version=-1)
+
+
+async def test_a_stop_works_when_the_rest_of_the_document_is_not_valid_any_more(world: World) -> None:
+    await world.configure({**sample.document(), "policy": "permit("})
+    await world.control.put_settings_part(OWNER, SettingsPart.STOP_SWITCHES, {"stop_switches": [SWITCH]}, version=-1)
+    assert (await world.store.settings(TENANT)).document["stop_switches"] == [SWITCH]
+
+
+async def test_only_the_operator_stops_everything(world: World) -> None:
+    everything = {"scope": "GLOBAL", "level": "REFUSE", "reason": "incident"}
+    with pytest.raises(Forbidden, match="clearance stop --everything"):
+        await put(world, SettingsPart.STOP_SWITCHES, {"stop_switches": [everything]})
+    switch = StopSwitch(StopScope.GLOBAL, None, StopLevel.REFUSE, "incident")
+    await administer.everywhere_stop(world.context, OWNER, [switch])
+    assert (await world.control.settings(OWNER)).stop_switches == (switch,)
+    assert (await world.control.settings(STRANGER)).stop_switches == (switch,)
+    entry = await last_entry(world, administer.EVERYWHERE)
+    assert (entry["tenant_id"], entry["after"]) == ("*", [everything])
+    await administer.everywhere_stop(world.context, OWNER, [])
+    assert (await world.control.settings(OWNER)).stop_switches == ()
+    with pytest.raises(InvalidInput):
+        await administer.everywhere_stop(
+            world.context, OWNER, [StopSwitch(StopScope.ACCOUNT, "acme", StopLevel.HOLD, "x")]
+        )
+
+
+# --- The whole document ---
+
+
+async def test_applying_keeps_switches_and_the_pins_of_tools_that_stay(world: World) -> None:
+    await administer.pin_tools(world.context, OWNER, TENANT)
+    await put(world, SettingsPart.STOP_SWITCHES, {"stop_switches": [SWITCH]}, -1)
+    smaller = sample.document(allowlist=["CREATE_TASK"], budgets=[{"max_per_day": 5}])
+    smaller["catalog"] = {"CREATE_TASK": smaller["catalog"]["CREATE_TASK"]}
+    smaller["policy"] = '@id("a") @reason("A") @explanation("a") permit(principal, action, resource);'
+    expected = await world.control.compare(OWNER, smaller)
+    assert await world.control.apply(OWNER, smaller) == expected
+    assert "catalog.SEND_MAIL is gone." in [difference.sentence for difference in expected]
+    stored = (await world.store.settings(TENANT)).document
+    assert stored["stop_switches"] == [SWITCH]
+    assert set(stored["tool_pins"]) == {"crm.create_task"}
+
+
+async def test_applying_the_same_again_is_no_change_whatever_its_order(world: World) -> None:
+    await world.control.apply(OWNER, sample.document())
+    version, entries = await world.store.settings_version(TENANT), await world.entries()
+    again = sample.document(allowlist={"tenant": ["SEND_MAIL", "ISSUE_REFUND", "CREATE_TASK"]})
+    again["autonomy"]["budgets"].reverse()
+    again["catalog"] = dict(reversed(again["catalog"].items()))
+    assert await world.control.apply(OWNER, again) == []
+    assert await world.store.settings_version(TENANT) == version
+    assert await world.entries() == entries
+
+
+async def test_a_document_is_applied_whole_or_not_at_all(world: World) -> None:
+    before = await world.store.settings(TENANT)
+    refused: list[dict[str, Any]] = [
+        sample.document(allowlist=["NOPE"]),
+        {**sample.document(), "stop_switches": []},
+        {"catalog": []},
+    ]
+    for wrong in refused:
+        for verb in (world.control.apply, world.control.compare):
+            with pytest.raises(InvalidInput):
+                await verb(OWNER, wrong)
+    assert await world.store.settings(TENANT) == before
+
+
+async def test_applying_retries_when_somebody_else_is_faster(world: World) -> None:
+    world.context.store = Meddling(world, 2)
+    assert await world.control.apply(OWNER, sample.document(budgets=[{"max_per_day": 77}]))
+    assert (await part(world, SettingsPart.BUDGETS))[0] == {"budgets": [{"max_per_day": 77}]}
+
+
+async def test_secrets_are_in_no_difference_and_no_entry(world: World) -> None:
+    first = sample.document()
+    first["tool_servers"]["git"] = {"url": f"https://x/mcp?key={SECRET}", "headers": {"Authorization": SECRET}}
+    first["tool_servers"]["crm"]["environment"] = {"TOKEN": SECRET, "GONE": SECRET}
+    second = copy.deepcopy(first)
+    second["tool_servers"]["git"]["headers"] = {"Authorization": SECRET + "2"}
+    second["tool_servers"]["crm"]["environment"] = {"TOKEN": SECRET + "2", "NEW": SECRET}
+    said = []
+    for document in (first, second, sample.document()):
+        said += [
+            json.dumps([d.path, d.before, d.after, d.sentence]) for d in await world.control.apply(OWNER, document)
+        ]
+    assert any("tool_servers.crm.environment.TOKEN changed." in line for line in said)
+    assert any("tool_servers.git.headers.Authorization changed." in line for line in said)
+    assert any('{"url": "https://x/mcp", "headers": {"Authorization": "(not shown)"}}' in line for line in said)
+    assert SECRET not in "".join(said)
+    assert SECRET not in json.dumps(await world.entries())
+
+
+async def test_an_entry_holds_a_bounded_number_of_differences(world: World) -> None:
+    many = [{"account": f"a{number}", "max_per_day": number} for number in range(100)]
+    await put(world, SettingsPart.BUDGETS, {"budgets": many})
+    entry = await last_entry(world)
+    assert len(entry["differences"]) == administer.DIFFERENCES_IN_ENTRY_MAX
+    assert entry["differences_count"] > 100
+    assert entry["parts"] == ["budgets"]
+
+
+async def test_true_and_one_are_not_the_same(world: World) -> None:
+    document = sample.document()
+    document["catalog"]["CREATE_TASK"]["arguments"] = {"urgent": 1}
+    await world.control.apply(OWNER, document)
+    document["catalog"]["CREATE_TASK"]["arguments"] = {"urgent": True}
+    [difference] = await world.control.apply(OWNER, document)
+    assert difference.sentence == "catalog.CREATE_TASK.arguments.urgent was 1 and is true now."
+
+
+# --- Tool pins ---
+
+
+class Unreachable(RecordingTools):
+    """Tools of which one server does not answer."""
+
+    async def describe(self, tenant_id: str, server: ToolServer) -> Mapping[str, ToolDescription]:
+        if server.name == "git":
+            raise ToolCallFailed(CallError(ErrorClass.DOWNSTREAM, "git is away.", Sent.NOT_SENT))
+        return await super().describe(tenant_id, server)
+
+
+async def test_tools_are_pinned_at_first_contact_and_only_again_when_asked(world: World) -> None:
+    document = sample.document()
+    document["tool_servers"] |= {"git": {"url": "http://127.0.0.1:1/mcp"}, "unused": {"command": ["x"]}}
+    document["catalog"]["PUSH"] = {**document["catalog"]["SEND_MAIL"], "tool": "git.push"}
+    document["catalog"]["ODD"] = {**document["catalog"]["SEND_MAIL"], "tool": "crm.odd"}
+    await world.control.apply(OWNER, document)
+    tools = Unreachable()
+    world.context.tools = tools
+    offered = ("crm.create_task", "crm.issue_refund", "crm.send_mail")
+
+    first = await administer.pin_tools(world.context, system(TENANT), TENANT)
+    assert (first.pinned, first.changed, first.missing) == (offered, (), ("crm.odd",))
+    assert first.unreachable == {"git": "git is away."}
+    entry = await last_entry(world)
+    assert (entry["kind"], entry["parts"], entry["actor"]["kind"]) == ("SETTINGS_CHANGED", ["tool_pins"], "SYSTEM")
+    assert (await world.control.settings(OWNER)).tool_pins == dict.fromkeys(offered, digest(tools.schema))
+
+    entries = await world.entries()
+    again = await administer.pin_tools(world.context, OWNER, TENANT)
+    assert (again.pinned, again.changed) == ((), ())
+    assert await world.entries() == entries
+
+    old = digest(tools.schema)
+    tools.schema = {"type": "object", "required": ["x"]}
+    changed = await administer.pin_tools(world.context, OWNER, TENANT)
+    assert (changed.pinned, changed.changed) == ((), offered)
+    repinned = await administer.pin_tools(world.context, OWNER, TENANT, repin=frozenset({"crm.send_mail"}))
+    assert (repinned.pinned, repinned.changed) == (("crm.send_mail",), offered[:2])
+    assert (await world.control.settings(OWNER)).tool_pins == {
+        **dict.fromkeys(offered, old),
+        "crm.send_mail": digest(tools.schema),
+    }
+    with pytest.raises(InvalidInput, match=r"did you mean crm\.send_mail"):
+        await administer.pin_tools(world.context, OWNER, TENANT, repin=frozenset({"crm.sendmail"}))
+
+
+# --- Credentials ---
+
+
+async def test_a_key_is_made_once_found_by_its_hash_and_ended(world: World) -> None:
+    key, text = await world.control.create_api_key(OWNER, "agent-ada", Role.AGENT)
+    assert text.startswith("clr_")
+    found = await world.store.api_key(hash_key(text, await world.store.installation_salt()))
+    assert found == key
+    assert (key.tenant_id, key.role, key.revoked_at) == (TENANT, Role.AGENT, None)
+    with pytest.raises(Conflict):
+        await world.control.create_api_key(OWNER, "agent-ada", Role.OWNER)
+    with pytest.raises(NotFound):
+        await world.control.revoke_api_key(STRANGER, key.key_id)
+    await world.control.revoke_api_key(OWNER, key.key_id)
+    assert await world.store.api_key(key.key_hash) is None
+    with pytest.raises(NotFound):
+        await world.control.revoke_api_key(OWNER, key.key_id)
+    again, _ = await world.control.create_api_key(OWNER, "agent-ada", Role.AGENT)
+    assert {known.key_id for known in await world.control.api_keys(OWNER)} == {key.key_id, again.key_id}
+    said = [(e["kind"], e["key_id"], e["name"], e["role"]) for e in await world.entries() if "key_id" in e]
+    assert said == [
+        ("API_KEY_CREATED", key.key_id, "agent-ada", "agent"),
+        ("API_KEY_REVOKED", key.key_id, "agent-ada", "agent"),
+        ("API_KEY_CREATED", again.key_id, "agent-ada", "agent"),
+    ]
+    assert text not in json.dumps(await world.entries())
+
+
+async def test_the_first_key_follows_what_was_given(world: World) -> None:
+    async def ensure(text: str, role: Role = Role.OWNER, name: str = "owner") -> bool:
+        return await administer.ensure_api_key(world.context, OWNER, name, role, text)
+
+    assert await ensure("first-secret")
+    assert not await ensure("first-secret")
+    assert await ensure("second-secret")
+    assert await ensure("first-secret")
+    assert await ensure("first-secret", Role.AUDITOR)
+    valid = [key for key in await world.control.api_keys(OWNER) if key.revoked_at is None]
+    assert [(key.name, key.role) for key in valid] == [("owner", Role.AUDITOR)]
+    refused: list[tuple[type[Refusal], str, str]] = [
+        (Conflict, "first-secret", "other"),
+        (InvalidInput, "short", "owner"),
+        (InvalidInput, "long-enough-secret", " owner"),
+    ]
+    for kind, text, name in refused:
+        with pytest.raises(kind) as caught:
+            await ensure(text, name=name)
+        assert text not in caught.value.sentence
