@@ -74,7 +74,7 @@ def serve(
         _announce(said, as_json=as_json)
 
     def end(*_: object) -> None:
-        # Once it is up, the server has seen the signal itself, drained, and raised it again: nothing is left to cut off.
+        # Once it is up, the server has seen the signal itself, drained, and raised it again: nothing is left to end.
         if not up:
             sys.exit(0)
 
@@ -152,7 +152,7 @@ def _tell_pins(terminal: Terminal, pins: Json) -> None:
 # Configuration
 
 
-def apply(  # noqa: PLR0913 - one option each
+def apply(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="clearance.yaml.")],
     *,
     data: Data = DATA_DEFAULT,
@@ -173,11 +173,10 @@ def apply(  # noqa: PLR0913 - one option each
     work = _apply(file, data, frozenset(repin or ()), ask=agree, dry_run=dry_run, as_json=as_json)
     answer = _run(work)
     cli_output.show(answer, _tell_applied, as_json=as_json)
+    raise typer.Exit(int(answer.get("declined", False)))
 
 
-async def _apply(  # noqa: PLR0913 - one option each
-    file: Path, data: Path, repin: frozenset[str], *, ask: bool, dry_run: bool, as_json: bool
-) -> Json:
+async def _apply(file: Path, data: Path, repin: frozenset[str], *, ask: bool, dry_run: bool, as_json: bool) -> Json:
     from clearance import cli_output, configuration, profiles
     from clearance.flow import administer
 
@@ -196,7 +195,7 @@ async def _apply(  # noqa: PLR0913 - one option each
         if dry_run or not (found or repin):
             return {**answer, "dry_run": dry_run}
         if ask and not typer.confirm(f"Apply this to {wanted.tenant_id}?"):
-            raise typer.Abort
+            return {**answer, "declined": True}
         changed = await parts.control.apply(operator, wanted.document)
         pins = await administer.pin_tools(parts.context, operator, wanted.tenant_id, repin=repin)
     said = [asdict(one) for one in changed]
@@ -207,6 +206,8 @@ def _tell_applied(terminal: Terminal, answer: Json) -> None:
     count = len(answer["differences"])
     if not count:
         terminal.line("Nothing to change.")
+    elif answer.get("declined"):
+        terminal.line("Nothing was changed.")
     elif answer["applied"]:
         terminal.line(f"Applied {'1 change' if count == 1 else f'{count} changes'} to {answer['tenant_id']}.")
     else:

@@ -73,7 +73,7 @@ class Status(StrEnum):
 # Agents
 
 
-def propose(  # noqa: PLR0913 - the names of the wire
+def propose(
     *,
     account_id: Annotated[
         str, typer.Option("--account", "--account-id", metavar="NAME", help="Whose account it touches.")
@@ -236,7 +236,7 @@ def reconcile(
     )
 
 
-def stop(  # noqa: PLR0913 - one option each
+def stop(
     *,
     account: Annotated[str | None, typer.Option(metavar="NAME", help="Stop this account.")] = None,
     action_type: Annotated[str | None, typer.Option(metavar="TYPE", help="Stop this action type.")] = None,
@@ -293,7 +293,7 @@ def _scope(
 # Everybody who may read
 
 
-def timeline(  # noqa: PLR0913 - the filters of the wire
+def timeline(
     *,
     account: Account = None,
     action_type: ActionType = None,

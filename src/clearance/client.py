@@ -1,8 +1,8 @@
 """The Python client: `Clearance` (blocking) and `AsyncClearance`, for agents that propose and people who rule.
 
 Every verb is written once, as steps (see `client_wire`); the two classes only carry steps out. It needs the standard
-library and httpx2, and knows nothing of how Clearance decides. When no answer comes it raises `ClearanceUnavailable`: it
-never makes one up.
+library and httpx2, and knows nothing of how Clearance decides. When no answer comes it raises `ClearanceUnavailable`,
+and never makes one up.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _Verbs(ABC, Generic[_A, _I]):
 
     # Agents
 
-    def propose(  # noqa: PLR0913 - the names of the wire
+    def propose(
         self,
         *,
         account_id: str,
@@ -139,7 +139,7 @@ class _Verbs(ABC, Generic[_A, _I]):
 
     # Everybody who may read
 
-    def timeline(  # noqa: PLR0913 - the filters of the wire
+    def timeline(
         self,
         *,
         account_id: str | None = None,

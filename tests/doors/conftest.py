@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from hashlib import scrypt
 from typing import Any
 
 import httpx2
@@ -13,6 +14,7 @@ from fastapi import FastAPI
 
 from clearance.access import Access
 from clearance.api.app import create_app
+from clearance.core import credential
 from clearance.core.principal import Principal, Role
 from tests import sample
 from tests.sample import OWNER, STRANGER
@@ -81,7 +83,13 @@ def client(app: FastAPI, key: str | None) -> httpx2.AsyncClient:
 
 
 @pytest.fixture
-async def door(world: World) -> AsyncIterator[Door]:
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys whose hash costs nothing: what it costs in earnest is for test_access.py."""
+    monkeypatch.setattr(credential, "scrypt", lambda key, **given: scrypt(key, **{**given, "n": 2}))
+
+
+@pytest.fixture
+async def door(world: World, quick_hashes: None) -> AsyncIterator[Door]:
     await world.configure(sample.DOCUMENT, STRANGER.tenant_id)
     access = Access(world.store, world.clock)
     made = Door(world, create_app(world.control, access), access)

@@ -1,6 +1,7 @@
 """The command line against a scripted server: what it prints for people and programs, and how it ends."""
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -362,9 +363,16 @@ def _until_the_stream_is_refused(server: Server, run: Run, *command: str) -> tup
     return run(*command)
 
 
-def test_colour_only_on_a_terminal(server, run):
-    _, out, _ = run("timeline")
-    assert "\x1b" not in out
+def test_colour_is_ours_alone_and_can_be_turned_off(server, run, monkeypatch):
+    assert "\x1b" not in run("timeline")[1]
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    for command in COMMANDS:
+        _, out, _ = run(*command)
+        assert unsafe(re.sub(r"\x1b\[[0-9;]*m", "", out)) == set()
+        assert "\x1b[31mrm" not in out
+    assert "\x1b[" in run("timeline")[1]
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", run("timeline")[1])
 
 
 def test_help_comes_at_once():

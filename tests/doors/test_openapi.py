@@ -154,7 +154,8 @@ def test_the_example_of_the_schema_is_a_proposal(served: Served) -> None:
     example = served.app.openapi()["components"]["schemas"]["ProposalBody"]["example"]
     headers = {"Authorization": f"Bearer {served.key}"}
     response = httpx2.post(f"{served.server.url}/v1/intents", json=example, headers=headers)
-    assert (response.status_code, response.json()["action_type"]) == (201, example["action_type"])
+    assert response.status_code in {200, 201}  # the server may have been sent it before
+    assert response.json()["action_type"] == example["action_type"]
 
 
 def test_the_reference_for_people_has_every_call_and_no_code_that_is_not_there(served: Served) -> None:

@@ -243,30 +243,20 @@ async def test_the_timeline_is_filtered_and_paged_without_gaps(door: Door) -> No
     assert len(await ids(until="2026-11-24T12:00:01Z")) == 6
 
 
-@pytest.mark.parametrize("path", ["/v1/timeline", "/v1/approvals", "/v1/ledger/entries"])
-@pytest.mark.parametrize("place", ["timeline:x", "timeline:", "approvals:a.b", "ledger:-1", "other:1", "\x00", ""])
-async def test_a_cursor_that_was_never_given_out_is_refused(door: Door, path: str, place: str) -> None:
-    cursor = urlsafe_b64encode(place.encode()).decode()
-    for text in (cursor, "***", "é"):
-        problem(await door.auditor.get(path, params={"cursor": text}), 422, "INVALID_CURSOR")
+async def test_a_cursor_that_was_never_given_out_is_refused(door: Door) -> None:
+    places = ("timeline:x", "timeline:", "approvals:a.b", "ledger:-1", "other:1", "\x00", "")
+    cursors = [urlsafe_b64encode(place.encode()).decode() for place in places] + ["***", "\u00e9", "x" * 300]
+    for path in ("/v1/timeline", "/v1/approvals", "/v1/ledger/entries"):
+        for cursor in cursors:
+            code = "INVALID_CURSOR" if len(cursor) < 256 else "INVALID_QUERY"
+            problem(await door.auditor.get(path, params={"cursor": cursor}), 422, code)
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "limit=0",
-        "limit=501",
-        "limit=x",
-        "limit=",
-        "acount_id=acme",
-        "status=DONE",
-        "auto_executed=2",
-        "since=yesterday",
-    ],
-)
-async def test_a_query_that_does_not_fit_is_refused_and_says_where(door: Door, query: str) -> None:
-    body = problem(await door.auditor.get(f"/v1/timeline?{query}"), 422, "INVALID_QUERY")
-    assert body["problems"][0]["path"].startswith(query.partition("=")[0])
+async def test_a_query_that_does_not_fit_is_refused_and_says_where(door: Door) -> None:
+    queries = "limit=0 limit=501 limit=x limit= acount_id=acme status=DONE auto_executed=2 since=yesterday"
+    for query in queries.split():
+        body = problem(await door.auditor.get(f"/v1/timeline?{query}"), 422, "INVALID_QUERY")
+        assert body["problems"][0]["path"].startswith(query.partition("=")[0])
 
 
 async def test_the_inbox_is_paged(door: Door) -> None:
@@ -298,13 +288,14 @@ async def test_settings_change_only_from_the_version_that_was_read(door: Door) -
     problem(await door.owner.put(path, json=wanted, headers=if_match), 412, "VERSION_MISMATCH")
 
 
-@pytest.mark.parametrize("part", ["modes", "allowlist", "budgets", "stop-switches", "policies", "catalog"])
-async def test_what_was_read_of_a_part_can_be_put_back_and_changes_nothing(door: Door, part: str) -> None:
-    read = await door.owner.get(f"/v1/autonomy/{part}")
-    wire.SettingsPartResource.model_validate(read.json())
+async def test_what_was_read_of_a_part_can_be_put_back_and_changes_nothing(door: Door) -> None:
     size = await door.world.store.ledger_size("northwind")
-    back = await door.owner.put(f"/v1/autonomy/{part}", json=read.json(), headers={"If-Match": read.headers["etag"]})
-    assert (back.status_code, back.json()) == (200, read.json())
+    for part in ("modes", "allowlist", "budgets", "stop-switches", "policies", "catalog"):
+        path = f"/v1/autonomy/{part}"
+        read = await door.owner.get(path)
+        wire.SettingsPartResource.model_validate(read.json())
+        back = await door.owner.put(path, json=read.json(), headers={"If-Match": read.headers["etag"]})
+        assert (back.status_code, back.json()) == (200, read.json())
     assert await door.world.store.ledger_size("northwind") == size
 
 

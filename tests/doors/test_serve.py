@@ -1,8 +1,9 @@
-"""The command line and the Python client against a real server: `clearance serve` in a process of its own, with a real tool."""
+"""The command line and the Python client against `clearance serve` in a process of its own, with a real tool."""
 
 import asyncio
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -229,6 +230,17 @@ def test_a_person_rules_on_what_was_shown(served):
     assert edited["new_intent"]["supersedes"] == "edit"
 
 
+PAGE = Path(__file__).parents[2] / "docs" / "client.md"
+EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_the_examples_of_the_documentation_run(served, monkeypatch, example):
+    monkeypatch.setenv("CLEARANCE_URL", served.said["url"])
+    monkeypatch.setenv("CLEARANCE_API_KEY", served.keys["owner"])
+    exec(compile(example, PAGE, "exec"), {})
+
+
 def test_lists_go_on_over_pages(served):
     with served.client() as owner:
         positions = [entry["position"] for entry in owner.ledger(page_size=3)]
@@ -285,6 +297,21 @@ def test_a_configuration_is_shown_applied_once_and_holds_at_once(served, run):
     assert "Applied 1 change to northwind." in run("apply", configuration, "--yes")[1]
     assert run("apply", configuration, "--repin", "crm.create_task")[0] == 0
     assert run("apply", configuration, "--repin", "crm.nothing")[0] == 1
+
+
+def test_on_a_terminal_it_asks_before_it_applies(served, run, tmp_path):
+    wanted = tmp_path / "clearance.yaml"
+    wanted.write_text(served.configuration.read_text(encoding="utf-8").replace("50", "60"), encoding="utf-8")
+    (tmp_path / "policy.cedar").write_text(POLICY, encoding="utf-8")
+    ours, theirs = os.openpty()
+    os.write(ours, b"n\n")
+    command = [sys.executable, "-c", "from clearance.cli import main; main()", "apply", str(wanted)]
+    ended = subprocess.run(command, stdin=theirs, stdout=theirs, stderr=theirs, timeout=SECONDS_MAX, check=False)
+    said = os.read(ours, 65_536).decode()
+    os.close(theirs)
+    os.close(ours)
+    assert (ended.returncode, "was 50 and is 60 now" in said, "Nothing was changed." in said) == (1, True, True)
+    assert run("apply", str(served.configuration))[1] == "Nothing to change.\n"
 
 
 def test_a_wrong_configuration_says_where_and_changes_nothing(served, run, tmp_path):

@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 def real_http_process() -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A real HTTP server in a process of its own, and its address."""
     command = [sys.executable, str(HERE / "real_http.py")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             yield process, f"http://127.0.0.1:{int(process.stdout.readline())}/mcp"

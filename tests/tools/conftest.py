@@ -9,11 +9,6 @@ from tests.tools.calling import real_http_process
 from tests.tools.raw_http import RawHttpServer, raw_http_server
 
 
-@pytest.fixture(scope="session")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture
 async def tools() -> AsyncIterator[McpTools]:
     runner = McpTools()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-TOOLS = ("echo", "status", "cut", "cut_body", "cut_events", "body", "events", "slow", "tell")
+TOOLS = ("echo", "status", "cut", "cut_body", "cut_events", "body", "events", "slow", "tell", "asks")
 
 
 class RawHttpServer(ThreadingHTTPServer):
@@ -59,9 +59,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         message = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.server.seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
-        method, params = message["method"], message.get("params") or {}
+        method, params = message.get("method"), message.get("params") or {}
         if self.server.handshake_status != 200:
             self.answer(self.server.handshake_status)
+        elif method is None:  # an answer to a question of ours
+            self.server.release.set()
+            self.answer(202)
         elif "id" not in message:
             self.answer(202)
         elif method == "initialize":
@@ -85,6 +88,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.reply(message, {"content": [], "structuredContent": arguments})
         elif name == "status":
             self.answer(arguments["status"], arguments.get("headers"), json.dumps(arguments.get("body")).encode())
+        elif name == "asks":
+            question = b'data: {"jsonrpc": "2.0", "id": "q", "method": "ping"}\n\n'
+            refusal = b'data: {"jsonrpc": "2.0", "id": %d, "error": {"code": 7, "message": "no"}}\n\n' % message["id"]
+            size = str(len(question) + len(refusal))
+            self.answer(200, {"content-type": "text/event-stream", "content-length": size}, question)
+            self.server.release.wait(5)
+            self.wfile.write(refusal)
         elif name == "tell":
             error = {"code": 1, "message": " ".join((self.path, *map(str, self.headers.values())))}
             body = json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode()

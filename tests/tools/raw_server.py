@@ -15,7 +15,8 @@ MODE = sys.argv[1] if len(sys.argv) > 1 else ""
 OUT = threading.Lock()
 STATE = {"now": 0, "most": 0, "cancelled": [], "schema": {"type": "object"}, "calls": 0}
 CACHED = {"resultType": "complete", "ttlMs": 3_600_000, "cacheScope": "public"}
-TOOLS = "echo die hang slow huge raw error fail change noise stderr environment child calls cancelled needs_input task".split()
+TOOLS = ("echo", "die", "hang", "slow", "huge", "raw", "error", "fail", "change", "noise", "stderr", "environment")
+TOOLS += ("child", "calls", "cancelled", "needs_input", "task")
 
 
 def write(message):
@@ -72,12 +73,12 @@ def noise(_):
 
 def stderr(_):
     for number in range(20_000):
-        print(f"\x1b[31mline {number} {os.environ.get('TOKEN')}", file=sys.stderr)
+        sys.stderr.write(f"\x1b[31mline {number} {os.environ.get('TOKEN')}\n")
     return text("done")
 
 
 def child(_):
-    running = subprocess.Popen(["sleep", "60"])  # noqa: S603, S607
+    running = subprocess.Popen(["sleep", "60"])
     return structured({"child": running.pid, "pid": os.getpid()})
 
 
@@ -86,14 +87,16 @@ def call(request_id, params):
     STATE["calls"] += 1
     if name == "die":
         os._exit(3)
-    if name == "hang":
-        return
-    if name == "raw":
-        return write_line(
-            b'{"jsonrpc": "2.0", "id": %d, "result": %s}' % (request_id, arguments["result"].encode("latin-1"))
-        )
-    if name == "error":
-        return write({"id": request_id, "error": arguments})
+    elif name == "raw":
+        raw = arguments["result"].encode("latin-1")
+        write_line(b'{"jsonrpc": "2.0", "id": %d, "result": %s}' % (request_id, raw))
+    elif name == "error":
+        write({"id": request_id, "error": arguments})
+    elif name != "hang":
+        write({"id": request_id, "result": answer(name, arguments, params)})
+
+
+def answer(name, arguments, params):
     answers = {
         "echo": lambda a: structured({"arguments": a, "meta": params.get("_meta"), "pid": os.getpid()}),
         "slow": slow,
@@ -109,7 +112,7 @@ def call(request_id, params):
         "needs_input": lambda _: {"resultType": "input_required", "requestState": "half"},
         "task": lambda _: text("later", resultType="task"),
     }
-    write({"id": request_id, "result": answers[name](arguments)})
+    return answers[name](arguments)
 
 
 def hear(message):

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 def git(repository: Path, *command: str) -> str:
-    run = subprocess.run(["git", "-C", repository, *command], capture_output=True, text=True, check=True)  # noqa: S603, S607
+    run = subprocess.run(["git", "-C", repository, *command], capture_output=True, text=True, check=True)
     return run.stdout.strip()
 
 

@@ -41,7 +41,7 @@ async def test_a_real_server_that_changes_and_goes_away(tools: McpTools) -> None
         agreed = (await tools.describe("northwind", server))["add"].schema_digest
         await call(tools, server, "add", {"a": 1, "b": 2}, schema_digest=agreed)
         await call(tools, server, "grow")
-        with pytest.raises(ToolCallFailed) as raised:
+        with pytest.raises(ToolCallFailed) as raised:  # noqa: PT012
             while True:  # the news of the change comes on a connection of its own
                 await call(tools, server, "add", {"a": 1, "b": 2}, schema_digest=agreed)
         error = raised.value.error
@@ -114,7 +114,7 @@ async def test_a_cut_connection_may_have_worked_and_hurts_no_other_call(
     [
         (r'{"content": [], "structuredContent": {"a": "x\ud800y", "b": NaN}}', {"a": "x\ufffdy", "b": "nan"}),
         ('{"content": [], "structuredContent": {"a": "caf\xe9"}}', {"a": "caf\ufffd"}),
-        ('{"content": [{"type": "text", "text": "%s"}]}' % ("x" * 2_000_000), None),  # noqa: UP031
+        ('{"content": [{"type": "text", "text": "%s"}]}' % ("x" * 2_000_000), None),
         ("[" * 5000 + "]" * 5000, Sent.MAYBE),
         ("{", Sent.MAYBE),
         ("x" * (mcp.WIRE_BYTES_MAX + 1), Sent.MAYBE),
@@ -129,6 +129,11 @@ async def test_an_unclean_answer(tools: McpTools, raw_http: RawHttpServer, tool:
         said = await result(tools, server_at(raw_http), tool, arguments)
         assert said == kept if kept else said["truncated"]
     await call(tools, server_at(raw_http), "echo")
+
+
+async def test_a_question_of_the_server_in_between_changes_nothing(tools: McpTools, raw_http: RawHttpServer) -> None:
+    error = await failure(tools, server_at(raw_http), "asks")
+    assert (error.error_class, error.sent) == (ErrorClass.UNKNOWN, Sent.ANSWERED)
 
 
 async def test_an_answer_of_another_kind_may_have_worked(tools: McpTools, raw_http: RawHttpServer) -> None:
@@ -229,7 +234,7 @@ async def test_deadline_and_cancelled_caller(tools: McpTools, raw_http: RawHttpS
 
 async def test_closing_ends_calls(tools: McpTools, raw_http: RawHttpServer) -> None:
     waiting = asyncio.ensure_future(failure(tools, server_at(raw_http), "slow"))
-    while not raw_http.calls:
+    while not raw_http.calls:  # noqa: ASYNC110 - a thread counts them
         await asyncio.sleep(0.01)
     await tools.close()
     assert (await waiting).sent is Sent.MAYBE

@@ -7,6 +7,7 @@ import signal
 import time
 
 import pytest
+
 from clearance.core.catalog import ToolServer
 from clearance.core.outcome import ErrorClass, Sent
 from clearance.flow.ports import ToolCallFailed
@@ -293,7 +294,7 @@ async def test_what_is_not_storable_is_made_so(tools: McpTools, raw: str, kept: 
 
 
 async def test_deep_nesting_is_cut(tools: McpTools) -> None:
-    raw = '{"content": [], "structuredContent": {"a": %s}}' % ("[" * 100 + "]" * 100)  # noqa: UP031
+    raw = '{"content": [], "structuredContent": {"a": %s}}' % ("[" * 100 + "]" * 100)
     said = await result(tools, RAW, "raw", {"result": raw})
     depth = 0
     while not isinstance(said, str):
@@ -302,7 +303,7 @@ async def test_deep_nesting_is_cut(tools: McpTools) -> None:
     assert depth == mcp.RESULT_DEPTH_MAX
 
 
-@pytest.mark.parametrize("raw", ['{"a": %s}' % ("[" * 5000 + "]" * 5000), "{", '"text"', '{"content": 7}'])  # noqa: UP031
+@pytest.mark.parametrize("raw", ['{"a": %s}' % ("[" * 5000 + "]" * 5000), "{", '"text"', '{"content": 7}'])
 async def test_an_answer_that_cannot_be_read_may_have_worked(tools: McpTools, raw: str) -> None:
     error = await failure(tools, RAW, "raw", {"result": raw})
     assert error.sent is Sent.MAYBE

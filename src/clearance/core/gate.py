@@ -98,9 +98,9 @@ def _check_stop(case: _Case) -> Finding:
         answer,
         "STOP_SWITCH_ON",
         sentence,
-        scope=switch.scope,
+        scope=switch.scope.value,
         subject=switch.subject,
-        level=switch.level,
+        level=switch.level.value,
     )
 
 

@@ -11,16 +11,14 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from mcp.server.mcpserver import MCPServer
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import Field
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 BUSY_TIMEOUT_MS = 5_000  # for another server process with the same file
 LOCKED_ORDER = "ORD-LOCKED"  # orders that start so are not refunded
@@ -229,7 +227,7 @@ def send_mail(
 
 
 def effects(path: str | Path) -> list[dict[str, Any]]:
-    """Everything that a CRM did, in order: `seq`, `tool`, `account`, `request_id`, `body`, `at`. No file, no effects."""
+    """Everything that a CRM did, in order: `seq`, `tool`, `account`, `request_id`, `body`, `at`. No file: nothing."""
     if not Path(path).exists():
         return []
     with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000)) as database:
@@ -261,7 +259,7 @@ def _once(
         return answer
 
 
-def _record(  # noqa: PLR0913, PLR0917 - the columns of a row
+def _record(
     database: sqlite3.Connection,
     tool: str,
     account: str,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import count
 
 from clearance.core.errors import NotFound
 from clearance.core.record import IntentRecord
@@ -23,6 +26,8 @@ class Context:
     engine: Engine
     clock: Clock
     _compiled: dict[str, Settings] = field(default_factory=dict)
+    _salt_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    _salts: Iterator[int] = field(default_factory=count)
 
     async def settings(self, tenant_id: str) -> Settings:
         """The settings in force, compiled. Another process may change them, so their version is read each time."""
@@ -50,5 +55,5 @@ class Context:
         return record
 
     def new_salt(self) -> bytes:
-        """Random bytes that bind an entry to content without revealing it."""
-        return secrets.token_bytes(SALT_BYTES)
+        """16 bytes that nobody can guess, which bind an entry to content without revealing it."""
+        return blake2b(next(self._salts).to_bytes(8, "big"), key=self._salt_key, digest_size=SALT_BYTES).digest()

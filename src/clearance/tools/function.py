@@ -137,7 +137,7 @@ class _FunctionTool:
         self.description = ToolDescription(name, inspect.getdoc(function) or "", schema, digest(schema))
 
         @wraps(function)
-        def arguments(**named: Any) -> dict[str, Any]:  # noqa: ANN401
+        def arguments(**named: Any) -> dict[str, Any]:
             return named
 
         self._bind = validate_call(arguments)

@@ -16,6 +16,7 @@ import math
 import os
 import re
 import signal
+import ssl
 import sys
 import time
 from collections import deque
@@ -27,12 +28,15 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import anyio
 import httpx2
 import structlog
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp import Client, MCPError, types
+from mcp.client import Transport
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
@@ -44,12 +48,7 @@ from clearance.core.intent import INTEGER_MAX, Json, digest
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.flow.ports import ToolAnswer, ToolCall, ToolCallFailed, ToolDescription
 
-if TYPE_CHECKING:
-    import ssl
-    from types import TracebackType
-
-    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-    from mcp.client import Transport
+if TYPE_CHECKING:  # private to the SDK, and without a public name
     from mcp.shared._stream_protocols import ReadStream, WriteStream
 
     Streams = tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]
@@ -908,7 +907,7 @@ def _too_long() -> httpx2.TransportError:
     return httpx2.ReadError(f"more than {WIRE_BYTES_MAX} bytes in one message")
 
 
-def _remade(response: httpx2.Response, **body: Any) -> httpx2.Response:  # noqa: ANN401
+def _remade(response: httpx2.Response, **body: Any) -> httpx2.Response:
     headers = httpx2.Headers(response.headers)
     for name in ("content-encoding", "content-length", "transfer-encoding"):
         headers.pop(name, None)

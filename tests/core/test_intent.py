@@ -1,0 +1,117 @@
+"""Canonical bytes, fingerprints, and every limit of an action intent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clearance.core import intent as intents
+from clearance.core.errors import InvalidInput, Refusal
+from clearance.core.intent import ActionIntent, RiskLevel, canonical, checked_content, fingerprint
+
+INTENT = ActionIntent("northwind", "acme", "i1", "CREATE_TASK", {"title": "x"}, 0.9, RiskLevel.LOW, "ada")
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(JSON)
+def test_the_fast_path_writes_the_same_bytes_as_rfc_8785(value: Any) -> None:
+    assert canonical(value) == rfc8785.dumps(value)
+
+
+@given(st.dictionaries(st.text(st.characters(max_codepoint=127)), st.integers() | st.text(st.characters()), max_size=5))
+def test_what_has_no_canonical_form_is_refused_and_never_written(value: dict[str, Any]) -> None:
+    try:
+        expected = rfc8785.dumps(value)
+    except ValueError:
+        with pytest.raises(InvalidInput):
+            canonical(value)
+    else:
+        assert canonical(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"action_intent_id": ""}, "action_intent_id"),
+        ({"action_intent_id": "a" * 65}, "action_intent_id"),
+        ({"action_intent_id": "a.b"}, "action_intent_id"),
+        ({"action_intent_id": "a\n"}, "action_intent_id"),
+        ({"account_id": ""}, "account_id"),
+        ({"account_id": "a\u202eb"}, "account_id"),
+        ({"account_id": " a"}, "account_id"),
+        ({"account_id": "a" * 129}, "account_id"),
+        ({"account_id": "\ud800"}, "account_id"),
+        ({"action_type": "create_task"}, "action_type"),
+        ({"trace_id": ""}, "trace_id"),
+        ({"confidence_score": float("nan")}, "confidence_score"),
+        ({"confidence_score": 1.0000001}, "confidence_score"),
+        ({"confidence_score": -0.1}, "confidence_score"),
+        ({"why": ("\ud800",)}, "why"),
+        ({"why": ("x",) * 33}, "why"),
+        ({"why": ("x" * 2001,)}, "why"),
+        ({"expires_at": -1}, "expires_at"),
+        ({"parameters": {"a": float("inf")}}, "parameters"),
+        ({"parameters": {"a": 2**53}}, "parameters"),
+        ({"parameters": {"\ud800": 1}}, "parameters"),
+        ({"parameters": {"a": ["\ud800"]}}, "parameters"),
+        ({"parameters": {"a": {1, 2}}}, "parameters"),
+        ({"target": "\ud800"}, "target"),
+    ],
+)
+def test_every_limit_is_a_problem_with_its_place(changes: dict[str, Any], where: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        checked_content(replace(INTENT, **changes))
+    assert {problem.path[0] for problem in refused.value.problems} == {where}
+
+
+def test_depth_and_size_are_bounded_without_recursing_into_what_is_too_deep() -> None:
+    nested: Any = 1
+    for _ in range(5_000):
+        nested = [nested]
+    with pytest.raises(InvalidInput, match="nested more than 16"):
+        checked_content(replace(INTENT, parameters={"a": nested}))
+    with pytest.raises(Refusal) as refused:
+        checked_content(replace(INTENT, parameters={"a": "x" * intents.CONTENT_BYTES_MAX}))
+    assert refused.value.code == "INTENT_TOO_LARGE"
+
+
+@given(st.integers(0, 10_000))
+def test_confidence_is_rounded_down_to_basis_points(basis_points: int) -> None:
+    assert replace(INTENT, confidence_score=basis_points / 10_000).confidence_bp == basis_points
+    assert replace(INTENT, confidence_score=0.79999).confidence_bp == 7999
+
+
+def test_the_fingerprint_is_of_content_alone() -> None:
+    def of(**changes: Any) -> bytes:
+        return fingerprint(checked_content(replace(INTENT, **changes)))
+
+    same = of()
+    assert of(trace_id="another") == same
+    assert of(proposed_by="another") == same
+    for changes in (
+        {"account_id": "b"},
+        {"action_type": "B"},
+        {"parameters": {}},
+        {"target": 1},
+        {"confidence_score": 0.8},
+        {"risk_level": RiskLevel.HIGH},
+        {"why": ("x",)},
+        {"expires_at": 1},
+        {"supersedes": "i0"},
+    ):
+        assert of(**changes) != same, changes
