@@ -17,6 +17,9 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from tests import sample
+from tests.sample import AGENT, OWNER, TENANT, NoEngine, RecordingTools, task
+
 from clearance.clock import SystemClock
 from clearance.core.decision import Answer
 from clearance.core.gate import Facts
@@ -30,8 +33,6 @@ from clearance.flow.ports import Admitted, SettingsChange, ToolAnswer, ToolCall
 from clearance.flow.submit import admission_of
 from clearance.stores.group_commit import GroupCommit
 from clearance.stores.sqlite import SqliteStore, _connect
-from tests import sample
-from tests.sample import AGENT, OWNER, TENANT, NoEngine, RecordingTools, task
 
 CALLERS = (1, 8, 64)
 POLICY_SPIN_SECONDS = 40e-6
@@ -143,7 +144,7 @@ async def auto_execution(folder: Path, operations: int, callers: int) -> float:
         await control.propose(AGENT, task(f"i{number:08}", account_id=f"a{number % 1000}"))
 
     await drive(operation, operations, callers)
-    while await store.count_by_status(TENANT):
+    while await store.count_by_status(TENANT):  # noqa: ASYNC110 - polling is what a watcher does
         await asyncio.sleep(0.005)
     seconds = time.perf_counter() - begin
     assert await store.ledger_size(TENANT) == 3 * operations + 1
@@ -171,7 +172,9 @@ async def pages_per_admission(folder: Path) -> float:
                 RiskLevel.LOW, "agent",
             )  # fmt: skip
             content = checked_content(intent)
-            ready.append(admission_of(intent, content, Facts(settings), AGENT, salt=b"s" * 16, now=context.clock.now_ms()))
+            ready.append(
+                admission_of(intent, content, Facts(settings), AGENT, salt=b"s" * 16, now=context.clock.now_ms())
+            )
 
         def work(connection: sqlite3.Connection, ready: list[Admission] = ready) -> None:
             for admission in ready:
@@ -184,7 +187,12 @@ async def pages_per_admission(folder: Path) -> float:
 
 
 async def main(rounds: int, operations: int) -> None:
-    variants: dict[str, Variant] = {"raw": raw, "storage + 40 us": storage, "gate": gate, "auto-execution": auto_execution}
+    variants: dict[str, Variant] = {
+        "raw": raw,
+        "storage + 40 us": storage,
+        "gate": gate,
+        "auto-execution": auto_execution,
+    }
     rates: dict[tuple[str, int], list[float]] = {}
     names = list(variants)
     for round_number in range(-1, rounds):

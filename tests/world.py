@@ -40,9 +40,7 @@ class World:
         version = (await self.store.settings_version(tenant_id)).tenant
         actor = Principal(tenant_id, OWNER.actor_id, OWNER.kind, OWNER.permissions)
         entry = draft(EntryKind.SETTINGS_CHANGED, self.clock.now_ms(), actor, version=version + 1)
-        answer = await self.store.configure(
-            SettingsChange(tenant_id, version, document, entry, self.clock.now_ms())
-        )
+        answer = await self.store.configure(SettingsChange(tenant_id, version, document, entry, self.clock.now_ms()))
         assert isinstance(answer, StoredSettings)
         return answer
 

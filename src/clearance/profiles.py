@@ -1,5 +1,6 @@
-"""Profiles: the only file that names a concrete store, engine and tool runner. Today there is one, `local`: SQLite, the embedded
-worker and MCP tools, all in one process, all state under one data directory.
+"""Profiles: the only file that names a concrete store, engine and tool runner.
+
+Today there is one, `local`: SQLite, the embedded worker and MCP tools, all in one process, all state under one data directory.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from fastapi import FastAPI
 
 from clearance import configuration
 from clearance.access import Access
-from clearance.api.app import create_app
+from clearance.api.app import create_app, end_streams
 from clearance.clock import SystemClock
 from clearance.configuration import Configuration
 from clearance.core.credential import KEY_LENGTH_WEAK, SECRET_BYTES, new_key
@@ -169,6 +170,24 @@ def application(parts: Local) -> FastAPI:
     return app
 
 
+class _Server(uvicorn.Server):
+    """Ends the event streams before it waits for open connections; a signal ends the server, and not the process."""
+
+    def __init__(self, app: FastAPI, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        end_streams(self._app)
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()  # else they are raised again, before the worker and the store have ended
+
+
 @contextlib.asynccontextmanager
 async def _running(app: FastAPI, listening: socket.socket) -> AsyncIterator[asyncio.Event]:
     """Runs the server beside the block; the event is set when it ends, by a signal or because the block did."""
@@ -180,11 +199,11 @@ async def _running(app: FastAPI, listening: socket.socket) -> AsyncIterator[asyn
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STREAMS_END_SECONDS,
     )
-    server, ended = uvicorn.Server(settings), asyncio.Event()
+    server, ended = _Server(app, settings), asyncio.Event()
     running = asyncio.create_task(server.serve(sockets=[listening]))
     running.add_done_callback(lambda _: ended.set())
     try:
-        while not server.started and not ended.is_set():
+        while not server.started and not ended.is_set():  # noqa: ASYNC110 - uvicorn sets no event
             await asyncio.sleep(0.01)
         yield ended
     finally:

@@ -131,5 +131,3 @@ async def visit(browser: Browser, served: Served) -> AsyncIterator[Visit]:
     yield Visit(served, context, page, complaints)
     await context.close()
     assert complaints == []
-
-

@@ -123,7 +123,7 @@ class TestAdmit:
     async def test_many_at_once_take_exactly_the_limit_and_a_repeat_takes_nothing(self, world: World) -> None:
         wanted = [await admission(world, f"a{number}") for number in range(40)]
         shuffled = wanted * 3
-        random.Random(1).shuffle(shuffled)  # noqa: S311
+        random.Random(1).shuffle(shuffled)
         answers = await asyncio.gather(*(world.store.admit(one) for one in shuffled))
         assert sum(isinstance(answer, Admitted) for answer in answers) == 10
         assert await world.used() == {"actions": 10}

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from clearance.cli import app
+from clearance.cli.main import app
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 WIDTH = 100  # characters of a line

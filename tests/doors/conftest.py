@@ -13,6 +13,7 @@ import pytest
 from fastapi import FastAPI
 
 from clearance.access import Access
+from clearance.api import wire
 from clearance.api.app import create_app
 from clearance.core import credential
 from clearance.core.principal import Principal, Role
@@ -73,6 +74,17 @@ class Door:
         assert response.status_code in {200, 201}, response.text
         answer: dict[str, Any] = response.json()
         return answer
+
+
+def problem(response: Any, status: int, code: str) -> dict[str, Any]:
+    """The problem in a response, which must be one of this status and code."""
+    assert (response.status_code, response.json().get("code")) == (status, code), response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body = response.json()
+    wire.Problem.model_validate(body)
+    assert body["status"] == status
+    assert body["detail"].endswith((".", ":")) or body["problems"]
+    return dict(body)
 
 
 def client(app: FastAPI, key: str | None) -> httpx2.AsyncClient:

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from clearance import cli
-from clearance.cli_output import VALUE_LENGTH_MAX, clean
+from clearance.cli import main as cli
+from clearance.cli.output import VALUE_LENGTH_MAX, clean
 
 from .cli_reference import PAGE, reference
 
@@ -377,9 +377,9 @@ def test_colour_is_ours_alone_and_can_be_turned_off(server, run, monkeypatch):
 
 def test_help_comes_at_once():
     started = time.perf_counter()
-    ended = subprocess.run([sys.executable, "-m", "clearance.cli", "--help"], capture_output=True, check=False)
+    ended = subprocess.run([sys.executable, "-m", "clearance.cli.main", "--help"], capture_output=True, check=False)
     assert ended.returncode == 0
-    loaded = "import sys, clearance.cli; print(*{m.partition('.')[0] for m in sys.modules})"
+    loaded = "import sys, clearance.cli.main; print(*{m.partition('.')[0] for m in sys.modules})"
     modules = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.split()
     assert not {"httpx2", "fastapi", "pydantic", "rich", "mcp", "cedarpy", "uvicorn"} & set(modules)
     assert time.perf_counter() - started < 5  # two starts on a busy machine; what is loaded decides

@@ -17,7 +17,7 @@ import pytest
 
 from clearance import client
 from clearance.client import AsyncClearance, Clearance, ClearanceError, ClearanceUnavailable
-from clearance.client_wire import RECONNECTS_MAX, STOP_TRIES_MAX, TRIES_MAX
+from clearance.client.wire import RECONNECTS_MAX, STOP_TRIES_MAX, TRIES_MAX
 
 KEY = "clr_never-to-be-seen-again"
 INTENT = {"account_id": "acme", "action_type": "SEND_EMAIL", "confidence_score": 0.9, "risk_level": "LOW"}
@@ -405,4 +405,4 @@ def test_events_end_when_the_credential_does_or_nobody_answers(asked):
 def test_the_client_brings_no_server_code():
     loaded = "import sys, clearance.client; print(*sorted(m for m in sys.modules if m.startswith('clearance')))"
     names = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.split()
-    assert names == ["clearance", "clearance.client", "clearance.client_wire"]
+    assert names == ["clearance", "clearance.client", "clearance.client.wire"]

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from clearance import cli
+from clearance.cli import main as cli
 from clearance.client import AsyncClearance, Clearance, ClearanceError
 from clearance.demo.crm import effects
 
@@ -112,7 +112,7 @@ def start(folder: Path) -> Served:
         "--json",
     ]
     process = subprocess.Popen(
-        [sys.executable, "-c", "from clearance.cli import main; main()", *command],
+        [sys.executable, "-c", "from clearance.cli.main import main; main()", *command],
         env={**os.environ, "CRM_DB": str(folder / "crm.sqlite")},
         stdout=subprocess.PIPE,
         text=True,
@@ -305,7 +305,7 @@ def test_on_a_terminal_it_asks_before_it_applies(served, run, tmp_path):
     (tmp_path / "policy.cedar").write_text(POLICY, encoding="utf-8")
     ours, theirs = os.openpty()
     os.write(ours, b"n\n")
-    command = [sys.executable, "-c", "from clearance.cli import main; main()", "apply", str(wanted)]
+    command = [sys.executable, "-c", "from clearance.cli.main import main; main()", "apply", str(wanted)]
     ended = subprocess.run(command, stdin=theirs, stdout=theirs, stderr=theirs, timeout=SECONDS_MAX, check=False)
     said = os.read(ours, 65_536).decode()
     os.close(theirs)

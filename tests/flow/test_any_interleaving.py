@@ -36,14 +36,14 @@ IDS = st.sampled_from([f"i{number}" for number in range(6)])
 LIMIT = 3
 
 PROPOSALS = {
-    "task": lambda name: task(name),
+    "task": task,
     "unsure task": lambda name: task(name, confidence_score=0.5),
     "task that expires": lambda name: task(name, expires_at=sample.NOON + 20_000),
     "other account": lambda name: task(name, account_id="globex"),
     "refund": lambda name: refund(name, 400),
     "large refund": lambda name: refund(name, 60_000),
     "absurd refund": lambda name: refund(name, 600_000),
-    "mail": lambda name: mail(name),
+    "mail": mail,
     "unknown": lambda name: task(name, action_type="UNHEARD_OF"),
 }
 BUDGETS = [
@@ -172,7 +172,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @invariant()
     def budgets_are_exact_and_never_overspent(self) -> None:
-        connection = self.world.store._writer_connection  # type: ignore[attr-defined] # noqa: SLF001
+        connection = self.world.store._writer_connection  # type: ignore[attr-defined]
         counted: dict[tuple[str, str, str], int] = {}
         rows = connection.execute(
             "SELECT a.account_id, h.day, h.state, h.claims FROM hold h JOIN intent i USING (intent_no) "

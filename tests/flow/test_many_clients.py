@@ -19,7 +19,9 @@ LIMIT = 10
 
 
 @pytest.mark.anyio
-async def test_exactly_the_budget_runs_alone_each_effect_once_and_every_repeat_gets_the_same_answer(world: World) -> None:
+async def test_exactly_the_budget_runs_alone_each_effect_once_and_every_repeat_gets_the_same_answer(
+    world: World,
+) -> None:
     await world.autonomy(budgets=[{"max_per_day": LIMIT}])
     worker, stopped = Worker(), asyncio.Event()
     context = Context(world.store, world.tools, worker, world.clock)

@@ -86,7 +86,7 @@ class Feed:
 
     async def texts(self) -> AsyncIterator[str]:
         """Events as they come, and a comment when there are none. Ends when the credential is no longer valid."""
-        yield f"retry: {RECONNECT_MS}\n\n"
+        yield f"retry: {RECONNECT_MS}\nid: {self._after}\n\n"  # the place is known even if nothing comes before a break
         while True:
             there_are = await self._control.wait_for_entries(self.caller, after=self._after, timeout_ms=HEARTBEAT_MS)
             # Asked again each time: what a revoked key opened ends with it.

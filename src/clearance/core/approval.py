@@ -75,7 +75,7 @@ def intent_of(name: str) -> str:
     return name.rpartition(".")[0]
 
 
-def open_approval(  # noqa: PLR0913 - every part of a request is said where it is opened
+def open_approval(
     intent: ActionIntent, *, number: int, digest: str, lasts_ms: int, now: int, differences: tuple[str, ...] = ()
 ) -> Approval:
     """A new approval; it expires with the intent if that is sooner."""
@@ -86,7 +86,7 @@ def open_approval(  # noqa: PLR0913 - every part of a request is said where it i
     return Approval(name, number, ApprovalState.OPEN, digest, now, expires_at, differences)
 
 
-def check_ruling(  # noqa: PLR0913 - a guard says all that it looks at
+def check_ruling(
     approval: Approval, intent: ActionIntent, ruler: Principal, ruling: RulingKind, reason: str | None, *, now: int
 ) -> None:
     """Raises unless `ruler` may now rule so: Forbidden, Conflict (`APPROVAL_CLOSED`, `APPROVAL_EXPIRED`), InvalidInput."""

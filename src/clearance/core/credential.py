@@ -27,7 +27,7 @@ def check_key(key: str) -> None:
 
 
 def hash_key(key: str, installation_salt: bytes) -> bytes:
-    """scrypt (RFC 7914; N = 2^14, r = 8, p = 1; 32 bytes). One salt for all keys, so that a key is found by its hash."""
+    """Scrypt (RFC 7914; N = 2^14, r = 8, p = 1; 32 bytes). One salt for all keys, so that a key is found by its hash."""
     return scrypt(key.encode(), salt=installation_salt, n=2**14, r=8, p=1, maxmem=64 * 1024 * 1024, dklen=32)
 
 

@@ -45,7 +45,7 @@ from clearance.core.settings import Settings
 ATTEMPTS_MAX = 3  # attempts of one intent, each after the lease of the one before died
 
 
-def admit(  # noqa: PLR0913 - an admission is all of this
+def admit(
     intent: ActionIntent,
     content: bytes,
     decision: Decision,
@@ -101,7 +101,7 @@ def admit(  # noqa: PLR0913 - an admission is all of this
     )
 
 
-def rule(  # noqa: PLR0913 - a ruling is all of this
+def rule(
     record: IntentRecord,
     ruler: Principal,
     kind: RulingKind,
@@ -206,7 +206,7 @@ def _revalidate_changed(record: IntentRecord, facts: gate.Facts, now: int, start
 
 def start_attempt(
     record: IntentRecord, checked: Revalidation, settings: Settings, *, worker: str, actor: Principal, now: int
-) -> Change:  # noqa: E501, PLR0913
+) -> Change:
     """Claims the execution: from APPROVED, or again from RUNNING once the lease is dead and the effect allows a repeat."""
     action = settings.catalog[record.intent.action_type]
     number = 1 if record.attempt is None else record.attempt.number + 1
@@ -380,7 +380,7 @@ def reconcile(record: IntentRecord, status: OutcomeStatus, reason: str, *, by: P
     return _change(record, IntentStatus(status.value), entry, now, outcome=outcome)
 
 
-def _change(  # noqa: PLR0913
+def _change(
     record: IntentRecord,
     status: IntentStatus,
     entry: Draft,
@@ -410,7 +410,7 @@ def _change(  # noqa: PLR0913
     )
 
 
-def _close(  # noqa: PLR0913
+def _close(
     record: IntentRecord,
     status: IntentStatus,
     kind: EntryKind,

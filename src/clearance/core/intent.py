@@ -85,7 +85,8 @@ def canonical(value: Json) -> bytes:
     """RFC 8785 canonical JSON. InvalidInput for what has no canonical form: NaN, integers past 2^53, lone surrogates."""
     try:
         if _plain(value):
-            return _PLAIN.encode(value).encode()
+            text: str = _PLAIN.encode(value)
+            return text.encode()
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         sentence = f"The value has no canonical JSON form: {error}."
@@ -102,7 +103,7 @@ def _plain(value: Json) -> bool:
     if kind in _LEAVES:
         return True
     if kind is int:
-        return -INTEGER_MAX <= value <= INTEGER_MAX
+        return bool(-INTEGER_MAX <= value <= INTEGER_MAX)
     if kind is dict:
         return all(type(name) is str and name.isascii() and _plain(part) for name, part in value.items())
     return kind is list and all(map(_plain, value))

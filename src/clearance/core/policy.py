@@ -311,7 +311,7 @@ class PolicySet:
             raise
         except InvalidInput as refusal:
             return _error(str(problem) for problem in refusal.problems)
-        except BaseException as error:  # noqa: BLE001 - a panic of the engine is not an Exception
+        except BaseException as error:
             return _error([f"{type(error).__name__}: {error}"])
 
     def _ask(self, question: Question) -> list[cedarpy.AuthzResult]:

@@ -25,7 +25,7 @@ class Settings:
     catalog: Mapping[str, Action] = field(default_factory=dict)
     tool_servers: Mapping[str, ToolServer] = field(default_factory=dict)
     tool_pins: Mapping[str, str] = field(default_factory=dict)
-    allowlist: Allowlist = Allowlist()
+    allowlist: Allowlist = field(default_factory=Allowlist)
     modes: tuple[ModeRule, ...] = ()
     budgets: tuple[BudgetRule, ...] = ()
     policy: PolicySet | None = None

@@ -85,7 +85,7 @@ async def _under_approval(context: Context, ruler: Principal, approval_id: str, 
     return record
 
 
-async def _edited(  # noqa: PLR0913 - an edit is a ruling and a proposal at once
+async def _edited(
     context: Context,
     ruler: Principal,
     record: IntentRecord,

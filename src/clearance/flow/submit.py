@@ -113,7 +113,7 @@ async def _admit(context: Context, principal: Principal, intent: ActionIntent, c
     raise Unavailable(sentence)
 
 
-def admission_of(  # noqa: PLR0913 - a decision needs all that it is about
+def admission_of(
     intent: ActionIntent, content: bytes, facts: Facts, actor: Principal, *, salt: bytes, now: int
 ) -> Admission:
     """The gate's decision on an intent whose parameters fit, as what is to be stored."""

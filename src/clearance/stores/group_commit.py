@@ -105,7 +105,7 @@ class GroupCommit:
             for unit in group:
                 self._work(unit)
             self._connection.execute("COMMIT")
-        except Exception as error:  # noqa: BLE001 - whatever went wrong, the callers must hear of it
+        except Exception as error:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
             self._on_rollback()

@@ -310,7 +310,7 @@ class _Connection:
             if exchange.unreached or exchange.status in _MAY_MEAN_NO_SESSION:
                 self.retire()
             raise ToolCallFailed(self._refusal(error, exchange)) from None
-        except Exception as error:  # noqa: BLE001 - whatever the SDK makes of a bad answer, the tool may have run
+        except Exception as error:
             _log.debug("tool_answer_unreadable", server=call.server.name, tool=call.tool, error=type(error).__name__)
             sentence = f"The tool {call.server.name}.{call.tool} gave an answer that cannot be read."
             raise _failed(ErrorClass.UNKNOWN, sentence, _sent(exchange)) from None
@@ -348,7 +348,7 @@ class _Connection:
                 self._ready.set_result(client)
                 await self._leaving.wait()
                 tasks.cancel_scope.cancel()
-        except Exception as error:  # noqa: BLE001 - the edge of the SDK: everything that it raises ends here
+        except Exception as error:
             return _innermost(error)
         return None
 
@@ -397,7 +397,7 @@ class _Connection:
                 self._change += 1  # what changed before the subscription stood was not told
                 async for _ in events:
                     pass  # `_heard` hears them too
-        except Exception as error:  # noqa: BLE001 - a lost subscription must not end the session
+        except Exception as error:
             _log.debug("tool_changes_not_told", server=self._server.name, error=type(error).__name__)
         self._change += 1
 
@@ -414,7 +414,7 @@ class _Connection:
             failure = self._unavailable(f"did not list its tools within {LISTING_SECONDS_MAX} seconds")
         except MCPError as error:
             failure = replace(self._refusal(error, exchange), sent=Sent.NOT_SENT)
-        except Exception as error:  # noqa: BLE001 - whatever the SDK makes of a bad listing, nothing was called
+        except Exception as error:
             failure = self._unavailable(f"gave a list of tools that cannot be read ({type(error).__name__})")
         else:
             offers: dict[str, _Offer] = {}

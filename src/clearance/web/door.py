@@ -21,13 +21,15 @@ from clearance.core import errors
 from clearance.core.errors import Forbidden, InvalidInput, Refusal, TooLarge, Unauthenticated
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import IntentStatus
-from clearance.core.stop import StopLevel, StopSwitch
+from clearance.core.settings import Settings
+from clearance.core.stop import StopLevel, StopSwitch, strictest
 from clearance.flow.control import Control
-from clearance.flow.ports import Clock
+from clearance.flow.ports import Clock, TimelineQuery
 from clearance.web.rendering import HEADERS, Renderer
 
 FORM_BYTES_MAX = 256 * 1024
 FORM_FIELDS_MAX = 1_000
+HELD_MAX = 200  # intents under a stop switch that are counted
 COOKIE = "clearance_session"
 # Browsers refuse a cookie of this prefix unless it is Secure, of this host alone and for every path.
 COOKIE_SECURE = "__Host-clearance_session"
@@ -77,12 +79,20 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What is always visible: how much waits for people, how much is unknown, and the stop switches that are on."""
+    """What is always visible: how much waits for people, how much is unknown, and the stop switches that are on.
+
+    `held` is how many intents, waiting or approved, one of the switches covers; HELD_MAX means that many or more.
+    """
 
     waiting: int
-    approved: int
     unknown: int
     switches: tuple[StopSwitch, ...]
+    held: int
+
+    @property
+    def held_words(self) -> str:
+        """The number that is held, for people."""
+        return f"{self.held}+" if self.held >= HELD_MAX else str(self.held)
 
     @property
     def refuses(self) -> bool:
@@ -96,10 +106,18 @@ async def frame(site: Site, visitor: Visitor) -> Frame:
     settings = await site.control.settings(visitor.principal)
     return Frame(
         waiting=counts.get(IntentStatus.AWAITING_APPROVAL, 0),
-        approved=counts.get(IntentStatus.APPROVED, 0),
         unknown=counts.get(IntentStatus.UNKNOWN, 0),
         switches=settings.stop_switches,
+        held=await _held(site, visitor, settings) if settings.stop_switches else 0,
     )
+
+
+async def _held(site: Site, visitor: Visitor, settings: Settings) -> int:
+    """How many intents that have not started a stop switch covers."""
+    query = TimelineQuery(statuses=(IntentStatus.AWAITING_APPROVAL, IntentStatus.APPROVED), limit=HELD_MAX)
+    records = [told.record for told in await site.control.timeline(visitor.principal, query)]
+    switches, catalog = settings.stop_switches, settings.catalog
+    return sum(1 for record in records if strictest(switches, record.intent, catalog.get(record.intent.action_type)))
 
 
 Page = Callable[[Site, Visitor, Request], Awaitable[Response]]
@@ -231,7 +249,7 @@ async def guarded(
         return await answer()
     except Refusal as refusal:
         return await _refused(site, visitor, refusal)
-    except Exception as error:  # noqa: BLE001 - a person gets a page, whatever broke
+    except Exception as error:
         # Without the values of variables: a session's token may be among them.
         _log.error("a page broke", path=request.url.path, traceback="".join(traceback.format_exception(error)))
         return site.renderer.page(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,6 +20,7 @@ from clearance.web.rendering import visible
 LINE_LENGTH_MAX = 80  # characters of a text that is edited on one line
 PREFIX = "p."  # before a parameter's name in the form
 WHOLE = "parameters"  # the field of all parameters as JSON, where the schema names none
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,4})?")
 
 
 class Control(StrEnum):
@@ -174,14 +176,10 @@ def _value(field: Field, text: str) -> Json:
 
 
 def _number(text: str) -> int | float:
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
+    """A number as JSON writes it; Python alone would also read `1_000` and digits of other scripts."""
+    number: int | float = math.nan
+    if _NUMBER.fullmatch(text):
+        number = json.loads(text)
     if not math.isfinite(number):
         sentence = "must be a number"
         raise ValueError(sentence)

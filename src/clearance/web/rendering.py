@@ -25,6 +25,8 @@ HERE = Path(__file__).parent
 DIGEST_SHOWN = 12  # hexadecimal characters of a digest where there is no room for all of it
 MINUTE_MS = 60 * SECOND_MS
 DAY_MS = 24 * HOUR_MS
+SOON_MS = HOUR_MS  # what is left when a request is shown as urgent
+LONG_TEXT = 500  # characters past which a text is folded away
 STATIC_SECONDS_MAX = 365 * 24 * 3600  # how long a browser may keep a file whose address names its content
 
 HEADERS = {
@@ -96,7 +98,7 @@ class Renderer:
             "pretty": pretty,
             "short": short,
         }
-        self._templates.globals["static"] = _static_addresses()
+        self._templates.globals |= {"static": _static_addresses(), "LONG_TEXT": LONG_TEXT, "SOON_MS": SOON_MS}
 
     def text(self, template: str, **values: object) -> str:
         """A template, rendered."""

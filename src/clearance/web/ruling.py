@@ -251,7 +251,7 @@ def _scope(form: Form) -> StopScope:
 async def _change(
     site: Site, visitor: Visitor, scope: StopScope, subject: str | None, switch: Mapping[str, Json] | None
 ) -> None:
-    """Replaces the switch of one scope and subject, again from what is there if it moved: a stop must not lose a race."""
+    """Replaces the switch of one scope and subject; again from what is there if that moved: no stop loses a race."""
     principal = visitor.principal
     for attempt in range(1, STOPS_MAX + 1):
         part, version = await site.control.settings_part(principal, SettingsPart.STOP_SWITCHES)

@@ -24,7 +24,6 @@ from clearance.flow.observe import Told
 from clearance.web.rendering import lasting, pretty
 
 GROUP_MIN = 3  # repeats in a row that become one line
-LONG_TEXT = 400  # characters past which a value is folded away
 
 _WORDS: Mapping[IntentStatus, tuple[str, str]] = {
     IntentStatus.BLOCKED: ("Blocked", "blocked"),
@@ -187,11 +186,6 @@ class Parameter:
     text: str
     before: str | None = None
     change: str = "same"
-
-    @property
-    def long(self) -> bool:
-        """True if the value is folded away at first."""
-        return len(self.text) > LONG_TEXT
 
 
 def parameters(now: Mapping[str, Json], before: Mapping[str, Json] | None = None) -> list[Parameter]:

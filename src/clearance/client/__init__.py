@@ -1,6 +1,6 @@
 """The Python client: `Clearance` (blocking) and `AsyncClearance`, for agents that propose and people who rule.
 
-Every verb is written once, as steps (see `client_wire`); the two classes only carry steps out. It needs the standard
+Every verb is written once, as steps (see `wire`); the two classes only carry steps out. It needs the standard
 library and httpx2, and knows nothing of how Clearance decides. When no answer comes it raises `ClearanceUnavailable`,
 and never makes one up.
 """
@@ -17,8 +17,8 @@ from typing import Any, Generic, Self, TypeVar
 
 import httpx2
 
-from clearance import client_wire as wire
-from clearance.client_wire import Answer, ClearanceError, ClearanceUnavailable, Json
+from clearance.client import wire as wire
+from clearance.client.wire import Answer, ClearanceError, ClearanceUnavailable, Json
 
 __all__ = ["Answer", "AsyncClearance", "Clearance", "ClearanceError", "ClearanceUnavailable"]
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from clearance import cli_local
-from clearance.cli_local import DATA_DEFAULT, AsJson, Data
+from clearance.cli import local
+from clearance.cli.local import DATA_DEFAULT, AsJson, Data
 
 if TYPE_CHECKING:
-    from clearance.cli_output import Terminal
+    from clearance.cli.output import Terminal
     from clearance.client import Answer, Clearance
 
 LIMIT_DEFAULT = 50  # items of a list
@@ -100,7 +100,7 @@ def propose(
 
     Ends with 1 if it is not going to happen, or did not work, or nobody knows whether it did.
     """
-    from clearance import cli_output
+    from clearance.cli import output
 
     with connected() as clearance:
         one = clearance.propose(
@@ -117,7 +117,7 @@ def propose(
         )
         if wait:
             one = clearance.wait(one["action_intent_id"], wait)
-    cli_output.show(one, cli_output.intent, as_json=as_json)
+    output.show(one, output.intent, as_json=as_json)
     raise typer.Exit(_exit_code(one))
 
 
@@ -130,9 +130,9 @@ def show(action_intent_id: Name, *, as_json: AsJson = False) -> None:
 
     Its status, decision, approval and outcome.
     """
-    from clearance import cli_output
+    from clearance.cli import output
 
-    _answer(lambda clearance: clearance.intent(action_intent_id), cli_output.intent, as_json=as_json)
+    _answer(lambda clearance: clearance.intent(action_intent_id), output.intent, as_json=as_json)
 
 
 def explain(action_intent_id: Name, *, as_json: AsJson = False) -> None:
@@ -140,16 +140,16 @@ def explain(action_intent_id: Name, *, as_json: AsJson = False) -> None:
 
     Every check of the gate, and what would have changed the answer.
     """
-    from clearance import cli_output
+    from clearance.cli import output
 
-    _answer(lambda clearance: clearance.explanation(action_intent_id), cli_output.explanation, as_json=as_json)
+    _answer(lambda clearance: clearance.explanation(action_intent_id), output.explanation, as_json=as_json)
 
 
 def cancel(action_intent_id: Name, *, reason: Reason, as_json: AsJson = False) -> None:
     """Withdraw an intent that has not started."""
-    from clearance import cli_output
+    from clearance.cli import output
 
-    _answer(lambda clearance: clearance.cancel(action_intent_id, reason), cli_output.intent, as_json=as_json)
+    _answer(lambda clearance: clearance.cancel(action_intent_id, reason), output.intent, as_json=as_json)
 
 
 # People
@@ -160,9 +160,9 @@ def inbox(*, limit: Limit = LIMIT_DEFAULT, as_json: AsJson = False) -> None:
 
     Oldest request first.
     """
-    from clearance import cli_output
+    from clearance.cli import output
 
-    _answer(lambda clearance: _first(clearance.approvals(), limit), cli_output.inbox, as_json=as_json)
+    _answer(lambda clearance: _first(clearance.approvals(), limit), output.inbox, as_json=as_json)
 
 
 Digest = Annotated[
@@ -182,16 +182,16 @@ def approve(
 
     It starts at once.
     """
-    from clearance import cli_output
+    from clearance.cli import output
 
-    _answer(lambda clearance: clearance.approve(name, reason=reason, digest=digest), cli_output.ruled, as_json=as_json)
+    _answer(lambda clearance: clearance.approve(name, reason=reason, digest=digest), output.ruled, as_json=as_json)
 
 
 def reject(name: ApprovalName, *, reason: Reason, as_json: AsJson = False) -> None:
     """Reject an action."""
-    from clearance import cli_output
+    from clearance.cli import output
 
-    _answer(lambda clearance: clearance.reject(name, reason=reason), cli_output.ruled, as_json=as_json)
+    _answer(lambda clearance: clearance.reject(name, reason=reason), output.ruled, as_json=as_json)
 
 
 def edit(
@@ -206,12 +206,12 @@ def edit(
 
     Proposes the action with other parameters in the place of the one that waits, through the whole gate.
     """
-    from clearance import cli_output
+    from clearance.cli import output
 
     with connected() as clearance:
         wanted = json_object("--parameters", parameters)
         one = clearance.edit(name, parameters=wanted, reason=reason, digest=digest)
-    cli_output.show(one, cli_output.ruled, as_json=as_json)
+    output.show(one, output.ruled, as_json=as_json)
     raise typer.Exit(_exit_code(one["new_intent"]))
 
 
@@ -226,12 +226,12 @@ def reconcile(
 
     Says what became of an action whose tool did not answer.
     """
-    from clearance import cli_output
+    from clearance.cli import output
 
     wanted = status.value.upper()
     _answer(
         lambda clearance: clearance.reconcile(action_intent_id, status=wanted, reason=reason),
-        cli_output.intent,
+        output.intent,
         as_json=as_json,
     )
 
@@ -257,15 +257,15 @@ def stop(
     Nothing that a switch covers starts until it is lifted. Without a name it covers the whole tenant.
     What is running already is not cut off.
     """
-    from clearance import cli_output
+    from clearance.cli import output
 
     scope, subject = _scope(account, action_type, tool_server, agent, everything=everything)
     if not (lift or listed or (reason and reason.strip())):
         sentence = "a stop needs a reason"
         raise typer.BadParameter(sentence, param_hint="--reason")
     if everything:
-        part = cli_local.stop_everywhere(data, level.value.upper(), reason, lift=lift, listed=listed)
-        cli_output.show(part, cli_output.stop_switches, as_json=as_json)
+        part = local.stop_everywhere(data, level.value.upper(), reason, lift=lift, listed=listed)
+        output.show(part, output.stop_switches, as_json=as_json)
         return
 
     def ask(clearance: Clearance) -> Answer:
@@ -275,7 +275,7 @@ def stop(
             return clearance.lift(scope, subject)
         return clearance.stop(scope, subject, level=level.value.upper(), reason=reason or "")
 
-    _answer(ask, cli_output.stop_switches, as_json=as_json)
+    _answer(ask, output.stop_switches, as_json=as_json)
 
 
 def _scope(
@@ -313,7 +313,7 @@ def timeline(
 
     And what was not: newest first, or with --follow newest last.
     """
-    from clearance import cli_output
+    from clearance.cli import output
 
     filters: dict[str, Json] = {
         "account_id": account,
@@ -324,9 +324,9 @@ def timeline(
     with connected() as clearance:
         page = _first(clearance.timeline(**filters, since=since, until=until), limit)
         if follow:
-            cli_output.follow(_told(clearance, page["items"], filters), cli_output.told, as_json=as_json)
+            output.follow(_told(clearance, page["items"], filters), output.told, as_json=as_json)
         else:
-            cli_output.show(page, cli_output.timeline, as_json=as_json)
+            output.show(page, output.timeline, as_json=as_json)
 
 
 def _told(clearance: Clearance, items: list[Answer], filters: Mapping[str, Json]) -> Iterator[Answer]:
@@ -376,14 +376,14 @@ def ledger(
 
     In order; with --follow from a position, or from now on.
     """
-    from clearance import cli_output
+    from clearance.cli import output
 
     with connected() as clearance:
         if follow:
-            cli_output.follow(clearance.events(after=after), cli_output.entry, as_json=as_json)
+            output.follow(clearance.events(after=after), output.entry, as_json=as_json)
         else:
             page = _first(clearance.ledger(after=after or 0), limit)
-            cli_output.show(page, cli_output.ledger, as_json=as_json)
+            output.show(page, output.ledger, as_json=as_json)
 
 
 def whoami(*, as_json: AsJson = False) -> None:
@@ -391,9 +391,9 @@ def whoami(*, as_json: AsJson = False) -> None:
 
     And what it may do.
     """
-    from clearance import cli_output
+    from clearance.cli import output
 
-    _answer(lambda clearance: clearance.whoami(), cli_output.whoami, as_json=as_json)
+    _answer(lambda clearance: clearance.whoami(), output.whoami, as_json=as_json)
 
 
 # What commands share
@@ -407,11 +407,11 @@ def connected() -> Clearance:
 
 
 def _answer(ask: Callable[[Clearance], Answer], render: Callable[[Terminal, Json], None], *, as_json: bool) -> None:
-    from clearance import cli_output
+    from clearance.cli import output
 
     with connected() as clearance:
         answer = ask(clearance)
-    cli_output.show(answer, render, as_json=as_json)
+    output.show(answer, render, as_json=as_json)
 
 
 def _first(items: Iterator[Answer], limit: int) -> Answer:

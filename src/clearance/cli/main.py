@@ -1,8 +1,8 @@
 """The command line, `clearance`: where it begins, and how it ends.
 
 One idea: a command does one thing and prints the answer, as lines for people or with `--json` as exactly one JSON
-document; an error is one sentence on standard error. The commands are in `cli_remote` (they ask a server) and
-`cli_local` (they work on this machine); they import what they need when they run, so that `clearance --help` answers at
+document; an error is one sentence on standard error. The commands are in `remote` (they ask a server) and
+`local` (they work on this machine); they import what they need when they run, so that `clearance --help` answers at
 once. Exit codes: 0 done, 1 refused, 2 not understood, 3 nobody answered.
 """
 
@@ -16,7 +16,7 @@ from typing import NoReturn
 
 import typer
 
-from clearance import cli_local, cli_remote
+from clearance.cli import local, remote
 
 DONE = 0
 REFUSED = 1
@@ -32,8 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-cli_local.add_to(app)
-cli_remote.add_to(app)
+local.add_to(app)
+remote.add_to(app)
 
 
 def main() -> NoReturn:
@@ -57,35 +57,35 @@ def _run(*, as_json: bool) -> int:
     except BrokenPipeError:  # who read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    except Exception as error:  # noqa: BLE001 - accidents are raised again
+    except Exception as error:
         return _refused(error, as_json=as_json)
     return code if isinstance(code, int) else DONE
 
 
 def _not_understood(error: typer.TyperException, *, as_json: bool) -> int:
-    from clearance import cli_output
+    from clearance.cli import output
 
     context = getattr(error, "ctx", None)
     help_text = context.get_help() if context and len(sys.argv) == 1 else None
     if help_text and not as_json:
         sys.stderr.write(help_text + "\n")
     else:
-        cli_output.error("USAGE", error.format_message() or "A command is missing.", as_json=as_json)
+        output.error("USAGE", error.format_message() or "A command is missing.", as_json=as_json)
     return error.exit_code
 
 
 def _refused(error: Exception, *, as_json: bool) -> int:
     """Says what Clearance refused, and tells the refusals from the accidents, which are raised again."""
-    from clearance import cli_output
+    from clearance.cli import output
     from clearance.client import ClearanceError, ClearanceUnavailable
     from clearance.core.errors import Refusal, Unavailable
 
     if not isinstance(error, ClearanceError | Refusal):
         if as_json:
             sentence = f"Something unexpected went wrong: {type(error).__name__}."
-            cli_output.error("INTERNAL", sentence, as_json=True)
+            output.error("INTERNAL", sentence, as_json=True)
             return REFUSED
         raise error
     problems = [one if isinstance(one, Mapping) else str(one) for one in error.problems]
-    cli_output.error(error.code, error.sentence, problems, as_json=as_json)
+    output.error(error.code, error.sentence, problems, as_json=as_json)
     return UNREACHABLE if isinstance(error, ClearanceUnavailable | Unavailable) else REFUSED

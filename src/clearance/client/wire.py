@@ -55,7 +55,7 @@ class ClearanceError(Exception):
         return f"{self.sentence} ({self.code})"
 
 
-class ClearanceUnavailable(ClearanceError):  # noqa: N818 - it names a state of the world, as the server does
+class ClearanceUnavailable(ClearanceError):
     """No answer came, so nothing may be assumed: do not act.
 
     After `propose`, `action_intent_id` is the id that was sent: ask for it, or propose the same again under it.

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from clearance.cli_output import Terminal
+    from clearance.cli.output import Terminal
     from clearance.flow.administer import PinReport
     from clearance.flow.ports import ApiKey
     from clearance.profiles import Announcement, Local
@@ -62,25 +62,17 @@ def serve(
 ) -> None:
     """Run the server.
 
-    It has the REST API, the pages, and what carries approved actions out. It ends with SIGINT or SIGTERM.
+    It has the REST API, the pages, and what carries approved actions out. CLEARANCE_BOOTSTRAP_API_KEY sets the first
+    key; else one is made and shown once. It ends with SIGINT or SIGTERM.
     """
     from clearance import profiles
 
-    up = False
-
-    def announce(said: Announcement) -> None:
-        nonlocal up
-        up = True
-        _announce(said, as_json=as_json)
-
     def end(*_: object) -> None:
-        # Once it is up, the server has seen the signal itself, drained, and raised it again: nothing is left to end.
-        if not up:
-            sys.exit(0)
+        sys.exit(0)  # until the server is up and takes the signals itself
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    _run(profiles.serve(config, data, host, port, announce))
+    _run(profiles.serve(config, data, host, port, lambda said: _announce(said, as_json=as_json)))
 
 
 def demo(
@@ -103,10 +95,10 @@ def demo(
 
 def _announce(said: Announcement, *, as_json: bool) -> None:
     """Says that the server is up: its address, what changed, the state of the tools, and a new first key."""
-    from clearance import cli_output
+    from clearance.cli import output
 
     value = {**asdict(said), "changes": list(said.changes), "pins": _pins(said.pins)}
-    cli_output.show(value, _tell_start, as_json=as_json)
+    output.show(value, _tell_start, as_json=as_json)
     sys.stdout.flush()
 
 
@@ -136,7 +128,7 @@ def _pins(report: PinReport | None) -> Json:
 
 
 def _tell_pins(terminal: Terminal, pins: Json) -> None:
-    from clearance.cli_output import Tone
+    from clearance.cli.output import Tone
 
     for tool in (pins or {}).get("pinned", ()):
         terminal.line(f"Pinned the schema of {tool}.")
@@ -156,7 +148,9 @@ def apply(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="clearance.yaml.")],
     *,
     data: Data = DATA_DEFAULT,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask; with --json, or without a terminal, it never asks.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
     repin: Annotated[
         list[str] | None, typer.Option(metavar="SERVER.TOOL", help="Accept this tool's schema as it is now.")
@@ -167,17 +161,18 @@ def apply(
 
     Shows what it changes in the data directory, then applies it whole or not at all.
     """
-    from clearance import cli_output
+    from clearance.cli import output
 
     agree = not (yes or dry_run or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
     work = _apply(file, data, frozenset(repin or ()), ask=agree, dry_run=dry_run, as_json=as_json)
     answer = _run(work)
-    cli_output.show(answer, _tell_applied, as_json=as_json)
+    output.show(answer, _tell_applied, as_json=as_json)
     raise typer.Exit(int(answer.get("declined", False)))
 
 
 async def _apply(file: Path, data: Path, repin: frozenset[str], *, ask: bool, dry_run: bool, as_json: bool) -> Json:
-    from clearance import cli_output, configuration, profiles
+    from clearance import configuration, profiles
+    from clearance.cli import output
     from clearance.flow import administer
 
     wanted = configuration.load(file)
@@ -185,7 +180,7 @@ async def _apply(file: Path, data: Path, repin: frozenset[str], *, ask: bool, dr
     async with profiles.local(data) as parts:
         found = await parts.control.compare(operator, wanted.document)
         if not as_json:
-            cli_output.differences(cli_output.Terminal(), [asdict(one) for one in found])
+            output.differences(output.Terminal(), [asdict(one) for one in found])
         answer = {
             "tenant_id": wanted.tenant_id,
             "applied": False,
@@ -221,13 +216,14 @@ def policy_schema(*, config: Config, as_json: AsJson = False) -> None:
 
     It is generated from the catalog, and says what a policy can read.
     """
-    from clearance import cli_output, configuration
+    from clearance import configuration
+    from clearance.cli import output
     from clearance.core.policy import cedar_schema
     from clearance.flow.document import catalog_of, parse_document
 
     document = configuration.load(config).document
     schema = cedar_schema(catalog_of(parse_document({**document, "policy": ""})))
-    cli_output.show({"schema": schema}, lambda terminal, value: terminal.block(value["schema"]), as_json=as_json)
+    output.show({"schema": schema}, lambda terminal, value: terminal.block(value["schema"]), as_json=as_json)
 
 
 @policy_app.command("check")
@@ -236,7 +232,8 @@ def policy_check(*, config: Config, as_json: AsJson = False) -> None:
 
     Reads it whole, with its policy, and lists the policy's rules. Nothing is applied.
     """
-    from clearance import cli_output, configuration
+    from clearance import configuration
+    from clearance.cli import output
     from clearance.flow.document import parse_document, policy_of
 
     wanted = configuration.load(config)
@@ -247,7 +244,7 @@ def policy_check(*, config: Config, as_json: AsJson = False) -> None:
         "policy_version": policy.version if policy else None,
         "clauses": [{"id": one.id, "effect": one.effect.value, "reason": one.reason} for one in clauses],
     }
-    cli_output.show(answer, _tell_policy, as_json=as_json)
+    output.show(answer, _tell_policy, as_json=as_json)
 
 
 def _tell_policy(terminal: Terminal, answer: Json) -> None:
@@ -274,7 +271,7 @@ def key_create(
 
     It is shown this once.
     """
-    from clearance import cli_output
+    from clearance.cli import output
     from clearance.core.principal import Role
 
     async def make(parts: Local, tenant_id: str) -> Json:
@@ -284,7 +281,7 @@ def key_create(
         return {**_key(key), "key": text}
 
     answer = _at_home(data, tenant, make) if data else _from_server("create_api_key", name, role)
-    cli_output.show(answer, cli_output.new_key, as_json=as_json)
+    output.show(answer, output.new_key, as_json=as_json)
 
 
 @key_app.command("list")
@@ -293,7 +290,7 @@ def key_list(*, data: AtHome = None, tenant: TenantName = None, as_json: AsJson 
 
     Without their secrets, which are kept nowhere.
     """
-    from clearance import cli_output
+    from clearance.cli import output
 
     async def read(parts: Local, tenant_id: str) -> Json:
         from clearance import profiles
@@ -301,7 +298,7 @@ def key_list(*, data: AtHome = None, tenant: TenantName = None, as_json: AsJson 
         return {"items": [_key(key) for key in await parts.control.api_keys(profiles.operator(tenant_id))]}
 
     answer = _at_home(data, tenant, read) if data else _from_server("api_keys")
-    cli_output.show(answer, cli_output.api_keys, as_json=as_json)
+    output.show(answer, output.api_keys, as_json=as_json)
 
 
 @key_app.command("revoke")
@@ -316,7 +313,7 @@ def key_revoke(
 
     Every browser session that was opened with it ends too.
     """
-    from clearance import cli_output
+    from clearance.cli import output
 
     async def end(parts: Local, tenant_id: str) -> Json:
         from clearance import profiles
@@ -326,7 +323,7 @@ def key_revoke(
 
     _ = _at_home(data, tenant, end) if data else _from_server("revoke_api_key", key_id)
     said = {"key_id": key_id, "revoked": True}
-    cli_output.show(said, lambda terminal, _: terminal.line(f"The key {key_id} is revoked."), as_json=as_json)
+    output.show(said, lambda terminal, _: terminal.line(f"The key {key_id} is revoked."), as_json=as_json)
 
 
 def _key(key: ApiKey) -> Json:
@@ -418,14 +415,12 @@ def doctor(
 
     Checks this machine, the data, the configuration, the tool servers and the server; repairs nothing.
     """
-    from clearance import cli_output
-    from clearance.doctor import FAILURE, examine
+    from clearance.cli import output
+    from clearance.cli.doctor import FAILURE, examine
 
     found = _run(examine(data, config))
     failed = any(one.status == FAILURE for one in found)
-    cli_output.show(
-        {"healthy": not failed, "checks": [asdict(one) for one in found]}, cli_output.checks, as_json=as_json
-    )
+    output.show({"healthy": not failed, "checks": [asdict(one) for one in found]}, output.checks, as_json=as_json)
     raise typer.Exit(1 if failed else 0)
 
 
