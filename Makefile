@@ -39,8 +39,8 @@ tests: $(STAMP)
 	$(BIN)/pytest -n 2 --dist loadfile
 
 bench: $(STAMP) ## Measure: ratios in one run, never absolute times
-	$(BIN)/python bench/gate.py
-	$(BIN)/python bench/policy.py
+	$(BIN)/python -m bench.gate
+	$(BIN)/python -m bench.policy
 
 clean: ## Remove what was made
 	rm -rf .venv .clearance .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """A small MCP server: notes on accounts, in the SQLite file that NOTES_DB names.
 
 The same request_id twice is one note, so a call that got no answer may be sent again.

@@ -1,8 +1,8 @@
-"""The documentation as tests see it: pages, their fenced blocks with the mark above each, tables, links, and a shell for commands.
+"""The documentation as tests see it: pages, their fenced blocks with the mark above each, tables, links, and a shell.
 
-A mark is an HTML comment on the line above a block. `run`: the commands behind `$ ` are run, in order, and must answer with the lines
-below them (`...` stands for anything). `run until`: the same, again until it does. `serve`: a server is started and kept until
-the page ends. `file: PATH`: the block is that file. `not run: WHY`: it cannot be run in a test.
+A mark is an HTML comment on the line above a block. `run`: the commands behind `$ ` are run, in order, and must answer
+with the lines below them (`...` stands for anything). `run until`: the same, again until it does. `serve`: a server is
+started and kept until the page ends. `file: PATH`: the block is that file. `not run: WHY`: it cannot be run in a test.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 20.0
 PORT_WRITTEN = "8600"  # in the pages; a test takes a free one
 
-_BLOCK = re.compile(r"(?:^<!-- (?P<mark>.*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-_LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)|!\[[^\]]*\]\((?P<image>[^)\s]+)\)")
+_BLOCK = re.compile(
+    r"(?:^<!-- (?P<mark>.*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+_LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
+_IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")
 _KEY = re.compile(r"\bclr_[A-Za-z0-9_-]{43}\b")
 
 
@@ -72,9 +75,13 @@ class Page:
 
     @property
     def links(self) -> list[tuple[str, str]]:
-        """The text and the target of every link and image."""
-        found = _LINK.finditer(self.prose)
-        return [(link["text"] or "", link["target"] or link["image"]) for link in found]
+        """The text and the target of every link."""
+        return [(link[1], link[2]) for link in _LINK.finditer(self.prose)]
+
+    @property
+    def images(self) -> list[str]:
+        """The target of every image."""
+        return _IMAGE.findall(self.prose)
 
     @property
     def anchors(self) -> set[str]:
@@ -104,12 +111,12 @@ def pages() -> list[Page]:
 def matches(expected: str, said: str) -> bool:
     """True if an answer is what a page says it is: `...` stands for anything on a line, or alone for any lines."""
     pattern = ""
-    for line in expected.splitlines():
+    for line in expected.rstrip("\n").splitlines():
         if line == "...":
             pattern += r"(?:.*\n)*"
         else:
-            pattern += ".*".join(re.escape(part.rstrip() if part == line else part) for part in line.split("...")) + r"\s*\n"
-    return re.fullmatch(pattern, said) is not None
+            pattern += ".*".join(re.escape(part) for part in line.rstrip().split("...")) + " *\\n"
+    return re.fullmatch(pattern, said.rstrip("\n") + "\n" if said.strip() else "") is not None
 
 
 class Shell:
@@ -135,7 +142,9 @@ class Shell:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.run("kill $SERVER; wait $SERVER")
         assert self.process.stdin is not None
         assert self.process.stdout is not None

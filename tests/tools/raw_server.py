@@ -16,7 +16,7 @@ OUT = threading.Lock()
 STATE = {"now": 0, "most": 0, "cancelled": [], "schema": {"type": "object"}, "calls": 0}
 CACHED = {"resultType": "complete", "ttlMs": 3_600_000, "cacheScope": "public"}
 TOOLS = ("echo", "die", "hang", "slow", "huge", "raw", "error", "fail", "change", "noise", "stderr", "environment")
-TOOLS += ("child", "calls", "cancelled", "needs_input", "task")
+TOOLS += ("arguments", "child", "calls", "cancelled", "needs_input", "task")
 
 
 def write(message):
@@ -105,6 +105,7 @@ def answer(name, arguments, params):
         "change": change,
         "noise": noise,
         "stderr": stderr,
+        "arguments": lambda _: structured({"arguments": sys.argv[1:]}),
         "environment": lambda _: structured(dict(os.environ)),
         "child": child,
         "calls": lambda _: structured({"calls": STATE["calls"]}),

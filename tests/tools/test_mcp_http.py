@@ -10,7 +10,9 @@ import pytest
 from clearance.core.catalog import ToolServer
 from clearance.core.outcome import ErrorClass, Sent
 from clearance.flow.ports import ToolCallFailed
-from clearance.tools import mcp
+from clearance.tools import session
+from clearance.tools.answers import RETRY_AFTER_MS_MAX
+from clearance.tools.exchange import WIRE_BYTES_MAX
 from clearance.tools.mcp import McpTools
 from tests.tools.calling import call, failure, real_http_process, result
 from tests.tools.raw_http import RawHttpServer
@@ -91,7 +93,7 @@ async def test_an_error_of_the_protocol_under_a_status_says_why(tools: McpTools,
 async def test_retry_after_may_be_a_date(tools: McpTools, raw_http: RawHttpServer) -> None:
     headers = {"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}
     error = await failure(tools, server_at(raw_http), "status", {"status": 429, "headers": headers})
-    assert error.retry_after_ms == mcp.RETRY_AFTER_MS_MAX
+    assert error.retry_after_ms == RETRY_AFTER_MS_MAX
 
 
 @pytest.mark.parametrize("tool", ["cut", "cut_body", "cut_events"])
@@ -117,7 +119,7 @@ async def test_a_cut_connection_may_have_worked_and_hurts_no_other_call(
         ('{"content": [{"type": "text", "text": "%s"}]}' % ("x" * 2_000_000), None),
         ("[" * 5000 + "]" * 5000, Sent.MAYBE),
         ("{", Sent.MAYBE),
-        ("x" * (mcp.WIRE_BYTES_MAX + 1), Sent.MAYBE),
+        ("x" * (WIRE_BYTES_MAX + 1), Sent.MAYBE),
     ],
     ids=["unclean", "not-utf-8", "huge", "deep", "broken", "endless"],
 )
@@ -126,8 +128,8 @@ async def test_an_unclean_answer(tools: McpTools, raw_http: RawHttpServer, tool:
     if isinstance(kept, Sent):
         assert (await failure(tools, server_at(raw_http), tool, arguments)).sent is kept
     else:
-        said = await result(tools, server_at(raw_http), tool, arguments)
-        assert said == kept if kept else said["truncated"]
+        answer = await call(tools, server_at(raw_http), tool, arguments)
+        assert answer.result == kept if kept else answer.truncated
     await call(tools, server_at(raw_http), "echo")
 
 
@@ -165,7 +167,7 @@ async def test_a_forgotten_session_is_replaced(
     assert (error.error_class, error.sent, error.code) == (ErrorClass.DOWNSTREAM, Sent.ANSWERED, "TOOL_SESSION_LOST")
     await call(tools, server, "echo")
     raw_http.sessions.clear()
-    monkeypatch.setattr(mcp, "LISTING_AGE_SECONDS_MAX", -1)  # as after a pause: the tools are read first
+    monkeypatch.setattr(session, "LISTING_AGE_SECONDS_MAX", -1)  # as after a pause: the tools are read first
     await call(tools, server, "echo")
 
 
@@ -234,7 +236,7 @@ async def test_deadline_and_cancelled_caller(tools: McpTools, raw_http: RawHttpS
 
 async def test_closing_ends_calls(tools: McpTools, raw_http: RawHttpServer) -> None:
     waiting = asyncio.ensure_future(failure(tools, server_at(raw_http), "slow"))
-    while not raw_http.calls:  # noqa: ASYNC110 - a thread counts them
+    while not raw_http.calls:  # a thread counts them
         await asyncio.sleep(0.01)
     await tools.close()
     assert (await waiting).sent is Sent.MAYBE

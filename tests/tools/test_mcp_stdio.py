@@ -11,8 +11,11 @@ import pytest
 from clearance.core.catalog import ToolServer
 from clearance.core.outcome import ErrorClass, Sent
 from clearance.flow.ports import ToolCallFailed
-from clearance.tools import mcp
-from clearance.tools.mcp import IDEMPOTENCY_META_KEY, RESULT_BYTES_MAX, WIRE_BYTES_MAX, McpTools
+from clearance.tools import session, stdio, untrusted
+from clearance.tools.exchange import WIRE_BYTES_MAX
+from clearance.tools.mcp import McpTools
+from clearance.tools.session import IDEMPOTENCY_META_KEY
+from clearance.tools.untrusted import ANSWER_BYTES_MAX
 from tests.tools.calling import alive, call, children, failure, raw_server, result
 
 pytestmark = pytest.mark.anyio
@@ -70,8 +73,8 @@ async def test_a_changed_schema_is_found_before_the_call(tools: McpTools) -> Non
 async def test_old_tools_are_read_again_without_being_told(tools: McpTools, monkeypatch: pytest.MonkeyPatch) -> None:
     agreed = (await tools.describe("northwind", RAW))["echo"].schema_digest
     await call(tools, RAW, "change")
-    monkeypatch.setattr(mcp.types, "ToolListChangedNotification", int)  # deaf
-    monkeypatch.setattr(mcp, "LISTING_AGE_SECONDS_MAX", -1)
+    monkeypatch.setattr(session.types, "ToolListChangedNotification", int)  # deaf
+    monkeypatch.setattr(session, "LISTING_AGE_SECONDS_MAX", -1)
     assert (await failure(tools, RAW, "echo", schema_digest=agreed)).code == "TOOL_SCHEMA_CHANGED"
 
 
@@ -191,14 +194,14 @@ async def test_a_server_that_never_shakes_hands(tools: McpTools, monkeypatch: py
     assert (error.error_class, error.sent) == (ErrorClass.TIMEOUT, Sent.NOT_SENT)
     await tools.close()
     again = McpTools()
-    monkeypatch.setattr(mcp, "CONNECT_SECONDS_MAX", 0.1)
+    monkeypatch.setattr(session, "CONNECT_SECONDS_MAX", 0.1)
     error = await failure(again, raw_server("mute"), "echo")
     assert (error.error_class, error.sent) == (ErrorClass.DOWNSTREAM, Sent.NOT_SENT)
     await again.close()
 
 
 async def test_a_server_that_does_not_list_its_tools(tools: McpTools, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mcp, "LISTING_SECONDS_MAX", 0.1)
+    monkeypatch.setattr(session, "LISTING_SECONDS_MAX", 0.1)
     error = await failure(tools, raw_server("no-list"), "echo")
     assert (error.error_class, error.sent) == (ErrorClass.DOWNSTREAM, Sent.NOT_SENT)
 
@@ -223,7 +226,28 @@ async def test_a_server_gets_a_minimal_environment(tools: McpTools, monkeypatch:
     said = await result(tools, raw_server(environment={"TOKEN": "Bearer ${CLEARANCE_TEST_TOKEN}"}), "environment")
     assert said["TOKEN"] == "Bearer s3cr3t-value"
     assert not {name for name in said if name.startswith("CLEARANCE")}
-    assert said.keys() - {"TOKEN", "PATH", "LC_CTYPE"} <= set(mcp.INHERITED)
+    assert said.keys() - {"TOKEN", "PATH", "LC_CTYPE"} <= set(stdio.INHERITED)
+
+
+async def test_variables_in_command_words_are_filled_in_and_seen_nowhere_else(
+    tools: McpTools, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CLEARANCE_TEST_TOKEN", "s3cr3t-value")
+    monkeypatch.delenv("CLEARANCE_TEST_NONE", raising=False)
+    words = raw_server().command
+    server = ToolServer("raw", (*words, "--key=${CLEARANCE_TEST_TOKEN}", "$PLAIN", "${not a name}"))
+    started = await result(tools, server, "arguments")
+    assert started["arguments"] == ["", "--key=s3cr3t-value", "$PLAIN", "${not a name}"]
+    error = await failure(tools, server, "fail", {"text": "the key s3cr3t-value is bad, says raw_server.py"})
+    assert error.sentence == "The tool raw.fail failed: the key *** is bad, says raw_server.py"
+    error = await failure(tools, ToolServer("raw", (*words, "x${CLEARANCE_TEST_NONE}")), "echo")
+    assert (error.error_class, error.sent, error.code) == (
+        ErrorClass.VALIDATION,
+        Sent.NOT_SENT,
+        "TOOL_SERVER_VARIABLE_MISSING",
+    )
+    assert "CLEARANCE_TEST_NONE" in error.sentence
+    assert "s3cr3t" not in "".join(capfd.readouterr())
 
 
 async def test_secrets_are_in_no_error_and_no_log(
@@ -241,7 +265,7 @@ async def test_secrets_are_in_no_error_and_no_log(
     shown = "".join(capfd.readouterr())
     assert "s3cr3t" not in shown
     assert "\x1b[31mline" not in shown
-    assert shown.count("tool_server_stderr") <= mcp.STDERR_LINES_MAX + 2  # the server that crashes is started twice
+    assert shown.count("tool_server_stderr") <= stdio.STDERR_LINES_MAX + 2  # the server that crashes is started twice
 
 
 @pytest.mark.parametrize(
@@ -295,12 +319,13 @@ async def test_what_is_not_storable_is_made_so(tools: McpTools, raw: str, kept: 
 
 async def test_deep_nesting_is_cut(tools: McpTools) -> None:
     raw = '{"content": [], "structuredContent": {"a": %s}}' % ("[" * 100 + "]" * 100)
-    said = await result(tools, RAW, "raw", {"result": raw})
-    depth = 0
+    answer = await call(tools, RAW, "raw", {"result": raw})
+    assert (answer.truncated, answer.result_bytes) == (True, len('{"a": }') + 200)
+    said, depth = answer.result, 0
     while not isinstance(said, str):
         said = said["a"] if isinstance(said, dict) else said[0]
         depth += 1
-    assert depth == mcp.RESULT_DEPTH_MAX
+    assert depth == untrusted.DEPTH_MAX
 
 
 @pytest.mark.parametrize("raw", ['{"a": %s}' % ("[" * 5000 + "]" * 5000), "{", '"text"', '{"content": 7}'])
@@ -316,11 +341,13 @@ async def test_an_answer_that_is_not_the_end(tools: McpTools, tool: str, sent: S
 
 
 async def test_a_huge_answer_is_cut_and_says_so(tools: McpTools) -> None:
-    said = await result(tools, RAW, "huge", {"bytes": 3 * RESULT_BYTES_MAX})
-    assert said["truncated"] is True
-    assert said["result_bytes"] == 3 * RESULT_BYTES_MAX
-    assert 0 < len(said["beginning"]) < RESULT_BYTES_MAX
-    assert await result(tools, RAW, "huge", {"bytes": RESULT_BYTES_MAX}) == "x" * RESULT_BYTES_MAX
+    quotes = 2
+    cut = await call(tools, RAW, "huge", {"bytes": 3 * ANSWER_BYTES_MAX})
+    assert (cut.truncated, cut.result_bytes) == (True, 3 * ANSWER_BYTES_MAX + quotes)
+    assert cut.result == "x" * untrusted.BEGINNING_LENGTH_MAX
+    whole = await call(tools, RAW, "huge", {"bytes": ANSWER_BYTES_MAX - quotes})
+    assert (whole.truncated, whole.result_bytes) == (False, ANSWER_BYTES_MAX)
+    assert whole.result == "x" * (ANSWER_BYTES_MAX - quotes)
 
 
 async def test_a_message_beyond_all_limits_ends_the_session_only(tools: McpTools) -> None:
@@ -346,6 +373,17 @@ async def test_closing_leaves_no_process(tools: McpTools) -> None:
     assert (await failure(tools, RAW, "echo")).sent is Sent.NOT_SENT
 
 
+async def test_a_call_that_waits_for_its_place_while_all_is_closed_starts_nothing(tools: McpTools) -> None:
+    before, server = children(), raw_server(concurrency_max=1)
+    await call(tools, server, "echo")
+    hanging = asyncio.ensure_future(failure(tools, server, "hang"))
+    waiting = asyncio.ensure_future(failure(tools, server, "echo"))
+    await asyncio.sleep(0.02)
+    await tools.close()
+    assert ((await hanging).sent, (await waiting).sent) == (Sent.MAYBE, Sent.NOT_SENT)
+    assert children() <= before
+
+
 async def test_closing_while_a_server_starts() -> None:
     tools, before = McpTools(), children()
     starting = asyncio.ensure_future(failure(tools, raw_server("mute"), "echo"))
@@ -356,7 +394,7 @@ async def test_closing_while_a_server_starts() -> None:
 
 
 async def test_a_stubborn_server_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mcp, "EXIT_SECONDS", 0.1)
+    monkeypatch.setattr(stdio, "EXIT_SECONDS", 0.1)
     tools = McpTools()
     pid = (await result(tools, raw_server("stubborn"), "echo"))["pid"]
     await tools.close()
@@ -371,6 +409,6 @@ async def until_dead(pid: int) -> None:
 
 
 def test_storable_takes_anything() -> None:
-    said = mcp.storable({1: (10**4000, 10**20, math.inf, object), "x": {"y": b"z"}})
+    said = untrusted.storable({1: (10**4000, 10**20, math.inf, object), "x": {"y": b"z"}}).result
     assert said["1"][1:3] == ["100000000000000000000", "inf"]
     assert said["1"][0].startswith("0x")

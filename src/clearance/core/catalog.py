@@ -46,8 +46,8 @@ class Effect(StrEnum):
 class ToolServer:
     """Where tools are: an MCP server over stdio (`command`) or streamable HTTP (`url`).
 
-    Values of `environment` and `headers` may hold `${NAME}`: resolved from our environment when the server is started or
-    called, never stored resolved.
+    Words of `command` and values of `environment` and `headers` may hold `${NAME}`: resolved from our environment when the
+    server is started or called, never stored resolved.
     """
 
     name: str

@@ -59,6 +59,7 @@ class Worker:
             sweeper.cancel()
             stopping.cancel()
             await self._drain()
+            await asyncio.gather(sweeper, stopping, return_exceptions=True)
 
     def _begin(self) -> None:
         """Starts what waits, as far as the bound allows."""
@@ -97,6 +98,7 @@ class Worker:
             await execute.record(self._context, started, outcome, tries=tries)
 
     async def _sweep(self, sweeper: Sweeper) -> None:
+        """Sweeps for ever. What was claimed again is carried out at once, beside the bound: its lease runs already."""
         while True:
             try:
                 swept = await sweeper.step()
@@ -113,8 +115,12 @@ class Worker:
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def _drain(self) -> None:
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=DRAIN_SECONDS)
+        """Waits for what is under way. What takes too long stays RUNNING: only the next start's sweep may say what became of it."""
+        try:
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=DRAIN_SECONDS)
+        finally:  # also if the wait itself is cancelled: nobody may hear the tools close, and take that for an answer
+            late = list(self._tasks)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)

@@ -187,8 +187,7 @@ async def _call_once(context: Context, started: Started) -> Outcome:
         deadline_ms=calls.deadline_ms(started.server),
         schema_digest=settings.tool_pins.get(str(action.tool)),
     )
-    answer = await context.tools.call(intent.tenant_id, call)
-    return keep(answer.result)
+    return keep(await context.tools.call(intent.tenant_id, call))
 
 
 def _not_sent(code: str, sentence: str) -> ToolCallFailed:

@@ -39,9 +39,15 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolAnswer:
-    """What the tool answered when it succeeded: its structured content if it has one, else its text."""
+    """What the tool answered when it succeeded: its structured content if it has one, else its text.
+
+    `truncated`: the runner cut it already; a string is then its beginning. `result_bytes` is the size of its JSON before that,
+    where the runner knows it.
+    """
 
     result: Json
+    result_bytes: int | None = None
+    truncated: bool = False
 
 
 class ToolCallFailed(Exception):

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 
-from clearance.core.intent import Json
 from clearance.core.outcome import Outcome, OutcomeStatus
+from clearance.flow.ports import ToolAnswer
 
 RESULT_BYTES_MAX = 32 * 1024  # of the answer's JSON; a larger answer is kept as the text of its beginning
 
 
-def keep(result: Json) -> Outcome:
-    """A success with the tool's answer, cut to its limit."""
-    text = json.dumps(result, ensure_ascii=False, allow_nan=False)
-    size = len(text.encode("utf-8", "replace"))
-    if size <= RESULT_BYTES_MAX:
-        return Outcome(OutcomeStatus.SUCCEEDED, "The tool answered.", result, size)
+def keep(answer: ToolAnswer) -> Outcome:
+    """A success with the tool's answer, cut to its limit. What the tool runner cut already is still said to be cut."""
+    written = json.dumps(answer.result, ensure_ascii=False, allow_nan=False)
+    written_bytes = len(written.encode("utf-8", "replace"))
+    size = written_bytes if answer.result_bytes is None else answer.result_bytes
+    if written_bytes <= RESULT_BYTES_MAX:
+        sentence = f"The tool answered {size} bytes; a part is kept." if answer.truncated else "The tool answered."
+        return Outcome(OutcomeStatus.SUCCEEDED, sentence, answer.result, size, result_truncated=answer.truncated)
+    text = answer.result if isinstance(answer.result, str) else written
     kept = text.encode("utf-8", "replace")[:RESULT_BYTES_MAX].decode("utf-8", "ignore")
     sentence = f"The tool answered {size} bytes; the first {RESULT_BYTES_MAX} are kept."
     return Outcome(OutcomeStatus.SUCCEEDED, sentence, kept, size, result_truncated=True)

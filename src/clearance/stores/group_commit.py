@@ -135,8 +135,10 @@ class GroupCommit:
 
 
 def _fail(group: list[_Unit], error: Exception) -> None:
-    if not isinstance(error, Refusal):
-        _log.error("commit failed", error=str(error), kind=type(error).__name__, units=len(group))
-        error = Unavailable("The store could not commit; nothing happened.")
+    told = error if isinstance(error, Refusal) else Unavailable("The store could not commit; nothing happened.")
     for unit in group:
-        unit.error = error
+        unit.error = told
+    if told is not error:
+        # A log that cannot be written must not end the writer.
+        with contextlib.suppress(Exception):
+            _log.error("commit failed", error=str(error), kind=type(error).__name__, units=len(group))

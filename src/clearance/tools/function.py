@@ -22,7 +22,7 @@ from clearance.core.catalog import ToolServer
 from clearance.core.intent import Json, digest
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.flow.ports import ToolAnswer, ToolCall, ToolCallFailed, ToolDescription, Tools
-from clearance.tools.mcp import one_line, storable
+from clearance.tools.untrusted import one_line, storable
 
 THREADS_MAX = 32  # for callables that are not async
 
@@ -66,7 +66,7 @@ class FunctionTools:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             where = ".".join(map(str, first["loc"]))
             raise _not_sent(f"The tool {named} does not take these arguments: {where}: {first['msg']}.") from None
-        return ToolAnswer(_json(await self._run(named, tool, arguments, call.deadline_ms / 1000)))
+        return _answer(await self._run(named, tool, arguments, call.deadline_ms / 1000))
 
     async def close(self) -> None:
         """Starts nothing more; does not wait for what runs."""
@@ -147,12 +147,12 @@ class _FunctionTool:
         return bound
 
 
-def _json(result: object) -> Json:
-    """What a callable returned as JSON; it has done its work, so nothing about this may fail."""
+def _answer(result: object) -> ToolAnswer:
+    """What a callable returned, as JSON; it has done its work, so nothing about this may fail."""
     try:
         return storable(to_jsonable_python(result, fallback=str))
     except (ValueError, RecursionError):
-        return one_line(repr(type(result)))
+        return ToolAnswer(one_line(repr(type(result))))
 
 
 def _not_sent(sentence: str, code: str = "TOOL_ERROR") -> ToolCallFailed:

@@ -1,0 +1,130 @@
+"""What the answers of a tool server mean, and what is known when there is none.
+
+One idea: whatever went wrong is told with what is known about the request having been sent: `NOT_SENT` only if no
+transport took it or no connection was made, `ANSWERED` only if the server itself said no, else `MAYBE`.
+
+Refuses to know: sessions, and what may be retried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+
+from mcp import MCPError, types
+
+from clearance.core.catalog import ToolServer
+from clearance.core.outcome import CallError, ErrorClass, Sent
+from clearance.flow.ports import ToolAnswer, ToolCallFailed
+from clearance.tools.exchange import Exchange
+from clearance.tools.masking import Secrets
+from clearance.tools.untrusted import failed, storable
+
+RETRY_AFTER_MS_MAX = 24 * 3600 * 1000
+
+_CLOSED = "Connection closed"
+_INVALID = frozenset({types.INVALID_REQUEST, types.METHOD_NOT_FOUND, types.INVALID_PARAMS})
+_MADE_BY_CLIENT = frozenset({types.CONNECTION_CLOSED, types.PARSE_ERROR})
+
+
+class Answers:
+    """The meaning of what one server says, in sentences that are safe to show."""
+
+    def __init__(self, server: ToolServer, secrets: Secrets) -> None:
+        self._server = server
+        self._secrets = secrets
+
+    def unavailable(self, why: str) -> CallError:
+        """Nothing was sent, because the server is not there or not as it must be."""
+        sentence = self._secrets.sentence(f"The tool server {self._server.name} {why}.")
+        return CallError(ErrorClass.DOWNSTREAM, sentence, Sent.NOT_SENT)
+
+    def not_opened(self, error: Exception | None, exchange: Exchange) -> CallError:
+        """Why there is no session, from what broke its opening; nothing was called."""
+        match error:
+            case ToolCallFailed():
+                return error.error
+            case OSError():
+                why = f"could not be started: {error.strerror or type(error).__name__}"
+            case MCPError() if self._server.url is not None and exchange.status is None:
+                why = "could not be reached"
+            case MCPError() if exchange.status is not None:
+                return replace(self.refusal(error, exchange), sent=Sent.NOT_SENT)
+            case MCPError() if is_closed(error):
+                why = "ended before it was ready"
+            case MCPError():
+                why = f"refused the handshake: {error.message}"
+            case _:
+                why = f"could not be connected to ({type(error).__name__})"
+        return self.unavailable(why)
+
+    def refusal(
+        self, error: MCPError, exchange: Exchange, *, over: bool = False, in_session: bool = False
+    ) -> CallError:
+        """What an error in place of an answer means. `over`: the session is; `in_session`: the server keeps one for us."""
+        name = self._server.name
+        if exchange.sent is Sent.NOT_SENT:
+            return self.unavailable("could not be reached")
+        if exchange.status is not None and not exchange.readable:
+            return self._http_refusal(error, exchange.status, exchange.retry_after_ms, in_session=in_session)
+        # The SDK makes errors of its own from a lost connection, and over HTTP from an unreadable answer.
+        http = self._server.url is not None
+        lost = exchange.status is None or error.code in _MADE_BY_CLIENT if http else over
+        if lost or is_closed(error):
+            sentence = f"The connection to the tool server {name} was lost before an answer came."
+            return CallError(ErrorClass.DOWNSTREAM, sentence, Sent.MAYBE)
+        error_class = ErrorClass.VALIDATION if error.code in _INVALID else ErrorClass.UNKNOWN
+        sentence = self._secrets.sentence(f"The tool server {name} refused: {error.message}")
+        return CallError(error_class, sentence, Sent.ANSWERED)
+
+    def answer(self, tool: str, result: types.CallToolResult | types.InputRequiredResult) -> ToolAnswer:
+        """The answer of a tool; ToolCallFailed if it says that it failed, or that this is not its answer yet."""
+        named = f"{self._server.name}.{tool}"
+        if isinstance(result, types.InputRequiredResult):
+            sentence = f"The tool {named} asks for more input than an action can give."
+            raise failed(ErrorClass.VALIDATION, sentence, Sent.ANSWERED, code="TOOL_NEEDS_INPUT")
+        if result.result_type != "complete":
+            sentence = f"The tool {named} answered that it is not finished, in a way that is not supported."
+            raise failed(ErrorClass.UNKNOWN, sentence, Sent.MAYBE)
+        text = "\n".join(block.text for block in result.content if isinstance(block, types.TextContent))
+        if result.is_error:
+            error_class, retry_after_ms = _declared(result)
+            sentence = self._secrets.sentence(f"The tool {named} failed: {text or 'it gave no reason'}")
+            raise failed(error_class, sentence, Sent.ANSWERED, retry_after_ms=retry_after_ms)
+        return storable(result.structured_content if result.structured_content is not None else text)
+
+    def _http_refusal(self, error: MCPError, status: int, retry_after_ms: int | None, *, in_session: bool) -> CallError:
+        name = self._server.name
+        sentence = self._secrets.sentence(f"The tool server {name} answered with HTTP status {status}: {error.message}")
+        if status in (401, 403):
+            return CallError(ErrorClass.AUTH, sentence, Sent.ANSWERED)
+        if status == 429:  # noqa: PLR2004 - HTTP's own number
+            return CallError(ErrorClass.RATE_LIMIT, sentence, Sent.ANSWERED, retry_after_ms=retry_after_ms)
+        if status == 404 and in_session:  # noqa: PLR2004
+            sentence = f"The tool server {name} has forgotten our session."
+            return CallError(ErrorClass.DOWNSTREAM, sentence, Sent.ANSWERED, code="TOOL_SESSION_LOST")
+        if 400 <= status < 500 and status != 408:  # noqa: PLR2004 - 408: a gateway gave up waiting
+            return CallError(ErrorClass.VALIDATION, sentence, Sent.ANSWERED)
+        return CallError(ErrorClass.DOWNSTREAM, sentence, Sent.MAYBE, retry_after_ms=retry_after_ms)
+
+
+def closed() -> MCPError:
+    """The error that the SDK itself makes for a request when its connection is closed."""
+    return MCPError(types.CONNECTION_CLOSED, _CLOSED)
+
+
+def is_closed(error: Exception | None) -> bool:
+    """True for the error that `closed` makes."""
+    return isinstance(error, MCPError) and (error.code, error.message) == (types.CONNECTION_CLOSED, _CLOSED)
+
+
+def _declared(result: types.CallToolResult) -> tuple[ErrorClass, int | None]:
+    """The class of an error as the tool declares it, in its structured content or else its `_meta`."""
+    for said in (result.structured_content, result.meta):
+        if isinstance(said, Mapping) and isinstance(named := said.get("error_class"), str):
+            wait = said.get("retry_after_ms")
+            known = isinstance(wait, int) and not isinstance(wait, bool) and 0 <= wait <= RETRY_AFTER_MS_MAX
+            with suppress(ValueError):
+                return ErrorClass(named.upper()), wait if known else None
+    return ErrorClass.UNKNOWN, None

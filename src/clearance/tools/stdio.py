@@ -1,0 +1,180 @@
+"""A tool server that is a process of ours, over stdio.
+
+One idea: nothing that the process does may hurt us, and nothing of it stays behind: what it writes is bounded, read to
+its end and logged without secrets, and its descendants end with it. The SDK's own transport reads lines of any length,
+shows the server's stderr on ours, and leaves grandchildren behind.
+
+Refuses to know: sessions, and what the messages say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp import types
+from mcp.shared.message import SessionMessage
+from pydantic import ValidationError
+
+from clearance.core.catalog import ToolServer
+from clearance.tools.exchange import WIRE_BYTES_MAX, Outbox
+from clearance.tools.masking import Secrets
+from clearance.tools.untrusted import readable
+
+if TYPE_CHECKING:
+    from clearance.tools.exchange import Streams
+
+EXIT_SECONDS = 2  # for a server to end after its input was closed, and again after SIGTERM
+READ_BYTES = 64 * 1024  # at a time, of what is only passed on or thrown away
+STDERR_LINES_MAX = 200  # lines of one server process that are logged
+STDERR_LINES_TOLD = 3  # last lines that are logged with a failed start
+
+INHERITED = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR", "TZ", "USER")
+"""What a server process gets of our environment, besides PATH and what its definition declares."""
+
+_log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def stdio(server: ToolServer, secrets: Secrets, lost: Callable[[], None]) -> AsyncIterator[Streams]:
+    """A server process of ours; `lost` is called when it stops talking."""
+    command = [secrets.filled(word) for word in server.command]
+    process = await _start(command, secrets.resolved(server.environment))
+    stdin, stdout, stderr = process.stdin, process.stdout, process.stderr
+    assert stdin and stdout and stderr  # noqa: S101, PT018 - pipes, as was asked for
+    told = asyncio.create_task(_read_stderr(server.name, stderr, secrets))
+    try:
+        to_session, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+        outgoing, from_session = anyio.create_memory_object_stream[SessionMessage](0)
+        async with anyio.create_task_group() as tasks, incoming, outgoing, to_session, from_session:
+            tasks.start_soon(_read_messages, server.name, stdout, to_session, lost)
+            tasks.start_soon(_write_messages, stdin, from_session, lost)
+            try:
+                yield incoming, Outbox(outgoing)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await _stop(process, stdin)
+                    await asyncio.wait({told}, timeout=EXIT_SECONDS)
+                tasks.cancel_scope.cancel()
+    finally:
+        if process.returncode is None:
+            _kill(process)
+        if process.returncode:
+            last_lines = told.result() if told.done() and not told.cancelled() and not told.exception() else []
+            _log.info("tool_server_ended", server=server.name, exit_code=process.returncode, last_lines=last_lines)
+        told.cancel()
+
+
+async def _start(command: Sequence[str], environment: Mapping[str, str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**_inherited(), **environment},
+        limit=WIRE_BYTES_MAX,
+        start_new_session=True,  # so that all its descendants can be ended with it
+    )
+
+
+def _inherited() -> dict[str, str]:
+    """A minimal environment. The directory of our own Python comes first on the path, so that `python` means ours."""
+    environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    environment["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+    return environment
+
+
+async def _read_messages(
+    server: str,
+    stdout: asyncio.StreamReader,
+    to_session: MemoryObjectSendStream[SessionMessage | Exception],
+    lost: Callable[[], None],
+) -> None:
+    with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
+        async with to_session:
+            try:
+                while line := await stdout.readline():
+                    message = _message(line)
+                    if message is not None:
+                        await to_session.send(SessionMessage(message))
+            except ValueError:  # a line beyond the limit, or one that claims to be a message and is not
+                _log.warning("tool_server_unreadable", server=server)
+            finally:
+                lost()
+    with suppress(OSError):
+        while await stdout.read(READ_BYTES):
+            pass  # the session is gone, but a server that cannot write does not end
+
+
+def _message(line: bytes) -> types.JSONRPCMessage | None:
+    """The message in a line, None if it is something else that was printed; ValueError for a broken message.
+
+    A broken message cannot be ignored: whoever waits for it would wait until the deadline.
+    """
+    try:
+        return types.jsonrpc_message_adapter.validate_json(readable(line), by_name=False)
+    except ValidationError:
+        if line.lstrip().startswith(b"{") and b'"jsonrpc"' in line:
+            raise
+        return None
+
+
+async def _write_messages(
+    stdin: asyncio.StreamWriter, from_session: MemoryObjectReceiveStream[SessionMessage], lost: Callable[[], None]
+) -> None:
+    async with from_session:
+        try:
+            async for message in from_session:
+                text = message.message.model_dump_json(by_alias=True, exclude_unset=True)
+                stdin.write(text.encode() + b"\n")
+                await stdin.drain()
+        except OSError:
+            lost()
+
+
+async def _read_stderr(server: str, stderr: asyncio.StreamReader, secrets: Secrets) -> list[str]:
+    """Reads to the end, since a full pipe would stop the server; logs the first lines and gives back the last."""
+    last: deque[str] = deque(maxlen=STDERR_LINES_TOLD)
+    lines = 0
+    while chunk := await stderr.read(READ_BYTES):
+        for line in chunk.decode(errors="replace").splitlines():
+            lines += 1
+            last.append(line)
+            if lines <= STDERR_LINES_MAX:
+                _log.debug("tool_server_stderr", server=server, line=secrets.sentence(line))
+    return [secrets.sentence(line) for line in last]
+
+
+async def _stop(process: asyncio.subprocess.Process, stdin: asyncio.StreamWriter) -> None:
+    """Closes the server's input and lets it end, then SIGTERM, then SIGKILL for what is left of it and its children."""
+    stdin.close()
+    if not await _ended_within(process, EXIT_SECONDS):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        await _ended_within(process, EXIT_SECONDS)
+    _kill(process)
+    await _ended_within(process, EXIT_SECONDS)
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+async def _ended_within(process: asyncio.subprocess.Process, seconds: float) -> bool:
+    # Not `process.wait()`: that also waits for the pipes, which a grandchild may hold open.
+    until = time.monotonic() + seconds
+    while process.returncode is None and time.monotonic() < until:  # noqa: ASYNC110 - asyncio offers nothing to wait for
+        await asyncio.sleep(0.01)
+    return process.returncode is not None

@@ -1,0 +1,100 @@
+"""What a tool says, made fit to be kept and shown.
+
+One idea: everything that comes from a tool is untrusted: text becomes one printable line, JSON becomes what every store
+takes and every reader reads in the same way, and whatever is cut is said to be cut.
+
+Refuses to know: where it comes from, and what it means.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+
+from clearance.core.intent import INTEGER_MAX, Json
+from clearance.core.outcome import CallError, ErrorClass, Sent
+from clearance.flow.ports import ToolAnswer, ToolCallFailed
+
+ANSWER_BYTES_MAX = 1024 * 1024  # of the JSON of an answer that is handed on whole
+BEGINNING_LENGTH_MAX = 100_000  # characters of an answer that is not
+DEPTH_MAX = 32  # levels of nesting
+INTEGER_BITS_MAX = 4096  # of an integer that is kept as its decimal digits
+SENTENCE_LENGTH_MAX = 300  # characters of an error
+TEXT_LENGTH_MAX = 100_000  # characters that are looked at to make a sentence
+
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def one_line(text: str, length_max: int = SENTENCE_LENGTH_MAX) -> str:
+    """Untrusted text as one line of printable characters, cut to a length."""
+    text = text[:TEXT_LENGTH_MAX]
+    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    return line if len(line) <= length_max else line[: length_max - 1] + "…"
+
+
+def failed(
+    error_class: ErrorClass, sentence: str, sent: Sent, *, code: str = "TOOL_ERROR", retry_after_ms: int | None = None
+) -> ToolCallFailed:
+    """The error to raise, with a sentence that may hold untrusted text."""
+    return ToolCallFailed(CallError(error_class, one_line(sentence), sent, code, retry_after_ms))
+
+
+def storable(value: Json) -> ToolAnswer:
+    """The answer with a result as JSON that every store takes, or, if it is too big to hand on, as its beginning."""
+    written = json.dumps(value, ensure_ascii=False, default=str)
+    size = len(written.encode(errors="surrogatepass"))
+    if size > ANSWER_BYTES_MAX:
+        text = value if isinstance(value, str) else written
+        return ToolAnswer(_text(text[:BEGINNING_LENGTH_MAX]), result_bytes=size, truncated=True)
+    return ToolAnswer(_storable(value, 1), result_bytes=size, truncated=_too_deep(value, 1))
+
+
+def readable(raw: bytes) -> bytes:
+    """JSON text with U+FFFD for what our parser refuses: bytes that are not UTF-8, and escaped lone surrogates."""
+    if not raw.isascii():
+        raw = raw.decode(errors="replace").encode()
+    if b"\\ud" not in raw and b"\\uD" not in raw:
+        return raw
+    return _ESCAPE.sub(lambda match: rb"\ufffd" if match[1] else match[0], raw)
+
+
+def _storable(value: Json, depth: int) -> Json:
+    match value:
+        case None | bool():
+            return value
+        case int() | float():
+            return _number(value)
+        case Mapping() | list() | tuple() if depth > DEPTH_MAX:
+            return f"(nested more than {DEPTH_MAX} levels deep)"
+        case Mapping():
+            return {_text(str(key)): _storable(child, depth + 1) for key, child in value.items()}
+        case list() | tuple():
+            return [_storable(child, depth + 1) for child in value]
+        case _:
+            return _text(str(value))
+
+
+def _too_deep(value: Json, depth: int) -> bool:
+    if not isinstance(value, Mapping | list | tuple):
+        return False
+    children = value.values() if isinstance(value, Mapping) else value
+    return depth > DEPTH_MAX or any(_too_deep(child, depth + 1) for child in children)
+
+
+def _number(value: float) -> float | str:
+    if not isinstance(value, int):
+        return value if math.isfinite(value) else str(value)
+    if abs(value) <= INTEGER_MAX:
+        return value
+    # Python refuses to write very long integers in decimal digits.
+    return str(value) if value.bit_length() <= INTEGER_BITS_MAX else hex(value)
+
+
+def _text(text: str) -> str:
+    """Text without lone surrogates, which are no Unicode, and without NUL, which PostgreSQL does not store."""
+    return _UNSTORABLE.sub("\ufffd", text)

@@ -1,0 +1,74 @@
+"""Writes the layout of docs/architecture.md from the first sentences of the files: `python -m tests.tidy.layout`."""
+
+from __future__ import annotations
+
+import ast
+import re
+from itertools import groupby
+
+from tests.tidy.pages import ROOT
+
+SOURCE = ROOT / "src" / "clearance"
+PAGE = ROOT / "docs" / "architecture.md"
+SECTION = re.compile(r"(?<=<!-- layout -->\n).*?(?=<!-- /layout -->)", re.DOTALL)
+CHAPTERS = (
+    ("core", "The rules, in the order in which an intent meets them. Pure: no I/O, no clock, no framework."),
+    ("flow", "What happens: the verbs. Each reads facts, asks the core, commits once. And the ports that they need."),
+    ("stores", "Where facts are kept."),
+    ("engines", "Who calls the steps of an execution, and when."),
+    ("tools", "How tools are called."),
+    ("api", "The REST door."),
+    ("web", "The pages."),
+    ("client", "The Python client."),
+    ("cli", "The command line."),
+    ("demo", "The demo."),
+    (".", "What stands beside them."),
+)
+
+
+def sentences() -> dict[str, str]:
+    """The first sentence of every module by its path. A package's own file is left out if it only speaks for its folder."""
+    found = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if path.name == "__init__.py" and text.count("\n") <= 1:
+            continue
+        opening = " ".join((ast.get_docstring(ast.parse(text)) or "").split())
+        found[str(path.relative_to(SOURCE))] = re.split(r"(?<=[.?!])\s", opening, maxsplit=1)[0]
+    return found
+
+
+def layout() -> str:
+    """A table for each folder, the core in the order of its chapters."""
+    known = sentences()
+    parts = []
+    chapters = dict(CHAPTERS)
+    folders = {folder: list(names) for folder, names in groupby(sorted(known, key=_folder), key=_folder)}
+    assert set(folders) == set(chapters), "every folder has a line in CHAPTERS"
+    for folder, said in CHAPTERS:
+        names = sorted(folders[folder], key=_reading_order)
+        rows = "".join(f"| `{name}` | {known[name].replace('|', chr(92) + '|')} |\n" for name in names)
+        title = f"`{folder}/`" if folder != "." else "At the top"
+        parts.append(f"\n### {title}\n\n{said}\n\n| file | holds |\n|---|---|\n{rows}")
+    return "".join(parts) + "\n"
+
+
+def _folder(name: str) -> str:
+    return name.partition("/")[0] if "/" in name else "."
+
+
+def _reading_order(name: str) -> tuple[int, str]:
+    """The core's chapters as its import contract orders them, the first one first; everything else by name."""
+    contract = (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition('containers = ["clearance.core"]')[2]
+    chapters = re.findall(r"[a-z]+", contract.partition("layers = [")[2].partition("]")[0])
+    stem = name.removeprefix("core/").removesuffix(".py")
+    return (-chapters.index(stem) if name.startswith("core/") else 0, name)
+
+
+def written(page: str) -> str:
+    """The page with the layout as it is now."""
+    return SECTION.sub(lambda _: layout(), page)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,98 @@
+"""One word, one meaning, one class: the glossary names every noun of the rules, and the tree has the shape that it promises."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.tidy.pages import ROOT, page
+
+SOURCE = ROOT / "src" / "clearance"
+FUNCTION_LINES_MAX = 60
+FILE_LINES_MAX = 600
+
+NOT_NOUNS_OF_THE_DOMAIN = {
+    # Kinds of refusals: doors map them to statuses; the word is "refusal".
+    *("InvalidInput", "TooLarge", "Unauthenticated", "Forbidden", "NotFound", "Conflict", "Unavailable"),
+    *("VersionMismatch", "VersionRequired"),
+    # What a store answers to a transition.
+    *("Admitted", "Known", "SettingsMoved", "BudgetSpent", "Moved", "Applied"),
+    # How settings travel to and from a store; the word is "settings".
+    *("SettingsChange", "StoredSettings"),
+}
+LARGE_FILES = {
+    "stores/sqlite.py": 700,  # one store, with its SQL where it is used
+}
+BANNED_FILES = {"utils", "util", "helpers", "helper", "models", "model", "common", "manager", "managers", "misc"}
+BANNED_WORDS = {
+    "src/clearance": r"approval requests?\b|\bkill switch|\bwhitelist|\bworkflow",
+    "docs": r"\bkill switch|\bwhitelist",
+}
+
+
+def modules() -> Iterator[tuple[Path, ast.Module]]:
+    for path in sorted(SOURCE.rglob("*.py")):
+        yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_every_noun_of_the_rules_is_in_the_glossary_and_nothing_else() -> None:
+    files = [*sorted((SOURCE / "core").glob("*.py")), SOURCE / "flow" / "ports.py"]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files]
+    classes = {
+        node.name
+        for tree in trees
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    }
+    rows = page("docs/glossary.md").rows("The story of an intent") + page("docs/glossary.md").rows("What surrounds it")
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row[2])}
+    assert classes - named == NOT_NOUNS_OF_THE_DOMAIN
+    assert named - classes == set()
+
+
+def test_a_word_has_one_entry() -> None:
+    rows = page("docs/glossary.md").rows("The story of an intent") + page("docs/glossary.md").rows("What surrounds it")
+    words = [word.strip() for row in rows for word in row[0].split(",")]
+    assert len(words) == len(set(words))
+
+
+@pytest.mark.parametrize("where", sorted(BANNED_WORDS))
+def test_words_that_we_do_not_use(where: str) -> None:
+    files = [path for path in (ROOT / where).rglob("*") if path.suffix in {".py", ".html", ".md", ".sql"}]
+    assert files
+    allowed = {ROOT / "docs" / "glossary.md", ROOT / "docs" / "plan.md"}  # they say what we call it instead
+    found = {
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in files
+        if path not in allowed
+        for match in re.finditer(BANNED_WORDS[where], path.read_text(encoding="utf-8"), re.IGNORECASE)
+    }
+    assert found == set()
+
+
+def test_every_file_has_a_telling_name_and_an_opening() -> None:
+    for path, tree in modules():
+        assert not BANNED_FILES & {path.stem, path.parent.name}, path
+        opening = ast.get_docstring(tree)
+        assert opening, f"{path} says nothing of itself"
+        assert opening.rstrip().endswith("."), f"the opening of {path} is no sentence"
+
+
+def test_functions_and_files_are_small() -> None:
+    for path, tree in modules():
+        name = str(path.relative_to(SOURCE))
+        lines = path.read_text(encoding="utf-8").count("\n")
+        assert lines <= LARGE_FILES.get(name, FILE_LINES_MAX), f"{name} has {lines} lines"
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                assert length <= FUNCTION_LINES_MAX, f"{name}: {node.name} has {length} lines"
+
+
+def test_only_files_that_need_it_are_large() -> None:
+    for name in LARGE_FILES:
+        assert (SOURCE / name).read_text(encoding="utf-8").count("\n") > FILE_LINES_MAX, f"{name} needs no exception"
