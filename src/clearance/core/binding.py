@@ -34,13 +34,13 @@ class Binding:
         }
 
 
-def bind(intent: ActionIntent, settings: Settings) -> Binding | None:
-    """What would run under these settings, or None if the catalog has no such action."""
+def bind(intent: ActionIntent, settings: Settings, salt: bytes) -> Binding | None:
+    """What would run under these settings, or None if the catalog has no such action. The salt is the intent's own."""
     action = settings.catalog.get(intent.action_type)
     if action is None:
         return None
     return Binding(
-        parameters=digest({"account_id": intent.account_id, "parameters": intent.parameters, "target": intent.target}),
+        parameters=digest([salt.hex(), intent.account_id, dict(intent.parameters), intent.target]),
         tool=str(action.tool),
         tool_schema=settings.tool_pins.get(str(action.tool)),
         action=action.digest,

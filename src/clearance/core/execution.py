@@ -61,7 +61,7 @@ def admit(
         Answer.REQUIRE_APPROVAL: (IntentStatus.AWAITING_APPROVAL, EntryKind.APPROVAL_REQUESTED),
         Answer.BLOCK: (IntentStatus.BLOCKED, EntryKind.ACTION_BLOCKED),
     }[decision.answer]
-    binding = bind(intent, settings)
+    binding = bind(intent, settings, salt)
     source = ApprovalSource.POLICY if status is IntentStatus.APPROVED else None
     approval = None
     if status is IntentStatus.AWAITING_APPROVAL and binding is not None:
@@ -168,7 +168,7 @@ class Revalidation:
 def revalidate(record: IntentRecord, facts: gate.Facts, now: int) -> Revalidation:
     """Whether what was approved may still run as it was approved. `facts.used` counts without the intent's own hold."""
     intent, settings = record.intent, facts.settings
-    binding = bind(intent, settings)
+    binding = bind(intent, settings, record.salt)
 
     def verdict(kind: Verdict, code: str, sentence: str, decision: Decision = record.decision) -> Revalidation:
         changed = differences(record.binding, binding) if record.binding and binding else ()
@@ -251,7 +251,7 @@ def may_repeat(record: IntentRecord, action: Action | None, facts: gate.Facts) -
     """True if a call that may have been sent may be sent again: effect allows it, same call, attempts below the cap."""
     if action is None or record.attempt is None or record.binding is None:
         return False
-    binding = bind(record.intent, facts.settings)
+    binding = bind(record.intent, facts.settings, record.salt)
     same_call = binding is not None and (binding.action, binding.parameters) == (
         record.binding.action,
         record.binding.parameters,
