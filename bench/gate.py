@@ -32,7 +32,8 @@ from clearance.flow.control import Control
 from clearance.flow.ports import Admitted, SettingsChange, ToolAnswer, ToolCall
 from clearance.flow.submit import admission_of
 from clearance.stores.group_commit import GroupCommit
-from clearance.stores.sqlite import SqliteStore, _connect
+from clearance.stores.sqlite import SqliteStore
+from clearance.stores.sqlite_file import connect
 
 CALLERS = (1, 8, 64)
 POLICY_SPIN_SECONDS = 40e-6
@@ -59,7 +60,7 @@ async def drive(operation: Callable[[int], Awaitable[object]], operations: int, 
 
 async def raw(folder: Path, operations: int, callers: int) -> float:
     """One insert per commit, one connection, WAL and FULL: what anybody would write first."""
-    connection = _connect(folder / "raw.sqlite3")
+    connection = connect(folder / "raw.sqlite3")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("CREATE TABLE fact (id INTEGER PRIMARY KEY, body BLOB NOT NULL)")

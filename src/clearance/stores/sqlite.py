@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
-from clearance.core.approval import Approval
-from clearance.core.budget import HoldState, spent_claim
+from clearance.core.budget import spent_claim
 from clearance.core.decision import SettingsVersion
 from clearance.core.errors import Conflict, Unavailable
 from clearance.core.intent import Json
@@ -40,15 +37,12 @@ from clearance.flow.ports import (
     TimelineQuery,
 )
 from clearance.stores import rows
+from clearance.stores import sqlite_statements as statements
 from clearance.stores.group_commit import GroupCommit
+from clearance.stores.sqlite_file import EVERYWHERE, connect, open_for_writing
 
-EVERYWHERE = "*"
 READERS = 2  # threads that read beside the writer
-BUSY_TIMEOUT_MS = 5_000  # how long a statement waits for another process's write
 ENTRIES_POLL_MS = 500  # how soon entries of another process are seen
-POSITION_BITS = 40
-CHECKPOINT_PAGES = 2_000  # of the write-ahead log, before they are moved into the database
-STATEMENTS_CACHED = 256
 
 Answer = TypeVar("Answer")
 
@@ -70,7 +64,7 @@ class SqliteStore:
     async def open(cls, path: Path) -> SqliteStore:
         """Opens the file, makes it if it is missing, and brings its schema up to date. Unavailable if that fails."""
         try:
-            connection = await asyncio.to_thread(_open_for_writing, path)
+            connection = await asyncio.to_thread(open_for_writing, path)
         except sqlite3.Error as error:
             sentence = f"The store {path} cannot be opened: {error}."
             raise Unavailable(sentence) from error
@@ -91,7 +85,7 @@ class SqliteStore:
         def run() -> Answer:
             connection = getattr(self._local, "connection", None)
             if connection is None:
-                connection = self._local.connection = _connect(self._path)
+                connection = self._local.connection = connect(self._path)
                 connection.execute("PRAGMA query_only = ON")
                 self._connections.append(connection)
             return work(connection)
@@ -113,17 +107,17 @@ class SqliteStore:
     ) -> Admitted | Known | SettingsMoved | BudgetSpent:
         intent, hold = admission.intent, admission.decision.hold
         tenant_no = self._tenant_no(connection, intent.tenant_id)
-        known = _record(connection, tenant_no, intent.action_intent_id)
+        known = statements.record(connection, tenant_no, intent.action_intent_id)
         if known is not None:
             return Known(known)
-        if _version(connection, tenant_no) != admission.decision.settings_version:
+        if statements.settings_version(connection, tenant_no) != admission.decision.settings_version:
             return SettingsMoved()
         account_no = self._account_no(connection, tenant_no, intent.account_id)
         if hold is not None:
-            used = _used(connection, account_no, hold.day)
+            used = statements.used(connection, account_no, hold.day)
             if spent_claim(hold, used) is not None:
                 return BudgetSpent(used)
-        return Admitted(_insert_intent(connection, tenant_no, account_no, admission))
+        return Admitted(statements.insert_intent(connection, tenant_no, account_no, admission))
 
     async def advance(self, change: Change) -> Applied | Moved | Known | SettingsMoved | BudgetSpent:
         """As the port says."""
@@ -139,7 +133,10 @@ class SqliteStore:
         ).fetchone()
         if found is None:
             return Moved()
-        if change.settings_version is not None and _version(connection, tenant_no) != change.settings_version:
+        if (
+            change.settings_version is not None
+            and statements.settings_version(connection, tenant_no) != change.settings_version
+        ):
             return SettingsMoved()
         admitted = None
         if change.superseded_by is not None:
@@ -148,8 +145,8 @@ class SqliteStore:
                 return answer
             admitted = answer.record
         intent_no, account_no = found
-        _apply(connection, tenant_no, intent_no, account_no, change)
-        record = _record(connection, tenant_no, change.action_intent_id)
+        statements.apply(connection, tenant_no, intent_no, account_no, change)
+        record = statements.record(connection, tenant_no, change.action_intent_id)
         if record is None:
             raise sqlite3.IntegrityError(change.action_intent_id)
         return Applied(record, admitted)
@@ -170,8 +167,8 @@ class SqliteStore:
                 "INSERT INTO settings (tenant_no, version, document, at) VALUES (?, ?, ?, ?)",
                 (tenant_no, change.version + 1, document, change.at),
             )
-            _append(connection, tenant_no, None, change.entry)
-            return _settings(connection, change.tenant_id)
+            statements.append(connection, tenant_no, None, change.entry)
+            return statements.settings(connection, change.tenant_id)
 
         return await self._writer.submit(work)
 
@@ -191,7 +188,7 @@ class SqliteStore:
                 "INSERT INTO api_key (key_id, tenant_no, name, role, key_hash, created_at) VALUES (?, ?, ?, ?, ?, ?)",
                 (key.key_id, tenant_no, key.name, key.role.value, key.key_hash, key.created_at),
             )
-            _append(connection, tenant_no, None, entry)
+            statements.append(connection, tenant_no, None, entry)
 
         await self._writer.submit(work)
 
@@ -207,7 +204,7 @@ class SqliteStore:
             if revoked.rowcount == 0:
                 return False
             connection.execute("DELETE FROM page_session WHERE key_id = ?", (key_id,))
-            _append(connection, tenant_no, None, entry)
+            statements.append(connection, tenant_no, None, entry)
             return True
 
         return await self._writer.submit(work)
@@ -216,16 +213,20 @@ class SqliteStore:
 
     async def settings(self, tenant_id: str) -> StoredSettings:
         """As the port says."""
-        return await self._read(lambda connection: _settings(connection, tenant_id))
+        return await self._read(lambda connection: statements.settings(connection, tenant_id))
 
     async def settings_version(self, tenant_id: str) -> SettingsVersion:
         """As the port says."""
-        return await self._read(lambda connection: _version(connection, _known_tenant(connection, tenant_id)))
+        return await self._read(
+            lambda connection: statements.settings_version(connection, statements.known_tenant(connection, tenant_id))
+        )
 
     async def intent(self, tenant_id: str, action_intent_id: str) -> IntentRecord | None:
         """As the port says."""
         return await self._read(
-            lambda connection: _record(connection, _known_tenant(connection, tenant_id), action_intent_id)
+            lambda connection: statements.record(
+                connection, statements.known_tenant(connection, tenant_id), action_intent_id
+            )
         )
 
     async def timeline(self, tenant_id: str, query: TimelineQuery) -> list[IntentRecord]:
@@ -249,7 +250,7 @@ class SqliteStore:
             WHERE status IN ('AWAITING_APPROVAL', 'APPROVED', 'RUNNING', 'UNKNOWN') AND tenant_no = ? GROUP BY status"""
 
         def work(connection: sqlite3.Connection) -> Mapping[IntentStatus, int]:
-            found = connection.execute(sql, (_known_tenant(connection, tenant_id),))
+            found = connection.execute(sql, (statements.known_tenant(connection, tenant_id),))
             return {IntentStatus(status): count for status, count in found}
 
         return await self._read(work)
@@ -260,9 +261,9 @@ class SqliteStore:
         def work(connection: sqlite3.Connection) -> Mapping[str, int]:
             found = connection.execute(
                 "SELECT account_no FROM account WHERE tenant_no = ? AND account_id = ?",
-                (_known_tenant(connection, tenant_id), account_id),
+                (statements.known_tenant(connection, tenant_id), account_id),
             ).fetchone()
-            return _used(connection, found[0], day) if found else {}
+            return statements.used(connection, found[0], day) if found else {}
 
         return await self._read(work)
 
@@ -270,7 +271,7 @@ class SqliteStore:
         """As the port says."""
 
         def work(connection: sqlite3.Connection) -> list[Entry]:
-            first, last = _entry_ids(_known_tenant(connection, tenant_id))
+            first, last = statements.entry_ids(statements.known_tenant(connection, tenant_id))
             found = connection.execute(
                 "SELECT entry_id, body FROM ledger WHERE entry_id > ? AND entry_id <= ? ORDER BY entry_id LIMIT ?",
                 (first + after, last, limit),
@@ -283,19 +284,21 @@ class SqliteStore:
         """As the port says."""
 
         def work(connection: sqlite3.Connection) -> list[Entry]:
-            tenant_no = _known_tenant(connection, tenant_id)
+            tenant_no = statements.known_tenant(connection, tenant_id)
             found = connection.execute(
                 """SELECT entry_id, body FROM ledger WHERE intent_no =
                 (SELECT intent_no FROM intent WHERE tenant_no = ? AND action_intent_id = ?) ORDER BY entry_id""",
                 (tenant_no, action_intent_id),
             )
-            return [Entry(entry_id - _entry_ids(tenant_no)[0], body) for entry_id, body in found]
+            return [Entry(entry_id - statements.entry_ids(tenant_no)[0], body) for entry_id, body in found]
 
         return await self._read(work)
 
     async def ledger_size(self, tenant_id: str) -> int:
         """As the port says."""
-        return await self._read(lambda connection: _ledger_size(connection, _known_tenant(connection, tenant_id)))
+        return await self._read(
+            lambda connection: statements.ledger_size(connection, statements.known_tenant(connection, tenant_id))
+        )
 
     async def wait_for_entries(self, tenant_id: str, after: int, timeout_ms: int) -> bool:
         """As the port says."""
@@ -441,232 +444,6 @@ def _behind(after: Due | None) -> dict[str, Json]:
 def _read_api_key(row: tuple[Any, ...]) -> ApiKey:
     key_id, tenant_id, name, role, key_hash, created_at, revoked_at = row
     return ApiKey(key_id, tenant_id, name, Role(role), bytes(key_hash), created_at, revoked_at)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        path, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS_CACHED
-    )
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    connection.execute("PRAGMA foreign_keys = ON")
-    return connection
-
-
-def _open_for_writing(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.touch(mode=0o600, exist_ok=True)
-    connection = _connect(path)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-    migrate(connection)
-    return connection
-
-
-def migrate(connection: sqlite3.Connection) -> None:
-    """Applies the migrations that the file does not have yet, each in one transaction."""
-    folder = resources.files("clearance.stores") / "migrations" / "sqlite"
-    scripts = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
-    for number, script in enumerate(scripts, start=1):
-        connection.execute("BEGIN IMMEDIATE")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(scripts):
-            connection.execute("ROLLBACK")
-            sentence = f"The store has schema {version}; this Clearance knows {len(scripts)}. Use a newer Clearance."
-            raise Unavailable(sentence, code="STORE_TOO_NEW")
-        if version < number:
-            _run_script(connection, script.read_text(encoding="utf-8"))
-            connection.execute(f"PRAGMA user_version = {number}")
-        if version == 0:
-            connection.execute("INSERT INTO installation VALUES (1, ?)", (secrets.token_bytes(16),))
-            connection.execute("INSERT INTO tenant (tenant_no, tenant_id) VALUES (0, ?)", (EVERYWHERE,))
-        connection.execute("COMMIT")
-
-
-def _run_script(connection: sqlite3.Connection, script: str) -> None:
-    """Runs each statement in the open transaction (`executescript` would commit it)."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            connection.execute(statement)
-            statement = ""
-
-
-def _known_tenant(connection: sqlite3.Connection, tenant_id: str) -> int:
-    """The tenant's number; -1, which no row has, if there is none."""
-    found = connection.execute("SELECT tenant_no FROM tenant WHERE tenant_id = ?", (tenant_id,)).fetchone()
-    return int(found[0]) if found else -1
-
-
-def _version(connection: sqlite3.Connection, tenant_no: int) -> SettingsVersion:
-    found = dict(
-        connection.execute("SELECT tenant_no, settings_version FROM tenant WHERE tenant_no IN (0, ?)", (tenant_no,))
-    )
-    return SettingsVersion(found.get(tenant_no, 0), found[0])
-
-
-def _settings(connection: sqlite3.Connection, tenant_id: str) -> StoredSettings:
-    found = connection.execute(
-        """SELECT t.tenant_id, t.settings_version, s.document FROM tenant t LEFT JOIN settings s
-        ON s.tenant_no = t.tenant_no AND s.version = t.settings_version WHERE t.tenant_id IN (?, ?)""",
-        (tenant_id, EVERYWHERE),
-    ).fetchall()
-    versions = {name: version for name, version, _ in found}
-    documents = {name: json.loads(document) if document else {} for name, _, document in found}
-    version = SettingsVersion(versions.get(tenant_id, 0), versions[EVERYWHERE])
-    return StoredSettings(version, documents.get(tenant_id, {}), documents[EVERYWHERE])
-
-
-def _used(connection: sqlite3.Connection, account_no: int, day: str) -> dict[str, int]:
-    return dict(
-        connection.execute("SELECT bucket, used FROM budget_use WHERE account_no = ? AND day = ?", (account_no, day))
-    )
-
-
-def _record(connection: sqlite3.Connection, tenant_no: int, action_intent_id: str) -> IntentRecord | None:
-    row = connection.execute(
-        f"{rows.RECORD} WHERE i.tenant_no = ? AND i.action_intent_id = ?", (tenant_no, action_intent_id)
-    ).fetchone()
-    return rows.record(row) if row else None
-
-
-def _entry_ids(tenant_no: int) -> tuple[int, int]:
-    """What lies before a tenant's first entry id, and its last possible one."""
-    return tenant_no << POSITION_BITS, ((tenant_no + 1) << POSITION_BITS) - 1
-
-
-def _ledger_size(connection: sqlite3.Connection, tenant_no: int) -> int:
-    first, last = _entry_ids(tenant_no)
-    found = connection.execute("SELECT max(entry_id) FROM ledger WHERE entry_id BETWEEN ? AND ?", (first, last))
-    latest = found.fetchone()[0]
-    return 0 if latest is None else latest - first
-
-
-def _append(connection: sqlite3.Connection, tenant_no: int, intent_no: int | None, entry: Draft) -> int:
-    position = _ledger_size(connection, tenant_no) + 1
-    connection.execute(
-        "INSERT INTO ledger (entry_id, intent_no, body) VALUES (?, ?, ?)",
-        (_entry_ids(tenant_no)[0] + position, intent_no, entry.body),
-    )
-    return position
-
-
-def _insert_intent(
-    connection: sqlite3.Connection, tenant_no: int, account_no: int, admission: Admission
-) -> IntentRecord:
-    intent, approval = admission.intent, admission.approval
-    intent_no = connection.execute("SELECT coalesce(max(intent_no), 0) + 1 FROM intent").fetchone()[0]
-    position = _append(connection, tenant_no, intent_no, admission.entry)
-    record = rows.admitted(admission, position)
-    connection.execute(
-        """INSERT INTO intent (intent_no, tenant_no, account_no, action_intent_id, action_type, status, revision, position,
-        decision_position, approval_source, approval_number, due_at, proposed_by, trace_id, salt, fingerprint, content,
-        created_at, changed_at) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-        (
-            intent_no,
-            tenant_no,
-            account_no,
-            intent.action_intent_id,
-            intent.action_type,
-            admission.status.value,
-            position,
-            position,
-            admission.approval_source.value if admission.approval_source else None,
-            approval.number if approval else None,
-            admission.due_at,
-            intent.proposed_by,
-            intent.trace_id,
-            admission.salt,
-            admission.fingerprint,
-            admission.content.decode(),
-            admission.at,
-            admission.at,
-        ),
-    )
-    if approval is not None:
-        _put_approval(connection, intent_no, approval)
-    if record.hold is not None:
-        claims = [[claim.bucket, claim.amount, claim.limit] for claim in record.hold.claims]
-        connection.execute(
-            "INSERT INTO hold (intent_no, day, state, claims) VALUES (?, ?, ?, ?)",
-            (intent_no, record.hold.day, record.hold.state.value, json.dumps(claims)),
-        )
-        for claim in record.hold.claims:
-            _use(connection, account_no, record.hold.day, claim.bucket, claim.amount)
-    return record
-
-
-def _use(connection: sqlite3.Connection, account_no: int, day: str, bucket: str, amount: int) -> None:
-    connection.execute(
-        """INSERT INTO budget_use (account_no, day, bucket, used) VALUES (?1, ?2, ?3, ?4)
-        ON CONFLICT DO UPDATE SET used = used + ?4""",
-        (account_no, day, bucket, amount),
-    )
-
-
-def _apply(connection: sqlite3.Connection, tenant_no: int, intent_no: int, account_no: int, change: Change) -> None:
-    position = _append(connection, tenant_no, intent_no, change.entry)
-    connection.execute(
-        """UPDATE intent SET status = :status, revision = revision + 1, position = :position, changed_at = :at,
-        approval_source = :source, decision_position = CASE WHEN :decided THEN :position ELSE decision_position END,
-        approval_number = coalesce(:approval, approval_number), attempt_number = coalesce(:attempt, attempt_number),
-        due_at = :due_at WHERE intent_no = :intent_no""",
-        {
-            "intent_no": intent_no,
-            "status": change.status.value,
-            "position": position,
-            "at": change.at,
-            "source": change.approval_source.value if change.approval_source else None,
-            "decided": change.decision is not None,
-            "approval": change.approval.number if change.approval else None,
-            "attempt": change.attempt.number if change.attempt else None,
-            "due_at": change.due_at,
-        },
-    )
-    if change.approval is not None:
-        _put_approval(connection, intent_no, change.approval)
-    if change.attempt is not None:
-        one = change.attempt
-        connection.execute(
-            """INSERT INTO attempt (intent_no, number, worker, lease_until, idempotency_key, started_at)
-            VALUES (?, ?, ?, ?, ?, ?)""",
-            (intent_no, one.number, one.worker, one.lease_until, one.idempotency_key, one.started_at),
-        )
-    if change.outcome is not None:
-        _put_outcome(connection, intent_no, change)
-    if change.hold is not None:
-        _move_hold(connection, intent_no, account_no, change.hold)
-
-
-def _put_outcome(connection: sqlite3.Connection, intent_no: int, change: Change) -> None:
-    connection.execute(
-        """INSERT INTO outcome (intent_no, status, sentence, result, result_bytes, result_truncated, error, approval_source,
-        auto_executed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT DO UPDATE SET status = excluded.status, sentence = excluded.sentence WHERE status = 'UNKNOWN'""",
-        (intent_no, *rows.outcome_values(change)),
-    )
-
-
-def _move_hold(connection: sqlite3.Connection, intent_no: int, account_no: int, state: HoldState) -> None:
-    day, before, claims = connection.execute(
-        "SELECT day, state, claims FROM hold WHERE intent_no = ?", (intent_no,)
-    ).fetchone()
-    connection.execute("UPDATE hold SET state = ? WHERE intent_no = ?", (state.value, intent_no))
-    if state is HoldState.RELEASED and HoldState(before).counts:
-        connection.executemany(
-            "UPDATE budget_use SET used = used - ? WHERE account_no = ? AND day = ? AND bucket = ?",
-            [(amount, account_no, day, bucket) for bucket, amount, _limit in json.loads(claims)],
-        )
-
-
-def _put_approval(connection: sqlite3.Connection, intent_no: int, approval: Approval) -> None:
-    connection.execute(
-        """INSERT INTO approval (intent_no, number, state, digest, opened_at, expires_at, differences, ruling, superseded_by)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT DO UPDATE SET state = excluded.state, ruling = excluded.ruling, superseded_by = excluded.superseded_by""",
-        (intent_no, *rows.approval_values(approval)),
-    )
 
 
 def _timeline_filter(query: TimelineQuery) -> tuple[str, dict[str, Json]]:
