@@ -29,7 +29,7 @@ from clearance.core.record import Admission
 from clearance.engines.worker import Worker
 from clearance.flow.context import Context
 from clearance.flow.control import Control
-from clearance.flow.ports import Admitted, SettingsChange, ToolAnswer, ToolCall
+from clearance.flow.ports import Admitted, Cleared, SettingsChange, ToolAnswer, ToolCall
 from clearance.flow.submit import admission_of
 from clearance.stores.group_commit import GroupCommit
 from clearance.stores.sqlite import SqliteStore
@@ -41,7 +41,7 @@ Variant = Callable[[Path, int, int], Awaitable[float]]
 
 
 class InstantTools(RecordingTools):
-    async def call(self, tenant_id: str, call: ToolCall) -> ToolAnswer:
+    async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:
         return ToolAnswer({"ok": True})
 
 

@@ -14,7 +14,7 @@ from clearance.core.catalog import ToolServer
 from clearance.core.credential import principal_of
 from clearance.core.intent import RiskLevel, digest
 from clearance.core.principal import Permission, Principal, Role
-from clearance.flow.ports import ToolAnswer, ToolCall, ToolDescription
+from clearance.flow.ports import Cleared, ToolAnswer, ToolCall, ToolDescription
 from clearance.flow.submit import Proposal
 
 TENANT = "northwind"
@@ -186,7 +186,8 @@ class RecordingTools:
         names = ("create_task", "issue_refund", "send_mail", "delete_task")
         return {name: ToolDescription(name, name, self.schema, pinned) for name in names}
 
-    async def call(self, tenant_id: str, call: ToolCall) -> ToolAnswer:
+    async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:
+        await cleared()
         self.calls.append(call)
         await asyncio.sleep(0)
         if self.behave is not None:

@@ -126,23 +126,26 @@ class TestAdmit:
         random.Random(1).shuffle(shuffled)
         answers = await asyncio.gather(*(world.store.admit(one) for one in shuffled))
         assert sum(isinstance(answer, Admitted) for answer in answers) == 10
-        assert await world.used() == {"actions": 10}
+        assert await world.used() == {"actions": 10, "actions:CREATE_TASK": 10}
         assert len(await world.store.entries(TENANT, 0, 1_000)) == 1 + 10
 
     async def test_each_account_and_each_day_has_its_own_budget(self, world: World) -> None:
         await admitted(world, "a")
         await admitted(world, "b", account_id="globex")
         await admitted(world, "c", now=NOON + 24 * HOUR)
-        assert await world.used("acme") == {"actions": 1}
-        assert await world.used("globex") == {"actions": 1}
-        assert await world.used("acme", "2026-11-25") == {"actions": 1}
+        assert await world.used("acme") == {"actions": 1, "actions:CREATE_TASK": 1}
+        assert await world.used("globex") == {"actions": 1, "actions:CREATE_TASK": 1}
+        assert await world.used("acme", "2026-11-25") == {"actions": 1, "actions:CREATE_TASK": 1}
 
     async def test_the_same_id_in_another_tenant_is_another_intent(self, world: World) -> None:
         await world.configure(sample.DOCUMENT, tenant_id="southwind")
         await admitted(world, "a")
         await admitted(world, "a", tenant_id="southwind")
-        assert await world.store.budget_used("southwind", "acme", "2026-11-24") == {"actions": 1}
-        assert await world.used() == {"actions": 1}
+        assert await world.store.budget_used("southwind", "acme", "2026-11-24") == {
+            "actions": 1,
+            "actions:CREATE_TASK": 1,
+        }
+        assert await world.used() == {"actions": 1, "actions:CREATE_TASK": 1}
 
 
 class TestAdvance:
@@ -155,7 +158,7 @@ class TestAdvance:
         assert after.hold.state is HoldState.SETTLED
         assert await world.store.advance(change) == Moved()
         assert await world.store.advance(replace(change, action_intent_id="nothing")) == Moved()
-        assert await world.used() == {"actions": 1}
+        assert await world.used() == {"actions": 1, "actions:CREATE_TASK": 1}
 
     async def test_only_one_of_many_equal_changes_is_applied(self, world: World) -> None:
         change = await started(world, await admitted(world, "a"))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from clearance import profiles
-from clearance.flow.ports import ToolAnswer, ToolCall
+from clearance.flow.ports import Cleared, ToolAnswer, ToolCall
 from clearance.stores.group_commit import GroupCommit
 from clearance.tools.mcp import McpTools
 
@@ -63,11 +63,11 @@ class DyingTools(McpTools):
 
     switch: KillSwitch
 
-    async def call(self, tenant_id: str, call: ToolCall) -> ToolAnswer:
+    async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:
         chosen = self.switch.counts("tool")
         if chosen and self.switch.when == "before":
             die()
-        answer = await super().call(tenant_id, call)
+        answer = await super().call(tenant_id, call, cleared)
         if chosen:
             die()
         return answer

@@ -310,6 +310,10 @@ def test_without_an_answer_it_says_so_and_does_not_pretend(run, monkeypatch):
     monkeypatch.setenv("CLEARANCE_API_KEY", KEY)
     code, out, err = run("whoami", "--json")
     assert (code, out, json.loads(err)["error"]["code"]) == (3, "", "UNREACHABLE")
+    code, out, err = run(*PROPOSE, "--id", "mine")
+    assert (code, out) == (3, "")
+    assert "cannot be reached at http://127.0.0.1:9;" in err
+    assert "repeat with --id mine" in err
     monkeypatch.delenv("CLEARANCE_API_KEY")
     code, out, err = run("whoami", "--json")
     assert (code, out, json.loads(err)["error"]["code"]) == (1, "", "NO_API_KEY")
@@ -333,6 +337,28 @@ def test_a_stop_covers_what_was_named(server, run, options, scope, subject):
     server.answers["GET /v1/autonomy/stop-switches"] = {"stop_switches": [switch, SWITCH], "version": 4}
     run("stop", *options, "--lift")
     assert server.asked[-1][2] == {"stop_switches": [SWITCH]}
+
+
+def test_an_inbox_needs_only_who_may_rule(server, run):
+    assert "1 action waits for a person." in run("inbox")[1]
+    server.answers["GET /v1/whoami"] = {**WHO, "permissions": ["read", "rule"]}
+    assert "1 action needs you." in run("inbox")[1]
+
+
+def test_a_rule_is_named_only_where_it_gave_the_reason(server, run):
+    answered = {**FINDING, "check": "policy", "code": "TASKS_ALLOWED"}
+    server.answers["GET /v1/intents/i1"] = {**INTENT, "findings": [answered, FINDING]}
+    assert "policy clause" not in run("show", "i1")[1]
+    server.answers["GET /v1/intents/i1"] = {**INTENT, "findings": [{**answered, "code": "MODE"}]}
+    assert re.search(r"policy clause +small", run("show", "i1")[1])
+
+
+def test_one_problem_of_a_configuration_is_said_once(run, tmp_path):
+    file = tmp_path / "clearance.yaml"
+    file.write_text("version: 2\ntenant: acme\n", encoding="utf-8")
+    code, out, err = run("policy", "check", "--config", str(file))
+    assert (code, out) == (1, "")
+    assert err == f"{file}:1: version: must be 1 (INVALID_CONFIGURATION)\n"
 
 
 def test_lists_say_whether_there_is_more(server, run):

@@ -186,6 +186,19 @@ async def test_streams_are_bounded_and_a_client_that_leaves_makes_room(
     assert "clearance_event_streams 0.0" in (await door.nobody.get("/metrics")).text
 
 
+async def test_one_actor_does_not_take_every_place(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "STREAMS_PER_ACTOR_MAX", 1)
+    async with streaming(door) as first:
+        await first.until(1, "retry: ")
+        async with streaming(door) as second:
+            await second.over()
+        assert (second.status, json.loads(second.text)["code"]) == (503, "TOO_MANY_STREAMS")
+        async with streaming(door, key="owner") as other:
+            await other.until(1, "retry: ")
+    async with streaming(door) as again:
+        await again.until(1, "retry: ")
+
+
 async def test_a_process_that_stops_ends_its_streams_cleanly(door: Door) -> None:
     async with streaming(door) as one, streaming(door, key="owner") as other:
         await one.until(1, "retry: ")

@@ -21,6 +21,7 @@ from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.core.principal import Role
 from clearance.core.record import IntentStatus
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
+from clearance.flow.administer import SettingsPart
 from clearance.flow.ports import ToolCall, ToolCallFailed
 from clearance.web import fields, sign_in, view
 from clearance.web.pages import mount
@@ -310,7 +311,7 @@ async def test_a_ruling_is_bound_to_what_was_shown(door: Door) -> None:
 
     rejected = await browser.post(path, data={**form, "ruling": "reject", "reason": "never paid"})
     told = text_of((await browser.get(rejected.headers["location"])).text)
-    assert "Rejected by olga . olga refused to refund 75000 for ORD-1" in told
+    assert "Rejected by olga . olga rejected: agent-ada wanted to refund 75000 for ORD-1" in told
     assert "Nothing needs you." in told
     late = await browser.post(path, data={**form, "ruling": "approve"})
     assert late.status_code == 409
@@ -359,6 +360,8 @@ async def test_an_unknown_outcome_is_settled_by_a_person(door: Door) -> None:
     page = (await browser.get("/intents/lost")).text
     assert "Outcome unknown: the tool did not answer; nothing was retried" in page
     assert "may still be under way" in page
+    assert "What happened" in page
+    assert "nobody checked them" not in page
     csrf = csrf_in(page)
     settled = {"status": "SUCCEEDED", "reason": "It is in the outbox.", "csrf": csrf}
     early = await browser.post("/intents/lost/reconciliation", data=settled)
@@ -400,6 +403,64 @@ async def test_the_stop_switch_holds_says_so_and_is_lifted_alone(door: Door) -> 
     assert "Held by the stop switch: 1 waiting." in text_of((await browser.get("/")).text)
     switches = (await door.world.control.settings(OWNER)).stop_switches
     assert [str(switch) for switch in switches] == ["account acme"]
+
+
+async def test_the_whole_tenant_is_stopped_and_lifted_in_the_page(door: Door) -> None:
+    browser = await door.signed_in()
+    csrf = csrf_in((await browser.get("/stop")).text)
+    stop = {"do": "stop", "scope": "TENANT", "subject": "", "level": "HOLD", "reason": "incident", "csrf": csrf}
+    assert (await browser.post("/stop", data=stop)).headers["location"] == "/stop?said=stopped"
+    [switch] = (await door.world.control.settings_part(OWNER, SettingsPart.STOP_SWITCHES))[0]["stop_switches"]
+    assert switch == {"scope": "TENANT", "subject": None, "level": "HOLD", "reason": "incident"}
+    page = await browser.get("/stop")
+    assert (page.status_code, "The whole tenant holds incident" in text_of(page.text)) == (200, True)
+    again = await browser.post("/stop", data={**stop, "level": "REFUSE"})
+    assert again.headers["location"] == "/stop?said=stopped"
+    lifted = await browser.post("/stop", data={"do": "lift", "scope": "TENANT", "subject": "", "csrf": csrf})
+    assert lifted.headers["location"] == "/stop?said=lifted"
+    assert "Nothing is stopped." in text_of((await browser.get("/stop")).text)
+
+
+async def test_a_page_names_a_rule_only_where_it_gave_the_reason(door: Door) -> None:
+    await waiting_refund(door)
+    browser = await door.signed_in()
+    by_policy = text_of((await browser.get("/intents/big")).text)
+    [rule] = (await door.world.record("big")).decision.policy_clause
+    assert f"by the rule {rule}" in by_policy
+    assert f"Rules that decided {rule}" in by_policy
+    document = sample.document()
+    document["autonomy"]["modes"] = [{"mode": "APPROVAL_REQUIRED"}]
+    await door.world.configure(document)
+    record = await door.world.propose(task("asked"))
+    assert (record.decision.reason, record.decision.policy_clause) == ("MODE_APPROVAL_REQUIRED", ("tasks",))
+    by_mode = text_of((await browser.get("/intents/asked")).text)
+    assert "by the rule" not in by_mode
+    assert "Rules that decided none" in by_mode
+
+
+async def test_a_spent_budget_says_what_was_asked_for(door: Door) -> None:
+    rule = {"max_per_day": 10, "max_per_day_by_action_type": {"SEND_MAIL": 0}}
+    await door.world.configure(sample.document(budgets=[rule]))
+    record = await door.world.propose(mail("over"))
+    said = record.decision.explanation
+    assert record.decision.reason == "BUDGET_EXCEEDED"
+    assert re.search(r" for \d{4}-\d\d-\d\d has 0 of 0 used \(actions:SEND_MAIL\); this needs 1 more\.$", said), said
+
+
+async def test_who_approved_is_told_that_it_is_asked_again(door: Door) -> None:
+    form = await waiting_refund(door)
+    browser = await door.signed_in()
+    csrf = csrf_in((await browser.get("/needs-you")).text)
+    ruled = await browser.post("/approvals/big.1/rulings", data={**form, "ruling": "approve", "csrf": csrf})
+    document = sample.document()
+    document["catalog"]["ISSUE_REFUND"]["tool"] = "crm.refund_again"
+    await door.world.configure(document)
+    await door.world.run("big")
+    for path in (ruled.headers["location"], "/intents/big?ruled=big"):
+        told = text_of((await browser.get(path)).text)
+        assert "Not started: a person is asked again, because something changed." in told
+        assert "is crm.refund_again now." in told
+        assert "Your ruling is recorded" not in told
 
 
 async def test_the_timeline_says_what_was_done_and_what_was_not(door: Door) -> None:

@@ -40,7 +40,10 @@ async def test_an_autonomous_act_says_so_from_the_answer_to_the_outcome(door: Do
     wire.Intent.model_validate(proposed)
     assert proposed["decision"] == "AUTO_EXECUTE"
     assert proposed["status"] == "APPROVED"
-    assert proposed["budget"]["claims"] == [{"bucket": "actions", "amount": 1, "limit": 10}]
+    assert proposed["budget"]["claims"] == [
+        {"bucket": "actions", "amount": 1, "limit": 10},
+        {"bucket": "actions:CREATE_TASK", "amount": 1, "limit": None},
+    ]
     assert [finding["check"] for finding in proposed["findings"]][-1] == "budget"
 
     await door.world.run("t1")
@@ -70,7 +73,7 @@ async def test_the_same_again_is_the_same_answer_and_other_content_a_conflict(do
     assert (again.status_code, again.json()) == (200, first)
     assert "location" not in again.headers
     problem(await door.agent.post("/v1/intents", json={**INTENT, "account_id": "other"}), 409, "INTENT_ID_REUSED")
-    assert await door.world.used() == {"actions": 1}
+    assert await door.world.used() == {"actions": 1, "actions:CREATE_TASK": 1}
 
 
 async def test_an_id_is_made_if_none_is_given_and_the_tenant_is_the_credentials(door: Door) -> None:

@@ -355,6 +355,20 @@ def test_keys_are_made_listed_and_ended(served, run, where):
     assert revoked[made["key_id"]]["revoked_at"] is not None
 
 
+def test_a_tool_that_its_server_does_not_offer_is_an_obvious_problem(served, run):
+    right = served.configuration.read_text(encoding="utf-8")
+    served.configuration.write_text(right.replace("crm.create_task", "crm.create_tsk"), encoding="utf-8")
+    sentence = (
+        "The catalog names crm.create_tsk, which the tool server crm does not offer; did you mean crm.create_task?"
+    )
+    code, out, _ = run("apply", str(served.configuration), "--yes")
+    assert (code, "Applied 1 change" in out, sentence in out) == (1, True, True)
+    code, out, _ = run("doctor")
+    assert (code, sentence in out) == (1, True)
+    served.configuration.write_text(right, encoding="utf-8")
+    assert run("apply", str(served.configuration), "--yes")[0] == 0
+
+
 def test_the_doctor_finds_health_and_illness(served, run, tmp_path, monkeypatch):
     code, out, err = run("doctor", "--config", str(served.configuration), "--json")
     report = json.loads(out)

@@ -246,7 +246,7 @@ async def test_only_the_operator_stops_everything(world: World) -> None:
     assert (await world.control.settings(OWNER)).stop_switches == (switch,)
     assert (await world.control.settings(STRANGER)).stop_switches == (switch,)
     entry = await last_entry(world, administer.EVERYWHERE)
-    assert (entry["tenant_id"], entry["after"]) == ("*", [everything])
+    assert (entry["tenant_id"], entry["after"]) == ("*", [{**everything, "subject": None}])
     await administer.everywhere_stop(world.context, OWNER, [])
     assert (await world.control.settings(OWNER)).stop_switches == ()
     with pytest.raises(InvalidInput):

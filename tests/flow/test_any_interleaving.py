@@ -16,11 +16,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from clearance.core import call as calls
 from clearance.core.approval import RulingKind
 from clearance.core.budget import HoldState
 from clearance.core.errors import Refusal
 from clearance.core.outcome import CallError, ErrorClass, OutcomeStatus, Sent
-from clearance.core.record import STEPS, IntentStatus
+from clearance.core.record import STEPS, IntentRecord, IntentStatus
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.flow import execute
 from clearance.flow.execute import Started
@@ -50,13 +51,14 @@ BUDGETS = [
     [{"max_per_day": LIMIT, "max_amount_per_day_by_action_type": {"ISSUE_REFUND": 1_000}}],
     [{"max_per_day": LIMIT, "max_per_day_by_action_type": {"SEND_MAIL": 1}}],
 ]
-FAILURES = {
-    "answers": None,
-    "refuses": CallError(ErrorClass.VALIDATION, "no", Sent.ANSWERED),
-    "cannot be reached": CallError(ErrorClass.AUTH, "no", Sent.NOT_SENT),
-    "is silent, having acted": CallError(ErrorClass.UNKNOWN, "?", Sent.MAYBE),
-}
-RUNS_SELDOM = frozenset({IntentStatus.BLOCKED, IntentStatus.REJECTED, IntentStatus.EXPIRED})
+REFUSES = CallError(ErrorClass.VALIDATION, "no", Sent.ANSWERED)
+IS_BUSY = CallError(ErrorClass.RATE_LIMIT, "later", Sent.ANSWERED)
+IS_AWAY = CallError(ErrorClass.DOWNSTREAM, "no", Sent.NOT_SENT)
+IS_SILENT = CallError(ErrorClass.TIMEOUT, "?", Sent.MAYBE)  # having acted
+FAILURES = st.lists(st.sampled_from([None, REFUSES, IS_BUSY, IS_AWAY, IS_SILENT]), max_size=3)
+NEVER_ACTED = frozenset(
+    {IntentStatus.BLOCKED, IntentStatus.REJECTED, IntentStatus.EXPIRED, IntentStatus.CANCELLED, IntentStatus.APPROVED}
+)
 
 
 class Interleavings(RuleBasedStateMachine):
@@ -64,6 +66,7 @@ class Interleavings(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        calls.BACKOFF_MS = 0
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory()
         self.opening = opened(Path(self.folder.name) / "store.sqlite3")
@@ -71,7 +74,7 @@ class Interleavings(RuleBasedStateMachine):
         self.world.tools.behave = self.behave
         self.effects: dict[str, int] = {}
         self.sent: dict[str, int] = {}
-        self.failure: CallError | None = None
+        self.failures: list[CallError | None] = []
         self.abandoned: list[Started] = []
         self.last_status: dict[str, IntentStatus] = {}
         self.answers: dict[str, tuple[str, str]] = {}
@@ -87,12 +90,14 @@ class Interleavings(RuleBasedStateMachine):
             return
 
     async def behave(self, call: ToolCall) -> dict[str, bool]:
-        if self.failure is not None and self.failure.sent is not Sent.MAYBE:
-            raise ToolCallFailed(self.failure)
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None and failure.sent is not Sent.MAYBE:
+            raise ToolCallFailed(failure)
         self.sent[call.idempotency_key] = self.sent.get(call.idempotency_key, 0) + 1
+        # A keyed tool acts once for each key; the other one acts with each call.
         self.effects[call.idempotency_key] = 1 if call.tool != "send_mail" else self.sent[call.idempotency_key]
-        if self.failure is not None:
-            raise ToolCallFailed(self.failure)
+        if failure is not None:
+            raise ToolCallFailed(failure)
         return {"ok": True}
 
     @initialize(budgets=st.sampled_from(BUDGETS))
@@ -121,11 +126,11 @@ class Interleavings(RuleBasedStateMachine):
     def cancel(self, name: str) -> None:
         self.attempt(self.world.control.cancel(OWNER, name, "no longer needed"))
 
-    @rule(name=IDS, how=st.sampled_from(sorted(FAILURES)))
-    def run(self, name: str, how: str) -> None:
-        self.failure = FAILURES[how]
+    @rule(name=IDS, failures=FAILURES)
+    def run(self, name: str, failures: list[CallError | None]) -> None:
+        self.failures = list(failures)
         self.do(self.world.run(name))
-        self.failure = None
+        self.failures.clear()
 
     @rule(name=IDS, sent=st.booleans())
     def crash_after_the_claim(self, name: str, sent: bool) -> None:
@@ -184,7 +189,8 @@ class Interleavings(RuleBasedStateMachine):
             for bucket, amount, limit in json.loads(claims):
                 key = (account, day, bucket)
                 counted[key] = counted.get(key, 0) + (amount if HoldState(state).counts else 0)
-                self.highest_limit[account, bucket] = limit
+                if limit is not None:
+                    self.highest_limit[account, bucket] = limit
         used = {
             (account, day, bucket): amount
             for account, day, bucket, amount in connection.execute(
@@ -193,7 +199,7 @@ class Interleavings(RuleBasedStateMachine):
         }
         assert used == counted
         for (account, _, bucket), amount in used.items():
-            assert amount <= self.highest_limit[account, bucket]
+            assert amount <= self.highest_limit.get((account, bucket), amount)
             assert bucket != "actions" or amount <= LIMIT
 
     @invariant()
@@ -209,8 +215,9 @@ class Interleavings(RuleBasedStateMachine):
             before = self.last_status.get(name)
             assert before is None or status is before or _reachable(before, status), (name, before, status)
             self.last_status[name] = status
-            ran = any(key == _key(name) for key in self.sent)
-            assert not (ran and status in RUNS_SELDOM), (name, status)
+            acted = self.sent.get(_key(name), 0) > 0
+            assert not (acted and status in NEVER_ACTED), (name, status)
+            assert status is not IntentStatus.SUCCEEDED or acted or _was_reconciled(record), (name, status)
             assert record.outcome is None or record.outcome.status.value == status.value
 
     @invariant()
@@ -245,6 +252,10 @@ def _reachable(before: IntentStatus, after: IntentStatus) -> bool:
         front = {step for status in front for step in STEPS.get(status, ())} - seen
         seen |= front
     return after in seen
+
+
+def _was_reconciled(record: IntentRecord) -> bool:
+    return record.outcome is not None and record.outcome.sentence.startswith("Reconciled")
 
 
 def _key(name: str) -> str:

@@ -137,7 +137,7 @@ async def test_the_same_intent_again_gets_the_same_answer_and_consumes_nothing(w
         replace(first.record.decision, hold=after.record.hold),
         IntentStatus.SUCCEEDED,
     )
-    assert await world.used() == {"actions": 1}
+    assert await world.used() == {"actions": 1, "actions:CREATE_TASK": 1}
     assert len(world.tools.calls) == 1
 
 
@@ -160,7 +160,7 @@ async def test_other_content_under_the_same_id_is_a_conflict(world: World) -> No
     with pytest.raises(Conflict) as refused:
         await world.propose(task("t1", parameters={"title": "Another call"}))
     assert refused.value.code == "INTENT_ID_REUSED"
-    assert await world.used() == {"actions": 1}
+    assert await world.used() == {"actions": 1, "actions:CREATE_TASK": 1}
 
 
 async def test_an_edit_is_a_new_intent_through_the_whole_gate(world: World) -> None:
@@ -188,12 +188,12 @@ async def test_what_nobody_rules_on_expires_and_never_runs(world: World) -> None
 
 async def test_an_approved_intent_that_expires_before_it_starts_gives_its_budget_back(world: World) -> None:
     await world.propose(task("t1", expires_at=world.clock.now + 1_000))
-    assert await world.used() == {"actions": 1}
+    assert await world.used() == {"actions": 1, "actions:CREATE_TASK": 1}
     world.clock.forward(2_000)
     assert await world.run("t1") is None
     expired = await world.record("t1")
     assert (expired.status, expired.hold and expired.hold.state) == (IntentStatus.EXPIRED, HoldState.RELEASED)
-    assert await world.used() == {"actions": 0}
+    assert await world.used() == {"actions": 0, "actions:CREATE_TASK": 0}
 
 
 async def test_an_unknown_outcome_is_reconciled_by_a_person_and_only_once(world: World) -> None:

@@ -208,7 +208,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("autonomy/budgets/1/max_per_day_by_action_type", {"NOPE": 1}, "NOPE: the catalog has no action NOPE"),
     ("stop_switches/0/scope", "TENANT", "stop_switches/0/subject: the scope TENANT needs no subject"),
     ("stop_switches/0/subject", ..., "stop_switches/0/subject: the scope ACCOUNT needs the subject that it covers"),
-    ("policy", "permit(principal, action, resource);", "policy/0: has no @id (line 1)"),
+    ("policy", "permit(principal, action, resource);", "policy: the rule in line 1 has no @id (line 1)"),
     ("policy", sample.POLICY.replace("CREATE_TASK", "GONE"), "policy/tasks: does not fit the schema"),
 ]
 

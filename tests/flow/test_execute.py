@@ -8,14 +8,17 @@ import pytest
 
 from clearance.core.approval import RulingKind
 from clearance.core.catalog import idempotency_key
+from clearance.core.errors import Forbidden, Unavailable
+from clearance.core.intent import digest
 from clearance.core.outcome import CallError, ErrorClass, Sent
-from clearance.core.record import IntentStatus
+from clearance.core.principal import Principal
+from clearance.core.record import Change, IntentStatus
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.flow import execute
 from clearance.flow.ports import ToolCall, ToolCallFailed
 from clearance.flow.review import RulingRequest
 from tests import sample
-from tests.sample import APPROVER, TENANT, mail, refund, task
+from tests.sample import AGENT, APPROVER, TENANT, mail, refund, task
 from tests.world import World
 
 pytestmark = pytest.mark.anyio
@@ -80,6 +83,14 @@ async def test_the_tool_gets_the_parameters_the_catalogs_arguments_and_our_key(w
             3,
             1,
         ),
+        # one try was answered: the budget stays spent, whatever the later ones met
+        (
+            task("i"),
+            [error(ErrorClass.RATE_LIMIT, Sent.ANSWERED), *[error(ErrorClass.DOWNSTREAM, Sent.NOT_SENT)] * 2],
+            "FAILED",
+            3,
+            1,
+        ),
         (
             task("i"),
             [error(ErrorClass.TIMEOUT, Sent.MAYBE), error(ErrorClass.AUTH, Sent.ANSWERED)],
@@ -141,7 +152,7 @@ async def test_a_refusing_stop_switch_cancels_what_was_approved_and_blocks_what_
     await world.stop(switch)
     assert await world.run("t1") is None
     assert (await world.record("t1")).status is IntentStatus.CANCELLED
-    assert await world.used() == {"actions": 0}
+    assert await world.used() == {"actions": 0, "actions:CREATE_TASK": 0}
     assert (await world.propose(task("t2"))).status is IntentStatus.BLOCKED
     assert world.tools.calls == []
 
@@ -159,7 +170,7 @@ async def test_a_stop_between_claim_and_call_sends_nothing_and_gives_the_budget_
         "STOP_SWITCH_ON",
     )
     assert world.tools.calls == []
-    assert await world.used() == {"actions": 0}
+    assert await world.used() == {"actions": 0, "actions:CREATE_TASK": 0}
 
 
 async def test_autonomy_withdrawn_after_the_approval_asks_a_person_and_gives_the_budget_back(world: World) -> None:
@@ -168,7 +179,7 @@ async def test_autonomy_withdrawn_after_the_approval_asks_a_person_and_gives_the
     assert await world.run("t1") is None
     reopened = await world.record("t1")
     assert (reopened.status, reopened.approval_source) == (IntentStatus.AWAITING_APPROVAL, None)
-    assert await world.used() == {"actions": 0}
+    assert await world.used() == {"actions": 0, "actions:CREATE_TASK": 0}
     assert reopened.decision.reason == "MODE_APPROVAL_REQUIRED"
     await world.control.rule(APPROVER, "t1.1", APPROVE)
     done = await world.run("t1")
@@ -194,7 +205,7 @@ async def test_a_lowered_limit_is_kept_for_what_has_not_started(world: World) ->
         await world.run(f"t{number}")
     statuses = [(await world.record(f"t{n}")).status.value for n in range(3)]
     assert sorted(statuses) == ["AWAITING_APPROVAL", "AWAITING_APPROVAL", "SUCCEEDED"]
-    assert await world.used() == {"actions": 1}
+    assert await world.used() == {"actions": 1, "actions:CREATE_TASK": 1}
 
 
 async def test_a_person_is_asked_again_when_what_they_approved_changed(world: World) -> None:
@@ -278,3 +289,166 @@ async def test_large_answers_are_cut_and_said_to_be(world: World) -> None:
     assert done.outcome is not None
     assert (done.outcome.result_truncated, done.outcome.result_bytes) == (True, 400_002)
     assert len(str(done.outcome.result).encode()) <= 33_000
+
+
+async def test_a_stop_that_comes_while_the_call_waits_for_its_turn_sends_nothing(world: World) -> None:
+    await world.propose(task("t1"))
+    call = world.tools.call
+
+    async def waits(tenant_id: str, wanted: ToolCall, cleared: Any) -> Any:
+        await world.stop(StopSwitch(StopScope.TENANT, None, StopLevel.REFUSE, "incident"))
+        return await call(tenant_id, wanted, cleared)
+
+    world.tools.call = waits  # type: ignore[method-assign]
+    done = await world.run("t1")
+    assert done is not None
+    assert (done.status, world.tools.calls) == (IntentStatus.CANCELLED, [])
+
+
+@pytest.mark.parametrize(
+    ("what", "status"),
+    [
+        ("expired", "UNKNOWN"),
+        ("disabled", "UNKNOWN"),
+        ("another tool", "UNKNOWN"),
+        ("refused", "UNKNOWN"),
+        ("held", "RUNNING"),
+        ("nothing", "SUCCEEDED"),
+    ],
+)
+async def test_a_repeat_is_revalidated_like_a_start(world: World, what: str, status: str) -> None:
+    await world.propose(task("t1", expires_at=world.clock.now + 10_000 if what == "expired" else None))
+    assert await execute.start(world.context, TENANT, "t1", "dead") is not None
+    document = sample.document()
+    if what == "disabled":
+        await world.autonomy(modes=[{"mode": "DISABLED"}])
+    elif what == "another tool":
+        document["catalog"]["CREATE_TASK"]["tool"] = "crm.delete_task"
+        await world.configure(document)
+    elif what in {"refused", "held"}:
+        level = StopLevel.REFUSE if what == "refused" else StopLevel.HOLD
+        await world.stop(StopSwitch(StopScope.TENANT, None, level, "incident"))
+    world.clock.forward(60_000)
+    await world.sweep("worker-2")
+    done = await world.record("t1")
+    assert (done.status.value, len(world.tools.calls)) == (status, 1 if what == "nothing" else 0)
+
+
+async def test_a_repeat_that_meets_an_error_says_that_the_first_call_may_have_acted(world: World) -> None:
+    await world.propose(task("t1"))
+    assert await execute.start(world.context, TENANT, "t1", "dead") is not None
+    world.clock.forward(60_000)
+    world.tools.behave = failing(error(ErrorClass.VALIDATION, Sent.NOT_SENT))
+    await world.sweep("worker-2")
+    done = await world.record("t1")
+    assert (done.status, done.hold and done.hold.state.value) == (IntentStatus.UNKNOWN, "SETTLED")
+
+
+async def test_one_tenants_broken_policy_does_not_keep_anothers_work_from_being_carried_on(world: World) -> None:
+    await world.configure(sample.DOCUMENT, tenant_id="southwind")
+    await world.propose(task("t1"))
+    southwind = Principal("southwind", "ada", AGENT.kind, AGENT.permissions)
+    await world.propose(task("t1"), southwind)
+    for tenant in ("southwind", TENANT):
+        assert await execute.start(world.context, tenant, "t1", "dead") is not None
+    await world.configure({**sample.document(), "policy": "permit("}, tenant_id="southwind")
+    world.clock.forward(60_000)
+    await world.sweep("worker-2")
+    assert (await world.record("t1")).status is IntentStatus.SUCCEEDED
+
+
+async def test_parameters_that_the_catalog_now_refuses_do_not_run(world: World) -> None:
+    await world.propose(refund("r1", 40_000))
+    document = sample.document()
+    document["catalog"]["ISSUE_REFUND"]["parameters"]["properties"]["amount_minor"]["maximum"] = 100
+    await world.configure(document)
+    assert await world.run("r1") is None
+    assert (await world.record("r1")).status is IntentStatus.CANCELLED
+    assert world.tools.calls == []
+
+
+async def test_a_limit_that_is_set_later_finds_what_was_used_before(world: World) -> None:
+    for number in range(3):
+        await world.propose(task(f"t{number}"))
+    await world.autonomy(budgets=[{"max_per_day": 10, "max_per_day_by_action_type": {"CREATE_TASK": 1}}])
+    for number in range(3):
+        await world.run(f"t{number}")
+    assert len(world.tools.calls) == 1
+    assert (await world.propose(task("t9"))).decision.reason == "BUDGET_EXCEEDED"
+
+
+@pytest.mark.parametrize(
+    "forgery",
+    [
+        "UPDATE intent SET status = 'APPROVED', approval_source = 'HUMAN'",
+        "UPDATE intent SET status = 'APPROVED', approval_source = 'POLICY'",
+        "UPDATE approval SET state = 'APPROVED'; UPDATE intent SET status = 'APPROVED', approval_source = 'HUMAN'",
+    ],
+)
+@pytest.mark.parametrize("proposal", [task("i", confidence_score=0.5), refund("i", 900_000)])
+async def test_a_state_that_decision_and_ruling_do_not_bear_out_does_not_run(
+    world: World, proposal: Any, forgery: str
+) -> None:
+    await world.propose(proposal)
+    world.store._writer_connection.executescript(forgery)  # type: ignore[attr-defined]
+    assert await world.run("i") is None
+    assert world.tools.calls == []
+
+
+@pytest.mark.parametrize(
+    "forgery",
+    [
+        "UPDATE intent SET content = replace(content, '1000', '9000')",
+        "UPDATE intent SET action_type = 'CREATE_TASK'",
+    ],
+)
+async def test_what_is_not_what_was_decided_on_does_not_run(world: World, forgery: str) -> None:
+    await world.propose(refund("i"))
+    world.store._writer_connection.executescript(forgery)  # type: ignore[attr-defined]
+    assert await world.run("i") is None
+    assert (await world.record("i")).status is IntentStatus.CANCELLED
+    assert world.tools.calls == []
+
+
+async def test_a_known_answer_survives_a_store_that_cannot_commit_for_a_while(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execute, "RECORD_AGAIN_SECONDS", 0)
+    await world.propose(mail("m1"))
+    started = await execute.start(world.context, TENANT, "m1", "worker-1")
+    assert started is not None
+    outcome, tries = await execute.invoke(world.context, started)
+    advance, refusals = world.store.advance, [Unavailable("disk full")] * 3
+
+    async def failing_advance(change: Change) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return await advance(change)
+
+    monkeypatch.setattr(world.store, "advance", failing_advance)
+    done = await execute.record(world.context, started, outcome, tries=tries)
+    assert done is not None
+    assert done.status is IntentStatus.SUCCEEDED
+
+
+async def test_a_tool_that_was_never_seen_is_pinned_on_first_contact_and_held_to_it(world: World) -> None:
+    await world.propose(task("t1"))
+    await world.run("t1")
+    assert world.tools.calls[0].schema_digest == digest(world.tools.schema)
+    world.tools.schema = {"type": "object", "title": "another"}
+    await world.propose(task("t2"))
+    await world.run("t2")
+    assert world.tools.calls[1].schema_digest == digest({"type": "object"}), "the runner is told the agreed one"
+
+
+async def test_an_edit_stays_the_agents_and_its_editor_does_not_rule_on_it(world: World) -> None:
+    await world.stop(StopSwitch(StopScope.AGENT, "agent-ada", StopLevel.HOLD, "misbehaves"))
+    await world.propose(task("t1"))
+    edit = RulingRequest(RulingKind.EDIT, parameters={"title": "Edited"})
+    edited = (await world.control.rule(APPROVER, "t1.1", edit)).admitted
+    assert edited is not None
+    assert (edited.intent.proposed_by, edited.intent.edited_by) == ("agent-ada", "olga")
+    assert edited.decision.reason == "STOP_SWITCH_ON"
+    assert edited.approval is not None
+    with pytest.raises(Forbidden):
+        await world.control.rule(APPROVER, edited.approval.approval_id, APPROVE)

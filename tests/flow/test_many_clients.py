@@ -47,6 +47,6 @@ async def test_exactly_the_budget_runs_alone_each_effect_once_and_every_repeat_g
     assert len(alone) == LIMIT
     assert len(world.tools.calls) == LIMIT
     assert set(world.tools.by_key().values()) == {1}
-    assert await world.used() == {"actions": LIMIT}
+    assert await world.used() == {"actions": LIMIT, "actions:CREATE_TASK": LIMIT}
     kinds = [entry["kind"] for entry in await world.entries()]
     assert (kinds.count("ACTION_APPROVED"), kinds.count("APPROVAL_REQUESTED")) == (LIMIT, CLIENTS - LIMIT)

@@ -79,7 +79,7 @@ async def test_an_argument_that_cannot_be_filled_sends_nothing(world: World) -> 
     assert done.outcome is not None
     assert done.outcome.error is not None
     assert (done.status, done.outcome.error.code) == (IntentStatus.CANCELLED, "ARGUMENT_MISSING")
-    assert (world.tools.calls, await world.used()) == ([], {"actions": 0})
+    assert (world.tools.calls, await world.used()) == ([], {"actions": 0, "actions:CREATE_TASK": 0})
 
 
 async def test_what_a_dead_worker_left_says_why_it_is_unknown(world: World) -> None:

@@ -34,6 +34,10 @@ def raw_server(mode: str = "", **more: Any) -> ToolServer:
     return ToolServer("raw", (sys.executable, "-I", "-S", str(HERE / "raw_server.py"), mode), **more)
 
 
+async def cleared() -> None:
+    """Nothing speaks against sending."""
+
+
 def call(
     tools: Tools,
     server: ToolServer,
@@ -44,7 +48,7 @@ def call(
     schema_digest: str | None = None,
     tenant_id: str = "northwind",
 ) -> Awaitable[ToolAnswer]:
-    return tools.call(tenant_id, ToolCall(server, tool, arguments or {}, "ik_test", deadline_ms, schema_digest))
+    return tools.call(tenant_id, ToolCall(server, tool, arguments or {}, "ik_test", deadline_ms, schema_digest), cleared)
 
 
 async def result(*arguments: Any, **more: Any) -> Any:

@@ -34,6 +34,7 @@ RECONNECT_MS = 2 * SECOND_MS  # how long a client is asked to wait before it com
 ENTRIES_MAX = 100  # entries that are read at once
 STREAMS_MAX = 256  # of the process
 STREAMS_PER_TENANT_MAX = 64
+STREAMS_PER_ACTOR_MAX = 16  # so that one agent does not take every place of its tenant
 
 
 class Streams:
@@ -42,6 +43,7 @@ class Streams:
     def __init__(self, gauge: Gauge) -> None:
         self._gauge = gauge
         self._by_tenant: Counter[str] = Counter()
+        self._by_actor: Counter[tuple[str, str]] = Counter()
         self._open: set[anyio.CancelScope] = set()
         self._ended = False
 
@@ -52,25 +54,30 @@ class Streams:
             scope.cancel()
 
     @contextmanager
-    def place(self, tenant_id: str) -> Iterator[anyio.CancelScope]:
+    def place(self, caller: Principal) -> Iterator[anyio.CancelScope]:
         """A place for one stream, and the scope that ends it. Unavailable (`TOO_MANY_STREAMS`) if there is none."""
         if self._ended:
             sentence = "The server is about to stop."
             raise Unavailable(sentence)
-        if len(self._open) >= STREAMS_MAX or self._by_tenant[tenant_id] >= STREAMS_PER_TENANT_MAX:
+        tenant, actor = caller.tenant_id, (caller.tenant_id, caller.actor_id)
+        if (
+            len(self._open) >= STREAMS_MAX
+            or self._by_tenant[tenant] >= STREAMS_PER_TENANT_MAX
+            or self._by_actor[actor] >= STREAMS_PER_ACTOR_MAX
+        ):
             sentence = "Too many event streams are open."
             raise Unavailable(sentence, code="TOO_MANY_STREAMS")
         scope = anyio.CancelScope()
         self._open.add(scope)
-        self._by_tenant[tenant_id] += 1
+        self._by_tenant[tenant] += 1
+        self._by_actor[actor] += 1
         self._gauge.inc()
         try:
             yield scope
         finally:
             self._open.discard(scope)
-            self._by_tenant[tenant_id] -= 1
-            if not self._by_tenant[tenant_id]:
-                del self._by_tenant[tenant_id]
+            self._by_tenant -= Counter((tenant,))  # which forgets who has none left
+            self._by_actor -= Counter((actor,))
             self._gauge.dec()
 
 
@@ -120,7 +127,7 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends until the end; a problem if there is no place."""
         try:
-            with self._streams.place(self._feed.caller.tenant_id) as until:
+            with self._streams.place(self._feed.caller) as until:
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                 with until:
                     await self._send_while_connected(receive, send)

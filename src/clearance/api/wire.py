@@ -209,7 +209,7 @@ class BudgetClaim(Resource):
 
     bucket: str
     amount: int
-    limit: int
+    limit: int | None
 
 
 class BudgetHold(Resource):
@@ -252,6 +252,7 @@ class Intent(Decided):
     expires_at: Moment | None
     trace_id: str | None
     supersedes: str | None
+    edited_by: str | None
     superseded_by: str | None
     digest: str | None
     created_at: Moment
@@ -349,6 +350,7 @@ class ApprovalItem(Resource):
     differences: list[str]
     proposed_by: str
     supersedes: str | None
+    edited_by: str | None
     undo: Annotated[bool, Field(description="True if the catalog says how to undo it.")]
     tool: str | None
     effect: Literal["idempotent", "keyed", "at_most_once"] | None

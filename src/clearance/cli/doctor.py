@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 import stat
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -30,6 +30,7 @@ from clearance.core.moment import from_text
 from clearance.core.settings import Settings
 from clearance.flow.document import parse_document, policy_of
 from clearance.flow.ports import ToolCallFailed, Tools
+from clearance.flow.shape import suggestion
 
 OK = "ok"
 WARNING = "warning"
@@ -172,15 +173,24 @@ async def _tool_server(tools: Tools, settings: Settings, name: str) -> tuple[str
         offered = await tools.describe(settings.tenant_id, settings.tool_servers[name])
     except ToolCallFailed as failed:
         return FAILURE, f"The tool server {name} does not answer: {failed.error.sentence}"
-    wanted = {action.tool.tool for action in settings.catalog.values() if action.tool.server == name}
+    actions = settings.catalog.values()
+    needed = [action.tool for action in actions] + [action.undo.tool for action in actions if action.undo]
+    wanted = {tool.tool for tool in needed if tool.server == name}
     if missing := sorted(wanted - offered.keys()):
-        return FAILURE, f"The tool server {name} does not offer {', '.join(missing)}."
+        names = [f"{name}.{tool}" for tool in offered]
+        return FAILURE, " ".join(not_offered(f"{name}.{tool}", names) for tool in missing)
     pins = {tool: settings.tool_pins.get(f"{name}.{tool}") for tool in wanted}
     if changed := sorted(tool for tool, pin in pins.items() if pin not in (None, offered[tool].schema_digest)):
         return FAILURE, f"The tool server {name} has another schema than its pin for {', '.join(changed)}."
     if unpinned := sorted(tool for tool, pin in pins.items() if pin is None):
         return WARNING, f"The tool server {name} answers; not pinned yet: {', '.join(unpinned)}."
     return OK, f"The tool server {name} answers, and its tools are as they were pinned."
+
+
+def not_offered(tool: str, offered: Collection[str]) -> str:
+    """A sentence about a tool (`server.tool`) of the catalog that its server lacks, with what may have been meant."""
+    said = f"The catalog names {tool}, which the tool server {tool.partition('.')[0]} does not offer"
+    return f"{said}{suggestion(tool, offered) or '.'}"
 
 
 async def _server() -> Findings:

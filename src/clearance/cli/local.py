@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Coroutine
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Collection, Coroutine
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
@@ -97,7 +97,7 @@ def _announce(said: Announcement, *, as_json: bool) -> None:
     """Says that the server is up: its address, what changed, the state of the tools, and a new first key."""
     from clearance.cli import output
 
-    value = {**asdict(said), "changes": list(said.changes), "pins": _pins(said.pins)}
+    value = {**asdict(said), "changes": list(said.changes), "pins": said.pins and _pins(said.pins)}
     output.show(value, _tell_start, as_json=as_json)
     sys.stdout.flush()
 
@@ -116,13 +116,15 @@ def _tell_start(terminal: Terminal, said: Json) -> None:
         terminal.line("This address is open to other machines, and not encrypted: put a TLS proxy before it.")
 
 
-def _pins(report: PinReport | None) -> Json:
-    if report is None:
-        return None
+def _pins(report: PinReport, offered: Collection[str] = ()) -> Json:
+    """What is known of the tools; `offered` are names to suggest where one is missing."""
+    from clearance.cli.doctor import not_offered
+
     return {
         "pinned": list(report.pinned),
         "changed": list(report.changed),
         "missing": list(report.missing),
+        "problems": [not_offered(tool, offered) for tool in report.missing],
         "unreachable": dict(report.unreachable),
     }
 
@@ -135,8 +137,8 @@ def _tell_pins(terminal: Terminal, pins: Json) -> None:
     for tool in (pins or {}).get("changed", ()):
         said = f"{tool} has another schema than its pin, and is not called: look at it, then apply with --repin {tool}."
         terminal.line((said, Tone.STOPPED))
-    for tool in (pins or {}).get("missing", ()):
-        terminal.line((f"No tool server offers {tool}.", Tone.STOPPED))
+    for sentence in (pins or {}).get("problems", ()):
+        terminal.line((sentence, Tone.STOPPED))
     for server, sentence in (pins or {}).get("unreachable", {}).items():
         terminal.line((f"The tool server {server} does not answer: {sentence}", Tone.STOPPED))
 
@@ -159,7 +161,8 @@ def apply(
 ) -> None:
     """Apply a configuration.
 
-    Shows what it changes in the data directory, then applies it whole or not at all.
+    Shows what it changes in the data directory, then applies it whole or not at all. Ends with 1 if the catalog names
+    a tool that its server does not offer.
     """
     from clearance.cli import output
 
@@ -167,7 +170,7 @@ def apply(
     work = _apply(file, data, frozenset(repin or ()), ask=agree, dry_run=dry_run, as_json=as_json)
     answer = _run(work)
     output.show(answer, _tell_applied, as_json=as_json)
-    raise typer.Exit(int(answer.get("declined", False)))
+    raise typer.Exit(int(answer.get("declined", False) or bool((answer["pins"] or {}).get("missing"))))
 
 
 async def _apply(file: Path, data: Path, repin: frozenset[str], *, ask: bool, dry_run: bool, as_json: bool) -> Json:
@@ -192,9 +195,23 @@ async def _apply(file: Path, data: Path, repin: frozenset[str], *, ask: bool, dr
         if ask and not typer.confirm(f"Apply this to {wanted.tenant_id}?"):
             return {**answer, "declined": True}
         changed = await parts.control.apply(operator, wanted.document)
-        pins = await administer.pin_tools(parts.context, operator, wanted.tenant_id, repin=repin)
+        report = await administer.pin_tools(parts.context, operator, wanted.tenant_id, repin=repin)
+        pins = _pins(report, await _offered(parts, wanted.tenant_id, report))
     said = [asdict(one) for one in changed]
-    return {**answer, "applied": True, "differences": said, "pins": _pins(pins), "dry_run": False}
+    return {**answer, "applied": True, "differences": said, "pins": pins, "dry_run": False}
+
+
+async def _offered(parts: Local, tenant_id: str, report: PinReport) -> list[str]:
+    """What the servers that lack a tool offer instead."""
+    from clearance.flow.ports import ToolCallFailed
+
+    settings = await parts.context.settings(tenant_id)
+    offered: list[str] = []
+    for server in sorted({tool.partition(".")[0] for tool in report.missing}):
+        with suppress(ToolCallFailed):
+            tools = await parts.context.tools.describe(tenant_id, settings.tool_servers[server])
+            offered += [f"{server}.{tool}" for tool in tools]
+    return offered
 
 
 def _tell_applied(terminal: Terminal, answer: Json) -> None:

@@ -87,5 +87,9 @@ def _refused(error: Exception, *, as_json: bool) -> int:
             return REFUSED
         raise error
     problems = [one if isinstance(one, Mapping) else str(one) for one in error.problems]
-    output.error(error.code, error.sentence, problems, as_json=as_json)
+    sentence = error.sentence
+    if isinstance(error, ClearanceUnavailable) and error.action_intent_id:
+        name = error.action_intent_id
+        sentence += f" The action intent is {name}: repeat with --id {name}, so that it cannot act twice."
+    output.error(error.code, sentence, problems, as_json=as_json)
     return UNREACHABLE if isinstance(error, ClearanceUnavailable | Unavailable) else REFUSED

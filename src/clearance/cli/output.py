@@ -153,8 +153,9 @@ def error(code: str, sentence: str, problems: Sequence[Json] = (), *, as_json: b
     # Sentences about a configuration have a line for each problem.
     shown = "\n".join(clean(one) for one in sentence.split("\n"))
     sys.stderr.write(f"{shown} ({clean(code)})\n")
-    for problem in problems if "\n" not in sentence else ():
-        sys.stderr.write(f"  {clean(_problem(problem))}\n")
+    for problem in () if code == "INVALID_CONFIGURATION" else problems:
+        if (said_too := _problem(problem)) not in sentence:
+            sys.stderr.write(f"  {clean(said_too)}\n")
 
 
 def _problem(problem: Json) -> str:
@@ -191,7 +192,7 @@ def intent(terminal: Terminal, one: Facts) -> None:
             ("decision", one.get("decision")),
             ("reason", one.get("reason")),
             ("explanation", one.get("explanation")),
-            ("policy clause", ", ".join(one.get("policy_clause") or [])),
+            ("policy clause", ", ".join(_rules(one))),
             ("proposed by", one.get("proposed_by")),
             ("parameters", one.get("parameters")),
             ("target", one.get("target")),
@@ -207,6 +208,12 @@ def intent(terminal: Terminal, one: Facts) -> None:
             ("changed", local_time(one["changed_at"]) if one.get("changed_at") else None),
         ]
     )
+
+
+def _rules(one: Facts) -> Sequence[str]:
+    """The rules of the policy, where they gave the reason; where something else asked, a rule only permitted."""
+    findings = [finding for finding in one.get("findings") or () if finding.get("check") == "policy"]
+    return one.get("policy_clause") or () if any(said.get("code") == one.get("reason") for said in findings) else ()
 
 
 def _state(approval: Facts) -> str:
@@ -266,10 +273,10 @@ def explanation(terminal: Terminal, one: Facts) -> None:
 # Lists
 
 
-def inbox(terminal: Terminal, page: Facts) -> None:
-    """What needs a person, one card each."""
+def inbox(terminal: Terminal, page: Facts, *, rules: bool = True) -> None:
+    """What needs a person, one card each; `rules` if the reader may be that person."""
     items = page["items"]
-    terminal.line((_count(len(items)), Tone.STRONG if items else Tone.PLAIN))
+    terminal.line((_count(len(items), rules=rules), Tone.STRONG if items else Tone.PLAIN))
     for one in items:
         terminal.line()
         terminal.line((str(one.get("approval_id")), Tone.WAITING), GAP, str(one.get("sentence")))
@@ -290,9 +297,11 @@ def inbox(terminal: Terminal, page: Facts) -> None:
         )
 
 
-def _count(count: int) -> str:
+def _count(count: int, *, rules: bool) -> str:
     if count == 0:
-        return "Nothing needs you."
+        return "Nothing needs you." if rules else "Nothing waits for a person."
+    if not rules:
+        return "1 action waits for a person." if count == 1 else f"{count} actions wait for a person."
     return "1 action needs you." if count == 1 else f"{count} actions need you."
 
 

@@ -11,6 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -101,6 +102,7 @@ def propose(
     Ends with 1 if it is not going to happen, or did not work, or nobody knows whether it did.
     """
     from clearance.cli import output
+    from clearance.client import ClearanceUnavailable
 
     with connected() as clearance:
         one = clearance.propose(
@@ -116,7 +118,11 @@ def propose(
             trace_id=trace_id,
         )
         if wait:
-            one = clearance.wait(one["action_intent_id"], wait)
+            try:
+                one = clearance.wait(one["action_intent_id"], wait)
+            except ClearanceUnavailable as error:
+                error.action_intent_id = one["action_intent_id"]
+                raise
     output.show(one, output.intent, as_json=as_json)
     raise typer.Exit(_exit_code(one))
 
@@ -162,7 +168,10 @@ def inbox(*, limit: Limit = LIMIT_DEFAULT, as_json: AsJson = False) -> None:
     """
     from clearance.cli import output
 
-    _answer(lambda clearance: _first(clearance.approvals(), limit), output.inbox, as_json=as_json)
+    with connected() as clearance:
+        page = _first(clearance.approvals(), limit)
+        rules = as_json or "rule" in clearance.whoami()["permissions"]
+    output.show(page, partial(output.inbox, rules=rules), as_json=as_json)
 
 
 Digest = Annotated[

@@ -359,11 +359,21 @@ def read_reply(response: httpx2.Response) -> Reply:
 
 def read_failure(error: httpx2.RequestError) -> Failure:
     """What is known of a request that got no answer. The error's own text stays out: it may quote what was sent."""
+    server = _server(error)
     if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout | httpx2.ProxyError):
-        return Failure("Clearance cannot be reached", sent=False)
+        return Failure(f"Clearance cannot be reached{server}", sent=False)
     if isinstance(error, httpx2.TimeoutException):
-        return Failure("Clearance did not answer in time", sent=True)
-    return Failure("The connection to Clearance broke before it answered", sent=True)
+        return Failure(f"Clearance{server} did not answer in time", sent=True)
+    return Failure(f"The connection to Clearance{server} broke before it answered", sent=True)
+
+
+def _server(error: httpx2.RequestError) -> str:
+    """The address that was asked, as far as it says where the server is."""
+    try:
+        url = error.request.url
+    except RuntimeError:  # it broke before there was a request
+        return ""
+    return f" at {url.scheme}://{url.netloc.decode('ascii')}"
 
 
 def _answer(reply: Reply) -> Answer:

@@ -91,8 +91,8 @@ def check_ruling(
 ) -> None:
     """Raises unless `ruler` may now rule so: Forbidden, Conflict (`APPROVAL_CLOSED`, `APPROVAL_EXPIRED`), InvalidInput."""
     ruler.require(Permission.RULE)
-    if ruler.actor_id == intent.proposed_by and Permission.RULE_OWN not in ruler.permissions:
-        sentence = "Nobody rules on what they proposed themselves: this needs another person."
+    if ruler.actor_id in {intent.proposed_by, intent.edited_by} and Permission.RULE_OWN not in ruler.permissions:
+        sentence = "Nobody rules on what they proposed or edited themselves: this needs another person."
         raise Forbidden(sentence, code="OWN_PROPOSAL")
     if approval.state is not ApprovalState.OPEN:
         sentence = f"The approval {approval.approval_id} is closed: {approval.state.value}."

@@ -33,11 +33,14 @@ class BudgetRule:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one act takes from one bucket (`actions`, `actions:TYPE` or `amount:TYPE`), and the bucket's limit."""
+    """What one act takes from one bucket (`actions`, `actions:TYPE` or `amount:TYPE`), and the bucket's limit.
+
+    A bucket without a limit is counted all the same: a limit that is set later finds what was used before.
+    """
 
     bucket: str
     amount: int
-    limit: int
+    limit: int | None
 
 
 class HoldState(StrEnum):
@@ -70,19 +73,20 @@ def rule_for(rules: Sequence[BudgetRule], account_id: str) -> BudgetRule | None:
 
 def hold_for(rule: BudgetRule, action_type: str, amount: int | None, now: int) -> Hold:
     """The hold that an act needs under a rule; `amount` is what it spends, None if the catalog says nothing of that."""
-    claims = [Claim("actions", 1, rule.max_per_day)]
-    if action_type in rule.max_per_day_by_action_type:
-        claims.append(Claim(f"actions:{action_type}", 1, rule.max_per_day_by_action_type[action_type]))
-    if action_type in rule.max_amount_per_day_by_action_type:
+    claims = [
+        Claim("actions", 1, rule.max_per_day),
+        Claim(f"actions:{action_type}", 1, rule.max_per_day_by_action_type.get(action_type)),
+    ]
+    amount_limit = rule.max_amount_per_day_by_action_type.get(action_type)
+    if amount is not None or amount_limit is not None:
         # An amount limit on an act whose amount is unknown must let nothing through: claim more than any limit.
-        taken = AMOUNT_MAX + 1 if amount is None else amount
-        claims.append(Claim(f"amount:{action_type}", taken, rule.max_amount_per_day_by_action_type[action_type]))
+        claims.append(Claim(f"amount:{action_type}", AMOUNT_MAX + 1 if amount is None else amount, amount_limit))
     return Hold(day_in_zone(now, rule.zone), tuple(claims))
 
 
 def spent_claim(hold: Hold, used: Mapping[str, int]) -> Claim | None:
     """The first claim that does not fit beside what is used already, or None if the whole hold fits."""
     for claim in hold.claims:
-        if used.get(claim.bucket, 0) + claim.amount > claim.limit:
+        if claim.limit is not None and used.get(claim.bucket, 0) + claim.amount > claim.limit:
             return claim
     return None

@@ -26,12 +26,12 @@ from clearance.core.catalog import (
     idempotency_key,
 )
 from clearance.core.decision import Answer, Decision, to_json
-from clearance.core.errors import Conflict
+from clearance.core.errors import Conflict, InvalidInput
 from clearance.core.intent import ActionIntent, Json, digest, fingerprint
 from clearance.core.ledger import Draft, EntryKind, content_digest, draft_about
 from clearance.core.moment import as_text
 from clearance.core.outcome import Outcome, OutcomeStatus
-from clearance.core.principal import Permission, Principal
+from clearance.core.principal import ActorKind, Permission, Principal
 from clearance.core.record import (
     STEPS,
     Admission,
@@ -76,6 +76,7 @@ def admit(
         status=status.value,
         proposed_by=intent.proposed_by,
         supersedes=intent.supersedes,
+        edited_by=intent.edited_by,
         content_digest=content_digest(content, salt),
         confidence_bp=intent.confidence_bp,
         risk_level=intent.risk_level.name,
@@ -184,24 +185,56 @@ def revalidate(record: IntentRecord, facts: gate.Facts, now: int) -> Revalidatio
         )
     if record.binding is None or binding is None or record.binding.parameters != binding.parameters:
         return verdict(Verdict.CANCEL, "DIGEST_MISMATCH", "What would run is not what was decided on.")
+    if not _approval_stands(record, record.binding):
+        return verdict(Verdict.CANCEL, "APPROVAL_MISSING", "Neither a decision nor a ruling says that this may run.")
     if settings.version == record.decision.settings_version:
+        if binding != record.binding:
+            return verdict(Verdict.CANCEL, "DIGEST_MISMATCH", "What would run is not what was decided on.")
         return verdict(Verdict.START, "UNCHANGED", "Nothing changed since the decision.")
     return _revalidate_changed(record, facts, now, verdict(Verdict.START, "STILL_HOLDS", "The approval still holds."))
 
 
+def _approval_stands(record: IntentRecord, binding: Binding) -> bool:
+    """True if the decision in the ledger, the hold and the ruling say together what the state APPROVED says alone."""
+    if record.auto_executed:
+        held = record.hold is not None and record.hold.state is not HoldState.RELEASED
+        return record.decision.answer is Answer.AUTO_EXECUTE and held
+    approval = record.approval
+    if record.decision.answer is Answer.BLOCK or approval is None or approval.ruling is None:
+        return False
+    approved = approval.state is ApprovalState.APPROVED and approval.ruling.kind is RulingKind.APPROVE
+    return approved and approval.digest == binding.digest
+
+
 def _revalidate_changed(record: IntentRecord, facts: gate.Facts, now: int, start: Revalidation) -> Revalidation:
     """The settings changed since the decision: decide again, and compare with what the approval was bound to."""
+    action = facts.settings.catalog.get(record.intent.action_type)
+    if action is not None:
+        try:
+            action.check_parameters(record.intent.parameters)
+        except InvalidInput as misfit:
+            return replace(start, verdict=Verdict.CANCEL, code="INVALID_PARAMETERS", sentence=misfit.sentence)
     decision = gate.decide(record.intent, facts, now)
-    start = replace(start, decision=decision)
+    anew = replace(start, decision=decision)
     if decision.answer is Answer.BLOCK:
-        return replace(start, verdict=Verdict.CANCEL, code=decision.reason, sentence=decision.explanation)
-    if record.auto_executed:
-        if decision.answer is Answer.AUTO_EXECUTE:
-            return start
-        return replace(start, verdict=Verdict.REOPEN, code=decision.reason, sentence=decision.explanation)
-    if start.differences:
-        return replace(start, verdict=Verdict.REOPEN, code="APPROVAL_OUTDATED", sentence=" ".join(start.differences))
-    return start
+        return replace(anew, verdict=Verdict.CANCEL, code=decision.reason, sentence=decision.explanation)
+    if not record.auto_executed:
+        if start.differences:
+            sentence = " ".join(start.differences)
+            return replace(anew, verdict=Verdict.REOPEN, code="APPROVAL_OUTDATED", sentence=sentence)
+        return start  # the ruling stands, and so does the decision that asked for it
+    if decision.answer is not Answer.AUTO_EXECUTE:
+        return replace(anew, verdict=Verdict.REOPEN, code=decision.reason, sentence=decision.explanation)
+    if not _holds_all(record.hold, decision.hold):
+        sentence = "What it spends is counted in another way now."
+        return replace(anew, verdict=Verdict.REOPEN, code="BUDGET_CHANGED", sentence=sentence)
+    return anew
+
+
+def _holds_all(held: Hold | None, needed: Hold | None) -> bool:
+    """True if what is held covers what would have to be held now."""
+    taken = {claim.bucket: claim.amount for claim in held.claims} if held else {}
+    return needed is not None and all(taken.get(claim.bucket, -1) >= claim.amount for claim in needed.claims)
 
 
 def start_attempt(
@@ -247,15 +280,12 @@ def start_attempt(
     )
 
 
-def may_repeat(record: IntentRecord, action: Action | None, facts: gate.Facts) -> bool:
+def may_repeat(record: IntentRecord, checked: Revalidation, action: Action) -> bool:
     """True if a call that may have been sent may be sent again: effect allows it, same call, attempts below the cap."""
-    if action is None or record.attempt is None or record.binding is None:
+    if record.attempt is None or record.binding is None or checked.binding is None:
         return False
-    binding = bind(record.intent, facts.settings, record.salt)
-    same_call = binding is not None and (binding.action, binding.parameters) == (
-        record.binding.action,
-        record.binding.parameters,
-    )
+    same_policy = replace(checked.binding, policy_version=record.binding.policy_version)
+    same_call = not differences(record.binding, same_policy)
     return same_call and action.effect.repeatable and record.attempt.number < ATTEMPTS_MAX
 
 
@@ -428,7 +458,7 @@ def _close(
         actor,
         status=status.value,
         code=code,
-        reason=reason,
+        reason=None if actor.kind is ActorKind.AGENT else reason,  # what agents write is not in the ledger
         approval_id=open_one.approval_id if open_one else None,
         **_source_facts(record.approval_source),
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from clearance.core import mode as modes
 from clearance.core import stop
-from clearance.core.budget import Hold, hold_for, rule_for, spent_claim
+from clearance.core.budget import AMOUNT_MAX, Hold, hold_for, rule_for, spent_claim
 from clearance.core.catalog import Action
 from clearance.core.decision import Answer, Decision, Finding
 from clearance.core.intent import ActionIntent, Json
@@ -209,8 +209,10 @@ def _check_budget(case: _Case) -> Finding:
     }
     if claim := spent_claim(hold, case.facts.used):
         used = case.facts.used.get(claim.bucket, 0)
+        needed = "an unknown amount" if claim.amount > AMOUNT_MAX else claim.amount
         sentence = (
-            f"The autonomy budget of {intent.account_id} has {used} of {claim.limit} used ({claim.bucket}, {hold.day})."
+            f"The autonomy budget of {intent.account_id} for {hold.day} has {used} of {claim.limit} used "
+            f"({claim.bucket}); this needs {needed} more."
         )
         return case.found("budget", Answer.REQUIRE_APPROVAL, "BUDGET_EXCEEDED", sentence, **inputs)
     case.hold = hold

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
@@ -26,8 +27,10 @@ WHY_COUNT_MAX = 32
 WHY_LENGTH_MAX = 2_000  # characters of one reason
 INTEGER_MAX = 2**53 - 1  # what every JSON reader carries exactly (RFC 8785, section 3.2.2.3)
 
-# Characters that make a name look like another one, break lines, or hide: controls, separators, direction marks, lone surrogates.
-_UNFIT_IN_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+# What makes a name look like another one, breaks lines, or hides: controls, format characters, lone surrogates, what is not
+# assigned, separators of lines, and the fillers that are letters and show nothing.
+_UNFIT_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 
 Json: TypeAlias = Any
 """A JSON value as Python's `json` module reads it: None, bool, int, float, str, list, dict."""
@@ -59,6 +62,7 @@ class ActionIntent:
     expires_at: int | None = None
     trace_id: str | None = None
     supersedes: str | None = None
+    edited_by: str | None = None
 
     @property
     def confidence_bp(self) -> int:
@@ -78,6 +82,7 @@ def content(intent: ActionIntent) -> dict[str, Json]:
         "why": list(intent.why),
         "expires_at": None if intent.expires_at is None else as_text(intent.expires_at),
         "supersedes": intent.supersedes,
+        "edited_by": intent.edited_by,
     }
 
 
@@ -153,7 +158,9 @@ def name_problem(name: str) -> str | None:
     """What is wrong with a free name (an account, an actor), or None."""
     if not 1 <= len(name) <= NAME_LENGTH_MAX:
         return f"must be 1 to {NAME_LENGTH_MAX} characters"
-    if name != name.strip() or _UNFIT_IN_NAME.search(name):
+    if not name.isascii() and (unicodedata.normalize("NFC", name) != name or not _FILLERS.isdisjoint(name)):
+        return "must be in Unicode's composed form (NFC), without filler characters"
+    if name != name.strip() or any(unicodedata.category(character) in _UNFIT_CATEGORIES for character in name):
         return "must not start or end with a space, nor contain control, direction or invisible characters"
     return None
 

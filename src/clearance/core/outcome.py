@@ -43,8 +43,13 @@ class Sent(StrEnum):
     """
 
     NOT_SENT = "NOT_SENT"
-    MAYBE = "MAYBE"
     ANSWERED = "ANSWERED"
+    MAYBE = "MAYBE"
+
+    def worst(self, other: Sent) -> Sent:
+        """What is known of two tries together: one that may have gone through is not undone by one that did not."""
+        order = list(Sent)
+        return max(self, other, key=order.index)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ _TOKEN = re.compile(
 )
 _IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
 _RESERVED = frozenset({"true", "false", "if", "then", "else", "in", "like", "has", "is"})
+_DECIMAL = re.compile(r"[0-9]\.[0-9]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _EXACT = Context(prec=64, rounding=ROUND_FLOOR)  # a double has 17 digits and a scale 10: only the floor rounds
 
@@ -368,6 +369,7 @@ def _error(errors: Iterator[str] | list[str]) -> PolicyAnswer:
 class _Statement:
     """One policy as text: where it is and how it nests. The engine calls the first of them `policy0`."""
 
+    text: str
     line: int
     start: int
     end: int
@@ -411,7 +413,8 @@ def _scan(text: str) -> Iterator[_Statement]:
         if kind == "skipped":
             continue
         if statement is None:
-            statement = _Statement(_line_at(text, token.start()), token.start(), len(text))
+            statement = _Statement(text, _line_at(text, token.start()), token.start(), token.end())
+        statement.end = token.end()
         if kind == "open":
             open_now += 1
             statement.brackets = max(statement.brackets, open_now)
@@ -422,7 +425,6 @@ def _scan(text: str) -> Iterator[_Statement]:
         elif token[0] == "if":
             statement.ifs += 1
         elif kind == "end":
-            statement.end = token.end()
             yield statement
             statement = None
     if statement is not None:
@@ -458,7 +460,18 @@ def _syntax_problems(text: str, statements: list[_Statement]) -> Iterator[Proble
         try:
             cedarpy.policies_to_json_str(text[statement.start : statement.end])
         except ValueError as error:
-            yield _problem(number, f"does not parse: {_one_line(str(error))}", statement)
+            said = f"does not parse: {_one_line(str(error))}{_hint(text[statement.start : statement.end])}"
+            yield _problem(number, said, statement)
+
+
+def _hint(text: str) -> str:
+    """What is most often wrong with a policy that does not parse, if it looks like it."""
+    tokens = [(token.lastgroup, token[0]) for token in _TOKEN.finditer(text) if token.lastgroup != "skipped"]
+    written = "".join('""' if kind == "string" else said for kind, said in tokens)
+    if _DECIMAL.search(written):
+        return "; policy has no decimals: compare hundredths"
+    several = sum(token in {("word", "permit"), ("word", "forbid")} for token in tokens) > 1
+    return " - is a ';' missing?" if several or not written.endswith(";") else ""
 
 
 def _clause_problems(
@@ -563,7 +576,12 @@ def _line_at(text: str, position: int) -> int:
 
 
 def _problem(name: str | int, sentence: str, statement: _Statement) -> Problem:
-    return Problem(("policy", name), f"{sentence} (line {statement.line})")
+    """What is wrong with a rule: named by its @id or, if it has none to show, by its lines."""
+    if isinstance(name, str):
+        return Problem(("policy", name), f"{sentence} (line {statement.line})")
+    first, last = statement.line, _line_at(statement.text, statement.end)
+    where = f"line {first}" if first == last else f"lines {first} to {last}"
+    return Problem(("policy",), f"the rule in {where} {sentence} (line {first})")
 
 
 def _refuse_if(problems: list[Problem]) -> None:

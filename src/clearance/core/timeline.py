@@ -64,8 +64,10 @@ def _succeeded(record: IntentRecord, action: Action | None) -> str:
 
 def _rejected(record: IntentRecord, action: Action | None) -> str:
     ruling = record.approval.ruling if record.approval else None
-    verb = "edited the proposal to" if ruling and ruling.kind is RulingKind.EDIT else "refused to"
-    return f"{ruled_by(record)} {verb} {proposal(record, action)}"
+    agent, wanted = record.intent.proposed_by, proposal(record, action)
+    if ruling and ruling.kind is RulingKind.EDIT:
+        return f"{ruled_by(record)} edited what {agent} wanted: {wanted}"
+    return f"{ruled_by(record)} rejected: {agent} wanted to {wanted}"
 
 
 _SAID: dict[IntentStatus, Callable[[IntentRecord, Action | None], str]] = {

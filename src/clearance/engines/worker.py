@@ -46,7 +46,7 @@ class Worker:
     async def run(self, context: Context, stopped: asyncio.Event) -> None:
         """Works until `stopped` is set, then finishes what is under way, for at most DRAIN_SECONDS."""
         self._context = context
-        sweeper = asyncio.create_task(self._sweep(Sweeper(context, self.name, alone=True)))
+        sweeper = asyncio.create_task(self._sweep(Sweeper(context, self.name, alone=True, under_way=self._busy)))
         stopping = asyncio.create_task(stopped.wait())
         try:
             while not stopped.is_set():

@@ -471,7 +471,7 @@ async def revoke_api_key(context: Context, principal: Principal, key_id: str) ->
 
 async def api_keys(context: Context, principal: Principal) -> list[ApiKey]:
     """The tenant's credentials, revoked ones too."""
-    principal.require(Permission.READ)
+    principal.require(Permission.CONFIGURE)
     return await context.store.api_keys(principal.tenant_id)
 
 

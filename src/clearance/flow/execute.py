@@ -14,19 +14,24 @@ import structlog
 
 from clearance.core import call as calls
 from clearance.core import execution, stop
+from clearance.core.budget import rule_for
 from clearance.core.catalog import Action, ToolServer
-from clearance.core.errors import Conflict
+from clearance.core.errors import Conflict, Unavailable
 from clearance.core.execution import Revalidation, Verdict
 from clearance.core.gate import Facts
+from clearance.core.moment import day_in_zone
 from clearance.core.outcome import CallError, ErrorClass, Outcome, OutcomeStatus, Sent
 from clearance.core.principal import system
 from clearance.core.record import Attempt, Change, IntentRecord, IntentStatus
 from clearance.core.settings import Settings
+from clearance.flow.administer import pin_tools
 from clearance.flow.context import Context
 from clearance.flow.observe import used_by_others
 from clearance.flow.ports import Applied, ToolCall, ToolCallFailed
 from clearance.flow.results import keep
 from clearance.flow.submit import DECISIONS_MAX
+
+RECORD_AGAIN_SECONDS = 0.5  # between two tries to write a known outcome
 
 _log = structlog.get_logger(__name__)
 
@@ -70,11 +75,11 @@ async def start(context: Context, tenant_id: str, action_intent_id: str, worker:
         if record is None or record.status is not IntentStatus.APPROVED:
             return None
         settings = await context.settings(tenant_id)
-        now = context.clock.now_ms()
-        checked = execution.revalidate(record, await _facts(context, settings, record), now)
+        facts = await _facts(context, settings, record)
+        now, monotonic = context.clock.now_ms(), context.clock.monotonic_ms()  # together: the lease is both
+        checked = execution.revalidate(record, facts, now)
         if checked.verdict is Verdict.WAIT:
             return None
-        monotonic = context.clock.monotonic_ms()
         change = _next(record, checked, settings, worker, now)
         answer = await context.store.advance(change)
         if isinstance(answer, Applied):
@@ -88,28 +93,28 @@ async def restart(context: Context, tenant_id: str, action_intent_id: str, worke
     if record is None or record.status is not IntentStatus.RUNNING:
         return None
     settings = await context.settings(tenant_id)
-    action = settings.catalog.get(record.intent.action_type)
     facts = await _facts(context, settings, record)
     now, monotonic = context.clock.now_ms(), context.clock.monotonic_ms()
-    switch = stop.strictest(settings.stop_switches, record.intent, action)
-    refused = switch is not None and switch.level is stop.StopLevel.REFUSE
-    if refused or not execution.may_repeat(record, action, facts):
+    checked = execution.revalidate(record, facts, now)
+    if checked.verdict is Verdict.WAIT:
+        return None
+    action = settings.catalog.get(record.intent.action_type)
+    if checked.verdict is not Verdict.START or action is None or not execution.may_repeat(record, checked, action):
         await _leave_unknown(context, record, now)
         return None
-    if switch is not None:
-        return None
-    same = Revalidation(Verdict.START, "REPEATED", "", record.decision, record.binding)
     actor = system(tenant_id)
-    change = execution.start_attempt(record, same, settings, worker=worker, actor=actor, now=now)
+    change = execution.start_attempt(record, checked, settings, worker=worker, actor=actor, now=now)
     answer = await context.store.advance(change)
     return _started(answer.record, settings, monotonic, now) if isinstance(answer, Applied) else None
 
 
 async def _facts(context: Context, settings: Settings, record: IntentRecord) -> Facts:
     """The settings, and where they changed since the decision, what others use of the day that the hold is on."""
-    if record.hold is None or settings.version == record.decision.settings_version:
+    if settings.version == record.decision.settings_version:
         return Facts(settings)
-    return Facts(settings, await used_by_others(context, record, record.hold.day))
+    rule = rule_for(settings.budgets, record.intent.account_id)
+    today = day_in_zone(context.clock.now_ms(), rule.zone if rule else "UTC")
+    return Facts(settings, await used_by_others(context, record, record.hold.day if record.hold else today))
 
 
 def _next(record: IntentRecord, checked: Revalidation, settings: Settings, worker: str, now: int) -> Change:
@@ -151,7 +156,7 @@ async def _leave_unknown(context: Context, record: IntentRecord, now: int) -> No
 async def invoke(context: Context, started: Started) -> tuple[Outcome, int]:
     """Calls the tool, again where a transient error and the effect allow it; the outcome and the number of tries."""
     tries = 0
-    maybe_sent = started.attempt.number > 1  # what a dead worker left may have been sent
+    sent = Sent.MAYBE if started.attempt.number > 1 else Sent.NOT_SENT  # what a dead worker left may have been sent
     while True:
         tries += 1
         try:
@@ -159,21 +164,14 @@ async def invoke(context: Context, started: Started) -> tuple[Outcome, int]:
         except ToolCallFailed as failed:
             error = failed.error
         wait_ms = calls.retry_after_ms(error, started.action, tries)
-        maybe_sent = maybe_sent or error.sent is Sent.MAYBE
+        sent = sent.worst(error.sent)
         if wait_ms is None or not _lease_allows(context, started, wait_ms):
-            # The last error says nothing of an earlier call that may have gone through.
-            return calls.outcome_of(replace(error, sent=Sent.MAYBE) if maybe_sent else error), tries
+            return calls.outcome_of(replace(error, sent=sent)), tries
         await asyncio.sleep(wait_ms / 1000)
 
 
 async def _call_once(context: Context, started: Started) -> Outcome:
     intent, action = started.record.intent, started.action
-    settings = await context.settings(intent.tenant_id)
-    switch = stop.strictest(settings.stop_switches, intent, action)
-    if switch is not None:
-        raise _not_sent("STOP_SWITCH_ON", f"The stop switch for {switch} was turned on before the call was sent.")
-    if not _lease_allows(context, started, 0):
-        raise _not_sent("LEASE_TOO_SHORT", "The lease would end before the call's deadline, so nothing was sent.")
     try:
         named = calls.arguments(action, intent)
     except KeyError as missing:
@@ -185,9 +183,37 @@ async def _call_once(context: Context, started: Started) -> Outcome:
         arguments=named,
         idempotency_key=started.attempt.idempotency_key,
         deadline_ms=calls.deadline_ms(started.server),
-        schema_digest=settings.tool_pins.get(str(action.tool)),
+        schema_digest=await _pin(context, started),
     )
-    return keep(await context.tools.call(intent.tenant_id, call))
+    await _cleared(context, started, call.deadline_ms)
+    return keep(await context.tools.call(intent.tenant_id, call, lambda: _cleared(context, started, 0)))
+
+
+async def _cleared(context: Context, started: Started, needs_ms: int) -> None:
+    """The last look before something is sent, also after a wait for the tool server: no stop switch, and a living lease."""
+    intent = started.record.intent
+    settings = await context.settings(intent.tenant_id)
+    switch = stop.strictest(settings.stop_switches, intent, started.action)
+    if switch is not None:
+        raise _not_sent("STOP_SWITCH_ON", f"The stop switch for {switch} was turned on before the call was sent.")
+    # By both clocks: the monotonic one may stand still while the machine sleeps, the other may be set.
+    needs_ms += calls.LEASE_MARGIN_MS
+    over = context.clock.monotonic_ms() + needs_ms > started.lease_ends_ms
+    if over or context.clock.now_ms() + needs_ms > started.attempt.lease_until:
+        raise _not_sent("LEASE_TOO_SHORT", "The lease would end before the call's deadline, so nothing was sent.")
+
+
+async def _pin(context: Context, started: Started) -> str:
+    """The schema that the tool must have. A tool that has no pin yet is pinned on this first contact, before it is called."""
+    tenant_id, tool = started.record.intent.tenant_id, str(started.action.tool)
+    for first_look in (True, False):
+        settings = await context.settings(tenant_id)
+        if tool in settings.tool_pins:
+            return settings.tool_pins[tool]
+        if first_look:
+            await pin_tools(context, system(tenant_id), tenant_id)
+    sentence = f"The tool {tool} has no pinned schema, and its server does not show one now."
+    raise ToolCallFailed(CallError(ErrorClass.DOWNSTREAM, sentence, Sent.NOT_SENT, code="TOOL_NOT_PINNED"))
 
 
 def _not_sent(code: str, sentence: str) -> ToolCallFailed:
@@ -204,7 +230,20 @@ def _lease_allows(context: Context, started: Started, wait_ms: int) -> bool:
 
 
 async def record(context: Context, started: Started, outcome: Outcome, *, tries: int) -> IntentRecord | None:
-    """Writes the outcome once, with the source of the approval. None if another attempt has the intent by now."""
+    """Writes the outcome once, with the source of the approval. None if another attempt has the intent by now.
+
+    An answer that is known must not be lost to a store that cannot commit for a while: it is tried until the lease is over.
+    """
+    while True:
+        try:
+            return await _record_once(context, started, outcome, tries=tries)
+        except Unavailable:
+            if context.clock.monotonic_ms() >= started.lease_ends_ms:
+                raise
+            await asyncio.sleep(RECORD_AGAIN_SECONDS)
+
+
+async def _record_once(context: Context, started: Started, outcome: Outcome, *, tries: int) -> IntentRecord | None:
     intent = started.record.intent
     actor = system(intent.tenant_id)
     current = started.record

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from clearance.core.catalog import ToolServer
 from clearance.core.decision import SettingsVersion
@@ -58,14 +58,21 @@ class ToolCallFailed(Exception):
         self.error = error
 
 
+Cleared: TypeAlias = Callable[[], Awaitable[None]]
+"""The last look before a call is sent; raises ToolCallFailed if it may not be sent any more."""
+
+
 class Tools(Protocol):
     """Calls tools. Retries nothing: what may be repeated is for the flow to say."""
 
     async def describe(self, tenant_id: str, server: ToolServer) -> Mapping[str, ToolDescription]:
         """The tools of a server by name; raises ToolCallFailed if it cannot be reached."""
 
-    async def call(self, tenant_id: str, call: ToolCall) -> ToolAnswer:
-        """Calls once, within the deadline; raises ToolCallFailed."""
+    async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:
+        """Calls once, within the deadline; raises ToolCallFailed.
+
+        `cleared` is awaited as the last thing before the call is sent, after every wait for a place or a connection.
+        """
 
     async def close(self) -> None:
         """Ends every connection and every server process that this runner started."""

@@ -94,12 +94,12 @@ async def _edited(
     used: Mapping[str, int],
     salt: bytes,
 ) -> Admission:
-    """The edited intent, proposed by the person who edited it, through the whole gate."""
+    """The edited intent through the whole gate. It stays the agent's, so that what holds for the agent holds for it too."""
     intent = replace(
         record.intent,
         action_intent_id=edited_id,
         parameters=request.parameters or {},
-        proposed_by=ruler.actor_id,
+        edited_by=ruler.actor_id,
         supersedes=record.intent.action_intent_id,
     )
     content = checked_content(intent)

@@ -13,7 +13,7 @@ from functools import cache, partial
 from typing import Annotated, TypeAlias
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, PlainValidator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, PlainValidator, model_serializer
 from pydantic_core import PydanticCustomError
 
 from clearance.core.budget import AMOUNT_MAX, COUNT_MAX
@@ -253,6 +253,11 @@ class StopSwitchShape(_Shape):
     subject: Name | None = None
     level: Annotated[str, _word(*StopLevel)]
     reason: Sentence
+
+    @model_serializer
+    def _whole(self) -> dict[str, Json]:
+        """Every key, also a subject that is null: who compares switches reads scope and subject of each."""
+        return {"scope": self.scope, "subject": self.subject, "level": self.level, "reason": self.reason}
 
 
 class SettingsDocument(_Shape):

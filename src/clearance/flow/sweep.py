@@ -6,6 +6,7 @@ the effect allows it, else it is UNKNOWN.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 import structlog
@@ -37,9 +38,15 @@ class Swept:
 class Sweeper:
     """Takes the steps, and remembers how far along the queues the last one came: what is held must not hide the rest."""
 
-    def __init__(self, context: Context, worker: str, *, alone: bool) -> None:
-        """`alone`: no other worker can be alive, so the leases of others are over whatever their time says."""
+    def __init__(
+        self, context: Context, worker: str, *, alone: bool, under_way: Container[tuple[str, str]] = ()
+    ) -> None:
+        """`alone`: no other worker can be alive, so the leases of others are over whatever their time says.
+
+        `under_way`: what this worker itself is carrying out now.
+        """
         self._context = context
+        self._under_way = under_way
         self._worker = worker
         self._living = worker if alone else None
         self._approved_after: Due | None = None
@@ -63,9 +70,15 @@ class Sweeper:
         now = self._context.clock.now_ms()
         found = await self._context.store.dead_leases(now, STEP_MAX, self._dead_after, living_worker=self._living)
         self._dead_after = found[-1] if len(found) == STEP_MAX else None
-        claimed = [
-            await execute.restart(self._context, due.tenant_id, due.action_intent_id, self._worker) for due in found
-        ]
+        claimed = []
+        for due in found:
+            if (due.tenant_id, due.action_intent_id) in self._under_way:
+                continue  # our own, and alive, whatever the wall clock says
+            try:
+                claimed.append(await execute.restart(self._context, due.tenant_id, due.action_intent_id, self._worker))
+            except Exception:
+                # One intent that cannot be read must not keep the others from being carried on with.
+                _log.exception("not restarted", action_intent_id=due.action_intent_id)
         return tuple(started for started in claimed if started is not None)
 
 

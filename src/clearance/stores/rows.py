@@ -57,6 +57,7 @@ def record(row: tuple[Any, ...]) -> IntentRecord:
         expires_at=from_text(said["expires_at"]) if said["expires_at"] else None,
         trace_id=trace_id,
         supersedes=said["supersedes"],
+        edited_by=said["edited_by"],
     )
     hold = _hold(row[16:19])
     return IntentRecord(

@@ -21,7 +21,7 @@ from pydantic_core import to_jsonable_python
 from clearance.core.catalog import ToolServer
 from clearance.core.intent import Json, digest
 from clearance.core.outcome import CallError, ErrorClass, Sent
-from clearance.flow.ports import ToolAnswer, ToolCall, ToolCallFailed, ToolDescription, Tools
+from clearance.flow.ports import Cleared, ToolAnswer, ToolCall, ToolCallFailed, ToolDescription, Tools
 from clearance.tools.untrusted import one_line, storable
 
 THREADS_MAX = 32  # for callables that are not async
@@ -49,7 +49,7 @@ class FunctionTools:
         """The tools of a server by name; ToolCallFailed if it is none of ours."""
         return {name: tool.description for name, tool in self._tools(server).items()}
 
-    async def call(self, tenant_id: str, call: ToolCall) -> ToolAnswer:  # noqa: ARG002
+    async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:  # noqa: ARG002
         """Calls once; raises ToolCallFailed."""
         if self._closed:
             raise ToolCallFailed(CallError(ErrorClass.DOWNSTREAM, "The tool runner is closed.", Sent.NOT_SENT))
@@ -66,6 +66,7 @@ class FunctionTools:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             where = ".".join(map(str, first["loc"]))
             raise _not_sent(f"The tool {named} does not take these arguments: {where}: {first['msg']}.") from None
+        await cleared()
         return _answer(await self._run(named, tool, arguments, call.deadline_ms / 1000))
 
     async def close(self) -> None:
@@ -114,9 +115,9 @@ class EitherTools:
         """The tools of a server by name."""
         return await self._runner(server).describe(tenant_id, server)
 
-    async def call(self, tenant_id: str, call: ToolCall) -> ToolAnswer:
+    async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:
         """Calls once; raises ToolCallFailed."""
-        return await self._runner(call.server).call(tenant_id, call)
+        return await self._runner(call.server).call(tenant_id, call, cleared)
 
     async def close(self) -> None:
         """Closes both."""

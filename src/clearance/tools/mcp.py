@@ -15,7 +15,7 @@ import structlog
 
 from clearance.core.catalog import ToolServer
 from clearance.core.outcome import ErrorClass, Sent
-from clearance.flow.ports import ToolAnswer, ToolCall, ToolCallFailed, ToolDescription
+from clearance.flow.ports import Cleared, ToolAnswer, ToolCall, ToolCallFailed, ToolDescription
 from clearance.tools.offers import Offer, check_offered
 from clearance.tools.session import CONNECT_SECONDS_MAX, LISTING_SECONDS_MAX, Session
 from clearance.tools.untrusted import failed, one_line
@@ -46,9 +46,9 @@ class McpTools:
                 _log.warning("tool_unusable", server=server.name, tool=one_line(name), problem=offer.problem)
         return {name: offer.description for name, offer in offers.items() if not offer.problem}
 
-    async def call(self, tenant_id: str, call: ToolCall) -> ToolAnswer:
+    async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:
         """Calls once. The deadline covers all of it: waiting for a place, connecting, reading the schema, the call."""
-        return await self._server(tenant_id, call.server).call(call)
+        return await self._server(tenant_id, call.server).call(call, cleared)
 
     async def close(self) -> None:
         """Ends every session and every server process; a call on its way fails with `MAYBE`."""
@@ -90,13 +90,14 @@ class _Server:
         self._session: Session | None = None
         self._retired = False
 
-    async def call(self, call: ToolCall) -> ToolAnswer:
+    async def call(self, call: ToolCall, cleared: Cleared) -> ToolAnswer:
         now = asyncio.get_running_loop().time
         until = now() + call.deadline_ms / 1000
         try:
             async with asyncio.timeout_at(until) as limit, self._places:
                 session, offers = await self._ready()
                 check_offered(call, offers.get(call.tool))
+                await cleared()
                 limit.reschedule(None)  # from here on a timeout is no longer a plain one: the request may be sent
                 return await session.call(call, until - now())
         except TimeoutError:

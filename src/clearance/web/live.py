@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 from clearance.core.errors import Refusal, Unavailable
 from clearance.core.intent import INTEGER_MAX
 from clearance.core.moment import SECOND_MS
+from clearance.core.principal import Principal
 from clearance.core.record import IntentStatus
 from clearance.flow.ports import TimelineQuery
 from clearance.web.digest import digest
@@ -38,7 +39,7 @@ CHANGES_MAX = 50  # intents whose change is looked for in the inbox at once
 class Streams(Protocol):
     """The open event streams of the process: bounded, and ended together when the process stops."""
 
-    def place(self, tenant_id: str) -> AbstractContextManager[anyio.CancelScope]:
+    def place(self, caller: Principal) -> AbstractContextManager[anyio.CancelScope]:
         """A place for one stream, and the scope that ends it. Raises Unavailable if there is none."""
 
 
@@ -123,7 +124,7 @@ class _Stream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends until the end; 503 if there is no place."""
         try:
-            with self._streams.place(self._shown.visitor.principal.tenant_id) as until:
+            with self._streams.place(self._shown.visitor.principal) as until:
                 await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": self.raw_headers})
                 with until:
                     await self._send_while_connected(receive, send)

@@ -133,7 +133,7 @@ def _sections(cards: list[Card]) -> list[tuple[str | None, list[Card]]]:
 
 
 async def _ruled(site: Site, visitor: Visitor, request: Request) -> Told | None:
-    """The intent that the visitor has just ruled on, as it stands now: read, never taken from the address."""
+    """The intent that was just ruled on, or is asked again since: as it stands now, never taken from the address."""
     name = request.query_params.get("ruled", "")
     if not ACTION_INTENT_ID.fullmatch(name):
         return None
@@ -141,7 +141,8 @@ async def _ruled(site: Site, visitor: Visitor, request: Request) -> Told | None:
         told = await site.control.intent(visitor.principal, name)
     except NotFound:
         return None
-    return told if told.record.approval and told.record.approval.ruling else None
+    approval = told.record.approval
+    return told if approval and (approval.ruling or view.is_asked_again(told.record)) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -255,7 +255,7 @@ async def _change(
     principal = visitor.principal
     for attempt in range(1, STOPS_MAX + 1):
         part, version = await site.control.settings_part(principal, SettingsPart.STOP_SWITCHES)
-        others = [one for one in part["stop_switches"] if (one["scope"], one["subject"]) != (scope.value, subject)]
+        others = [one for one in part["stop_switches"] if (one["scope"], one.get("subject")) != (scope.value, subject)]
         value = {"stop_switches": [*others, switch] if switch else others}
         try:
             await site.control.put_settings_part(principal, SettingsPart.STOP_SWITCHES, value, version=version)

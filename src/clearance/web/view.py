@@ -317,6 +317,11 @@ def waits_for_a_person(record: IntentRecord) -> bool:
     return record.status is IntentStatus.AWAITING_APPROVAL and record.approval is not None
 
 
+def is_asked_again(record: IntentRecord) -> bool:
+    """True if somebody ruled on it, and another request to people was opened since."""
+    return waits_for_a_person(record) and record.approval is not None and record.approval.number > 1
+
+
 def not_started(record: IntentRecord) -> bool:
     """True if it can still be withdrawn."""
     return record.status in {IntentStatus.AWAITING_APPROVAL, IntentStatus.APPROVED} and record.attempt is None

@@ -1,0 +1,176 @@
+"""The row of checks: each may only tighten, BLOCK ends the row, every finding is kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clearance.core import gate
+from clearance.core.budget import AMOUNT_MAX, BudgetRule, hold_for, spent_claim
+from clearance.core.decision import Answer, SettingsVersion
+from clearance.core.execution import admit
+from clearance.core.gate import Facts
+from clearance.core.intent import ActionIntent, RiskLevel, checked_content
+from clearance.core.mode import AutonomyMode, ModeRule, resolve
+from clearance.core.settings import Settings
+from clearance.core.stop import StopLevel, StopScope, StopSwitch
+from clearance.core.timeline import explain
+from clearance.flow.document import compile_settings
+from clearance.flow.ports import StoredSettings
+from clearance.stores.rows import admitted
+from tests import sample
+from tests.sample import NOON
+
+POLICY = (
+    sample.POLICY
+    + """
+@id("risk") @reason("RISKY") @explanation("Medium risk needs a person.")
+forbid(principal, action == Action::"CREATE_TASK", resource) when { context.unattended && context.risk >= 2 };
+"""
+)
+SETTINGS: Settings = compile_settings(
+    "northwind", StoredSettings(SettingsVersion(1, 0), {**sample.document(), "policy": POLICY}, {})
+)
+INTENT = ActionIntent("northwind", "acme", "i1", "CREATE_TASK", {"title": "x"}, 0.9, RiskLevel.LOW, "ada")
+
+
+def decide(intent: ActionIntent = INTENT, used: dict[str, int] | None = None, now: int = NOON, **changes: Any) -> Any:
+    return gate.decide(intent, Facts(replace(SETTINGS, **changes), used or {}), now)
+
+
+def test_an_empty_row_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "ROW", ())
+    assert (decide().answer, decide().reason) == (Answer.BLOCK, "NOTHING_CHECKED")
+
+
+def test_every_check_is_kept_in_its_order_and_the_budget_is_asked_last() -> None:
+    checks = ["stop_switch", "expiry", "catalog", "allowlist", "mode", "policy", "budget"]
+    assert [finding.check for finding in decide().findings] == checks
+    waits = decide(replace(INTENT, confidence_score=0.5))
+    assert [finding.check for finding in waits.findings] == checks[:-1]
+    assert waits.hold is None
+
+
+def test_the_first_of_the_strictest_findings_gives_the_reason() -> None:
+    decision = decide(replace(INTENT, confidence_score=0.5), modes=(ModeRule(AutonomyMode.PROPOSE_ONLY),))
+    assert decision.reason == "MODE_PROPOSE_ONLY"
+    blocked = decide(
+        modes=(ModeRule(AutonomyMode.DISABLED),), allowlist=replace(SETTINGS.allowlist, tenant=frozenset())
+    )
+    assert blocked.reason == "ACTION_TYPE_DISABLED"
+    assert [finding.check for finding in blocked.findings][-1] == "mode", "BLOCK ends the row"
+
+
+def test_policy_sees_the_higher_of_both_risks() -> None:
+    assert decide(replace(INTENT, risk_level=RiskLevel.MEDIUM)).reason == "RISKY"
+    riskier = {"CREATE_TASK": replace(SETTINGS.catalog["CREATE_TASK"], risk_level=RiskLevel.HIGH)}
+    assert decide(replace(INTENT, risk_level=RiskLevel.MINIMAL), catalog=riskier).reason == "RISKY"
+
+
+@pytest.mark.parametrize(("expires_at", "reason"), [(NOON, "INTENT_EXPIRED"), (NOON + 1, "TASKS_ALLOWED")])
+def test_an_intent_is_expired_at_its_very_moment(expires_at: int, reason: str) -> None:
+    assert decide(replace(INTENT, expires_at=expires_at)).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("switch", "answer"),
+    [
+        (StopSwitch(StopScope.GLOBAL, None, StopLevel.REFUSE, "x"), Answer.BLOCK),
+        (StopSwitch(StopScope.ACCOUNT, "acme", StopLevel.HOLD, "x"), Answer.REQUIRE_APPROVAL),
+        (StopSwitch(StopScope.ACCOUNT, "globex", StopLevel.REFUSE, "x"), Answer.AUTO_EXECUTE),
+        (StopSwitch(StopScope.TOOL_SERVER, "crm", StopLevel.REFUSE, "x"), Answer.BLOCK),
+        (StopSwitch(StopScope.AGENT, "bob", StopLevel.REFUSE, "x"), Answer.AUTO_EXECUTE),
+    ],
+)
+def test_a_stop_switch_covers_what_it_names(switch: StopSwitch, answer: Answer) -> None:
+    assert decide(stop_switches=(switch,)).answer is answer
+
+
+def test_the_strictest_of_several_switches_counts() -> None:
+    hold = StopSwitch(StopScope.TENANT, None, StopLevel.HOLD, "x")
+    refuse = StopSwitch(StopScope.ACCOUNT, "acme", StopLevel.REFUSE, "x")
+    assert decide(stop_switches=(hold, refuse)).answer is Answer.BLOCK
+
+
+def test_modes_resolve_from_the_narrowest_place_to_the_widest() -> None:
+    rules = [
+        ModeRule(AutonomyMode.AUTO_EXECUTE, "acme", "T"),
+        ModeRule(AutonomyMode.DISABLED, None, "T"),
+        ModeRule(AutonomyMode.PROPOSE_ONLY, "acme", None),
+        ModeRule(AutonomyMode.APPROVAL_REQUIRED, None, None),
+    ]
+    found = []
+    while rules:
+        found.append(resolve(rules, "acme", "T").mode)
+        rules.pop(0)
+    assert found == [
+        AutonomyMode.AUTO_EXECUTE,
+        AutonomyMode.DISABLED,
+        AutonomyMode.PROPOSE_ONLY,
+        AutonomyMode.APPROVAL_REQUIRED,
+    ]
+    assert resolve([], "acme", "T").mode is AutonomyMode.APPROVAL_REQUIRED
+
+
+def test_an_act_whose_amount_is_unknown_never_fits_an_amount_limit() -> None:
+    rule = BudgetRule(10, max_amount_per_day_by_action_type={"T": AMOUNT_MAX})
+    claim = spent_claim(hold_for(rule, "T", None, NOON), {})
+    assert claim is not None
+    assert claim.bucket == "amount:T"
+    assert spent_claim(hold_for(BudgetRule(10), "T", None, NOON), {}) is None
+
+
+def test_the_day_is_the_one_of_the_rules_zone() -> None:
+    midnight_in_utc = NOON + 12 * 3_600_000
+    assert hold_for(BudgetRule(1, "UTC"), "T", None, midnight_in_utc - 1).day == "2026-11-24"
+    assert hold_for(BudgetRule(1, "UTC"), "T", None, midnight_in_utc).day == "2026-11-25"
+    assert hold_for(BudgetRule(1, "Pacific/Auckland"), "T", None, NOON).day == "2026-11-25"
+    assert hold_for(BudgetRule(1, "America/Los_Angeles"), "T", None, midnight_in_utc).day == "2026-11-24"
+
+
+@given(
+    confidence=st.integers(0, 10_000),
+    risk=st.sampled_from(RiskLevel),
+    mode=st.sampled_from(AutonomyMode),
+    listed=st.booleans(),
+    used=st.integers(0, 12),
+    level=st.sampled_from([None, *StopLevel]),
+)
+def test_any_single_tightening_never_loosens_the_answer(
+    confidence: int, risk: RiskLevel, mode: AutonomyMode, listed: bool, used: int, level: StopLevel | None
+) -> None:
+    intent = replace(INTENT, confidence_score=confidence / 10_000, risk_level=risk)
+    allowlist = SETTINGS.allowlist if listed else replace(SETTINGS.allowlist, tenant=frozenset())
+    switches = (StopSwitch(StopScope.TENANT, None, level, "x"),) if level else ()
+    facts: dict[str, Any] = {"modes": (ModeRule(mode),), "allowlist": allowlist, "stop_switches": switches}
+    loose = decide(intent, {"actions": used}, **facts)
+    tightened = [
+        decide(intent, {"actions": used}, **{**facts, "allowlist": replace(allowlist, tenant=frozenset())}),
+        decide(intent, {"actions": used + 20}, **facts),
+        decide(intent, {"actions": used}, **{**facts, "modes": (ModeRule(AutonomyMode.DISABLED),)}),
+        decide(intent, {"actions": used}, **{**facts, "budgets": ()}),
+        decide(intent, {"actions": used}, **{**facts, "policy": None}),
+        decide(replace(intent, confidence_score=0.0), {"actions": used}, **facts),
+        decide(replace(intent, risk_level=RiskLevel.HIGH), {"actions": used}, **facts),
+    ]
+    assert all(one.answer.strictness >= loose.answer.strictness for one in tightened)
+    if loose.answer is Answer.AUTO_EXECUTE:
+        assert loose.hold is not None
+        assert (mode, listed, level) == (AutonomyMode.AUTO_EXECUTE, True, None)
+        assert used < 10
+
+
+def test_the_nearest_changes_are_true() -> None:
+    intent = replace(INTENT, confidence_score=0.5)
+    decision = decide(intent)
+    admission = admit(intent, checked_content(intent), decision, SETTINGS, salt=b"s" * 16, actor=sample.AGENT, now=NOON)
+    explained = explain(admitted(admission, 1), Facts(SETTINGS), NOON)
+    assert [change.sentence for change in explained.nearest_changes] == [
+        "It would run without a person if the confidence were at least 0.8."
+    ]
+    assert decide(replace(intent, confidence_score=0.8)).answer is Answer.AUTO_EXECUTE
+    assert decide(replace(intent, confidence_score=0.7999)).answer is Answer.REQUIRE_APPROVAL
