@@ -69,19 +69,26 @@ def operator(tenant_id: str) -> Principal:
 async def local(data: Path, *, tools: Tools | None = None, worker: Worker | None = None) -> AsyncIterator[Local]:
     """Opens the data directory; with a worker, approved intents are carried out until the block ends."""
     clock = SystemClock()
-    store = await SqliteStore.open(data / STORE_FILE)
     runner = tools or McpTools()
-    context = Context(store, runner, worker or NoEngine(), clock)
-    stopped = asyncio.Event()
-    working = asyncio.create_task(worker.run(context, stopped)) if worker else None
-    try:
+    async with contextlib.AsyncExitStack() as ends:  # in reverse: the worker drains, then the tools end, then the store
+        store = await SqliteStore.open(data / STORE_FILE)
+        ends.push_async_callback(store.close)
+        ends.push_async_callback(runner.close)
+        context = Context(store, runner, worker or NoEngine(), clock)
+        if worker:
+            await ends.enter_async_context(_working(worker, context))
         yield Local(context, Control(context), Access(store, clock))
+
+
+@contextlib.asynccontextmanager
+async def _working(worker: Worker, context: Context) -> AsyncIterator[None]:
+    stopped = asyncio.Event()
+    working = asyncio.create_task(worker.run(context, stopped))
+    try:
+        yield
     finally:
         stopped.set()
-        if working:
-            await working
-        await runner.close()
-        await store.close()
+        await working
 
 
 @contextlib.contextmanager

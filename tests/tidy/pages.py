@@ -109,13 +109,17 @@ def pages() -> list[Page]:
 
 
 def matches(expected: str, said: str) -> bool:
-    """True if an answer is what a page says it is: `...` stands for anything on a line, or alone for any lines."""
+    """True if an answer is what a page says it is: `...` stands for anything on a line, or alone for any lines.
+
+    How wide a column is does not matter.
+    """
     pattern = ""
     for line in expected.rstrip("\n").splitlines():
         if line == "...":
             pattern += r"(?:.*\n)*"
         else:
-            pattern += ".*".join(re.escape(part) for part in line.rstrip().split("...")) + " *\\n"
+            parts = [re.sub(r"(?:\\ ){2,}", " +", re.escape(part)) for part in line.rstrip().split("...")]
+            pattern += ".*".join(parts) + " *\\n"
     return re.fullmatch(pattern, said.rstrip("\n") + "\n" if said.strip() else "") is not None
 
 

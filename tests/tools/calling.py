@@ -48,7 +48,9 @@ def call(
     schema_digest: str | None = None,
     tenant_id: str = "northwind",
 ) -> Awaitable[ToolAnswer]:
-    return tools.call(tenant_id, ToolCall(server, tool, arguments or {}, "ik_test", deadline_ms, schema_digest), cleared)
+    return tools.call(
+        tenant_id, ToolCall(server, tool, arguments or {}, "ik_test", deadline_ms, schema_digest), cleared
+    )
 
 
 async def result(*arguments: Any, **more: Any) -> Any:

@@ -197,7 +197,7 @@ class _Verbs(ABC, Generic[_A, _I]):
         def change(switches: list[Answer]) -> list[Answer]:
             return [other for other in switches if not wire.covers(other, scope, subject)] + [switch]
 
-        return self._run(wire.change_stops(change, insist=True))
+        return self._run(wire.change_stops(change))
 
     def lift(self, scope: str, subject: str | None = None) -> _A:
         """Turns a stop switch off; `NO_SUCH_STOP_SWITCH` if it is not on."""
@@ -210,7 +210,7 @@ class _Verbs(ABC, Generic[_A, _I]):
                 raise ClearanceError("NO_SUCH_STOP_SWITCH", sentence)
             return kept
 
-        return self._run(wire.change_stops(change, insist=False))
+        return self._run(wire.change_stops(change))
 
     def api_keys(self) -> _A:
         """The tenant's credentials, without their secrets."""

@@ -28,7 +28,7 @@ PAUSE_SECONDS_FIRST = 0.2  # doubled after each try
 PAUSE_SECONDS_MAX = 5.0
 POLL_SECONDS_FIRST = 0.1
 POLL_SECONDS_MAX = 2.0
-STOP_TRIES_MAX = 5  # of a change to the stop switches that others are changing too
+STOP_TRIES_MAX = 20  # of a change to the stop switches that others are changing too
 UNAVAILABLE = 503
 
 Json: TypeAlias = Any
@@ -189,17 +189,15 @@ def entries(after: int, page_size: int) -> Steps:
             return {}
 
 
-def change_stops(change: Callable[[list[Answer]], list[Answer]], *, insist: bool) -> Steps:
-    """Changes the switches as they are now, again if others did meanwhile; to `insist` is to win the last try."""
+def change_stops(change: Callable[[list[Answer]], list[Answer]]) -> Steps:
+    """Changes the switches as they are now, again if others did meanwhile: nobody's switch is lost."""
     for tried in range(1, STOP_TRIES_MAX + 1):
         part = yield from send(Request("GET", path("autonomy", "stop-switches")))
-        last = tried == STOP_TRIES_MAX
-        if_match = "*" if insist and last else f'"{part["version"]}"'
         switches = {"stop_switches": change(part["stop_switches"])}
         try:
-            return (yield from send(put("stop-switches", switches, if_match)))
+            return (yield from send(put("stop-switches", switches, f'"{part["version"]}"')))
         except ClearanceError as error:
-            if error.code != "VERSION_MISMATCH" or last:
+            if error.code != "VERSION_MISMATCH" or tried == STOP_TRIES_MAX:
                 raise
     raise AssertionError  # the last try returns or raises
 

@@ -149,7 +149,7 @@ def source(record: IntentRecord) -> str | None:
     return "autopilot" if record.auto_executed else f"approved by {ruled_by(record)}"
 
 
-def because(record: IntentRecord, settings: Settings) -> str | None:  # noqa: PLR0911 - a sentence for each state
+def because(record: IntentRecord, settings: Settings) -> str | None:
     """Why it did not run, why it waits, or what is known of how it went; None if there is nothing to add."""
     ruling = record.approval.ruling if record.approval else None
     outcome = record.outcome
