@@ -127,3 +127,12 @@ async def test_functions_by_name_and_everything_else_of_servers(functions: Funct
     assert "greet" in await either.describe("northwind", SERVER)
     assert "echo" in await either.describe("northwind", raw_server())
     await either.close()
+
+
+@pytest.mark.parametrize("lost", [TimeoutError("gone"), ConnectionResetError("gone")])
+async def test_a_callable_that_lost_its_connection_may_have_acted(lost: Exception) -> None:
+    def act() -> None:
+        raise lost
+
+    error = await failure(FunctionTools({"own": {"act": act}}), ToolServer("own"), "act")
+    assert error.sent is Sent.MAYBE

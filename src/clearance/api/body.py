@@ -6,12 +6,14 @@ carry exactly. Two readers that understand one body differently are how a gate i
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
 
 from clearance.api.problems import UnreadableBody, UnsupportedMediaType, problems_of
 from clearance.core.errors import InvalidInput, TooLarge
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 BODY_BYTES_MAX = 256 * 1024
+BODY_SECONDS_MAX = 10  # for a body to arrive
 BODY_DEPTH_MAX = 64  # levels of nesting; what a part of a body may nest is for its own rules to say
 INTEGER_DIGITS_MAX = 16  # of 2^53 - 1
 
@@ -66,10 +69,18 @@ async def _read_bytes(request: Request) -> bytes:
     if announced.isascii() and announced.isdigit() and int(announced[:INTEGER_DIGITS_MAX]) > BODY_BYTES_MAX:
         raise _too_large()
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES_MAX:
-            raise _too_large()
+    try:
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > BODY_BYTES_MAX:
+                    raise _too_large()
+    except TimeoutError:
+        sentence = f"The body did not arrive within {BODY_SECONDS_MAX} s."
+        raise UnreadableBody(sentence, code="BODY_TOO_SLOW") from None
+    except ClientDisconnect:
+        sentence = "The client left before its body had arrived."
+        raise UnreadableBody(sentence, code="BODY_CUT_OFF") from None
     return bytes(body)
 
 

@@ -101,7 +101,10 @@ class FunctionTools:
             raise
         except Exception as error:
             sentence = one_line(f"The tool {named} failed: {type(error).__name__}: {error}")
-            raise ToolCallFailed(CallError(ErrorClass.UNKNOWN, sentence, Sent.ANSWERED)) from error
+            # A connection that broke inside the callable says nothing of what the other end did.
+            lost = isinstance(error, TimeoutError | ConnectionError)
+            sent = Sent.MAYBE if lost else Sent.ANSWERED
+            raise ToolCallFailed(CallError(ErrorClass.UNKNOWN, sentence, sent)) from error
 
 
 class EitherTools:
