@@ -13,7 +13,9 @@ import pytest
 from clearance.api import events
 from clearance.api.app import end_streams
 from clearance.core.errors import Unavailable
+from clearance.flow.administer import pin_tools
 from tests.doors.conftest import INTENT, UNSURE, Door
+from tests.sample import OWNER
 
 pytestmark = pytest.mark.anyio
 PATIENCE_SECONDS = 10
@@ -99,6 +101,7 @@ async def streaming(door: Door, *, key: str = "audrey", query: str = "", **heade
 
 
 async def test_what_happens_arrives_once_and_in_order(door: Door) -> None:
+    await pin_tools(door.world.context, OWNER, "northwind")
     async with streaming(door) as stream:
         await stream.until(1, "retry: ")
         await door.propose()

@@ -337,7 +337,7 @@ async def test_an_edit_is_a_new_intent(door: Door) -> None:
     new = edited.headers["location"].removeprefix("/intents/").partition("?")[0]
     record = await door.world.record(new)
     assert record.intent.parameters == {"order_id": "ORD-9", "amount_minor": 60_000}
-    assert (record.intent.supersedes, record.intent.proposed_by) == ("big", "owner-2")
+    assert (record.intent.supersedes, record.intent.edited_by) == ("big", "owner-2")
     assert (await door.world.record("big")).status is IntentStatus.REJECTED
     card = text_of((await browser.get("/needs-you")).text)
     assert "amount_minor 75000 → became 60000" in card

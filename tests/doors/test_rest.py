@@ -20,7 +20,7 @@ INTENT_NAMES = frozenset(
     """
     action_intent_id tenant_id account_id action_type status sentence decision reason explanation policy_version
     policy_clause settings_version findings approval_source auto_executed proposed_by parameters target
-    confidence_score risk_level why expires_at trace_id supersedes superseded_by digest created_at changed_at
+    confidence_score risk_level why expires_at trace_id supersedes superseded_by edited_by digest created_at changed_at
     approval attempt outcome budget
     """.split()  # noqa: SIM905 - thirty names, one look
 )
@@ -144,6 +144,7 @@ async def test_an_edit_is_a_new_intent_through_the_whole_gate(door: Door) -> Non
     assert set(new) == INTENT_NAMES
     assert (answer["status"], answer["superseded_by"]) == ("REJECTED", new["action_intent_id"])
     assert (new["supersedes"], new["parameters"]) == ("t1", {"title": "Call"})
+    assert (new["proposed_by"], new["edited_by"]) == (answer["proposed_by"], "olga")
 
 
 async def test_a_rejection_needs_a_reason_and_is_final(door: Door) -> None:
