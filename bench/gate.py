@@ -23,7 +23,7 @@ from tests.sample import AGENT, OWNER, TENANT, NoEngine, RecordingTools, task
 from clearance.clock import SystemClock
 from clearance.core.decision import Answer
 from clearance.core.gate import Facts
-from clearance.core.intent import ActionIntent, RiskLevel, checked_content
+from clearance.core.intent import ActionIntent, RiskLevel, checked_content, digest
 from clearance.core.ledger import EntryKind, draft
 from clearance.core.record import Admission
 from clearance.engines.worker import Worker
@@ -86,6 +86,7 @@ async def open_context(folder: Path, name: str, engine: object) -> tuple[SqliteS
     store = await SqliteStore.open(folder / name)
     document = sample.document(budgets=[{"max_per_day": 1_000_000}])
     entry = draft(EntryKind.SETTINGS_CHANGED, 0, OWNER)
+    document["tool_pins"] = {"crm.create_task": digest({"type": "object"})}
     await store.configure(SettingsChange(TENANT, 0, document, entry, 0))
     return store, Context(store, InstantTools(), engine, SystemClock())  # type: ignore[arg-type]
 

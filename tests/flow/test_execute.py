@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -115,8 +116,6 @@ async def test_errors_are_retried_only_where_that_is_safe_and_ends_are_honest(
 
 
 async def test_only_one_of_many_starters_gets_the_attempt(world: World) -> None:
-    import asyncio  # noqa: PLC0415
-
     await world.propose(task("t1"))
     done = await asyncio.gather(*(world.run("t1", f"worker-{n}") for n in range(16)))
     assert sum(one is not None for one in done) == 1
@@ -439,6 +438,33 @@ async def test_a_tool_that_was_never_seen_is_pinned_on_first_contact_and_held_to
     await world.propose(task("t2"))
     await world.run("t2")
     assert world.tools.calls[1].schema_digest == digest({"type": "object"}), "the runner is told the agreed one"
+
+
+async def test_a_store_that_cannot_be_read_before_the_call_means_that_nothing_was_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.propose(mail("m1"))
+    started = await execute.start(world.context, TENANT, "m1", "worker-1")
+    assert started is not None
+
+    async def unreadable(_: str) -> Any:
+        raise Unavailable("disk gone")
+
+    monkeypatch.setattr(world.store, "settings_version", unreadable)
+    outcome, _ = await execute.invoke(world.context, started)
+    assert (outcome.status.value, world.tools.calls) == ("CANCELLED", [])
+
+
+async def test_many_first_contacts_at_once_pin_the_tool_once(world: World) -> None:
+    for number in range(10):
+        await world.propose(task(f"t{number}"))
+    done = await asyncio.gather(*(world.run(f"t{number}") for number in range(10)))
+    left = [number for number, one in enumerate(done) if one is None]  # the settings moved while they started
+    for number in left:
+        await world.run(f"t{number}")
+    assert len(world.tools.calls) == 10
+    assert {(await world.record(f"t{number}")).status for number in range(10)} == {IntentStatus.SUCCEEDED}
+    assert [entry["kind"] for entry in await world.entries()].count("SETTINGS_CHANGED") == 2
 
 
 async def test_an_edit_stays_the_agents_and_its_editor_does_not_rule_on_it(world: World) -> None:

@@ -8,6 +8,7 @@ recorder writes what the world answered, once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, replace
 
 import structlog
@@ -16,7 +17,7 @@ from clearance.core import call as calls
 from clearance.core import execution, stop
 from clearance.core.budget import rule_for
 from clearance.core.catalog import Action, ToolServer
-from clearance.core.errors import Conflict, Unavailable
+from clearance.core.errors import Conflict, Refusal, Unavailable
 from clearance.core.execution import Revalidation, Verdict
 from clearance.core.gate import Facts
 from clearance.core.moment import day_in_zone
@@ -163,6 +164,8 @@ async def invoke(context: Context, started: Started) -> tuple[Outcome, int]:
             return await _call_once(context, started), tries
         except ToolCallFailed as failed:
             error = failed.error
+        except Refusal as refusal:  # ours, while we still looked whether to send
+            error = CallError(ErrorClass.DOWNSTREAM, refusal.sentence, Sent.NOT_SENT, code=refusal.code)
         wait_ms = calls.retry_after_ms(error, started.action, tries)
         sent = sent.worst(error.sent)
         if wait_ms is None or not _lease_allows(context, started, wait_ms):
@@ -211,7 +214,8 @@ async def _pin(context: Context, started: Started) -> str:
         if tool in settings.tool_pins:
             return settings.tool_pins[tool]
         if first_look:
-            await pin_tools(context, system(tenant_id), tenant_id)
+            with contextlib.suppress(Unavailable):  # others pin at the same moment: look again
+                await pin_tools(context, system(tenant_id), tenant_id)
     sentence = f"The tool {tool} has no pinned schema, and its server does not show one now."
     raise ToolCallFailed(CallError(ErrorClass.DOWNSTREAM, sentence, Sent.NOT_SENT, code="TOOL_NOT_PINNED"))
 
