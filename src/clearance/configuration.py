@@ -36,6 +36,9 @@ FieldPath: TypeAlias = tuple[str | int, ...]
 
 _TENANT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
+# YAML reads the braces of `{KEY: ${NAME}}` as its own, so a variable is carried past it by two characters of private use.
+_WRITTEN_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_OPENING, _CLOSING = "\ue000", "\ue001"
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _POLICY_LINE = re.compile(r" \(line (\d+)\)$")
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]{0,30})")
@@ -135,8 +138,10 @@ class _File:
         return self.error(None)
 
     def _composed(self, text: str) -> yaml.Node:
+        if _OPENING in text or _CLOSING in text:
+            raise self._refused("has a character for private use")
         try:
-            root = yaml.compose(text, Loader=yaml.SafeLoader)
+            root = yaml.compose(_WRITTEN_VARIABLE.sub(f"{_OPENING}\\1{_CLOSING}", text), Loader=yaml.SafeLoader)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             raise self._refused(f"is not YAML: {error.problem}", mark.line + 1 if mark else 1) from None
@@ -165,7 +170,7 @@ class _File:
                 self.lines[*path, position] = child.start_mark.line + 1
             return [self._value(child, (*path, position)) for position, child in enumerate(node.value)]
         try:
-            return _scalar(kind, node.value)
+            return _scalar(kind, _with_variables(node.value))
         except ValueError as error:
             self.problems.append(Problem(path, str(error)))
             return None
@@ -185,6 +190,10 @@ class _File:
             self.lines[here] = line
             value[key.value] = self._value(child, here)
         return value
+
+
+def _with_variables(text: Json) -> Json:
+    return text.replace(_OPENING, "${").replace(_CLOSING, "}") if isinstance(text, str) else text
 
 
 def _scalar(kind: str, text: Json) -> Json:

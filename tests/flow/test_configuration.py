@@ -198,3 +198,20 @@ def test_the_examples_of_the_reference_are_valid_and_every_key_is_in_it(tmp_path
         if f"`{key}`" not in text
     }
     assert undocumented == set()
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("{NOTES_DB: ${NOTES_DB}}", {"NOTES_DB": "${NOTES_DB}"}),
+        ('{NOTES_DB: "${NOTES_DB}"}', {"NOTES_DB": "${NOTES_DB}"}),
+        ("{A: x${NOTES_DB}y, B: 1${A}}", {"A": "x${NOTES_DB}y", "B": "1${A}"}),
+    ],
+)
+def test_a_variable_needs_no_quotes_among_braces(tmp_path: Path, written: str, read: dict[str, str]) -> None:
+    example = Path(__file__).parents[2] / "examples" / "notes"
+    text = (example / "clearance.yaml").read_text().replace('{NOTES_DB: "${NOTES_DB}"}', written)
+    (tmp_path / "clearance.yaml").write_text(text)
+    (tmp_path / "policy.cedar").write_text((example / "policy.cedar").read_text())
+    document = load(tmp_path / "clearance.yaml", {"NOTES_DB": "n", "A": "a"}).document
+    assert document["tool_servers"]["notes"]["environment"] == read
