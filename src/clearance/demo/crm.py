@@ -47,6 +47,7 @@ create table if not exists outbox (
 server = MCPServer("clearance-demo-crm", log_level="WARNING", subscriptions=False)
 
 Account = Annotated[str, Field(description="The customer's account", min_length=1, max_length=128)]
+UNASSIGNED = "unassigned"  # the account of what names none
 RequestId = Annotated[str, Field(description="The same id twice does the work once", min_length=1, max_length=128)]
 
 
@@ -104,10 +105,10 @@ class RefusedError(Exception):
 
 @server.tool(annotations=ToolAnnotations(destructive_hint=False, idempotent_hint=True))
 def create_task(
-    account: Account,
     title: Annotated[str, Field(min_length=1, max_length=200)],
     request_id: RequestId,
     due: Annotated[str | None, Field(description="Day, as 2026-11-30")] = None,
+    account: Account = UNASSIGNED,
 ) -> Annotated[CallToolResult, Task]:
     """Create a task for an account."""
     body = {"account": account, "title": title, "due": due}
@@ -142,7 +143,7 @@ def delete_task(task_id: Annotated[str, Field(pattern=r"^task-[0-9]{1,18}$")]) -
 
 @server.tool(annotations=ToolAnnotations(destructive_hint=False, idempotent_hint=True))
 def add_note(
-    account: Account, text: Annotated[str, Field(min_length=1, max_length=4_000)], request_id: RequestId
+    text: Annotated[str, Field(min_length=1, max_length=4_000)], request_id: RequestId, account: Account = UNASSIGNED
 ) -> Annotated[CallToolResult, Note]:
     """Add a note to an account."""
     body = {"account": account, "text": text}
@@ -156,7 +157,9 @@ def add_note(
 
 @server.tool(annotations=ToolAnnotations(destructive_hint=True, idempotent_hint=True))
 def update_field(
-    account: Account, field: Annotated[str, Field(min_length=1, max_length=64)], value: str
+    field: Annotated[str, Field(min_length=1, max_length=64)],
+    value: str,
+    account: Account = UNASSIGNED,
 ) -> Annotated[CallToolResult, FieldValue]:
     """Set a field of an account; setting it to what it is changes nothing."""
     body = {"account": account, "field": field, "value": value}
@@ -179,11 +182,11 @@ def update_field(
 
 @server.tool(annotations=ToolAnnotations(destructive_hint=True, idempotent_hint=True))
 def issue_refund(
-    account: Account,
     order_id: Annotated[str, Field(min_length=1, max_length=64)],
     amount_minor: Annotated[int, Field(description="In the smallest unit of the currency", gt=0)],
     request_id: RequestId,
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR",
+    account: Account = UNASSIGNED,
 ) -> Annotated[CallToolResult, Refund]:
     """Pay money back for an order."""
     body = {"account": account, "order_id": order_id, "amount_minor": amount_minor, "currency": currency}
@@ -206,10 +209,10 @@ def issue_refund(
 
 @server.tool(annotations=ToolAnnotations(destructive_hint=True, idempotent_hint=False, open_world_hint=True))
 def send_mail(
-    account: Account,
     to: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)],
     subject: Annotated[str, Field(max_length=200)],
     body: Annotated[str, Field(max_length=20_000)],
+    account: Account = UNASSIGNED,
 ) -> Annotated[CallToolResult, Mail]:
     """Send a mail on behalf of an account; every call sends another one."""
     mail = {"account": account, "to": to, "subject": subject, "body": body}
