@@ -17,7 +17,8 @@ from clearance.core.moment import SECOND_MS
 from clearance.web.door import Endpoint, Form, Site, Visitor, cookie_name, kind_of, local_path, read_form, visitor_of
 from clearance.web.rendering import HEADERS
 
-ATTEMPTS_MAX = 30  # of signing in, by everybody, in one window
+ATTEMPTS_MAX = 30  # of signing in, from one address, in one window
+ADDRESSES_MAX = 10_000  # whose attempts are remembered
 WINDOW_MS = 60 * SECOND_MS
 
 
@@ -37,15 +38,15 @@ def form_shown(site: Site) -> Endpoint:
 
 
 def key_given(site: Site) -> Endpoint:
-    """Signs in, at most ATTEMPTS_MAX times in a window."""
-    attempts: deque[int] = deque()
+    """Signs in, at most ATTEMPTS_MAX times in a window from one address."""
+    attempts: dict[str, deque[int]] = {}
 
     async def endpoint(request: Request) -> Response:
         following = local_path(request.query_params.get("next"))
         try:
             form = await read_form(request)
             following = local_path(form.get("next"))
-            _count(attempts, site.clock.monotonic_ms())
+            _count(attempts, request.client.host if request.client else "", site.clock.monotonic_ms())
             token, _ = await site.access.sign_in(form.get("key", "").strip())
         except Unauthenticated:
             sentence = "This key is not valid here."
@@ -86,10 +87,15 @@ async def sign_out(site: Site, visitor: Visitor, request: Request, form: Form) -
     return answer
 
 
-def _count(attempts: deque[int], now: int) -> None:
-    while attempts and attempts[0] <= now - WINDOW_MS:
-        attempts.popleft()
-    if len(attempts) >= ATTEMPTS_MAX:
+def _count(attempts: dict[str, deque[int]], address: str, now: int) -> None:
+    """One more attempt from an address: one stranger's guesses lock nobody else out."""
+    mine = attempts.pop(address, deque())
+    attempts[address] = mine  # the latest is last, so that the oldest is forgotten first
+    if len(attempts) > ADDRESSES_MAX:
+        del attempts[next(iter(attempts))]
+    while mine and mine[0] <= now - WINDOW_MS:
+        mine.popleft()
+    if len(mine) >= ATTEMPTS_MAX:
         sentence = "Too many attempts to sign in; try again in a minute."
         raise Unavailable(sentence, code="TOO_MANY_ATTEMPTS")
-    attempts.append(now)
+    mine.append(now)
