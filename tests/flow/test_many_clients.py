@@ -37,8 +37,9 @@ async def test_exactly_the_budget_runs_alone_each_effect_once_and_every_repeat_g
         return answers
 
     said = await asyncio.gather(*(client(number) for number in range(CLIENTS)))
-    while (await world.store.count_by_status(TENANT)).keys() & {IntentStatus.APPROVED, IntentStatus.RUNNING}:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(60):
+        while (await world.store.count_by_status(TENANT)).keys() & {IntentStatus.APPROVED, IntentStatus.RUNNING}:
+            await asyncio.sleep(0.01)
     stopped.set()
     await working
 
