@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clearance.core import execution
+from clearance.core import execution, revalidation
 from clearance.core.approval import ApprovalState, RulingKind
 from clearance.core.budget import HoldState
 from clearance.core.errors import Conflict
@@ -66,7 +66,7 @@ async def admitted(world: World, name: str, **changes: Any) -> IntentRecord:
 
 async def started(world: World, record: IntentRecord) -> Change:
     settings = await world.context.fresh_settings(TENANT)
-    checked = execution.revalidate(record, Facts(settings), NOON)
+    checked = revalidation.revalidate(record, Facts(settings), NOON)
     return execution.start_attempt(record, checked, settings, worker="w", actor=AGENT, now=NOON)
 
 

@@ -5,11 +5,9 @@ The diagram is in `docs/life-of-an-intent.md`. Nothing here reads a clock, a sto
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from enum import Enum, auto
+from dataclasses import replace
 
 from clearance.core import approval as approvals
-from clearance.core import gate, stop
 from clearance.core.approval import (
     Approval,
     ApprovalSource,
@@ -17,16 +15,15 @@ from clearance.core.approval import (
     Ruling,
     RulingKind,
 )
-from clearance.core.binding import Binding, bind, differences
+from clearance.core.binding import Binding, bind
 from clearance.core.budget import Hold, HoldState
 from clearance.core.call import lease_ms
 from clearance.core.catalog import (
     APPROVAL_EXPIRES_AFTER_MS_DEFAULT,
-    Action,
     idempotency_key,
 )
 from clearance.core.decision import Answer, Decision, to_json
-from clearance.core.errors import Conflict, InvalidInput
+from clearance.core.errors import Conflict
 from clearance.core.intent import ActionIntent, Json, digest, fingerprint
 from clearance.core.ledger import Draft, EntryKind, content_digest, draft_about
 from clearance.core.moment import as_text
@@ -40,9 +37,8 @@ from clearance.core.record import (
     IntentRecord,
     IntentStatus,
 )
+from clearance.core.revalidation import Revalidation
 from clearance.core.settings import Settings
-
-ATTEMPTS_MAX = 3  # attempts of one intent, each after the lease of the one before died
 
 
 def admit(
@@ -144,99 +140,6 @@ def rule(
     return _change(record, status, entry, now, approval=ruled, approval_source=source, superseded_by=edited)
 
 
-class Verdict(Enum):
-    """What revalidation says of an intent that is about to start."""
-
-    START = auto()
-    WAIT = auto()
-    REOPEN = auto()
-    CANCEL = auto()
-    EXPIRE = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Revalidation:
-    """The verdict, why, and the decision and binding that hold now. `differences` is what a person would be shown."""
-
-    verdict: Verdict
-    code: str
-    sentence: str
-    decision: Decision
-    binding: Binding | None
-    differences: tuple[str, ...] = ()
-
-
-def revalidate(record: IntentRecord, facts: gate.Facts, now: int) -> Revalidation:
-    """Whether what was approved may still run as it was approved. `facts.used` counts without the intent's own hold."""
-    intent, settings = record.intent, facts.settings
-    binding = bind(intent, settings, record.salt)
-
-    def verdict(kind: Verdict, code: str, sentence: str, decision: Decision = record.decision) -> Revalidation:
-        changed = differences(record.binding, binding) if record.binding and binding else ()
-        return Revalidation(kind, code, sentence, decision, binding, changed)
-
-    if intent.expires_at is not None and intent.expires_at <= now:
-        return verdict(Verdict.EXPIRE, "INTENT_EXPIRED", f"The intent expired at {as_text(intent.expires_at)}.")
-    switch = stop.strictest(settings.stop_switches, intent, settings.catalog.get(intent.action_type))
-    if switch is not None:
-        held = switch.level is stop.StopLevel.HOLD
-        return verdict(
-            Verdict.WAIT if held else Verdict.CANCEL, "STOP_SWITCH_ON", f"The stop switch for {switch} is on."
-        )
-    if record.binding is None or binding is None or record.binding.parameters != binding.parameters:
-        return verdict(Verdict.CANCEL, "DIGEST_MISMATCH", "What would run is not what was decided on.")
-    if not _approval_stands(record, record.binding):
-        return verdict(Verdict.CANCEL, "APPROVAL_MISSING", "Neither a decision nor a ruling says that this may run.")
-    if settings.version == record.decision.settings_version:
-        if binding != record.binding:
-            return verdict(Verdict.CANCEL, "DIGEST_MISMATCH", "What would run is not what was decided on.")
-        return verdict(Verdict.START, "UNCHANGED", "Nothing changed since the decision.")
-    return _revalidate_changed(record, facts, now, verdict(Verdict.START, "STILL_HOLDS", "The approval still holds."))
-
-
-def _approval_stands(record: IntentRecord, binding: Binding) -> bool:
-    """True if the decision in the ledger, the hold and the ruling say together what the state APPROVED says alone."""
-    if record.auto_executed:
-        held = record.hold is not None and record.hold.state is not HoldState.RELEASED
-        return record.decision.answer is Answer.AUTO_EXECUTE and held
-    approval = record.approval
-    if record.decision.answer is Answer.BLOCK or approval is None or approval.ruling is None:
-        return False
-    approved = approval.state is ApprovalState.APPROVED and approval.ruling.kind is RulingKind.APPROVE
-    return approved and approval.digest == binding.digest
-
-
-def _revalidate_changed(record: IntentRecord, facts: gate.Facts, now: int, start: Revalidation) -> Revalidation:
-    """The settings changed since the decision: decide again, and compare with what the approval was bound to."""
-    action = facts.settings.catalog.get(record.intent.action_type)
-    if action is not None:
-        try:
-            action.check_parameters(record.intent.parameters)
-        except InvalidInput as misfit:
-            return replace(start, verdict=Verdict.CANCEL, code="INVALID_PARAMETERS", sentence=misfit.sentence)
-    decision = gate.decide(record.intent, facts, now)
-    anew = replace(start, decision=decision)
-    if decision.answer is Answer.BLOCK:
-        return replace(anew, verdict=Verdict.CANCEL, code=decision.reason, sentence=decision.explanation)
-    if not record.auto_executed:
-        if start.differences:
-            sentence = " ".join(start.differences)
-            return replace(anew, verdict=Verdict.REOPEN, code="APPROVAL_OUTDATED", sentence=sentence)
-        return start  # the ruling stands, and so does the decision that asked for it
-    if decision.answer is not Answer.AUTO_EXECUTE:
-        return replace(anew, verdict=Verdict.REOPEN, code=decision.reason, sentence=decision.explanation)
-    if not _holds_all(record.hold, decision.hold):
-        sentence = "What it spends is counted in another way now."
-        return replace(anew, verdict=Verdict.REOPEN, code="BUDGET_CHANGED", sentence=sentence)
-    return anew
-
-
-def _holds_all(held: Hold | None, needed: Hold | None) -> bool:
-    """True if what is held covers what would have to be held now."""
-    taken = {claim.bucket: claim.amount for claim in held.claims} if held else {}
-    return needed is not None and all(taken.get(claim.bucket, -1) >= claim.amount for claim in needed.claims)
-
-
 def start_attempt(
     record: IntentRecord, checked: Revalidation, settings: Settings, *, worker: str, actor: Principal, now: int
 ) -> Change:
@@ -278,15 +181,6 @@ def start_attempt(
         decision=checked.decision if decided_anew else None,
         binding=checked.binding if decided_anew else None,
     )
-
-
-def may_repeat(record: IntentRecord, checked: Revalidation, action: Action) -> bool:
-    """True if a call that may have been sent may be sent again: effect allows it, same call, attempts below the cap."""
-    if record.attempt is None or record.binding is None or checked.binding is None:
-        return False
-    same_policy = replace(checked.binding, policy_version=record.binding.policy_version)
-    same_call = not differences(record.binding, same_policy)
-    return same_call and action.effect.repeatable and record.attempt.number < ATTEMPTS_MAX
 
 
 def record_outcome(

@@ -14,16 +14,16 @@ from dataclasses import dataclass, replace
 import structlog
 
 from clearance.core import call as calls
-from clearance.core import execution, stop
+from clearance.core import execution, revalidation, stop
 from clearance.core.budget import rule_for
 from clearance.core.catalog import Action, ToolServer
 from clearance.core.errors import Conflict, Refusal, Unavailable
-from clearance.core.execution import Revalidation, Verdict
 from clearance.core.gate import Facts
 from clearance.core.moment import day_in_zone
 from clearance.core.outcome import CallError, ErrorClass, Outcome, OutcomeStatus, Sent
 from clearance.core.principal import system
 from clearance.core.record import Attempt, Change, IntentRecord, IntentStatus
+from clearance.core.revalidation import Revalidation, Verdict
 from clearance.core.settings import Settings
 from clearance.flow.administer import pin_tools
 from clearance.flow.context import Context
@@ -78,7 +78,7 @@ async def start(context: Context, tenant_id: str, action_intent_id: str, worker:
         settings = await context.settings(tenant_id)
         facts = await _facts(context, settings, record)
         now, monotonic = context.clock.now_ms(), context.clock.monotonic_ms()  # together: the lease is both
-        checked = execution.revalidate(record, facts, now)
+        checked = revalidation.revalidate(record, facts, now)
         if checked.verdict is Verdict.WAIT:
             return None
         change = _next(record, checked, settings, worker, now)
@@ -96,11 +96,11 @@ async def restart(context: Context, tenant_id: str, action_intent_id: str, worke
     settings = await context.settings(tenant_id)
     facts = await _facts(context, settings, record)
     now, monotonic = context.clock.now_ms(), context.clock.monotonic_ms()
-    checked = execution.revalidate(record, facts, now)
+    checked = revalidation.revalidate(record, facts, now)
     if checked.verdict is Verdict.WAIT:
         return None
     action = settings.catalog.get(record.intent.action_type)
-    if checked.verdict is not Verdict.START or action is None or not execution.may_repeat(record, checked, action):
+    if checked.verdict is not Verdict.START or action is None or not revalidation.may_repeat(record, checked, action):
         await _leave_unknown(context, record, now)
         return None
     actor = system(tenant_id)
