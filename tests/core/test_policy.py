@@ -34,9 +34,8 @@ from clearance.core.policy import (
     ClauseEffect,
     PolicySet,
     Question,
-    cedar_schema,
-    policy_parameters,
 )
+from clearance.core.policy_schema import cedar_schema, policy_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

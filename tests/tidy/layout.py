@@ -60,7 +60,7 @@ def _folder(name: str) -> str:
 def _reading_order(name: str) -> tuple[int, str]:
     """The core's chapters as its import contract orders them, the first one first; everything else by name."""
     contract = (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition('containers = ["clearance.core"]')[2]
-    chapters = re.findall(r"[a-z]+", contract.partition("layers = [")[2].partition("]")[0])
+    chapters = re.findall(r"[a-z_]+", contract.partition("layers = [")[2].partition("]")[0])
     stem = name.removeprefix("core/").removesuffix(".py")
     return (-chapters.index(stem) if name.startswith("core/") else 0, name)
 

@@ -235,7 +235,7 @@ def policy_schema(*, config: Config, as_json: AsJson = False) -> None:
     """
     from clearance import configuration
     from clearance.cli import output
-    from clearance.core.policy import cedar_schema
+    from clearance.core.policy_schema import cedar_schema
     from clearance.flow.document import catalog_of, parse_document
 
     document = configuration.load(config).document
