@@ -14,7 +14,7 @@ from clearance.core.catalog import ToolServer
 from clearance.core.credential import principal_of
 from clearance.core.intent import RiskLevel, digest
 from clearance.core.principal import Permission, Principal, Role
-from clearance.flow.ports import Cleared, ToolAnswer, ToolCall, ToolDescription
+from clearance.flow.ports import Cleared, Due, ToolAnswer, ToolCall, ToolDescription
 from clearance.flow.submit import Proposal
 
 TENANT = "northwind"
@@ -208,5 +208,5 @@ class NoEngine:
 
     hints: list[str] = field(default_factory=list)
 
-    def hint(self, tenant_id: str, action_intent_id: str) -> None:
-        self.hints.append(action_intent_id)
+    def hint(self, due: Due) -> None:
+        self.hints.append(due.action_intent_id)

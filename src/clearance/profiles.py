@@ -31,7 +31,7 @@ from clearance.flow import administer
 from clearance.flow.administer import PinReport
 from clearance.flow.context import Context
 from clearance.flow.control import Control
-from clearance.flow.ports import Tools
+from clearance.flow.ports import Due, Tools
 from clearance.stores.sqlite import SqliteStore
 from clearance.telemetry import configure_logs
 from clearance.tools.mcp import McpTools
@@ -47,7 +47,7 @@ STREAMS_END_SECONDS = 5  # how long open connections may take to end when the pr
 class NoEngine:
     """An engine for processes that only configure: the serving process finds what they approve by its sweep."""
 
-    def hint(self, tenant_id: str, action_intent_id: str) -> None:
+    def hint(self, due: Due) -> None:
         """Does nothing."""
 
 

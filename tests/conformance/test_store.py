@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from clearance.core import execution, revalidation
-from clearance.core.approval import ApprovalState, RulingKind
+from clearance.core.approval import ApprovalSource, ApprovalState, RulingKind
 from clearance.core.budget import HoldState
 from clearance.core.errors import Conflict
 from clearance.core.gate import Facts
@@ -274,17 +274,17 @@ class TestReads:
         await admitted(world, "x", expires_at=NOON + HOUR)
         assert running.attempt is not None
         lease = running.attempt.lease_until
-        approved = [Due(TENANT, name) for name in ("a", "b", "x")]
+        approved = [_due(name) for name in ("a", "b", "x")]
         assert await world.store.approved(10) == approved
         assert await world.store.approved(10, approved[0]) == approved[1:]
         assert await world.store.expired(NOON + HOUR - 1, 10) == []
-        assert await world.store.expired(NOON + HOUR, 10) == [Due(TENANT, "x")]
-        assert await world.store.expired(NOON + 73 * HOUR, 10) == [Due(TENANT, "x"), Due(TENANT, "w")]
+        assert await world.store.expired(NOON + HOUR, 10) == [_due("x")]
+        assert await world.store.expired(NOON + 73 * HOUR, 10) == [_due("x"), _due("w", None)]
         assert await world.store.dead_leases(lease - 1, 10) == []
-        assert await world.store.dead_leases(lease, 10) == [Due(TENANT, "r")]
-        assert await world.store.dead_leases(NOON, 10, living_worker="other") == [Due(TENANT, "r")]
+        assert await world.store.dead_leases(lease, 10) == [_due("r")]
+        assert await world.store.dead_leases(NOON, 10, living_worker="other") == [_due("r")]
         assert await world.store.dead_leases(NOON, 10, living_worker="w") == []
-        assert await world.store.dead_leases(lease, 10, Due(TENANT, "r")) == []
+        assert await world.store.dead_leases(lease, 10, _due("r")) == []
 
 
 class TestSettings:
@@ -349,6 +349,10 @@ class TestCredentials:
 
 async def _timeline(world: World, query: TimelineQuery) -> list[str]:
     return [record.intent.action_intent_id for record in await world.store.timeline(TENANT, query)]
+
+
+def _due(name: str, approval_source: ApprovalSource | None = ApprovalSource.POLICY) -> Due:
+    return Due(TENANT, name, "CREATE_TASK", approval_source)
 
 
 def _mail() -> dict[str, Any]:

@@ -20,7 +20,7 @@ from clearance.engines.worker import Worker
 from clearance.flow import execute
 from clearance.flow.context import Context
 from clearance.flow.control import Control
-from clearance.flow.ports import ToolCall, ToolCallFailed
+from clearance.flow.ports import Due, ToolCall, ToolCallFailed
 from clearance.flow.submit import Proposal
 from clearance.flow.sweep import Sweeper
 from tests import sample
@@ -175,8 +175,8 @@ async def test_hints_of_what_waits_or_is_under_way_are_dropped(world: World, mon
         await gate.reached.wait()
         await control.propose(AGENT, task("t2"))
         for _ in range(5):
-            worker.hint(TENANT, "t1")
-            worker.hint(TENANT, "t2")
+            worker.hint(Due(TENANT, "t1", "CREATE_TASK"))
+            worker.hint(Due(TENANT, "t2", "CREATE_TASK"))
         gate.opened.set()
         await until(lambda: "t2" in executed)
         await until(lambda: not worker._tasks)
@@ -191,7 +191,7 @@ async def test_a_hint_too_many_is_dropped_and_the_sweep_finds_its_intent(
     worker = Worker(concurrency=1)
     for number in range(4):
         await world.propose(task(f"t{number}"))
-        worker.hint(TENANT, f"t{number}")
+        worker.hint(Due(TENANT, f"t{number}", "CREATE_TASK"))
     assert list(worker._waiting) == [(TENANT, "t0")]
     async with working(world, worker):
         await until(lambda: len(world.tools.calls) == 4)

@@ -14,6 +14,7 @@ from clearance.core.errors import Refusal
 from clearance.flow import execute
 from clearance.flow.context import Context
 from clearance.flow.execute import Started
+from clearance.flow.ports import Due
 from clearance.flow.sweep import Sweeper
 
 CONCURRENCY_DEFAULT = 16  # executions at once
@@ -36,9 +37,9 @@ class Worker:
         self._woken = asyncio.Event()
         self._context: Context | None = None
 
-    def hint(self, tenant_id: str, action_intent_id: str) -> None:
+    def hint(self, due: Due) -> None:
         """Queues an intent unless it is queued or under way; drops it if too many wait."""
-        key = (tenant_id, action_intent_id)
+        key = (due.tenant_id, due.action_intent_id)
         if key not in self._busy and len(self._waiting) < WAITING_MAX:
             self._waiting.setdefault(key)
             self._woken.set()

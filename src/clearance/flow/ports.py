@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from clearance.core.approval import ApprovalSource
 from clearance.core.catalog import ToolServer
 from clearance.core.decision import SettingsVersion
 from clearance.core.intent import Json
@@ -166,10 +167,12 @@ class TimelineQuery:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """An intent that the sweeper should look at."""
+    """An intent that somebody should look at now, with what an engine needs to say where it queues."""
 
     tenant_id: str
     action_intent_id: str
+    action_type: str
+    approval_source: ApprovalSource | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,5 +298,5 @@ class Store(Protocol):
 class Engine(Protocol):
     """Decides who calls the execution's steps, and when. A hint may be lost or repeated; the store is the truth."""
 
-    def hint(self, tenant_id: str, action_intent_id: str) -> None:
+    def hint(self, due: Due) -> None:
         """An intent became APPROVED: start it soon."""

@@ -18,7 +18,7 @@ from clearance.core.intent import (
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import Admission, IntentRecord, IntentStatus
 from clearance.flow.context import Context
-from clearance.flow.ports import Admitted, BudgetSpent, Known, SettingsMoved
+from clearance.flow.ports import Admitted, BudgetSpent, Due, Known, SettingsMoved
 
 DECISIONS_MAX = 3  # how often an intent is decided again because the settings or the budget moved meanwhile
 
@@ -83,7 +83,9 @@ async def propose(context: Context, principal: Principal, proposal: Proposal) ->
 def hint_if_approved(context: Context, record: IntentRecord) -> None:
     """Tells the engine of an intent that may start."""
     if record.status is IntentStatus.APPROVED:
-        context.engine.hint(record.intent.tenant_id, record.intent.action_intent_id)
+        intent = record.intent
+        due = Due(intent.tenant_id, intent.action_intent_id, intent.action_type, record.approval_source)
+        context.engine.hint(due)
 
 
 async def _admit(context: Context, principal: Principal, intent: ActionIntent, content: bytes) -> Admitted | Known:

@@ -63,7 +63,7 @@ class Sweeper:
         found = await self._context.store.approved(STEP_MAX, self._approved_after)
         self._approved_after = found[-1] if len(found) == STEP_MAX else None
         for due in found:
-            self._context.engine.hint(due.tenant_id, due.action_intent_id)
+            self._context.engine.hint(due)
         return len(found)
 
     async def _restart(self) -> tuple[Started, ...]:

@@ -21,6 +21,7 @@ from clearance.core.intent import ActionIntent, Json, RiskLevel
 from clearance.core.moment import from_text
 from clearance.core.outcome import CallError, ErrorClass, Outcome, OutcomeStatus, Sent
 from clearance.core.record import Admission, Attempt, Change, IntentRecord, IntentStatus
+from clearance.flow.ports import Due
 
 RECORD = """SELECT t.tenant_id, a.account_id, i.action_intent_id, i.action_type, i.status, i.revision, i.position,
     i.approval_source, i.proposed_by, i.trace_id, i.salt, i.fingerprint, i.content, i.created_at, i.changed_at,
@@ -96,6 +97,12 @@ def admitted(admission: Admission, position: int) -> IntentRecord:
         approval=admission.approval,
         hold=admission.decision.hold,
     )
+
+
+def due(row: tuple[Any, ...]) -> Due:
+    """An intent that is due, from its ids, its action type and the source of its approval."""
+    tenant_id, action_intent_id, action_type, source = row
+    return Due(tenant_id, action_intent_id, action_type, ApprovalSource(source) if source else None)
 
 
 def approval_values(approval: Approval) -> tuple[Json, ...]:

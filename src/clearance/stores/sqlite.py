@@ -336,7 +336,7 @@ class SqliteStore:
         return await self._due(sql, {"now": now, "limit": limit, "living": living_worker, **_behind(after)})
 
     async def _due(self, sql: str, named: Mapping[str, Json]) -> list[Due]:
-        return await self._read(lambda connection: [Due(*row) for row in connection.execute(sql, named)])
+        return await self._read(lambda connection: [rows.due(row) for row in connection.execute(sql, named)])
 
     async def tenants(self) -> list[str]:
         """As the port says."""
@@ -426,7 +426,8 @@ class SqliteStore:
 
 NUMBERS_MAX = 100_000  # tenants and accounts whose numbers are remembered
 
-_DUE = "SELECT t.tenant_id, i.action_intent_id FROM intent i JOIN tenant t USING (tenant_no)"
+_DUE = """SELECT t.tenant_id, i.action_intent_id, i.action_type, i.approval_source
+    FROM intent i JOIN tenant t USING (tenant_no)"""
 _BEHIND = """coalesce((SELECT b.intent_no FROM intent b JOIN tenant USING (tenant_no)
     WHERE tenant_id = :after_tenant_id AND b.action_intent_id = :after), 0)"""
 
