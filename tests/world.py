@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psycopg
 
 from clearance.core.ledger import EntryKind, draft
 from clearance.core.principal import Principal
@@ -18,6 +21,7 @@ from clearance.flow.control import Control
 from clearance.flow.ports import SettingsChange, Store, StoredSettings
 from clearance.flow.submit import Proposal
 from clearance.flow.sweep import Sweeper
+from clearance.stores.postgres import PostgresStore
 from clearance.stores.sqlite import SqliteStore
 from tests import sample
 from tests.sample import AGENT, OWNER, TENANT, FakeClock, NoEngine, RecordingTools
@@ -28,6 +32,7 @@ class World:
     """The parts, and short ways to say what tests do with them."""
 
     store: Store
+    place: Path | str
     clock: FakeClock = field(default_factory=FakeClock)
     tools: RecordingTools = field(default_factory=RecordingTools)
     engine: NoEngine = field(default_factory=NoEngine)
@@ -69,6 +74,22 @@ class World:
             outcome, tries = await execute.invoke(self.context, started)
             await execute.record(self.context, started, outcome, tries=tries)
 
+    def sql(self, script: str) -> list[tuple[Any, ...]]:
+        """Runs statements on the store's own tables, past everything that guards them; the rows of the last one."""
+        connection = self._sqlite() if isinstance(self.place, Path) else self._postgres()
+        with contextlib.closing(connection):
+            *before, last = [part for part in script.split(";") if part.strip()]
+            for statement in before:
+                connection.execute(statement)
+            answer = connection.execute(last)
+            return answer.fetchall() if answer.description else []
+
+    def _sqlite(self) -> Any:
+        return sqlite3.connect(self.place, isolation_level=None)
+
+    def _postgres(self) -> Any:
+        return psycopg.connect(str(self.place), autocommit=True, options="-c search_path=clearance")
+
     async def used(self, account_id: str = "acme", day: str = "2026-11-24") -> Mapping[str, int]:
         return await self.store.budget_used(TENANT, account_id, day)
 
@@ -77,9 +98,10 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[World]:
-    store = await SqliteStore.open(path)
-    world = World(store)
+async def opened(place: Path | str) -> AsyncIterator[World]:
+    """A configured tenant: on SQLite in a file that is named by its path, or in a PostgreSQL database that has the schema."""
+    store = await (SqliteStore.open(place) if isinstance(place, Path) else PostgresStore.open(place))
+    world = World(store, place)
     await world.configure(sample.DOCUMENT)
     try:
         yield world

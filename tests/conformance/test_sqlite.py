@@ -18,6 +18,11 @@ from tests.world import World, opened
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "store.sqlite3"
+
+
 @pytest.mark.parametrize(
     "attack",
     [
@@ -120,7 +125,7 @@ async def test_another_process_may_configure_while_this_one_decides(tmp_path: Pa
     path = tmp_path / "store.sqlite3"
     async with opened(path) as world:
         await world.propose(task("t1"))
-        other = World(await SqliteStore.open(path))
+        other = World(await SqliteStore.open(path), path)
         await other.autonomy(modes=[{"mode": "DISABLED"}])
         await other.store.close()
         assert (await world.propose(task("t2"))).decision.reason == "ACTION_TYPE_DISABLED"

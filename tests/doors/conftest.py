@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from hashlib import scrypt
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -92,6 +93,12 @@ def client(app: FastAPI, key: str | None) -> httpx2.AsyncClient:
     # Whatever broke must come out as the answer that a caller would see.
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     return httpx2.AsyncClient(transport=transport, base_url="http://clearance", headers=headers)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """The doors know nothing of stores: one is enough here."""
+    return tmp_path / "store.sqlite3"
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ the world does; a crash is a claimed attempt that nobody carries on with.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import tempfile
 from collections.abc import Coroutine
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any, TypeVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from clearance.core import call as calls
 from clearance.core.approval import RulingKind
@@ -28,6 +30,7 @@ from clearance.flow.execute import Started
 from clearance.flow.ports import TimelineQuery, ToolCall, ToolCallFailed
 from clearance.flow.review import RulingRequest
 from tests import sample
+from tests.postgres import migrated_database
 from tests.sample import AGENT, APPROVER, OWNER, TENANT, mail, refund, task
 from tests.world import World, opened
 
@@ -56,6 +59,7 @@ IS_BUSY = CallError(ErrorClass.RATE_LIMIT, "later", Sent.ANSWERED)
 IS_AWAY = CallError(ErrorClass.DOWNSTREAM, "no", Sent.NOT_SENT)
 IS_SILENT = CallError(ErrorClass.TIMEOUT, "?", Sent.MAYBE)  # having acted
 FAILURES = st.lists(st.sampled_from([None, REFUSES, IS_BUSY, IS_AWAY, IS_SILENT]), max_size=3)
+SETTINGS = settings(settings.get_profile("clearance"), max_examples=60, stateful_step_count=40)
 NEVER_ACTED = frozenset(
     {IntentStatus.BLOCKED, IntentStatus.REJECTED, IntentStatus.EXPIRED, IntentStatus.CANCELLED, IntentStatus.APPROVED}
 )
@@ -64,12 +68,16 @@ NEVER_ACTED = frozenset(
 class Interleavings(RuleBasedStateMachine):
     """Every rule may be refused; none may break an invariant."""
 
+    holds = """SELECT a.account_id, h.day, h.state, h.claims FROM hold h JOIN intent i USING (intent_no)
+        JOIN account a USING (account_no)"""
+    budget_use = "SELECT account_id, day, bucket, used FROM budget_use JOIN account USING (account_no)"
+
     def __init__(self) -> None:
         super().__init__()
         calls.BACKOFF_MS = 0
         self.loop = asyncio.new_event_loop()
-        self.folder = tempfile.TemporaryDirectory()
-        self.opening = opened(Path(self.folder.name) / "store.sqlite3")
+        self.ends = contextlib.ExitStack()
+        self.opening = opened(self.place())
         self.world: World = self.do(self.opening.__aenter__())
         self.world.tools.behave = self.behave
         self.effects: dict[str, int] = {}
@@ -79,6 +87,9 @@ class Interleavings(RuleBasedStateMachine):
         self.last_status: dict[str, IntentStatus] = {}
         self.answers: dict[str, tuple[str, str]] = {}
         self.highest_limit: dict[tuple[str, str], int] = {}
+
+    def place(self) -> Path | str:
+        return Path(self.ends.enter_context(tempfile.TemporaryDirectory())) / "store.sqlite3"
 
     def do(self, work: Coroutine[Any, Any, Answer]) -> Answer:
         return self.loop.run_until_complete(work)
@@ -177,26 +188,14 @@ class Interleavings(RuleBasedStateMachine):
 
     @invariant()
     def budgets_are_exact_and_never_overspent(self) -> None:
-        connection = self.world.store._writer_connection  # type: ignore[attr-defined]
         counted: dict[tuple[str, str, str], int] = {}
-        rows = connection.execute(
-            "SELECT a.account_id, h.day, h.state, h.claims FROM hold h JOIN intent i USING (intent_no) "
-            "JOIN account a USING (account_no)"
-        )
-        import json  # noqa: PLC0415
-
-        for account, day, state, claims in rows:
+        for account, day, state, claims in self.world.sql(self.holds):
             for bucket, amount, limit in json.loads(claims):
                 key = (account, day, bucket)
                 counted[key] = counted.get(key, 0) + (amount if HoldState(state).counts else 0)
                 if limit is not None:
                     self.highest_limit[account, bucket] = limit
-        used = {
-            (account, day, bucket): amount
-            for account, day, bucket, amount in connection.execute(
-                "SELECT account_id, day, bucket, used FROM budget_use JOIN account USING (account_no)"
-            )
-        }
+        used = {(account, day, bucket): amount for account, day, bucket, amount in self.world.sql(self.budget_use)}
         assert used == counted
         for (account, _, bucket), amount in used.items():
             assert amount <= self.highest_limit.get((account, bucket), amount)
@@ -243,7 +242,7 @@ class Interleavings(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.do(self.opening.__aexit__(None, None, None))
         self.loop.close()
-        self.folder.cleanup()
+        self.ends.close()
 
 
 def _reachable(before: IntentStatus, after: IntentStatus) -> bool:
@@ -264,5 +263,21 @@ def _key(name: str) -> str:
     return idempotency_key(TENANT, name)
 
 
-TestInterleavings = Interleavings.TestCase
-TestInterleavings.settings = settings(settings.get_profile("clearance"), max_examples=60, stateful_step_count=40)
+class OnPostgres(Interleavings):
+    """The same on PostgreSQL."""
+
+    holds = "SELECT account_id, (hold).day, (hold).state, (hold).claims FROM intent WHERE (hold).day IS NOT NULL"
+    budget_use = "SELECT account_id, day, bucket, used FROM budget_use"
+    folder: Path
+
+    def place(self) -> Path | str:
+        return self.ends.enter_context(migrated_database(self.folder))
+
+
+def test_on_sqlite() -> None:
+    run_state_machine_as_test(Interleavings, settings=SETTINGS)
+
+
+def test_on_postgres(postgres_folder: Path) -> None:
+    OnPostgres.folder = postgres_folder
+    run_state_machine_as_test(OnPostgres, settings=settings(SETTINGS, max_examples=20))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -376,6 +377,12 @@ async def test_a_limit_that_is_set_later_finds_what_was_used_before(world: World
     assert (await world.propose(task("t9"))).decision.reason == "BUDGET_EXCEEDED"
 
 
+FORGED_APPROVAL = (
+    "UPDATE approval SET state",
+    "UPDATE intent SET approval.state",
+)  # on PostgreSQL, a column of the row
+
+
 @pytest.mark.parametrize(
     "forgery",
     [
@@ -389,7 +396,7 @@ async def test_a_state_that_decision_and_ruling_do_not_bear_out_does_not_run(
     world: World, proposal: Any, forgery: str
 ) -> None:
     await world.propose(proposal)
-    world.store._writer_connection.executescript(forgery)  # type: ignore[attr-defined]
+    world.sql(forgery if isinstance(world.place, Path) else forgery.replace(*FORGED_APPROVAL))
     assert await world.run("i") is None
     assert world.tools.calls == []
 
@@ -403,7 +410,7 @@ async def test_a_state_that_decision_and_ruling_do_not_bear_out_does_not_run(
 )
 async def test_what_is_not_what_was_decided_on_does_not_run(world: World, forgery: str) -> None:
     await world.propose(refund("i"))
-    world.store._writer_connection.executescript(forgery)  # type: ignore[attr-defined]
+    world.sql(forgery if isinstance(world.place, Path) else forgery.replace(*FORGED_APPROVAL))
     assert await world.run("i") is None
     assert (await world.record("i")).status is IntentStatus.CANCELLED
     assert world.tools.calls == []

@@ -88,11 +88,15 @@ async def start(context: Context, tenant_id: str, action_intent_id: str, worker:
     return None
 
 
-async def restart(context: Context, tenant_id: str, action_intent_id: str, worker: str) -> Started | None:
-    """Claims a further attempt of what a dead worker left. The caller knows that the lease is over."""
+async def restart(
+    context: Context, tenant_id: str, action_intent_id: str, worker: str, *, lease_is_over: bool = True
+) -> Started | None:
+    """Claims a further attempt of what a dead worker left. The caller knows that the lease is over; if not, it is looked at."""
     record = await context.store.intent(tenant_id, action_intent_id)
-    if record is None or record.status is not IntentStatus.RUNNING:
+    if record is None or record.status is not IntentStatus.RUNNING or record.attempt is None:
         return None
+    if not lease_is_over and context.clock.now_ms() < record.attempt.lease_until:
+        return None  # by the revision, what is claimed below is the attempt that was looked at here
     settings = await context.settings(tenant_id)
     facts = await _facts(context, settings, record)
     now, monotonic = context.clock.now_ms(), context.clock.monotonic_ms()

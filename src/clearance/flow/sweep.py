@@ -27,6 +27,15 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """What one step found: how many intents it hinted and expired, and what a dead worker left, for somebody to claim."""
+
+    hinted: int
+    expired: int
+    dead: tuple[Due, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Swept:
     """What one step did: intents hinted again, intents expired, and attempts claimed that the caller must now carry out."""
 
@@ -53,11 +62,17 @@ class Sweeper:
         self._dead_after: Due | None = None
 
     async def step(self) -> Swept:
-        """One bounded step over everything that may be due."""
+        """One bounded step over everything that may be due; what a dead worker left is claimed."""
+        found = await self.find()
+        claimed = [await self._claim(due) for due in found.dead]
+        return Swept(found.hinted, found.expired, tuple(started for started in claimed if started is not None))
+
+    async def find(self) -> Found:
+        """One bounded step that claims nothing."""
         expired = 0
         for due in await self._context.store.expired(self._context.clock.now_ms(), STEP_MAX):
             expired += await _expire(self._context, due)
-        return Swept(await self._hint(), expired, await self._restart())
+        return Found(await self._hint(), expired, await self._dead())
 
     async def _hint(self) -> int:
         found = await self._context.store.approved(STEP_MAX, self._approved_after)
@@ -66,20 +81,20 @@ class Sweeper:
             self._context.engine.hint(due)
         return len(found)
 
-    async def _restart(self) -> tuple[Started, ...]:
+    async def _dead(self) -> tuple[Due, ...]:
         now = self._context.clock.now_ms()
         found = await self._context.store.dead_leases(now, STEP_MAX, self._dead_after, living_worker=self._living)
         self._dead_after = found[-1] if len(found) == STEP_MAX else None
-        claimed = []
-        for due in found:
-            if (due.tenant_id, due.action_intent_id) in self._under_way:
-                continue  # our own, and alive, whatever the wall clock says
-            try:
-                claimed.append(await execute.restart(self._context, due.tenant_id, due.action_intent_id, self._worker))
-            except Exception:
-                # One intent that cannot be read must not keep the others from being carried on with.
-                _log.exception("not restarted", action_intent_id=due.action_intent_id)
-        return tuple(started for started in claimed if started is not None)
+        # What is our own and under way is alive, whatever the wall clock says.
+        return tuple(due for due in found if (due.tenant_id, due.action_intent_id) not in self._under_way)
+
+    async def _claim(self, due: Due) -> Started | None:
+        try:
+            return await execute.restart(self._context, due.tenant_id, due.action_intent_id, self._worker)
+        except Exception:
+            # One intent that cannot be read must not keep the others from being carried on with.
+            _log.exception("not restarted", action_intent_id=due.action_intent_id)
+            return None
 
 
 async def _expire(context: Context, due: Due) -> bool:

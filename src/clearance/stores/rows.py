@@ -105,6 +105,11 @@ def due(row: tuple[Any, ...]) -> Due:
     return Due(tenant_id, action_intent_id, action_type, ApprovalSource(source) if source else None)
 
 
+def claims_value(hold: Hold) -> str:
+    """What a hold takes, as JSON: `[[bucket, amount, limit], ...]`."""
+    return json.dumps([[claim.bucket, claim.amount, claim.limit] for claim in hold.claims])
+
+
 def approval_values(approval: Approval) -> tuple[Json, ...]:
     """The columns of an approval behind its intent's number."""
     ruling = json.dumps(asdict(approval.ruling)) if approval.ruling else None

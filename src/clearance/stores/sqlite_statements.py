@@ -121,10 +121,9 @@ def insert_intent(
     if approval is not None:
         _put_approval(connection, intent_no, approval)
     if record.hold is not None:
-        claims = [[claim.bucket, claim.amount, claim.limit] for claim in record.hold.claims]
         connection.execute(
             "INSERT INTO hold (intent_no, day, state, claims) VALUES (?, ?, ?, ?)",
-            (intent_no, record.hold.day, record.hold.state.value, json.dumps(claims)),
+            (intent_no, record.hold.day, record.hold.state.value, rows.claims_value(record.hold)),
         )
         for claim in record.hold.claims:
             _use(connection, account_no, record.hold.day, claim.bucket, claim.amount)

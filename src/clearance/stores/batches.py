@@ -1,0 +1,118 @@
+"""Natural batching: what waits while a batch is under way goes into the next one, and nobody waits on a timer.
+
+There is one lane for each tenant with one batch at a time in it, for a tenant's transitions come one after the other anyway. A
+batch whose fate is unknown (the connection broke) is run again: each unit names its transition, so the store knows it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from clearance.core.errors import Unavailable
+
+BATCH_MAX = 256  # transitions in one commit
+WAITING_MAX = 20_000  # transitions of one tenant that wait; one more is refused
+
+Unit = TypeVar("Unit")
+Answer = TypeVar("Answer")
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[Unit, Answer]):
+    unit: Unit
+    future: asyncio.Future[Answer]
+
+
+class Batches(Generic[Unit, Answer]):
+    """Runs units in lanes. `run` commits some units of a lane together, and answers each in order, or raises for all."""
+
+    def __init__(self, run: Callable[[str, Sequence[Unit]], Awaitable[Sequence[Answer]]]) -> None:
+        self._run = run
+        self._lanes: dict[str, deque[_Waiting[Unit, Answer]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def submit(self, lane: str, unit: Unit) -> Answer:
+        """The unit's answer once it is committed. Unavailable if it cannot be, or nobody knows whether it was."""
+        if self._closed:
+            sentence = "The store is closed."
+            raise Unavailable(sentence)
+        waiting = self._lanes.get(lane)
+        if waiting is None:
+            waiting = self._lanes[lane] = deque()
+            task = asyncio.create_task(self._drain(lane, waiting))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        elif len(waiting) >= WAITING_MAX:
+            sentence = "Too many transitions wait for the store; nothing was stored."
+            raise Unavailable(sentence)
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        waiting.append(_Waiting(unit, future))
+        # A caller that gives up does not undo what may be committed already.
+        return await asyncio.shield(future)
+
+    async def close(self) -> None:
+        """Commits what waits."""
+        self._closed = True
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _drain(self, lane: str, waiting: deque[_Waiting[Unit, Answer]]) -> None:
+        while waiting:
+            group = [waiting.popleft() for _ in range(min(len(waiting), BATCH_MAX))]
+            await self._commit(lane, group)
+        del self._lanes[lane]
+
+    async def _commit(self, lane: str, group: list[_Waiting[Unit, Answer]]) -> None:
+        try:
+            answers = await self._run(lane, [one.unit for one in group])
+        except Unavailable as unavailable:
+            for one in group:
+                _fail(one, unavailable)
+        except Exception as error:  # one unit that cannot be stored must not keep the others from it
+            if len(group) == 1:
+                _fail(group[0], error)
+                return
+            for one in group:
+                await self._commit(lane, [one])
+        else:
+            for one, answer in zip(group, answers, strict=True):
+                if not one.future.done():
+                    one.future.set_result(answer)
+
+
+def _fail(one: _Waiting[Unit, Answer], error: Exception) -> None:
+    if not one.future.done():
+        one.future.set_exception(error)
+        one.future.exception()  # whoever gave up is not missed
+
+
+class SharedReads:
+    """Readers of one thing that come while it is read share the next read: an answer is never older than its question."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, asyncio.Task[Any]] = {}
+        self._next: dict[str, asyncio.Task[Any]] = {}
+
+    async def get(self, key: str, read: Callable[[], Awaitable[Answer]]) -> Answer:
+        """What `read` answers; `key` names what it reads."""
+        task = self._next.get(key)
+        if task is None:
+            task = self._next[key] = asyncio.create_task(self._after(key, self._running.get(key), read))
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        answer: Answer = await asyncio.shield(task)  # one key is always read in one way
+        return answer
+
+    async def _after(self, key: str, before: asyncio.Task[Any] | None, read: Callable[[], Awaitable[Answer]]) -> Answer:
+        if before is not None:
+            await asyncio.wait([before])
+        mine = self._running[key] = self._next.pop(key)
+        try:
+            return await read()
+        finally:
+            if self._running.get(key) is mine:
+                del self._running[key]
