@@ -108,7 +108,7 @@ async def test_a_call_that_outlasts_the_drain_stays_running_and_the_next_start_s
     monkeypatch.setattr(workers, "DRAIN_SECONDS", 0.05)
     gate = Gate()
     async with profiles.local(tmp_path, tools=gate.tools, worker=Worker()) as parts:
-        await World(parts.context.store).configure(sample.DOCUMENT)
+        await World(parts.context.store, tmp_path / "store.sqlite3").configure(sample.DOCUMENT)
         await parts.control.propose(AGENT, proposal)
         await gate.reached.wait()
     assert gate.closed
