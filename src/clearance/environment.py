@@ -17,4 +17,6 @@ class Environment(BaseSettings):
 
     bootstrap_api_key: SecretStr | None = None
     data: Path = Path(".clearance")
+    database_connections: str = "16"
+    database_url: SecretStr | None = None
     log_level: str = "warning"

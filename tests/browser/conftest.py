@@ -61,8 +61,9 @@ class Served:
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
     """A server with a configured tenant and a key for each role."""
-    store, worker, clock = await SqliteStore.open(tmp_path / "store.sqlite3"), Worker(), SystemClock()
-    world = World(store, clock=clock, tools=RecordingTools(), engine=worker)  # type: ignore[arg-type]
+    place, worker, clock = tmp_path / "store.sqlite3", Worker(), SystemClock()
+    store = await SqliteStore.open(place)
+    world = World(store, place, clock=clock, tools=RecordingTools(), engine=worker)  # type: ignore[arg-type]
     world.context = Context(store, world.tools, worker, clock)
     world.control = Control(world.context)
     await world.configure(sample.DOCUMENT)

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from clearance.cli import main as cli
@@ -97,7 +99,7 @@ class Served:
         return self.process.wait(SECONDS_MAX)
 
 
-def start(folder: Path) -> Served:
+def start(folder: Path, *options: str) -> Served:
     """Starts a server, and waits for its first words."""
     (folder / "clearance.yaml").write_text(CONFIGURATION.format(python=sys.executable), encoding="utf-8")
     (folder / "policy.cedar").write_text(POLICY, encoding="utf-8")
@@ -110,6 +112,7 @@ def start(folder: Path) -> Served:
         "--port",
         "0",
         "--json",
+        *options,
     ]
     process = subprocess.Popen(
         [sys.executable, "-c", "from clearance.cli.main import main; main()", *command],
@@ -340,10 +343,10 @@ def test_the_policy_is_shown_and_checked(served, run):
     assert [one["id"] for one in checked["clauses"]] == ["tasks", "sure-enough"]
 
 
-@pytest.mark.parametrize("where", [(), ("--data",)], ids=["server", "data directory"])
+@pytest.mark.parametrize("where", [(), ("--data",), ("--direct",)], ids=["server", "data directory", "direct"])
 def test_keys_are_made_listed_and_ended(served, run, where):
-    at = (*where, str(served.data)) if where else ()
-    made = json.loads(run("key", "create", f"temporary{len(at)}", "--role", "agent", *at, "--json")[1])
+    at = (*where, str(served.data)) if where == ("--data",) else where
+    made = json.loads(run("key", "create", f"temporary{'-'.join(where)}", "--role", "agent", *at, "--json")[1])
     with Clearance(served.said["url"], made["key"]) as temporary:
         assert temporary.whoami()["actor_id"] == made["name"]
     listed = {one["key_id"]: one for one in json.loads(run("key", "list", *at, "--json")[1])["items"]}
@@ -408,3 +411,97 @@ def test_a_server_that_is_told_to_end_drains_and_its_clients_are_told(tmp_path, 
                 pass
     assert not (tmp_path / "data" / "clearance.sqlite3-wal").exists()
     served.process.stdout.close()
+
+
+def asked(url: str) -> tuple[int, dict[str, Any]]:
+    with httpx2.Client(trust_env=False) as http:
+        answer = http.get(url)
+    return answer.status_code, answer.json()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + SECONDS_MAX
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+
+
+def test_a_server_that_drains_says_so_and_answers_on_for_as_long_as_it_was_told(tmp_path):
+    served = start(tmp_path, "--linger", "3")
+    ready = f"{served.said['url']}/readyz"
+    with served.client() as owner:
+        stream = owner.events(after=0)
+        assert next(stream)["position"] == 1
+        assert asked(ready) == (200, {"status": "ok"})
+        began = time.monotonic()
+        served.process.send_signal(signal.SIGTERM)
+        until(lambda: asked(ready)[0] == 503)
+        assert asked(ready) == (503, {"status": "draining"})
+        assert asked(f"{served.said['url']}/healthz") == (200, {"status": "ok"})
+        late = owner.propose(**TASK, parameters={"title": "Late"}, action_intent_id="late")
+        assert late["decision"] == "AUTO_EXECUTE"
+        until(lambda: owner.intent("late")["status"] == "SUCCEEDED")
+        assert served.process.poll() is None
+    assert (served.process.wait(SECONDS_MAX), time.monotonic() - began > 2.9) == (0, True)
+    served.process.stdout.close()
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_the_second_signal_ends_at_once(tmp_path, second):
+    served = start(tmp_path, "--linger", "600")
+    served.process.send_signal(signal.SIGTERM)
+    until(lambda: asked(f"{served.said['url']}/readyz")[0] == 503)
+    served.process.send_signal(second)
+    assert served.process.wait(2) == -second
+    served.process.stdout.close()
+
+
+def test_without_a_database_there_is_no_worker_and_nothing_to_migrate(run, monkeypatch):
+    for command in (("worker",), ("migrate",)):
+        code, out, err = run(*command, "--json")
+        assert (code, out, json.loads(err)["error"]["code"]) == (1, "", "NO_DATABASE")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "  ",
+        "postgresql://:hunter2",
+        "hunter2",
+        "hunter2 host=x",
+        "password='hunter2",
+        "postgresql://me:hunter2/x@db/clearance",
+        "postgresql://me:x@hunter2@db/clearance",
+        "postgresql://me:1/hunter2@db/c",
+    ],
+)
+def test_a_database_that_has_no_address_is_not_taken_for_a_data_directory(run, monkeypatch, url):
+    monkeypatch.setenv("CLEARANCE_DATABASE_URL", url)
+    for command in (
+        ("serve",),
+        ("worker",),
+        ("migrate",),
+        ("key", "list", "--direct"),
+        ("stop", "--everything", "--list"),
+    ):
+        code, out, err = run(*command, "--json")
+        assert (code, out, json.loads(err)["error"]["code"]) == (1, "", "INVALID_DATABASE_URL"), url
+        assert "hunter2" not in err
+
+
+def test_without_the_extra_it_says_what_to_install(run, monkeypatch):
+    monkeypatch.setenv("CLEARANCE_DATABASE_URL", "postgresql:///clearance")
+    monkeypatch.setitem(sys.modules, "psycopg_pool", None)
+    code, out, err = run("migrate")
+    assert (code, out) == (1, "")
+    assert "pip install 'clearance[postgres]'. (POSTGRES_NOT_INSTALLED)" in err
+
+
+def test_a_named_data_directory_goes_before_the_database(served, run, monkeypatch):
+    monkeypatch.setenv("CLEARANCE_DATABASE_URL", "postgresql:///nowhere?host=/nowhere")
+    assert run("key", "list", "--data", str(served.data))[0] == 0
+    assert run("apply", str(served.configuration), "--data", str(served.data))[1] == "Nothing to change.\n"
+    code, _, err = run("key", "list", "--direct", "--json")
+    assert (code, json.loads(err)["error"]["code"]) == (3, "DATABASE_UNREACHABLE")
+    assert run("key", "list")[0] == 0

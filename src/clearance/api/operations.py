@@ -1,15 +1,50 @@
-"""What operators ask: is the process up, can it work, how much does it do. Answers everybody, and names nobody."""
+"""What operators ask: is the process up, can it work, how much does it do. Answers everybody, and names nobody.
+
+A process that was asked to end is up, and not ready: whoever sends it work can send it elsewhere before it refuses any.
+"""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
 from clearance.api import metrics
-from clearance.api.door import TheAccess, answer, answers, problems
-from clearance.api.wire import Health
+from clearance.api.door import answer, answers, problems
+from clearance.api.problems import install
+from clearance.api.wire import Health, Resource
+
+_NOT_READY = "The store does not answer, or the process was asked to end."
 
 router = APIRouter(tags=["Operations"])
+
+
+class Draining(Resource):
+    """The process was asked to end."""
+
+    status: Literal["draining"]
+
+
+def worker_app(check: Callable[[], Awaitable[None]], measure: Callable[[], Awaitable[bytes]]) -> FastAPI:
+    """The three questions alone, for a process that has no other door; `check` raises Unavailable if it cannot work."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.check = check
+
+    async def measured() -> Response:
+        return Response(await measure(), headers={"Content-Type": metrics.MEDIA_TYPE})
+
+    app.add_api_route("/healthz", healthz)
+    app.add_api_route("/readyz", readyz)
+    app.add_api_route("/metrics", measured)
+    install(app)
+    return app
+
+
+def drain(app: FastAPI) -> None:
+    """From now on the app says that it is not ready; it answers everything else as before."""
+    app.state.draining = True
 
 
 @router.get("/healthz", operation_id="healthz", summary="The process is up", response_model=Health)
@@ -21,13 +56,17 @@ async def healthz() -> Response:
 @router.get(
     "/readyz",
     operation_id="readyz",
-    summary="The store answers",
+    summary="The process can work: its store answers, and it was not asked to end",
     response_model=Health,
-    responses={503: problems()[503]},
+    responses={503: {**problems()[503], "model": Draining, "description": _NOT_READY}},
 )
-async def readyz(access: TheAccess) -> Response:
-    """503 while no credential could be looked up."""
-    await access.check_store()
+async def readyz(request: Request) -> Response:
+    """503 while no credential could be looked up, and once the process drains."""
+    state = request.app.state
+    if getattr(state, "draining", False):
+        return answer(Draining(status="draining"), 503)
+    check: Callable[[], Awaitable[None]] = getattr(state, "check", None) or state.access.check_store
+    await check()
     return answer(Health(status="ok"))
 
 

@@ -18,6 +18,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx2
 
@@ -31,6 +32,10 @@ from clearance.core.settings import Settings
 from clearance.flow.document import parse_document, policy_of
 from clearance.flow.ports import ToolCallFailed, Tools
 from clearance.flow.shape import suggestion
+from clearance.profiles import Database, Place
+
+if TYPE_CHECKING:
+    from clearance.profiles import DatabaseServer
 
 OK = "ok"
 WARNING = "warning"
@@ -41,6 +46,9 @@ SQLITE_MIN = (3, 38)
 DISK_BYTES_MIN = 100 * 1024**2
 DISK_BYTES_LOW = 1024**3
 CLOCK_APART_SECONDS_MAX = 5
+POSTGRES_NUMBER_MIN = 150_000
+DATABASE_CLOCK_APART_MS_MAX = 1_000  # leases have a margin of two seconds
+CONNECTIONS_FREE_LOW = 20
 SERVER_SECONDS_MAX = 5
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 VARIABLE_PREFIX = "CLEARANCE_"
@@ -56,16 +64,19 @@ class Check:
     sentence: str
 
 
-async def examine(data: Path, config: Path | None) -> list[Check]:
+async def examine(where: Place, config: Path | None) -> list[Check]:
     """Every check, in order. A check that breaks is a failure; the others go on."""
+    state: dict[str, Findings] = (
+        {"sqlite": _sqlite(), "disk": _disk(where), "data": _store(where)}
+        if isinstance(where, Path)
+        else {"database": _database(where), "schema": _schema(where), "queue": _queue(where)}
+    )
     checks = {
         "python": _python(),
-        "sqlite": _sqlite(),
         "environment": _environment(),
-        "disk": _disk(data),
-        "data": _store(data),
+        **state,
         "configuration": _configuration(config),
-        "tenants": _tenants(data),
+        "tenants": _tenants(where),
         "server": _server(),
     }
     found: list[Check] = []
@@ -141,6 +152,69 @@ def _look_into(path: Path) -> tuple[str, str]:
     return mode, whole
 
 
+async def _database(where: Database) -> Findings:
+    """What the database server says: its version, who we are to it, what it promises, its clock, and its room."""
+    began = SystemClock().now_ms()
+    server = await profiles.database_server(where)
+    good = server.version_number >= POSTGRES_NUMBER_MIN
+    wanted = f"; {POSTGRES_NUMBER_MIN // 10_000} is needed"
+    yield (OK if good else FAILURE, f"PostgreSQL {server.version}{'' if good else wanted}.")
+    yield _role(server)
+    if server.read_only:
+        yield FAILURE, "This is a standby, which takes no writes: connect to the primary."
+    if unsafe := [
+        name for name in ("fsync", "full_page_writes", "synchronous_commit") if getattr(server, name) == "off"
+    ]:
+        yield FAILURE, f"{', '.join(unsafe)} is off: what was acknowledged can be lost."
+    else:
+        yield OK, f"fsync and full_page_writes are on, synchronous_commit is {server.synchronous_commit}."
+    yield _clock_of(server, began, SystemClock().now_ms())
+    free = server.connections_max - server.connections
+    said = f"{server.connections} of {server.connections_max} connections are taken."
+    yield (FAILURE if free <= 0 else WARNING if free < CONNECTIONS_FREE_LOW else OK, said)
+
+
+def _role(server: DatabaseServer) -> tuple[str, str]:
+    """Who we are to the database: the one that serves must not be able to change the ledger, or to see past a tenant."""
+    if server.superuser:
+        said = f"Connected as the superuser {server.role}, who could change the ledger"
+        return WARNING, f"{said}: serve as a role that has clearance_app alone."
+    if server.owns_schema:
+        said = f"Connected as {server.role}, who owns the schema and could change the ledger"
+        return WARNING, f"{said}: right to migrate; serve as a role that has clearance_app alone."
+    if server.bypasses_row_security:
+        return WARNING, f"The role {server.role} passes row-level security: ALTER ROLE {server.role} NOBYPASSRLS."
+    if not server.has_app_role:
+        return FAILURE, f"The role {server.role} does not have clearance_app: GRANT clearance_app TO {server.role}."
+    return OK, f"Connected as {server.role}, who has what clearance_app has and no more."
+
+
+def _clock_of(server: DatabaseServer, began: int, ended: int) -> tuple[str, str]:
+    """How far the database's clock is from ours, which must have stood somewhere between the two moments when it was read."""
+    apart_ms = max(began - server.now_ms, server.now_ms - ended, 0)
+    if apart_ms > DATABASE_CLOCK_APART_MS_MAX:
+        said = f"This machine's clock and the database's are {apart_ms / 1_000:.1f} seconds apart"
+        return FAILURE, f"{said}; leases and approvals are compared by clocks: use NTP."
+    return OK, "This machine's clock and the database's agree."
+
+
+async def _schema(where: Database) -> Findings:
+    yield OK, f"The schema is {await profiles.check_schema(where)}, which this Clearance works with."
+
+
+async def _queue(where: Database) -> Findings:
+    """Whether somebody works: without a worker, what is approved waits."""
+    queue = await profiles.database_queue(where)
+    waiting = queue.jobs.get("todo", 0)
+    if not queue.workers:
+        yield WARNING, f"No worker works; {waiting} hints wait: start one with clearance worker."
+        return
+    workers = "1 worker works" if queue.workers == 1 else f"{queue.workers} workers work"
+    yield OK, f"{workers}, {waiting} hints wait."
+    if queue.sweeper is None:
+        yield WARNING, "No worker sweeps just now."
+
+
 async def _configuration(config: Path | None) -> Findings:
     if config is None:
         return
@@ -152,11 +226,11 @@ async def _configuration(config: Path | None) -> Findings:
         yield OK, f"{config} is sound: {len(document.catalog)} actions, policy {policy.version}."
 
 
-async def _tenants(data: Path) -> Findings:
+async def _tenants(where: Place) -> Findings:
     """Of each tenant: whether the clock goes on where its ledger stands, and its tools answer."""
-    if not (data / profiles.STORE_FILE).exists():
+    if isinstance(where, Path) and not (where / profiles.STORE_FILE).exists():
         return
-    async with profiles.local(data) as parts:
+    async with profiles.opened(where) as parts:
         store = parts.context.store
         for tenant_id in await store.tenants():
             for entry in await store.entries(tenant_id, await store.ledger_size(tenant_id) - 1, 1):

@@ -1,8 +1,9 @@
-"""The commands that work on this machine's files and data directory: serve, demo, apply, policy, key, doctor.
+"""The commands that work on the state itself, a data directory or a database: serve, worker, migrate, apply, key, doctor.
 
-One idea: whoever can write the data directory is its operator, and acts as a person of the tenant, in the ledger like
-everybody else. A server that runs on the same directory sees at once what is changed here. What a change means is for
-the flow to know.
+One idea: whoever can write the state is its operator, and acts as a person of the tenant, in the ledger like everybody
+else. A server that runs on the same state sees at once what is changed here. Where it is: the data directory that
+`--data` names, else the database of `CLEARANCE_DATABASE_URL`, else the data directory of `CLEARANCE_DATA`. What a change
+means is for the flow to know.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable, Collection, Coroutine
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
@@ -22,23 +24,29 @@ if TYPE_CHECKING:
     from clearance.cli.output import Terminal
     from clearance.flow.administer import PinReport
     from clearance.flow.ports import ApiKey
-    from clearance.profiles import Announcement, Local
+    from clearance.profiles import Announcement, Parts, Place, WorkerAnnouncement
 
+CONCURRENCY_MAX = 256  # executions of one worker at once
 LOOPBACK_URLS = ("http://127.", "http://localhost:", "http://[::1]:")
 
 Json: TypeAlias = Any
 T = TypeVar("T")
 
 Data = Annotated[
-    Path, typer.Option("--data", metavar="DIR", envvar="CLEARANCE_DATA", help="The data directory of this machine.")
+    Path | None,
+    typer.Option(
+        "--data", metavar="DIR", help="This data directory; without it CLEARANCE_DATABASE_URL, else CLEARANCE_DATA."
+    ),
 ]
-DATA_DEFAULT = Path(".clearance")
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Config = Annotated[Path, typer.Option(metavar="FILE", help="clearance.yaml.")]
-AtHome = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Work on this data directory; without it, ask the server.")
+Direct = Annotated[
+    bool, typer.Option("--direct", help="Work on the database or the data directory itself; do not ask the server.")
 ]
-TenantName = Annotated[str | None, typer.Option(metavar="NAME", help="With --data, if it holds several tenants.")]
+AtHome = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Work on this data directory; do not ask the server.")
+]
+TenantName = Annotated[str | None, typer.Option(metavar="NAME", help="With --direct or --data, if it has several.")]
 RoleName: TypeAlias = Literal["agent", "approver", "auditor", "owner"]
 
 policy_app = typer.Typer(help="Look at the policy of a configuration.", no_args_is_help=True, rich_markup_mode=None)
@@ -53,26 +61,104 @@ def serve(
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="clearance.yaml; without it: as it was left.")
     ] = None,
-    data: Data = DATA_DEFAULT,
+    data: Data = None,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(metavar="PORT", min=0, max=65_535, help="The port; 0 for any that is free.")
     ] = 8600,
+    linger: Annotated[
+        int,
+        typer.Option(metavar="SECONDS", min=0, max=600, help="Asked to end: answer on so long, with /readyz at 503."),
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Run the server.
 
-    It has the REST API, the pages, and what carries approved actions out. CLEARANCE_BOOTSTRAP_API_KEY sets the first
-    key; else one is made and shown once. It ends with SIGINT or SIGTERM.
+    It has the REST API and the pages. On a data directory it also carries out what is approved; on a database, workers
+    do. CLEARANCE_BOOTSTRAP_API_KEY sets the first key; else one is made and shown once. It ends with SIGINT or SIGTERM.
     """
     from clearance import profiles
 
+    _end_with_a_signal()
+    where = profiles.place(data)
+    say = partial(_announce, as_json=as_json)
+    _run(profiles.serve(config, where, host, port, say, linger_seconds=linger))
+
+
+def worker(
+    *,
+    concurrency: Annotated[int, typer.Option(metavar="N", min=1, max=CONCURRENCY_MAX, help="Executions at once.")] = 16,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address for --port.")] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(metavar="PORT", min=0, max=65_535, help="Answer /healthz, /readyz and /metrics here; 0 for any."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a worker.
+
+    It carries out what is approved in the database of CLEARANCE_DATABASE_URL, beside any number of others. Secrets of
+    tool servers come from its environment. It ends with SIGINT or SIGTERM, after what is under way.
+    """
+    from clearance import profiles
+
+    _end_with_a_signal()
+    _run(profiles.work(profiles.database(), host, port, partial(_announce_worker, as_json=as_json), concurrency))
+
+
+def _end_with_a_signal() -> None:
+    """Until the process is up, and takes the signals itself."""
+
     def end(*_: object) -> None:
-        sys.exit(0)  # until the server is up and takes the signals itself
+        sys.exit(0)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    _run(profiles.serve(config, data, host, port, lambda said: _announce(said, as_json=as_json)))
+
+
+def migrate(*, as_json: AsJson = False) -> None:
+    """Bring the database up to date.
+
+    Makes the schema of the store and of the queue in the database of CLEARANCE_DATABASE_URL, or what is new in them.
+    Running processes of the version before go on. Run it again, or twice at once, as you like.
+    """
+    from clearance import profiles
+    from clearance.cli import output
+
+    applied = _run(profiles.migrate(profiles.database()))
+    output.show({"applied": applied}, _tell_migrated, as_json=as_json)
+
+
+def age_out(
+    month: Annotated[str, typer.Argument(metavar="MONTH", help="Keep this month and what came after it: YYYY-MM.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Drop old months.
+
+    Removes the intents of every month before this one, in the database of CLEARANCE_DATABASE_URL, unless one of the month
+    is open. The ledger and the ids of intents stay.
+    """
+    from clearance import profiles
+    from clearance.cli import output
+
+    where = profiles.database()
+    if not (yes or as_json) and sys.stdin.isatty() and not typer.confirm(f"Drop what is older than {month}?"):
+        raise typer.Exit(1)
+    gone = _run(profiles.age_out(where, month))
+    output.show({"dropped": gone}, _tell_gone, as_json=as_json)
+
+
+def _tell_gone(terminal: Terminal, said: Json) -> None:
+    terminal.line(f"Dropped {', '.join(said['dropped'])}." if said["dropped"] else "There was no month to drop.")
+
+
+def _tell_migrated(terminal: Terminal, said: Json) -> None:
+    for name in said["applied"]:
+        terminal.line(f"Applied {name}.")
+    if not said["applied"]:
+        terminal.line("The database is up to date.")
 
 
 def demo(
@@ -100,6 +186,20 @@ def _announce(said: Announcement, *, as_json: bool) -> None:
     value = {**asdict(said), "changes": list(said.changes), "pins": said.pins and _pins(said.pins)}
     output.show(value, _tell_start, as_json=as_json)
     sys.stdout.flush()
+
+
+def _announce_worker(said: WorkerAnnouncement, *, as_json: bool) -> None:
+    """Says that the worker works."""
+    from clearance.cli import output
+
+    output.show(asdict(said), _tell_worker, as_json=as_json)
+    sys.stdout.flush()
+
+
+def _tell_worker(terminal: Terminal, said: Json) -> None:
+    terminal.line(f"The worker {said['name']} carries out up to {said['concurrency']} approved actions at once.")
+    if said["url"]:
+        terminal.line(f"Its health is at {said['url']}/readyz.")
 
 
 def _tell_start(terminal: Terminal, said: Json) -> None:
@@ -149,7 +249,7 @@ def _tell_pins(terminal: Terminal, pins: Json) -> None:
 def apply(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="clearance.yaml.")],
     *,
-    data: Data = DATA_DEFAULT,
+    data: Data = None,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Do not ask; with --json, or without a terminal, it never asks.")
     ] = False,
@@ -161,26 +261,26 @@ def apply(
 ) -> None:
     """Apply a configuration.
 
-    Shows what it changes in the data directory, then applies it whole or not at all. Ends with 1 if the catalog names
-    a tool that its server does not offer.
+    Shows what it changes in the data directory or the database, then applies it whole or not at all. Ends with 1 if the
+    catalog names a tool that its server does not offer.
     """
     from clearance.cli import output
 
     agree = not (yes or dry_run or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
-    work = _apply(file, data, frozenset(repin or ()), ask=agree, dry_run=dry_run, as_json=as_json)
+    work = _apply(file, _place(data), frozenset(repin or ()), ask=agree, dry_run=dry_run, as_json=as_json)
     answer = _run(work)
     output.show(answer, _tell_applied, as_json=as_json)
     raise typer.Exit(int(answer.get("declined", False) or bool((answer["pins"] or {}).get("missing"))))
 
 
-async def _apply(file: Path, data: Path, repin: frozenset[str], *, ask: bool, dry_run: bool, as_json: bool) -> Json:
+async def _apply(file: Path, where: Place, repin: frozenset[str], *, ask: bool, dry_run: bool, as_json: bool) -> Json:
     from clearance import configuration, profiles
     from clearance.cli import output
     from clearance.flow import administer
 
     wanted = configuration.load(file)
     operator = profiles.operator(wanted.tenant_id)
-    async with profiles.local(data) as parts:
+    async with profiles.opened(where, new=True) as parts:
         found = await parts.control.compare(operator, wanted.document)
         if not as_json:
             output.differences(output.Terminal(), [asdict(one) for one in found])
@@ -201,7 +301,7 @@ async def _apply(file: Path, data: Path, repin: frozenset[str], *, ask: bool, dr
     return {**answer, "applied": True, "differences": said, "pins": pins, "dry_run": False}
 
 
-async def _offered(parts: Local, tenant_id: str, report: PinReport) -> list[str]:
+async def _offered(parts: Parts, tenant_id: str, report: PinReport) -> list[str]:
     """What the servers that lack a tool offer instead."""
     from clearance.flow.ports import ToolCallFailed
 
@@ -280,6 +380,7 @@ def key_create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who will use it: the ledger names them so.")],
     *,
     role: Annotated[RoleName, typer.Option(help="What it may do.")],
+    direct: Direct = False,
     data: AtHome = None,
     tenant: TenantName = None,
     as_json: AsJson = False,
@@ -291,30 +392,32 @@ def key_create(
     from clearance.cli import output
     from clearance.core.principal import Role
 
-    async def make(parts: Local, tenant_id: str) -> Json:
+    async def make(parts: Parts, tenant_id: str) -> Json:
         from clearance import profiles
 
         key, text = await parts.control.create_api_key(profiles.operator(tenant_id), name, Role(role))
         return {**_key(key), "key": text}
 
-    answer = _at_home(data, tenant, make) if data else _from_server("create_api_key", name, role)
+    answer = _at_home(data, tenant, make) if direct or data else _from_server("create_api_key", name, role)
     output.show(answer, output.new_key, as_json=as_json)
 
 
 @key_app.command("list")
-def key_list(*, data: AtHome = None, tenant: TenantName = None, as_json: AsJson = False) -> None:
+def key_list(
+    *, direct: Direct = False, data: AtHome = None, tenant: TenantName = None, as_json: AsJson = False
+) -> None:
     """List the API keys.
 
     Without their secrets, which are kept nowhere.
     """
     from clearance.cli import output
 
-    async def read(parts: Local, tenant_id: str) -> Json:
+    async def read(parts: Parts, tenant_id: str) -> Json:
         from clearance import profiles
 
         return {"items": [_key(key) for key in await parts.control.api_keys(profiles.operator(tenant_id))]}
 
-    answer = _at_home(data, tenant, read) if data else _from_server("api_keys")
+    answer = _at_home(data, tenant, read) if direct or data else _from_server("api_keys")
     output.show(answer, output.api_keys, as_json=as_json)
 
 
@@ -322,6 +425,7 @@ def key_list(*, data: AtHome = None, tenant: TenantName = None, as_json: AsJson 
 def key_revoke(
     key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="From `clearance key list`.")],
     *,
+    direct: Direct = False,
     data: AtHome = None,
     tenant: TenantName = None,
     as_json: AsJson = False,
@@ -332,13 +436,13 @@ def key_revoke(
     """
     from clearance.cli import output
 
-    async def end(parts: Local, tenant_id: str) -> Json:
+    async def end(parts: Parts, tenant_id: str) -> Json:
         from clearance import profiles
 
         await parts.control.revoke_api_key(profiles.operator(tenant_id), key_id)
         return {}
 
-    _ = _at_home(data, tenant, end) if data else _from_server("revoke_api_key", key_id)
+    _ = _at_home(data, tenant, end) if direct or data else _from_server("revoke_api_key", key_id)
     said = {"key_id": key_id, "revoked": True}
     output.show(said, lambda terminal, _: terminal.line(f"The key {key_id} is revoked."), as_json=as_json)
 
@@ -362,7 +466,7 @@ def _from_server(verb: str, *arguments: str) -> Json:
         return getattr(clearance, verb)(*arguments)
 
 
-# The data directory
+# The state itself
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
@@ -374,44 +478,41 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
-def _at_home(data: Path, tenant: str | None, work: Callable[[Local, str], Coroutine[Any, Any, T]]) -> T:
-    """Does something in the data directory, for its only tenant or the one that is named."""
+def _place(data: Path | None) -> Place:
+    from clearance import profiles
+
+    return profiles.place(data)
+
+
+def _at_home(data: Path | None, tenant: str | None, work: Callable[[Parts, str], Coroutine[Any, Any, T]]) -> T:
+    """Does something to the state itself, for its only tenant or the one that is named."""
+    from clearance import profiles
 
     async def run() -> T:
-        async with _opened(data) as parts:
-            return await work(parts, tenant or await _only_tenant(parts, data))
+        async with profiles.opened(_place(data)) as parts:
+            return await work(parts, tenant or await _only_tenant(parts))
 
     return _run(run())
 
 
-def _opened(data: Path) -> AbstractAsyncContextManager[Local]:
-    from clearance import profiles
-    from clearance.core.errors import NotFound
-
-    if not (data / profiles.STORE_FILE).exists():
-        sentence = f"There is nothing in the data directory {data}: serve or apply a configuration first."
-        raise NotFound(sentence, code="NO_DATA")
-    return profiles.local(data)
-
-
-async def _only_tenant(parts: Local, data: Path) -> str:
+async def _only_tenant(parts: Parts) -> str:
     from clearance.core.errors import Conflict
 
     tenants = await parts.context.store.tenants()
     if len(tenants) == 1:
         return tenants[0]
-    sentence = f"{data} holds {len(tenants)} tenants; name one: --tenant NAME."
+    sentence = f"There are {len(tenants)} tenants; name one: --tenant NAME."
     raise Conflict(sentence, code="TENANT_NEEDED")
 
 
-def stop_everywhere(data: Path, level: str, reason: str | None, *, lift: bool, listed: bool) -> Json:
-    """Stops every tenant of the data directory, or lifts that; the switches that are on then."""
+def stop_everywhere(data: Path | None, level: str, reason: str | None, *, lift: bool, listed: bool) -> Json:
+    """Stops every tenant of the data directory or the database, or lifts that; the switches that are on then."""
     from clearance import profiles
     from clearance.core.stop import StopLevel, StopScope, StopSwitch
     from clearance.flow import administer
 
     async def run() -> Json:
-        async with _opened(data) as parts:
+        async with profiles.opened(_place(data)) as parts:
             if not listed:
                 switch = StopSwitch(StopScope.GLOBAL, None, StopLevel(level), reason or "")
                 operator = profiles.operator(administer.EVERYWHERE)
@@ -424,7 +525,7 @@ def stop_everywhere(data: Path, level: str, reason: str | None, *, lift: bool, l
 
 def doctor(
     *,
-    data: Data = DATA_DEFAULT,
+    data: Data = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Check this clearance.yaml too.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -435,7 +536,7 @@ def doctor(
     from clearance.cli import output
     from clearance.cli.doctor import FAILURE, examine
 
-    found = _run(examine(data, config))
+    found = _run(examine(_place(data), config))
     failed = any(one.status == FAILURE for one in found)
     output.show({"healthy": not failed, "checks": [asdict(one) for one in found]}, output.checks, as_json=as_json)
     raise typer.Exit(1 if failed else 0)
@@ -443,7 +544,7 @@ def doctor(
 
 def add_to(app: typer.Typer) -> None:
     """Adds these commands to the command line."""
-    for command in (serve, demo, apply, doctor):
+    for command in (serve, worker, migrate, age_out, demo, apply, doctor):
         app.command()(command)
     app.add_typer(policy_app, name="policy")
     app.add_typer(key_app, name="key")

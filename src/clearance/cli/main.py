@@ -23,6 +23,9 @@ REFUSED = 1
 UNREACHABLE = 3
 INTERRUPTED = 130
 
+LASTING = frozenset({"STORE_NOT_MIGRATED", "STORE_TOO_NEW", "ROLE_NOT_GRANTED", "MIGRATION_FAILED"})
+"""What a store lacks until somebody does something about it: trying again does not help."""
+
 app = typer.Typer(
     help="AI agents act on their own, within limits you set, and Clearance proves what they did.",
     epilog="Address and key come from CLEARANCE_URL (default http://127.0.0.1:8600) and CLEARANCE_API_KEY.",
@@ -92,4 +95,5 @@ def _refused(error: Exception, *, as_json: bool) -> int:
         name = error.action_intent_id
         sentence += f" The action intent is {name}: repeat with --id {name}, so that it cannot act twice."
     output.error(error.code, sentence, problems, as_json=as_json)
-    return UNREACHABLE if isinstance(error, ClearanceUnavailable | Unavailable) else REFUSED
+    gone = isinstance(error, ClearanceUnavailable | Unavailable) and error.code not in LASTING
+    return UNREACHABLE if gone else REFUSED

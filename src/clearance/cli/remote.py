@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import typer
 
 from clearance.cli import local
-from clearance.cli.local import DATA_DEFAULT, AsJson, Data
+from clearance.cli.local import AsJson, Data
 
 if TYPE_CHECKING:
     from clearance.cli.output import Terminal
@@ -252,13 +252,14 @@ def stop(
     tool_server: Annotated[str | None, typer.Option(metavar="NAME", help="Stop this tool server.")] = None,
     agent: Annotated[str | None, typer.Option(metavar="NAME", help="Stop this agent.")] = None,
     everything: Annotated[
-        bool, typer.Option("--everything", help="Stop every tenant, in the data directory of this machine.")
+        bool,
+        typer.Option("--everything", help="Stop every tenant: works on the data directory or the database itself."),
     ] = False,
     level: Annotated[Level, typer.Option(help="Hold what it covers until it is lifted, or refuse it.")] = Level.HOLD,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why, for the ledger. Needed to stop.")] = None,
     lift: Annotated[bool, typer.Option("--lift", help="Turn the switch off again.")] = False,
     listed: Annotated[bool, typer.Option("--list", help="Show which switches are on.")] = False,
-    data: Data = DATA_DEFAULT,
+    data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Stop agents, or lift a stop.

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from clearance.core.errors import Unavailable
 
-BATCH_MAX = 256  # transitions in one commit
+BATCH_MAX = 32  # transitions in one commit
+BATCHES_MAX = 2  # of one lane at a time: one is committed while the next is made
 WAITING_MAX = 20_000  # transitions of one tenant that wait; one more is refused
 
 Unit = TypeVar("Unit")
@@ -27,12 +28,18 @@ class _Waiting(Generic[Unit, Answer]):
     future: asyncio.Future[Answer]
 
 
+@dataclass(slots=True)
+class _Lane(Generic[Unit, Answer]):
+    units: deque[_Waiting[Unit, Answer]] = field(default_factory=deque)
+    batches: int = 0
+
+
 class Batches(Generic[Unit, Answer]):
     """Runs units in lanes. `run` commits some units of a lane together, and answers each in order, or raises for all."""
 
     def __init__(self, run: Callable[[str, Sequence[Unit]], Awaitable[Sequence[Answer]]]) -> None:
         self._run = run
-        self._lanes: dict[str, deque[_Waiting[Unit, Answer]]] = {}
+        self._lanes: dict[str, _Lane[Unit, Answer]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -41,17 +48,17 @@ class Batches(Generic[Unit, Answer]):
         if self._closed:
             sentence = "The store is closed."
             raise Unavailable(sentence)
-        waiting = self._lanes.get(lane)
-        if waiting is None:
-            waiting = self._lanes[lane] = deque()
-            task = asyncio.create_task(self._drain(lane, waiting))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        elif len(waiting) >= WAITING_MAX:
+        waiting = self._lanes.setdefault(lane, _Lane())
+        if len(waiting.units) >= WAITING_MAX:
             sentence = "Too many transitions wait for the store; nothing was stored."
             raise Unavailable(sentence)
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        waiting.append(_Waiting(unit, future))
+        waiting.units.append(_Waiting(unit, future))
+        if waiting.batches < BATCHES_MAX:
+            waiting.batches += 1
+            task = asyncio.create_task(self._drain(lane, waiting))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         # A caller that gives up does not undo what may be committed already.
         return await asyncio.shield(future)
 
@@ -61,11 +68,12 @@ class Batches(Generic[Unit, Answer]):
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _drain(self, lane: str, waiting: deque[_Waiting[Unit, Answer]]) -> None:
-        while waiting:
-            group = [waiting.popleft() for _ in range(min(len(waiting), BATCH_MAX))]
-            await self._commit(lane, group)
-        del self._lanes[lane]
+    async def _drain(self, name: str, lane: _Lane[Unit, Answer]) -> None:
+        while lane.units:
+            await self._commit(name, [lane.units.popleft() for _ in range(min(len(lane.units), BATCH_MAX))])
+        lane.batches -= 1
+        if lane.batches == 0 and not lane.units:
+            del self._lanes[name]
 
     async def _commit(self, lane: str, group: list[_Waiting[Unit, Answer]]) -> None:
         try:

@@ -6,17 +6,20 @@ Nothing here reads or writes a fact of Clearance.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import class_row
 
-from clearance.core.errors import InvalidInput, Unavailable
-from clearance.stores.postgres_schema import check, connect
+from clearance.core.errors import Forbidden, InvalidInput, Unavailable
+from clearance.stores import postgres_schema
+from clearance.stores.postgres_schema import APP_ROLE, check, connect
 
 LOCK_SECONDS_MAX = 60  # how long a start waits for another one to end
+_MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 LOCK_KEY = int.from_bytes(b"clearanc", "big")  # of the advisory lock that a start holds
 
 
@@ -63,12 +66,15 @@ FROM pg_roles AS me WHERE me.rolname = current_user
 
 
 def check_url(url: str) -> None:
-    """InvalidInput (`INVALID_DATABASE_URL`) if a driver could not read it. The sentence has nothing of it: it may hold a password."""
+    """InvalidInput (`INVALID_DATABASE_URL`) if no driver could read it. The sentence has nothing of it: it may hold a password."""
     try:
         named = conninfo_to_dict(url)
     except (psycopg.Error, UnicodeError):
         named = {}
-    if not named:
+    # Characters of a password that are not escaped end up in the parts behind it, which errors show.
+    ports = str(named.get("port") or "")
+    behind = [str(named.get(part) or "")[1:] for part in ("host", "dbname")]
+    if not named or re.search(r"[^0-9,]", ports) or any("@" in part for part in behind):
         sentence = "CLEARANCE_DATABASE_URL is no PostgreSQL URL or connection string (postgresql://user@host/database)."
         raise InvalidInput(sentence, code="INVALID_DATABASE_URL")
 
@@ -107,3 +113,52 @@ async def one_at_a_time(conninfo: str) -> AsyncIterator[None]:
             sentence = f"Another process is starting, and did not end within {LOCK_SECONDS_MAX} seconds."
             raise Unavailable(sentence) from None
         yield
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What the queue has: jobs by state, living workers, and which of them sweeps."""
+
+    jobs: Mapping[str, int]
+    workers: int
+    sweeper: str | None
+
+
+async def look_at_queue(conninfo: str) -> Queue:
+    """What the queue has now. Unavailable (`STORE_NOT_MIGRATED`) if there is none."""
+    async with await connect(conninfo) as connection:
+        try:
+            jobs = await connection.execute(
+                "SELECT status::text, count(*) FROM clearance_queue.procrastinate_jobs GROUP BY status"
+            )
+            found = {str(status): int(count) for status, count in await jobs.fetchall()}
+            heads = await connection.execute(
+                "SELECT (SELECT count(*) FROM clearance_queue.procrastinate_workers), "
+                "(SELECT worker FROM clearance_queue.sweeping WHERE until > clock_timestamp())"
+            )
+            [(workers, sweeper)] = await heads.fetchall()
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+            sentence = "The database has no queue: run clearance migrate."
+            raise Unavailable(sentence, code="STORE_NOT_MIGRATED") from None
+        except psycopg.errors.InsufficientPrivilege:
+            sentence = f"This login may not use the queue: grant it the role {APP_ROLE}."
+            raise Unavailable(sentence, code="ROLE_NOT_GRANTED") from None
+    return Queue(found, int(workers), sweeper)
+
+
+async def make_months(conninfo: str, now_ms: int) -> None:
+    """Sees to it that this month and the two after it have partitions of their own."""
+    async with await connect(conninfo) as connection:
+        await connection.execute("SELECT clearance.make_months(%s)", (now_ms,))
+
+
+async def age_out(conninfo: str, month: str) -> list[str]:
+    """Drops what is older than a month (`YYYY-MM`); the months that went. Only the schema's owner may."""
+    if not _MONTH.fullmatch(month):
+        sentence = "The month is written as YYYY-MM, for example 2026-01."
+        raise InvalidInput(sentence, code="INVALID_MONTH")
+    try:
+        return await postgres_schema.age_out(conninfo, month)
+    except psycopg.errors.InsufficientPrivilege:
+        sentence = "Only the owner of the schema clearance can drop months: use the login that migrates."
+        raise Forbidden(sentence) from None

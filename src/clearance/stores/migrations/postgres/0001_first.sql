@@ -204,10 +204,10 @@ BEGIN
   END IF;
   IF a.buckets IS NOT NULL THEN
     IF EXISTS (
-      SELECT FROM unnest(a.buckets, a.amounts, a.limits) AS c (bucket, amount, ceiling)
-      LEFT JOIN budget_use b ON b.tenant_id = p_tenant_id AND b.account_id = a.account_id AND b.day = (a.hold).day
-        AND b.bucket = c.bucket
-      WHERE coalesce(b.used, 0) + c.amount > c.ceiling
+      SELECT FROM unnest(a.buckets, a.amounts, a.limits) AS c (bucket, amount, ceiling) WHERE c.amount + coalesce((
+        SELECT b.used FROM budget_use b WHERE b.tenant_id = p_tenant_id AND b.account_id = a.account_id
+          AND b.day = (a.hold).day AND b.bucket = c.bucket
+      ), 0) > c.ceiling
     ) THEN
       RETURN ROW(0, 'BUDGET_SPENT', 0, NULL, (
         SELECT coalesce(jsonb_object_agg(b.bucket, b.used), '{}')::text FROM budget_use b
@@ -292,22 +292,83 @@ BEGIN
     record_of(p_tenant_id, c.action_intent_id))::answer;
 END $$;
 
--- A batch of transitions of one tenant, in order, whole or not at all.
-CREATE FUNCTION transition(p_tenant_id text, p_units jsonb) RETURNS SETOF answer LANGUAGE plpgsql SET search_path = clearance, pg_temp AS $$
+-- What is as usual goes in together: admissions of new ids under the settings in force, if all of their holds fit side by side.
+-- None of them, if they do not: then each is taken by itself.
+CREATE FUNCTION admit_together(p_tenant_id text, p_head head, p_units jsonb) RETURNS SETOF answer LANGUAGE plpgsql AS $$
+DECLARE
+  v_all admission[];
+  v_units int[];
+  v_intent_nos bigint[];
+BEGIN
+  SELECT array_agg(f.a ORDER BY f.unit), array_agg(f.unit ORDER BY f.unit) INTO v_all, v_units FROM (
+    SELECT DISTINCT ON (a.action_intent_id) u.ordinality - 1 AS unit, a
+    FROM jsonb_array_elements(p_units) WITH ORDINALITY u, jsonb_populate_record(NULL::admission, u.value) a
+    WHERE NOT u.value ? 'revision' AND a.settings_version = p_head.settings_version
+      AND a.everywhere_version = p_head.everywhere_version
+    ORDER BY a.action_intent_id, u.ordinality
+  ) f WHERE (
+    SELECT k.intent_no FROM intent_key k WHERE k.tenant_id = p_tenant_id AND k.action_intent_id = (f.a).action_intent_id
+  ) IS NULL;
+  IF v_all IS NULL OR EXISTS (
+    SELECT FROM (
+      SELECT a.account_id, (a.hold).day, c.bucket, sum(c.amount)::bigint AS amount, min(c.ceiling) AS ceiling
+      FROM unnest(v_all) a, unnest(a.buckets, a.amounts, a.limits) AS c (bucket, amount, ceiling) GROUP BY 1, 2, 3
+    ) w WHERE w.amount + coalesce((
+      SELECT b.used FROM budget_use b WHERE b.tenant_id = p_tenant_id AND b.account_id = w.account_id AND b.day = w.day
+        AND b.bucket = w.bucket
+    ), 0) > w.ceiling
+  ) THEN
+    RETURN;
+  END IF;
+  v_intent_nos := ARRAY(SELECT nextval('intent_number') FROM generate_series(1, cardinality(v_all)));
+  INSERT INTO budget_use AS b (tenant_id, account_id, day, bucket, used)
+    SELECT p_tenant_id, a.account_id, (a.hold).day, c.bucket, sum(c.amount)::bigint
+    FROM unnest(v_all) a, unnest(a.buckets, a.amounts) AS c (bucket, amount) GROUP BY 2, 3, 4
+    ON CONFLICT (tenant_id, account_id, day, bucket) DO UPDATE SET used = b.used + excluded.used;
+  INSERT INTO intent_key (tenant_id, action_intent_id, intent_no, created_at, "position", transition_id)
+    SELECT p_tenant_id, a.action_intent_id, v_intent_nos[a.ordinality], a.at, p_head.ledger_size + a.ordinality, a.transition_id
+    FROM unnest(v_all) WITH ORDINALITY a;
+  INSERT INTO ledger (tenant_id, "position", intent_no, body)
+    SELECT p_tenant_id, p_head.ledger_size + a.ordinality, v_intent_nos[a.ordinality], convert_to(a.entry, 'UTF8')
+    FROM unnest(v_all) WITH ORDINALITY a;
+  INSERT INTO intent (intent_no, created_at, tenant_id, account_id, action_intent_id, action_type, status, revision, "position",
+      decision_position, approval_source, due_at, proposed_by, trace_id, salt, fingerprint, content, changed_at, transition_id,
+      hold, approval)
+    SELECT v_intent_nos[a.ordinality], a.at, p_tenant_id, a.account_id, a.action_intent_id, a.action_type, a.status, 1,
+      p_head.ledger_size + a.ordinality, p_head.ledger_size + a.ordinality, a.approval_source, a.due_at, a.proposed_by,
+      a.trace_id, decode(a.salt, 'hex'), decode(a.fingerprint, 'hex'), a.content, a.at, a.transition_id, a.hold, a.approval
+    FROM unnest(v_all) WITH ORDINALITY a;
+  RETURN QUERY SELECT v_units[n], 'ADMITTED', 1, p_head.ledger_size + n, NULL::text, NULL::intent_record
+    FROM generate_series(1, cardinality(v_all)) n;
+END $$;
+
+-- A batch of transitions of one tenant, whole or not at all. They came at the same time, so that any order will do.
+CREATE FUNCTION transition(p_tenant_id text, p_units jsonb) RETURNS SETOF answer LANGUAGE plpgsql SET search_path = clearance, pg_temp
+-- Plans are kept, and tables grow under them: every look is by a key, so no plan may read a table whole.
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
   v_head head := lock_tenant(p_tenant_id);
   v_before bigint := v_head.ledger_size;
   v_unit jsonb;
   v_number int;
   v_answer answer;
+  v_answered int[] := '{}';
 BEGIN
-  FOR v_unit, v_number IN SELECT u.value, u.ordinality FROM jsonb_array_elements(p_units) WITH ORDINALITY u LOOP
+  FOR v_answer IN SELECT t.* FROM admit_together(p_tenant_id, v_head, p_units) t LOOP
+    v_answered := v_answered || v_answer.unit;
+    RETURN NEXT v_answer;
+  END LOOP;
+  v_head.ledger_size := v_head.ledger_size + cardinality(v_answered);
+  FOR v_unit, v_number IN
+    SELECT u.value, u.ordinality - 1 FROM jsonb_array_elements(p_units) WITH ORDINALITY u
+    WHERE u.ordinality - 1 <> ALL (v_answered)
+  LOOP
     IF v_unit ? 'revision' THEN
       v_answer := advance(p_tenant_id, v_head, jsonb_populate_record(NULL::change, v_unit));
     ELSE
       v_answer := admit(p_tenant_id, v_head, jsonb_populate_record(NULL::admission, v_unit));
     END IF;
-    v_answer.unit := v_number - 1;
+    v_answer.unit := v_number;
     v_head.ledger_size := v_head.ledger_size + v_answer.entries;
     RETURN NEXT v_answer;
   END LOOP;

@@ -1,0 +1,128 @@
+"""A process that answers HTTP until it is asked to end: its address, its signals, and its orderly end.
+
+One idea: the first SIGTERM or SIGINT is ours, and begins the end; the second one is the system's, and ends the process at
+once. Knows nothing of what is served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from clearance.core.errors import Conflict
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+KEEP_ALIVE_SECONDS = 5
+STREAMS_END_SECONDS = 5  # how long open connections may take to end when the process is asked to
+
+
+class Ending:
+    """Whether the process was asked to end: `asked` is set by the first signal after `listen`."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def listen(self) -> None:
+        """Takes the signals, from whoever had them."""
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                signal.signal(number, self._first)
+
+    def _first(self, _number: int, _frame: FrameType | None) -> None:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        self._loop.call_soon_threadsafe(self.asked.set)
+
+
+@contextlib.contextmanager
+def signals() -> Iterator[Ending]:
+    """The signals for as long as the block lasts; afterwards they are whose they were."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield Ending()
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Takes the address before anything else happens, so that a second start changes nothing."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind((host, port))
+        except OSError as error:
+            sentence = f"Cannot listen on {host}:{port}: {error.strerror}."
+            raise Conflict(sentence, code="ADDRESS_IN_USE") from None
+        yield taken
+
+
+def url_of(host: str, taken: socket.socket) -> str:
+    """The address that others use."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{taken.getsockname()[1]}"
+
+
+class _Server(uvicorn.Server):
+    """Ends what would not end by itself before it waits for open connections, and leaves the signals alone."""
+
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._end_streams = end_streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._end_streams()
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def answering(
+    app: FastAPI, taken: socket.socket, *, until: asyncio.Event, end_streams: Callable[[], None]
+) -> AsyncIterator[asyncio.Event]:
+    """Answers on an address until the event, or the end of the block; the event that it yields is set when it has ended.
+
+    Then new connections are refused, streams end, and what is under way has STREAMS_END_SECONDS.
+    """
+    settings = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=STREAMS_END_SECONDS,
+    )
+    server, ended = _Server(settings, end_streams), asyncio.Event()
+    running = asyncio.create_task(server.serve(sockets=[taken]))
+    running.add_done_callback(lambda _: ended.set())
+
+    async def end() -> None:
+        await until.wait()
+        server.should_exit = True
+
+    ending = asyncio.create_task(end())
+    try:
+        while not server.started and not ended.is_set():  # noqa: ASYNC110 - uvicorn sets no event
+            await asyncio.sleep(0.01)
+        yield ended
+    finally:
+        ending.cancel()
+        server.should_exit = True
+        await running
