@@ -1,0 +1,129 @@
+"""The model's store answers what the real ones answer: random ways through the scenarios, walked on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clearance.core.decision import SettingsVersion
+from clearance.core.ledger import EntryKind, draft
+from clearance.flow.ports import SettingsChange, Store, StoredSettings
+from clearance.stores.postgres import PostgresStore
+from clearance.stores.sqlite import SqliteStore
+from tests.model.driving import Ask, stepwise
+from tests.model.exploring import WORLD, Explorer, State, World
+from tests.model.keeping import key_of
+from tests.model.scenarios import SCENARIOS, Scenario
+from tests.postgres import migrated_database
+from tests.sample import NOON, OWNER, TENANT
+
+pytestmark = pytest.mark.anyio
+
+WAYS = {"sqlite": 4, "postgres": 2}  # per scenario
+MOVES_MAX = 150
+NOT_THE_STORE = frozenset({"clock", "sleep", "place", "send", "under_way"})
+DAY = "2026-11-24"
+
+
+class Walk:
+    """One way through a scenario, on the model and on a store side by side."""
+
+    def __init__(self, explorer: Explorer, store: Store, chance: random.Random) -> None:
+        self.explorer, self.store, self.chance = explorer, store, chance
+        self.asked = 0
+
+    async def go(self) -> World:
+        """Walks; the world at the end."""
+        await self._configure(self.explorer.scenario.settings, 0)
+        asked: list[tuple[World, Ask]] = []
+        state = self.explorer.first(lambda world, ask: asked.append((world, ask)))
+        for world, ask in asked:
+            await self._ask(world, ask)
+        for _ in range(MOVES_MAX):
+            moves = list(self.explorer.moves(state))
+            if not moves:
+                break
+            who = self.chance.choice(sorted({-1 if move.slot is None else move.slot for move in moves}))
+            move = self.chance.choice([move for move in moves if move.slot == (None if who < 0 else who)])
+            await self._follow(state, move.slot, move.choice, move.world)
+            state = self.explorer.after(state, move)
+        return World.of(state)
+
+    async def _follow(self, state: State, slot: int | None, choice: str, after: World) -> None:
+        before = World.of(state)
+        if slot is not None:
+            ask = self.explorer.places.asks[state[WORLD + slot]]
+            if isinstance(ask, Ask) and choice != "down":
+                await self._ask(before, ask)
+        elif after.settings != before.settings:
+            names = self.explorer.settings.values[after.settings]
+            await self._configure(names[-1], len(names) - 1)
+
+    async def _ask(self, world: World, ask: Ask) -> None:
+        if ask.verb in NOT_THE_STORE:
+            return
+        expected = self.explorer.store_answer(world, ask).value
+        got = await getattr(self.store, ask.verb)(*ask.arguments, **dict(ask.named))
+        assert self._comparable(got) == self._comparable(expected), ask
+        self.asked += 1
+
+    def _comparable(self, value: Any) -> Any:
+        if isinstance(value, SettingsVersion | StoredSettings):
+            return value
+        if isinstance(value, Mapping):
+            return {bucket: used for bucket, used in value.items() if used}
+        return self.explorer.keeper.answer(value).key
+
+    async def _configure(self, name: str, version: int) -> None:
+        document = self.explorer.keeper.documents[name]
+        entry = draft(EntryKind.SETTINGS_CHANGED, NOON, OWNER, version=version + 1)
+        answer = await self.store.configure(SettingsChange(TENANT, version, document, entry, NOON))
+        assert isinstance(answer, StoredSettings)
+
+
+@pytest.fixture(params=WAYS)
+def places(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Path | str]]:
+    """An empty store for each way: SQLite's files, or PostgreSQL's databases."""
+    ways = range(WAYS[request.param])
+    if request.param == "sqlite":
+        yield [tmp_path / f"{way}.sqlite3" for way in ways]
+        return
+    folder = request.getfixturevalue("postgres_folder")
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(migrated_database(folder)) for _ in ways]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name.replace(" ", "-"))
+async def test_a_store_answers_as_the_model_says(scenario: Scenario, places: list[Path | str]) -> None:
+    asked = 0
+    for way, place in enumerate(places):
+        store: Store = await (SqliteStore.open(place) if isinstance(place, Path) else PostgresStore.open(place))
+        try:
+            with stepwise():
+                explorer = Explorer(scenario)
+                walk = Walk(explorer, store, random.Random(f"{scenario.name} {way}"))
+                world = await walk.go()
+            await check_what_is_kept(explorer, world, store)
+        finally:
+            await store.close()
+        asked += walk.asked
+    assert asked > 5 * len(places)  # else the ways were too short to mean anything
+
+
+async def check_what_is_kept(explorer: Explorer, world: World, store: Store) -> None:
+    """Records, counters, and the ledger: one entry per revision, the last of which tells the state."""
+    kept = explorer.kept.values[world.kept]
+    used = await store.budget_used(TENANT, "acme", DAY)
+    assert {bucket: count for bucket, count in used.items() if count} == {name: n for name, n in kept.used if n}
+    for name, number, _ in kept.intents:
+        record = await store.intent(TENANT, name)
+        assert record is not None
+        assert key_of(record) == key_of(explorer.keeper.records[number])
+        entries = await store.entries_about(TENANT, name)
+        assert len(entries) == record.revision
+        assert entries[-1].fields["status"] == record.status
