@@ -7,7 +7,7 @@ STAMP := .venv/.synced
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types architecture tests bench clean
+.PHONY: help setup demo test lint types architecture tests bench torture clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,8 +39,11 @@ tests: $(STAMP)
 	$(BIN)/pytest -n 2 --dist loadfile
 
 bench: $(STAMP) ## Measure: ratios in one run, never absolute times
-	$(BIN)/python -m bench.gate
-	$(BIN)/python -m bench.policy
+	$(BIN)/python -m bench
+
+torture: $(STAMP) ## Break it for ten minutes on either profile, and prove the promises
+	$(BIN)/python -m tests.crash.torture --profile local --minutes 10
+	$(BIN)/python -m tests.crash.torture --profile postgres --minutes 10
 
 clean: ## Remove what was made
-	rm -rf .venv .clearance .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .clearance .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench .venv-peers

@@ -1,8 +1,10 @@
-"""A real server that kills itself with SIGKILL at one chosen point of the path, once the file `armed` is there.
+"""The command line in a process that kills itself with SIGKILL at one chosen point of the path, once a file is there.
 
-`python -m tests.crash.server CONFIG DATA PORT POINT`, with POINT one of `commit:N:before`, `commit:N:after` (the Nth commit after
-arming, before or after it is durable; nobody has heard of it yet), `tool:before`, `tool:after` (the call was not sent yet; it was
-answered, and nothing recorded yet), or `never`.
+`python -m tests.crash.server ARMED POINT CLEARANCE-COMMAND...`, with ARMED the file's path and POINT one of `commit:N:before`,
+`commit:N:after` (the Nth commit of a transition after arming, before or after it is durable; nobody has heard of it yet),
+`commit:N:sent` (on PostgreSQL: the transaction is on its way, and nobody waits for its end), `tool:before`, `tool:after` (the call
+was not sent yet; it was answered, and nothing recorded yet), or `never`. What the environment of `tests.crash.process` asks for
+holds here too.
 """
 
 from __future__ import annotations
@@ -11,13 +13,18 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from clearance import profiles
+from clearance.cli.main import main
 from clearance.flow.ports import Cleared, ToolAnswer, ToolCall
 from clearance.stores.group_commit import GroupCommit
+from clearance.stores.postgres import PostgresStore
 from clearance.tools.mcp import McpTools
+from tests.crash.process import torture
+
+ON_ITS_WAY_SECONDS = 0.002  # until a statement has left, and its transaction may or may not have ended
 
 
 def die() -> None:
@@ -41,7 +48,13 @@ class KillSwitch:
         self.passed += 1
         return self.passed == self.number
 
-    def patch_commits(self) -> None:
+    def patch(self) -> None:
+        """Puts the switch around every commit of a transition, and around the tool call."""
+        self._patch_sqlite()
+        self._patch_postgres()
+        self._patch_tools()
+
+    def _patch_sqlite(self) -> None:
         finish = GroupCommit._finish
 
         def finishing(writer: GroupCommit, group: list[Any]) -> bool:
@@ -57,31 +70,45 @@ class KillSwitch:
 
         GroupCommit._finish = finishing  # type: ignore[method-assign]
 
+    def _patch_postgres(self) -> None:
+        transition = PostgresStore._transition
 
-class DyingTools(McpTools):
-    """MCP tools around which the process may die."""
+        async def committing(store: PostgresStore, tenant_id: str, units: Sequence[dict[str, Any]]) -> Sequence[Any]:
+            chosen = self.counts("commit")
+            if chosen and self.when == "before":
+                die()
+            if chosen and self.when == "sent":
+                asyncio.get_running_loop().call_later(ON_ITS_WAY_SECONDS, die)
+            answers = await transition(store, tenant_id, units)
+            if chosen:
+                die()
+            return answers
 
-    switch: KillSwitch
+        PostgresStore._transition = committing  # type: ignore[method-assign]
 
-    async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:
-        chosen = self.switch.counts("tool")
-        if chosen and self.switch.when == "before":
-            die()
-        answer = await super().call(tenant_id, call, cleared)
-        if chosen:
-            die()
-        return answer
+    def _patch_tools(self) -> None:
+        call = McpTools.call
+
+        async def calling(tools: McpTools, tenant_id: str, one: ToolCall, cleared: Cleared) -> ToolAnswer:
+            chosen = self.counts("tool")
+            if chosen and self.when == "before":
+                die()
+            answer = await call(tools, tenant_id, one, cleared)
+            if chosen:
+                die()
+            return answer
+
+        McpTools.call = calling  # type: ignore[method-assign]
 
 
-async def main(config: str, data: str, port: str, point: str) -> None:
-    switch = KillSwitch(Path(data) / "armed", point)
-    switch.patch_commits()
-    tools = DyingTools()
-    tools.switch = switch
-    async with profiles.serving(Path(config), Path(data), "127.0.0.1", int(port), tools=tools) as up:
-        print(up.url, flush=True)  # noqa: T201
-        await up.ended.wait()
+def run(arguments: Sequence[str]) -> None:
+    """Becomes the command line, with the switch in it. Ends with SystemExit."""
+    armed, point, *command = arguments
+    torture()
+    KillSwitch(Path(armed), point).patch()
+    sys.argv[1:] = command
+    main()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    run(sys.argv[1:])
