@@ -1,0 +1,42 @@
+"""The storage part of the gate: the transaction that admits an intent that is decided already (intent, hold, budget, entry)."""
+
+from __future__ import annotations
+
+from tests.sample import AGENT, TENANT
+
+from bench.drive import ACCOUNTS_SPREAD, Job, Measured, Timed, drive, must_be, spin
+from bench.stores import new_context
+from clearance.core.gate import Facts
+from clearance.core.intent import ActionIntent, RiskLevel, checked_content
+from clearance.core.record import Admission
+from clearance.core.settings import Settings
+from clearance.flow.context import Context
+from clearance.flow.ports import Admitted
+from clearance.flow.submit import admission_of
+
+
+def admission(context: Context, settings: Settings, number: int, accounts: int) -> Admission:
+    """A decided intent, with an id of its own."""
+    name, account = context.clock.new_id(), f"a{number * 17 % accounts}"
+    title = {"title": "Renewal call"}
+    intent = ActionIntent(TENANT, account, name, "CREATE_TASK", title, 0.95, RiskLevel.LOW, "agent")
+    now = context.clock.now_ms()
+    return admission_of(intent, checked_content(intent), Facts(settings), AGENT, salt=context.new_salt(), now=now)
+
+
+async def measure(job: Job) -> Measured:
+    return {"spread": await _timed(job, ACCOUNTS_SPREAD), "hot": await _timed(job, 1)}
+
+
+async def _timed(job: Job, accounts: int) -> Timed:
+    async with new_context(job) as context:
+        settings = await context.fresh_settings(TENANT)
+        ready = [admission(context, settings, number, accounts) for number in range(job.total)]
+
+        async def operation(number: int) -> None:
+            spin(job.policy_us)
+            must_be(type(await context.store.admit(ready[number])), Admitted, "the answer")
+
+        found = await drive(operation, job)
+        must_be(await context.store.ledger_size(TENANT), job.total + 1, "entries")
+        return found

@@ -1,0 +1,78 @@
+"""A configured tenant on a store of its own, for as long as one measurement lasts."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests import sample
+from tests.sample import OWNER, TENANT, NoEngine, RecordingTools
+
+from bench.databases import database
+from bench.drive import Job
+from clearance.clock import SystemClock
+from clearance.core.intent import digest
+from clearance.core.ledger import EntryKind, draft
+from clearance.flow.context import Context
+from clearance.flow.ports import Cleared, Engine, SettingsChange, Store, ToolAnswer, ToolCall, Tools
+from clearance.stores.sqlite import SqliteStore
+
+BUDGET = 10_000_000  # a day and account: so large that it never binds, and is counted all the same
+CALLS_AT_ONCE = 16  # as many as a worker carries out
+TEMPLATE = "clearance_bench_template"
+PINS = {"crm.create_task": digest({"type": "object"})}
+
+
+class InstantTools(RecordingTools):
+    """Tools that answer at once."""
+
+    async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:
+        await cleared()
+        return ToolAnswer({"ok": True})
+
+
+def document(**autonomy: Any) -> dict[str, Any]:
+    """The settings: one action type, fifteen lines of policy, a budget."""
+    made = {**sample.document(**({"budgets": [{"max_per_day": BUDGET}]} | autonomy)), "tool_pins": PINS}
+    made["tool_servers"]["crm"]["concurrency_max"] = CALLS_AT_ONCE
+    return made
+
+
+@contextlib.asynccontextmanager
+async def new_store(job: Job) -> AsyncIterator[tuple[Store, str]]:
+    """An empty store of the job's kind, and where it is: its file, or its database's URL."""
+    async with contextlib.AsyncExitStack() as ends:
+        store: Store
+        if job.store == "sqlite":
+            where = str(job.path / f"{secrets.token_hex(6)}.sqlite3")
+            store = await SqliteStore.open(Path(where))
+        else:
+            from clearance.stores.postgres import PostgresStore  # noqa: PLC0415 - only where there is a PostgreSQL
+
+            where = ends.enter_context(database(job.postgres, TEMPLATE))
+            store = await PostgresStore.open(where)
+        ends.push_async_callback(store.close)
+        yield store, where
+
+
+async def configure(store: Store, settings: Mapping[str, Any]) -> None:
+    """Puts the settings in force."""
+    now = SystemClock().now_ms()
+    version = (await store.settings_version(TENANT)).tenant
+    entry = draft(EntryKind.SETTINGS_CHANGED, now, OWNER)
+    await store.configure(SettingsChange(TENANT, version, settings, entry, now))
+
+
+@contextlib.asynccontextmanager
+async def new_context(
+    job: Job, engine: Engine | None = None, tools: Tools | None = None, settings: Mapping[str, Any] | None = None
+) -> AsyncIterator[Context]:
+    """The parts over an empty store, with the settings in force. Its ledger has one entry."""
+    async with new_store(job) as (store, _):
+        await configure(store, settings or document())
+        context = Context(store, tools or InstantTools(), engine or NoEngine(), SystemClock())
+        await context.fresh_settings(TENANT)  # compiled once, as in a process that has run for a while
+        yield context
