@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.postgres import migrated_database
-from tests.world import World, opened
+from tests.aws.table import Table
+from tests.postgres import folder_of, migrated_database
+from tests.world import Place, World, opened
 
 settings.register_profile(
     "clearance", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow], derandomize=True
@@ -24,10 +27,9 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def postgres_folder() -> Path:
     """Where the PostgreSQL server of this run lives; the processes of one run share it."""
-    base = tmp_path_factory.getbasetemp()
-    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "postgres"
+    return folder_of(os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}-{secrets.token_hex(4)}"))
 
 
 @pytest.fixture
@@ -37,16 +39,49 @@ def database(postgres_folder: Path) -> Iterator[str]:
         yield conninfo
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
-    """Where a store lives, once on SQLite and once on PostgreSQL."""
-    if request.param == "sqlite":
-        return tmp_path / "store.sqlite3"
-    return str(request.getfixturevalue("database"))
+@pytest.fixture(scope="session")
+def ministack_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The endpoint of the MiniStack of this test process: AWS over its wire protocols, on 127.0.0.1."""
+    from tests.aws.emulators import ministack  # noqa: PLC0415 - most tests need no AWS
+
+    with ministack(tmp_path_factory.mktemp("ministack")) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def ministack_dynamodb(ministack_endpoint: str) -> Iterator[Any]:
+    """A client of MiniStack's DynamoDB."""
+    from tests.aws.emulators import dynamodb_client  # noqa: PLC0415
+
+    client = dynamodb_client(ministack_endpoint)
+    yield client
+    client.close()
 
 
 @pytest.fixture
-async def world(place: Path | str) -> AsyncIterator[World]:
+def dynamodb_table(ministack_dynamodb: Any, ministack_endpoint: str) -> Iterator[Table]:
+    """A new DynamoDB table on MiniStack."""
+    from tests.aws.emulators import new_table  # noqa: PLC0415
+
+    with new_table(ministack_dynamodb, ministack_endpoint) as table:
+        yield table
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where a store lives: on SQLite, on PostgreSQL, and where a module or a test asks for it, on DynamoDB."""
+    match request.param:
+        case "sqlite":
+            return tmp_path / "store.sqlite3"
+        case "postgres":
+            return str(request.getfixturevalue("database"))
+        case _:
+            table: Table = request.getfixturevalue("dynamodb_table")
+            return table
+
+
+@pytest.fixture
+async def world(place: Place) -> AsyncIterator[World]:
     """A configured tenant on a new store."""
     async with opened(place) as made:
         yield made

@@ -92,6 +92,12 @@ class Access:
         sentence = f"The store did not answer within {ANSWER_SECONDS_MAX} seconds."
         raise Unavailable(sentence)
 
+    def doubt(self) -> None:
+        """Looks up every key again that comes: for a process that was stopped, and whose clock may have stopped with it."""
+        for memory in (self._valid, self._strangers):
+            for seen in memory.values():
+                seen.fresh_until = self._clock.monotonic_ms()
+
     async def _api_key(self, key: str | None) -> ApiKey:
         try:
             check_key(key or "")

@@ -60,14 +60,17 @@ class Configuration:
     document: dict[str, Json]
 
 
-def load(path: Path, environment: Mapping[str, str] = os.environ) -> Configuration:
-    """Reads a file and its policy file. ConfigurationError with every problem that was found."""
+def load(path: Path, environment: Mapping[str, str] = os.environ, *, secrets_elsewhere: bool = False) -> Configuration:
+    """Reads a file and its policy file. ConfigurationError with every problem that was found.
+
+    `secrets_elsewhere`: the variables of tool servers are set where these are called, and need not be set here.
+    """
     file = _File(path)
     value = file.read()
     tenant_id = value.get("tenant")
     document = {key: value[key] for key in KEYS[2:] if key in value}
     file.problems += _heading_problems(value)
-    file.problems += _variable_problems(document, environment)
+    file.problems += _variable_problems(document, environment, secrets_elsewhere=secrets_elsewhere)
     document = _resolved(document, environment)
     policy = document.pop("policy", None)
     policy_path = None
@@ -249,13 +252,15 @@ def _heading_problems(value: Mapping[str, Json]) -> Iterator[Problem]:
         yield Problem(("tenant",), "must be 1 to 64 characters of A-Z a-z 0-9 _ - .")
 
 
-def _variable_problems(document: Mapping[str, Json], environment: Mapping[str, str]) -> Iterator[Problem]:
+def _variable_problems(
+    document: Mapping[str, Json], environment: Mapping[str, str], *, secrets_elsewhere: bool
+) -> Iterator[Problem]:
     for path, text in _texts_with_variables(document):
         for match in _VARIABLE.finditer(text):
             name = match[1]
             if not _VARIABLE_NAME.fullmatch(name) or not match[0].endswith("}"):
                 yield Problem(path, "${...} must hold the name of an environment variable")
-            elif name not in environment:
+            elif name not in environment and not (secrets_elsewhere and path[0] == "tool_servers"):
                 yield Problem(path, f"the environment variable {name} is not set")
 
 

@@ -16,7 +16,12 @@ class Environment(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CLEARANCE_", extra="ignore", frozen=True)
 
     bootstrap_api_key: SecretStr | None = None
+    bus: str = ""
     data: Path = Path(".clearance")
     database_connections: str = "16"
     database_url: SecretStr | None = None
     log_level: str = "warning"
+    secret: str = ""
+    sources: str = ""
+    state_machine: str = ""
+    table: str | None = None

@@ -1,7 +1,8 @@
-"""Profiles: the only file that names a concrete store, engine and tool runner.
+"""Profiles: the files that name a concrete store, engine and tool runner are this one and `aws_profile`.
 
 `local`: SQLite, the embedded worker and MCP tools, all in one process, all state under one data directory. `postgres`: any
-number of processes that serve and any number that work, all state in one database; a place of state says which it is.
+number of processes that serve and any number that work, all state in one database. `aws`: functions on one table. A place of
+state says which it is.
 """
 
 from __future__ import annotations
@@ -12,42 +13,38 @@ import fcntl
 import importlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 import structlog
 from fastapi import FastAPI
-from pydantic import SecretStr
 
-from clearance import configuration
-from clearance.access import Access
+from clearance import aws_profile, configuration
 from clearance.api import operations
 from clearance.api.app import create_app, end_streams
-from clearance.clock import SystemClock
 from clearance.configuration import Configuration
 from clearance.core.credential import KEY_LENGTH_WEAK, SECRET_BYTES, new_key
 from clearance.core.errors import Conflict, InvalidInput, NotFound, Unavailable
-from clearance.core.principal import PERMISSIONS, ActorKind, Principal, Role
+from clearance.core.principal import Role
 from clearance.engines.worker import Worker
 from clearance.environment import Environment
 from clearance.flow import administer
 from clearance.flow.administer import PinReport
 from clearance.flow.context import Context
-from clearance.flow.control import Control
 from clearance.flow.ports import (
     Applied,
     BudgetSpent,
     Clock,
-    Due,
     Engine,
     Known,
     Moved,
     SettingsMoved,
-    Store,
     Tools,
 )
+from clearance.parts import Database, NoEngine, Parts, Place, Table, assembled, operator, place
 from clearance.process import answering, listening, signals, url_of
+from clearance.stores import archive, archive_sqlite
 from clearance.stores.sqlite import SqliteStore
 from clearance.telemetry import configure_logs
 from clearance.tools.mcp import McpTools
@@ -64,6 +61,9 @@ if TYPE_CHECKING:
     DatabaseQueue: TypeAlias = _postgres_server.Queue
     DatabaseServer: TypeAlias = _postgres_server.Server
 
+__all__ = ["Database", "NoEngine", "Parts", "Place", "Table", "operator", "place"]
+"""What is said by name of the parts, beside what is here."""
+
 STORE_FILE = "clearance.sqlite3"
 LOCK_FILE = "serve.lock"
 FIRST_KEY_NAME = "owner"
@@ -74,75 +74,39 @@ MONTHS_SECONDS = 12 * 3_600.0  # between two looks whether the months to come ha
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Database:
-    """A PostgreSQL database: a URL, or a connection string as libpq reads it. It may hold a password."""
-
-    url: SecretStr
-
-
-Place: TypeAlias = Path | Database
-"""Where the state is: a data directory (profile `local`) or a database (profile `postgres`)."""
-
-
-def place(data: Path | None) -> Place:
-    """The data directory that was named; else the database of the environment; else the data directory of the environment."""
-    environment = Environment()
-    if data is not None:
-        return data
-    return environment.data if environment.database_url is None else Database(environment.database_url)
-
-
-class NoEngine:
-    """An engine for processes that only configure: whoever works finds what they approve by its sweep."""
-
-    def hint(self, due: Due) -> None:
-        """Does nothing."""
-
-
-@dataclass(slots=True)
-class Parts:
-    """The parts of one process."""
-
-    context: Context
-    control: Control
-    access: Access
-
-
-def operator(tenant_id: str) -> Principal:
-    """Whoever works on the state itself: they could read and change it in other ways, so they may do anything."""
-    return Principal(tenant_id, "operator", ActorKind.PERSON, PERMISSIONS[Role.OWNER])
-
-
 # The parts
 
 
 @contextlib.asynccontextmanager
 async def opened(where: Place, *, new: bool = False) -> AsyncIterator[Parts]:
     """The state, for a command that ends soon. NotFound (`NO_DATA`) if there is none in a data directory, unless it may be new."""
-    if isinstance(where, Path) and not (new or (where / STORE_FILE).exists()):
+    if isinstance(where, Path) and not new:
+        _must_have_data(where)
+    async with _profile(where) as parts:
+        yield parts
+
+
+def _must_have_data(where: Path) -> None:
+    if not (where / STORE_FILE).exists():
         sentence = f"There is nothing in the data directory {where}: serve or apply a configuration first."
         raise NotFound(sentence, code="NO_DATA")
-    async with postgres(where) if isinstance(where, Database) else local(where) as parts:
-        yield parts
+
+
+def _profile(where: Place) -> contextlib.AbstractAsyncContextManager[Parts]:
+    if isinstance(where, Path):
+        return local(where)
+    return postgres(where) if isinstance(where, Database) else aws_profile.aws(where)
 
 
 @contextlib.asynccontextmanager
 async def local(data: Path, *, tools: Tools | None = None, worker: Worker | None = None) -> AsyncIterator[Parts]:
     """Opens the data directory; with a worker, approved intents are carried out until the block ends."""
     async with contextlib.AsyncExitStack() as ends:  # in reverse: the worker drains, then the tools end, then the store
-        parts = await _assembled(ends, await SqliteStore.open(data / STORE_FILE), tools, worker or NoEngine())
+        store = await SqliteStore.open(data / STORE_FILE)
+        parts = assembled(ends, store, tools or McpTools(), worker or NoEngine())
         if worker:
             await ends.enter_async_context(_working(worker, parts.context))
         yield parts
-
-
-async def _assembled(ends: contextlib.AsyncExitStack, store: Store, tools: Tools | None, engine: Engine) -> Parts:
-    clock, runner = SystemClock(), tools or McpTools()
-    ends.push_async_callback(store.close)
-    ends.push_async_callback(runner.close)
-    context = Context(store, runner, engine, clock)
-    return Parts(context, Control(context), Access(store, clock))
 
 
 @contextlib.asynccontextmanager
@@ -225,6 +189,11 @@ async def serving(
     Asked to end, it says so in `/readyz` at once, ends the event streams, and answers on for `linger_seconds`.
     """
     configure_logs(Environment().log_level)
+    if isinstance(where, Table):
+        sentence = "A table is served by the functions of its deployment: unset CLEARANCE_TABLE, or use their address."
+        raise Conflict(sentence, code="SERVED_BY_FUNCTIONS")
+    if isinstance(where, Database):
+        where = replace(where, program="clearance serve")
     wanted = configuration.load(config) if config else None
     async with contextlib.AsyncExitStack() as ends:
         ending = ends.enter_context(signals())
@@ -243,7 +212,7 @@ async def serving(
             yield Serving(said.url, said.first_key, parts, said, ended)
 
 
-def _for_serving(where: Place, tools: Tools | None) -> contextlib.AbstractAsyncContextManager[Parts]:
+def _for_serving(where: Path | Database, tools: Tools | None) -> contextlib.AbstractAsyncContextManager[Parts]:
     """The parts of a server: on a data directory with the worker in it, on a database with the queue's way in."""
     return local(where, tools=tools, worker=Worker()) if isinstance(where, Path) else _queueing(where, tools)
 
@@ -256,7 +225,7 @@ async def _drain(app: FastAPI, asked: asyncio.Event, linger_seconds: int, over: 
     over.set()
 
 
-async def _started(parts: Parts, where: Place, wanted: Configuration | None, url: str) -> Announcement:
+async def _started(parts: Parts, where: Path | Database, wanted: Configuration | None, url: str) -> Announcement:
     """Applies the configuration, makes the first key, and looks at the tools: on a database, workers do that."""
     async with _one_start(where):
         changes: tuple[str, ...] = ()
@@ -313,9 +282,8 @@ def database() -> Database:
     where = place(None)
     if isinstance(where, Database):
         return where
-    sentence = (
-        "CLEARANCE_DATABASE_URL is not set: a data directory is served, worked on and brought up to date by serve."
-    )
+    alone = "a table needs no such command" if isinstance(where, Table) else "a data directory needs serve alone"
+    sentence = f"CLEARANCE_DATABASE_URL is not set, and this is for a database: {alone}."
     raise Conflict(sentence, code="NO_DATABASE")
 
 
@@ -341,9 +309,8 @@ async def postgres(
             return answer
 
     async with contextlib.AsyncExitStack() as ends:
-        yield await _assembled(
-            ends, await MeasuredStore.open(conninfo, connections_max=_connections_max()), tools, engine or NoEngine()
-        )
+        store = await MeasuredStore.open(conninfo, connections_max=_connections_max())
+        yield assembled(ends, store, tools or McpTools(), engine or NoEngine())
 
 
 def _conninfo(where: Database) -> str:
@@ -354,11 +321,11 @@ def _conninfo(where: Database) -> str:
     except ImportError:
         sentence = "A database needs the PostgreSQL driver and the queue: pip install 'clearance[postgres]'."
         raise Conflict(sentence, code="POSTGRES_NOT_INSTALLED") from None
-    from clearance.stores.postgres_server import check_url  # noqa: PLC0415 - comes with the extra
+    from clearance.stores.postgres_server import check_url, named  # noqa: PLC0415 - comes with the extra
 
     conninfo = where.url.get_secret_value()
     check_url(conninfo)
-    return conninfo
+    return named(conninfo, where.program)
 
 
 def _connections_max() -> int:
@@ -371,7 +338,7 @@ def _connections_max() -> int:
 
 
 @contextlib.asynccontextmanager
-async def _one_start(where: Place) -> AsyncIterator[None]:
+async def _one_start(where: Path | Database) -> AsyncIterator[None]:
     """Processes that start at once apply and make keys one after the other."""
     if isinstance(where, Path):
         yield  # it is held for one process alone
@@ -385,7 +352,7 @@ async def _one_start(where: Place) -> AsyncIterator[None]:
 
 async def migrate(where: Database) -> list[str]:
     """Brings the schema of the store and of the queue up to date; the names of what was applied."""
-    conninfo = _conninfo(where)
+    conninfo = _conninfo(replace(where, program="clearance migrate"))
     from clearance.engines.procrastinate import prepare  # noqa: PLC0415 - comes with the extra
     from clearance.stores import postgres_schema  # noqa: PLC0415 - comes with the extra
 
@@ -478,6 +445,7 @@ async def work(
 ) -> None:
     """Carries out what is approved until SIGINT or SIGTERM; then drains. Raises Refusal if it cannot start."""
     configure_logs(Environment().log_level)
+    where = replace(where, program="clearance worker")
     conninfo = _conninfo(where)
     from clearance.engines.procrastinate import Queue  # noqa: PLC0415 - comes with the extra
 
@@ -545,3 +513,38 @@ async def _keep_months(where: Database, clock: Clock) -> None:
         except Exception as error:
             _log.warning("months not made", kind=type(error).__name__)
         await asyncio.sleep(MONTHS_SECONDS)
+
+
+# Moving from one place to another
+
+
+def export(where: Place, file: BinaryIO) -> archive.Summary:
+    """Writes everything that is known in a place to a file. Conflict (`ALREADY_SERVED`) while a process works on it."""
+    with contextlib.ExitStack() as ends:
+        if isinstance(where, Path):
+            _must_have_data(where)
+            ends.enter_context(only_one(where))
+            return archive.write(ends.enter_context(archive_sqlite.reading(where / STORE_FILE)), file)
+        conninfo = _conninfo(_no_table(where))
+        from clearance.stores import archive_postgres  # noqa: PLC0415 - comes with the extra
+
+        return archive.write(ends.enter_context(archive_postgres.reading(conninfo)), file)
+
+
+def import_from(file: BinaryIO, where: Place) -> archive.Summary:
+    """Puts what `export` wrote into a place that is empty, whole or not at all. Conflict (`STORE_NOT_EMPTY`), InvalidInput."""
+    with contextlib.ExitStack() as ends:
+        if isinstance(where, Path):
+            ends.enter_context(only_one(where))
+            return archive.fill(ends.enter_context(archive_sqlite.filling(where / STORE_FILE)), file)
+        conninfo = _conninfo(_no_table(where))
+        from clearance.stores import archive_postgres  # noqa: PLC0415 - comes with the extra
+
+        return archive.fill(ends.enter_context(archive_postgres.filling(conninfo)), file)
+
+
+def _no_table(where: Database | Table) -> Database:
+    if isinstance(where, Database):
+        return where
+    sentence = "State moves between a data directory and a database; a table takes no part in that."
+    raise Conflict(sentence, code="NOT_MOVABLE")

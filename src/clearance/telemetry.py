@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import sys
 
 import structlog
 
 LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error")}
+_SAID_OF_ALL: list[structlog.typing.Processor] = [
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
 
 
 def configure_logs(level: str) -> None:
@@ -16,8 +21,7 @@ def configure_logs(level: str) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *_SAID_OF_ALL,
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
@@ -25,6 +29,39 @@ def configure_logs(level: str) -> None:
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stderr, force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines())
+    logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
     # Libraries log what they send, arguments of tools too: below WARNING nothing, whatever their own loggers are set to.
     logging.disable(logging.INFO)
+
+
+class _Lines(structlog.stdlib.ProcessorFormatter):
+    """What libraries log, as lines like ours; `logger` says whose."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *_SAID_OF_ALL],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+
+    def format(self, record: logging.LogRecord) -> str:
+        return super().format(_without_addresses(record) if record.name.startswith("psycopg") else record)
+
+
+def _without_addresses(record: logging.LogRecord) -> logging.LogRecord:
+    """The driver quotes the address that failed, and parts of a password may be in it: only what kind of thing it was is kept."""
+    bare = copy.copy(record)
+    given = record.args if isinstance(record.args, tuple) else ()
+    bare.args = tuple(one if isinstance(one, str | int | float) else _kind(one) for one in given)
+    bare.exc_info = bare.exc_text = None
+    return bare
+
+
+def _kind(thing: object) -> str:
+    state = getattr(thing, "sqlstate", None)
+    return f"{type(thing).__name__} {state}" if state else type(thing).__name__

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 import sqlite3
 import threading
 from pathlib import Path
@@ -11,8 +13,11 @@ from typing import Any
 import pytest
 
 from clearance.core.errors import Conflict, Unavailable
+from clearance.flow.ports import Due, TimelineQuery
+from clearance.stores import sqlite
 from clearance.stores.sqlite import SqliteStore
-from tests.sample import TENANT, task
+from clearance.stores.sqlite_file import connect
+from tests.sample import NOON, TENANT, task
 from tests.world import World, opened
 
 pytestmark = pytest.mark.anyio
@@ -138,3 +143,36 @@ async def test_a_closed_store_says_that_it_is(tmp_path: Path) -> None:
         await world.store.intent(TENANT, "t1")
     with pytest.raises(Unavailable):
         await world.propose(task("t1"))
+
+
+async def test_no_look_reads_every_intent(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite takes a partial index only where a statement says the index's condition; what reads the whole table gets slow."""
+    seen: list[str] = []
+
+    def connected(path: Path) -> sqlite3.Connection:
+        connection = connect(path)
+        connection.set_trace_callback(seen.append)
+        return connection
+
+    monkeypatch.setattr(sqlite, "connect", connected)
+    store = await SqliteStore.open(world.place)  # type: ignore[arg-type]
+    seen.clear()
+    due = Due(TENANT, "t1", "CREATE_TASK")
+    await store.approved(10, due)
+    await store.dead_leases(NOON, 10, due, living_worker="w")
+    await store.expired(NOON, 10)
+    await store.waiting(TENANT, "t1", 10)
+    await store.count_by_status(TENANT)
+    await store.timeline(TENANT, TimelineQuery())
+    await store.timeline(TENANT, TimelineQuery(account_id="acme", before=10))
+    await store.close()
+    statements = {statement for statement in seen if statement.lstrip().startswith("SELECT")}
+    assert len(statements) >= 7
+    with contextlib.closing(sqlite3.connect(world.place)) as connection:
+        for statement in statements:
+            steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+            used = [
+                step for step in steps if re.match(r"(SEARCH|SCAN) (i|intent) USING (COVERING )?INDEX intent_", step)
+            ]
+            assert used or "FROM intent" not in statement, (statement, steps)
+            assert "FROM account b" not in statement or "intent_account" in used[0], (statement, steps)

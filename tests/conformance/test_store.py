@@ -36,7 +36,10 @@ from tests import sample
 from tests.sample import AGENT, APPROVER, NOON, OWNER, TENANT
 from tests.world import World
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.parametrize("place", ["sqlite", "postgres", "dynamodb"], indirect=True),
+]
 HOUR = 3_600_000
 
 
@@ -187,6 +190,18 @@ class TestAdvance:
         assert approval.ruling is not None
         assert (approval.ruling.ruled_by, approval.ruling.reason) == ("olga", "not now")
         assert (await world.record("a")).approval == approval
+
+    async def test_a_step_that_decided_anew_is_read_back_with_its_own_decision(self, world: World) -> None:
+        record = await admitted(world, "a")
+        await world.autonomy(modes=[{"mode": "APPROVAL_REQUIRED"}])
+        settings = await world.context.fresh_settings(TENANT)
+        checked = revalidation.revalidate(record, Facts(settings), NOON)
+        after = await applied(world, execution.reopen(record, checked, settings, actor=AGENT, now=NOON))
+        assert after.status is IntentStatus.AWAITING_APPROVAL
+        assert after.decision.reason == checked.decision.reason != record.decision.reason
+        assert after.binding == checked.binding
+        assert await world.record("a") == after
+        assert await world.used() == {"actions": 0, "actions:CREATE_TASK": 0}
 
     async def test_an_edit_is_applied_with_its_new_intent_or_not_at_all(self, world: World) -> None:
         waiting = await admitted(world, "a", confidence_score=0.1)

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,9 +30,10 @@ from clearance.flow.execute import Started
 from clearance.flow.ports import TimelineQuery, ToolCall, ToolCallFailed
 from clearance.flow.review import RulingRequest
 from tests import sample
+from tests.aws.table import Table
 from tests.postgres import migrated_database
 from tests.sample import AGENT, APPROVER, OWNER, TENANT, mail, refund, task
-from tests.world import World, opened
+from tests.world import Place, World, opened
 
 Answer = TypeVar("Answer")
 
@@ -88,8 +89,16 @@ class Interleavings(RuleBasedStateMachine):
         self.answers: dict[str, tuple[str, str]] = {}
         self.highest_limit: dict[tuple[str, str], int] = {}
 
-    def place(self) -> Path | str:
+    def place(self) -> Place:
         return Path(self.ends.enter_context(tempfile.TemporaryDirectory())) / "store.sqlite3"
+
+    def all_holds(self) -> Iterable[tuple[str, str, str, str]]:
+        """Account, day, state and claims of every hold."""
+        return self.world.sql(self.holds)
+
+    def all_used(self) -> Iterable[tuple[str, str, str, int]]:
+        """Account, day, bucket and use of every counter."""
+        return self.world.sql(self.budget_use)
 
     def do(self, work: Coroutine[Any, Any, Answer]) -> Answer:
         return self.loop.run_until_complete(work)
@@ -189,13 +198,13 @@ class Interleavings(RuleBasedStateMachine):
     @invariant()
     def budgets_are_exact_and_never_overspent(self) -> None:
         counted: dict[tuple[str, str, str], int] = {}
-        for account, day, state, claims in self.world.sql(self.holds):
+        for account, day, state, claims in self.all_holds():
             for bucket, amount, limit in json.loads(claims):
                 key = (account, day, bucket)
                 counted[key] = counted.get(key, 0) + (amount if HoldState(state).counts else 0)
                 if limit is not None:
                     self.highest_limit[account, bucket] = limit
-        used = {(account, day, bucket): amount for account, day, bucket, amount in self.world.sql(self.budget_use)}
+        used = {(account, day, bucket): amount for account, day, bucket, amount in self.all_used()}
         assert used == counted
         for (account, _, bucket), amount in used.items():
             assert amount <= self.highest_limit.get((account, bucket), amount)
@@ -270,8 +279,40 @@ class OnPostgres(Interleavings):
     budget_use = "SELECT account_id, day, bucket, used FROM budget_use"
     folder: Path
 
-    def place(self) -> Path | str:
+    def place(self) -> Place:
         return self.ends.enter_context(migrated_database(self.folder))
+
+
+class OnDynamo(Interleavings):
+    """The same on DynamoDB."""
+
+    endpoint: str
+    client: Any
+
+    def place(self) -> Place:
+        from tests.aws.emulators import new_table  # noqa: PLC0415 - most tests need no AWS
+
+        return self.ends.enter_context(new_table(self.client, self.endpoint))
+
+    def items(self, kind: str) -> list[dict[str, Any]]:
+        from clearance.stores.dynamodb_client import decode_item  # noqa: PLC0415
+
+        assert isinstance(self.world.place, Table)
+        pages = self.client.get_paginator("scan").paginate(TableName=self.world.place.name)
+        found = [decode_item(item) for page in pages for item in page["Items"]]
+        return [item for item in found if item["pk"].startswith(f"{kind}#")]
+
+    def all_holds(self) -> Iterable[tuple[str, str, str, str]]:
+        for item in self.items("INTENT"):
+            if "hold" in item:
+                yield item["account_id"], item["hold"]["day"], item["hold"]["state"], item["hold"]["claims"]
+
+    def all_used(self) -> Iterable[tuple[str, str, str, int]]:
+        for item in self.items("BUDGET"):
+            day, _, account = item["sk"].partition("#")
+            for name, amount in item.items():
+                if name.startswith("used:"):
+                    yield account, day, name.removeprefix("used:"), amount
 
 
 def test_on_sqlite() -> None:
@@ -281,3 +322,8 @@ def test_on_sqlite() -> None:
 def test_on_postgres(postgres_folder: Path) -> None:
     OnPostgres.folder = postgres_folder
     run_state_machine_as_test(OnPostgres, settings=settings(SETTINGS, max_examples=20))
+
+
+def test_on_dynamodb(ministack_dynamodb: Any, ministack_endpoint: str) -> None:
+    OnDynamo.client, OnDynamo.endpoint = ministack_dynamodb, ministack_endpoint
+    run_state_machine_as_test(OnDynamo, settings=settings(SETTINGS, max_examples=6, stateful_step_count=30))

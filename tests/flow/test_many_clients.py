@@ -19,6 +19,7 @@ LIMIT = 10
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("place", ["sqlite", "postgres", "dynamodb"], indirect=True)
 async def test_exactly_the_budget_runs_alone_each_effect_once_and_every_repeat_gets_the_same_answer(
     world: World,
 ) -> None:

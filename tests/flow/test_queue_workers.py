@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -22,7 +23,7 @@ from clearance.core.record import IntentStatus
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.engines import procrastinate as queues
 from clearance.engines.jobs import Jobs
-from clearance.engines.procrastinate import Queue, carry_on, prepare
+from clearance.engines.procrastinate import Queue, prepare
 from clearance.flow import execute
 from clearance.flow.context import Context
 from clearance.flow.ports import Due, ToolCall
@@ -42,7 +43,7 @@ from tests.flow.queueing import (
     waiting,
     working,
 )
-from tests.postgres import new_database, server
+from tests.postgres import folder_of, new_database, server
 from tests.sample import AGENT, TENANT, mail, task
 from tests.world import World, opened
 
@@ -170,14 +171,14 @@ async def test_a_repeated_hint_takes_nothing_from_a_worker_that_lives(shop: Worl
     await propose(shop, ["t1"])
     assert await execute.start(shop.context, TENANT, "t1", "dead") is not None
     for _ in range(2):
-        await carry_on(shop.context, TENANT, "t1", "other")
+        await execute.carry_on(shop.context, TENANT, "t1", "other")
     assert shop.tools.calls == []
     shop.clock.forward(60_000)
-    again = await execute.restart(shop.context, TENANT, "t1", "other", lease_is_over=False)
+    again = await execute.restart(shop.context, TENANT, "t1", "other")
     assert again is not None
     assert again.attempt.number == 2
     for _ in range(2):
-        await carry_on(shop.context, TENANT, "t1", "third")
+        await execute.carry_on(shop.context, TENANT, "t1", "third")
     assert shop.tools.calls == []
 
 
@@ -268,7 +269,7 @@ async def test_connections_that_are_cut_end_no_worker_and_repeat_no_call(shop: W
 
 @pytest.mark.usefixtures("quick")
 async def test_a_restart_of_the_server_costs_two_lines_and_no_worker(tmp_path: Path) -> None:
-    folder = tmp_path / "pg"
+    folder = folder_of(f"restart-{os.getpid()}")
     with new_database(folder) as conninfo:
         await prepare(conninfo)
         async with opened(tmp_path / "store.sqlite3") as shop:

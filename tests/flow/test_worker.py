@@ -239,14 +239,14 @@ async def test_an_exception_in_one_execution_ends_neither_the_worker_nor_another
 
 async def test_an_exception_in_a_sweep_does_not_end_the_sweeping(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "SWEEP_SECONDS", 0.01)
-    step, failures = Sweeper.step, [RuntimeError("a bug"), Unavailable("The store is away.")]
+    find, failures = Sweeper.find, [RuntimeError("a bug"), Unavailable("The store is away.")]
 
     async def failing(sweeper: Sweeper) -> Any:
         if failures:
             raise failures.pop()
-        return await step(sweeper)
+        return await find(sweeper)
 
-    monkeypatch.setattr(Sweeper, "step", failing)
+    monkeypatch.setattr(Sweeper, "find", failing)
     await world.propose(task("t1"))
     async with working(world, Worker()):
         await until(lambda: bool(world.tools.calls))

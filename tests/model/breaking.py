@@ -87,7 +87,7 @@ async def _sends_without_a_look(_tools: object, _tenant: str, call: Any, _cleare
 
 
 async def _claims_at_once(*arguments: Any, **_: Any) -> Any:
-    return await _REAL_RESTART(*arguments, lease_is_over=True)
+    return await _REAL_RESTART(*arguments[:3], "another", alone=True)
 
 
 async def _nothing(*_: object, **__: object) -> int:

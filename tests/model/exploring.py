@@ -18,12 +18,12 @@ from clearance.flow import context as flow_context
 from clearance.flow.ports import StoredSettings, ToolCall
 from clearance.flow.review import Ruled
 from clearance.flow.submit import Proposed
-from clearance.flow.sweep import Found, Swept
+from clearance.flow.sweep import Found
 from tests.model import narrating, promises
 from tests.model.driving import Answer, Ask, Done, Places, last_learned, unavailable
 from tests.model.keeping import Keeper, Kept, key_of
 from tests.model.promises import Broken, Doer, Effects, Promise
-from tests.model.scenarios import TICK_MS, Scenario, Slot, carries_on, executes, invokes, sweeps
+from tests.model.scenarios import TICK_MS, Scenario, Slot, carries_on, sweeps
 from tests.sample import NOON, TENANT
 
 ANSWERED = frozenset({"busy", "no", "lost", "swallowed"})  # how a call that was sent can go wrong
@@ -412,16 +412,9 @@ class Explorer:
         """One step of a sweep, what it claimed, what it hinted; then a tick."""
         slot = sweeps(alone=self.scenario.alone)
         world, done, broken = self._to_the_end(world, self.begun(slot), slot)
-        match done.result:
-            case Swept(restarted=restarted):
-                programs = [invokes(started) for started in restarted]
-                programs += [executes("rescuer", 0, intent).program for intent in done.hints]
-            case Found(dead=dead):
-                hinted = [*done.hints, *(due.action_intent_id for due in dead)]
-                programs = [carries_on(intent).program for intent in hinted]
-            case _:
-                raise AssertionError(done)
-        for program in programs:
+        assert isinstance(done.result, Found), done
+        hinted = [*done.hints, *(due.action_intent_id for due in done.result.dead)]
+        for program in [carries_on(intent, "rescuer", alone=self.scenario.alone).program for intent in hinted]:
             if broken is None and program is not None:
                 place = self.places.begin(program if program.known else replace(program, known=self._known))
                 world, _, broken = self._to_the_end(world, place, slot)

@@ -13,11 +13,10 @@ from clearance.core.intent import digest
 from clearance.core.outcome import Outcome, OutcomeStatus
 from clearance.core.principal import Principal, Role
 from clearance.core.record import IntentStatus
-from clearance.engines import procrastinate
 from clearance.flow import execute, review, submit, sweep
 from clearance.flow.execute import Started
 from clearance.flow.review import RulingRequest
-from clearance.flow.sweep import STEP_MAX, Found, Sweeper, Swept
+from clearance.flow.sweep import STEP_MAX, Found, Sweeper
 from tests import sample
 from tests.model.driving import Program
 from tests.model.keeping import key_of
@@ -127,16 +126,15 @@ def proposes(intent: str, *, by: Principal = AGENT, title: str = "Renewal call",
     )
 
 
-def carries_on(intent: str = "t1") -> Slot:
-    """A worker of the queue does what is due for an intent, because of a hint that may be right, late, doubled or wrong.
+def carries_on(intent: str = "t1", worker: str = "worker", *, alone: bool = False) -> Slot:
+    """A worker does what is due for an intent, because of a hint that may be right, late, doubled or wrong.
 
-    These are the steps of `engines.procrastinate.carry_on`, one program after the other, so that what one of them no longer
-    needs is forgotten; `test_model.py` shows that nothing else differs.
+    These are the steps of `execute.carry_on`, one program after the other, so that what one of them no longer needs is
+    forgotten; `test_model.py` shows that nothing else differs.
     """
-    worker = "worker"
     again = Program(
-        ("restart", intent),
-        lambda context, _: execute.restart(context, TENANT, intent, worker, lease_is_over=False),
+        ("restart", intent, worker, alone),
+        lambda context, _: execute.restart(context, TENANT, intent, worker, alone=alone),
         then=invokes,
     )
 
@@ -144,7 +142,9 @@ def carries_on(intent: str = "t1") -> Slot:
         return again if started is None else invokes(started, again)
 
     program = Program(
-        ("carry on", intent), lambda context, _: execute.start(context, TENANT, intent, worker), then=then
+        ("carry on", intent, worker, alone),
+        lambda context, _: execute.start(context, TENANT, intent, worker),
+        then=then,
     )
     return Slot(f"worker, told of {intent}", worker, program)
 
@@ -154,14 +154,14 @@ def claims(intent: str = "t1") -> Slot:
 
     async def begin(context: Any, _: Any) -> None:
         if await execute.start(context, TENANT, intent, "worker") is None:
-            await execute.restart(context, TENANT, intent, "worker", lease_is_over=False)
+            await execute.restart(context, TENANT, intent, "worker")
 
     return Slot(f"worker, soon to die, told of {intent}", "worker", Program(("claim", intent), begin))
 
 
 def carries_on_whole(intent: str = "t1") -> Slot:
     """The same as one program, as the engine calls it."""
-    program = Program(("whole", intent), lambda context, _: procrastinate.carry_on(context, TENANT, intent, "worker"))
+    program = Program(("whole", intent), lambda context, _: execute.carry_on(context, TENANT, intent, "worker"))
     return Slot(f"worker, told of {intent}", "worker", program)
 
 
@@ -177,7 +177,8 @@ def takes_over(worker: str, process: int) -> Slot:
 
     async def begin(context: Any, replay: Any) -> Started | None:
         sweeper = Sweeper(context, worker, alone=True, under_way=replay)
-        claimed = [await sweeper._claim(due) for due in await sweeper._dead()]
+        found = [due.action_intent_id for due in await sweeper._dead()]
+        claimed = [await execute.restart(context, TENANT, intent, worker, alone=True) for intent in found]
         assert len(claimed) <= 1
         return claimed[0] if claimed else None
 
@@ -219,11 +220,10 @@ def expires() -> Slot:
 
 
 def sweeps(*, alone: bool) -> Slot:
-    """One whole step of a sweep by a new worker. What it found or claimed is left to whoever runs it."""
+    """One whole step of a sweep by a new worker. What it found is left to whoever runs it."""
 
-    async def begin(context: Any, replay: Any) -> Swept | Found:
-        sweeper = Sweeper(context, "rescuer", alone=alone, under_way=replay)
-        return await (sweeper.step() if alone else sweeper.find())
+    async def begin(context: Any, replay: Any) -> Found:
+        return await Sweeper(context, "rescuer", alone=alone, under_way=replay).find()
 
     return Slot("rescuer", "rescuer", Program(("sweep", alone), begin))
 

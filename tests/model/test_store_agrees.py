@@ -1,4 +1,4 @@
-"""The model's store answers what the real ones answer: random ways through the scenarios, walked on SQLite and on PostgreSQL."""
+"""The model's store answers what the real ones answer: random ways through the scenarios, walked on every store."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ import pytest
 from clearance.core.decision import SettingsVersion
 from clearance.core.ledger import EntryKind, draft
 from clearance.flow.ports import SettingsChange, Store, StoredSettings
-from clearance.stores.postgres import PostgresStore
-from clearance.stores.sqlite import SqliteStore
 from tests.model.driving import Ask, stepwise
 from tests.model.exploring import WORLD, Explorer, State, World
 from tests.model.keeping import key_of
 from tests.model.scenarios import SCENARIOS, Scenario
 from tests.postgres import migrated_database
 from tests.sample import NOON, OWNER, TENANT
+from tests.world import Place, open_store
 
 pytestmark = pytest.mark.anyio
 
-WAYS = {"sqlite": 4, "postgres": 2}  # per scenario
+WAYS = {"sqlite": 4, "postgres": 2, "dynamodb": 2}  # per scenario
 MOVES_MAX = 150
 NOT_THE_STORE = frozenset({"clock", "sleep", "place", "send", "under_way"})
 DAY = "2026-11-24"
@@ -87,22 +86,28 @@ class Walk:
 
 
 @pytest.fixture(params=WAYS)
-def places(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Path | str]]:
-    """An empty store for each way: SQLite's files, or PostgreSQL's databases."""
+def places(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Place]]:
+    """An empty store for each way: SQLite's files, PostgreSQL's databases, or DynamoDB's tables."""
     ways = range(WAYS[request.param])
     if request.param == "sqlite":
         yield [tmp_path / f"{way}.sqlite3" for way in ways]
         return
-    folder = request.getfixturevalue("postgres_folder")
     with contextlib.ExitStack() as stack:
+        if request.param == "dynamodb":
+            from tests.aws.emulators import new_table  # noqa: PLC0415 - most tests need no AWS
+
+            client, endpoint = (request.getfixturevalue(f"ministack_{name}") for name in ("dynamodb", "endpoint"))
+            yield [stack.enter_context(new_table(client, endpoint)) for _ in ways]
+            return
+        folder = request.getfixturevalue("postgres_folder")
         yield [stack.enter_context(migrated_database(folder)) for _ in ways]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name.replace(" ", "-"))
-async def test_a_store_answers_as_the_model_says(scenario: Scenario, places: list[Path | str]) -> None:
+async def test_a_store_answers_as_the_model_says(scenario: Scenario, places: list[Place]) -> None:
     asked = 0
     for way, place in enumerate(places):
-        store: Store = await (SqliteStore.open(place) if isinstance(place, Path) else PostgresStore.open(place))
+        store = await open_store(place)
         try:
             with stepwise():
                 explorer = Explorer(scenario)

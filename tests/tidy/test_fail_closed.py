@@ -96,7 +96,7 @@ async def test_what_a_dead_worker_left_says_why_it_is_unknown(world: World) -> N
 async def test_an_outcome_of_an_older_attempt_is_refused(world: World) -> None:
     await world.propose(task("t1"))
     assert await execute.start(world.context, TENANT, "t1", "worker-1") is not None
-    again = await execute.restart(world.context, TENANT, "t1", "worker-2")
+    again = await execute.restart(world.context, TENANT, "t1", "worker-2", alone=True)
     assert again is not None
     outcome = Outcome(OutcomeStatus.FAILED, "Too late.")
     with pytest.raises(Conflict) as refused:

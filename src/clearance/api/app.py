@@ -85,6 +85,12 @@ def end_streams(app: FastAPI) -> None:
     streams.end()
 
 
+def shorten_streams(app: FastAPI, seconds: float) -> None:
+    """Ends every event stream after so long: for a place where an answer reaches its client only when it is over."""
+    streams: Streams = app.state.streams
+    streams.seconds_max = seconds
+
+
 class Surrounded:
     """ASGI: the API's headers on each of its answers, and a problem where the connection would have broken."""
 

@@ -35,7 +35,11 @@ _CONTENT_TYPE = re.compile(r"application/json\s*(;\s*charset\s*=\s*\"?utf-8\"?\s
 
 async def read(request: Request, shape: type[Shape]) -> Shape:
     """The body of a request in a shape. Raises TooLarge, UnsupportedMediaType, UnreadableBody or InvalidInput."""
-    value = await read_json(request)
+    return fitted(await read_json(request), shape)
+
+
+def fitted(value: Json, shape: type[Shape]) -> Shape:
+    """A value in a shape. InvalidInput (`INVALID_BODY`) with every problem that was found."""
     try:
         return shape.model_validate(value)
     except ValidationError as error:

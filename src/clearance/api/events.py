@@ -7,6 +7,7 @@ long as its credential, its client and the process do.
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -38,9 +39,10 @@ STREAMS_PER_ACTOR_MAX = 16  # so that one agent does not take every place of its
 
 
 class Streams:
-    """The open streams of one process, bounded, and the way to end them all."""
+    """The open streams of one process, bounded, and the way to end them all. `seconds_max`: how long each may last."""
 
     def __init__(self, gauge: Gauge) -> None:
+        self.seconds_max = math.inf
         self._gauge = gauge
         self._by_tenant: Counter[str] = Counter()
         self._by_actor: Counter[tuple[str, str]] = Counter()
@@ -67,7 +69,7 @@ class Streams:
         ):
             sentence = "Too many event streams are open."
             raise Unavailable(sentence, code="TOO_MANY_STREAMS")
-        scope = anyio.CancelScope()
+        scope = anyio.CancelScope(deadline=anyio.current_time() + self.seconds_max)
         self._open.add(scope)
         self._by_tenant[tenant] += 1
         self._by_actor[actor] += 1

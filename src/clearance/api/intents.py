@@ -44,7 +44,7 @@ IntentId = Annotated[str, Field(pattern=f"^{ACTION_INTENT_ID.pattern}$")]
 async def propose(request: Request, caller: Caller, control: TheControl) -> Response:
     """Answers the gate's decision. The same id and content: the same answer again, and nothing is consumed twice."""
     body = await read(request, wire.ProposalBody)
-    proposed = await control.propose(caller, _proposal(body, caller))
+    proposed = await control.propose(caller, proposal_of(body, caller))
     metrics: Metrics = request.app.state.metrics
     if proposed.created:
         metrics.decided(proposed.record.decision.answer)
@@ -54,7 +54,8 @@ async def propose(request: Request, caller: Caller, control: TheControl) -> Resp
     return answer(resource, 201, {"Location": f"/v1/intents/{resource.action_intent_id}"})
 
 
-def _proposal(body: wire.ProposalBody, caller: Principal) -> Proposal:
+def proposal_of(body: wire.ProposalBody, caller: Principal) -> Proposal:
+    """What a body proposes. Forbidden (`TENANT_MISMATCH`) if it names a tenant that is not the caller's."""
     if body.tenant_id not in {None, caller.tenant_id}:
         sentence = "The tenant is the credential's; the body names another one."
         raise Forbidden(sentence, code="TENANT_MISMATCH")

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from clearance import configuration, profiles
+from clearance import aws_profile, configuration, profiles
 from clearance.client import AsyncClearance, ClearanceError, ClearanceUnavailable
 from clearance.client.wire import URL_DEFAULT
 from clearance.clock import SystemClock
@@ -32,7 +32,7 @@ from clearance.core.settings import Settings
 from clearance.flow.document import parse_document, policy_of
 from clearance.flow.ports import ToolCallFailed, Tools
 from clearance.flow.shape import suggestion
-from clearance.profiles import Database, Place
+from clearance.profiles import Database, Place, Table
 
 if TYPE_CHECKING:
     from clearance.profiles import DatabaseServer
@@ -47,10 +47,13 @@ DISK_BYTES_MIN = 100 * 1024**2
 DISK_BYTES_LOW = 1024**3
 CLOCK_APART_SECONDS_MAX = 5
 POSTGRES_NUMBER_MIN = 150_000
+TABLE_CLOCK_APART_MS_MAX = 2_000  # AWS says its time in whole seconds
 DATABASE_CLOCK_APART_MS_MAX = 1_000  # leases have a margin of two seconds
 CONNECTIONS_FREE_LOW = 20
 SERVER_SECONDS_MAX = 5
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
+VARIABLE_MISSING = "TOOL_SERVER_VARIABLE_MISSING"
+"""The code of a tool runner that was not given a variable."""
 VARIABLE_PREFIX = "CLEARANCE_"
 """Of the environment variables that Clearance itself reads."""
 
@@ -66,16 +69,11 @@ class Check:
 
 async def examine(where: Place, config: Path | None) -> list[Check]:
     """Every check, in order. A check that breaks is a failure; the others go on."""
-    state: dict[str, Findings] = (
-        {"sqlite": _sqlite(), "disk": _disk(where), "data": _store(where)}
-        if isinstance(where, Path)
-        else {"database": _database(where), "schema": _schema(where), "queue": _queue(where)}
-    )
     checks = {
         "python": _python(),
         "environment": _environment(),
-        **state,
-        "configuration": _configuration(config),
+        **_state(where),
+        "configuration": _configuration(config, where),
         "tenants": _tenants(where),
         "server": _server(),
     }
@@ -91,6 +89,17 @@ async def examine(where: Place, config: Path | None) -> list[Check]:
 
 
 Findings = AsyncIterator[tuple[str, str]]
+
+
+def _state(where: Place) -> dict[str, Findings]:
+    """The checks of the place where the state is."""
+    match where:
+        case Path():
+            return {"sqlite": _sqlite(), "disk": _disk(where), "data": _store(where)}
+        case Database():
+            return {"database": _database(where), "schema": _schema(where), "queue": _queue(where)}
+        case Table():
+            return {"table": _table(where)}
 
 
 async def _python() -> Findings:
@@ -215,10 +224,26 @@ async def _queue(where: Database) -> Findings:
         yield WARNING, "No worker sweeps just now."
 
 
-async def _configuration(config: Path | None) -> Findings:
+async def _table(where: Table) -> Findings:
+    """What DynamoDB says of the table: whether it is whole, and what would be left of it after a mistake."""
+    table = await aws_profile.look(where, SystemClock())
+    yield (OK if table.status == "ACTIVE" else FAILURE, f"The table {where.name} is {table.status}.")
+    if table.missing:
+        yield FAILURE, f"The table lacks the indexes {', '.join(table.missing)}: it is not what this Clearance deploys."
+    if not table.ages_sessions_out:
+        yield WARNING, "Time to live is off: sessions and budget counters of days long past stay for ever."
+    kept = {"point-in-time recovery": table.recoverable, "deletion protection": table.protected}
+    for name, on in kept.items():
+        yield (OK, f"It has {name}.") if on else (WARNING, f"It has no {name}.")
+    if abs(table.clock_apart_ms) > TABLE_CLOCK_APART_MS_MAX:
+        yield WARNING, f"This machine's clock and AWS's are {abs(table.clock_apart_ms) // 1_000} seconds apart."
+
+
+async def _configuration(config: Path | None, where: Place) -> Findings:
     if config is None:
         return
-    document = parse_document(configuration.load(config).document)
+    wanted = configuration.load(config, secrets_elsewhere=isinstance(where, Table))
+    document = parse_document(wanted.document)
     policy = policy_of(document)
     if policy is None:
         yield WARNING, f"{config} is sound, and has no policy: everything is blocked."
@@ -238,14 +263,17 @@ async def _tenants(where: Place) -> Findings:
                     yield FAILURE, f"This machine's clock is behind the latest ledger entry, of {entry.fields['at']}."
             settings = await parts.context.settings(tenant_id)
             for name in settings.tool_servers:
-                yield await _tool_server(parts.context.tools, settings, name)
+                elsewhere = isinstance(where, Table)
+                yield await _tool_server(parts.context.tools, settings, name, secrets_elsewhere=elsewhere)
 
 
-async def _tool_server(tools: Tools, settings: Settings, name: str) -> tuple[str, str]:
+async def _tool_server(tools: Tools, settings: Settings, name: str, *, secrets_elsewhere: bool) -> tuple[str, str]:
     """Whether a server answers, and its tools have the schemas that are pinned."""
     try:
         offered = await tools.describe(settings.tenant_id, settings.tool_servers[name])
     except ToolCallFailed as failed:
+        if secrets_elsewhere and failed.error.code == VARIABLE_MISSING:
+            return OK, f"The tool server {name} was not asked: its secrets are the functions' alone."
         return FAILURE, f"The tool server {name} does not answer: {failed.error.sentence}"
     actions = settings.catalog.values()
     needed = [action.tool for action in actions] + [action.undo.tool for action in actions if action.undo]

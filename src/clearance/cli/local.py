@@ -1,9 +1,9 @@
-"""The commands that work on the state itself, a data directory or a database: serve, worker, migrate, apply, key, doctor.
+"""The commands that work on the state itself, a data directory, a database or a table: serve, worker, migrate, apply, key, doctor.
 
 One idea: whoever can write the state is its operator, and acts as a person of the tenant, in the ledger like everybody
 else. A server that runs on the same state sees at once what is changed here. Where it is: the data directory that
-`--data` names, else the database of `CLEARANCE_DATABASE_URL`, else the data directory of `CLEARANCE_DATA`. What a change
-means is for the flow to know.
+`--data` names, else the database of `CLEARANCE_DATABASE_URL`, else the table of `CLEARANCE_TABLE`, else the data directory of
+`CLEARANCE_DATA`. What a change means is for the flow to know.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ T = TypeVar("T")
 Data = Annotated[
     Path | None,
     typer.Option(
-        "--data", metavar="DIR", help="This data directory; without it CLEARANCE_DATABASE_URL, else CLEARANCE_DATA."
+        "--data",
+        metavar="DIR",
+        help="This data directory; without it CLEARANCE_DATABASE_URL, CLEARANCE_TABLE or CLEARANCE_DATA.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -278,7 +280,7 @@ async def _apply(file: Path, where: Place, repin: frozenset[str], *, ask: bool, 
     from clearance.cli import output
     from clearance.flow import administer
 
-    wanted = configuration.load(file)
+    wanted = configuration.load(file, secrets_elsewhere=isinstance(where, profiles.Table))
     operator = profiles.operator(wanted.tenant_id)
     async with profiles.opened(where, new=True) as parts:
         found = await parts.control.compare(operator, wanted.document)

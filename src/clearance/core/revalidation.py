@@ -116,8 +116,14 @@ def _holds_all(held: Hold | None, needed: Hold | None) -> bool:
 
 def may_repeat(record: IntentRecord, checked: Revalidation, action: Action) -> bool:
     """True if a call that may have been sent may be sent again: effect allows it, same call, attempts below the cap."""
-    if record.attempt is None or record.binding is None or checked.binding is None:
+    if record.attempt is None or checked.binding is None:
         return False
-    same_policy = replace(checked.binding, policy_version=record.binding.policy_version)
-    same_call = not differences(record.binding, same_policy)
-    return same_call and action.effect.repeatable and record.attempt.number < ATTEMPTS_MAX
+    repeatable = action.effect.repeatable and record.attempt.number < ATTEMPTS_MAX
+    return repeatable and same_call(record, checked.binding)
+
+
+def same_call(record: IntentRecord, binding: Binding) -> bool:
+    """True if what would run now is the call that was decided on; the policy that allows it may be another one."""
+    if record.binding is None:
+        return False
+    return not differences(record.binding, replace(binding, policy_version=record.binding.policy_version))

@@ -159,7 +159,7 @@ class Queue:
             return
         with self._under_way(key):
             try:
-                await carry_on(self._context, tenant_id, action_intent_id, self.name)
+                await execute.carry_on(self._context, tenant_id, action_intent_id, self.name)
             except Refusal as refusal:
                 _log.warning("execution put off", code=refusal.code, action_intent_id=action_intent_id)
             except Exception:
@@ -209,13 +209,3 @@ class Queue:
         await jobs.recover(STALLED_SECONDS)
         for due in (await sweeper.find()).dead:
             self.hint(due)
-
-
-async def carry_on(context: Context, tenant_id: str, action_intent_id: str, worker: str) -> None:
-    """Does for an intent what is due: starts it if it is approved, or tries it again if a dead worker left it."""
-    if await execute.execute(context, tenant_id, action_intent_id, worker) is not None:
-        return
-    started = await execute.restart(context, tenant_id, action_intent_id, worker, lease_is_over=False)
-    if started is not None:
-        outcome, tries = await execute.invoke(context, started)
-        await execute.record(context, started, outcome, tries=tries)

@@ -13,7 +13,6 @@ import structlog
 from clearance.core.errors import Refusal
 from clearance.flow import execute
 from clearance.flow.context import Context
-from clearance.flow.execute import Started
 from clearance.flow.ports import Due
 from clearance.flow.sweep import Sweeper
 
@@ -67,7 +66,7 @@ class Worker:
         while self._waiting and len(self._tasks) < self._concurrency:
             key, _ = self._waiting.popitem(last=False)
             self._busy.add(key)
-            self._spawn(key, self._execute(*key))
+            self._spawn(key, self._carry_on(*key))
 
     def _spawn(self, key: tuple[str, str], work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.create_task(self._guarded(key, work))
@@ -89,30 +88,20 @@ class Worker:
         finally:
             self._busy.discard(key)
 
-    async def _execute(self, tenant_id: str, action_intent_id: str) -> None:
+    async def _carry_on(self, tenant_id: str, action_intent_id: str) -> None:
         if self._context is not None:
-            await execute.execute(self._context, tenant_id, action_intent_id, self.name)
-
-    async def _carry_out(self, started: Started) -> None:
-        if self._context is not None:
-            outcome, tries = await execute.invoke(self._context, started)
-            await execute.record(self._context, started, outcome, tries=tries)
+            await execute.carry_on(self._context, tenant_id, action_intent_id, self.name, alone=True)
 
     async def _sweep(self, sweeper: Sweeper) -> None:
-        """Sweeps for ever. What was claimed again is carried out at once, beside the bound: its lease runs already."""
+        """Sweeps for ever. What a dead worker left waits in the same line as everything else."""
         while True:
             try:
-                swept = await sweeper.step()
+                for due in (await sweeper.find()).dead:
+                    self.hint(due)
             except Refusal as refusal:
                 _log.warning("sweep put off", code=refusal.code)
             except Exception:
                 _log.exception("sweep failed")
-            else:
-                for started in swept.restarted:
-                    intent = started.record.intent
-                    key = (intent.tenant_id, intent.action_intent_id)
-                    self._busy.add(key)
-                    self._spawn(key, self._carry_out(started))
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def _drain(self) -> None:

@@ -29,7 +29,7 @@ from clearance.core.intent import Json, canonical, digest, name_problem
 from clearance.core.ledger import EntryKind, draft
 from clearance.core.principal import ActorKind, Permission, Principal, Role
 from clearance.core.stop import StopScope, StopSwitch
-from clearance.flow.context import Context
+from clearance.flow.context import PROGRAMS_NOT_STARTED, Context
 from clearance.flow.document import parse_document, policy_of, read_document, tool_server_of
 from clearance.flow.ports import ApiKey, Moved, SettingsChange, StoredSettings, ToolCallFailed, ToolDescription
 from clearance.flow.shape import SettingsDocument, suggestion
@@ -191,7 +191,7 @@ async def compare(context: Context, principal: Principal, document: Mapping[str,
     principal.require(Permission.READ)
     stored = await context.store.settings(principal.tenant_id)
     before = read_document(stored.document)
-    return differences(before, _applied(before, document))
+    return differences(before, _applied(context, before, document))
 
 
 async def apply(context: Context, principal: Principal, document: Mapping[str, Json]) -> Sequence[SettingsDifference]:
@@ -200,18 +200,32 @@ async def apply(context: Context, principal: Principal, document: Mapping[str, J
     for _ in range(CHANGES_MAX):
         stored = await context.store.settings(principal.tenant_id)
         before = read_document(stored.document)
-        after = _applied(before, document)
+        after = _applied(context, before, document)
         if await _change(context, principal, stored, before, after) is not None:
             return differences(before, after)
     raise _kept_moving()
 
 
-def _applied(before: SettingsDocument, document: Mapping[str, Json]) -> SettingsDocument:
+def _applied(context: Context, before: SettingsDocument, document: Mapping[str, Json]) -> SettingsDocument:
     if kept_as_they_are := {"tool_pins", "stop_switches"} & set(document):
         sentence = f"A document that is applied has no {min(kept_as_they_are)}: what is there stays."
         raise InvalidInput(sentence, code="INVALID_SETTINGS", problems=(Problem((min(kept_as_they_are),), sentence),))
     switches = before.as_json().get("stop_switches", [])
-    return _with_pins(parse_document({**document, "stop_switches": switches}), before)
+    after = parse_document({**document, "stop_switches": switches})
+    if not context.programs:
+        _check_no_programs(after)
+    return _with_pins(after, before)
+
+
+def _check_no_programs(document: SettingsDocument) -> None:
+    programs = sorted(name for name, server in document.tool_servers.items() if not server.url)
+    if not programs:
+        return
+    sentence = f"The tool server {programs[0]} is a program, and programs are not started here: give it a url."
+    problems = tuple(
+        Problem(("tool_servers", name), "must have a url: programs are not started here") for name in programs
+    )
+    raise InvalidInput(sentence, code=PROGRAMS_NOT_STARTED, problems=problems)
 
 
 def _with_pins(after: SettingsDocument, before: SettingsDocument) -> SettingsDocument:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -15,30 +17,47 @@ from clearance.flow.document import compile_settings
 from clearance.flow.ports import Clock, Engine, Store, Tools
 
 SALT_BYTES = 16
+PROGRAMS_NOT_STARTED = "PROGRAMS_NOT_STARTED"
+"""The code of what is refused where no tool server can be a program of this machine."""
 
 
 @dataclass(slots=True)
 class Context:
-    """The parts that one process works with."""
+    """The parts that one process works with. `programs`: whether tool servers may be programs that it starts."""
 
     store: Store
     tools: Tools
     engine: Engine
     clock: Clock
+    programs: bool = field(default=True, kw_only=True)
     _compiled: dict[str, Settings] = field(default_factory=dict)
     _salt_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     _salts: Iterator[int] = field(default_factory=count)
+    _turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     async def settings(self, tenant_id: str) -> Settings:
         """The settings in force, compiled. Another process may change them, so their version is read each time."""
-        known = self._compiled.get(tenant_id)
-        if known is not None and known.version == await self.store.settings_version(tenant_id):
+        known = await self._in_force(tenant_id)
+        if known is not None:
             return known
-        return await self.fresh_settings(tenant_id)
+        turn = self._turns[tenant_id]  # many ask at once when settings change: one of them compiles
+        waits = turn.locked()
+        async with turn:
+            known = await self._in_force(tenant_id) if waits else None
+            return known or await self.fresh_settings(tenant_id)
+
+    async def _in_force(self, tenant_id: str) -> Settings | None:
+        """What is compiled already, if it is in force."""
+        known = self._compiled.get(tenant_id)
+        return known if known is not None and known.version == await self.store.settings_version(tenant_id) else None
 
     async def last_settings(self, tenant_id: str) -> Settings:
         """The settings as last seen: enough where the store checks their version when it commits."""
-        return self._compiled.get(tenant_id) or await self.fresh_settings(tenant_id)
+        known = self._compiled.get(tenant_id)
+        if known is not None:
+            return known
+        async with self._turns[tenant_id]:
+            return self._compiled.get(tenant_id) or await self.fresh_settings(tenant_id)
 
     async def fresh_settings(self, tenant_id: str) -> Settings:
         """The settings read again."""

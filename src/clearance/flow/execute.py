@@ -15,6 +15,7 @@ import structlog
 
 from clearance.core import call as calls
 from clearance.core import execution, revalidation, stop
+from clearance.core.binding import bind
 from clearance.core.budget import rule_for
 from clearance.core.catalog import Action, ToolServer
 from clearance.core.errors import Conflict, Refusal, Unavailable
@@ -57,6 +58,23 @@ class Started:
         return self.settings.tool_servers[self.action.tool.server]
 
 
+async def carry_on(
+    context: Context, tenant_id: str, action_intent_id: str, worker: str, *, alone: bool = False
+) -> IntentRecord | None:
+    """Does for an intent what is due: carries it out if it is approved, or tries it again if a dead worker left it.
+
+    `alone`: as `restart` has it.
+    """
+    done = await execute(context, tenant_id, action_intent_id, worker)
+    if done is not None:
+        return done
+    started = await restart(context, tenant_id, action_intent_id, worker, alone=alone)
+    if started is None:
+        return None
+    outcome, tries = await invoke(context, started)
+    return await record(context, started, outcome, tries=tries)
+
+
 async def execute(context: Context, tenant_id: str, action_intent_id: str, worker: str) -> IntentRecord | None:
     """Starter, invoker, recorder. None if there was nothing to start: held, closed, done, or somebody else's."""
     started = await start(context, tenant_id, action_intent_id, worker)
@@ -77,7 +95,10 @@ async def start(context: Context, tenant_id: str, action_intent_id: str, worker:
             return None
         settings = await context.settings(tenant_id)
         facts = await _facts(context, settings, record)
-        now, monotonic = context.clock.now_ms(), context.clock.monotonic_ms()  # together: the lease is both
+        monotonic, now = (
+            context.clock.monotonic_ms(),
+            context.clock.now_ms(),
+        )  # so, a pause between them shortens the lease
         checked = revalidation.revalidate(record, facts, now)
         if checked.verdict is Verdict.WAIT:
             return None
@@ -89,17 +110,21 @@ async def start(context: Context, tenant_id: str, action_intent_id: str, worker:
 
 
 async def restart(
-    context: Context, tenant_id: str, action_intent_id: str, worker: str, *, lease_is_over: bool = True
+    context: Context, tenant_id: str, action_intent_id: str, worker: str, *, alone: bool = False
 ) -> Started | None:
-    """Claims a further attempt of what a dead worker left. The caller knows that the lease is over; if not, it is looked at."""
+    """Claims a further attempt of what a dead worker left: one whose lease is over.
+
+    `alone`: no other worker can be alive, so the lease of another's attempt is over whatever its time says.
+    """
     record = await context.store.intent(tenant_id, action_intent_id)
     if record is None or record.status is not IntentStatus.RUNNING or record.attempt is None:
         return None
-    if not lease_is_over and context.clock.now_ms() < record.attempt.lease_until:
+    dead = alone and record.attempt.worker != worker
+    if not dead and context.clock.now_ms() < record.attempt.lease_until:
         return None  # by the revision, what is claimed below is the attempt that was looked at here
     settings = await context.settings(tenant_id)
     facts = await _facts(context, settings, record)
-    now, monotonic = context.clock.now_ms(), context.clock.monotonic_ms()
+    monotonic, now = context.clock.monotonic_ms(), context.clock.now_ms()
     checked = revalidation.revalidate(record, facts, now)
     if checked.verdict is Verdict.WAIT:
         return None
@@ -111,6 +136,45 @@ async def restart(
     change = execution.start_attempt(record, checked, settings, worker=worker, actor=actor, now=now)
     answer = await context.store.advance(change)
     return _started(answer.record, settings, monotonic, now) if isinstance(answer, Applied) else None
+
+
+async def due(context: Context, tenant_id: str, action_intent_id: str) -> IntentRecord | None:
+    """The intent if somebody should take it up now: approved, or left by a worker whose lease is over; and not held."""
+    record = await context.store.intent(tenant_id, action_intent_id)
+    if record is None:
+        return None
+    left = (
+        record.status is IntentStatus.RUNNING
+        and record.attempt is not None
+        and context.clock.now_ms() >= record.attempt.lease_until
+    )
+    if not left and record.status is not IntentStatus.APPROVED:
+        return None
+    settings = await context.settings(tenant_id)
+    action = settings.catalog.get(record.intent.action_type)
+    switch = stop.strictest(settings.stop_switches, record.intent, action)
+    return None if switch is not None and switch.level is stop.StopLevel.HOLD else record
+
+
+async def resume(context: Context, tenant_id: str, action_intent_id: str, number: int) -> Started:
+    """An attempt that was claimed in another process. Conflict (`FENCED`) if it is not the current one any more.
+
+    Its settings are the ones in force now: whoever calls the tool looks first whether it is `same_call`.
+    """
+    record = await context.store.intent(tenant_id, action_intent_id)
+    settings = await context.settings(tenant_id)
+    monotonic, now = context.clock.monotonic_ms(), context.clock.now_ms()
+    started = None if record is None else _started(record, settings, monotonic, now)
+    if started is None or started.attempt.number != number:
+        sentence = f"Attempt {number} of {action_intent_id} is no longer the current one."
+        raise Conflict(sentence, code="FENCED")
+    return started
+
+
+def same_call(started: Started) -> bool:
+    """True if the settings of the attempt still make it the call that was approved, whatever its policy is now."""
+    binding = bind(started.record.intent, started.settings, started.record.salt)
+    return binding is not None and revalidation.same_call(started.record, binding)
 
 
 async def _facts(context: Context, settings: Settings, record: IntentRecord) -> Facts:
@@ -158,23 +222,46 @@ async def _leave_unknown(context: Context, record: IntentRecord, now: int) -> No
 # The tool-invoker
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What is known after some tries of one attempt's call: either how it ended, or why and when it may be tried again."""
+
+    tries: int
+    sent: Sent
+    outcome: Outcome | None = None
+    error: CallError | None = None
+    wait_ms: int = 0
+
+
+def untried(started: Started) -> Tried:
+    """Before the first try. What a dead worker left may have been sent."""
+    return Tried(0, Sent.MAYBE if started.attempt.number > 1 else Sent.NOT_SENT)
+
+
 async def invoke(context: Context, started: Started) -> tuple[Outcome, int]:
     """Calls the tool, again where a transient error and the effect allow it; the outcome and the number of tries."""
-    tries = 0
-    sent = Sent.MAYBE if started.attempt.number > 1 else Sent.NOT_SENT  # what a dead worker left may have been sent
+    tried = untried(started)
     while True:
-        tries += 1
-        try:
-            return await _call_once(context, started), tries
-        except ToolCallFailed as failed:
-            error = failed.error
-        except Refusal as refusal:  # ours, while we still looked whether to send
-            error = CallError(ErrorClass.DOWNSTREAM, refusal.sentence, Sent.NOT_SENT, code=refusal.code)
-        wait_ms = calls.retry_after_ms(error, started.action, tries)
-        sent = sent.worst(error.sent)
-        if wait_ms is None or not _lease_allows(context, started, wait_ms):
-            return calls.outcome_of(replace(error, sent=sent)), tries
-        await asyncio.sleep(wait_ms / 1000)
+        tried = await try_once(context, started, tried)
+        if tried.outcome is not None:
+            return tried.outcome, tried.tries
+        await asyncio.sleep(tried.wait_ms / 1000)
+
+
+async def try_once(context: Context, started: Started, before: Tried) -> Tried:
+    """Calls the tool once more, after `before` and its wait."""
+    tries = before.tries + 1
+    try:
+        return Tried(tries, Sent.ANSWERED, await _call_once(context, started))
+    except ToolCallFailed as failed:
+        error = failed.error
+    except Refusal as refusal:  # ours, while we still looked whether to send
+        error = CallError(ErrorClass.DOWNSTREAM, refusal.sentence, Sent.NOT_SENT, code=refusal.code)
+    wait_ms = calls.retry_after_ms(error, started.action, tries)
+    sent = before.sent.worst(error.sent)
+    if wait_ms is None or not _lease_allows(context, started, wait_ms):
+        return Tried(tries, sent, calls.outcome_of(replace(error, sent=sent)), error)
+    return Tried(tries, sent, None, error, wait_ms)
 
 
 async def _call_once(context: Context, started: Started) -> Outcome:
@@ -249,6 +336,11 @@ async def record(context: Context, started: Started, outcome: Outcome, *, tries:
             if context.clock.monotonic_ms() >= started.lease_ends_ms:
                 raise
             await asyncio.sleep(RECORD_AGAIN_SECONDS)
+
+
+async def try_to_record(context: Context, started: Started, outcome: Outcome, *, tries: int) -> IntentRecord | None:
+    """As `record`, once: whoever calls it tries again when it raises Unavailable."""
+    return await _record_once(context, started, outcome, tries=tries)
 
 
 async def _record_once(context: Context, started: Started, outcome: Outcome, *, tries: int) -> IntentRecord | None:

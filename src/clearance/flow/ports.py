@@ -167,12 +167,16 @@ class TimelineQuery:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """An intent that somebody should look at now, with what an engine needs to say where it queues."""
+    """An intent that somebody should look at now, with what an engine needs to say where it queues.
+
+    `account_id` is there when it was just approved, and not when it was found again: a queue does not keep it.
+    """
 
     tenant_id: str
     action_intent_id: str
     action_type: str
     approval_source: ApprovalSource | None = None
+    account_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +206,7 @@ class Store(Protocol):
     """Keeps every fact. A transition and its ledger entry are one transaction; what is acknowledged is durable.
 
     What no store checks: whether a step is legal and its guard holds. That is the core's, and the revision proves it.
-    Every method may raise Unavailable; then nothing happened.
+    Every method may raise Unavailable; then nothing happened, or nobody knows whether it did: asking again is safe.
     """
 
     # Transitions

@@ -84,8 +84,10 @@ def hint_if_approved(context: Context, record: IntentRecord) -> None:
     """Tells the engine of an intent that may start."""
     if record.status is IntentStatus.APPROVED:
         intent = record.intent
-        due = Due(intent.tenant_id, intent.action_intent_id, intent.action_type, record.approval_source)
-        context.engine.hint(due)
+        source = record.approval_source
+        context.engine.hint(
+            Due(intent.tenant_id, intent.action_intent_id, intent.action_type, source, intent.account_id)
+        )
 
 
 async def _admit(context: Context, principal: Principal, intent: ActionIntent, content: bytes) -> Admitted | Known:

@@ -1,7 +1,7 @@
 """Sweep: finds what nobody is working on, from the states alone, in small bounded steps. A wiped queue loses nothing.
 
-What is APPROVED without an attempt is hinted again; what is past its time expires; what a dead worker left is tried again where
-the effect allows it, else it is UNKNOWN.
+What is APPROVED without an attempt is hinted again; what is past its time expires; what a dead worker left is named, so that an
+engine carries on with it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from clearance.core import execution
 from clearance.core.errors import Conflict, Refusal
 from clearance.core.principal import system
 from clearance.core.record import Change, IntentRecord, IntentStatus
-from clearance.flow import execute
 from clearance.flow.context import Context
-from clearance.flow.execute import Started
 from clearance.flow.ports import Due
 from clearance.flow.review import advance
 
@@ -28,20 +26,11 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one step found: how many intents it hinted and expired, and what a dead worker left, for somebody to claim."""
+    """What one step did: how many intents it hinted and expired, and what a dead worker left, for somebody to carry on with."""
 
     hinted: int
     expired: int
     dead: tuple[Due, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """What one step did: intents hinted again, intents expired, and attempts claimed that the caller must now carry out."""
-
-    hinted: int
-    expired: int
-    restarted: tuple[Started, ...]
 
 
 class Sweeper:
@@ -57,18 +46,12 @@ class Sweeper:
         self._context = context
         self._under_way = under_way
         self._worker = worker
-        self._living = worker if alone else None
+        self._alone = alone
         self._approved_after: Due | None = None
         self._dead_after: Due | None = None
 
-    async def step(self) -> Swept:
-        """One bounded step over everything that may be due; what a dead worker left is claimed."""
-        found = await self.find()
-        claimed = [await self._claim(due) for due in found.dead]
-        return Swept(found.hinted, found.expired, tuple(started for started in claimed if started is not None))
-
     async def find(self) -> Found:
-        """One bounded step that claims nothing."""
+        """One bounded step over everything that may be due. It claims nothing."""
         expired = 0
         for due in await self._context.store.expired(self._context.clock.now_ms(), STEP_MAX):
             expired += await _expire(self._context, due)
@@ -83,18 +66,11 @@ class Sweeper:
 
     async def _dead(self) -> tuple[Due, ...]:
         now = self._context.clock.now_ms()
-        found = await self._context.store.dead_leases(now, STEP_MAX, self._dead_after, living_worker=self._living)
+        living = self._worker if self._alone else None
+        found = await self._context.store.dead_leases(now, STEP_MAX, self._dead_after, living_worker=living)
         self._dead_after = found[-1] if len(found) == STEP_MAX else None
         # What is our own and under way is alive, whatever the wall clock says.
         return tuple(due for due in found if (due.tenant_id, due.action_intent_id) not in self._under_way)
-
-    async def _claim(self, due: Due) -> Started | None:
-        try:
-            return await execute.restart(self._context, due.tenant_id, due.action_intent_id, self._worker)
-        except Exception:
-            # One intent that cannot be read must not keep the others from being carried on with.
-            _log.exception("not restarted", action_intent_id=due.action_intent_id)
-            return None
 
 
 async def _expire(context: Context, due: Due) -> bool:

@@ -11,7 +11,6 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 import psycopg
 
@@ -39,7 +38,7 @@ from clearance.stores import rows
 from clearance.stores.batches import Batches, SharedReads
 from clearance.stores.postgres_connections import CONNECTIONS_MAX, Connections, Row
 from clearance.stores.postgres_schema import EVERYWHERE
-from clearance.stores.postgres_units import admission_unit, batch, change_unit
+from clearance.stores.postgres_units import Unit, admission_unit, batch, change_unit
 
 ENTRIES_POLL_MS = 250  # how soon entries of another process are seen
 
@@ -49,7 +48,7 @@ class PostgresStore:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        self._batches: Batches[dict[str, Json], Row] = Batches(self._transition)
+        self._batches: Batches[Unit, Row] = Batches(self._transition)
         self._shared = SharedReads()
         self._tail = asyncio.Event()
 
@@ -65,10 +64,10 @@ class PostgresStore:
 
     # Transitions
 
-    async def _transition(self, tenant_id: str, units: Sequence[dict[str, Json]]) -> Sequence[Row]:
-        statement = """SELECT a.answer, a.admitted, a.used, (a.record).* FROM clearance.transition(%s, %s::jsonb) a
+    async def _transition(self, tenant_id: str, units: Sequence[Unit]) -> Sequence[Row]:
+        statement = """SELECT a.answer, a.admitted, a.used, (a.record).* FROM clearance.transition(%s, %s::jsonb, %b) a
             ORDER BY a.unit"""
-        answers = await self._connections.call(statement, (tenant_id, batch(list(units))))
+        answers = await self._connections.call(statement, (tenant_id, *batch(units)))
         self._committed()
         return answers
 
@@ -76,7 +75,7 @@ class PostgresStore:
         self._tail.set()
         self._tail = asyncio.Event()
 
-    async def _submit(self, tenant_id: str, unit: dict[str, Json]) -> Row:
+    async def _submit(self, tenant_id: str, unit: Unit) -> Row:
         try:
             return await self._batches.submit(tenant_id, unit)
         except psycopg.Error as error:
@@ -108,7 +107,7 @@ class PostgresStore:
     async def configure(self, change: SettingsChange) -> StoredSettings | Moved:
         """As the port says."""
         document = json.dumps(change.document, separators=(",", ":"), ensure_ascii=False)
-        values = (change.tenant_id, change.version, document, change.at, change.entry.body.decode())
+        values = (change.tenant_id, change.version, document, change.at, change.entry.body)
         changed = await self._write("SELECT clearance.configure(%s, %s, %s, %s, %s)", values)
         return await self.settings(change.tenant_id) if changed else Moved()
 
@@ -121,7 +120,7 @@ class PostgresStore:
             key.role.value,
             key.key_hash,
             key.created_at,
-            entry.body.decode(),
+            entry.body,
         )
         try:
             await self._write("SELECT clearance.add_api_key(%s, %s, %s, %s, %s, %s, %s)", values)
@@ -131,7 +130,7 @@ class PostgresStore:
 
     async def revoke_api_key(self, tenant_id: str, key_id: str, at: int, entry: Draft) -> bool:
         """As the port says."""
-        values = (tenant_id, key_id, at, entry.body.decode())
+        values = (tenant_id, key_id, at, entry.body)
         return bool(await self._write("SELECT clearance.revoke_api_key(%s, %s, %s, %s)", values))
 
     async def _write(self, statement: str, values: tuple[Any, ...]) -> Any:
@@ -327,8 +326,8 @@ _API_KEY = """SELECT k.key_id, k.tenant_id, k.name, k.role, k.key_hash, k.create
     FROM clearance.api_key k"""
 
 
-def _transition_id() -> UUID:
-    return UUID(bytes=secrets.token_bytes(16))
+def _transition_id() -> str:
+    return secrets.token_hex(16)
 
 
 def _record(row: Row) -> IntentRecord:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import select
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias, TypeVar
@@ -16,6 +17,7 @@ from typing import Any, TypeAlias, TypeVar
 import psycopg
 import structlog
 from psycopg import AsyncConnection
+from psycopg.pq import ConnStatus
 from psycopg_pool import AsyncConnectionPool
 
 from clearance.core.errors import Unavailable
@@ -36,7 +38,8 @@ _log = structlog.get_logger(__name__)
 
 _AGAIN = frozenset({"40P01", "40001", "57P01", "57P02", "57P03", "57P05", "53300", "25006"})
 _SETTINGS = f"""SET statement_timeout = {STATEMENT_MS_MAX}; SET lock_timeout = {LOCK_MS_MAX};
-    SET idle_in_transaction_session_timeout = {IDLE_MS_MAX}; SET ROLE {APP_ROLE};
+    SET idle_in_transaction_session_timeout = {IDLE_MS_MAX}; SET default_transaction_isolation = 'read committed';
+    SET ROLE {APP_ROLE};
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"""
 
 
@@ -61,7 +64,7 @@ class Connections:
             configure=_configure,
             timeout=AGAIN_SECONDS_MAX,
             reconnect_timeout=AGAIN_SECONDS_MAX,
-            kwargs={"autocommit": True, "connect_timeout": CONNECT_SECONDS_MAX, "application_name": "clearance"},
+            kwargs={"autocommit": True, "connect_timeout": CONNECT_SECONDS_MAX},
         )
         await pool.open()
         return cls(pool)
@@ -94,16 +97,37 @@ class Connections:
     async def _until_answered(self, work: Callable[[AsyncConnection], Awaitable[Answer]]) -> Answer:
         """Tries again while the connection breaks or PostgreSQL says that a transaction should be repeated."""
         ends = time.monotonic() + AGAIN_SECONDS_MAX
-        pause = PAUSE_SECONDS
+        pause, useless = PAUSE_SECONDS, 0
         while True:
             try:
                 async with asyncio.timeout(ANSWER_SECONDS_MAX), self._pool.connection() as connection:
-                    return await work(connection)
+                    return await _ask(connection, work)
+            except _Useless as error:
+                useless += 1
+                if useless <= self._pool.max_size:
+                    continue  # the pool has another one
+                if self._closed or time.monotonic() + pause > ends:
+                    raise _no_answer(error) from error
             except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, TimeoutError) as error:
                 if self._closed or not _may_pass(error) or time.monotonic() + pause > ends:
                     raise _no_answer(error) from error
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret: it keeps callers apart
             pause = min(pause * 2, PAUSE_SECONDS_MAX)
+
+
+class _Useless(Exception):
+    """A connection of the pool that can be asked nothing any more; nothing was asked."""
+
+
+async def _ask(connection: AsyncConnection, work: Callable[[AsyncConnection], Awaitable[Answer]]) -> Answer:
+    if _hung_up(connection):
+        raise _Useless
+    try:
+        return await work(connection)
+    except psycopg.errors.FeatureNotSupported as error:
+        # A migration changed what a statement answers since it was prepared here. A new connection prepares it anew.
+        await connection.close()
+        raise _Useless from error
 
 
 async def _configure(connection: AsyncConnection) -> None:
@@ -117,6 +141,16 @@ async def _configure(connection: AsyncConnection) -> None:
         raise Unavailable(sentence, code="STORE_NOT_MIGRATED") from None
     except psycopg.Error as error:
         raise unreachable(error) from error
+
+
+def _hung_up(connection: AsyncConnection) -> bool:
+    """True if the server ended the connection while nobody used it: there is something to read, and it is the end."""
+    server, readable = connection.pgconn, select.poll()
+    readable.register(server.socket, select.POLLIN)
+    with contextlib.suppress(psycopg.OperationalError):
+        while readable.poll(0) and server.status == ConnStatus.OK:
+            server.consume_input()
+    return server.status != ConnStatus.OK
 
 
 def _may_pass(error: Exception) -> bool:

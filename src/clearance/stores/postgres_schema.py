@@ -14,12 +14,14 @@ from importlib import resources
 import psycopg
 from psycopg import AsyncConnection, sql
 
-from clearance.core.errors import Unavailable
+from clearance.core.errors import InvalidInput, Unavailable
 
 APP_ROLE = "clearance_app"
 EVERYWHERE = "*"
 MIGRATION_LOCK = 4_848_484_803  # of PostgreSQL's advisory locks: two that migrate at once do it one after the other
 CONNECT_SECONDS_MAX = 10
+LOCK_SECONDS_MAX = 30  # that a statement of a migration waits for running ones
+DROP_SECONDS_MAX = 2  # that the end of a month waits for readers, for everybody else waits behind it
 
 _WORKS_WITH = re.compile(r"-- works with: (\d+)\n")
 _MONTH = re.compile(r"intent_(\d{4})_(\d{2})")
@@ -81,7 +83,8 @@ async def migrate(conninfo: str) -> list[str]:
 
 async def _prepare(connection: AsyncConnection) -> None:
     await connection.execute(
-        f"""DO $$ BEGIN CREATE ROLE {APP_ROLE} NOLOGIN;
+        f"""DO $$ BEGIN
+            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APP_ROLE}') THEN CREATE ROLE {APP_ROLE} NOLOGIN; END IF;
         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"""
     )
     member = await connection.execute("SELECT pg_has_role(current_user, %s, 'MEMBER')", (APP_ROLE,))
@@ -100,6 +103,7 @@ async def _apply(connection: AsyncConnection, migration: Migration) -> bool:
         return False
     async with connection.transaction():
         await connection.execute("SET LOCAL search_path = clearance")
+        await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS_MAX}s'")
         await connection.execute(sql.SQL(migration.script))
         await connection.execute(
             "INSERT INTO clearance.migration (number, name, works_with) VALUES (%s, %s, %s)",
@@ -134,25 +138,54 @@ async def age_out(conninfo: str, month: str) -> list[str]:
     """Drops the rows of intents, and what budgets used, from before a month (`YYYY-MM`, UTC); the months that went.
 
     A month stays whole while one of its intents is open. Ledger entries and the ids of intents stay for ever: what was proposed
-    in a month that went is refused when it is proposed again (`INTENT_AGED_OUT`).
+    in a month that went is refused when it is proposed again (`INTENT_AGED_OUT`). InvalidInput (`INVALID_MONTH`) for a month that
+    has not begun; Unavailable if somebody reads what should go: run it again.
     """
-    gone = []
+    gone = set()
     async with await connect(conninfo) as connection:
+        await _must_have_begun(connection, month)
         found = await connection.execute(
             "SELECT c.relname FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid "
             "WHERE h.inhparent = 'clearance.intent'::regclass ORDER BY c.relname"
         )
-        for (name,) in await found.fetchall():
-            named = _MONTH.fullmatch(name)
-            if named and f"{named[1]}-{named[2]}" < month and await _drop_month(connection, name):
-                gone.append(f"{named[1]}-{named[2]}")
-        await connection.execute("DELETE FROM clearance.budget_use WHERE day < %s", (f"{month}-01",))
-    return gone
+        try:
+            for (name,) in await found.fetchall():
+                named = _MONTH.fullmatch(name)
+                if named and f"{named[1]}-{named[2]}" < month and await _drop_month(connection, name):
+                    gone.add(f"{named[1]}-{named[2]}")
+        except psycopg.errors.LockNotAvailable:
+            sentence = "Somebody reads the intents, a backup perhaps: drop months when that is over."
+            raise Unavailable(sentence) from None
+        gone |= await _empty_elsewhen(connection, month)
+        await connection.execute(_FORGET_BUDGETS, {"first": f"{month}-01"})
+    return sorted(gone)
+
+
+# In no time zone is it more than a day earlier than in UTC.
+_FORGET_BUDGETS = """DELETE FROM clearance.budget_use
+    WHERE day < least(%(first)s, to_char(now() AT TIME ZONE 'UTC' - interval '1 day', 'YYYY-MM-DD')) COLLATE "C" """
+_CLOSED_ELSEWHEN = f"""WITH month AS (
+        SELECT date_trunc('month', to_timestamp(created_at / 1000.0) AT TIME ZONE 'UTC') AS begins
+        FROM clearance.intent_elsewhen GROUP BY 1
+        HAVING date_trunc('month', to_timestamp(min(created_at) / 1000.0) AT TIME ZONE 'UTC') < %(first)s::timestamp
+            AND NOT bool_or(status IN {_OPEN})
+    ), gone AS (
+        DELETE FROM clearance.intent_elsewhen i USING month WHERE i.created_at >= extract(epoch FROM month.begins) * 1000
+            AND i.created_at < extract(epoch FROM month.begins + interval '1 month') * 1000
+    ) SELECT to_char(begins, 'YYYY-MM') FROM month"""
+
+
+async def _must_have_begun(connection: AsyncConnection, month: str) -> None:
+    found = await connection.execute("SELECT %s > to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM') COLLATE \"C\"", (month,))
+    if await found.fetchone() != (False,):
+        sentence = "The month has not begun: only what is older than this month can go."
+        raise InvalidInput(sentence, code="INVALID_MONTH")
 
 
 async def _drop_month(connection: AsyncConnection, name: str) -> bool:
     table = sql.Identifier("clearance", name)
     async with connection.transaction():
+        await connection.execute(f"SET LOCAL lock_timeout = '{DROP_SECONDS_MAX}s'")
         await connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table))
         still = await connection.execute(
             sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE status IN " + _OPEN + ")").format(table)
@@ -161,3 +194,9 @@ async def _drop_month(connection: AsyncConnection, name: str) -> bool:
             return False
         await connection.execute(sql.SQL("DROP TABLE {}").format(table))
     return True
+
+
+async def _empty_elsewhen(connection: AsyncConnection, month: str) -> set[str]:
+    """Deletes what was written before its month had a partition, by the same rule; the months that went."""
+    found = await connection.execute(_CLOSED_ELSEWHEN, {"first": f"{month}-01"})
+    return {name for (name,) in await found.fetchall()}

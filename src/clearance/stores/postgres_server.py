@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import class_row
 
 from clearance.core.errors import Forbidden, InvalidInput, Unavailable
@@ -77,6 +77,11 @@ def check_url(url: str) -> None:
     if not named or re.search(r"[^0-9,]", ports) or any("@" in part for part in behind):
         sentence = "CLEARANCE_DATABASE_URL is no PostgreSQL URL or connection string (postgresql://user@host/database)."
         raise InvalidInput(sentence, code="INVALID_DATABASE_URL")
+
+
+def named(url: str, program: str) -> str:
+    """The address for a program: what the server shows of its connections, unless the address says that itself."""
+    return make_conninfo(url, fallback_application_name=program)
 
 
 async def check_schema(conninfo: str) -> int:
@@ -153,7 +158,7 @@ async def make_months(conninfo: str, now_ms: int) -> None:
 
 
 async def age_out(conninfo: str, month: str) -> list[str]:
-    """Drops what is older than a month (`YYYY-MM`); the months that went. Only the schema's owner may."""
+    """Drops what is older than a month, as `postgres_schema.age_out` says. Only the owner of the schema may."""
     if not _MONTH.fullmatch(month):
         sentence = "The month is written as YYYY-MM, for example 2026-01."
         raise InvalidInput(sentence, code="INVALID_MONTH")

@@ -1,4 +1,4 @@
-"""What a tool server's definition keeps out of sight: `${NAME}` filled in from our environment, and masked in every text.
+"""What a tool server's definition keeps out of sight: `${NAME}` filled in from our variables, and masked in every text.
 
 One idea: who fills a value in remembers it, so that no sentence and no log line of the same server can show it.
 
@@ -20,10 +20,11 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class Secrets:
-    """The values of one server that must not be seen in a sentence or a log."""
+    """The values of one server that must not be seen in a sentence or a log. `variables` are our environment's, or a vault's."""
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, variables: Mapping[str, str] = os.environ) -> None:
         self._server = server
+        self._variables = variables
         self._values: list[str] = []
 
     def filled(self, text: str) -> str:
@@ -49,7 +50,7 @@ class Secrets:
         return one_line(text)
 
     def _value(self, variable: re.Match[str]) -> str:
-        value = os.environ.get(variable[1])
+        value = self._variables.get(variable[1])
         if value is None:
             sentence = f"The tool server {self._server} needs the environment variable {variable[1]}, which is not set."
             raise failed(ErrorClass.VALIDATION, sentence, Sent.NOT_SENT, code="TOOL_SERVER_VARIABLE_MISSING")

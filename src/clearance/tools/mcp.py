@@ -9,12 +9,14 @@ Refuses to know: intents, what may be retried, and what a result means. Everythi
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 
 import structlog
 
 from clearance.core.catalog import ToolServer
 from clearance.core.outcome import ErrorClass, Sent
+from clearance.flow.context import PROGRAMS_NOT_STARTED
 from clearance.flow.ports import Cleared, ToolAnswer, ToolCall, ToolCallFailed, ToolDescription
 from clearance.tools.offers import Offer, check_offered
 from clearance.tools.session import CONNECT_SECONDS_MAX, LISTING_SECONDS_MAX, Session
@@ -26,9 +28,14 @@ _log = structlog.get_logger(__name__)
 
 
 class McpTools:
-    """The tool runner for MCP servers: a session for each server of a tenant, kept until its definition changes."""
+    """The tool runner for MCP servers: a session for each server of a tenant, kept until its definition changes.
 
-    def __init__(self) -> None:
+    `variables` fill in what definitions keep out of sight. Without `programs`, no server is started on this machine.
+    """
+
+    def __init__(self, variables: Mapping[str, str] = os.environ, *, programs: bool = True) -> None:
+        self._variables = variables
+        self._programs = programs
         self._servers: dict[tuple[str, str], _Server] = {}
         self._sessions: set[Session] = set()
         self._closed = False
@@ -73,7 +80,12 @@ class McpTools:
         """A new session. After closing there is none, also for a call that waited for its place meanwhile."""
         if self._closed:
             raise failed(ErrorClass.DOWNSTREAM, "The tool runner is closed.", Sent.NOT_SENT)
-        session = Session(definition)
+        if definition.url is None and not self._programs:
+            sentence = (
+                f"The tool server {definition.name} is a program, and programs are not started here: give it a url."
+            )
+            raise failed(ErrorClass.VALIDATION, sentence, Sent.NOT_SENT, code=PROGRAMS_NOT_STARTED)
+        session = Session(definition, self._variables)
         self._sessions.add(session)
         session.owner.add_done_callback(lambda owner: owner.cancelled() or owner.exception())
         session.owner.add_done_callback(lambda _: self._sessions.discard(session))

@@ -63,10 +63,10 @@ class _Listing:
 class Session:
     """One session with one server. `owner` is the task that enters it, waits until nobody needs it, and leaves it."""
 
-    def __init__(self, server: ToolServer) -> None:
+    def __init__(self, server: ToolServer, variables: Mapping[str, str]) -> None:
         self.retired = False
         self._server = server
-        self._secrets = Secrets(server.name)
+        self._secrets = Secrets(server.name, variables)
         self._answers = Answers(server, self._secrets)
         self._over = False
         self._busy = 0

@@ -28,7 +28,7 @@ CREATE TABLE ledger (
   intent_no  bigint,
   body       bytea NOT NULL,                      -- the exact canonical bytes
   PRIMARY KEY (tenant_id, "position")
-);
+) WITH (toast_tuple_target = 8160);               -- compressing an entry of 2.6 kB took a fifth of a transition
 CREATE INDEX ledger_intent ON ledger (intent_no) WHERE intent_no IS NOT NULL;
 
 -- What makes an intent's id unique for ever, also after its row aged out with its month.
@@ -133,13 +133,14 @@ FROM intent i JOIN ledger d ON d.tenant_id = i.tenant_id AND d."position" = i.de
 
 -- Transitions
 
+-- The entries of a batch come as they are, one behind the other; a unit says where its own begins (the first byte is 1).
 CREATE TYPE admission AS (
   action_intent_id text, account_id text, action_type text, status text, approval_source text, due_at bigint,
   settings_version int, everywhere_version int, proposed_by text, trace_id text, salt text, fingerprint text, content text,
-  entry text, at bigint, transition_id uuid, hold hold, buckets text[], amounts bigint[], limits bigint[], approval approval
+  entry_from int, entry_bytes int, at bigint, transition_id uuid, hold hold, buckets text[], amounts bigint[], limits bigint[], approval approval
 );
 CREATE TYPE change AS (
-  action_intent_id text, revision int, status text, entry text, at bigint, transition_id uuid, approval_source text,
+  action_intent_id text, revision int, status text, entry_from int, entry_bytes int, at bigint, transition_id uuid, approval_source text,
   due_at bigint, settings_version int, everywhere_version int, hold_state text, decided boolean, approval approval,
   attempt attempt, outcome outcome, superseded_by admission
 );
@@ -152,6 +153,10 @@ CREATE FUNCTION lock_tenant(p_tenant_id text) RETURNS head LANGUAGE plpgsql AS $
 DECLARE
   v_head head;
 BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    -- Each statement must see what was committed before the lock was given, not before the transaction began.
+    RAISE EXCEPTION 'transitions need the isolation level read committed' USING ERRCODE = 'invalid_transaction_state';
+  END IF;
   PERFORM set_config('clearance.tenant', p_tenant_id, true);
   IF p_tenant_id = '*' THEN
     PERFORM pg_advisory_xact_lock(4848484801);
@@ -167,11 +172,10 @@ BEGIN
   RETURN v_head;
 END $$;
 
-CREATE FUNCTION append(p_tenant_id text, p_position bigint, p_intent_no bigint, p_entry text) RETURNS void
+CREATE FUNCTION append(p_tenant_id text, p_position bigint, p_intent_no bigint, p_entry bytea) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-  INSERT INTO ledger (tenant_id, "position", intent_no, body)
-  VALUES (p_tenant_id, p_position, p_intent_no, convert_to(p_entry, 'UTF8'));
+  INSERT INTO ledger (tenant_id, "position", intent_no, body) VALUES (p_tenant_id, p_position, p_intent_no, p_entry);
 END $$;
 
 CREATE FUNCTION record_of(p_tenant_id text, p_action_intent_id text) RETURNS intent_record
@@ -181,7 +185,7 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- In this order: id new, settings in force, budget fits. What is asked again after a lost connection is answered as it was.
-CREATE FUNCTION admit(p_tenant_id text, p_head head, a admission) RETURNS answer LANGUAGE plpgsql AS $$
+CREATE FUNCTION admit(p_tenant_id text, p_head head, a admission, p_entries bytea) RETURNS answer LANGUAGE plpgsql AS $$
 DECLARE
   v_answer answer;
   v_key intent_key;
@@ -221,7 +225,7 @@ BEGIN
   v_intent_no := nextval('intent_number');
   INSERT INTO intent_key (tenant_id, action_intent_id, intent_no, created_at, "position", transition_id)
     VALUES (p_tenant_id, a.action_intent_id, v_intent_no, a.at, v_position, a.transition_id);
-  PERFORM append(p_tenant_id, v_position, v_intent_no, a.entry);
+  PERFORM append(p_tenant_id, v_position, v_intent_no, substr(p_entries, a.entry_from, a.entry_bytes));
   INSERT INTO intent (intent_no, created_at, tenant_id, account_id, action_intent_id, action_type, status, revision, "position",
       decision_position, approval_source, due_at, proposed_by, trace_id, salt, fingerprint, content, changed_at, transition_id,
       hold, approval)
@@ -239,7 +243,7 @@ BEGIN
 END $$;
 
 -- One step of one intent: revision equal, settings in force if the step names them, and an edit's admission as in `admit`.
-CREATE FUNCTION advance(p_tenant_id text, p_head head, c change) RETURNS answer LANGUAGE plpgsql AS $$
+CREATE FUNCTION advance(p_tenant_id text, p_head head, c change, p_entries bytea) RETURNS answer LANGUAGE plpgsql AS $$
 DECLARE
   v_answer answer;
   v_key intent_key;
@@ -260,13 +264,13 @@ BEGIN
     RETURN ROW(0, 'SETTINGS_MOVED', 0, NULL, NULL, NULL)::answer;
   END IF;
   IF (c.superseded_by).action_intent_id IS NOT NULL THEN
-    v_answer := admit(p_tenant_id, p_head, c.superseded_by);
+    v_answer := admit(p_tenant_id, p_head, c.superseded_by, p_entries);
     IF v_answer.answer <> 'ADMITTED' THEN
       RETURN v_answer;
     END IF;
     v_position := v_position + v_answer.entries;
   END IF;
-  PERFORM append(p_tenant_id, v_position, v_intent.intent_no, c.entry);
+  PERFORM append(p_tenant_id, v_position, v_intent.intent_no, substr(p_entries, c.entry_from, c.entry_bytes));
   IF c.hold_state = 'RELEASED' AND (v_intent.hold).state <> 'RELEASED' THEN
     PERFORM release(p_tenant_id, v_intent.account_id, v_intent.hold);
   END IF;
@@ -294,7 +298,8 @@ END $$;
 
 -- What is as usual goes in together: admissions of new ids under the settings in force, if all of their holds fit side by side.
 -- None of them, if they do not: then each is taken by itself.
-CREATE FUNCTION admit_together(p_tenant_id text, p_head head, p_units jsonb) RETURNS SETOF answer LANGUAGE plpgsql AS $$
+CREATE FUNCTION admit_together(p_tenant_id text, p_head head, p_units jsonb, p_entries bytea) RETURNS SETOF answer
+LANGUAGE plpgsql AS $$
 DECLARE
   v_all admission[];
   v_units int[];
@@ -329,7 +334,8 @@ BEGIN
     SELECT p_tenant_id, a.action_intent_id, v_intent_nos[a.ordinality], a.at, p_head.ledger_size + a.ordinality, a.transition_id
     FROM unnest(v_all) WITH ORDINALITY a;
   INSERT INTO ledger (tenant_id, "position", intent_no, body)
-    SELECT p_tenant_id, p_head.ledger_size + a.ordinality, v_intent_nos[a.ordinality], convert_to(a.entry, 'UTF8')
+    SELECT p_tenant_id, p_head.ledger_size + a.ordinality, v_intent_nos[a.ordinality],
+      substr(p_entries, a.entry_from, a.entry_bytes)
     FROM unnest(v_all) WITH ORDINALITY a;
   INSERT INTO intent (intent_no, created_at, tenant_id, account_id, action_intent_id, action_type, status, revision, "position",
       decision_position, approval_source, due_at, proposed_by, trace_id, salt, fingerprint, content, changed_at, transition_id,
@@ -343,7 +349,8 @@ BEGIN
 END $$;
 
 -- A batch of transitions of one tenant, whole or not at all. They came at the same time, so that any order will do.
-CREATE FUNCTION transition(p_tenant_id text, p_units jsonb) RETURNS SETOF answer LANGUAGE plpgsql SET search_path = clearance, pg_temp
+CREATE FUNCTION transition(p_tenant_id text, p_units jsonb, p_entries bytea) RETURNS SETOF answer
+LANGUAGE plpgsql SET search_path = clearance, pg_temp
 -- Plans are kept, and tables grow under them: every look is by a key, so no plan may read a table whole.
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
@@ -354,7 +361,7 @@ DECLARE
   v_answer answer;
   v_answered int[] := '{}';
 BEGIN
-  FOR v_answer IN SELECT t.* FROM admit_together(p_tenant_id, v_head, p_units) t LOOP
+  FOR v_answer IN SELECT t.* FROM admit_together(p_tenant_id, v_head, p_units, p_entries) t LOOP
     v_answered := v_answered || v_answer.unit;
     RETURN NEXT v_answer;
   END LOOP;
@@ -364,9 +371,9 @@ BEGIN
     WHERE u.ordinality - 1 <> ALL (v_answered)
   LOOP
     IF v_unit ? 'revision' THEN
-      v_answer := advance(p_tenant_id, v_head, jsonb_populate_record(NULL::change, v_unit));
+      v_answer := advance(p_tenant_id, v_head, jsonb_populate_record(NULL::change, v_unit), p_entries);
     ELSE
-      v_answer := admit(p_tenant_id, v_head, jsonb_populate_record(NULL::admission, v_unit));
+      v_answer := admit(p_tenant_id, v_head, jsonb_populate_record(NULL::admission, v_unit), p_entries);
     END IF;
     v_answer.unit := v_number;
     v_head.ledger_size := v_head.ledger_size + v_answer.entries;
@@ -378,13 +385,13 @@ BEGIN
 END $$;
 
 -- An entry that is about the tenant as a whole, at the end of a transaction that holds its lock.
-CREATE FUNCTION append_to_tenant(p_tenant_id text, p_head head, p_entry text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION append_to_tenant(p_tenant_id text, p_head head, p_entry bytea) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM append(p_tenant_id, p_head.ledger_size + 1, NULL, p_entry);
   UPDATE tenant SET ledger_size = p_head.ledger_size + 1 WHERE tenant_id = p_tenant_id;
 END $$;
 
-CREATE FUNCTION configure(p_tenant_id text, p_version int, p_document text, p_at bigint, p_entry text) RETURNS boolean
+CREATE FUNCTION configure(p_tenant_id text, p_version int, p_document text, p_at bigint, p_entry bytea) RETURNS boolean
 LANGUAGE plpgsql SET search_path = clearance, pg_temp AS $$
 DECLARE
   v_head head := lock_tenant(p_tenant_id);
@@ -399,17 +406,21 @@ BEGIN
 END $$;
 
 CREATE FUNCTION add_api_key(
-  p_tenant_id text, p_key_id text, p_name text, p_role text, p_key_hash bytea, p_created_at bigint, p_entry text
+  p_tenant_id text, p_key_id text, p_name text, p_role text, p_key_hash bytea, p_created_at bigint, p_entry bytea
 ) RETURNS void LANGUAGE plpgsql SET search_path = clearance, pg_temp AS $$
 DECLARE
   v_head head := lock_tenant(p_tenant_id);
 BEGIN
+  IF EXISTS (SELECT FROM api_key k WHERE k.key_id = p_key_id AND k.key_hash = p_key_hash AND k.revoked_at IS NULL
+      AND (k.tenant_id, k.name, k.role) = (p_tenant_id, p_name, p_role)) THEN
+    RETURN;  -- asked again after a lost connection: every credential has an id of its own
+  END IF;
   INSERT INTO api_key (key_id, tenant_id, name, role, key_hash, created_at)
     VALUES (p_key_id, p_tenant_id, p_name, p_role, p_key_hash, p_created_at);
   PERFORM append_to_tenant(p_tenant_id, v_head, p_entry);
 END $$;
 
-CREATE FUNCTION revoke_api_key(p_tenant_id text, p_key_id text, p_at bigint, p_entry text) RETURNS boolean
+CREATE FUNCTION revoke_api_key(p_tenant_id text, p_key_id text, p_at bigint, p_entry bytea) RETURNS boolean
 LANGUAGE plpgsql SET search_path = clearance, pg_temp AS $$
 DECLARE
   v_head head := lock_tenant(p_tenant_id);
@@ -426,8 +437,10 @@ END $$;
 -- Months
 
 -- Makes the partitions of the month of a moment and of the two after it. What was written before its month had one stays in
--- `intent_elsewhen`, and is found there like everything else.
-CREATE FUNCTION make_months(p_at bigint) RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = clearance, pg_temp AS $$
+-- `intent_elsewhen`, and is found there like everything else. Whoever reads the table, for a backup perhaps, is waited for only
+-- briefly: for everybody else waits behind us. There are two months to try again in.
+CREATE FUNCTION make_months(p_at bigint) RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = clearance, pg_temp
+SET lock_timeout = '2s' AS $$
 DECLARE
   v_month timestamp := date_trunc('month', to_timestamp(p_at / 1000.0) AT TIME ZONE 'UTC');
   v_begin timestamp;
@@ -464,7 +477,10 @@ CREATE TRIGGER intent_key_is_not_emptied BEFORE TRUNCATE ON intent_key FOR EACH 
 GRANT USAGE ON SCHEMA clearance TO clearance_app;
 GRANT SELECT ON migration, installation, intent_record TO clearance_app;
 GRANT SELECT, INSERT ON ledger, intent_key, settings TO clearance_app;
-GRANT SELECT, INSERT, UPDATE ON tenant, intent, budget_use TO clearance_app;
+GRANT SELECT, INSERT, UPDATE (settings_version, ledger_size) ON tenant TO clearance_app;
+GRANT SELECT, INSERT, UPDATE (used) ON budget_use TO clearance_app;
+GRANT SELECT, INSERT, UPDATE (status, revision, "position", decision_position, approval_source, due_at, changed_at, transition_id,
+  hold, approval, attempt, outcome) ON intent TO clearance_app;
 GRANT SELECT, INSERT, UPDATE (revoked_at) ON api_key TO clearance_app;
 GRANT SELECT, INSERT, DELETE ON page_session TO clearance_app;
 GRANT USAGE ON SEQUENCE intent_number TO clearance_app;

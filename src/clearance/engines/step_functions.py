@@ -1,0 +1,316 @@
+"""The engine on Step Functions: an execution of the state machine for each attempt, whose states are the steps of the flow.
+
+`execution.asl.json` is the machine: Start, Invoke, Record; and Pause, before a call is repeated. What goes from one state to the
+next says which attempt it is about, and how it went; what the attempt is, each step reads from the store. An execution's name
+only saves work: two events about the same state of an intent give the same name. What keeps an intent from running twice is the
+claim in the store (decision record 0016).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from base64 import b32encode
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+from pydantic import TypeAdapter, ValidationError
+
+from clearance.core import call as calls
+from clearance.core.errors import Conflict, Unavailable
+from clearance.core.intent import Json, canonical
+from clearance.core.outcome import CallError, ErrorClass, Outcome, Sent
+from clearance.core.record import IntentRecord, IntentStatus
+from clearance.flow import execute
+from clearance.flow.context import Context
+from clearance.flow.execute import Started, Tried
+
+DEFINITION = Path(__file__).with_name("execution.asl.json")
+"""The state machine, in Amazon States Language with JSONPath. Three ARNs of functions are left to be filled in."""
+
+PAUSE_MS = 1_000  # of the state Pause
+NAME_PREFIX = "exec-"
+NAME_HASH_CHARACTERS = 10  # of 5 bits: with an id of 64 characters, a name has the 80 that it may have
+ALREADY_EXISTS = "ExecutionAlreadyExists"
+RUNNING = "RUNNING"
+ABORTED = "ABORTED"
+THROTTLED = "Lambda.TooManyRequestsException"
+NOTHING_SENT = frozenset({THROTTLED, "Unavailable"})
+"""The errors of the state Invoke after which it is certain that this try sent nothing."""
+
+_OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)
+_log = structlog.get_logger(__name__)
+
+
+class NothingToStart(Exception):
+    """The intent is held, closed, done, or somebody else's; the execution ends well."""
+
+
+class CallAgain(Exception):
+    """A try did not succeed and may be repeated. The message is JSON: the tries so far, what was sent, and how long to wait."""
+
+    def __init__(self, tried: Tried) -> None:
+        super().__init__(json.dumps({"tries": tried.tries, "sent": tried.sent.value, "wait_ms": tried.wait_ms}))
+
+
+class RateLimited(CallAgain):
+    """The tool server asked for fewer calls."""
+
+
+class DownstreamFailed(CallAgain):
+    """The tool server failed, or could not be reached."""
+
+
+class TimedOut(CallAgain):
+    """No answer came within the deadline."""
+
+
+AGAIN: Mapping[ErrorClass, type[CallAgain]] = {
+    ErrorClass.RATE_LIMIT: RateLimited,
+    ErrorClass.DOWNSTREAM: DownstreamFailed,
+    ErrorClass.TIMEOUT: TimedOut,
+}
+"""What the state machine catches by name, for each transient class of errors."""
+
+
+# The launcher
+
+
+class Machine:
+    """Where executions are started. `client` is boto3's for Step Functions, `arn` the state machine's."""
+
+    def __init__(self, arn: str, client: Any) -> None:
+        self._arn = arn
+        self._client = client
+
+    async def launch(self, context: Context, tenant_id: str, action_intent_id: str) -> str | None:
+        """Starts an execution for an intent; its name. None if nobody should take the intent up now, or one has it.
+
+        Unavailable if Step Functions does not answer: then the same event may come again.
+        """
+        record = await execute.due(context, tenant_id, action_intent_id)
+        if record is None:
+            return None
+        name = execution_name(record)
+        if await self._start(name, record):
+            return name
+        if await self._status(name) == RUNNING:
+            return None
+        # It ended without having done its work: the intent was held when it looked, or it broke. Its name is taken for 90 days.
+        record = await execute.due(context, tenant_id, action_intent_id)
+        if record is None:
+            return None
+        name = execution_name(record, again=context.clock.new_id())
+        return name if await self._start(name, record) else None
+
+    async def _start(self, name: str, record: IntentRecord) -> bool:
+        """False if an execution has this name."""
+        said = {"tenant_id": record.intent.tenant_id, "action_intent_id": record.intent.action_intent_id}
+        try:
+            await asyncio.to_thread(
+                self._client.start_execution,
+                stateMachineArn=self._arn,
+                name=name,
+                input=json.dumps(said, sort_keys=True),  # the same bytes each time: else it is another request
+            )
+        except ClientError as error:
+            if _code(error) == ALREADY_EXISTS:
+                return False
+            raise _away(_code(error)) from None
+        except BotoCoreError as error:
+            raise _away(type(error).__name__) from None
+        return True
+
+    async def _status(self, name: str) -> str:
+        arn = f"{self._arn.replace(':stateMachine:', ':execution:')}:{name}"
+        try:
+            found = await asyncio.to_thread(self._client.describe_execution, executionArn=arn)
+        except ClientError as error:
+            raise _away(_code(error)) from None
+        except BotoCoreError as error:
+            raise _away(type(error).__name__) from None
+        return str(found["status"])
+
+
+def execution_name(record: IntentRecord, *, again: str = "") -> str:
+    """At most 80 characters of A-Za-z0-9_-. Its end differs between tenants, and between the states of an intent."""
+    intent = record.intent
+    said = canonical([intent.tenant_id, intent.action_intent_id, record.revision, again])
+    hashed = b32encode(blake2b(said, digest_size=10).digest()).decode().lower()[:NAME_HASH_CHARACTERS]
+    return f"{NAME_PREFIX}{intent.action_intent_id}-{hashed}"
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code"))
+
+
+def _away(reason: str) -> Unavailable:
+    return Unavailable(f"Step Functions does not answer as it should ({reason}).", code="STEP_FUNCTIONS_AWAY")
+
+
+# The states
+
+
+async def start(context: Context, event: Mapping[str, Json]) -> dict[str, Json]:
+    """The state Start: claims an attempt under the execution's name. Raises NothingToStart."""
+    tenant_id, action_intent_id, worker = event["tenant_id"], event["action_intent_id"], event["execution"]
+    number = await _claimed(context, tenant_id, action_intent_id, worker)
+    if number is None:
+        raise NothingToStart(f"There is nothing to start for {action_intent_id} now.")
+    return _handle(tenant_id, action_intent_id, number)
+
+
+async def _claimed(context: Context, tenant_id: str, action_intent_id: str, worker: str) -> int | None:
+    """The number of the attempt that this execution has now: claimed just now, or before an answer that was lost."""
+    started = await execute.start(context, tenant_id, action_intent_id, worker)
+    if started is None:
+        record = await context.store.intent(tenant_id, action_intent_id)
+        if record is not None and _has(record, worker):
+            return record.attempt.number if record.attempt else None
+        started = await execute.restart(context, tenant_id, action_intent_id, worker)
+    return None if started is None else started.attempt.number
+
+
+def _has(record: IntentRecord, worker: str) -> bool:
+    return record.status is IntentStatus.RUNNING and record.attempt is not None and record.attempt.worker == worker
+
+
+def _handle(tenant_id: str, action_intent_id: str, number: int) -> dict[str, Json]:
+    return {"tenant_id": tenant_id, "action_intent_id": action_intent_id, "attempt": number}
+
+
+async def invoke(context: Context, event: Mapping[str, Json]) -> dict[str, Json]:
+    """The state Invoke: one call of the tool. Raises a CallAgain for what may be repeated; everything else is an outcome."""
+    started = await _resumed(context, event)
+    before = _before(started, event)
+    await asyncio.sleep(max(before.wait_ms - PAUSE_MS, 0) / 1000)
+    tried = _not_called(before) if not execute.same_call(started) else await execute.try_once(context, started, before)
+    if tried.outcome is None:
+        raise AGAIN[tried.error.error_class if tried.error else ErrorClass.DOWNSTREAM](tried)
+    intent = started.record.intent
+    handle = _handle(intent.tenant_id, intent.action_intent_id, started.attempt.number)
+    return {**handle, "outcome": _OUTCOME.dump_python(tried.outcome, mode="json"), "tries": tried.tries}
+
+
+async def _resumed(context: Context, event: Mapping[str, Json]) -> Started:
+    return await execute.resume(context, event["tenant_id"], event["action_intent_id"], event["attempt"])
+
+
+def _not_called(before: Tried) -> Tried:
+    """The settings changed between claim and call, so that what was approved is not what would be called."""
+    sentence = "The action's entry in the catalog, or its tool, changed before the call was sent."
+    error = CallError(ErrorClass.VALIDATION, sentence, before.sent, code="DIGEST_MISMATCH")
+    return Tried(before.tries, before.sent, calls.outcome_of(error), error)
+
+
+def _before(started: Started, event: Mapping[str, Json]) -> Tried:
+    """What the tries before this one left, from the message of the error that was caught; the worst, if it cannot be read."""
+    caught = event.get("again")
+    if caught is None:
+        return execute.untried(started)
+    try:
+        said = json.loads(json.loads(caught["Cause"])["errorMessage"])
+        sent = execute.untried(started).sent.worst(Sent(said["sent"]))
+        return Tried(int(said["tries"]), sent, wait_ms=min(int(said["wait_ms"]), calls.BACKOFF_MS_MAX))
+    except (KeyError, TypeError, ValueError):
+        _log.warning("tries not known", code="CAUSE_UNREADABLE", action_intent_id=event.get("action_intent_id"))
+        return Tried(calls.TRIES_MAX, Sent.MAYBE)
+
+
+async def record(context: Context, event: Mapping[str, Json]) -> dict[str, Json]:
+    """The state Record: writes the outcome, if there is one and the attempt is still the current one; what was written."""
+    try:
+        started = await _resumed(context, event)
+    except Conflict as fenced:
+        _log.warning("outcome refused", code=fenced.code, action_intent_id=event["action_intent_id"])
+        return {"action_intent_id": event["action_intent_id"], "recorded": False}
+    found = _found(started, event)
+    if found is None:
+        _log.warning("left to its lease", code="INVOKER_LOST", action_intent_id=event["action_intent_id"])
+        return {"action_intent_id": event["action_intent_id"], "recorded": False}
+    outcome, tries = found
+    return _told(event, await execute.try_to_record(context, started, outcome, tries=tries))
+
+
+def _told(event: Mapping[str, Json], written: IntentRecord | None) -> dict[str, Json]:
+    answer: dict[str, Json] = {"action_intent_id": event["action_intent_id"], "recorded": written is not None}
+    if written is None:
+        return answer
+    source = written.approval_source
+    return {
+        **answer,
+        "status": written.status.value,
+        "approval_source": source.value if source else None,
+        "auto_executed": written.auto_executed,
+    }
+
+
+def _found(started: Started, event: Mapping[str, Json]) -> tuple[Outcome, int] | None:
+    """The outcome and the tries: what the invoker said, or what its failing means. None: left to the lease and the sweep."""
+    if "outcome" in event:
+        try:
+            return _OUTCOME.validate_python(event["outcome"]), int(event["tries"])
+        except (ValidationError, KeyError, TypeError, ValueError):
+            return _lost(started, Tried(0, Sent.MAYBE), "The invoker's answer cannot be read.")
+    failed = str((event.get("failed") or {}).get("Error"))
+    before = _before(started, event)
+    if failed in NOTHING_SENT:
+        why = "was not given the room to run" if failed == THROTTLED else "could not read what to call"
+        return _lost(started, before, f"The invoker {why}, so this try sent nothing.", code="INVOKER_NOT_RUN")
+    return _lost(
+        started, Tried(before.tries + 1, Sent.MAYBE), "The invoker ended before it could say what was answered."
+    )
+
+
+def _lost(started: Started, tried: Tried, why: str, *, code: str = "INVOKER_LOST") -> tuple[Outcome, int] | None:
+    """What to say when the invoker said nothing. A call that may have been sent and may be repeated is left to its lease."""
+    if tried.sent is Sent.MAYBE and _repeatable(started):
+        return None
+    maybe = tried.sent is Sent.MAYBE
+    sentence = f"{why} The call may have happened and was not repeated." if maybe else why
+    error_class = ErrorClass.UNKNOWN if maybe else ErrorClass.DOWNSTREAM
+    return calls.outcome_of(CallError(error_class, sentence, tried.sent, code=code)), tried.tries
+
+
+def _repeatable(started: Started) -> bool:
+    action = started.settings.catalog.get(started.record.intent.action_type)
+    return action is not None and action.effect.repeatable
+
+
+# The end of an execution that said nothing itself
+
+
+async def ended(context: Context, detail: Mapping[str, Json]) -> dict[str, Json]:
+    """An execution failed, timed out or was aborted: if the attempt is its own and has no outcome, it has one now.
+
+    `detail` is that of the event of Step Functions. What may be repeated is left to its lease, unless a person aborted it.
+    """
+    said = _input(detail)
+    if said is None:
+        _log.warning("execution not known", code="INPUT_UNREADABLE", execution=detail.get("name"))
+        return {"recorded": False}
+    found = await context.store.intent(said["tenant_id"], said["action_intent_id"])
+    answer = {"action_intent_id": said["action_intent_id"], "recorded": False}
+    if found is None or found.attempt is None or not _has(found, str(detail.get("name"))):
+        return answer
+    started = await execute.resume(context, said["tenant_id"], said["action_intent_id"], found.attempt.number)
+    aborted = detail.get("status") == ABORTED
+    if _repeatable(started) and not aborted:
+        return answer
+    why = "was aborted" if aborted else "ended without an outcome"
+    sentence = f"The execution {why}; the call may have happened and was not repeated."
+    error = CallError(ErrorClass.UNKNOWN, sentence, Sent.MAYBE, code="EXECUTION_ENDED")
+    return _told(said, await execute.try_to_record(context, started, calls.outcome_of(error), tries=0))
+
+
+def _input(detail: Mapping[str, Json]) -> dict[str, str] | None:
+    """The input of the execution, as the launcher wrote it."""
+    try:
+        said = json.loads(detail["input"])
+        return {name: str(said[name]) for name in ("tenant_id", "action_intent_id")}
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,478 @@
+"""The outbox, and what stands around every function: its environment, its secrets, its errors and its log."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import structlog
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from clearance import aws_lambda, aws_profile
+from clearance.aws_lambda import Function, Handler, Refused, Unexpected
+from clearance.clock import SystemClock
+from clearance.core.approval import ApprovalSource
+from clearance.core.catalog import ToolServer
+from clearance.core.errors import Conflict, Forbidden, InvalidInput, Unavailable
+from clearance.core.outcome import Sent
+from clearance.core.principal import ActorKind, Permission
+from clearance.core.stop import StopLevel, StopScope, StopSwitch
+from clearance.engines import eventbridge
+from clearance.engines.eventbridge import ENTRIES_MAX, TRIES_MAX, Bus
+from clearance.flow import administer
+from clearance.flow.ports import Due, ToolCall, ToolCallFailed, Tools
+from clearance.parts import Database, NoTools, Table, operator, place
+from clearance.tools.masking import Secrets
+from clearance.tools.mcp import McpTools
+from tests.aws.in_process import InProcess, in_process
+from tests.aws.stack import SECRET_VALUE, SOURCES, on_table, outcome_of, record_of
+from tests.aws.test_workflow import NORTHWIND, SOURCE, carried_out, detail, key_of
+from tests.sample import TENANT, task
+from tests.world import World, opened
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with opened(tmp_path / "store.sqlite3") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[InProcess]:
+    with in_process() as made:
+        yield made
+
+
+# The outbox
+
+
+class Events:
+    """EventBridge as far as the outbox asks it. `refuses`: how often an event is not taken, by its intent; `away`: a call's end."""
+
+    def __init__(self, **refuses: int) -> None:
+        self.refuses = refuses
+        self.away: Exception | None = None
+        self.calls: list[list[str]] = []
+        self.published: list[dict[str, Any]] = []
+
+    def put_events(self, **request: Any) -> dict[str, Any]:
+        names = [json.loads(entry["Detail"])["action_intent_id"] for entry in request["Entries"]]
+        self.calls.append(names)
+        if self.away:
+            raise self.away
+        said = []
+        for name, entry in zip(names, request["Entries"], strict=True):
+            if self.refuses.get(name, 0) > 0:
+                self.refuses[name] -= 1
+                said.append({"ErrorCode": "ThrottlingException", "ErrorMessage": "later"})
+            else:
+                self.published.append(entry)
+                said.append({"EventId": "e"})
+        return {"FailedEntryCount": sum("ErrorCode" in one for one in said), "Entries": said}
+
+
+def hint(bus: Bus, *names: str) -> None:
+    for name in names:
+        bus.hint(Due(TENANT, name, "CREATE_TASK", ApprovalSource.POLICY, "acme"))
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eventbridge, "BACKOFF_SECONDS", 0.001)
+
+
+async def test_an_event_says_what_was_approved_and_by_whom(world: World) -> None:
+    events = Events()
+    bus = Bus("bus", events)
+    bus.hint(Due(TENANT, "t1", "CREATE_TASK", ApprovalSource.HUMAN, "acme"))
+    bus.hint(Due(TENANT, "t1", "CREATE_TASK", ApprovalSource.HUMAN, "acme"))
+    assert await bus.flush(world.context) == 1
+    [entry] = events.published
+    assert {**entry, "Detail": json.loads(entry["Detail"])} == {
+        "EventBusName": "bus",
+        "Source": "clearance",
+        "DetailType": "ACTION_APPROVED",
+        "Detail": {
+            "tenant_id": TENANT,
+            "account_id": "acme",
+            "action_intent_id": "t1",
+            "action_type": "CREATE_TASK",
+            "approval_source": "HUMAN",
+            "auto_executed": False,
+        },
+    }
+    assert await bus.flush(world.context) == 0
+
+
+async def test_only_what_was_not_taken_is_sent_again(world: World) -> None:
+    events = Events(i1=1, i3=2)
+    bus = Bus("bus", events)
+    hint(bus, *[f"i{number}" for number in range(12)])
+    assert await bus.flush(world.context) == 12
+    names = [f"i{number}" for number in range(12)]
+    assert events.calls == [names[:ENTRIES_MAX], ["i1", "i3"], ["i3"], names[ENTRIES_MAX:]]
+
+
+async def test_what_is_never_taken_is_left_to_the_sweep_and_said(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    structlog.reset_defaults()
+    events = Events(i1=99)
+    bus = Bus("bus", events)
+    hint(bus, "i0", "i1")
+    assert await bus.flush(world.context) == 1
+    assert events.calls == [["i0", "i1"]] + [["i1"]] * (TRIES_MAX - 1)
+    said = capsys.readouterr().out
+    assert "EVENTS_REFUSED" in said
+    assert "ThrottlingException" in said
+
+
+@pytest.mark.parametrize(
+    "away",
+    [
+        ClientError({"Error": {"Code": "InternalFailure"}}, "PutEvents"),
+        EndpointConnectionError(endpoint_url="http://127.0.0.1:1"),
+    ],
+)
+async def test_a_bus_that_is_away_fails_nobody_and_is_not_asked_for_ever(world: World, away: Exception) -> None:
+    events = Events()
+    events.away = away
+    bus = Bus("bus", events)
+    hint(bus, *[f"i{number}" for number in range(50)])
+    assert await bus.flush(world.context) == 0
+    assert len(events.calls) == TRIES_MAX
+
+
+async def test_what_the_sweep_found_is_looked_at_before_it_is_published(world: World) -> None:
+    await world.propose(task("t1"))
+    await world.propose(task("done"))
+    await world.run("done")
+    events = Events()
+    bus = Bus("bus", events)
+    for name in ("t1", "done", "never-heard-of"):
+        bus.hint(Due(TENANT, name, "CREATE_TASK"))
+    assert await bus.flush(world.context) == 1
+    said = json.loads(events.published[0]["Detail"])
+    assert (said["account_id"], said["approval_source"], said["auto_executed"]) == ("acme", "POLICY", True)
+    await world.stop(StopSwitch(StopScope.TENANT, None, StopLevel.HOLD, "incident"))
+    bus.hint(Due(TENANT, "t1", "CREATE_TASK"))
+    assert await bus.flush(world.context) == 0
+
+
+async def test_one_intent_that_cannot_be_read_does_not_keep_the_others_from_being_published(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.propose(task("t1"))
+    await world.propose(task("t2"))
+    intent = world.store.intent
+
+    async def sometimes(tenant_id: str, action_intent_id: str) -> Any:
+        if action_intent_id == "t1":
+            raise Unavailable("Not now.")
+        return await intent(tenant_id, action_intent_id)
+
+    monkeypatch.setattr(world.store, "intent", sometimes)
+    events = Events()
+    bus = Bus("bus", events)
+    for name in ("t1", "t2"):
+        bus.hint(Due(TENANT, name, "CREATE_TASK"))
+    assert await bus.flush(world.context) == 1
+    assert events.calls == [["t2"]]
+
+
+def test_an_event_that_the_bus_refused_is_approved_all_the_same_and_published_by_the_sweep(
+    stack: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, refused = Bus._put, 0
+
+    async def partly(self: Bus, entries: list[dict[str, str]]) -> tuple[list[dict[str, str]], str]:
+        nonlocal refused
+        refused += 1
+        return entries, "ThrottlingException"
+
+    monkeypatch.setattr(Bus, "_put", partly)
+    answer = stack.invoke("gate", {"source": SOURCE, "detail": detail("refused-by-the-bus")})
+    assert (answer["intent"]["status"], refused) == ("APPROVED", TRIES_MAX)
+    assert record_of(stack, NORTHWIND, "refused-by-the-bus") is not None
+    monkeypatch.setattr(Bus, "_put", real)
+    stack.sweep()
+    assert outcome_of(stack, NORTHWIND, "refused-by-the-bus").auto_executed
+
+
+# The functions
+
+
+def function(handler: Handler) -> Function:
+    async def opening(_: contextlib.AsyncExitStack) -> Handler:
+        return handler
+
+    return Function("test", opening)
+
+
+def test_an_error_without_a_name_tells_and_logs_where_it_was_and_not_what_it_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def handle(_: Any, __: Any) -> Any:
+        raise ValueError(f"Bearer {SECRET_VALUE}")
+
+    tried = function(handle)
+    with pytest.raises(Unexpected, match=r"^ValueError at .*test_functions.py:\d+$"):
+        tried({}, SimpleNamespace(aws_request_id="r-1"))
+    tried.close()
+    [line] = capsys.readouterr().err.splitlines()
+    said = json.loads(line)
+    assert (said["kind"], said["function"], said["request_id"], said["level"]) == ("ValueError", "test", "r-1", "error")
+    assert SECRET_VALUE not in line
+
+
+def test_a_cold_start_that_failed_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CLEARANCE_TABLE", raising=False)
+    tried = Function("recorder", aws_lambda.open_recorder)
+    for _ in range(2):
+        with pytest.raises(InvalidInput, match="CLEARANCE_TABLE is not set"):
+            tried({}, None)
+    tried.close()
+
+
+def test_a_refusal_keeps_its_class_for_whoever_catches_it_by_name() -> None:
+    async def handle(event: Any, _: Any) -> Any:
+        raise Unavailable("Not now.") if event else Conflict("No.")
+
+    tried = function(handle)
+    for event, kind in ((1, "Unavailable"), (0, "Conflict")):
+        with pytest.raises((Unavailable, Conflict)) as raised:
+            tried(event, None)
+        assert type(raised.value).__name__ == kind
+    tried.close()
+
+
+def test_an_event_that_is_refused_fails_so_that_it_is_kept(stack: InProcess) -> None:
+    event = {"id": "e1", "detail-type": "ActionIntent", "source": "nobody", "detail": detail("e1")}
+    done = stack.functions.run("gate", event)
+    assert isinstance(done.error, Refused)
+    assert str(done.error).startswith("UNKNOWN_SOURCE: ")
+
+
+@pytest.mark.parametrize("event", [None, [], "text", {}, {"source": SOURCE}, {"source": SOURCE, "detail": "text"}])
+def test_an_invocation_of_another_shape_is_refused(stack: InProcess, event: Any) -> None:
+    assert stack.functions.run("gate", event).answer["refused"]["code"] in {"UNKNOWN_SOURCE", "INVALID_BODY"}
+
+
+def test_only_the_invoker_reads_the_secret_and_once_for_each_cold_start(
+    stack: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = aws_profile.secrets
+    by: list[str] = []
+
+    async def counted() -> Any:
+        by.append(structlog.contextvars.get_contextvars()["function"])
+        return await read()
+
+    monkeypatch.setattr(aws_profile, "secrets", counted)
+    stack.functions.cool()
+    for number in range(3):
+        carried_out(stack, f"secret-{number}")
+    stack.sweep()
+    assert by == ["invoker"]
+
+
+def test_no_log_of_a_function_and_no_fact_has_the_secret(stack: InProcess, capfd: pytest.CaptureFixture[str]) -> None:
+    stack.tool.will(NORTHWIND, "told", "refused", "busy")
+    carried_out(stack, "told")
+    stack.invoke("gate", {"source": "nobody", "detail": {}})
+    out, err = capfd.readouterr()
+    lines = [line for line in err.splitlines() if line.startswith("{")]
+    assert lines
+    assert all(json.loads(line)["function"] for line in lines)
+    _, entries = stack.api("GET", "/v1/ledger/entries?limit=500", key_of(stack))
+    _, intent = stack.api("GET", "/v1/intents/told", key_of(stack))
+    assert SECRET_VALUE not in out + err + json.dumps([entries, intent])
+
+
+def test_an_event_stream_ends_by_itself_with_what_there_was(stack: InProcess) -> None:
+    carried_out(stack, "streamed")
+    began = time.monotonic()
+    event = {
+        "version": "2.0",
+        "rawPath": "/v1/events",
+        "rawQueryString": "",
+        "headers": {"host": "api", "authorization": f"Bearer {key_of(stack)}", "last-event-id": "0"},
+        "requestContext": {"http": {"method": "GET", "path": "/v1/events", "sourceIp": "127.0.0.1"}},
+        "isBase64Encoded": False,
+    }
+    answer = stack.invoke("api", event)
+    assert time.monotonic() - began < 10
+    assert (answer["statusCode"], answer["headers"]["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    assert answer["isBase64Encoded"] is False
+    assert "event: OUTCOME_RECORDED" in answer["body"]
+
+
+def test_a_revoked_key_does_not_work_in_the_next_invocation_whatever_the_clock_says(
+    stack: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SystemClock, "monotonic_ms", lambda _: 0)  # of an environment that was stopped since
+    _, made = stack.api("POST", "/v1/api-keys", key_of(stack), {"name": "brief", "role": "auditor"})
+    assert stack.api("GET", "/v1/whoami", made["key"])[0] == 200
+    on_table(stack, lambda context: administer.revoke_api_key(context, operator(NORTHWIND), made["key_id"]))
+    assert stack.api("GET", "/v1/whoami", made["key"])[0] == 401
+
+
+def test_the_pages_are_behind_the_same_door(stack: InProcess) -> None:
+    event = {
+        "version": "2.0",
+        "rawPath": "/sign-in",
+        "rawQueryString": "",
+        "headers": {"host": "api.example.com", "x-forwarded-proto": "https"},
+        "requestContext": {"http": {"method": "GET", "path": "/sign-in", "sourceIp": "127.0.0.1"}},
+        "isBase64Encoded": False,
+    }
+    answer = stack.invoke("api", event)
+    assert answer["statusCode"] == 200
+    assert "<html" in answer["body"]
+
+
+# Tool servers, seen from a function
+
+
+PROGRAM = ToolServer("crm", command=("touch", "started"))
+CALL = ToolCall(PROGRAM, "create_task", {}, "ik_1", 2_000, None)
+
+
+async def cleared() -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("tools", "code"), [(McpTools({}, programs=False), "PROGRAMS_NOT_STARTED"), (NoTools(), "NO_TOOLS_HERE")]
+)
+async def test_no_function_starts_a_program_and_only_the_invoker_calls_tools(
+    tools: Tools, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for asked in (tools.describe(TENANT, PROGRAM), tools.call(TENANT, CALL, cleared)):
+        with pytest.raises(ToolCallFailed) as failed:
+            await asked
+        assert (failed.value.error.code, failed.value.error.sent) == (code, Sent.NOT_SENT)
+    await tools.close()
+    assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240 - a folder of this test alone
+
+
+def test_what_fills_in_a_header_is_masked_wherever_it_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "of-the-function")
+    secrets = Secrets("crm", {"CRM_TOKEN": SECRET_VALUE})
+    assert secrets.filled("Bearer ${CRM_TOKEN}") == f"Bearer {SECRET_VALUE}"
+    assert secrets.sentence(f"Invalid token {SECRET_VALUE}.") == "Invalid token ***."
+    with pytest.raises(ToolCallFailed, match="AWS_SESSION_TOKEN"):
+        secrets.filled("${AWS_SESSION_TOKEN}")
+
+
+# The environment
+
+
+@pytest.mark.parametrize("name", ["clearance-tools", "arn:aws:secretsmanager:us-east-1:123456789012:secret:x"])
+async def test_a_secret_that_cannot_be_read_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    said: list[Any] = ['{"A": 1}', '["hunter2"]', "hunter2", None, ClientError({"Error": {"Code": "Gone"}}, "Get")]
+
+    class Vault:
+        def get_secret_value(self, **request: Any) -> dict[str, Any]:
+            assert request == {"SecretId": name}
+            value = said.pop()
+            if isinstance(value, Exception):
+                raise value
+            return {} if value is None else {"SecretString": value}
+
+    async def client(_: str) -> Any:
+        return Vault()
+
+    monkeypatch.setattr(aws_profile, "client", client)
+    monkeypatch.setenv("CLEARANCE_SECRET", name)
+    while said:
+        with pytest.raises(Unavailable) as refused:
+            await aws_profile.secrets()
+        assert refused.value.code == "SECRET_UNREADABLE"
+        assert "hunter2" not in refused.value.sentence
+        assert refused.value.__cause__ is None
+    said.append('{"A": "hunter2"}')
+    assert await aws_profile.secrets() == {"A": "hunter2"}
+
+
+async def test_without_a_secret_no_variable_has_a_value_also_not_those_of_the_function(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CLEARANCE_SECRET", raising=False)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    assert await aws_profile.secrets() == {}
+
+
+def test_a_source_is_an_agent_of_its_tenant_and_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLEARANCE_SOURCES", json.dumps(SOURCES))
+    principal = aws_profile.sources().principal("northwind.agents")
+    assert (principal.tenant_id, principal.actor_id, principal.kind) == ("northwind", "agent-ada", ActorKind.AGENT)
+    assert principal.permissions == {Permission.PROPOSE, Permission.READ}
+    for nobody in ("northwind", "", None, 7, ["northwind.agents"]):
+        with pytest.raises(Forbidden) as refused:
+            aws_profile.sources().principal(nobody)
+        assert refused.value.code == "UNKNOWN_SOURCE"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "no JSON",
+        "[]",
+        '{"a": "northwind"}',
+        '{"a": {"tenant_id": "northwind"}}',
+        '{"a": {"tenant_id": "northwind", "actor": ""}}',
+        '{"a": {"tenant_id": "northwind", "actor": "x", "role": "owner"}}',
+    ],
+)
+def test_sources_that_cannot_be_read_let_nobody_in(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    monkeypatch.setenv("CLEARANCE_SOURCES", said)
+    with pytest.raises(InvalidInput) as refused:
+        aws_profile.sources()
+    assert refused.value.code == "INVALID_ENVIRONMENT"
+
+
+def test_no_sources_let_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CLEARANCE_SOURCES", raising=False)
+    with pytest.raises(Forbidden):
+        aws_profile.sources().principal("northwind.agents")
+
+
+@pytest.mark.parametrize(
+    ("variable", "made"),
+    [("CLEARANCE_BUS", aws_profile.bus), ("CLEARANCE_STATE_MACHINE", aws_profile.machine)],
+)
+def test_what_a_function_needs_is_named_if_it_is_missing(
+    monkeypatch: pytest.MonkeyPatch, variable: str, made: Any
+) -> None:
+    monkeypatch.setenv(variable, "")
+    with pytest.raises(InvalidInput, match=variable):
+        asyncio.run(made())
+
+
+def test_the_place_is_what_was_named_else_the_database_or_the_table_else_the_data_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("CLEARANCE_DATABASE_URL", "CLEARANCE_TABLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CLEARANCE_DATA", str(tmp_path))
+    assert place(None) == tmp_path
+    monkeypatch.setenv("CLEARANCE_TABLE", "clearance")
+    assert place(None) == Table("clearance")
+    assert place(tmp_path / "other") == tmp_path / "other"
+    monkeypatch.setenv("CLEARANCE_DATABASE_URL", "postgresql://db/clearance")
+    with pytest.raises(InvalidInput) as refused:
+        place(None)
+    assert refused.value.code == "TWO_PLACES"
+    monkeypatch.delenv("CLEARANCE_TABLE")
+    assert isinstance(place(None), Database)

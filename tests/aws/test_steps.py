@@ -1,0 +1,560 @@
+"""The steps of an execution and the launcher before them, one by one: what goes from state to state, and what an error means."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from clearance.core.call import BACKOFF_MS_MAX, TRIES_MAX, lease_ms
+from clearance.core.errors import Conflict, Unavailable
+from clearance.core.outcome import CallError, ErrorClass, Outcome, OutcomeStatus, Sent
+from clearance.core.record import IntentRecord, IntentStatus
+from clearance.core.stop import StopLevel, StopScope, StopSwitch
+from clearance.engines import step_functions
+from clearance.engines.step_functions import CallAgain, Machine, NothingToStart, execution_name
+from clearance.flow.ports import Cleared, ToolAnswer, ToolCall, ToolCallFailed
+from tests import sample
+from tests.sample import AGENT, POLICY, TENANT, RecordingTools, mail, refund, task
+from tests.world import World, opened
+
+pytestmark = pytest.mark.anyio
+
+HOLD = StopSwitch(StopScope.TENANT, None, StopLevel.HOLD, "incident")
+CRM = sample.document()["tool_servers"]["crm"]
+NAME = "exec-t1-abcdefghij"
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with opened(tmp_path / "store.sqlite3") as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state Pause is the machine's, and what is waited beyond it is looked at in the message."""
+
+    async def at_once(seconds: float) -> None:
+        slept.append(seconds)
+
+    slept.clear()
+    monkeypatch.setattr(asyncio, "sleep", at_once)
+
+
+slept: list[float] = []
+
+
+def answers(tools: RecordingTools, *errors: CallError | None) -> None:
+    """Lets each of the next calls meet an error, before it is sent if nothing was; what comes after them succeeds."""
+    left = list(errors)
+
+    async def call(tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:
+        await cleared()
+        error = left.pop(0) if left else None
+        if error is None or error.sent is not Sent.NOT_SENT:
+            tools.calls.append(call)
+        if error is not None:
+            raise ToolCallFailed(error)
+        return ToolAnswer({"ok": True})
+
+    tools.call = call  # type: ignore[method-assign]
+
+
+def error(error_class: ErrorClass, sent: Sent, retry_after_ms: int | None = None) -> CallError:
+    return CallError(error_class, "It did not work.", sent, retry_after_ms=retry_after_ms)
+
+
+AWAY = error(ErrorClass.DOWNSTREAM, Sent.NOT_SENT)
+SILENT = error(ErrorClass.TIMEOUT, Sent.MAYBE)
+WRONG = error(ErrorClass.VALIDATION, Sent.NOT_SENT)
+
+
+async def started(world: World, name: str = "t1", execution: str = NAME) -> dict[str, Any]:
+    event = {"tenant_id": TENANT, "action_intent_id": name, "execution": execution}
+    return await step_functions.start(world.context, event)
+
+
+def caught(raised: CallAgain) -> dict[str, str]:
+    """What Step Functions makes of an error that was caught."""
+    said = {"errorMessage": str(raised), "errorType": type(raised).__name__, "requestId": "r", "stackTrace": ["..."]}
+    return {"Error": type(raised).__name__, "Cause": json.dumps(said)}
+
+
+async def invoked(world: World, state: dict[str, Any]) -> dict[str, Any]:
+    """The states Invoke and Pause, until Record comes; through JSON, as between functions."""
+    while True:
+        try:
+            return dict(
+                json.loads(json.dumps(await step_functions.invoke(world.context, json.loads(json.dumps(state)))))
+            )
+        except CallAgain as again:
+            state = {**state, "again": caught(again)}
+
+
+async def recorded(world: World, state: dict[str, Any]) -> IntentRecord:
+    await step_functions.record(world.context, json.loads(json.dumps(state)))
+    return await world.record(state["action_intent_id"])
+
+
+# Start
+
+
+async def test_the_attempt_is_claimed_under_the_name_of_its_execution(world: World) -> None:
+    await world.propose(task("t1"))
+    assert await started(world) == {"tenant_id": TENANT, "action_intent_id": "t1", "attempt": 1}
+    attempt = (await world.record("t1")).attempt
+    assert attempt is not None
+    assert attempt.worker == NAME
+
+
+async def test_an_execution_whose_answer_was_lost_gets_it_again_and_another_execution_gets_nothing(
+    world: World,
+) -> None:
+    await world.propose(task("t1"))
+    first = await started(world)
+    revision = (await world.record("t1")).revision
+    assert await started(world) == first
+    with pytest.raises(NothingToStart):
+        await started(world, execution="exec-t1-another")
+    assert (await world.record("t1")).revision == revision
+
+
+async def test_there_is_nothing_to_start_of_what_is_held_done_or_unknown(world: World) -> None:
+    await world.propose(task("held"))
+    await world.propose(task("done"))
+    await world.run("done")
+    await world.stop(HOLD)
+    for name in ("held", "done", "never-heard-of"):
+        with pytest.raises(NothingToStart):
+            await started(world, name)
+    assert (await world.record("held")).status is IntentStatus.APPROVED
+
+
+async def test_a_lease_that_is_over_is_taken_up_as_a_further_attempt(world: World) -> None:
+    await world.propose(task("t1"))
+    await started(world)
+    world.clock.forward(lease_ms(None))
+    assert (await started(world, execution="exec-t1-later"))["attempt"] == 2
+
+
+# Invoke and Record
+
+
+async def test_a_call_and_its_outcome_go_through_the_states(world: World) -> None:
+    await world.propose(task("t1"))
+    state = await invoked(world, await started(world))
+    assert (state["attempt"], state["tries"], state["outcome"]["status"]) == (1, 1, "SUCCEEDED")
+    told = await step_functions.record(world.context, state)
+    assert told == {
+        "action_intent_id": "t1",
+        "recorded": True,
+        "status": "SUCCEEDED",
+        "approval_source": "POLICY",
+        "auto_executed": True,
+    }
+    done = await world.record("t1")
+    assert done.outcome is not None
+    assert done.outcome.result == {"ok": True}
+    again = await step_functions.record(world.context, state)
+    assert again == {"action_intent_id": "t1", "recorded": False}
+    assert await world.record("t1") == done
+
+
+async def test_a_server_that_is_never_reached_cancels_and_gives_the_budget_back(world: World) -> None:
+    await world.propose(task("t1"))
+    answers(world.tools, *[AWAY] * 5)
+    state = await invoked(world, await started(world))
+    done = await recorded(world, state)
+    assert (done.status, state["tries"], world.tools.calls) == (IntentStatus.CANCELLED, TRIES_MAX, [])
+    assert await world.used() == {"actions": 0, "actions:CREATE_TASK": 0}
+
+
+async def test_what_one_try_may_have_sent_the_next_one_does_not_forget(world: World) -> None:
+    await world.propose(task("t1"))
+    answers(world.tools, SILENT, WRONG)
+    done = await recorded(world, await invoked(world, await started(world)))
+    assert done.status is IntentStatus.UNKNOWN
+    assert (await world.used())["actions"] == 1
+
+
+async def test_a_mail_that_may_have_been_sent_is_not_sent_again(world: World) -> None:
+    await world.propose(mail("m1"))
+    answers(world.tools, SILENT)
+    state = await invoked(world, await started(world, "m1"))
+    assert (state["outcome"]["status"], state["tries"], len(world.tools.calls)) == ("UNKNOWN", 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("error_class", "name"),
+    [
+        (ErrorClass.RATE_LIMIT, "RateLimited"),
+        (ErrorClass.DOWNSTREAM, "DownstreamFailed"),
+        (ErrorClass.TIMEOUT, "TimedOut"),
+    ],
+)
+async def test_each_transient_class_is_raised_under_the_name_that_the_machine_catches(
+    world: World, error_class: ErrorClass, name: str
+) -> None:
+    await world.propose(task("t1"))
+    answers(world.tools, error(error_class, Sent.NOT_SENT))
+    with pytest.raises(CallAgain) as raised:
+        await step_functions.invoke(world.context, await started(world))
+    assert type(raised.value).__name__ == name
+    assert name in json.dumps(machine()["States"]["Invoke"]["Catch"][0]["ErrorEquals"])
+
+
+async def test_the_time_that_a_server_asks_for_is_waited_beyond_the_pause(world: World) -> None:
+    await world.propose(task("t1"))
+    answers(world.tools, error(ErrorClass.RATE_LIMIT, Sent.ANSWERED, retry_after_ms=3_000))
+    await invoked(world, await started(world))
+    assert slept == [0, 2.0]
+
+
+async def test_no_message_makes_a_try_wait_longer_than_the_flow_would(world: World) -> None:
+    await world.propose(task("t1"))
+    state = await started(world)
+    long = json.dumps({"tries": 1, "sent": "NOT_SENT", "wait_ms": 10**9})
+    state["again"] = {"Cause": json.dumps({"errorMessage": long})}
+    await step_functions.invoke(world.context, state)
+    assert slept[0] == (BACKOFF_MS_MAX - step_functions.PAUSE_MS) / 1000
+
+
+@pytest.mark.parametrize("cause", ["", "no JSON", "{}", '{"errorMessage": "no JSON"}', '{"errorMessage": "{}"}', "[]"])
+async def test_tries_that_cannot_be_read_count_as_the_worst(world: World, cause: str) -> None:
+    await world.propose(task("t1"))
+    answers(world.tools, AWAY)
+    state = {**await started(world), "again": {"Error": "TimedOut", "Cause": cause}}
+    outcome = (await step_functions.invoke(world.context, state))["outcome"]
+    assert (outcome["status"], outcome["error"]["sent"]) == ("UNKNOWN", "MAYBE")
+
+
+async def test_what_is_no_longer_the_call_that_was_approved_is_not_sent(world: World) -> None:
+    await world.propose(task("t1"))
+    state = await started(world)
+    changed = sample.document()
+    changed["catalog"]["CREATE_TASK"]["arguments"] = {"account": "somebody-else"}
+    await world.configure(changed)
+    state = await invoked(world, state)
+    assert (state["outcome"]["status"], state["outcome"]["error"]["code"]) == ("CANCELLED", "DIGEST_MISMATCH")
+    assert world.tools.calls == []
+    assert (await recorded(world, state)).status is IntentStatus.CANCELLED
+
+
+async def test_an_action_that_left_the_catalog_is_not_sent(world: World) -> None:
+    await world.propose(task("t1"))
+    state = await started(world)
+    changed = sample.document()
+    del changed["catalog"]["CREATE_TASK"]
+    changed["policy"] = "".join(part for part in POLICY.split("\n\n") if '"CREATE_TASK"' not in part)
+    changed["autonomy"]["allowlist"].remove("CREATE_TASK")
+    await world.configure(changed)
+    assert (await invoked(world, state))["outcome"]["error"]["code"] == "DIGEST_MISMATCH"
+    assert world.tools.calls == []
+
+
+async def test_an_attempt_that_is_not_the_current_one_sends_nothing(world: World) -> None:
+    await world.propose(task("t1"))
+    state = await started(world)
+    world.clock.forward(lease_ms(None))
+    await started(world, execution="exec-t1-later")
+    with pytest.raises(Conflict, match="no longer the current one"):
+        await step_functions.invoke(world.context, state)
+    assert world.tools.calls == []
+    assert await step_functions.record(world.context, {**state, "failed": {"Error": "Conflict"}}) == {
+        "action_intent_id": "t1",
+        "recorded": False,
+    }
+
+
+async def test_the_largest_answer_fits_between_two_states(world: World) -> None:
+    await world.propose(task("t1"))
+
+    async def large(_: ToolCall) -> str:
+        return "\x01" * 100_000
+
+    world.tools.behave = large
+    state = await step_functions.invoke(world.context, await started(world))
+    assert len(json.dumps(state)) < 256 * 1024
+    done = await recorded(world, state)
+    assert done.outcome is not None
+    assert done.outcome.result_truncated
+
+
+async def test_every_kind_of_outcome_comes_out_as_it_went_in(world: World) -> None:
+    del world
+    outcomes = [
+        Outcome(OutcomeStatus.SUCCEEDED, "Done.", {"a": [1, 2.5, None, "é"]}, 31),
+        Outcome(OutcomeStatus.UNKNOWN, "Who knows.", error=replace(SILENT, retry_after_ms=5)),
+    ]
+    for outcome in outcomes:
+        said = json.loads(json.dumps(step_functions._OUTCOME.dump_python(outcome, mode="json")))
+        assert step_functions._OUTCOME.validate_python(said) == outcome
+
+
+# What a failing of the invoker means
+
+SENT_NOTHING = ("Lambda.TooManyRequestsException", "Unavailable")
+MAY_HAVE_SENT = ("Lambda.Unknown", "Sandbox.Timedout", "Runtime.ExitError", "States.Timeout", "Unexpected", "None")
+
+
+@pytest.mark.parametrize("failed", SENT_NOTHING)
+@pytest.mark.parametrize("name", ["t1", "m1"])
+async def test_an_invoker_that_never_ran_sent_nothing(world: World, failed: str, name: str) -> None:
+    await world.propose(task("t1"))
+    await world.propose(mail("m1"))
+    done = await recorded(world, {**await started(world, name), "failed": {"Error": failed, "Cause": "..."}})
+    assert done.outcome is not None
+    assert done.outcome.error is not None
+    assert (done.status, done.outcome.error.code) == (IntentStatus.CANCELLED, "INVOKER_NOT_RUN")
+
+
+@pytest.mark.parametrize("failed", MAY_HAVE_SENT)
+async def test_an_invoker_that_ended_in_the_middle_leaves_unknown_or_its_lease(world: World, failed: str) -> None:
+    await world.propose(task("t1"))
+    await world.propose(mail("m1"))
+    failure = {"failed": {"Error": failed, "Cause": "..."}}
+    assert (await recorded(world, {**await started(world), **failure})).status is IntentStatus.RUNNING
+    done = await recorded(world, {**await started(world, "m1"), **failure})
+    assert done.outcome is not None
+    assert done.outcome.error is not None
+    assert (done.status, done.outcome.error.code, done.outcome.error.sent) == (
+        IntentStatus.UNKNOWN,
+        "INVOKER_LOST",
+        Sent.MAYBE,
+    )
+
+
+async def test_an_invoker_that_was_throttled_after_a_try_that_may_have_sent_is_left_to_its_lease(world: World) -> None:
+    await world.propose(task("t1"))
+    answers(world.tools, SILENT)
+    state = await started(world)
+    with pytest.raises(CallAgain) as again:
+        await step_functions.invoke(world.context, state)
+    failed = {"again": caught(again.value), "failed": {"Error": SENT_NOTHING[0], "Cause": "..."}}
+    assert (await recorded(world, {**state, **failed})).status is IntentStatus.RUNNING
+
+
+async def test_an_answer_of_the_invoker_that_cannot_be_read_is_not_taken_for_one(world: World) -> None:
+    await world.propose(mail("m1"))
+    done = await recorded(world, {**await started(world, "m1"), "outcome": {"status": "FINE"}, "tries": 1})
+    assert done.status is IntentStatus.UNKNOWN
+
+
+# The end of an execution
+
+
+def end(name: str = NAME, status: str = "FAILED", intent: str = "t1") -> dict[str, Any]:
+    said = json.dumps({"tenant_id": TENANT, "action_intent_id": intent})
+    return {"name": name, "status": status, "input": said, "executionArn": f"arn:aws:states:::execution:{name}"}
+
+
+@pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
+async def test_an_end_without_an_outcome_is_recorded(world: World, status: str) -> None:
+    await world.propose(task("t1"))
+    await world.propose(mail("m1"))
+    await started(world)
+    await started(world, "m1")
+    for name in ("t1", "m1"):
+        await step_functions.ended(world.context, end(status=status, intent=name))
+    left = IntentStatus.UNKNOWN if status == "ABORTED" else IntentStatus.RUNNING
+    assert [(await world.record(name)).status for name in ("t1", "m1")] == [left, IntentStatus.UNKNOWN]
+
+
+async def test_the_end_of_another_execution_or_of_one_that_never_started_changes_nothing(world: World) -> None:
+    await world.propose(mail("m1"))
+    nothing = {"action_intent_id": "m1", "recorded": False}
+    assert await step_functions.ended(world.context, end(intent="m1")) == nothing
+    await started(world, "m1")
+    assert await step_functions.ended(world.context, end("exec-m1-another", "ABORTED", "m1")) == nothing
+    assert (await world.record("m1")).status is IntentStatus.RUNNING
+    assert await step_functions.ended(world.context, {**end(), "input": "not ours"}) == {"recorded": False}
+
+
+# The launcher
+
+
+class States:
+    """Step Functions as far as the launcher asks it."""
+
+    def __init__(self, **closed: str) -> None:
+        self.executions = dict(closed)
+        self.asked: list[str] = []
+        self.fails: Exception | None = None
+
+    def start_execution(self, **request: Any) -> dict[str, Any]:
+        self.asked.append(request["name"])
+        if self.fails:
+            raise self.fails
+        if request["name"] in self.executions:
+            raise ClientError({"Error": {"Code": "ExecutionAlreadyExists"}}, "StartExecution")
+        self.executions[request["name"]] = "RUNNING"
+        assert json.loads(request["input"]).keys() == {"tenant_id", "action_intent_id"}
+        return {}
+
+    def describe_execution(self, **request: Any) -> dict[str, Any]:
+        return {"status": self.executions[request["executionArn"].rpartition(":")[2]]}
+
+
+ARN = "arn:aws:states:us-east-1:123456789012:stateMachine:clearance"
+
+
+async def test_an_event_starts_one_execution_and_its_repeat_none(world: World) -> None:
+    await world.propose(task("t1"))
+    states = States()
+    name = await Machine(ARN, states).launch(world.context, TENANT, "t1")
+    assert name == execution_name(await world.record("t1"))
+    assert await Machine(ARN, states).launch(world.context, TENANT, "t1") is None
+    assert states.executions == {name: "RUNNING"}
+
+
+async def test_what_nobody_should_take_up_now_costs_no_execution(world: World) -> None:
+    await world.propose(task("waits", confidence_score=0.5))
+    await world.propose(task("running"))
+    await started(world, "running")
+    await world.propose(task("done"))
+    await world.run("done")
+    await world.propose(task("held"))
+    await world.stop(HOLD)
+    states = States()
+    for name in ("waits", "running", "done", "held", "never-heard-of"):
+        assert await Machine(ARN, states).launch(world.context, TENANT, name) is None
+    assert states.asked == []
+
+
+async def test_a_dead_lease_is_launched_unless_it_is_held(world: World) -> None:
+    await world.propose(task("t1"))
+    approved = execution_name(await world.record("t1"))
+    await started(world)
+    world.clock.forward(lease_ms(None))
+    states = States(**{approved: "FAILED"})
+    name = await Machine(ARN, states).launch(world.context, TENANT, "t1")
+    assert name not in {None, approved}
+    await world.stop(HOLD)
+    assert await Machine(ARN, States()).launch(world.context, TENANT, "t1") is None
+
+
+async def test_a_name_that_is_taken_by_a_closed_execution_is_not_in_the_way(world: World) -> None:
+    await world.propose(task("t1"))
+    taken = execution_name(await world.record("t1"))
+    states = States(**{taken: "SUCCEEDED"})
+    name = await Machine(ARN, states).launch(world.context, TENANT, "t1")
+    assert name not in {None, taken}
+    assert states.executions[str(name)] == "RUNNING"
+
+
+async def test_an_execution_that_ended_well_meanwhile_is_not_followed_by_another(world: World) -> None:
+    await world.propose(task("t1"))
+    taken = execution_name(await world.record("t1"))
+
+    class Meanwhile(States):
+        def start_execution(self, **request: Any) -> dict[str, Any]:
+            world.clock.forward(0)
+            return super().start_execution(**request)
+
+    states = Meanwhile(**{taken: "SUCCEEDED"})
+    machine = Machine(ARN, states)
+    status = machine._status
+
+    async def ran(name: str) -> str:
+        await world.run("t1")
+        return await status(name)
+
+    machine._status = ran  # type: ignore[method-assign]
+    assert await machine.launch(world.context, TENANT, "t1") is None
+    assert states.asked == [taken]
+
+
+@pytest.mark.parametrize(
+    "fails",
+    [
+        ClientError({"Error": {"Code": "ThrottlingException"}}, "StartExecution"),
+        EndpointConnectionError(endpoint_url="http://127.0.0.1:1"),
+    ],
+)
+async def test_a_launch_that_fails_says_so(world: World, fails: Exception) -> None:
+    await world.propose(task("t1"))
+    states = States()
+    states.fails = fails
+    with pytest.raises(Unavailable) as refused:
+        await Machine(ARN, states).launch(world.context, TENANT, "t1")
+    assert refused.value.code == "STEP_FUNCTIONS_AWAY"
+
+
+async def test_a_name_differs_between_tenants_and_states_and_is_no_longer_than_it_may_be(world: World) -> None:
+    await world.propose(task("x" * 64))
+    await world.propose(refund("r1"))
+    record = await world.record("x" * 64)
+    other_tenant = replace(record, intent=replace(record.intent, tenant_id="contoso"))
+    names = {
+        execution_name(record),
+        execution_name(other_tenant),
+        execution_name(replace(record, revision=record.revision + 1)),
+        execution_name(record, again="0123"),
+    }
+    assert len(names) == 4
+    assert all(re.fullmatch(r"exec-[A-Za-z0-9_-]{1,75}", name) for name in names)
+    assert execution_name(record) == execution_name(await world.record("x" * 64))
+    assert execution_name(await world.record("r1")).startswith("exec-r1-")
+    assert AGENT.tenant_id == TENANT
+
+
+# The machine
+
+
+def machine() -> dict[str, Any]:
+    return dict(json.loads(step_functions.DEFINITION.read_text(encoding="utf-8")))
+
+
+def test_every_state_of_the_machine_is_reached_and_leads_somewhere() -> None:
+    states = machine()["States"]
+    leads = {
+        name: {state.get("Next")} | {catch["Next"] for catch in state.get("Catch", ())}
+        for name, state in states.items()
+    }
+    reached, left = set(), [machine()["StartAt"]]
+    while left:
+        name = left.pop()
+        reached.add(name)
+        left += [one for one in leads[name] - reached if one]
+    assert reached == set(states)
+    assert [name for name, state in states.items() if state.get("End") or state["Type"] == "Succeed"] == [
+        "Nothing",
+        "Record",
+    ]
+
+
+def test_every_error_that_the_machine_names_is_one_that_somebody_raises() -> None:
+    ours = {one.__name__ for one in (NothingToStart, Unavailable, *step_functions.AGAIN.values())}
+    named = {
+        name
+        for state in machine()["States"].values()
+        for rule in (*state.get("Retry", ()), *state.get("Catch", ()))
+        for name in rule["ErrorEquals"]
+    }
+    assert named - ours <= {
+        "States.ALL",
+        "States.Timeout",
+        "Lambda.TooManyRequestsException",
+        "Lambda.ServiceException",
+        "Lambda.AWSLambdaException",
+        "Lambda.SdkClientException",
+        "Lambda.Unknown",
+    }
+    assert ours <= named
+
+
+def test_a_call_is_repeated_by_the_machine_itself_only_where_nothing_was_sent() -> None:
+    [retry] = machine()["States"]["Invoke"]["Retry"]
+    assert set(retry["ErrorEquals"]) == step_functions.NOTHING_SENT
+
+
+def test_the_pause_is_as_long_as_the_invoker_thinks() -> None:
+    assert machine()["States"]["Pause"]["Seconds"] * 1_000 == step_functions.PAUSE_MS

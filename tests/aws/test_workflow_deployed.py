@@ -1,0 +1,115 @@
+"""The tests of `test_workflow.py` once more, on the kept template as MiniStack's CloudFormation deploys it, under its grants."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+pytest.register_assert_rewrite("tests.aws.test_workflow")
+
+from deploy.aws import smoke  # noqa: E402
+
+from clearance.core.record import IntentStatus  # noqa: E402 - after the line before it
+from clearance.stores.dynamodb_table import INSTALLATION, intent  # noqa: E402
+from tests.aws import recording  # noqa: E402
+from tests.aws import test_workflow as workflow  # noqa: E402
+from tests.aws.deployed import NAME, TEMPLATE, Deployed, deployed  # noqa: E402
+from tests.aws.stack import FUNCTIONS  # noqa: E402
+from tests.aws.template import Template  # noqa: E402
+from tests.sample import task  # noqa: E402
+
+globals().update({name: one for name, one in vars(workflow).items() if name.startswith("test_")})
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    with deployed(tmp_path_factory.mktemp("ministack")) as made:
+        yield made
+
+
+def carried_out(stack: Deployed, action_intent_id: str) -> None:
+    """Proposes by event what runs alone, and waits until it did."""
+    stack.propose_by_event(workflow.detail(action_intent_id), workflow.SOURCE)
+    assert workflow.outcome_of(stack, workflow.NORTHWIND, action_intent_id).status is IntentStatus.SUCCEEDED
+
+
+def test_every_write_of_every_function_fits_the_conditions_of_its_grants(stack: Deployed) -> None:
+    """MiniStack does not look at `dynamodb:LeadingKeys`. What the tests above made the functions write is looked at here."""
+    carried_out(stack, "keys-of-grants")
+    template, wrote = Template.read(TEMPLATE), set()
+    for function in FUNCTIONS:
+        for one in recording.read(stack.folder, function):
+            wrote.add(function)
+            assert template.may_write(function, one.action, one.key, transaction=one.transaction), (function, one)
+    assert wrote >= {"gate", "starter", "recorder"}
+
+
+def test_grants_are_enforced_here(stack: Deployed) -> None:
+    """Else everything above would say nothing about them."""
+    iam = stack.client("iam")
+    iam.create_user(UserName="nobody")
+    key = iam.create_access_key(UserName="nobody")["AccessKey"]
+    nobody = boto3.client(
+        "dynamodb", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"]
+    )
+    with pytest.raises(ClientError, match="AccessDenied"):
+        nobody.get_item(TableName=stack.table, Key={"pk": {"S": INSTALLATION.pk}, "sk": {"S": INSTALLATION.sk}})
+
+
+def test_what_the_gate_refuses_by_event_is_kept_for_somebody_to_look_at(stack: Deployed) -> None:
+    """As EventBridge invokes it; MiniStack's EventBridge itself tries only once, and keeps nothing."""
+    event = {"detail-type": "ActionIntent", "source": "somebody.else", "detail": workflow.detail("from-nobody")}
+    stack.invoke_later("gate", event)
+    [message] = stack.dead_letters("FailedEvents")
+    said = json.loads(message)
+    assert said["requestContext"]["condition"] == "RetriesExhausted"
+    assert said["requestPayload"]["detail"]["action_intent_id"] == "from-nobody"
+    assert "UNKNOWN_SOURCE" in said["responsePayload"]["errorMessage"]
+
+
+def test_the_schedule_reaches_the_sweeper(stack: Deployed) -> None:
+    workflow.propose_and_crash(stack, task("swept-by-schedule"))
+    stack.fire_schedule()
+    assert workflow.outcome_of(stack, workflow.NORTHWIND, "swept-by-schedule").status is IntentStatus.SUCCEEDED
+
+
+def test_the_smoke_script_looks_at_everything_and_acts_once(
+    stack: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    proposal = workflow.detail("unused")
+    del proposal["action_intent_id"]
+    (tmp_path / "proposal.json").write_text(json.dumps(proposal), encoding="utf-8")
+    monkeypatch.setenv("CLEARANCE_API_KEY", stack.keys[workflow.NORTHWIND, "agent"])
+    words = ["--stack", NAME, "--proposal", str(tmp_path / "proposal.json"), "--url", stack.url]
+    assert smoke.main(words) == 2
+    assert "Say --this-acts-for-real" in capsys.readouterr().err
+    before = len(stack.executions())
+    assert smoke.main([*words, smoke.FLAG]) == 0, capsys.readouterr().err
+    said = capsys.readouterr().out
+    assert "the outcome: SUCCEEDED, auto_executed True" in said
+    assert "the dead letters: none" in said
+    assert len(stack.executions()) == before + 1
+
+
+def test_a_restored_table_takes_over(stack: Deployed) -> None:
+    """The last test of this file: from here on the stack works on another table."""
+    before, restored = stack.table, "clearance-restored"
+    carried_out(stack, "before-the-backup")
+    stack.client("dynamodb").restore_table_to_point_in_time(
+        SourceTableName=before, TargetTableName=restored, UseLatestRestorableTime=True
+    )
+    stack.work_on(restored)
+    assert stack.table == restored
+    again = stack.invoke("gate", {"source": workflow.SOURCE, "detail": workflow.detail("before-the-backup")})
+    assert (again["created"], again["intent"]["status"]) == (False, "SUCCEEDED")
+    fresh = stack.invoke("gate", {"source": workflow.SOURCE, "detail": workflow.detail("after-the-restore")})
+    assert fresh["created"] is True
+    key = {"pk": {"S": intent(workflow.NORTHWIND, "after-the-restore").pk}, "sk": {"S": "INTENT"}}
+    assert "Item" not in stack.client("dynamodb").get_item(TableName=before, Key=key)
+    assert workflow.record_of(stack, workflow.NORTHWIND, "after-the-restore") is not None
+    assert len(stack.tool.calls_of(workflow.NORTHWIND, "before-the-backup")) == 1
