@@ -238,8 +238,9 @@ class SqliteStore:
 
     async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
         """As the port says."""
-        sql = f"""{rows.RECORD} WHERE {_UNDER_WAY} AND i.status = 'AWAITING_APPROVAL' AND t.tenant_id = :tenant_id AND i.intent_no > coalesce((
-            SELECT intent_no FROM intent WHERE tenant_no = t.tenant_no AND action_intent_id = :after), 0)
+        sql = f"""{rows.RECORD} WHERE {_UNDER_WAY} AND i.status = 'AWAITING_APPROVAL' AND t.tenant_id = :tenant_id
+            AND i.intent_no > coalesce((
+                SELECT intent_no FROM intent WHERE tenant_no = t.tenant_no AND action_intent_id = :after), 0)
             ORDER BY i.intent_no LIMIT :limit"""
         named = {"tenant_id": tenant_id, "after": after, "limit": limit}
         return await self._read(lambda connection: [rows.record(row) for row in connection.execute(sql, named)])
