@@ -4,10 +4,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.synced
+AWS_STAMP := .venv-aws/.synced
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types architecture tests bench torture clean
+.PHONY: help setup demo test lint types architecture tests bench torture aws clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,5 +46,14 @@ torture: $(STAMP) ## Break it for ten minutes on either profile, and prove the p
 	$(BIN)/python -m tests.crash.torture --profile local --minutes 10
 	$(BIN)/python -m tests.crash.torture --profile postgres --minutes 10
 
+aws: $(AWS_STAMP) ## Make the template for AWS anew, hold it against the kept one, and make the zip that the functions run
+	@JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1 PYTHONPATH=src:. .venv-aws/bin/python -m deploy.aws.app
+	@$(BIN)/python -m deploy.aws.bundle
+
+$(AWS_STAMP): $(STAMP) deploy/aws/requirements.txt
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-aws
+	$(BIN)/uv pip sync --quiet --require-hashes --python .venv-aws/bin/python deploy/aws/requirements.txt
+	@touch $@
+
 clean: ## Remove what was made
-	rm -rf .venv .clearance .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench .venv-peers
+	rm -rf .venv .clearance .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench .venv-peers .venv-aws dist
