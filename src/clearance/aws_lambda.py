@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import structlog
 
 from clearance import aws_profile
-from clearance.core.errors import Refusal, Unavailable
+from clearance.core.errors import InvalidInput, Refusal, Unavailable
 from clearance.core.intent import Json
 from clearance.engines import step_functions
 from clearance.environment import Environment
@@ -154,7 +154,11 @@ async def _propose(parts: Parts, sources: aws_profile.Sources, event: Json, requ
     event = event if isinstance(event, Mapping) else {}
     caller = sources.principal(event.get("source"))
     # As strictly as the REST API reads: an event has passed other readers before it comes here.
-    body = fitted(parse(json.dumps(event.get("detail")).encode()), wire.ProposalBody)
+    try:
+        detail = json.dumps(event.get("detail")).encode()
+    except RecursionError:
+        raise InvalidInput("The detail nests too deep to be read.", code="INVALID_JSON") from None
+    body = fitted(parse(detail), wire.ProposalBody)
     proposal = proposal_of(body, caller)
     if proposal.action_intent_id is None:
         proposal = replace(proposal, action_intent_id=_text(event, "id") or request_id)

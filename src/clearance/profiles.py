@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import fcntl
 import importlib
+import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from clearance.api import operations
 from clearance.api.app import create_app, end_streams
 from clearance.configuration import Configuration
 from clearance.core.credential import KEY_LENGTH_WEAK, SECRET_BYTES, new_key
-from clearance.core.errors import Conflict, InvalidInput, NotFound, Unavailable
+from clearance.core.errors import Conflict, InvalidInput, NotFound, Refusal, Unavailable
 from clearance.core.principal import Role
 from clearance.engines.worker import Worker
 from clearance.environment import Environment
@@ -47,6 +48,7 @@ from clearance.process import answering, listening, signals, url_of
 from clearance.stores import archive, archive_sqlite
 from clearance.stores.sqlite import SqliteStore
 from clearance.telemetry import configure_logs
+from clearance.tools.masking import variables_of
 from clearance.tools.mcp import McpTools
 from clearance.web.pages import mount
 from clearance.worker_metrics import MeasuredTools, WorkerMetrics
@@ -427,11 +429,15 @@ class _Readiness:
 
 @dataclass(frozen=True, slots=True)
 class WorkerAnnouncement:
-    """What a worker that works has to say; `url` is where its health is, if it is anywhere."""
+    """What a worker that works has to say; `url` is where its health is, if it is anywhere.
+
+    `missing`: a sentence for each tool server whose variables this worker does not have.
+    """
 
     name: str
     concurrency: int
     url: str | None
+    missing: tuple[str, ...] = ()
 
 
 async def work(
@@ -463,8 +469,23 @@ async def work(
             await ends.enter_async_context(_answering_until_the_end(app, taken, ending.asked))
         months = asyncio.create_task(_keep_months(where, parts.context.clock))
         ends.callback(months.cancel)
-        announce(WorkerAnnouncement(queue.name, concurrency, None if taken is None else url_of(host, taken)))
+        url, missing = None if taken is None else url_of(host, taken), await _missing_variables(parts)
+        announce(WorkerAnnouncement(queue.name, concurrency, url, missing))
         await queue.run(parts.context, ending.asked)
+
+
+async def _missing_variables(parts: Parts) -> tuple[str, ...]:
+    """What the tool servers of all tenants need of the environment, and this worker does not have."""
+    found = []
+    for tenant_id in await parts.context.store.tenants():
+        with contextlib.suppress(Refusal):  # settings that cannot be read fail each of their intents, and say so there
+            for server in (await parts.context.settings(tenant_id)).tool_servers.values():
+                absent = variables_of(repr(server)) - os.environ.keys()
+                found += [
+                    f"The tool server {server.name} of {tenant_id} needs {name}, which is not set: its calls fail here."
+                    for name in sorted(absent)
+                ]
+    return tuple(found)
 
 
 def _health(where: Database, parts: Parts, queue: Queue, measured: WorkerMetrics) -> FastAPI:

@@ -11,7 +11,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from clearance.core import execution
-from clearance.core.errors import Unavailable
+from clearance.core.errors import InvalidInput, Unavailable
 from clearance.core.ledger import EntryKind, draft
 from clearance.core.principal import Role
 from clearance.flow.ports import ApiKey, PageSession, TimelineQuery
@@ -313,3 +313,10 @@ async def test_a_reader_hears_of_entries_of_another_process(world: World, databa
     async with asyncio.timeout(5):
         assert await hears is True
     await reader.close()
+
+
+async def test_a_question_with_a_zero_character_is_refused_and_breaks_nothing(world: World) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        await world.store.timeline(TENANT, TimelineQuery(account_id="a\0b"))
+    assert refused.value.code == "INVALID_TEXT"
+    assert await world.store.timeline(TENANT, TimelineQuery()) == []

@@ -16,7 +16,7 @@ from clearance.core.errors import Conflict
 from clearance.core.gate import Facts
 from clearance.core.intent import ActionIntent, RiskLevel, checked_content
 from clearance.core.ledger import EntryKind, draft
-from clearance.core.principal import Role
+from clearance.core.principal import Role, system
 from clearance.core.record import Admission, Change, IntentRecord, IntentStatus
 from clearance.flow.ports import (
     Admitted,
@@ -115,6 +115,17 @@ class TestAdmit:
         decided = await admission(world, "a")
         await world.configure({"stop_switches": []}, tenant_id="*")
         assert await world.store.admit(decided) == SettingsMoved()
+
+    async def test_nothing_starts_under_a_switch_that_came_between_look_and_claim(self, world: World) -> None:
+        record = await admitted(world, "a")
+        settings = await world.context.fresh_settings(TENANT)
+        checked = revalidation.revalidate(record, Facts(settings), world.clock.now_ms())
+        claim = execution.start_attempt(
+            record, checked, settings, worker="w", actor=system(TENANT), now=world.clock.now_ms()
+        )
+        await world.configure({"stop_switches": []}, tenant_id="*")
+        assert await world.store.advance(claim) == SettingsMoved()
+        assert (await world.record("a")).status is IntentStatus.APPROVED
 
     async def test_all_buckets_of_a_hold_are_taken_or_none(self, world: World) -> None:
         for number in range(2):

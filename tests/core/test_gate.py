@@ -174,3 +174,12 @@ def test_the_nearest_changes_are_true() -> None:
     ]
     assert decide(replace(intent, confidence_score=0.8)).answer is Answer.AUTO_EXECUTE
     assert decide(replace(intent, confidence_score=0.7999)).answer is Answer.REQUIRE_APPROVAL
+
+
+def test_an_amount_that_nobody_limits_is_limited_by_what_a_counter_can_hold() -> None:
+    hold = hold_for(BudgetRule(10), "T", 2**53 - 1, NOON)
+    spent = spent_claim(hold, {})
+    assert spent is not None
+    assert (spent.bucket, spent.limit) == ("amount:T", AMOUNT_MAX)
+    assert spent_claim(hold_for(BudgetRule(10), "T", 1, NOON), {"amount:T": AMOUNT_MAX - 1}) is None
+    assert spent_claim(hold_for(BudgetRule(10), "T", 1, NOON), {"amount:T": AMOUNT_MAX}) is not None

@@ -12,11 +12,14 @@ from procrastinate.schema import SchemaManager
 from psycopg.conninfo import make_conninfo
 
 from clearance.core.approval import RulingKind
+from clearance.core.errors import InvalidInput
 from clearance.core.record import IntentStatus
+from clearance.core.settings import Settings
 from clearance.engines import hints as hinting
 from clearance.engines import procrastinate as queues
 from clearance.engines.hints import Hints
 from clearance.engines.procrastinate import prepare
+from clearance.flow.context import Context
 from clearance.flow.ports import Due, ToolCall
 from clearance.flow.review import RulingRequest
 from tests import sample
@@ -363,3 +366,16 @@ async def test_a_login_that_is_only_a_member_of_the_role_can_hint_work_and_sweep
             asked(login, "SET ROLE clearance_app; DELETE FROM clearance_queue.applied")
     finally:
         asked(queue_place, f"DROP ROLE {name}")
+
+
+async def test_a_tenant_whose_settings_cannot_be_read_keeps_nobody_from_being_hinted(world: World) -> None:
+    class Settled(Context):
+        async def settings(self, tenant_id: str) -> Settings:
+            if tenant_id == "bad":
+                raise InvalidInput("These settings cannot be read.")
+            return await super().settings(tenant_id)
+
+    context = Settled(world.store, world.tools, world.engine, world.clock)
+    batch = [Due(tenant_id, "t1", "CREATE_TASK") for tenant_id in ("bad", TENANT)]
+    tenants, intents, *_ = await hinting._rows(context, batch)
+    assert (tenants, intents) == ([TENANT], ["t1"])

@@ -202,6 +202,8 @@ def _tell_worker(terminal: Terminal, said: Json) -> None:
     terminal.line(f"The worker {said['name']} carries out up to {said['concurrency']} approved actions at once.")
     if said["url"]:
         terminal.line(f"Its health is at {said['url']}/readyz.")
+    for sentence in said["missing"]:
+        terminal.line(sentence)
 
 
 def _tell_start(terminal: Terminal, said: Json) -> None:

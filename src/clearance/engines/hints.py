@@ -18,7 +18,7 @@ from psycopg import AsyncConnection
 
 from clearance.core.approval import ApprovalSource
 from clearance.core.catalog import CONCURRENCY_DEFAULT
-from clearance.core.errors import Refusal
+from clearance.core.errors import Refusal, Unavailable
 from clearance.core.settings import Settings
 from clearance.engines.queue_schema import APP_ROLE, STATEMENT_SECONDS_MAX, address
 from clearance.flow.context import Context
@@ -129,13 +129,21 @@ Rows = tuple[list[str], list[str], list[str], list[int], list[bool]]
 
 
 async def _rows(context: Context, batch: Sequence[Due]) -> Rows:
-    tenants = {due.tenant_id for due in batch}
-    settings = {tenant_id: await context.settings(tenant_id) for tenant_id in tenants}
-    lanes = [lane_of(settings[due.tenant_id], due) for due in batch]
+    """What to defer. A tenant whose settings cannot be read has no lanes, and keeps nobody else's hints from theirs."""
+    settings: dict[str, Settings] = {}
+    for tenant_id in {due.tenant_id for due in batch}:
+        try:
+            settings[tenant_id] = await context.settings(tenant_id)
+        except Unavailable:
+            raise
+        except Refusal as refusal:
+            _log.warning("hints dropped", code=refusal.code, tenant_id=tenant_id)
+    kept = [due for due in batch if due.tenant_id in settings]
+    lanes = [lane_of(settings[due.tenant_id], due) for due in kept]
     return (
-        [due.tenant_id for due in batch],
-        [due.action_intent_id for due in batch],
+        [due.tenant_id for due in kept],
+        [due.action_intent_id for due in kept],
         [lane.name for lane in lanes],
         [lane.places for lane in lanes],
-        [due.approval_source is ApprovalSource.HUMAN for due in batch],
+        [due.approval_source is ApprovalSource.HUMAN for due in kept],
     )

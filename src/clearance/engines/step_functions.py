@@ -215,8 +215,8 @@ def _before(started: Started, event: Mapping[str, Json]) -> Tried:
     try:
         said = json.loads(json.loads(caught["Cause"])["errorMessage"])
         sent = execute.untried(started).sent.worst(Sent(said["sent"]))
-        return Tried(int(said["tries"]), sent, wait_ms=min(int(said["wait_ms"]), calls.BACKOFF_MS_MAX))
-    except (KeyError, TypeError, ValueError):
+        return Tried(max(int(said["tries"]), 0), sent, wait_ms=min(int(said["wait_ms"]), calls.BACKOFF_MS_MAX))
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
         _log.warning("tries not known", code="CAUSE_UNREADABLE", action_intent_id=event.get("action_intent_id"))
         return Tried(calls.TRIES_MAX, Sent.MAYBE)
 

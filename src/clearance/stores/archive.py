@@ -217,7 +217,7 @@ class Reading:
         if len(raw) > LINE_BYTES_MAX:
             raise invalid(self._number, f"has more than {LINE_BYTES_MAX} bytes.", "ARCHIVE_LINE_TOO_LONG")
         if not raw.endswith(b"\n"):
-            sentence = "is not whole, and nothing follows: this archive was not written to its end."
+            sentence = "is missing or cut off: this archive was not written to its end."
             raise invalid(self._number, sentence, "ARCHIVE_INCOMPLETE")
         return raw
 

@@ -20,7 +20,7 @@ from psycopg import AsyncConnection
 from psycopg.pq import ConnStatus
 from psycopg_pool import AsyncConnectionPool
 
-from clearance.core.errors import Unavailable
+from clearance.core.errors import InvalidInput, Unavailable
 from clearance.stores.postgres_schema import APP_ROLE, CONNECT_SECONDS_MAX, check, connect, unreachable
 
 CONNECTIONS_MAX = 16  # of one process
@@ -83,7 +83,11 @@ class Connections:
                 cursor = await connection.execute(statement, values)
             return await cursor.fetchall() if cursor.description else []
 
-        return await self._until_answered(work)
+        try:
+            return await self._until_answered(work)
+        except psycopg.DataError:
+            sentence = "A value holds what no stored text can hold, such as a zero character."
+            raise InvalidInput(sentence, code="INVALID_TEXT") from None
 
     async def call(self, statement: str, values: Any) -> list[Row]:
         """The rows of a function that names its tenant itself: one statement, one transaction."""

@@ -75,7 +75,10 @@ def check_url(url: str) -> None:
     ports = str(named.get("port") or "")
     behind = [str(named.get(part) or "")[1:] for part in ("host", "dbname")]
     if not named or re.search(r"[^0-9,]", ports) or any("@" in part for part in behind):
-        sentence = "CLEARANCE_DATABASE_URL is no PostgreSQL URL or connection string (postgresql://user@host/database)."
+        sentence = (
+            "CLEARANCE_DATABASE_URL is no PostgreSQL URL or connection string (postgresql://user@host/database); in a URL, "
+            "characters such as @ / : and spaces are percent-encoded."
+        )
         raise InvalidInput(sentence, code="INVALID_DATABASE_URL")
 
 

@@ -19,6 +19,11 @@ SECRET_LENGTH_MIN = 4  # shorter values are not looked for in texts: they would 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
+def variables_of(text: str) -> set[str]:
+    """The names that are to be filled in."""
+    return set(_VARIABLE.findall(text))
+
+
 class Secrets:
     """The values of one server that must not be seen in a sentence or a log. `variables` are our environment's, or a vault's."""
 
