@@ -38,7 +38,7 @@ def looks(context: Context, *, some_intent: str, somewhere: int) -> Mapping[str,
 
     return {
         "gate": gate,
-        "sweep step": sweeper.step,
+        "sweep step": sweeper.find,
         "due": lambda: store.expired(context.clock.now_ms(), 200),
         "inbox page": lambda: control.waiting(READER, limit=PAGE),
         "timeline page": lambda: control.timeline(READER, TimelineQuery(limit=PAGE)),
