@@ -21,6 +21,7 @@ from clearance.core.errors import InvalidInput, Refusal, Unavailable
 from clearance.core.intent import Json
 from clearance.engines import step_functions
 from clearance.environment import Environment
+from clearance.flow.context import Context
 from clearance.flow.observe import tell
 from clearance.flow.sweep import STEP_MAX, Sweeper
 from clearance.parts import NoTools, Parts
@@ -39,6 +40,7 @@ SWEEP_MARGIN_MS = 10_000  # of an invocation's time, before which no further ste
 SWEEPER = "sweeper"
 
 Handler: TypeAlias = Callable[[Json, Any], Awaitable[Json]]
+Step: TypeAlias = Callable[[Context, Json], Awaitable[Json]]
 Opening: TypeAlias = Callable[[contextlib.AsyncExitStack], Awaitable[Handler]]
 
 _log = structlog.get_logger(__name__)
@@ -226,14 +228,22 @@ async def open_launcher(ends: contextlib.AsyncExitStack) -> Handler:
     return handle
 
 
-async def open_starter(ends: contextlib.AsyncExitStack) -> Handler:
-    """The execution-starter."""
-    parts = await _alone(ends)
+def _stepping(step: Step, read: Callable[[Json], Json] = lambda event: event) -> Opening:
+    """A step of an execution that needs the store alone. `read`: what of its event says what to do."""
 
-    async def handle(event: Json, _: Any) -> Json:
-        return await step_functions.start(parts.context, event)
+    async def opening(ends: contextlib.AsyncExitStack) -> Handler:
+        parts = await _alone(ends)
 
-    return handle
+        async def handle(event: Json, _: Any) -> Json:
+            return await step(parts.context, read(event))
+
+        return handle
+
+    return opening
+
+
+open_starter = _stepping(step_functions.start)
+"""The execution-starter."""
 
 
 async def open_invoker(ends: contextlib.AsyncExitStack) -> Handler:
@@ -260,24 +270,11 @@ async def _closed(tools: McpTools) -> None:
         _log.warning("tool servers not left", kind=type(error).__name__)
 
 
-async def open_recorder(ends: contextlib.AsyncExitStack) -> Handler:
-    """The execution-recorder."""
-    parts = await _alone(ends)
+open_recorder = _stepping(step_functions.record)
+"""The execution-recorder."""
 
-    async def handle(event: Json, _: Any) -> Json:
-        return await step_functions.record(parts.context, event)
-
-    return handle
-
-
-async def open_aborted(ends: contextlib.AsyncExitStack) -> Handler:
-    """Hears of executions that failed, timed out or were aborted."""
-    parts = await _alone(ends)
-
-    async def handle(event: Json, _: Any) -> Json:
-        return await step_functions.ended(parts.context, event["detail"])
-
-    return handle
+open_aborted = _stepping(step_functions.ended, lambda event: event["detail"])
+"""Hears of executions that failed, timed out or were aborted."""
 
 
 # The sweep

@@ -407,7 +407,7 @@ async def test_entries_of_another_process_are_seen_soon(shop: World, table: Tabl
 
 
 async def test_entries_of_its_own_process_are_seen_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dynamodb, "ENTRIES_POLL_MS", 60_000)
+    monkeypatch.setattr(world.store._tail, "_poll_ms", 60_000)
     wanted = await admission(world, "a")
     reader = asyncio.create_task(world.store.wait_for_entries(TENANT, 1, 60_000))
     await asyncio.sleep(0.1)

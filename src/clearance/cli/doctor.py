@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from clearance import aws_profile, configuration, profiles
+from clearance import aws_profile, configuration, postgres_profile, profiles
 from clearance.client import AsyncClearance, ClearanceError, ClearanceUnavailable
 from clearance.client.wire import URL_DEFAULT
 from clearance.clock import SystemClock
@@ -35,7 +35,7 @@ from clearance.flow.shape import suggestion
 from clearance.profiles import Database, Place, Table
 
 if TYPE_CHECKING:
-    from clearance.profiles import DatabaseServer
+    from clearance.postgres_profile import DatabaseServer
 
 OK = "ok"
 WARNING = "warning"
@@ -164,7 +164,7 @@ def _look_into(path: Path) -> tuple[str, str]:
 async def _database(where: Database) -> Findings:
     """What the database server says: its version, who we are to it, what it promises, its clock, and its room."""
     began = SystemClock().now_ms()
-    server = await profiles.database_server(where)
+    server = await postgres_profile.database_server(where)
     good = server.version_number >= POSTGRES_NUMBER_MIN
     wanted = f"; {POSTGRES_NUMBER_MIN // 10_000} is needed"
     yield (OK if good else FAILURE, f"PostgreSQL {server.version}{'' if good else wanted}.")
@@ -208,12 +208,12 @@ def _clock_of(server: DatabaseServer, began: int, ended: int) -> tuple[str, str]
 
 
 async def _schema(where: Database) -> Findings:
-    yield OK, f"The schema is {await profiles.check_schema(where)}, which this Clearance works with."
+    yield OK, f"The schema is {await postgres_profile.check_schema(where)}, which this Clearance works with."
 
 
 async def _queue(where: Database) -> Findings:
     """Whether somebody works: without a worker, what is approved waits."""
-    queue = await profiles.database_queue(where)
+    queue = await postgres_profile.database_queue(where)
     waiting = queue.jobs.get("todo", 0)
     if not queue.workers:
         yield WARNING, f"No worker works; {waiting} hints wait: start one with clearance worker."

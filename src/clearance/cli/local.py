@@ -1,4 +1,4 @@
-"""The commands that work on the state itself, a data directory, a database or a table: serve, worker, migrate, apply, key, doctor.
+"""The commands that work on the state itself, a data directory, a database or a table: serve, apply, key, doctor.
 
 One idea: whoever can write the state is its operator, and acts as a person of the tenant, in the ledger like everybody
 else. A server that runs on the same state sees at once what is changed here. Where it is: the data directory that
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from clearance.cli.output import Terminal
     from clearance.flow.administer import PinReport
     from clearance.flow.ports import ApiKey
-    from clearance.profiles import Announcement, Parts, Place, WorkerAnnouncement
+    from clearance.profiles import Announcement, Parts, Place
 
-CONCURRENCY_MAX = 256  # executions of one worker at once
 LOOPBACK_URLS = ("http://127.", "http://localhost:", "http://[::1]:")
 
 Json: TypeAlias = Any
@@ -81,34 +80,13 @@ def serve(
     """
     from clearance import profiles
 
-    _end_with_a_signal()
+    end_with_a_signal()
     where = profiles.place(data)
     say = partial(_announce, as_json=as_json)
-    _run(profiles.serve(config, where, host, port, say, linger_seconds=linger))
+    run(profiles.serve(config, where, host, port, say, linger_seconds=linger))
 
 
-def worker(
-    *,
-    concurrency: Annotated[int, typer.Option(metavar="N", min=1, max=CONCURRENCY_MAX, help="Executions at once.")] = 16,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address for --port.")] = "127.0.0.1",
-    port: Annotated[
-        int | None,
-        typer.Option(metavar="PORT", min=0, max=65_535, help="Answer /healthz, /readyz and /metrics here; 0 for any."),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Run a worker.
-
-    It carries out what is approved in the database of CLEARANCE_DATABASE_URL, beside any number of others. Secrets of
-    tool servers come from its environment. It ends with SIGINT or SIGTERM, after what is under way.
-    """
-    from clearance import profiles
-
-    _end_with_a_signal()
-    _run(profiles.work(profiles.database(), host, port, partial(_announce_worker, as_json=as_json), concurrency))
-
-
-def _end_with_a_signal() -> None:
+def end_with_a_signal() -> None:
     """Until the process is up, and takes the signals itself."""
 
     def end(*_: object) -> None:
@@ -116,51 +94,6 @@ def _end_with_a_signal() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-
-
-def migrate(*, as_json: AsJson = False) -> None:
-    """Bring the database up to date.
-
-    Makes the schema of the store and of the queue in the database of CLEARANCE_DATABASE_URL, or what is new in them.
-    Running processes of the version before go on. Run it again, or twice at once, as you like.
-    """
-    from clearance import profiles
-    from clearance.cli import output
-
-    applied = _run(profiles.migrate(profiles.database()))
-    output.show({"applied": applied}, _tell_migrated, as_json=as_json)
-
-
-def age_out(
-    month: Annotated[str, typer.Argument(metavar="MONTH", help="Keep this month and what came after it: YYYY-MM.")],
-    *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Drop old months.
-
-    Removes the intents of every month before this one, in the database of CLEARANCE_DATABASE_URL, unless one of the month
-    is open. The ledger and the ids of intents stay.
-    """
-    from clearance import profiles
-    from clearance.cli import output
-
-    where = profiles.database()
-    if not (yes or as_json) and sys.stdin.isatty() and not typer.confirm(f"Drop what is older than {month}?"):
-        raise typer.Exit(1)
-    gone = _run(profiles.age_out(where, month))
-    output.show({"dropped": gone}, _tell_gone, as_json=as_json)
-
-
-def _tell_gone(terminal: Terminal, said: Json) -> None:
-    terminal.line(f"Dropped {', '.join(said['dropped'])}." if said["dropped"] else "There was no month to drop.")
-
-
-def _tell_migrated(terminal: Terminal, said: Json) -> None:
-    for name in said["applied"]:
-        terminal.line(f"Applied {name}.")
-    if not said["applied"]:
-        terminal.line("The database is up to date.")
 
 
 def demo(
@@ -188,22 +121,6 @@ def _announce(said: Announcement, *, as_json: bool) -> None:
     value = {**asdict(said), "changes": list(said.changes), "pins": said.pins and _pins(said.pins)}
     output.show(value, _tell_start, as_json=as_json)
     sys.stdout.flush()
-
-
-def _announce_worker(said: WorkerAnnouncement, *, as_json: bool) -> None:
-    """Says that the worker works."""
-    from clearance.cli import output
-
-    output.show(asdict(said), _tell_worker, as_json=as_json)
-    sys.stdout.flush()
-
-
-def _tell_worker(terminal: Terminal, said: Json) -> None:
-    terminal.line(f"The worker {said['name']} carries out up to {said['concurrency']} approved actions at once.")
-    if said["url"]:
-        terminal.line(f"Its health is at {said['url']}/readyz.")
-    for sentence in said["missing"]:
-        terminal.line(sentence)
 
 
 def _tell_start(terminal: Terminal, said: Json) -> None:
@@ -272,7 +189,7 @@ def apply(
 
     agree = not (yes or dry_run or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
     work = _apply(file, _place(data), frozenset(repin or ()), ask=agree, dry_run=dry_run, as_json=as_json)
-    answer = _run(work)
+    answer = run(work)
     output.show(answer, _tell_applied, as_json=as_json)
     raise typer.Exit(int(answer.get("declined", False) or bool((answer["pins"] or {}).get("missing"))))
 
@@ -473,7 +390,7 @@ def _from_server(verb: str, *arguments: str) -> Json:
 # The state itself
 
 
-def _run(work: Coroutine[Any, Any, T]) -> T:
+def run(work: Coroutine[Any, Any, T]) -> T:
     """Does it, with the log on standard error: standard output is for the answer."""
     from clearance.environment import Environment
     from clearance.telemetry import configure_logs
@@ -492,11 +409,11 @@ def _at_home(data: Path | None, tenant: str | None, work: Callable[[Parts, str],
     """Does something to the state itself, for its only tenant or the one that is named."""
     from clearance import profiles
 
-    async def run() -> T:
+    async def work_there() -> T:
         async with profiles.opened(_place(data)) as parts:
             return await work(parts, tenant or await _only_tenant(parts))
 
-    return _run(run())
+    return run(work_there())
 
 
 async def _only_tenant(parts: Parts) -> str:
@@ -515,7 +432,7 @@ def stop_everywhere(data: Path | None, level: str, reason: str | None, *, lift: 
     from clearance.core.stop import StopLevel, StopScope, StopSwitch
     from clearance.flow import administer
 
-    async def run() -> Json:
+    async def work_there() -> Json:
         async with profiles.opened(_place(data)) as parts:
             if not listed:
                 switch = StopSwitch(StopScope.GLOBAL, None, StopLevel(level), reason or "")
@@ -524,7 +441,7 @@ def stop_everywhere(data: Path | None, level: str, reason: str | None, *, lift: 
             stored = await parts.context.store.settings(administer.EVERYWHERE)
             return {"stop_switches": stored.document.get("stop_switches", []), "version": stored.version.tenant}
 
-    return _run(run())
+    return run(work_there())
 
 
 def doctor(
@@ -540,7 +457,7 @@ def doctor(
     from clearance.cli import output
     from clearance.cli.doctor import FAILURE, examine
 
-    found = _run(examine(_place(data), config))
+    found = run(examine(_place(data), config))
     failed = any(one.status == FAILURE for one in found)
     output.show({"healthy": not failed, "checks": [asdict(one) for one in found]}, output.checks, as_json=as_json)
     raise typer.Exit(1 if failed else 0)
@@ -548,7 +465,7 @@ def doctor(
 
 def add_to(app: typer.Typer) -> None:
     """Adds these commands to the command line."""
-    for command in (serve, worker, migrate, age_out, demo, apply, doctor):
+    for command in (serve, demo, apply, doctor):
         app.command()(command)
     app.add_typer(policy_app, name="policy")
     app.add_typer(key_app, name="key")

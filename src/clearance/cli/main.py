@@ -2,8 +2,8 @@
 
 One idea: a command does one thing and prints the answer, as lines for people or with `--json` as exactly one JSON
 document; an error is one sentence on standard error. The commands are in `remote` (they ask a server), `local` (they
-work on this machine) and `move` (all state, from one place to another); they import what they need when they run, so
-that `clearance --help` answers at once. Exit codes: 0 done, 1 refused, 2 not understood, 3 nobody answered.
+work on this machine), `database` (they need one) and `move` (all state, from one place to another); they import what they
+need when they run, so that `clearance --help` answers at once. Exit codes: 0 done, 1 refused, 2 not understood, 3 nobody answered.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NoReturn
 
 import typer
 
-from clearance.cli import local, move, remote
+from clearance.cli import database, local, move, remote
 
 DONE = 0
 REFUSED = 1
@@ -36,6 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 local.add_to(app)
+database.add_to(app)
 move.add_to(app)
 remote.add_to(app)
 

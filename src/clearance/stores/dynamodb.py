@@ -53,6 +53,7 @@ from clearance.stores.dynamodb_transactions import (
     refusal,
     step_actions,
 )
+from clearance.stores.tail import Tail
 
 FORMAT = 1  # of the items; a store of a newer one is refused
 SALT_BYTES = 16
@@ -70,7 +71,7 @@ class DynamoStore:
         self._salt = salt
         self._transactions = Transactions(calls)
         self._shared = SharedReads()
-        self._tail = asyncio.Event()
+        self._tail = Tail(ENTRIES_POLL_MS)
 
     @classmethod
     async def open(cls, table_name: str, *, client: Client | None = None) -> DynamoStore:
@@ -86,10 +87,6 @@ class DynamoStore:
     async def close(self) -> None:
         """Waits for the calls that are under way."""
         await self._calls.close()
-
-    def _committed(self) -> None:
-        self._tail.set()
-        self._tail = asyncio.Event()
 
     # Transitions
 
@@ -114,7 +111,7 @@ class DynamoStore:
             )
 
         answer: _Admission = await self._transactions.commit(intent.tenant_id, admission_keys(admission), plan)
-        self._committed()
+        self._tail.moved()
         return await self._known(admission) if isinstance(answer, IsKnown) else answer
 
     async def _known(self, admission: Admission) -> Known:
@@ -143,7 +140,7 @@ class DynamoStore:
 
         keys = [key, decided_key, *(admission_keys(edited) if edited else [])]
         answer: _Step = await self._transactions.commit(change.tenant_id, keys, plan)
-        self._committed()
+        self._tail.moved()
         if isinstance(answer, IsKnown) and edited:
             return await self._known(edited)
         return Moved() if isinstance(answer, IsKnown) else answer
@@ -167,7 +164,7 @@ class DynamoStore:
             return Plan(((change.entry, None),), actions, None, configures=True)
 
         answer: Moved | None = await self._transactions.commit(change.tenant_id, (), plan)
-        self._committed()
+        self._tail.moved()
         return answer if isinstance(answer, Moved) else await self.settings(change.tenant_id)
 
     async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
@@ -192,7 +189,7 @@ class DynamoStore:
         if not await self._transactions.commit(key.tenant_id, (by_id, by_hash, by_name), plan):
             sentence = f"There is a valid API key named {key.name}, or one with this secret."
             raise Conflict(sentence, code="API_KEY_EXISTS")
-        self._committed()
+        self._tail.moved()
 
     async def revoke_api_key(self, tenant_id: str, key_id: str, at: int, entry: Draft) -> bool:
         """As the port says. The sessions need no end of their own: whoever looks one up looks at its credential too."""
@@ -213,7 +210,7 @@ class DynamoStore:
             return Plan(((entry, None),), actions, answer=True)
 
         revoked = await self._transactions.commit(tenant_id, (key,), plan)
-        self._committed()
+        self._tail.moved()
         return revoked
 
     # Reads
@@ -351,19 +348,7 @@ class DynamoStore:
 
     async def wait_for_entries(self, tenant_id: str, after: int, timeout_ms: int) -> bool:
         """As the port says."""
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + timeout_ms / 1000
-        while True:
-            tail = self._tail  # taken before the look, so that no commit between look and wait is missed
-            if await self.ledger_size(tenant_id) > after:
-                return True
-            left = ends - loop.time()
-            if left <= 0:
-                return False
-            try:
-                await asyncio.wait_for(tail.wait(), min(left, ENTRIES_POLL_MS / 1000))
-            except TimeoutError:
-                continue
+        return await self._tail.wait(lambda: self.ledger_size(tenant_id), after, timeout_ms)
 
     async def approved(self, limit: int, after: Due | None = None) -> list[Due]:
         """As the port says."""

@@ -6,7 +6,6 @@ that wait while a call is under way go into the next. What this file refuses to 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 from collections.abc import Mapping, Sequence
@@ -39,6 +38,7 @@ from clearance.stores.batches import Batches, SharedReads
 from clearance.stores.postgres_connections import CONNECTIONS_MAX, Connections, Row
 from clearance.stores.postgres_schema import EVERYWHERE
 from clearance.stores.postgres_units import Unit, admission_unit, batch, change_unit
+from clearance.stores.tail import Tail
 
 ENTRIES_POLL_MS = 250  # how soon entries of another process are seen
 
@@ -50,7 +50,7 @@ class PostgresStore:
         self._connections = connections
         self._batches: Batches[Unit, Row] = Batches(self._transition)
         self._shared = SharedReads()
-        self._tail = asyncio.Event()
+        self._tail = Tail(ENTRIES_POLL_MS)
 
     @classmethod
     async def open(cls, conninfo: str, *, connections_max: int = CONNECTIONS_MAX) -> PostgresStore:
@@ -68,12 +68,8 @@ class PostgresStore:
         statement = """SELECT a.answer, a.admitted, a.used, (a.record).* FROM clearance.transition(%s, %s::jsonb, %b) a
             ORDER BY a.unit"""
         answers = await self._connections.call(statement, (tenant_id, *batch(units)))
-        self._committed()
+        self._tail.moved()
         return answers
-
-    def _committed(self) -> None:
-        self._tail.set()
-        self._tail = asyncio.Event()
 
     async def _submit(self, tenant_id: str, unit: Unit) -> Row:
         try:
@@ -136,7 +132,7 @@ class PostgresStore:
     async def _write(self, statement: str, values: tuple[Any, ...]) -> Any:
         """The answer of a function that changes a tenant as a whole."""
         answer = (await self._connections.call(statement, values))[0][0]
-        self._committed()
+        self._tail.moved()
         return answer
 
     # Reads
@@ -222,19 +218,7 @@ class PostgresStore:
 
     async def wait_for_entries(self, tenant_id: str, after: int, timeout_ms: int) -> bool:
         """As the port says."""
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + timeout_ms / 1000
-        while True:
-            tail = self._tail  # taken before the look, so that no commit between look and wait is missed
-            if await self.ledger_size(tenant_id) > after:
-                return True
-            left = ends - loop.time()
-            if left <= 0:
-                return False
-            try:
-                await asyncio.wait_for(tail.wait(), min(left, ENTRIES_POLL_MS / 1000))
-            except TimeoutError:
-                continue
+        return await self._tail.wait(lambda: self.ledger_size(tenant_id), after, timeout_ms)
 
     async def approved(self, limit: int, after: Due | None = None) -> list[Due]:
         """As the port says."""

@@ -40,6 +40,7 @@ from clearance.stores import rows
 from clearance.stores import sqlite_statements as statements
 from clearance.stores.group_commit import GroupCommit
 from clearance.stores.sqlite_file import EVERYWHERE, connect, open_for_writing
+from clearance.stores.tail import Tail
 
 READERS = 2  # threads that read beside the writer
 ENTRIES_POLL_MS = 500  # how soon entries of another process are seen
@@ -53,12 +54,12 @@ class SqliteStore:
     def __init__(self, path: Path, writer_connection: sqlite3.Connection) -> None:
         self._path = path
         self._numbers: dict[tuple[int | None, str], int] = {}
-        self._tail = asyncio.Event()
+        self._tail = Tail(ENTRIES_POLL_MS)
         self._connections: list[sqlite3.Connection] = []
         self._local = threading.local()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="clearance-reader")
         self._writer_connection = writer_connection
-        self._writer = GroupCommit(writer_connection, self._committed, self._numbers.clear)
+        self._writer = GroupCommit(writer_connection, self._tail.moved, self._numbers.clear)
 
     @classmethod
     async def open(cls, path: Path) -> SqliteStore:
@@ -76,10 +77,6 @@ class SqliteStore:
         self._readers.shutdown()
         for connection in [*self._connections, self._writer_connection]:
             connection.close()
-
-    def _committed(self) -> None:
-        self._tail.set()
-        self._tail = asyncio.Event()
 
     async def _read(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
         def run() -> Answer:
@@ -303,19 +300,7 @@ class SqliteStore:
 
     async def wait_for_entries(self, tenant_id: str, after: int, timeout_ms: int) -> bool:
         """As the port says."""
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + timeout_ms / 1000
-        while True:
-            tail = self._tail  # taken before the look, so that no commit between look and wait is missed
-            if await self.ledger_size(tenant_id) > after:
-                return True
-            left = ends - loop.time()
-            if left <= 0:
-                return False
-            try:
-                await asyncio.wait_for(tail.wait(), min(left, ENTRIES_POLL_MS / 1000))
-            except TimeoutError:
-                continue
+        return await self._tail.wait(lambda: self.ledger_size(tenant_id), after, timeout_ms)
 
     async def approved(self, limit: int, after: Due | None = None) -> list[Due]:
         """As the port says."""

@@ -1,0 +1,109 @@
+"""The commands that need a database: worker, migrate and age-out."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from clearance.cli.local import AsJson, end_with_a_signal, run
+
+if TYPE_CHECKING:
+    from clearance.cli.output import Terminal
+    from clearance.postgres_profile import WorkerAnnouncement
+
+CONCURRENCY_MAX = 256  # executions of one worker at once
+
+Json = Any
+
+
+def worker(
+    *,
+    concurrency: Annotated[int, typer.Option(metavar="N", min=1, max=CONCURRENCY_MAX, help="Executions at once.")] = 16,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address for --port.")] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(metavar="PORT", min=0, max=65_535, help="Answer /healthz, /readyz and /metrics here; 0 for any."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a worker.
+
+    It carries out what is approved in the database of CLEARANCE_DATABASE_URL, beside any number of others. Secrets of
+    tool servers come from its environment. It ends with SIGINT or SIGTERM, after what is under way.
+    """
+    from clearance import postgres_profile
+
+    end_with_a_signal()
+    say = partial(_announce_worker, as_json=as_json)
+    run(postgres_profile.work(postgres_profile.database(), host, port, say, concurrency))
+
+
+def migrate(*, as_json: AsJson = False) -> None:
+    """Bring the database up to date.
+
+    Makes the schema of the store and of the queue in the database of CLEARANCE_DATABASE_URL, or what is new in them.
+    Running processes of the version before go on. Run it again, or twice at once, as you like.
+    """
+    from clearance import postgres_profile
+    from clearance.cli import output
+
+    applied = run(postgres_profile.migrate(postgres_profile.database()))
+    output.show({"applied": applied}, _tell_migrated, as_json=as_json)
+
+
+def age_out(
+    month: Annotated[str, typer.Argument(metavar="MONTH", help="Keep this month and what came after it: YYYY-MM.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Drop old months.
+
+    Removes the intents of every month before this one, in the database of CLEARANCE_DATABASE_URL, unless one of the month
+    is open. The ledger and the ids of intents stay.
+    """
+    from clearance import postgres_profile
+    from clearance.cli import output
+
+    where = postgres_profile.database()
+    if not (yes or as_json) and sys.stdin.isatty() and not typer.confirm(f"Drop what is older than {month}?"):
+        raise typer.Exit(1)
+    gone = run(postgres_profile.age_out(where, month))
+    output.show({"dropped": gone}, _tell_gone, as_json=as_json)
+
+
+def _tell_gone(terminal: Terminal, said: Json) -> None:
+    terminal.line(f"Dropped {', '.join(said['dropped'])}." if said["dropped"] else "There was no month to drop.")
+
+
+def _tell_migrated(terminal: Terminal, said: Json) -> None:
+    for name in said["applied"]:
+        terminal.line(f"Applied {name}.")
+    if not said["applied"]:
+        terminal.line("The database is up to date.")
+
+
+def _announce_worker(said: WorkerAnnouncement, *, as_json: bool) -> None:
+    """Says that the worker works."""
+    from clearance.cli import output
+
+    output.show(asdict(said), _tell_worker, as_json=as_json)
+    sys.stdout.flush()
+
+
+def _tell_worker(terminal: Terminal, said: Json) -> None:
+    terminal.line(f"The worker {said['name']} carries out up to {said['concurrency']} approved actions at once.")
+    if said["url"]:
+        terminal.line(f"Its health is at {said['url']}/readyz.")
+    for sentence in said["missing"]:
+        terminal.line(sentence)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands to the command line."""
+    for command in (worker, migrate, age_out):
+        app.command()(command)
