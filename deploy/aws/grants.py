@@ -21,6 +21,7 @@ OF_INTENTS = ("BUDGET#*", "EVERYWHERE#*", "HEAD#*", "INTENT#*", APPEND_ONLY)
 OF_SETTINGS = ("HEAD#*", APPEND_ONLY, "SETTINGS#*", "TENANTS")
 OF_KEYS = ("KEY#*", "KEYHASH#*", "KEYS#*")
 OF_SESSIONS = ("SESSION#*",)
+OF_MARKS = ("MARK#*",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,15 @@ class TableGrants:
         return [allowed, self._append_only()]
 
     def sessions(self) -> list[iam.PolicyStatement]:
-        """Begins and ends page sessions, which are no facts: the only items that are written one by one, and deleted."""
+        """Begins and ends page sessions, which are no facts: the only items that are deleted."""
         allowed = self._allow("Sessions", ["dynamodb:DeleteItem", "dynamodb:PutItem"], self.arn)
         allowed.add_condition("ForAllValues:StringLike", {"dynamodb:LeadingKeys": list(OF_SESSIONS)})
+        return [allowed]
+
+    def mark(self) -> list[iam.PolicyStatement]:
+        """Marks what the tries of an attempt may have sent: items of their own, each written alone."""
+        allowed = self._allow("Mark", ["dynamodb:PutItem"], self.arn)
+        allowed.add_condition("ForAllValues:StringLike", {"dynamodb:LeadingKeys": list(OF_MARKS)})
         return [allowed]
 
     def _append_only(self) -> iam.PolicyStatement:

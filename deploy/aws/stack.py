@@ -414,10 +414,15 @@ class ClearanceStack(Stack):
             "launcher": [*table.read(), *starts],
             "starter": [*table.read(), *table.commit(*OF_INTENTS)],
             # It pins a tool on first contact. What became of the call, it cannot write.
-            "invoker": [*table.read(), *table.commit(*OF_SETTINGS), *read_secret(self.secret.attr_id, self.key)],
-            "recorder": [*table.read(), *table.commit(*OF_INTENTS)],
+            "invoker": [
+                *table.read(),
+                *table.commit(*OF_SETTINGS),
+                *table.mark(),
+                *read_secret(self.secret.attr_id, self.key),
+            ],
+            "recorder": [*table.read(), *table.commit(*OF_INTENTS), *table.mark()],
             "sweeper": [*table.read(), *table.query(QUEUE, DUE), *table.commit(*OF_INTENTS), bus],
-            "aborted": [*table.read(), *table.commit(*OF_INTENTS)],
+            "aborted": [*table.read(), *table.commit(*OF_INTENTS), *table.mark()],
         }
         for function, statements in grants.items():
             allow(self.functions[function], statements)

@@ -24,6 +24,7 @@ from clearance.environment import Environment
 from clearance.flow.context import Context
 from clearance.flow.observe import tell
 from clearance.flow.sweep import STEP_MAX, Sweeper
+from clearance.flow.tries import Marks
 from clearance.parts import NoTools, Parts
 from clearance.telemetry import configure_logs
 
@@ -40,7 +41,6 @@ SWEEP_MARGIN_MS = 10_000  # of an invocation's time, before which no further ste
 SWEEPER = "sweeper"
 
 Handler: TypeAlias = Callable[[Json, Any], Awaitable[Json]]
-Step: TypeAlias = Callable[[Context, Json], Awaitable[Json]]
 Opening: TypeAlias = Callable[[contextlib.AsyncExitStack], Awaitable[Handler]]
 
 _log = structlog.get_logger(__name__)
@@ -116,9 +116,9 @@ async def _with_bus(ends: contextlib.AsyncExitStack) -> tuple[Parts, Bus]:
     return await ends.enter_async_context(parts), bus
 
 
-async def _alone(ends: contextlib.AsyncExitStack) -> Parts:
-    """The parts of a function that approves nothing."""
-    return await ends.enter_async_context(aws_profile.aws(aws_profile.table(), tools=NoTools()))
+async def _step(ends: contextlib.AsyncExitStack) -> tuple[Context, Marks]:
+    """What a function works on that approves nothing."""
+    return await ends.enter_async_context(aws_profile.step(aws_profile.table()))
 
 
 # The gate
@@ -211,14 +211,14 @@ async def open_api(ends: contextlib.AsyncExitStack) -> Handler:
 
 async def open_launcher(ends: contextlib.AsyncExitStack) -> Handler:
     """Starts executions for a batch of ACTION_APPROVED from the queue; what failed comes again, alone."""
-    parts, machine = await _alone(ends), await aws_profile.machine()
+    (context, _), machine = await _step(ends), await aws_profile.machine()
 
     async def handle(event: Json, _: Any) -> Json:
         failures = []
         for message in event["Records"]:
             try:
                 detail = json.loads(message["body"])["detail"]
-                await machine.launch(parts.context, detail["tenant_id"], detail["action_intent_id"])
+                await machine.launch(context, detail["tenant_id"], detail["action_intent_id"])
             except Exception as error:
                 code = error.code if isinstance(error, Refusal) else type(error).__name__
                 _log.warning("not launched", code=code, message_id=message.get("messageId"))
@@ -228,34 +228,27 @@ async def open_launcher(ends: contextlib.AsyncExitStack) -> Handler:
     return handle
 
 
-def _stepping(step: Step, read: Callable[[Json], Json] = lambda event: event) -> Opening:
-    """A step of an execution that needs the store alone. `read`: what of its event says what to do."""
+async def open_starter(ends: contextlib.AsyncExitStack) -> Handler:
+    """The execution-starter."""
+    context, _ = await _step(ends)
 
-    async def opening(ends: contextlib.AsyncExitStack) -> Handler:
-        parts = await _alone(ends)
+    async def handle(event: Json, _: Any) -> Json:
+        return await step_functions.start(context, event)
 
-        async def handle(event: Json, _: Any) -> Json:
-            return await step(parts.context, read(event))
-
-        return handle
-
-    return opening
-
-
-open_starter = _stepping(step_functions.start)
-"""The execution-starter."""
+    return handle
 
 
 async def open_invoker(ends: contextlib.AsyncExitStack) -> Handler:
     """The tool-invoker: the only function that reads the secrets of tool servers."""
     from clearance.tools.mcp import McpTools  # noqa: PLC0415
 
-    parts, secrets = await _alone(ends), await aws_profile.secrets()
+    context, marks = await _step(ends)
+    secrets = await aws_profile.secrets()
 
     async def handle(event: Json, _: Any) -> Json:
         tools = McpTools(secrets, programs=False)
         try:
-            return await step_functions.invoke(replace(parts.context, tools=tools), event)
+            return await step_functions.invoke(replace(context, tools=tools), marks, event)
         finally:
             await _closed(tools)
 
@@ -270,11 +263,24 @@ async def _closed(tools: McpTools) -> None:
         _log.warning("tool servers not left", kind=type(error).__name__)
 
 
-open_recorder = _stepping(step_functions.record)
-"""The execution-recorder."""
+async def open_recorder(ends: contextlib.AsyncExitStack) -> Handler:
+    """The execution-recorder."""
+    context, marks = await _step(ends)
 
-open_aborted = _stepping(step_functions.ended, lambda event: event["detail"])
-"""Hears of executions that failed, timed out or were aborted."""
+    async def handle(event: Json, _: Any) -> Json:
+        return await step_functions.record(context, marks, event)
+
+    return handle
+
+
+async def open_aborted(ends: contextlib.AsyncExitStack) -> Handler:
+    """Hears of executions that failed, timed out or were aborted."""
+    context, marks = await _step(ends)
+
+    async def handle(event: Json, _: Any) -> Json:
+        return await step_functions.ended(context, marks, event["detail"])
+
+    return handle
 
 
 # The sweep

@@ -20,12 +20,15 @@ from clearance.core.errors import Conflict, Forbidden, InvalidInput, Unavailable
 from clearance.core.intent import name_problem
 from clearance.core.principal import PERMISSIONS, ActorKind, Principal, Role
 from clearance.environment import Environment
+from clearance.flow.context import Context
 from clearance.flow.ports import Clock, Engine, Tools
-from clearance.parts import NoEngine, Parts, Table, assembled
+from clearance.flow.tries import Marks
+from clearance.parts import NoEngine, NoTools, Parts, Table, assembled
 
 if TYPE_CHECKING:
     from clearance.engines.eventbridge import Bus
     from clearance.engines.step_functions import Machine
+    from clearance.stores.dynamodb import DynamoStore
 
 CONNECT_SECONDS_MAX = 3
 ANSWER_SECONDS_MAX = 10  # of AWS, to one request
@@ -35,12 +38,24 @@ TRIES_MAX = 3  # of one request
 @contextlib.asynccontextmanager
 async def aws(where: Table, *, tools: Tools | None = None, engine: Engine | None = None) -> AsyncIterator[Parts]:
     """Opens the table. Tool servers are somewhere else, always: a function has no place for their programs."""
+    store = await _open(where)
+    async with contextlib.AsyncExitStack() as ends:
+        yield assembled(ends, store, tools or _tools_of_here(), engine or NoEngine(), programs=False)
+
+
+@contextlib.asynccontextmanager
+async def step(where: Table) -> AsyncIterator[tuple[Context, Marks]]:
+    """What a step of an execution works on. It has no tools of its own, and approves nothing."""
+    store = await _open(where)
+    async with contextlib.AsyncExitStack() as ends:
+        yield assembled(ends, store, NoTools(), NoEngine(), programs=False).context, store.marks
+
+
+async def _open(where: Table) -> DynamoStore:
     _check(where)
     from clearance.stores.dynamodb import DynamoStore  # noqa: PLC0415 - comes with the extra
 
-    async with contextlib.AsyncExitStack() as ends:
-        store = await DynamoStore.open(where.name)
-        yield assembled(ends, store, tools or _tools_of_here(), engine or NoEngine(), programs=False)
+    return await DynamoStore.open(where.name)
 
 
 def _tools_of_here() -> Tools:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from clearance.core.call import BACKOFF_MS_MAX, TRIES_MAX, lease_ms
+from clearance.core.call import TRIES_MAX, lease_ms
 from clearance.core.errors import Conflict, Unavailable
 from clearance.core.outcome import CallError, ErrorClass, Outcome, OutcomeStatus, Sent
 from clearance.core.record import IntentRecord, IntentStatus
@@ -21,6 +22,7 @@ from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.engines import step_functions
 from clearance.engines.step_functions import CallAgain, Machine, NothingToStart, execution_name
 from clearance.flow.ports import Cleared, ToolAnswer, ToolCall, ToolCallFailed
+from clearance.flow.tries import Mark
 from tests import sample
 from tests.sample import AGENT, POLICY, TENANT, RecordingTools, mail, refund, task
 from tests.world import World, opened
@@ -46,10 +48,37 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
         slept.append(seconds)
 
     slept.clear()
+    marks.kept.clear()
+    marks.away = ""
     monkeypatch.setattr(asyncio, "sleep", at_once)
 
 
+class MemoryMarks:
+    """Marks in this process. `away`: the method that cannot be done now."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str, int], Mark] = {}
+        self.away = ""
+
+    async def mark(self, *attempt: Any) -> Mark | None:
+        if self.away == "mark":
+            raise Unavailable("Not now.")
+        return self.kept.get(attempt)
+
+    async def swap(self, tenant_id: str, action_intent_id: str, attempt: int, seen: Mark | None, new: Mark) -> bool:
+        if self.away == "swap":
+            raise Unavailable("Not now.")
+        key = (tenant_id, action_intent_id, attempt)
+        await SLEEP(0)
+        if self.kept.get(key) != seen:
+            return False
+        self.kept[key] = new
+        return True
+
+
+SLEEP = asyncio.sleep
 slept: list[float] = []
+marks = MemoryMarks()
 
 
 def answers(tools: RecordingTools, *errors: CallError | None) -> None:
@@ -93,14 +122,14 @@ async def invoked(world: World, state: dict[str, Any]) -> dict[str, Any]:
     while True:
         try:
             return dict(
-                json.loads(json.dumps(await step_functions.invoke(world.context, json.loads(json.dumps(state)))))
+                json.loads(json.dumps(await step_functions.invoke(world.context, marks, json.loads(json.dumps(state)))))
             )
         except CallAgain as again:
             state = {**state, "again": caught(again)}
 
 
 async def recorded(world: World, state: dict[str, Any]) -> IntentRecord:
-    await step_functions.record(world.context, json.loads(json.dumps(state)))
+    await step_functions.record(world.context, marks, json.loads(json.dumps(state)))
     return await world.record(state["action_intent_id"])
 
 
@@ -152,7 +181,7 @@ async def test_a_call_and_its_outcome_go_through_the_states(world: World) -> Non
     await world.propose(task("t1"))
     state = await invoked(world, await started(world))
     assert (state["attempt"], state["tries"], state["outcome"]["status"]) == (1, 1, "SUCCEEDED")
-    told = await step_functions.record(world.context, state)
+    told = await step_functions.record(world.context, marks, state)
     assert told == {
         "action_intent_id": "t1",
         "recorded": True,
@@ -163,7 +192,7 @@ async def test_a_call_and_its_outcome_go_through_the_states(world: World) -> Non
     done = await world.record("t1")
     assert done.outcome is not None
     assert done.outcome.result == {"ok": True}
-    again = await step_functions.record(world.context, state)
+    again = await step_functions.record(world.context, marks, state)
     assert again == {"action_intent_id": "t1", "recorded": False}
     assert await world.record("t1") == done
 
@@ -206,7 +235,7 @@ async def test_each_transient_class_is_raised_under_the_name_that_the_machine_ca
     await world.propose(task("t1"))
     answers(world.tools, error(error_class, Sent.NOT_SENT))
     with pytest.raises(CallAgain) as raised:
-        await step_functions.invoke(world.context, await started(world))
+        await step_functions.invoke(world.context, marks, await started(world))
     assert type(raised.value).__name__ == name
     assert name in json.dumps(machine()["States"]["Invoke"]["Catch"][0]["ErrorEquals"])
 
@@ -218,22 +247,116 @@ async def test_the_time_that_a_server_asks_for_is_waited_beyond_the_pause(world:
     assert slept == [0, 2.0]
 
 
-async def test_no_message_makes_a_try_wait_longer_than_the_flow_would(world: World) -> None:
+async def test_what_a_state_says_of_tries_is_not_believed(world: World) -> None:
+    await world.propose(mail("m1"))
+    answers(world.tools, SILENT)
+    state = await started(world, "m1")
+    await invoked(world, state)
+    said = json.dumps({"errorMessage": json.dumps({"tries": 0, "sent": "NOT_SENT", "wait_ms": 0})})
+    for forged in ({"again": {"Error": "TimedOut", "Cause": said}}, {"again": "x"}, {"tries": 0}):
+        assert (await invoked(world, {**state, **forged}))["outcome"]["status"] == "UNKNOWN"
+    assert len(world.tools.calls) == 1
+
+
+# An invocation that is repeated
+
+
+@pytest.mark.parametrize("end", ["answered", "silent", "under way"])
+async def test_a_repeated_invocation_does_not_send_again_what_may_be_sent_once(world: World, end: str) -> None:
+    await world.propose(mail("m1"))
+    state, release = await started(world, "m1"), asyncio.Event()
+
+    async def behave(_: ToolCall) -> str:
+        if end == "silent":
+            raise ToolCallFailed(SILENT)
+        await release.wait()
+        return "sent"
+
+    world.tools.behave = behave
+    if end != "under way":
+        release.set()
+    first = asyncio.create_task(invoked(world, state))
+    while not world.tools.calls:
+        await SLEEP(0)
+    if end != "under way":
+        await first
+    again = (await invoked(world, state))["outcome"]
+    assert (again["status"], again["error"]["code"]) == ("UNKNOWN", "CALL_ALREADY_BEGUN")
+    release.set()
+    assert (await first)["outcome"]["status"] == ("UNKNOWN" if end == "silent" else "SUCCEEDED")
+    assert len(world.tools.calls) == 1
+
+
+async def test_of_invocations_at_once_one_sends_what_may_be_sent_once(world: World) -> None:
+    await world.propose(mail("m1"))
+    state = await started(world, "m1")
+    said = await asyncio.gather(*(invoked(world, state) for _ in range(8)))
+    assert sorted(one["outcome"]["status"] for one in said) == ["SUCCEEDED"] + ["UNKNOWN"] * 7
+    assert len(world.tools.calls) == 1
+
+
+async def test_a_repeated_invocation_may_send_again_with_the_same_key_what_may_be_repeated(world: World) -> None:
     await world.propose(task("t1"))
     state = await started(world)
-    long = json.dumps({"tries": 1, "sent": "NOT_SENT", "wait_ms": 10**9})
-    state["again"] = {"Cause": json.dumps({"errorMessage": long})}
-    await step_functions.invoke(world.context, state)
-    assert slept[0] == (BACKOFF_MS_MAX - step_functions.PAUSE_MS) / 1000
+    assert [(await invoked(world, state))["outcome"]["status"] for _ in range(2)] == ["SUCCEEDED"] * 2
+    assert set(world.tools.by_key().values()) == {2}
 
 
-@pytest.mark.parametrize("cause", ["", "no JSON", "{}", '{"errorMessage": "no JSON"}', '{"errorMessage": "{}"}', "[]"])
-async def test_tries_that_cannot_be_read_count_as_the_worst(world: World, cause: str) -> None:
-    await world.propose(task("t1"))
+async def test_a_try_that_reached_nobody_is_repeated_whatever_the_effect(world: World) -> None:
+    await world.propose(mail("m1"))
     answers(world.tools, AWAY)
-    state = {**await started(world), "again": {"Error": "TimedOut", "Cause": cause}}
-    outcome = (await step_functions.invoke(world.context, state))["outcome"]
-    assert (outcome["status"], outcome["error"]["sent"]) == ("UNKNOWN", "MAYBE")
+    state = await invoked(world, await started(world, "m1"))
+    assert (state["outcome"]["status"], state["tries"], len(world.tools.calls)) == ("SUCCEEDED", 2, 1)
+
+
+async def test_nothing_is_sent_that_cannot_be_marked(world: World) -> None:
+    await world.propose(mail("m1"))
+    state = await started(world, "m1")
+    marks.away = "swap"
+    outcome = (await invoked(world, state))["outcome"]
+    assert (outcome["status"], outcome["error"]["sent"], world.tools.calls) == ("CANCELLED", "NOT_SENT", [])
+    marks.away = "mark"
+    with pytest.raises(Unavailable):
+        await step_functions.invoke(world.context, marks, state)
+    assert world.tools.calls == []
+
+
+async def test_a_try_whose_end_cannot_be_marked_is_the_last_one(world: World) -> None:
+    await world.propose(task("t1"))
+    state = await started(world)
+
+    async def fails(_: ToolCall) -> str:
+        marks.away = "swap"
+        raise ToolCallFailed(SILENT)
+
+    world.tools.behave = fails
+    outcome = (await step_functions.invoke(world.context, marks, state))["outcome"]
+    assert (outcome["status"], outcome["error"]["sent"], len(world.tools.calls)) == ("UNKNOWN", "MAYBE", 1)
+
+
+@pytest.mark.parametrize("name", ["t1", "m1"])
+async def test_what_was_said_to_be_unsent_is_not_sent_afterwards(world: World, name: str) -> None:
+    """Step Functions may give an invocation up that goes on: it answers late, or only its connection was lost."""
+    await world.propose(task("t1"))
+    await world.propose(mail("m1"))
+    state, late, send = await started(world, name), asyncio.Event(), asyncio.Event()
+
+    async def call(tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:
+        late.set()
+        await send.wait()
+        await cleared()
+        world.tools.calls.append(call)
+        return ToolAnswer("sent")
+
+    world.tools.call = call  # type: ignore[method-assign]
+    straggler = asyncio.create_task(step_functions.invoke(world.context, marks, state))
+    await late.wait()
+    done = await recorded(world, {**state, "failed": {"Error": SENT_NOTHING[0], "Cause": "..."}})
+    assert done.status is IntentStatus.CANCELLED
+    send.set()
+    with contextlib.suppress(CallAgain):
+        await straggler
+    assert world.tools.calls == []
 
 
 async def test_what_is_no_longer_the_call_that_was_approved_is_not_sent(world: World) -> None:
@@ -266,9 +389,9 @@ async def test_an_attempt_that_is_not_the_current_one_sends_nothing(world: World
     world.clock.forward(lease_ms(None))
     await started(world, execution="exec-t1-later")
     with pytest.raises(Conflict, match="no longer the current one"):
-        await step_functions.invoke(world.context, state)
+        await step_functions.invoke(world.context, marks, state)
     assert world.tools.calls == []
-    assert await step_functions.record(world.context, {**state, "failed": {"Error": "Conflict"}}) == {
+    assert await step_functions.record(world.context, marks, {**state, "failed": {"Error": "Conflict"}}) == {
         "action_intent_id": "t1",
         "recorded": False,
     }
@@ -281,7 +404,7 @@ async def test_the_largest_answer_fits_between_two_states(world: World) -> None:
         return "\x01" * 100_000
 
     world.tools.behave = large
-    state = await step_functions.invoke(world.context, await started(world))
+    state = await step_functions.invoke(world.context, marks, await started(world))
     assert len(json.dumps(state)) < 256 * 1024
     done = await recorded(world, state)
     assert done.outcome is not None
@@ -317,19 +440,33 @@ async def test_an_invoker_that_never_ran_sent_nothing(world: World, failed: str,
 
 
 @pytest.mark.parametrize("failed", MAY_HAVE_SENT)
-async def test_an_invoker_that_ended_in_the_middle_leaves_unknown_or_its_lease(world: World, failed: str) -> None:
-    await world.propose(task("t1"))
-    await world.propose(mail("m1"))
+async def test_an_invoker_that_ended_in_the_middle_leaves_what_is_known_or_its_lease(world: World, failed: str) -> None:
     failure = {"failed": {"Error": failed, "Cause": "..."}}
+    for said in (task("t1"), mail("unsent"), mail("sent")):
+        await world.propose(said)
     assert (await recorded(world, {**await started(world), **failure})).status is IntentStatus.RUNNING
-    done = await recorded(world, {**await started(world, "m1"), **failure})
+    unsent = await recorded(world, {**await started(world, "unsent"), **failure})
+    state = await started(world, "sent")
+    await invoked(world, state)  # and its answer was lost
+    sent = await recorded(world, {**state, **failure})
+    told = []
+    for done in (unsent, sent):
+        assert done.outcome is not None
+        assert done.outcome.error is not None
+        told.append((done.status, done.outcome.error.code, done.outcome.error.sent))
+    assert told == [
+        (IntentStatus.CANCELLED, "INVOKER_LOST", Sent.NOT_SENT),
+        (IntentStatus.UNKNOWN, "INVOKER_LOST", Sent.MAYBE),
+    ]
+
+
+@pytest.mark.parametrize("failed", ["text", [1], None, {}])
+async def test_a_failure_that_cannot_be_read_is_one_of_an_invoker_that_ended(world: World, failed: Any) -> None:
+    await world.propose(mail("m1"))
+    done = await recorded(world, {**await started(world, "m1"), "failed": failed})
     assert done.outcome is not None
     assert done.outcome.error is not None
-    assert (done.status, done.outcome.error.code, done.outcome.error.sent) == (
-        IntentStatus.UNKNOWN,
-        "INVOKER_LOST",
-        Sent.MAYBE,
-    )
+    assert done.outcome.error.code == "INVOKER_LOST"
 
 
 async def test_an_invoker_that_was_throttled_after_a_try_that_may_have_sent_is_left_to_its_lease(world: World) -> None:
@@ -337,15 +474,19 @@ async def test_an_invoker_that_was_throttled_after_a_try_that_may_have_sent_is_l
     answers(world.tools, SILENT)
     state = await started(world)
     with pytest.raises(CallAgain) as again:
-        await step_functions.invoke(world.context, state)
+        await step_functions.invoke(world.context, marks, state)
     failed = {"again": caught(again.value), "failed": {"Error": SENT_NOTHING[0], "Cause": "..."}}
     assert (await recorded(world, {**state, **failed})).status is IntentStatus.RUNNING
 
 
 async def test_an_answer_of_the_invoker_that_cannot_be_read_is_not_taken_for_one(world: World) -> None:
-    await world.propose(mail("m1"))
-    done = await recorded(world, {**await started(world, "m1"), "outcome": {"status": "FINE"}, "tries": 1})
-    assert done.status is IntentStatus.UNKNOWN
+    large = {"status": "SUCCEEDED", "sentence": "Done.", "result": "x" * step_functions.OUTCOME_CHARACTERS_MAX}
+    for number, outcome in enumerate(({"status": "FINE"}, large, "text", None)):
+        await world.propose(mail(f"m{number}", account_id=f"account-{number}"))
+        state = await started(world, f"m{number}")
+        await invoked(world, state)
+        done = await recorded(world, {**state, "outcome": outcome, "tries": 1})
+        assert done.status is IntentStatus.UNKNOWN
 
 
 # The end of an execution
@@ -360,22 +501,26 @@ def end(name: str = NAME, status: str = "FAILED", intent: str = "t1") -> dict[st
 async def test_an_end_without_an_outcome_is_recorded(world: World, status: str) -> None:
     await world.propose(task("t1"))
     await world.propose(mail("m1"))
-    await started(world)
-    await started(world, "m1")
+    await world.propose(mail("unsent"))
     for name in ("t1", "m1"):
-        await step_functions.ended(world.context, end(status=status, intent=name))
+        await invoked(world, await started(world, name))
+    await started(world, "unsent")
+    names = ("t1", "m1", "unsent")
+    for name in names:
+        await step_functions.ended(world.context, marks, end(status=status, intent=name))
     left = IntentStatus.UNKNOWN if status == "ABORTED" else IntentStatus.RUNNING
-    assert [(await world.record(name)).status for name in ("t1", "m1")] == [left, IntentStatus.UNKNOWN]
+    found = [(await world.record(name)).status for name in names]
+    assert found == [left, IntentStatus.UNKNOWN, IntentStatus.CANCELLED]
 
 
 async def test_the_end_of_another_execution_or_of_one_that_never_started_changes_nothing(world: World) -> None:
     await world.propose(mail("m1"))
     nothing = {"action_intent_id": "m1", "recorded": False}
-    assert await step_functions.ended(world.context, end(intent="m1")) == nothing
+    assert await step_functions.ended(world.context, marks, end(intent="m1")) == nothing
     await started(world, "m1")
-    assert await step_functions.ended(world.context, end("exec-m1-another", "ABORTED", "m1")) == nothing
+    assert await step_functions.ended(world.context, marks, end("exec-m1-another", "ABORTED", "m1")) == nothing
     assert (await world.record("m1")).status is IntentStatus.RUNNING
-    assert await step_functions.ended(world.context, {**end(), "input": "not ours"}) == {"recorded": False}
+    assert await step_functions.ended(world.context, marks, {**end(), "input": "not ours"}) == {"recorded": False}
 
 
 # The launcher
@@ -553,7 +698,7 @@ def test_every_error_that_the_machine_names_is_one_that_somebody_raises() -> Non
 
 def test_a_call_is_repeated_by_the_machine_itself_only_where_nothing_was_sent() -> None:
     [retry] = machine()["States"]["Invoke"]["Retry"]
-    assert set(retry["ErrorEquals"]) == step_functions.NOTHING_SENT
+    assert set(retry["ErrorEquals"]) == set(step_functions.NOT_RUN)
 
 
 def test_the_pause_is_as_long_as_the_invoker_thinks() -> None:

@@ -93,6 +93,12 @@ WRITES: Mapping[str, set[str]] = {
 }
 """Which kinds of items a function may write in a transaction, beside adding to the ledger."""
 
+PUT_ALONE: Mapping[str, set[str]] = {
+    table.session(b"t").pk: {"api"},
+    table.mark("t", "i", 1).pk: {"invoker", "recorder", "aborted"},
+}
+"""Which functions may put an item of a kind by itself."""
+
 
 @pytest.fixture(scope="module")
 def template() -> Template:
@@ -185,12 +191,10 @@ def test_only_the_invoker_reads_the_secret_and_only_the_launcher_starts_executio
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_writes_only_the_kinds_of_items_that_are_its_business(template: Template, function: str) -> None:
-    for key in {*INTENTS, *SETTINGS, *KEYS, table.session(b"t").pk, table.INSTALLATION.pk}:
+    for key in {*INTENTS, *SETTINGS, *KEYS, *PUT_ALONE, table.INSTALLATION.pk}:
         for action in ("PutItem", "UpdateItem"):
-            assert template.may_write(function, action, key, transaction=True) == (key in WRITES[function]) or (
-                function == "api" and key == table.session(b"t").pk and action == "PutItem"
-            )
-            alone = function == "api" and key == table.session(b"t").pk and action == "PutItem"
+            alone = action == "PutItem" and function in PUT_ALONE.get(key, ())
+            assert template.may_write(function, action, key, transaction=True) == (key in WRITES[function] or alone)
             assert template.may_write(function, action, key, transaction=False) == alone
 
 

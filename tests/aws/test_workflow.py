@@ -17,7 +17,7 @@ from clearance.engines.step_functions import execution_name
 from clearance.flow import submit
 from clearance.flow.submit import Proposal
 from tests.aws.in_process import in_process
-from tests.aws.stack import Execution, Stack, on_table, outcome_of, record_of, record_when
+from tests.aws.stack import Execution, FunctionFailed, Stack, on_table, outcome_of, record_of, record_when
 from tests.sample import AGENT, mail, task
 
 NORTHWIND, CONTOSO = "northwind", "contoso"
@@ -116,7 +116,7 @@ def test_an_intent_in_by_event_is_carried_out_and_says_everywhere_that_nobody_ap
     assert stack.tool.refused == 0  # every request brought the secret
 
 
-def test_duplicates_of_the_event_and_of_every_invocation_are_one_execution_one_effect_one_charge(stack: Stack) -> None:
+def test_duplicates_of_the_event_and_of_what_it_leads_to_are_one_execution_one_effect_one_charge(stack: Stack) -> None:
     for _ in range(3):
         stack.propose_by_event(detail("twice"), SOURCE)
     answers = [stack.invoke("gate", {"source": SOURCE, "detail": detail("twice")}) for _ in range(2)]
@@ -130,6 +130,26 @@ def test_duplicates_of_the_event_and_of_every_invocation_are_one_execution_one_e
     assert len(executions_of(stack, "twice")) == 1
     assert (len(stack.tool.calls_of(NORTHWIND, "twice")), stack.tool.effects(NORTHWIND, "twice")) == (1, 1)
     assert charged(stack, record) == 1
+
+
+def test_each_step_may_be_invoked_again_and_what_may_be_sent_once_is_sent_once(stack: Stack) -> None:
+    """Step Functions does not; a redrive, or a person with too many rights, may."""
+    propose_and_crash(stack, mail("steps", account_id="steps"))
+    asked = {"tenant_id": NORTHWIND, "action_intent_id": "steps"}
+    [attempt, again] = [stack.invoke("starter", {**asked, "execution": "exec-by-hand"}) for _ in range(2)]
+    assert attempt == again == {**asked, "attempt": 1}
+    with pytest.raises(FunctionFailed, match="NothingToStart"):
+        stack.invoke("starter", {**asked, "execution": "exec-another"})
+    called, repeated = stack.invoke("invoker", attempt), stack.invoke("invoker", attempt)
+    assert called["outcome"]["status"] == "SUCCEEDED"
+    assert (repeated["outcome"]["status"], repeated["outcome"]["error"]["code"]) == ("UNKNOWN", "CALL_ALREADY_BEGUN")
+    written = [stack.invoke("recorder", said)["recorded"] for said in (called, called, repeated)]
+    assert written == [True, False, False]
+    record = outcome_of(stack, NORTHWIND, "steps")
+    with pytest.raises(FunctionFailed, match="Conflict"):
+        stack.invoke("invoker", attempt)
+    assert (record.status, charged(stack, record)) == (IntentStatus.SUCCEEDED, 1)
+    assert (len(stack.tool.calls_of(NORTHWIND, "steps")), stack.tool.effects(NORTHWIND, "steps")) == (1, 1)
 
 
 def test_an_event_without_an_id_has_that_of_its_delivery_so_that_a_repeat_is_the_same_intent(stack: Stack) -> None:

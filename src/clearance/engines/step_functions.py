@@ -1,9 +1,9 @@
 """The engine on Step Functions: an execution of the state machine for each attempt, whose states are the steps of the flow.
 
 `execution.asl.json` is the machine: Start, Invoke, Record; and Pause, before a call is repeated. What goes from one state to the
-next says which attempt it is about, and how it went; what the attempt is, each step reads from the store. An execution's name
-only saves work: two events about the same state of an intent give the same name. What keeps an intent from running twice is the
-claim in the store (decision record 0016).
+next says which attempt it is about, and how it ended; what the attempt is, and what its tries sent, each step reads. An
+execution's name only saves work: two events about the same state of an intent give the same name. What keeps an intent from
+running twice is the claim in the store (decision record 0016).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import json
 from base64 import b32encode
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from clearance.core.record import IntentRecord, IntentStatus
 from clearance.flow import execute
 from clearance.flow.context import Context
 from clearance.flow.execute import Started, Tried
+from clearance.flow.tries import Marks, Tries
 
 DEFINITION = Path(__file__).with_name("execution.asl.json")
 """The state machine, in Amazon States Language with JSONPath. Three ARNs of functions are left to be filled in."""
@@ -39,8 +41,13 @@ ALREADY_EXISTS = "ExecutionAlreadyExists"
 RUNNING = "RUNNING"
 ABORTED = "ABORTED"
 THROTTLED = "Lambda.TooManyRequestsException"
-NOTHING_SENT = frozenset({THROTTLED, "Unavailable"})
-"""The errors of the state Invoke after which it is certain that this try sent nothing."""
+NOT_RUN: Mapping[str, str] = {
+    THROTTLED: "The invoker was not given the room to run, so this try sent nothing.",
+    "Unavailable": "The invoker could not read what to call, so this try sent nothing.",
+}
+"""The errors of the state Invoke after which it is certain that the last try sent nothing."""
+
+OUTCOME_CHARACTERS_MAX = 256 * 1024  # of an outcome as JSON: what fits between two states
 
 _OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)
 _log = structlog.get_logger(__name__)
@@ -51,10 +58,10 @@ class NothingToStart(Exception):
 
 
 class CallAgain(Exception):
-    """A try did not succeed and may be repeated. The message is JSON: the tries so far, what was sent, and how long to wait."""
+    """A try did not succeed and may be repeated. What it left is in its mark; the message is for whoever reads the history."""
 
     def __init__(self, tried: Tried) -> None:
-        super().__init__(json.dumps({"tries": tried.tries, "sent": tried.sent.value, "wait_ms": tried.wait_ms}))
+        super().__init__(f"Try {tried.tries} of {calls.TRIES_MAX} did not succeed.")
 
 
 class RateLimited(CallAgain):
@@ -183,17 +190,32 @@ def _handle(tenant_id: str, action_intent_id: str, number: int) -> dict[str, Jso
     return {"tenant_id": tenant_id, "action_intent_id": action_intent_id, "attempt": number}
 
 
-async def invoke(context: Context, event: Mapping[str, Json]) -> dict[str, Json]:
+async def invoke(context: Context, marks: Marks, event: Mapping[str, Json]) -> dict[str, Json]:
     """The state Invoke: one call of the tool. Raises a CallAgain for what may be repeated; everything else is an outcome."""
     started = await _resumed(context, event)
-    before = _before(started, event)
-    await asyncio.sleep(max(before.wait_ms - PAUSE_MS, 0) / 1000)
-    tried = _not_called(before) if not execute.same_call(started) else await execute.try_once(context, started, before)
-    if tried.outcome is None:
-        raise AGAIN[tried.error.error_class if tried.error else ErrorClass.DOWNSTREAM](tried)
+    tries = await Tries.of(context, marks, started)
+    await asyncio.sleep(max(tries.before.wait_ms - PAUSE_MS, 0) / 1000)
+    tried = await _tried(context, started, tries)
+    outcome = tried.outcome or await _not_again(tries, tried)
     intent = started.record.intent
     handle = _handle(intent.tenant_id, intent.action_intent_id, started.attempt.number)
-    return {**handle, "outcome": _OUTCOME.dump_python(tried.outcome, mode="json"), "tries": tried.tries}
+    return {**handle, "outcome": _OUTCOME.dump_python(outcome, mode="json"), "tries": tried.tries}
+
+
+async def _tried(context: Context, started: Started, tries: Tries) -> Tried:
+    if not execute.same_call(started):
+        return _not_called(tries.before)
+    return await execute.try_once(replace(context, tools=tries.announced(context.tools)), started, tries.before)
+
+
+async def _not_again(tries: Tries, tried: Tried) -> Outcome:
+    """Raises a CallAgain, if it can be kept what the try left. Else this was the last one, and this is its outcome."""
+    error = tried.error or CallError(ErrorClass.DOWNSTREAM, "The call did not succeed.", tried.sent)
+    try:
+        await tries.over(tried)
+    except Unavailable:
+        return calls.outcome_of(replace(error, sent=tried.sent))
+    raise AGAIN[error.error_class](tried)
 
 
 async def _resumed(context: Context, event: Mapping[str, Json]) -> Started:
@@ -207,31 +229,17 @@ def _not_called(before: Tried) -> Tried:
     return Tried(before.tries, before.sent, calls.outcome_of(error), error)
 
 
-def _before(started: Started, event: Mapping[str, Json]) -> Tried:
-    """What the tries before this one left, from the message of the error that was caught; the worst, if it cannot be read."""
-    caught = event.get("again")
-    if caught is None:
-        return execute.untried(started)
-    try:
-        said = json.loads(json.loads(caught["Cause"])["errorMessage"])
-        sent = execute.untried(started).sent.worst(Sent(said["sent"]))
-        return Tried(max(int(said["tries"]), 0), sent, wait_ms=min(int(said["wait_ms"]), calls.BACKOFF_MS_MAX))
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
-        _log.warning("tries not known", code="CAUSE_UNREADABLE", action_intent_id=event.get("action_intent_id"))
-        return Tried(calls.TRIES_MAX, Sent.MAYBE)
-
-
-async def record(context: Context, event: Mapping[str, Json]) -> dict[str, Json]:
+async def record(context: Context, marks: Marks, event: Mapping[str, Json]) -> dict[str, Json]:
     """The state Record: writes the outcome, if there is one and the attempt is still the current one; what was written."""
     try:
         started = await _resumed(context, event)
     except Conflict as fenced:
         _log.warning("outcome refused", code=fenced.code, action_intent_id=event["action_intent_id"])
-        return {"action_intent_id": event["action_intent_id"], "recorded": False}
-    found = _found(started, event)
+        return _told(event, None)
+    found = _said(event) or await _lost(await Tries.of(context, marks, started), started, event)
     if found is None:
         _log.warning("left to its lease", code="INVOKER_LOST", action_intent_id=event["action_intent_id"])
-        return {"action_intent_id": event["action_intent_id"], "recorded": False}
+        return _told(event, None)
     outcome, tries = found
     return _told(event, await execute.try_to_record(context, started, outcome, tries=tries))
 
@@ -249,31 +257,38 @@ def _told(event: Mapping[str, Json], written: IntentRecord | None) -> dict[str, 
     }
 
 
-def _found(started: Started, event: Mapping[str, Json]) -> tuple[Outcome, int] | None:
-    """The outcome and the tries: what the invoker said, or what its failing means. None: left to the lease and the sweep."""
-    if "outcome" in event:
-        try:
-            return _OUTCOME.validate_python(event["outcome"]), int(event["tries"])
-        except (ValidationError, KeyError, TypeError, ValueError):
-            return _lost(started, Tried(0, Sent.MAYBE), "The invoker's answer cannot be read.")
-    failed = str((event.get("failed") or {}).get("Error"))
-    before = _before(started, event)
-    if failed in NOTHING_SENT:
-        why = "was not given the room to run" if failed == THROTTLED else "could not read what to call"
-        return _lost(started, before, f"The invoker {why}, so this try sent nothing.", code="INVOKER_NOT_RUN")
-    return _lost(
-        started, Tried(before.tries + 1, Sent.MAYBE), "The invoker ended before it could say what was answered."
-    )
-
-
-def _lost(started: Started, tried: Tried, why: str, *, code: str = "INVOKER_LOST") -> tuple[Outcome, int] | None:
-    """What to say when the invoker said nothing. A call that may have been sent and may be repeated is left to its lease."""
-    if tried.sent is Sent.MAYBE and _repeatable(started):
+def _said(event: Mapping[str, Json]) -> tuple[Outcome, int] | None:
+    """The outcome and the tries that the invoker said; None if it said none that can be read."""
+    if "outcome" not in event:
         return None
-    maybe = tried.sent is Sent.MAYBE
-    sentence = f"{why} The call may have happened and was not repeated." if maybe else why
-    error_class = ErrorClass.UNKNOWN if maybe else ErrorClass.DOWNSTREAM
-    return calls.outcome_of(CallError(error_class, sentence, tried.sent, code=code)), tried.tries
+    try:
+        if len(json.dumps(event["outcome"])) > OUTCOME_CHARACTERS_MAX:
+            return None
+        return _OUTCOME.validate_python(event["outcome"]), int(event["tries"])
+    except (ValidationError, KeyError, TypeError, ValueError, OverflowError, RecursionError):
+        return None
+
+
+async def _lost(tries: Tries, started: Started, event: Mapping[str, Json]) -> tuple[Outcome, int] | None:
+    """What to say when the invoker said nothing. None: the call may be repeated, and is left to its lease and the sweep."""
+    failed = event.get("failed")
+    why = NOT_RUN.get(str(failed.get("Error"))) if isinstance(failed, Mapping) else None
+    tried = await tries.close()
+    if _repeatable(started) and (why is None or tried.sent is Sent.MAYBE):
+        return None
+    if why is not None:
+        return _ended_without_answer(tried, why, "INVOKER_NOT_RUN"), tried.tries
+    return _ended_without_answer(
+        tried, "The invoker ended before it said what was answered.", "INVOKER_LOST"
+    ), tried.tries
+
+
+def _ended_without_answer(tried: Tried, why: str, code: str) -> Outcome:
+    """The outcome of tries whose last one said nothing, and after which nothing is sent any more."""
+    if tried.sent is not Sent.MAYBE:
+        return calls.outcome_of(CallError(ErrorClass.DOWNSTREAM, why, tried.sent, code=code))
+    sentence = f"{why} The call may have happened and was not repeated."
+    return calls.outcome_of(CallError(ErrorClass.UNKNOWN, sentence, tried.sent, code=code))
 
 
 def _repeatable(started: Started) -> bool:
@@ -284,7 +299,7 @@ def _repeatable(started: Started) -> bool:
 # The end of an execution that said nothing itself
 
 
-async def ended(context: Context, detail: Mapping[str, Json]) -> dict[str, Json]:
+async def ended(context: Context, marks: Marks, detail: Mapping[str, Json]) -> dict[str, Json]:
     """An execution failed, timed out or was aborted: if the attempt is its own and has no outcome, it has one now.
 
     `detail` is that of the event of Step Functions. What may be repeated is left to its lease, unless a person aborted it.
@@ -301,10 +316,10 @@ async def ended(context: Context, detail: Mapping[str, Json]) -> dict[str, Json]
     aborted = detail.get("status") == ABORTED
     if _repeatable(started) and not aborted:
         return answer
-    why = "was aborted" if aborted else "ended without an outcome"
-    sentence = f"The execution {why}; the call may have happened and was not repeated."
-    error = CallError(ErrorClass.UNKNOWN, sentence, Sent.MAYBE, code="EXECUTION_ENDED")
-    return _told(said, await execute.try_to_record(context, started, calls.outcome_of(error), tries=0))
+    tried = await (await Tries.of(context, marks, started)).close()
+    why = "The execution was aborted." if aborted else "The execution ended without an outcome."
+    outcome = _ended_without_answer(tried, why, "EXECUTION_ENDED")
+    return _told(said, await execute.try_to_record(context, started, outcome, tries=tried.tries))
 
 
 def _input(detail: Mapping[str, Json]) -> dict[str, str] | None:

@@ -38,6 +38,7 @@ from clearance.stores import dynamodb_table as table
 from clearance.stores import rows
 from clearance.stores.batches import SharedReads
 from clearance.stores.dynamodb_client import Action, Calls, Client, Item, Query, connect, put, update
+from clearance.stores.dynamodb_marks import DynamoMarks
 from clearance.stores.dynamodb_table import DUE, EVERYWHERE, EVERYWHERE_SHARDS, OPEN, QUEUE, QUEUE_SHARDS, TIMELINE
 from clearance.stores.dynamodb_transactions import (
     NEW,
@@ -69,6 +70,7 @@ class DynamoStore:
         """`salt`: None if nobody has asked the table for one yet."""
         self._calls = calls
         self._salt = salt
+        self.marks = DynamoMarks(calls)
         self._transactions = Transactions(calls)
         self._shared = SharedReads()
         self._tail = Tail(ENTRIES_POLL_MS)

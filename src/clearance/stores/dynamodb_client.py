@@ -332,10 +332,16 @@ class Calls:
 
     async def put_new(self, key: Key, attributes: Mapping[str, Any]) -> None:
         """Writes one item unless it is there."""
-        item = encode_item({**key._asdict(), **attributes})
-        request = {"TableName": self.table, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}
-        with contextlib.suppress(_Exists):
-            await self._again(self.client.put_item, request)
+        await self.put_if(key, attributes, "attribute_not_exists(pk)")
+
+    async def put_if(self, key: Key, attributes: Mapping[str, Any], condition: str, **values: Any) -> bool:
+        """Writes one item whole. False if the condition does not hold; or does not any more, after an answer that was lost."""
+        action = put(key, attributes, condition, **values)
+        try:
+            await self._again(self.client.put_item, {"TableName": self.table, **action.body})
+        except _NotSo:
+            return False
+        return True
 
     async def delete(self, key: Key) -> None:
         """Deletes one item, if it is there."""
@@ -372,8 +378,8 @@ class Calls:
             raise _not_usable(error) from error
 
 
-class _Exists(Exception):
-    """The item is there already."""
+class _NotSo(Exception):
+    """The condition of a single write does not hold."""
 
 
 async def _pause(waits: Iterator[float]) -> None:
@@ -391,7 +397,7 @@ def _meaning(error: Any) -> Exception:
     if code == "TransactionCanceledException" and _MAY_PASS.issuperset(reasons):
         return NotNow(", ".join(reason for reason in reasons if reason != "None"))
     if code == "ConditionalCheckFailedException":
-        return _Exists()
+        return _NotSo()
     if code in _THROTTLED:
         return NotNow(code)
     if status >= 500 or code == "TransactionInProgressException":  # noqa: PLR2004 - errors of the service itself

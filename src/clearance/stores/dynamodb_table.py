@@ -131,6 +131,11 @@ def content(tenant_id: str, action_intent_id: str) -> Key:
     return Key(intent(tenant_id, action_intent_id).pk, "CONTENT")
 
 
+def mark(tenant_id: str, action_intent_id: str, attempt: int) -> Key:
+    """What the tries of an attempt may have sent: of a kind of its own, since who calls tools writes no intents."""
+    return Key(f"MARK#{tenant_id}#{action_intent_id}", f"{attempt:0{VERSION_DIGITS}}")
+
+
 def budget(tenant_id: str, account_id: str, day: str) -> Key:
     """The counters of one account and day. A day has ten characters, so that no two accounts share a key."""
     return Key(f"BUDGET#{tenant_id}", f"{day}#{account_id}")

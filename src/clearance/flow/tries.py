@@ -1,0 +1,139 @@
+"""The tries of an attempt whose steps are separate invocations: what is known of them, kept where every invocation sees it.
+
+A worker that carries an intent out in one process knows what it sent. An invocation knows nothing of the one before it, and may
+be repeated. So a mark says that a try begins, durably, right before it sends. A call that may not be repeated is sent only
+if no mark says that it may have been sent; and whoever must say how an attempt ended that said nothing itself closes its mark
+first, so that nothing is sent after that (decision record 0016).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from clearance.core.catalog import ToolServer
+from clearance.core.errors import Unavailable
+from clearance.core.outcome import CallError, ErrorClass, Sent
+from clearance.flow import execute
+from clearance.flow.context import Context
+from clearance.flow.execute import Started, Tried
+from clearance.flow.ports import Cleared, ToolAnswer, ToolCall, ToolCallFailed, ToolDescription, Tools
+
+LOOKS_MAX = 5  # at a mark that others change, before it is given up
+
+
+class Phase(StrEnum):
+    """Where the latest try of an attempt is."""
+
+    BEGUN = "BEGUN"  # it may have been sent, and nobody has said more
+    OVER = "OVER"  # it is known what it sent, and it may be repeated
+    CLOSED = "CLOSED"  # nothing is sent any more
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The tries of one attempt so far, as in `Tried`. `by` differs between any two marks."""
+
+    tries: int
+    sent: Sent
+    wait_ms: int
+    phase: Phase
+    by: str
+
+
+class Marks(Protocol):
+    """Where the marks of attempts are kept, for ever. Every method raises Unavailable if it cannot be done now."""
+
+    async def mark(self, tenant_id: str, action_intent_id: str, attempt: int) -> Mark | None:
+        """The mark of an attempt, as it is now."""
+
+    async def swap(self, tenant_id: str, action_intent_id: str, attempt: int, seen: Mark | None, new: Mark) -> bool:
+        """Writes a mark if the one before it is still `seen`, durably; False if it is another one."""
+
+
+class Tries:
+    """The tries of one attempt, as one invocation sees them."""
+
+    def __init__(self, context: Context, marks: Marks, started: Started, seen: Mark | None) -> None:
+        self._new_id = context.clock.new_id
+        self._marks = marks
+        self._started = started
+        self._seen = seen
+
+    @classmethod
+    async def of(cls, context: Context, marks: Marks, started: Started) -> Tries:
+        """What the tries of an attempt left."""
+        tries = cls(context, marks, started, None)
+        await tries._look()
+        return tries
+
+    @property
+    def before(self) -> Tried:
+        """What is known of the tries so far."""
+        seen = self._seen
+        return execute.untried(self._started) if seen is None else Tried(seen.tries, seen.sent, wait_ms=seen.wait_ms)
+
+    def announced(self, tools: Tools) -> Tools:
+        """The same tools; a call marks the begin of a try before it is sent."""
+        return _Announced(tools, self._begin)
+
+    async def _begin(self) -> None:
+        """Raises ToolCallFailed (`CALL_ALREADY_BEGUN`) if the call may have been sent and may not be repeated, or is closed."""
+        phase = self._seen.phase if self._seen else Phase.OVER
+        open_ = phase is Phase.OVER or (phase is Phase.BEGUN and self._started.action.effect.repeatable)
+        if not open_ or not await self._write(self.before.tries + 1, Sent.MAYBE, Phase.BEGUN):
+            sentence = "Another invocation began this call, or ended it; so this one sent nothing."
+            error = CallError(ErrorClass.DOWNSTREAM, sentence, Sent.MAYBE, code="CALL_ALREADY_BEGUN")
+            raise ToolCallFailed(error)
+
+    async def over(self, tried: Tried) -> None:
+        """The try is over, and may be repeated. Nothing is written if another invocation has gone on meanwhile."""
+        await self._write(tried.tries, tried.sent, Phase.OVER, tried.wait_ms)
+
+    async def close(self) -> Tried:
+        """From now on nothing is sent; what is known of the tries."""
+        for _ in range(LOOKS_MAX):
+            before = self.before
+            closed = self._seen is not None and self._seen.phase is Phase.CLOSED
+            if closed or await self._write(before.tries, before.sent, Phase.CLOSED):
+                return before
+            await self._look()
+        raise Unavailable("The tries of this attempt go on; ask again.")
+
+    async def _look(self) -> None:
+        self._seen = await self._marks.mark(*self._attempt)
+
+    async def _write(self, tries: int, sent: Sent, phase: Phase, wait_ms: int = 0) -> bool:
+        new = Mark(tries, sent, wait_ms, phase, self._new_id())
+        written = await self._marks.swap(*self._attempt, self._seen, new)
+        if written:
+            self._seen = new
+        return written
+
+    @property
+    def _attempt(self) -> tuple[str, str, int]:
+        intent = self._started.record.intent
+        return intent.tenant_id, intent.action_intent_id, self._started.attempt.number
+
+
+class _Announced:
+    """A tool runner whose calls are announced before they are sent."""
+
+    def __init__(self, tools: Tools, announce: Cleared) -> None:
+        self._tools = tools
+        self._announce = announce
+
+    async def describe(self, tenant_id: str, server: ToolServer) -> Mapping[str, ToolDescription]:
+        return await self._tools.describe(tenant_id, server)
+
+    async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:
+        async def both() -> None:
+            await self._announce()
+            await cleared()  # last: writing the mark took a moment
+
+        return await self._tools.call(tenant_id, call, both)
+
+    async def close(self) -> None:
+        await self._tools.close()
