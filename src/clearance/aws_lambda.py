@@ -19,6 +19,7 @@ import structlog
 from clearance import aws_profile
 from clearance.core.errors import InvalidInput, Refusal, Unavailable
 from clearance.core.intent import Json
+from clearance.core.principal import Principal
 from clearance.engines import step_functions
 from clearance.environment import Environment
 from clearance.flow.context import Context
@@ -125,19 +126,20 @@ async def _step(ends: contextlib.AsyncExitStack) -> tuple[Context, Marks]:
 
 
 async def open_gate(ends: contextlib.AsyncExitStack) -> Handler:
-    """Decides on an ActionIntent that comes as an event of EventBridge, or in a direct invocation of the same shape."""
+    """Decides on an ActionIntent that comes as an event of EventBridge, or in an invocation of one of the gate's aliases."""
     sources = aws_profile.sources()
     parts, bus = await _with_bus(ends)
 
     async def handle(event: Json, context: Any) -> Json:
-        by_event = isinstance(event, Mapping) and "detail-type" in event
+        alias, event = _alias(context), event if isinstance(event, Mapping) else {}
         try:
-            return await _propose(parts, sources, event, getattr(context, "aws_request_id", None))
+            caller = sources.principal(_source(event, alias))
+            return await _propose(parts, caller, event, getattr(context, "aws_request_id", None))
         except Unavailable:
             raise  # whoever sent it may send it again
         except Refusal as refusal:
             _log.warning("proposal refused", code=refusal.code, source=_text(event, "source"))
-            if by_event:
+            if alias is None:
                 raise Refused(f"{refusal.code}: {refusal.sentence}") from None
             problems = [{"path": list(one.path), "sentence": one.sentence} for one in refusal.problems]
             return {"refused": {"code": refusal.code, "sentence": refusal.sentence, "problems": problems}}
@@ -147,14 +149,28 @@ async def open_gate(ends: contextlib.AsyncExitStack) -> Handler:
     return handle
 
 
-async def _propose(parts: Parts, sources: aws_profile.Sources, event: Json, request_id: str | None) -> Json:
+def _alias(context: Any) -> str | None:
+    """The alias that was invoked, which Lambda says and nobody who invokes. None for the function itself, or a version of it."""
+    _, *qualifier = str(getattr(context, "invoked_function_arn", "")).partition(":function:")[2].split(":")
+    return next((name for name in qualifier if not name.startswith("$") and not name.isdigit()), None)
+
+
+def _source(event: Mapping[str, Json], alias: str | None) -> Json:
+    """Who speaks. The function itself is EventBridge's to invoke, whose events have a source that was granted to their publisher.
+
+    Whoever else may invoke does so through an alias, since who may invoke which alias is granted too.
+    """
+    if alias is None:
+        return event.get("source") if "detail-type" in event else None
+    return alias if event.get("source") in {None, alias} else None
+
+
+async def _propose(parts: Parts, caller: Principal, event: Mapping[str, Json], request_id: str | None) -> Json:
     """The gate's answer, as the REST API gives it. An intent without an id has its event's, which comes with each repeat."""
     from clearance.api import resources, wire  # noqa: PLC0415
     from clearance.api.body import fitted, parse  # noqa: PLC0415
     from clearance.api.intents import proposal_of  # noqa: PLC0415
 
-    event = event if isinstance(event, Mapping) else {}
-    caller = sources.principal(event.get("source"))
     # As strictly as the REST API reads: an event has passed other readers before it comes here.
     try:
         detail = json.dumps(event.get("detail")).encode()
@@ -169,8 +185,8 @@ async def _propose(parts: Parts, sources: aws_profile.Sources, event: Json, requ
     return {"created": proposed.created, "intent": resources.intent(told).model_dump(by_alias=True, mode="json")}
 
 
-def _text(event: Json, name: str) -> str | None:
-    value = event.get(name) if isinstance(event, Mapping) else None
+def _text(event: Mapping[str, Json], name: str) -> str | None:
+    value = event.get(name)
     return value if isinstance(value, str) else None
 
 

@@ -221,7 +221,7 @@ _SOURCES: TypeAdapter[dict[str, _Source]] = TypeAdapter(dict[str, _Source])
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Which publisher speaks for which tenant's agent, by the `source` of its events."""
+    """Who speaks for which tenant's agent: by the `source` of an event, or the alias of the gate that was invoked."""
 
     by_name: Mapping[str, Principal]
 
@@ -229,7 +229,7 @@ class Sources:
         """Who an event is from. Forbidden (`UNKNOWN_SOURCE`) if it is nobody's."""
         found = self.by_name.get(source) if isinstance(source, str) else None
         if found is None:
-            sentence = "The source of this event speaks for no tenant."
+            sentence = "Neither the source of this event nor the alias that was invoked speaks for a tenant."
             raise Forbidden(sentence, code="UNKNOWN_SOURCE")
         return found
 

@@ -40,6 +40,7 @@ class LambdaContext:
     """What Lambda hands to a handler beside the event, as far as ours read it."""
 
     aws_request_id: str
+    invoked_function_arn: str
 
     def get_remaining_time_in_millis(self) -> int:
         return INVOCATION_SECONDS_MAX * 1000
@@ -66,12 +67,13 @@ class Functions:
         self._lock = threading.Lock()
         self._count = 0
 
-    def run(self, name: str, event: Any) -> Invocation:
-        """Invokes a function and waits until it answers or is killed."""
+    def run(self, name: str, event: Any, alias: str = "") -> Invocation:
+        """Invokes a function, or an alias of it, and waits until it answers or is killed."""
         invocation = Invocation()
         with self._lock:
             self._count += 1
-            context = LambdaContext(f"00000000-0000-4000-8000-{self._count:012}")
+            arn = f"arn:aws:lambda:{REGION}:123456789012:function:{name}" + (f":{alias}" if alias else "")
+            context = LambdaContext(f"00000000-0000-4000-8000-{self._count:012}", arn)
             self.under_way[name].append(invocation)
             thread = threading.Thread(target=self._work, args=(name, invocation, event, context), daemon=True)
             self._threads.append(thread)

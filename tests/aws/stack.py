@@ -32,6 +32,7 @@ TENANTS = ("northwind", "contoso")
 SOURCES = {
     "northwind.agents": {"tenant_id": "northwind", "actor": "agent-ada"},
     "contoso.agents": {"tenant_id": "contoso", "actor": "agent-carl"},
+    "northwind-service": {"tenant_id": "northwind", "actor": "service-nora"},
 }
 """`CLEARANCE_SOURCES` of the functions `gate`."""
 

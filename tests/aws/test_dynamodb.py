@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 
 import pytest
 
+from clearance.clock import SystemClock
 from clearance.core import execution
 from clearance.core.budget import Claim, Hold
 from clearance.core.decision import Answer as Says
 from clearance.core.errors import TooLarge, Unavailable
 from clearance.core.ledger import EntryKind, draft
-from clearance.core.outcome import Outcome, OutcomeStatus
+from clearance.core.outcome import Outcome, OutcomeStatus, Sent
 from clearance.core.principal import Role
 from clearance.core.record import Admission, IntentStatus
 from clearance.flow.ports import (
@@ -31,6 +32,7 @@ from clearance.flow.ports import (
     SettingsMoved,
     TimelineQuery,
 )
+from clearance.flow.tries import Mark, Phase
 from clearance.stores import dynamodb, dynamodb_client, dynamodb_items
 from clearance.stores import dynamodb_table as tables
 from clearance.stores.dynamodb import DynamoStore
@@ -563,6 +565,11 @@ class Metered:
         self.units = (self.units[0] + consumed["WriteCapacityUnits"], self.units[1] + indexes)
         return answer
 
+    def put_item(self, **request: Any) -> Any:
+        answer = self.client.put_item(**request, ReturnConsumedCapacity="TOTAL")
+        self.units = (self.units[0] + answer["ConsumedCapacity"]["CapacityUnits"], self.units[1])
+        return answer
+
     def taken(self) -> tuple[float, float]:
         """Since the last time."""
         units, self.units = self.units, (0.0, 0.0)
@@ -580,6 +587,10 @@ async def test_a_transition_costs_what_the_decision_record_says(place: Table) ->
         change = await started(world, await world.record("t1"))
         running = await applied(world, change)
         assert meter.taken() == (8, 6)
+        assert isinstance(world.store, DynamoStore)
+        begun = Mark(1, Sent.MAYBE, 0, Phase.BEGUN, SystemClock().new_id())
+        assert await world.store.marks.swap(TENANT, "t1", 1, None, begun)
+        assert meter.taken() == (1, 0)
         outcome = Outcome(OutcomeStatus.SUCCEEDED, "Done.", {"ok": True}, 11)
         await applied(world, execution.record_outcome(running, 1, outcome, tries=1, actor=OWNER, now=NOON))
         assert meter.taken() == (6, 4)

@@ -26,14 +26,16 @@ from clearance.core.principal import ActorKind, Permission
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.engines import eventbridge
 from clearance.engines.eventbridge import ENTRIES_MAX, TRIES_MAX, Bus
+from clearance.engines.step_functions import Machine
 from clearance.flow import administer
+from clearance.flow.context import Context
 from clearance.flow.ports import Due, ToolCall, ToolCallFailed, Tools
 from clearance.parts import Database, NoTools, Table, operator, place
 from clearance.tools.masking import Secrets
 from clearance.tools.mcp import McpTools
 from tests.aws.in_process import InProcess, in_process
 from tests.aws.stack import SECRET_VALUE, SOURCES, on_table, outcome_of, record_of
-from tests.aws.test_workflow import NORTHWIND, SOURCE, carried_out, detail, key_of
+from tests.aws.test_workflow import NORTHWIND, SOURCE, carried_out, detail, event_of, key_of, propose_and_crash, queued
 from tests.sample import TENANT, task
 from tests.world import World, opened
 
@@ -152,6 +154,17 @@ async def test_a_bus_that_is_away_fails_nobody_and_is_not_asked_for_ever(world: 
     assert len(events.calls) == TRIES_MAX
 
 
+async def test_more_hints_than_may_wait_are_left_to_the_sweep_and_said(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    structlog.reset_defaults()
+    monkeypatch.setattr(eventbridge, "WAITING_MAX", 2)
+    bus = Bus("bus", Events())
+    hint(bus, "i0", "i1", "i2")
+    assert [await bus.flush(world.context) for _ in range(2)] == [2, 0]
+    assert capsys.readouterr().out.count("TOO_MANY_WAIT") == 1
+
+
 async def test_what_the_sweep_found_is_looked_at_before_it_is_published(world: World) -> None:
     await world.propose(task("t1"))
     await world.propose(task("done"))
@@ -200,7 +213,7 @@ def test_an_event_that_the_bus_refused_is_approved_all_the_same_and_published_by
         return entries, "ThrottlingException"
 
     monkeypatch.setattr(Bus, "_put", partly)
-    answer = stack.invoke("gate", {"source": SOURCE, "detail": detail("refused-by-the-bus")})
+    answer = stack.invoke("gate", event_of(detail("refused-by-the-bus")))
     assert (answer["intent"]["status"], refused) == ("APPROVED", TRIES_MAX)
     assert record_of(stack, NORTHWIND, "refused-by-the-bus") is not None
     monkeypatch.setattr(Bus, "_put", real)
@@ -256,15 +269,60 @@ def test_a_refusal_keeps_its_class_for_whoever_catches_it_by_name() -> None:
 
 
 def test_an_event_that_is_refused_fails_so_that_it_is_kept(stack: InProcess) -> None:
-    event = {"id": "e1", "detail-type": "ActionIntent", "source": "nobody", "detail": detail("e1")}
-    done = stack.functions.run("gate", event)
+    done = stack.functions.run("gate", event_of(detail("e1"), "nobody"))
     assert isinstance(done.error, Refused)
     assert str(done.error).startswith("UNKNOWN_SOURCE: ")
 
 
-@pytest.mark.parametrize("event", [None, [], "text", {}, {"source": SOURCE}, {"source": SOURCE, "detail": "text"}])
+@pytest.mark.parametrize("event", [None, [], "text", {}, {"source": SOURCE}, event_of({}) | {"detail": "text"}])
 def test_an_invocation_of_another_shape_is_refused(stack: InProcess, event: Any) -> None:
-    assert stack.functions.run("gate", event).answer["refused"]["code"] in {"UNKNOWN_SOURCE", "INVALID_BODY"}
+    done = stack.functions.run("gate", event)
+    assert isinstance(done.error, Refused)
+    assert str(done.error).partition(":")[0] in {"UNKNOWN_SOURCE", "INVALID_BODY"}
+
+
+def test_a_direct_invocation_speaks_as_the_alias_that_lambda_says_it_is_of(stack: InProcess) -> None:
+    said = {"detail": detail("direct")}
+    done = stack.functions.run("gate", said, alias="northwind-service")
+    assert done.answer["created"] is True
+    assert done.answer["intent"]["proposed_by"] == "service-nora"
+    outcome_of(stack, NORTHWIND, "direct")
+    refused = stack.functions.run("gate", {"detail": detail("wrong") | {"risk_level": 1}}, alias="northwind-service")
+    assert refused.answer["refused"]["code"] == "INVALID_BODY"
+    for event in (said | {"source": "northwind-service"}, event_of(detail("direct"), "northwind-service")):
+        assert stack.functions.run("gate", event, alias="northwind-service").answer["created"] is False
+
+
+@pytest.mark.parametrize("alias", ["nobody", "northwind-service"])
+def test_an_alias_speaks_for_no_other_source_than_its_own(stack: InProcess, alias: str) -> None:
+    for event in (event_of(detail("borrowed"), "contoso.agents"), {"detail": detail("borrowed"), "source": SOURCE}):
+        answer = stack.functions.run("gate", event, alias=alias).answer
+        assert answer["refused"]["code"] == "UNKNOWN_SOURCE"
+    assert record_of(stack, NORTHWIND, "borrowed") is None
+
+
+@pytest.mark.parametrize("version", ["$LATEST", "7"])
+def test_a_version_of_the_gate_is_the_gate_itself(stack: InProcess, version: str) -> None:
+    assert isinstance(stack.functions.run("gate", {"detail": detail("v")}, alias=version).error, Refused)
+    assert stack.functions.run("gate", event_of(detail("v")), alias=version).error is None
+
+
+def test_what_could_not_be_launched_comes_again_alone(stack: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    propose_and_crash(stack, task("launched"))
+    propose_and_crash(stack, task("not-launched"))
+    launch = Machine.launch
+
+    async def sometimes(self: Machine, context: Context, tenant_id: str, action_intent_id: str) -> str | None:
+        if action_intent_id == "not-launched":
+            raise Unavailable("Not now.", code="STEP_FUNCTIONS_AWAY")
+        return await launch(self, context, tenant_id, action_intent_id)
+
+    monkeypatch.setattr(Machine, "launch", sometimes)
+    batch = queued(NORTHWIND, "not-launched", "m1")
+    batch["Records"] += queued(NORTHWIND, "launched", "m2")["Records"] + [{"messageId": "m3", "body": "[]"}]
+    said = stack.invoke("launcher", batch)
+    assert said == {"batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": "m3"}]}
+    outcome_of(stack, NORTHWIND, "launched")
 
 
 def test_only_the_invoker_reads_the_secret_and_once_for_each_cold_start(
@@ -288,7 +346,7 @@ def test_only_the_invoker_reads_the_secret_and_once_for_each_cold_start(
 def test_no_log_of_a_function_and_no_fact_has_the_secret(stack: InProcess, capfd: pytest.CaptureFixture[str]) -> None:
     stack.tool.will(NORTHWIND, "told", "refused", "busy")
     carried_out(stack, "told")
-    stack.invoke("gate", {"source": "nobody", "detail": {}})
+    stack.functions.run("gate", {"source": "nobody", "detail": {}})
     out, err = capfd.readouterr()
     lines = [line for line in err.splitlines() if line.startswith("{")]
     assert lines

@@ -63,8 +63,7 @@ def test_grants_are_enforced_here(stack: Deployed) -> None:
 
 def test_what_the_gate_refuses_by_event_is_kept_for_somebody_to_look_at(stack: Deployed) -> None:
     """As EventBridge invokes it; MiniStack's EventBridge itself tries only once, and keeps nothing."""
-    event = {"detail-type": "ActionIntent", "source": "somebody.else", "detail": workflow.detail("from-nobody")}
-    stack.invoke_later("gate", event)
+    stack.invoke_later("gate", workflow.event_of(workflow.detail("from-nobody"), "somebody.else"))
     [message] = stack.dead_letters("FailedEvents")
     said = json.loads(message)
     assert said["requestContext"]["condition"] == "RetriesExhausted"
@@ -105,9 +104,9 @@ def test_a_restored_table_takes_over(stack: Deployed) -> None:
     )
     stack.work_on(restored)
     assert stack.table == restored
-    again = stack.invoke("gate", {"source": workflow.SOURCE, "detail": workflow.detail("before-the-backup")})
+    again = stack.invoke("gate", workflow.event_of(workflow.detail("before-the-backup")))
     assert (again["created"], again["intent"]["status"]) == (False, "SUCCEEDED")
-    fresh = stack.invoke("gate", {"source": workflow.SOURCE, "detail": workflow.detail("after-the-restore")})
+    fresh = stack.invoke("gate", workflow.event_of(workflow.detail("after-the-restore")))
     assert fresh["created"] is True
     key = {"pk": {"S": intent(workflow.NORTHWIND, "after-the-restore").pk}, "sk": {"S": "INTENT"}}
     assert "Item" not in stack.client("dynamodb").get_item(TableName=before, Key=key)

@@ -27,7 +27,7 @@ DETAIL_TYPE = "ACTION_APPROVED"
 ENTRIES_MAX = 10  # of one PutEvents
 TRIES_MAX = 4  # of publishing one event
 BACKOFF_SECONDS = 0.1  # at most, before the second try; doubles with each
-WAITING_MAX = 10_000  # hints that wait in one process; one more is dropped
+WAITING_MAX = 10_000  # hints that wait in one process; one more is left to the sweep
 
 _log = structlog.get_logger(__name__)
 
@@ -41,15 +41,21 @@ class Bus:
         self._name = name
         self._client = client
         self._waiting: dict[tuple[str, str], Due] = {}
+        self._left = 0
 
     def hint(self, due: Due) -> None:
         """Keeps a hint until the next flush. Never blocks, never raises."""
         if len(self._waiting) < WAITING_MAX:
             self._waiting.setdefault((due.tenant_id, due.action_intent_id), due)
+        else:
+            self._left += 1
 
     async def flush(self, context: Context) -> int:
         """Publishes what waits; how many events were. What could not be published is logged, and left to the sweep."""
         waiting, self._waiting = list(self._waiting.values()), {}
+        if self._left:
+            _log.warning("events not published", code="TOO_MANY_WAIT", count=self._left)
+            self._left = 0
         entries = [entry for due in waiting if (entry := await self._entry(context, due)) is not None]
         published = 0
         for begin in range(0, len(entries), ENTRIES_MAX):
