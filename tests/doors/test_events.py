@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
+from clearance import streams
 from clearance.api import events
 from clearance.api.app import end_streams
 from clearance.core.errors import Unavailable
@@ -174,7 +175,7 @@ async def test_a_revoked_key_ends_its_stream_before_the_next_fact(door: Door, mo
 async def test_streams_are_bounded_and_a_client_that_leaves_makes_room(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "STREAMS_PER_TENANT_MAX", 1)
+    monkeypatch.setattr(streams, "STREAMS_PER_TENANT_MAX", 1)
     async with streaming(door) as first:
         await first.until(1, "retry: ")
         assert "clearance_event_streams 1.0" in (await door.nobody.get("/metrics")).text
@@ -190,7 +191,7 @@ async def test_streams_are_bounded_and_a_client_that_leaves_makes_room(
 
 
 async def test_one_actor_does_not_take_every_place(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "STREAMS_PER_ACTOR_MAX", 1)
+    monkeypatch.setattr(streams, "STREAMS_PER_ACTOR_MAX", 1)
     async with streaming(door) as first:
         await first.until(1, "retry: ")
         async with streaming(door) as second:

@@ -14,8 +14,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 
 from clearance.api import approvals, autonomy, intents, keys, ledger, operations, problems, wire
-from clearance.api.events import Streams
 from clearance.api.metrics import Measured, Metrics
+from clearance.streams import Streams
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send

@@ -22,9 +22,10 @@ from clearance.api.door import (
     place_of,
     problems,
 )
-from clearance.api.events import EventStream, Feed
+from clearance.api.events import Feed
 from clearance.core.errors import InvalidInput, NotFound
 from clearance.core.intent import INTEGER_MAX
+from clearance.streams import EventStream
 
 _POSITION = re.compile(r"[0-9]{1,15}")
 
@@ -104,4 +105,4 @@ async def events(
     size = await control.ledger_size(caller)
     asked = last_event_id if last_event_id is not None else query.after
     feed = Feed(control, access, key, caller, size if asked is None else asked)
-    return EventStream(feed, request.app.state.streams)
+    return EventStream(feed, request.app.state.streams, {})

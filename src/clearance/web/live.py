@@ -1,4 +1,4 @@
-"""What a page shows again while it is open: server-sent events whose data is HTML for htmx to put in place.
+"""What a page shows again while it is open: events whose data is HTML for htmx to put in place.
 
 The ledger is the only clock of it: a stream waits for entries behind the position that the page was made at, and each
 event carries the position that it shows, so that a stream that was interrupted goes on there. Whoever does not have
@@ -8,39 +8,27 @@ JavaScript loads the page again.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol
 
 import anyio
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
-from clearance.core.errors import Refusal, Unavailable
+from clearance.core.errors import Refusal
 from clearance.core.intent import INTEGER_MAX
-from clearance.core.moment import SECOND_MS
 from clearance.core.principal import Principal
 from clearance.core.record import IntentStatus
 from clearance.flow.ports import TimelineQuery
+from clearance.streams import HEARTBEAT_MS, RECONNECT_MS, EventStream, Streams
 from clearance.web.digest import digest
 from clearance.web.door import Endpoint, Site, Visitor, frame, guarded, visitor_of
 from clearance.web.filters import read_filter
 from clearance.web.reading import intent_id, rows_of, story_of
 from clearance.web.rendering import HEADERS
 
-HEARTBEAT_MS = 15 * SECOND_MS
-RECONNECT_MS = 2 * SECOND_MS  # how long a browser is asked to wait before it comes again
 BURST_SECONDS = 0.15  # what happens within it is shown at once, so that a busy tenant is drawn a few times a second
 CHANGES_MAX = 50  # intents whose change is looked for in the inbox at once
-
-
-class Streams(Protocol):
-    """The open event streams of the process: bounded, and ended together when the process stops."""
-
-    def place(self, caller: Principal) -> AbstractContextManager[anyio.CancelScope]:
-        """A place for one stream, and the scope that ends it. Raises Unavailable if there is none."""
 
 
 Show = Callable[[Site, Visitor, Request, int], Awaitable[str]]
@@ -60,7 +48,7 @@ def stream(site: Site, streams: Streams, show: Show) -> Endpoint:
             after = await _position(site, visitor, request)
             # Once before it begins, so that a wrong address is refused as one.
             await show(site, visitor, request, after)
-            return _Stream(_Shown(site, visitor, request, show, after), streams)
+            return EventStream(_Shown(site, visitor, request, show, after), streams, HEADERS)
 
         return await guarded(site, visitor, request, begin)
 
@@ -85,6 +73,13 @@ class _Shown:
     show: Show
     after: int
 
+    @property
+    def caller(self) -> Principal:
+        return self.visitor.principal
+
+    def refused(self, request: Request, refusal: Refusal) -> Response:  # noqa: ARG002
+        return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers=HEADERS)
+
     async def texts(self) -> AsyncIterator[str]:
         """Events as things happen, and a comment when nothing does. Raises Refusal once the session is over."""
         yield f"retry: {RECONNECT_MS}\n\n"
@@ -108,46 +103,6 @@ class _Shown:
 def _event(position: int, html: str) -> str:
     data = "".join(f"data: {line}\n" for line in html.splitlines() if line.strip())
     return f"id: {position}\n{data}\n"
-
-
-class _Stream(Response):
-    """An answer that goes on until the browser leaves, the session is over, or the process stops."""
-
-    media_type = "text/event-stream"
-
-    def __init__(self, shown: _Shown, streams: Streams) -> None:
-        super().__init__(headers={**HEADERS, "X-Accel-Buffering": "no"})
-        del self.headers["content-length"]
-        self._shown = shown
-        self._streams = streams
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends until the end; 503 if there is no place."""
-        try:
-            with self._streams.place(self._shown.visitor.principal) as until:
-                await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": self.raw_headers})
-                with until:
-                    await self._send_while_connected(receive, send)
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except Unavailable:
-            await Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers=HEADERS)(scope, receive, send)
-
-    async def _send_while_connected(self, receive: Receive, send: Send) -> None:
-        async with anyio.create_task_group() as both:
-
-            async def until_gone() -> None:
-                while (await receive())["type"] != "http.disconnect":
-                    pass
-                both.cancel_scope.cancel()
-
-            both.start_soon(until_gone)
-            try:
-                async for text in self._shown.texts():
-                    await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
-            except Refusal:
-                # Signed out, or the store cannot answer: the browser comes again, and is told then.
-                pass
-            both.cancel_scope.cancel()
 
 
 # --- What is put in place ---

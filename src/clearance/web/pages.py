@@ -14,9 +14,9 @@ from clearance.access import Access
 from clearance.clock import SystemClock
 from clearance.flow.control import Control
 from clearance.flow.ports import Clock
+from clearance.streams import Streams
 from clearance.web import live, reading, ruling, sign_in
 from clearance.web.door import Site, done, shown
-from clearance.web.live import Streams
 from clearance.web.rendering import Renderer, StaticFolder
 
 
