@@ -113,7 +113,7 @@ def _place_of(error: Exception) -> str:
 async def _with_bus(ends: contextlib.AsyncExitStack) -> tuple[Parts, Bus]:
     """The parts of a function that may approve, and the outbox that it flushes before it answers."""
     bus = await aws_profile.bus()
-    parts = aws_profile.aws(aws_profile.table(), tools=NoTools(), engine=bus)
+    parts = aws_profile.aws(aws_profile.table(), NoTools(), engine=bus)
     return await ends.enter_async_context(parts), bus
 
 
@@ -198,11 +198,11 @@ async def open_api(ends: contextlib.AsyncExitStack) -> Handler:
     from mangum import Mangum  # noqa: PLC0415
     from mangum.protocols import HTTPCycle  # noqa: PLC0415
 
-    from clearance import profiles  # noqa: PLC0415
+    from clearance import serving  # noqa: PLC0415
     from clearance.api.app import shorten_streams  # noqa: PLC0415
 
     parts, bus = await _with_bus(ends)
-    app = profiles.application(parts)
+    app = serving.application(parts)
     shorten_streams(app, STREAM_SECONDS)
     adapter = Mangum(app, lifespan="off", text_mime_types=["text/", "application/json", "application/problem+json"])
 

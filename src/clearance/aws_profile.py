@@ -36,11 +36,11 @@ TRIES_MAX = 3  # of one request
 
 
 @contextlib.asynccontextmanager
-async def aws(where: Table, *, tools: Tools | None = None, engine: Engine | None = None) -> AsyncIterator[Parts]:
+async def aws(where: Table, tools: Tools, *, engine: Engine | None = None) -> AsyncIterator[Parts]:
     """Opens the table. Tool servers are somewhere else, always: a function has no place for their programs."""
     store = await _open(where)
     async with contextlib.AsyncExitStack() as ends:
-        yield assembled(ends, store, tools or _tools_of_here(), engine or NoEngine(), programs=False)
+        yield assembled(ends, store, tools, engine or NoEngine(), programs=False)
 
 
 @contextlib.asynccontextmanager
@@ -56,13 +56,6 @@ async def _open(where: Table) -> DynamoStore:
     from clearance.stores.dynamodb import DynamoStore  # noqa: PLC0415 - comes with the extra
 
     return await DynamoStore.open(where.name)
-
-
-def _tools_of_here() -> Tools:
-    """A runner for a person's command, which asks tool servers for their tools: variables come from its environment."""
-    from clearance.tools.mcp import McpTools  # noqa: PLC0415 - functions that call no tools do without its weight
-
-    return McpTools(programs=False)
 
 
 def _check(where: Table) -> None:

@@ -8,30 +8,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import os
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
-from fastapi import FastAPI
 
-from clearance.api import operations
-from clearance.core.errors import Conflict, InvalidInput, Refusal, Unavailable
+from clearance.core.errors import Conflict, InvalidInput
 from clearance.environment import Environment
 from clearance.flow.ports import Applied, BudgetSpent, Clock, Engine, Known, Moved, SettingsMoved, Tools
 from clearance.parts import Database, NoEngine, Parts, Table, assembled, place
-from clearance.process import answering, listening, signals, url_of
-from clearance.telemetry import configure_logs
-from clearance.tools.masking import variables_of
-from clearance.tools.mcp import McpTools
-from clearance.worker_metrics import MeasuredTools, WorkerMetrics
+from clearance.worker_metrics import WorkerMetrics
 
 if TYPE_CHECKING:
-    import socket
-
     from clearance.core.record import Change
-    from clearance.engines.procrastinate import Queue
     from clearance.stores import postgres_server as _postgres_server
 
     DatabaseQueue: TypeAlias = _postgres_server.Queue
@@ -57,8 +47,8 @@ def database() -> Database:
 @contextlib.asynccontextmanager
 async def postgres(
     where: Database,
+    tools: Tools,
     *,
-    tools: Tools | None = None,
     engine: Engine | None = None,
     measured: WorkerMetrics | None = None,
 ) -> AsyncIterator[Parts]:
@@ -77,7 +67,7 @@ async def postgres(
 
     async with contextlib.AsyncExitStack() as ends:
         store = await MeasuredStore.open(conninfo, connections_max=_connections_max())
-        yield assembled(ends, store, tools or McpTools(), engine or NoEngine())
+        yield assembled(ends, store, tools, engine or NoEngine())
 
 
 def conninfo_of(where: Database) -> str:
@@ -157,13 +147,13 @@ async def database_queue(where: Database) -> DatabaseQueue:
 
 
 @contextlib.asynccontextmanager
-async def queueing(where: Database, tools: Tools | None) -> AsyncIterator[Parts]:
+async def queueing(where: Database, tools: Tools) -> AsyncIterator[Parts]:
     """The parts of a server on a database: what is approved goes to the queue."""
     conninfo = conninfo_of(where)
     from clearance.engines.procrastinate import Queue  # noqa: PLC0415 - comes with the extra
 
     queue = Queue(conninfo)
-    async with postgres(where, tools=tools, engine=queue) as parts:
+    async with postgres(where, tools, engine=queue) as parts:
         await database_queue(where)
         async with queue.open(parts.context):
             yield parts
@@ -186,106 +176,7 @@ class Readiness:
             self._looked_at = now
 
 
-# Working
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerAnnouncement:
-    """What a worker that works has to say; `url` is where its health is, if it is anywhere.
-
-    `missing`: a sentence for each tool server whose variables this worker does not have.
-    """
-
-    name: str
-    concurrency: int
-    url: str | None
-    missing: tuple[str, ...] = ()
-
-
-async def work(
-    where: Database,
-    host: str,
-    port: int | None,
-    announce: Callable[[WorkerAnnouncement], None],
-    concurrency: int,
-    *,
-    tools: Tools | None = None,
-) -> None:
-    """Carries out what is approved until SIGINT or SIGTERM; then drains. Raises Refusal if it cannot start."""
-    configure_logs(Environment().log_level)
-    where = replace(where, program="clearance worker")
-    conninfo = conninfo_of(where)
-    from clearance.engines.procrastinate import Queue  # noqa: PLC0415 - comes with the extra
-
-    queue, measured = Queue(conninfo, concurrency=concurrency), WorkerMetrics()
-    async with contextlib.AsyncExitStack() as ends:
-        ending = ends.enter_context(signals())
-        taken = None if port is None else ends.enter_context(listening(host, port))
-        runner = MeasuredTools(tools or McpTools(), measured)
-        parts = await ends.enter_async_context(postgres(where, tools=runner, engine=queue, measured=measured))
-        await database_queue(where)
-        await ends.enter_async_context(queue.open(parts.context))
-        ending.listen()
-        if taken is not None:
-            app = _health(where, parts, queue, measured)
-            await ends.enter_async_context(_answering_until_the_end(app, taken, ending.asked))
-        months = asyncio.create_task(_keep_months(where, parts.context.clock))
-        ends.callback(months.cancel)
-        url, missing = None if taken is None else url_of(host, taken), await _missing_variables(parts)
-        announce(WorkerAnnouncement(queue.name, concurrency, url, missing))
-        await queue.run(parts.context, ending.asked)
-
-
-async def _missing_variables(parts: Parts) -> tuple[str, ...]:
-    """What the tool servers of all tenants need of the environment, and this worker does not have."""
-    found = []
-    for tenant_id in await parts.context.store.tenants():
-        with contextlib.suppress(Refusal):  # settings that cannot be read fail each of their intents, and say so there
-            for server in (await parts.context.settings(tenant_id)).tool_servers.values():
-                absent = variables_of(repr(server)) - os.environ.keys()
-                found += [
-                    f"The tool server {server.name} of {tenant_id} needs {name}, which is not set: its calls fail here."
-                    for name in sorted(absent)
-                ]
-    return tuple(found)
-
-
-def _health(where: Database, parts: Parts, queue: Queue, measured: WorkerMetrics) -> FastAPI:
-    """A worker's health: it is ready if its store answers, and it hears of jobs and carries them out."""
-    readiness = Readiness(where, parts)
-
-    async def check() -> None:
-        await readiness.check()
-        if not queue.ready():
-            sentence = "The worker is not connected to the queue now."
-            raise Unavailable(sentence, code="QUEUE_AWAY")
-
-    async def measure() -> bytes:
-        with contextlib.suppress(Unavailable):  # what the process itself counted is there in any case
-            found = await database_queue(where)
-            measured.queued(found.jobs, sweeping=found.sweeper == queue.name)
-        return measured.text()
-
-    return operations.worker_app(check, measure)
-
-
-@contextlib.asynccontextmanager
-async def _answering_until_the_end(app: FastAPI, taken: socket.socket, asked: asyncio.Event) -> AsyncIterator[None]:
-    """Answers while the worker works and while it drains; from the moment that it was asked to end, it is not ready."""
-
-    async def drain() -> None:
-        await asked.wait()
-        operations.drain(app)
-
-    draining = asyncio.create_task(drain())
-    try:
-        async with answering(app, taken, until=asyncio.Event(), end_streams=lambda: None):
-            yield
-    finally:
-        draining.cancel()
-
-
-async def _keep_months(where: Database, clock: Clock) -> None:
+async def keep_months(where: Database, clock: Clock) -> None:
     """Makes the partitions of the months to come, for as long as the worker works."""
     conninfo = conninfo_of(where)
     from clearance.stores import postgres_server  # noqa: PLC0415 - comes with the extra

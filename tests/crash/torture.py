@@ -28,7 +28,7 @@ from clearance.flow import administer
 from clearance.flow.context import Context
 from clearance.flow.control import Control
 from clearance.flow.document import parse_document
-from clearance.profiles import NoEngine, operator
+from clearance.parts import NoEngine, operator
 from clearance.tools.mcp import McpTools
 from tests.crash import company, figures, nemesis
 from tests.crash.checker import check, late_calls

@@ -107,18 +107,18 @@ async def test_a_call_that_outlasts_the_drain_stays_running_and_the_next_start_s
 ) -> None:
     monkeypatch.setattr(workers, "DRAIN_SECONDS", 0.05)
     gate = Gate()
-    async with profiles.local(tmp_path, tools=gate.tools, worker=Worker()) as parts:
+    async with profiles.local(tmp_path, gate.tools, worker=Worker()) as parts:
         await World(parts.context.store, tmp_path / "store.sqlite3").configure(sample.DOCUMENT)
         await parts.control.propose(AGENT, proposal)
         await gate.reached.wait()
     assert gate.closed
-    async with profiles.local(tmp_path) as parts:
+    async with profiles.local(tmp_path, RecordingTools()) as parts:
         left = await parts.context.record(TENANT, "i")
         assert (left.status, left.outcome) == (IntentStatus.RUNNING, None)
         assert left.attempt is not None
 
     tools = RecordingTools(calls=gate.tools.calls)
-    async with profiles.local(tmp_path, tools=tools, worker=Worker()) as parts:
+    async with profiles.local(tmp_path, tools, worker=Worker()) as parts:
         async for entry in outcomes(parts.context):
             assert (entry["action_intent_id"], entry["status"]) == ("i", status.value)
             break

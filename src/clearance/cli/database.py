@@ -13,7 +13,7 @@ from clearance.cli.local import AsJson, end_with_a_signal, run
 
 if TYPE_CHECKING:
     from clearance.cli.output import Terminal
-    from clearance.postgres_profile import WorkerAnnouncement
+    from clearance.working import WorkerAnnouncement
 
 CONCURRENCY_MAX = 256  # executions of one worker at once
 
@@ -35,11 +35,11 @@ def worker(
     It carries out what is approved in the database of CLEARANCE_DATABASE_URL, beside any number of others. Secrets of
     tool servers come from its environment. It ends with SIGINT or SIGTERM, after what is under way.
     """
-    from clearance import postgres_profile
+    from clearance import postgres_profile, working
 
     end_with_a_signal()
     say = partial(_announce_worker, as_json=as_json)
-    run(postgres_profile.work(postgres_profile.database(), host, port, say, concurrency))
+    run(working.work(postgres_profile.database(), host, port, say, concurrency))
 
 
 def migrate(*, as_json: AsJson = False) -> None:

@@ -255,7 +255,7 @@ async def _tenants(where: Place) -> Findings:
     """Of each tenant: whether the clock goes on where its ledger stands, and its tools answer."""
     if isinstance(where, Path) and not (where / profiles.STORE_FILE).exists():
         return
-    async with profiles.opened(where) as parts:
+    async with profiles.opened(where, tools=profiles.tools_of(where)) as parts:
         store = parts.context.store
         for tenant_id in await store.tenants():
             for entry in await store.entries(tenant_id, await store.ledger_size(tenant_id) - 1, 1):

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from clearance.cli.output import Terminal
     from clearance.flow.administer import PinReport
     from clearance.flow.ports import ApiKey
-    from clearance.profiles import Announcement, Parts, Place
+    from clearance.parts import Parts, Place
+    from clearance.serving import Announcement
 
 LOOPBACK_URLS = ("http://127.", "http://localhost:", "http://[::1]:")
 
@@ -78,12 +79,12 @@ def serve(
     It has the REST API and the pages. On a data directory it also carries out what is approved; on a database, workers
     do. CLEARANCE_BOOTSTRAP_API_KEY sets the first key; else one is made and shown once. It ends with SIGINT or SIGTERM.
     """
-    from clearance import profiles
+    from clearance import profiles, serving
 
     end_with_a_signal()
     where = profiles.place(data)
     say = partial(_announce, as_json=as_json)
-    run(profiles.serve(config, where, host, port, say, linger_seconds=linger))
+    run(serving.serve(config, where, host, port, say, linger_seconds=linger))
 
 
 def end_with_a_signal() -> None:
@@ -201,7 +202,7 @@ async def _apply(file: Path, where: Place, repin: frozenset[str], *, ask: bool, 
 
     wanted = configuration.load(file, secrets_elsewhere=isinstance(where, profiles.Table))
     operator = profiles.operator(wanted.tenant_id)
-    async with profiles.opened(where, new=True) as parts:
+    async with profiles.opened(where, new=True, tools=profiles.tools_of(where)) as parts:
         found = await parts.control.compare(operator, wanted.document)
         if not as_json:
             output.differences(output.Terminal(), [asdict(one) for one in found])

@@ -28,7 +28,7 @@ from clearance.client import AsyncClearance
 from clearance.core.principal import Role
 from clearance.demo import crm
 from clearance.demo.script import AGENTS, DAY, RULED, Act
-from clearance.profiles import Serving
+from clearance.serving import Serving, serving
 
 TENANT = "northwind"
 APPROVER = "olga"
@@ -63,11 +63,11 @@ class _Stage:
 
 async def _play(stage: _Stage, *, once: bool, as_json: bool, port: int) -> int:
     config = _prepare(stage)
-    async with profiles.serving(config, stage.folder / "data", "127.0.0.1", port) as serving:
-        async with _agents(serving) as agents:
+    async with serving(config, stage.folder / "data", "127.0.0.1", port) as up:
+        async with _agents(up) as agents:
             owner = agents["owner"]
             if not once:
-                _welcome(stage.console, serving)
+                _welcome(stage.console, up)
             for act in DAY:
                 await _act(stage.console, agents[act.agent], act, quiet=as_json)
                 await asyncio.sleep(0 if once else PAUSE_SECONDS)
@@ -80,7 +80,7 @@ async def _play(stage: _Stage, *, once: bool, as_json: bool, port: int) -> int:
         else:
             _tell(stage.console, summary)
         if not once:
-            await _stay(stage.console, serving)
+            await _stay(stage.console, up)
     return 0
 
 
