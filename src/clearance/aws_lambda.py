@@ -168,8 +168,7 @@ def _source(event: Mapping[str, Json], alias: str | None) -> Json:
 async def _propose(parts: Parts, caller: Principal, event: Mapping[str, Json], request_id: str | None) -> Json:
     """The gate's answer, as the REST API gives it. An intent without an id has its event's, which comes with each repeat."""
     from clearance.api import resources, wire  # noqa: PLC0415
-    from clearance.api.body import fitted, parse  # noqa: PLC0415
-    from clearance.api.intents import proposal_of  # noqa: PLC0415
+    from clearance.api.reading import fitted, parse, proposal_of  # noqa: PLC0415
 
     # As strictly as the REST API reads: an event has passed other readers before it comes here.
     try:

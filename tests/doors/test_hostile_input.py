@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clearance.api import body as bodies
-from clearance.api.body import BODY_BYTES_MAX, BODY_DEPTH_MAX
-from clearance.api.problems import UnreadableBody
+from clearance.api import reading
+from clearance.api.body import BODY_BYTES_MAX
+from clearance.api.reading import BODY_DEPTH_MAX, UnreadableBody
 from clearance.core.intent import CONTENT_BYTES_MAX
 from tests.doors.conftest import INTENT, UNSURE, Door
 
@@ -267,8 +267,8 @@ async def test_what_an_agent_writes_comes_back_as_data(door: Door) -> None:
 )
 @settings(suppress_health_check=[HealthCheck.too_slow])
 def test_what_every_reader_understands_is_read_as_it_is(value: Any) -> None:
-    assert bodies.parse(json.dumps(value).encode()) == value
-    assert bodies.parse(json.dumps(value, ensure_ascii=False).encode()) == value
+    assert reading.parse(json.dumps(value).encode()) == value
+    assert reading.parse(json.dumps(value, ensure_ascii=False).encode()) == value
 
 
 @given(
@@ -277,7 +277,7 @@ def test_what_every_reader_understands_is_read_as_it_is(value: Any) -> None:
 )
 def test_whatever_comes_is_a_value_or_a_refusal(text: str) -> None:
     try:
-        value = bodies.parse(text.encode("utf-8", "surrogatepass"))
+        value = reading.parse(text.encode("utf-8", "surrogatepass"))
     except UnreadableBody:
         return
     # A value that was read can be written again: no NaN, no lone surrogate.
@@ -286,7 +286,7 @@ def test_whatever_comes_is_a_value_or_a_refusal(text: str) -> None:
 
 def test_depth_is_counted_outside_of_strings_only() -> None:
     brackets = "[{" * 10_000
-    assert bodies.parse(json.dumps([brackets, '\\"' + brackets]).encode()) == [brackets, '\\"' + brackets]
-    assert bodies.parse(nested(BODY_DEPTH_MAX).encode()) is not None
+    assert reading.parse(json.dumps([brackets, '\\"' + brackets]).encode()) == [brackets, '\\"' + brackets]
+    assert reading.parse(nested(BODY_DEPTH_MAX).encode()) is not None
     with pytest.raises(UnreadableBody, match="levels deep"):
-        bodies.parse(nested(BODY_DEPTH_MAX + 1).encode())
+        reading.parse(nested(BODY_DEPTH_MAX + 1).encode())

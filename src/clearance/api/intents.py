@@ -13,15 +13,12 @@ from clearance.api import resources, wire
 from clearance.api.body import read
 from clearance.api.door import BODY, Caller, PageQuery, TheControl, answer, cursor_at, place_of, problems, takes
 from clearance.api.metrics import Metrics
-from clearance.core.errors import Forbidden
-from clearance.core.intent import ACTION_INTENT_ID, RiskLevel
-from clearance.core.moment import from_text
+from clearance.api.reading import milliseconds, proposal_of
+from clearance.core.intent import ACTION_INTENT_ID
 from clearance.core.outcome import OutcomeStatus
-from clearance.core.principal import Principal
 from clearance.core.record import IntentStatus
 from clearance.flow.observe import tell
 from clearance.flow.ports import TimelineQuery
-from clearance.flow.submit import Proposal
 
 POSITION = re.compile(r"[0-9]{1,15}")
 
@@ -52,29 +49,6 @@ async def propose(request: Request, caller: Caller, control: TheControl) -> Resp
     if not proposed.created:
         return answer(resource)
     return answer(resource, 201, {"Location": f"/v1/intents/{resource.action_intent_id}"})
-
-
-def proposal_of(body: wire.ProposalBody, caller: Principal) -> Proposal:
-    """What a body proposes. Forbidden (`TENANT_MISMATCH`) if it names a tenant that is not the caller's."""
-    if body.tenant_id not in {None, caller.tenant_id}:
-        sentence = "The tenant is the credential's; the body names another one."
-        raise Forbidden(sentence, code="TENANT_MISMATCH")
-    return Proposal(
-        account_id=body.account_id,
-        action_type=body.action_type,
-        confidence_score=body.confidence_score,
-        risk_level=RiskLevel[body.risk_level],
-        parameters=body.parameters,
-        action_intent_id=body.action_intent_id,
-        target=body.target,
-        why=tuple(body.why),
-        expires_at=_milliseconds(body.expires_at),
-        trace_id=body.trace_id,
-    )
-
-
-def _milliseconds(moment: str | None) -> int | None:
-    return None if moment is None else from_text(moment)
 
 
 @router.get(
@@ -160,8 +134,8 @@ async def timeline(query: Annotated[TimelineFilter, Query()], caller: Caller, co
             action_type=query.action_type,
             auto_executed=query.auto_executed,
             statuses=tuple(IntentStatus(name) for name in query.status),
-            since=_milliseconds(query.since),
-            until=_milliseconds(query.until),
+            since=milliseconds(query.since),
+            until=milliseconds(query.until),
             before=None if place is None else int(place),
             limit=query.limit,
         ),

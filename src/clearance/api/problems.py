@@ -20,13 +20,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from clearance.api.reading import PROBLEMS_MAX, UnreadableBody, problems_of
 from clearance.core import errors
 from clearance.core.errors import Problem, Refusal
 from clearance.core.intent import Json
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
-PROBLEMS_MAX = 20  # of one input that are reported
 INSTANCE_LENGTH_MAX = 512  # characters of the path that a problem names
 
 _log = structlog.get_logger(__name__)
@@ -36,12 +36,6 @@ class UnsupportedMediaType(Refusal):
     """The body is not plain JSON."""
 
     code = "UNSUPPORTED_MEDIA_TYPE"
-
-
-class UnreadableBody(Refusal):
-    """The body cannot be read as JSON that means the same to everybody."""
-
-    code = "INVALID_JSON"
 
 
 KINDS: Mapping[type[Refusal], tuple[HTTPStatus, str]] = {
@@ -90,25 +84,6 @@ def of_unexpected(request: Request, error: Exception) -> Response:
     trace = "".join(traceback.format_exception(error))
     _log.error("unexpected error", method=request.method, path=_instance(request), traceback=trace)
     return _answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "Unexpected error", "INTERNAL", INTERNAL)
-
-
-def problems_of(details: Sequence[ErrorDetails]) -> tuple[Problem, ...]:
-    """What pydantic found, in our words where its own are about Python; never with the value that was sent."""
-    return tuple(
-        Problem(tuple(found["loc"]), _SAID.get(found["type"], found["msg"].removeprefix("Value error, ")))
-        for found in details[:PROBLEMS_MAX]
-    )
-
-
-_SAID = {
-    "missing": "is required",
-    "extra_forbidden": "is not known here",
-    "dict_type": "must be an object",
-    "list_type": "must be a list",
-    "string_type": "must be a string",
-    "float_type": "must be a number",
-    "model_type": "must be an object",
-}
 
 
 async def _on_refusal(request: Request, error: Exception) -> Response:
