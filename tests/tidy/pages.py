@@ -21,6 +21,7 @@ from typing import Self
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 20.0
+QUIET_SECONDS = 0.3  # after which a server has said its first words
 PORT_WRITTEN = "8600"  # in the pages; a test takes a free one
 
 _BLOCK = re.compile(
@@ -175,11 +176,11 @@ class Shell:
         listening = f"{command} --port {self.port} >served.txt 2>&1 & SERVER=$!"
         _, code = self.run(listening)
         ends = time.monotonic() + PATIENCE_SECONDS
-        said = ""
-        while f"/127.0.0.1:{self.port}" not in said:
+        said, before = "", None
+        while f"/127.0.0.1:{self.port}" not in said or said != before:  # it says more than its address
             assert time.monotonic() < ends, said
-            time.sleep(0.05)
-            said = (self.folder / "served.txt").read_text(encoding="utf-8")
+            time.sleep(QUIET_SECONDS)
+            said, before = (self.folder / "served.txt").read_text(encoding="utf-8"), said
         assert code == 0
         if found := _KEY.search(said):
             self.run(f"export CLEARANCE_API_KEY={found[0]}")
