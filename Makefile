@@ -47,7 +47,7 @@ torture: $(STAMP) ## Break it for ten minutes on either profile, and prove the p
 	$(BIN)/python -m tests.crash.torture --profile postgres --minutes 10
 
 aws: $(AWS_STAMP) ## Make the template for AWS anew, hold it against the kept one, and make the zip that the functions run
-	@JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=1 PYTHONPATH=src:. .venv-aws/bin/python -m deploy.aws.app
+	@JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20 PYTHONPATH=src:. .venv-aws/bin/python -m deploy.aws.app
 	@$(BIN)/python -m deploy.aws.bundle
 
 $(AWS_STAMP): $(STAMP) deploy/aws/requirements.txt

@@ -83,9 +83,9 @@ def of_functions(alarms: Alarms, functions: Mapping[Spec, lambda_.Function]) -> 
             errors = function.metric_errors(period=PERIOD, statistic="Sum")
             means = f"the function {spec.name} failed; its log says why"
             alarms.above(f"{spec.construct_id}Errors", means, errors, spec.errors)
-        if spec.name != "invoker":  # its concurrency protects the tools, and what it refuses is tried again
-            throttles = function.metric_throttles(period=PERIOD, statistic="Sum")
-            alarms.above(f"{spec.construct_id}Throttles", f"Lambda would not run the function {spec.name}", throttles)
+        throttles = function.metric_throttles(period=PERIOD, statistic="Sum")
+        means = f"Lambda would not run the function {spec.name}"
+        alarms.above(f"{spec.construct_id}Throttles", means, throttles, spec.throttles)
 
 
 def of_sweeper(alarms: Alarms, sweeper: lambda_.Function) -> None:

@@ -26,14 +26,17 @@ API_SECONDS = 29  # the HTTP API gives up after 30
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """One function. `errors` is how many of them in five minutes are worth a person's time; None where raising is an answer."""
+    """One function. `errors` and `throttles` are how many in five minutes are worth a person's time.
+
+    None where raising is an answer.
+    """
 
     name: str
     purpose: str
     memory_mb: int
     timeout_seconds: int
     errors: int | None = 1
-    one_at_a_time: bool = False
+    throttles: int = 1
 
     @property
     def handler(self) -> str:
@@ -52,9 +55,16 @@ SPECS = (
     Spec("api", "The REST API and the pages", 1024, API_SECONDS),
     Spec("launcher", "Starts an execution for what is approved", 512, 30),
     Spec("starter", "Execution: revalidates, and claims the attempt", 1024, 30, errors=None),
-    Spec("invoker", "Execution: calls the tool, once for each invocation", 1024, TOOL_CALL_SECONDS, errors=None),
+    Spec(
+        "invoker",
+        "Execution: calls the tool, once for each invocation",
+        1024,
+        TOOL_CALL_SECONDS,
+        errors=None,
+        throttles=100,
+    ),
     Spec("recorder", "Execution: records the outcome", 512, 30),
-    Spec("sweeper", "Finds what nobody is working on", 1024, 55, one_at_a_time=True),
+    Spec("sweeper", "Finds what nobody is working on", 1024, 55),
     Spec("aborted", "Records executions that ended without an outcome", 512, 30),
 )
 
@@ -63,7 +73,12 @@ def make_function(
     scope: Construct, spec: Spec, code: lambda_.Code, environment: dict[str, str], concurrency: float | None
 ) -> lambda_.Function:
     """A function with a role and a log group of its own. The role may write that log, and send traces, and nothing else yet."""
-    log = logs.LogGroup(scope, f"{spec.construct_id}Log", retention=LOG_RETENTION, removal_policy=RemovalPolicy.RETAIN)
+    log = logs.LogGroup(
+        scope,
+        f"{spec.construct_id}Log",
+        retention=LOG_RETENTION,
+        removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+    )
     role = iam.Role(
         scope,
         f"{spec.construct_id}Role",
@@ -89,7 +104,7 @@ def make_function(
         environment=environment,
         log_group=log,
         tracing=lambda_.Tracing.ACTIVE,
-        reserved_concurrent_executions=1 if spec.one_at_a_time else concurrency,
+        reserved_concurrent_executions=concurrency,
     )
 
 

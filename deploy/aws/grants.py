@@ -15,11 +15,16 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
 APPEND_ONLY = "LEDGER#*"
-OF_INTENTS = ("BUDGET#*", "EVERYWHERE#*", "HEAD#*", "INTENT#*", APPEND_ONLY)
-"""What the step of an intent writes, or looks at as its condition."""
+OF_INTENTS = ("BUDGET#*", "HEAD#*", "INTENT#*", APPEND_ONLY)
+"""What the step of an intent writes."""
+
+LOOKED_AT = "EVERYWHERE#*"
+"""What every transition has as its condition: the version of the switches that stop every tenant."""
 
 OF_SETTINGS = ("HEAD#*", APPEND_ONLY, "SETTINGS#*", "TENANTS")
 OF_KEYS = ("KEY#*", "KEYHASH#*", "KEYS#*")
+OF_WORK = (*OF_INTENTS, "EVERYWHERE#*", "INSTALLATION", "MARK#*", "SETTINGS#*", "TENANTS")
+"""What it takes to decide and to carry out: everything but credentials and page sessions."""
 OF_SESSIONS = ("SESSION#*",)
 OF_MARKS = ("MARK#*",)
 
@@ -35,12 +40,11 @@ class TableGrants:
         """The ARN of an index."""
         return f"{self.arn}/index/{name}"
 
-    def read(self) -> list[iam.PolicyStatement]:
-        """Reads items."""
-        return [
-            self._allow("Read", ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"], self.arn),
-            self._use_key(),
-        ]
+    def read(self, *kinds: str) -> list[iam.PolicyStatement]:
+        """Reads items of these kinds."""
+        allowed = self._allow("Read", ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"], self.arn)
+        allowed.add_condition("ForAllValues:StringLike", {"dynamodb:LeadingKeys": sorted(set(kinds))})
+        return [allowed, self._use_key()]
 
     def query(self, *indexes: str) -> list[iam.PolicyStatement]:
         """Looks along indexes."""
@@ -52,7 +56,9 @@ class TableGrants:
         allowed = self._allow("Commit", actions, self.arn)
         allowed.add_condition("ForAnyValue:StringEquals", {"dynamodb:EnclosingOperation": "TransactWriteItems"})
         allowed.add_condition("ForAllValues:StringLike", {"dynamodb:LeadingKeys": sorted(set(kinds))})
-        return [allowed, self._append_only()]
+        looks = self._allow("Condition", ["dynamodb:ConditionCheckItem"], self.arn)
+        looks.add_condition("ForAllValues:StringLike", {"dynamodb:LeadingKeys": [LOOKED_AT]})
+        return [allowed, looks, self._append_only()]
 
     def sessions(self) -> list[iam.PolicyStatement]:
         """Begins and ends page sessions, which are no facts: the only items that are deleted."""

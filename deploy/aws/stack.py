@@ -21,6 +21,7 @@ from aws_cdk import (
     RemovalPolicy,
     Stack,
     Tags,
+    Token,
 )
 from aws_cdk import aws_apigatewayv2 as http
 from aws_cdk import aws_apigatewayv2_integrations as integrations
@@ -43,8 +44,18 @@ from constructs import Construct
 from deploy.aws import alarms as alarm
 from deploy.aws import suppressions
 from deploy.aws.alarms import Alarms
-from deploy.aws.functions import LOG_RETENTION, SPECS, allow, make_function
-from deploy.aws.grants import OF_INTENTS, OF_KEYS, OF_SETTINGS, TableGrants, publish, read_secret, start_executions
+from deploy.aws.functions import LOG_RETENTION, SPECS, Spec, allow, make_function
+from deploy.aws.grants import (
+    OF_INTENTS,
+    OF_KEYS,
+    OF_SESSIONS,
+    OF_SETTINGS,
+    OF_WORK,
+    TableGrants,
+    publish,
+    read_secret,
+    start_executions,
+)
 
 from clearance.stores.dynamodb_table import DUE, OPEN, QUEUE, TABLE, TIMELINE, TTL_ATTRIBUTE
 
@@ -89,7 +100,11 @@ class ClearanceStack(Stack):
             return CfnParameter(self, name, type="String", description=description, **more)
 
         bucket = text("CodeBucket", "The bucket that the functions' code is in, in this region", min_length=3)
-        key = text("CodeKey", "The name of the zip in that bucket, as `make aws` printed it", min_length=1)
+        key = text(
+            "CodeKey",
+            "The name of the zip in that bucket: the file that `make aws` made, without its folder",
+            min_length=1,
+        )
         self.code = lambda_.Code.from_bucket(
             s3.Bucket.from_bucket_name(self, "Code", bucket.value_as_string), key.value_as_string
         )
@@ -122,9 +137,12 @@ class ClearanceStack(Stack):
             self,
             "ToolCallsAtOnce",
             type="Number",
-            description="How many tool calls may be under way at once; the account's limit must leave 100 beside it",
+            description="How many tool calls may be under way at once; the account's limit must leave 101 beside it. 0: no bound",
             default=TOOL_CALLS_DEFAULT,
-            min_value=1,
+            min_value=0,
+        )
+        self.unreserved = CfnCondition(
+            self, "IsUnreserved", expression=Fn.condition_equals(self.tool_calls.value_as_string, "0")
         )
 
     # What is kept
@@ -179,7 +197,7 @@ class ClearanceStack(Stack):
             kms_key_id=self.key.key_arn,
             secret_string="{}",  # noqa: S106 - there is none yet
         )
-        self.secret.apply_removal_policy(RemovalPolicy.RETAIN)
+        self.secret.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
 
     # What waits, and what was given up
 
@@ -209,7 +227,12 @@ class ClearanceStack(Stack):
     # What runs
 
     def _functions(self) -> None:
-        self.bus = events.EventBus(self, "Bus", description="Clearance: what agents propose, and what is approved")
+        self.bus = events.EventBus(
+            self,
+            "Bus",
+            event_bus_name=f"{Aws.STACK_NAME}-bus",  # CDK's own name would be the same in every stack of an account
+            description="Clearance: what agents propose, and what is approved",
+        )
         everywhere = {"CLEARANCE_LOG_LEVEL": self.log_level.value_as_string, "CLEARANCE_TABLE": self.table_name}
         bus = {"CLEARANCE_BUS": self.bus.event_bus_name}
         own = {
@@ -224,10 +247,18 @@ class ClearanceStack(Stack):
                 spec,
                 self.code,
                 everywhere | own.get(spec.name, {}),
-                self.tool_calls.value_as_number if spec.name == "invoker" else None,
+                self._reserved(spec),
             )
             for spec in SPECS
         }
+
+    def _reserved(self, spec: Spec) -> float | None:
+        """How many invocations at once a function may have, and always has; accounts with few to give have none to reserve."""
+        wanted = {"invoker": self.tool_calls.value_as_number, "sweeper": 1}.get(spec.name)
+        if wanted is None:
+            return None
+        number: float = Token.as_number(Fn.condition_if(self.unreserved.logical_id, Aws.NO_VALUE, wanted))
+        return number
 
     def _machine(self) -> None:
         steps = {
@@ -365,11 +396,14 @@ class ClearanceStack(Stack):
         self.http = http.HttpApi(
             self,
             "Http",
+            api_name=Aws.STACK_NAME,
             description="Clearance: the REST API and the pages",
             create_default_stage=False,
             default_integration=integrations.HttpLambdaIntegration("Door", self.functions["api"]),
         )
-        log = logs.LogGroup(self, "AccessLog", retention=LOG_RETENTION, removal_policy=RemovalPolicy.RETAIN)
+        log = logs.LogGroup(
+            self, "AccessLog", retention=LOG_RETENTION, removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+        )
         stage = http.CfnStage(
             self,
             "Stage",
@@ -403,26 +437,26 @@ class ClearanceStack(Stack):
         )
         starts = start_executions(self.machine.state_machine_arn, executions)
         grants: Mapping[str, list[iam.PolicyStatement]] = {
-            "gate": [*table.read(), *table.commit(*OF_INTENTS), bus],
+            "gate": [*table.read(*OF_WORK), *table.commit(*OF_INTENTS), bus],
             "api": [
-                *table.read(),
+                *table.read(*OF_WORK, *OF_KEYS, *OF_SESSIONS),
                 *table.query(TIMELINE, OPEN),
                 *table.commit(*OF_INTENTS, *OF_SETTINGS, *OF_KEYS),
                 *table.sessions(),
                 bus,
             ],
-            "launcher": [*table.read(), *starts],
-            "starter": [*table.read(), *table.commit(*OF_INTENTS)],
+            "launcher": [*table.read(*OF_WORK), *starts],
+            "starter": [*table.read(*OF_WORK), *table.commit(*OF_INTENTS), *table.mark()],
             # It pins a tool on first contact. What became of the call, it cannot write.
             "invoker": [
-                *table.read(),
+                *table.read(*OF_WORK),
                 *table.commit(*OF_SETTINGS),
                 *table.mark(),
                 *read_secret(self.secret.attr_id, self.key),
             ],
-            "recorder": [*table.read(), *table.commit(*OF_INTENTS), *table.mark()],
-            "sweeper": [*table.read(), *table.query(QUEUE, DUE), *table.commit(*OF_INTENTS), bus],
-            "aborted": [*table.read(), *table.commit(*OF_INTENTS), *table.mark()],
+            "recorder": [*table.read(*OF_WORK), *table.commit(*OF_INTENTS), *table.mark()],
+            "sweeper": [*table.read(*OF_WORK), *table.query(QUEUE, DUE), *table.commit(*OF_INTENTS), bus],
+            "aborted": [*table.read(*OF_WORK), *table.commit(*OF_INTENTS), *table.mark()],
         }
         for function, statements in grants.items():
             allow(self.functions[function], statements)
@@ -456,6 +490,8 @@ class ClearanceStack(Stack):
             ("BusName", "CLEARANCE_BUS, and where agents put events", self.bus.event_bus_name),
             ("SecretArn", "What to fill with the secrets of tool servers", self.secret.attr_id),
             ("StateMachineArn", "The executions", self.machine.state_machine_arn),
+            ("GateName", "The function that programs invoke through an alias", self.functions["gate"].function_name),
+            ("InvokerName", "The function that calls tools", self.functions["invoker"].function_name),
             ("DeadApprovalsUrl", "Hints that were given up", self.dead_approvals.queue_url),
             ("UndeliveredUrl", "Events that reached nobody", self.undelivered.queue_url),
             ("FailedEventsUrl", "Events that a function failed on", self.failed_events.queue_url),

@@ -162,7 +162,8 @@ def _source(event: Mapping[str, Json], alias: str | None) -> Json:
     """
     if alias is None:
         return event.get("source") if "detail-type" in event else None
-    return alias if event.get("source") in {None, alias} else None
+    source = event.get("source")
+    return alias if source is None or source == alias else None
 
 
 async def _propose(parts: Parts, caller: Principal, event: Mapping[str, Json], request_id: str | None) -> Json:
@@ -173,8 +174,8 @@ async def _propose(parts: Parts, caller: Principal, event: Mapping[str, Json], r
     # As strictly as the REST API reads: an event has passed other readers before it comes here.
     try:
         detail = json.dumps(event.get("detail")).encode()
-    except RecursionError:
-        raise InvalidInput("The detail nests too deep to be read.", code="INVALID_JSON") from None
+    except (RecursionError, ValueError):
+        raise InvalidInput("The detail nests too deep, or has too long a number.", code="INVALID_JSON") from None
     body = fitted(parse(detail), wire.ProposalBody)
     proposal = proposal_of(body, caller)
     if proposal.action_intent_id is None:
@@ -197,11 +198,14 @@ async def open_api(ends: contextlib.AsyncExitStack) -> Handler:
     from mangum import Mangum  # noqa: PLC0415
     from mangum.protocols import HTTPCycle  # noqa: PLC0415
 
-    from clearance import serving  # noqa: PLC0415
-    from clearance.api.app import shorten_streams  # noqa: PLC0415
+    from clearance.api.app import create_app, shorten_streams  # noqa: PLC0415
+    from clearance.web.pages import mount  # noqa: PLC0415
 
     parts, bus = await _with_bus(ends)
-    app = serving.application(parts)
+    app = create_app(
+        parts.control, parts.access, counting=False
+    )  # of one environment it says nothing, and anybody could ask
+    mount(app, parts.control, parts.access)
     shorten_streams(app, STREAM_SECONDS)
     adapter = Mangum(app, lifespan="off", text_mime_types=["text/", "application/json", "application/problem+json"])
 
@@ -213,12 +217,18 @@ async def open_api(ends: contextlib.AsyncExitStack) -> Handler:
 
     async def handle(event: Json, context: Any) -> Json:
         parts.access.doubt()
-        request = adapter.infer(event, context)
+        request = adapter.infer({**event, "headers": _at_the_door(event.get("headers") or {})}, context)
         cycle = HTTPCycle(request.scope, request.body)
         await cycle.run(flushed)
         return request({"status": cycle.status, "headers": cycle.headers, "body": cycle.body})
 
     return handle
+
+
+def _at_the_door(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of a request, in which what API Gateway is, and not what a client says of a proxy, says how it came."""
+    kept = {name: value for name, value in headers.items() if not name.lower().startswith("x-forwarded-")}
+    return {**kept, "x-forwarded-proto": "https", "x-forwarded-port": "443"}
 
 
 # The execution
@@ -245,10 +255,10 @@ async def open_launcher(ends: contextlib.AsyncExitStack) -> Handler:
 
 async def open_starter(ends: contextlib.AsyncExitStack) -> Handler:
     """The execution-starter."""
-    context, _ = await _step(ends)
+    context, marks = await _step(ends)
 
     async def handle(event: Json, _: Any) -> Json:
-        return await step_functions.start(context, event)
+        return await step_functions.start(context, marks, event)
 
     return handle
 

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from clearance.core.errors import Conflict, Forbidden, InvalidInput, Unavailable
+from clearance.core.errors import Conflict, Forbidden, InvalidInput, Refusal, Unavailable
 from clearance.core.intent import name_problem
 from clearance.core.principal import PERMISSIONS, ActorKind, Principal, Role
 from clearance.environment import Environment
+from clearance.flow.administer import EVERYWHERE
 from clearance.flow.context import Context
 from clearance.flow.ports import Clock, Engine, Tools
 from clearance.flow.tries import Marks
@@ -229,13 +230,21 @@ class Sources:
 
 def sources() -> Sources:
     """The publishers of the environment. InvalidInput (`INVALID_ENVIRONMENT`) if they cannot be read."""
-    said = Environment().sources
+    from clearance.api.reading import parse  # noqa: PLC0415 - one function of eight reads it
+    from clearance.engines.eventbridge import SOURCE  # noqa: PLC0415 - comes with the extra
+
     try:
-        read = _SOURCES.validate_json(said or "{}")
-    except ValidationError:
+        read = _SOURCES.validate_python(
+            parse((Environment().sources or "{}").encode())
+        )  # which refuses a name that stands twice
+    except (Refusal, ValidationError):
         read = None
-    if read is None or any(name_problem(name) for source in read.values() for name in (source.tenant_id, source.actor)):
-        sentence = 'CLEARANCE_SOURCES must be a JSON object: {"a source": {"tenant_id": "...", "actor": "..."}}.'
+    said = {name for source in read.values() for name in (source.tenant_id, source.actor)} if read is not None else {""}
+    if read is None or SOURCE in read or EVERYWHERE in said or any(name_problem(name) for name in said):
+        sentence = (
+            'CLEARANCE_SOURCES must be a JSON object: {"a source": {"tenant_id": "...", "actor": "..."}}, in which no source'
+            f" stands twice, or is {SOURCE}."
+        )
         raise InvalidInput(sentence, code="INVALID_ENVIRONMENT")
     allowed = PERMISSIONS[Role.AGENT]
     return Sources({name: Principal(one.tenant_id, one.actor, ActorKind.AGENT, allowed) for name, one in read.items()})

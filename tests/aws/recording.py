@@ -24,7 +24,7 @@ MEMBERS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "Co
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One item that was written, or was a condition: by which action, under which partition key, in a transaction or alone."""
+    """One item that was read, written, or a condition: by which action, under which partition key, in a transaction or alone."""
 
     action: str
     key: str
@@ -32,12 +32,17 @@ class Asked:
 
 
 def asked(operation: str, params: Mapping[str, Any]) -> Iterator[Asked]:
-    """The items that a call writes. Reads have no condition on keys."""
+    """The items that a call reads or writes. Indexes have grants of their own."""
     if operation == "TransactWriteItems":
         for member in params["TransactItems"]:
             [(kind, body)] = member.items()
             yield Asked(MEMBERS[kind], (body.get("Key") or body["Item"])["pk"]["S"], transaction=True)
-    elif operation in MEMBERS.values():
+    elif operation == "BatchGetItem":
+        for part in params["RequestItems"].values():
+            yield from (Asked(operation, key["pk"]["S"], transaction=False) for key in part["Keys"])
+    elif operation == "Query" and "IndexName" not in params:
+        yield Asked(operation, params["ExpressionAttributeValues"][":p"]["S"], transaction=False)
+    elif operation in {*MEMBERS.values(), "GetItem"}:
         yield Asked(operation, (params.get("Key") or params["Item"])["pk"]["S"], transaction=False)
 
 

@@ -96,8 +96,8 @@ class Template:
         """What a function may do and may not."""
         return self.statements(self.role_of(function))
 
-    def may_write(self, function: str, action: str, key: str, *, transaction: bool) -> bool:
-        """Whether a function may write one item, as IAM reads the conditions on keys and on transactions."""
+    def may(self, function: str, action: str, key: str, *, transaction: bool) -> bool:
+        """Whether a function may read or write one item, as IAM reads the conditions on keys and on transactions."""
         asked = {
             "dynamodb:LeadingKeys": key,
             "dynamodb:EnclosingOperation": "TransactWriteItems" if transaction else "",
@@ -107,6 +107,9 @@ class Template:
             for one in self.grants(function)
             if f"dynamodb:{action}" in one.actions and "Table" in one.resources and _holds(one.conditions, asked)
         ]
+        for one in fitting:  # one key that fits lets a transaction of many through with the wrong one
+            wanted = "ForAllValues:StringLike" if one.effect == "Allow" else "ForAnyValue:StringLike"
+            assert all(name == wanted for name, keys in one.conditions.items() if "dynamodb:LeadingKeys" in keys), one
         return bool(fitting) and all(one.effect == "Allow" for one in fitting)
 
     def everything(self) -> Iterator[tuple[str, Statement]]:

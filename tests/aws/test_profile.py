@@ -91,7 +91,7 @@ def test_a_tool_server_that_is_a_program_is_refused_whole_and_nothing_is_started
         assert (code, out, code_of(err)) == (1, "", "PROGRAMS_NOT_STARTED")
     assert not started.exists()
     code, _, err = run("key", "list", "--direct", "--json")
-    assert (code, code_of(err)) == (1, "TENANT_NEEDED")  # nobody was configured
+    assert (code, code_of(err)) == (1, "NO_TENANT")  # nobody was configured
 
 
 @pytest.mark.usefixtures("here")
@@ -137,7 +137,7 @@ def test_the_doctor_says_how_the_table_is(here: Table, tmp_path: Path, run: Run)
     assert found["table"][0] == ("ok", f"The table {here.name} is ACTIVE.")
     assert {status for status, _ in found["table"][1:]} == {"warning"}
     assert found["tenants"] == [
-        ("ok", "The tool server crm was not asked: its secrets are the functions' alone."),
+        ("ok", "The tool server crm of northwind was not asked: its secrets are the functions' alone."),
     ]
     assert found["configuration"][0][0] == "ok"
     here.client.update_time_to_live(

@@ -18,6 +18,7 @@ from clearance.core.call import TRIES_MAX, lease_ms
 from clearance.core.errors import Conflict, Unavailable
 from clearance.core.outcome import CallError, ErrorClass, Outcome, OutcomeStatus, Sent
 from clearance.core.record import IntentRecord, IntentStatus
+from clearance.core.revalidation import UNSENT_ATTEMPTS_MAX
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.engines import step_functions
 from clearance.engines.step_functions import CallAgain, Machine, NothingToStart, execution_name
@@ -108,7 +109,7 @@ WRONG = error(ErrorClass.VALIDATION, Sent.NOT_SENT)
 
 async def started(world: World, name: str = "t1", execution: str = NAME) -> dict[str, Any]:
     event = {"tenant_id": TENANT, "action_intent_id": name, "execution": execution}
-    return await step_functions.start(world.context, event)
+    return await step_functions.start(world.context, marks, event)
 
 
 def caught(raised: CallAgain) -> dict[str, str]:
@@ -312,30 +313,84 @@ async def test_a_try_that_reached_nobody_is_repeated_whatever_the_effect(world: 
 async def test_nothing_is_sent_that_cannot_be_marked(world: World) -> None:
     await world.propose(mail("m1"))
     state = await started(world, "m1")
-    marks.away = "swap"
-    outcome = (await invoked(world, state))["outcome"]
-    assert (outcome["status"], outcome["error"]["sent"], world.tools.calls) == ("CANCELLED", "NOT_SENT", [])
-    marks.away = "mark"
-    with pytest.raises(Unavailable):
-        await step_functions.invoke(world.context, marks, state)
+    for marks.away in ("swap", "mark"):
+        with pytest.raises(Unavailable):
+            await step_functions.invoke(world.context, marks, state)
+    assert world.tools.calls == []
+    marks.away = ""
+    assert (await invoked(world, state))["outcome"]["status"] == "SUCCEEDED"
+
+
+async def test_a_try_whose_end_cannot_be_marked_may_have_been_sent(world: World) -> None:
+    await world.propose(task("t1"))
+    await world.propose(mail("m1"))
+
+    async def fails(call: ToolCall) -> str:
+        if world.tools.by_key()[call.idempotency_key] > 1:
+            return "done"
+        marks.away = "swap"
+        raise ToolCallFailed(replace(SILENT, sent=Sent.NOT_SENT))
+
+    world.tools.behave = fails
+    said = []
+    for name in ("t1", "m1"):
+        state = await started(world, name)
+        with pytest.raises(Unavailable):
+            await step_functions.invoke(world.context, marks, state)
+        marks.away = ""
+        said.append((await invoked(world, state))["outcome"]["status"])
+    assert said == ["SUCCEEDED", "UNKNOWN"]
+    assert sorted(world.tools.by_key().values()) == [1, 2]
+
+
+async def test_a_try_that_reached_nobody_does_not_excuse_the_one_before_it(world: World) -> None:
+    """The invocation whose answer was lost may have sent; one that comes after it, and reaches nobody, says nothing of that."""
+    await world.propose(mail("m1"))
+    state = await started(world, "m1")
+    answers(world.tools, None, AWAY, None)
+    await step_functions.invoke(world.context, marks, state)
+    for _ in range(2):
+        outcome = (await step_functions.invoke(world.context, marks, state))["outcome"]
+        assert (outcome["status"], outcome["error"]["sent"]) == ("UNKNOWN", "MAYBE")
+    assert len(world.tools.calls) == 1
+
+
+async def test_what_an_invocation_says_that_sent_nothing_is_not_said_of_another_one_that_did(world: World) -> None:
+    await world.propose(mail("m1"))
+    state, looked, go_on = await started(world, "m1"), asyncio.Event(), asyncio.Event()
+    call, first = world.tools.call, True
+
+    async def slowly(tenant_id: str, one: ToolCall, cleared: Cleared) -> ToolAnswer:
+        nonlocal first
+        if first:
+            first = False
+            looked.set()
+            await go_on.wait()
+            raise ToolCallFailed(WRONG)
+        return await call(tenant_id, one, cleared)
+
+    world.tools.call = slowly  # type: ignore[method-assign]
+    slow = asyncio.create_task(step_functions.invoke(world.context, marks, state))
+    await looked.wait()
+    await step_functions.invoke(world.context, marks, state)
+    go_on.set()
+    outcome = (await slow)["outcome"]
+    assert (outcome["status"], len(world.tools.calls)) == ("UNKNOWN", 1)
+
+
+async def test_what_is_closed_stays_closed(world: World) -> None:
+    await world.propose(task("t1"))
+    state = await started(world)
+    await recorded(world, {**state, "failed": {"Error": "Lambda.Unknown"}})
+    answers(world.tools, AWAY, None)
+    for _ in range(2):
+        with pytest.raises(Conflict, match="is closed"):
+            await step_functions.invoke(world.context, marks, state)
     assert world.tools.calls == []
 
 
-async def test_a_try_whose_end_cannot_be_marked_is_the_last_one(world: World) -> None:
-    await world.propose(task("t1"))
-    state = await started(world)
-
-    async def fails(_: ToolCall) -> str:
-        marks.away = "swap"
-        raise ToolCallFailed(SILENT)
-
-    world.tools.behave = fails
-    outcome = (await step_functions.invoke(world.context, marks, state))["outcome"]
-    assert (outcome["status"], outcome["error"]["sent"], len(world.tools.calls)) == ("UNKNOWN", "MAYBE", 1)
-
-
 @pytest.mark.parametrize("name", ["t1", "m1"])
-async def test_what_was_said_to_be_unsent_is_not_sent_afterwards(world: World, name: str) -> None:
+async def test_an_invocation_that_was_given_up_sends_nothing_afterwards(world: World, name: str) -> None:
     """Step Functions may give an invocation up that goes on: it answers late, or only its connection was lost."""
     await world.propose(task("t1"))
     await world.propose(mail("m1"))
@@ -351,8 +406,8 @@ async def test_what_was_said_to_be_unsent_is_not_sent_afterwards(world: World, n
     world.tools.call = call  # type: ignore[method-assign]
     straggler = asyncio.create_task(step_functions.invoke(world.context, marks, state))
     await late.wait()
-    done = await recorded(world, {**state, "failed": {"Error": SENT_NOTHING[0], "Cause": "..."}})
-    assert done.status is IntentStatus.CANCELLED
+    done = await recorded(world, {**state, "failed": {"Error": "Lambda.Unknown", "Cause": "..."}})
+    assert done.status is IntentStatus.RUNNING
     send.set()
     with contextlib.suppress(CallAgain):
         await straggler
@@ -424,49 +479,83 @@ async def test_every_kind_of_outcome_comes_out_as_it_went_in(world: World) -> No
 
 # What a failing of the invoker means
 
-SENT_NOTHING = ("Lambda.TooManyRequestsException", "Unavailable")
-MAY_HAVE_SENT = ("Lambda.Unknown", "Sandbox.Timedout", "Runtime.ExitError", "States.Timeout", "Unexpected", "None")
+FAILURES = (
+    *("Lambda.TooManyRequestsException", "Unavailable"),
+    *("Lambda.Unknown", "Sandbox.Timedout", "Runtime.ExitError", "States.Timeout", "Unexpected", "None"),
+)
 
 
-@pytest.mark.parametrize("failed", SENT_NOTHING)
-@pytest.mark.parametrize("name", ["t1", "m1"])
-async def test_an_invoker_that_never_ran_sent_nothing(world: World, failed: str, name: str) -> None:
-    await world.propose(task("t1"))
-    await world.propose(mail("m1"))
-    done = await recorded(world, {**await started(world, name), "failed": {"Error": failed, "Cause": "..."}})
-    assert done.outcome is not None
-    assert done.outcome.error is not None
-    assert (done.status, done.outcome.error.code) == (IntentStatus.CANCELLED, "INVOKER_NOT_RUN")
+async def continued(world: World, name: str) -> IntentRecord:
+    """What becomes of an intent when its lease is over and another execution takes it up."""
+    world.clock.forward(lease_ms(None))
+    return await recorded(world, await invoked(world, await started(world, name, f"exec-{name}-later")))
 
 
-@pytest.mark.parametrize("failed", MAY_HAVE_SENT)
-async def test_an_invoker_that_ended_in_the_middle_leaves_what_is_known_or_its_lease(world: World, failed: str) -> None:
-    failure = {"failed": {"Error": failed, "Cause": "..."}}
-    for said in (task("t1"), mail("unsent"), mail("sent")):
+@pytest.mark.parametrize("failed", [*({"Error": name, "Cause": "..."} for name in FAILURES), "text", [1], None, {}])
+async def test_what_an_invoker_that_ended_left_unsent_is_for_a_further_attempt(world: World, failed: Any) -> None:
+    for number, said in enumerate((task("t1"), mail("m1"))):
         await world.propose(said)
-    assert (await recorded(world, {**await started(world), **failure})).status is IntentStatus.RUNNING
-    unsent = await recorded(world, {**await started(world, "unsent"), **failure})
-    state = await started(world, "sent")
-    await invoked(world, state)  # and its answer was lost
-    sent = await recorded(world, {**state, **failure})
-    told = []
-    for done in (unsent, sent):
-        assert done.outcome is not None
-        assert done.outcome.error is not None
-        told.append((done.status, done.outcome.error.code, done.outcome.error.sent))
-    assert told == [
-        (IntentStatus.CANCELLED, "INVOKER_LOST", Sent.NOT_SENT),
-        (IntentStatus.UNKNOWN, "INVOKER_LOST", Sent.MAYBE),
-    ]
+        name = said.action_intent_id or ""
+        left = await recorded(world, {**await started(world, name), "failed": failed})
+        assert (left.status, len(world.tools.calls)) == (IntentStatus.RUNNING, number)
+        done = await continued(world, name)
+        assert done.attempt is not None
+        assert (done.status, done.attempt.number) == (IntentStatus.SUCCEEDED, 2)
+    assert len(world.tools.calls) == 2
 
 
-@pytest.mark.parametrize("failed", ["text", [1], None, {}])
-async def test_a_failure_that_cannot_be_read_is_one_of_an_invoker_that_ended(world: World, failed: Any) -> None:
+@pytest.mark.parametrize("failed", FAILURES)
+async def test_what_an_invoker_that_ended_may_have_sent_is_unknown_or_for_a_further_attempt(
+    world: World, failed: str
+) -> None:
+    for said in (task("t1"), mail("m1")):
+        await world.propose(said)
+    states = {name: await started(world, name) for name in ("t1", "m1")}
+    done = {}
+    for name, state in states.items():
+        await invoked(world, state)  # and its answer was lost
+        done[name] = await recorded(world, {**state, "failed": {"Error": failed, "Cause": "..."}})
+    outcome = done["m1"].outcome
+    assert outcome is not None
+    assert outcome.error is not None
+    assert (outcome.status, outcome.error.code, outcome.error.sent) == ("UNKNOWN", "INVOKER_LOST", Sent.MAYBE)
+    assert done["t1"].status is IntentStatus.RUNNING
+    assert (await continued(world, "t1")).status is IntentStatus.SUCCEEDED
+    assert sorted(world.tools.by_key().values()) == [1, 2]
+
+
+async def test_attempts_that_send_nothing_end_when_there_were_too_many(world: World) -> None:
     await world.propose(mail("m1"))
-    done = await recorded(world, {**await started(world, "m1"), "failed": failed})
+    for number in range(1, UNSENT_ATTEMPTS_MAX + 1):
+        state = await started(world, "m1", f"exec-m1-{number}")
+        assert state["attempt"] == number
+        await recorded(world, {**state, "failed": {"Error": FAILURES[0]}})
+        world.clock.forward(lease_ms(None))
+    with pytest.raises(NothingToStart):
+        await started(world, "m1", "exec-m1-last")
+    done = await world.record("m1")
     assert done.outcome is not None
     assert done.outcome.error is not None
-    assert done.outcome.error.code == "INVOKER_LOST"
+    assert (done.status, done.outcome.error.sent) == (IntentStatus.CANCELLED, Sent.NOT_SENT)
+    assert (await world.used())["actions"] == 0
+
+
+async def test_what_may_have_been_sent_by_one_attempt_is_not_unsent_for_the_next(world: World) -> None:
+    await world.propose(mail("m1"))
+    state = await started(world, "m1")
+    await invoked(world, state)  # and the execution ends, before anything is recorded
+    world.clock.forward(lease_ms(None))
+    with pytest.raises(NothingToStart):
+        await started(world, "m1", "exec-m1-later")
+    assert ((await world.record("m1")).status, len(world.tools.calls)) == (IntentStatus.UNKNOWN, 1)
+
+
+async def test_a_starter_that_comes_early_leaves_the_attempt_that_lives_alone(world: World) -> None:
+    await world.propose(mail("m1"))
+    state = await started(world, "m1")
+    with pytest.raises(NothingToStart):
+        await started(world, "m1", "exec-m1-early")
+    assert (await recorded(world, await invoked(world, state))).status is IntentStatus.SUCCEEDED
 
 
 async def test_an_invoker_that_was_throttled_after_a_try_that_may_have_sent_is_left_to_its_lease(world: World) -> None:
@@ -475,12 +564,12 @@ async def test_an_invoker_that_was_throttled_after_a_try_that_may_have_sent_is_l
     state = await started(world)
     with pytest.raises(CallAgain) as again:
         await step_functions.invoke(world.context, marks, state)
-    failed = {"again": caught(again.value), "failed": {"Error": SENT_NOTHING[0], "Cause": "..."}}
+    failed = {"again": caught(again.value), "failed": {"Error": FAILURES[0], "Cause": "..."}}
     assert (await recorded(world, {**state, **failed})).status is IntentStatus.RUNNING
 
 
 async def test_an_answer_of_the_invoker_that_cannot_be_read_is_not_taken_for_one(world: World) -> None:
-    large = {"status": "SUCCEEDED", "sentence": "Done.", "result": "x" * step_functions.OUTCOME_CHARACTERS_MAX}
+    large = {"status": "SUCCEEDED", "sentence": "Done.", "result": "x" * step_functions.OUTCOME_BYTES_MAX}
     for number, outcome in enumerate(({"status": "FINE"}, large, "text", None)):
         await world.propose(mail(f"m{number}", account_id=f"account-{number}"))
         state = await started(world, f"m{number}")
@@ -510,7 +599,17 @@ async def test_an_end_without_an_outcome_is_recorded(world: World, status: str) 
         await step_functions.ended(world.context, marks, end(status=status, intent=name))
     left = IntentStatus.UNKNOWN if status == "ABORTED" else IntentStatus.RUNNING
     found = [(await world.record(name)).status for name in names]
-    assert found == [left, IntentStatus.UNKNOWN, IntentStatus.CANCELLED]
+    unsent = IntentStatus.CANCELLED if status == "ABORTED" else IntentStatus.RUNNING
+    assert found == [left, IntentStatus.UNKNOWN, unsent]
+
+
+async def test_an_execution_that_a_person_aborts_before_it_began_cancels_the_intent(world: World) -> None:
+    await world.propose(mail("m1"))
+    name = execution_name(await world.record("m1"))
+    for ended, status in (("FAILED", IntentStatus.APPROVED), ("ABORTED", IntentStatus.CANCELLED)):
+        await step_functions.ended(world.context, marks, end(name, ended, "m1"))
+        assert (await world.record("m1")).status is status
+    assert (await world.used())["actions"] == 0
 
 
 async def test_the_end_of_another_execution_or_of_one_that_never_started_changes_nothing(world: World) -> None:
@@ -696,9 +795,17 @@ def test_every_error_that_the_machine_names_is_one_that_somebody_raises() -> Non
     assert ours <= named
 
 
+def test_what_may_happen_twice_is_tried_again_whatever_failed() -> None:
+    states = machine()["States"]
+    [record] = states["Record"]["Retry"]
+    assert (record["ErrorEquals"], record["MaxAttempts"]) == (["States.ALL"], 9)
+    [start] = states["Start"]["Retry"]
+    assert {"Unavailable", "Lambda.Unknown", "Lambda.ServiceException", "States.Timeout"} <= set(start["ErrorEquals"])
+
+
 def test_a_call_is_repeated_by_the_machine_itself_only_where_nothing_was_sent() -> None:
     [retry] = machine()["States"]["Invoke"]["Retry"]
-    assert set(retry["ErrorEquals"]) == set(step_functions.NOT_RUN)
+    assert set(retry["ErrorEquals"]) == step_functions.REPEATED
 
 
 def test_the_pause_is_as_long_as_the_invoker_thinks() -> None:

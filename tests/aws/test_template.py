@@ -95,7 +95,7 @@ WRITES: Mapping[str, set[str]] = {
 
 PUT_ALONE: Mapping[str, set[str]] = {
     table.session(b"t").pk: {"api"},
-    table.mark("t", "i", 1).pk: {"invoker", "recorder", "aborted"},
+    table.mark("t", "i", 1).pk: {"starter", "invoker", "recorder", "aborted"},
 }
 """Which functions may put an item of a kind by itself."""
 
@@ -194,8 +194,24 @@ def test_a_function_writes_only_the_kinds_of_items_that_are_its_business(templat
     for key in {*INTENTS, *SETTINGS, *KEYS, *PUT_ALONE, table.INSTALLATION.pk}:
         for action in ("PutItem", "UpdateItem"):
             alone = action == "PutItem" and function in PUT_ALONE.get(key, ())
-            assert template.may_write(function, action, key, transaction=True) == (key in WRITES[function] or alone)
-            assert template.may_write(function, action, key, transaction=False) == alone
+            assert template.may(function, action, key, transaction=True) == (key in WRITES[function] or alone)
+            assert template.may(function, action, key, transaction=False) == alone
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_only_the_api_reads_credentials_and_page_sessions(template: Template, function: str) -> None:
+    for key in {*INTENTS, *SETTINGS, *KEYS, *PUT_ALONE, table.ledger("t", 1).pk, table.INSTALLATION.pk}:
+        secret = key in {*KEYS, table.session(b"t").pk}
+        for action in ("GetItem", "BatchGetItem", "Query"):
+            assert template.may(function, action, key, transaction=False) == (function == "api" or not secret)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_switches_for_every_tenant_are_looked_at_and_never_written(template: Template, function: str) -> None:
+    key = table.everywhere(0).pk
+    for action in ("PutItem", "UpdateItem", "DeleteItem"):
+        assert not template.may(function, action, key, transaction=True)
+    assert template.may(function, "ConditionCheckItem", key, transaction=True) == bool(WRITES[function])
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -205,9 +221,9 @@ def test_nobody_changes_or_deletes_a_ledger_entry_or_adds_one_outside_of_a_trans
     key = table.ledger("t", 1).pk
     for transaction in (True, False):
         for action in ("UpdateItem", "DeleteItem"):
-            assert not template.may_write(function, action, key, transaction=transaction)
-    assert not template.may_write(function, "PutItem", key, transaction=False)
-    assert template.may_write(function, "PutItem", key, transaction=True) == bool(WRITES[function])
+            assert not template.may(function, action, key, transaction=transaction)
+    assert not template.may(function, "PutItem", key, transaction=False)
+    assert template.may(function, "PutItem", key, transaction=True) == bool(WRITES[function])
     if WRITES[function]:  # said twice: a grant that somebody adds later does not open it
         [denied] = [one for one in template.grants(function) if one.effect == "Deny"]
         assert set(denied.actions) == {"dynamodb:DeleteItem", "dynamodb:UpdateItem"}
@@ -217,7 +233,7 @@ def test_only_page_sessions_are_ever_deleted(template: Template) -> None:
     session = table.session(b"t").pk
     for function in FUNCTIONS:
         for key in {*INTENTS, *SETTINGS, *KEYS, session}:
-            may = template.may_write(function, "DeleteItem", key, transaction=False)
+            may = template.may(function, "DeleteItem", key, transaction=False)
             assert may == (function == "api" and key == session)
 
 
@@ -343,9 +359,12 @@ def test_the_table_and_the_secret_are_encrypted_recoverable_and_stay(template: T
     assert template.the("AWS::KMS::Key")["EnableKeyRotation"] is True
     assert template.short(template.the("AWS::SecretsManager::Secret")["KmsKeyId"]) == "Key"
     assert template.the("AWS::SecretsManager::Secret")["SecretString"] == "{}"
-    for kind in ("AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::SecretsManager::Secret"):
+    for kind, policy in (
+        *(("AWS::DynamoDB::Table", "Retain"), ("AWS::KMS::Key", "Retain")),
+        ("AWS::SecretsManager::Secret", "RetainExceptOnCreate"),
+    ):
         [one] = template.of_type(kind).values()
-        assert (one["DeletionPolicy"], one["UpdateReplacePolicy"]) == ("Retain", "Retain"), kind
+        assert (one["DeletionPolicy"], one["UpdateReplacePolicy"]) == (policy, "Retain"), kind
 
 
 def test_queues_are_encrypted_and_take_nothing_over_plain_http(template: Template) -> None:
@@ -365,7 +384,7 @@ def test_queues_are_encrypted_and_take_nothing_over_plain_http(template: Templat
 def test_logs_end_after_a_while_and_hold_no_content(template: Template) -> None:
     logs = template.of_type("AWS::Logs::LogGroup")
     kept = {template.short({"Ref": name}): one["DeletionPolicy"] for name, one in logs.items()}
-    assert {name for name, policy in kept.items() if policy != "Retain"} == {"ExecutionLog"}
+    assert {name for name, policy in kept.items() if policy != "RetainExceptOnCreate"} == {"ExecutionLog"}
     assert {one["Properties"]["RetentionInDays"] for one in logs.values()} == {90}
     own = [template.short(one["LoggingConfig"]["LogGroup"]) for one in template.functions().values()]
     assert sorted(own) == sorted(f"{name.capitalize()}Log" for name in FUNCTIONS)
@@ -411,7 +430,8 @@ def test_a_table_that_was_restored_takes_the_place_of_the_table_everywhere(templ
         ["arn:", {"Ref": "AWS::Partition"}, ":dynamodb:", {"Ref": "AWS::Region"}, ":", {"Ref": "AWS::AccountId"}],
     ]
     arn[1] += [":table/", {"Ref": "RestoredTable"}]
-    assert template.body["Conditions"] == {"IsRestored": {"Fn::Not": [{"Fn::Equals": [{"Ref": "RestoredTable"}, "-"]}]}}
+    given = {"Fn::Not": [{"Fn::Equals": [{"Ref": "RestoredTable"}, "-"]}]}
+    assert template.body["Conditions"]["IsRestored"] == given
     assert template.body["Parameters"]["RestoredTable"]["Default"] == "-"
     for one in template.functions().values():
         assert one["Environment"]["Variables"]["CLEARANCE_TABLE"] == name
@@ -445,7 +465,39 @@ def test_functions_are_handlers_that_are_there_traced_and_timed(template: Templa
 
 def test_tools_are_protected_by_a_number_and_one_sweeper_runs_at_a_time(template: Template) -> None:
     reserved = {name: one.get("ReservedConcurrentExecutions") for name, one in template.functions().items()}
-    assert {name: one for name, one in reserved.items() if one} == {"invoker": {"Ref": "ToolCallsAtOnce"}, "sweeper": 1}
+    assert {name: one for name, one in reserved.items() if one} == {
+        name: {"Fn::If": ["IsUnreserved", {"Ref": "AWS::NoValue"}, most]}
+        for name, most in (("invoker", {"Ref": "ToolCallsAtOnce"}), ("sweeper", 1))
+    }
+    assert template.body["Conditions"]["IsUnreserved"] == {"Fn::Equals": [{"Ref": "ToolCallsAtOnce"}, "0"]}
+
+
+def test_two_stacks_fit_into_one_account_and_region(template: Template) -> None:
+    """What has a name has its stack's, or one that CloudFormation makes."""
+    named = []
+    for kind, name in (
+        ("AWS::Events::EventBus", "Name"),
+        ("AWS::ApiGatewayV2::Api", "Name"),
+        ("AWS::Logs::LogGroup", "LogGroupName"),
+    ):
+        named += [one["Properties"][name] for one in template.of_type(kind).values() if name in one["Properties"]]
+    assert len(named) == 3
+    assert all("AWS::StackName" in json.dumps(one) for one in named)
+    names = (
+        "FunctionName",
+        "RoleName",
+        "QueueName",
+        "TableName",
+        "StateMachineName",
+        "PolicyName",
+        "AlarmName",
+        "SecretName",
+    )
+    for logical, one in template.body["Resources"].items():
+        said = [one.get("Properties", {}).get(name) for name in names]
+        assert all(name is None or one["Type"] == "AWS::IAM::Policy" or not isinstance(name, str) for name in said), (
+            logical
+        )
 
 
 def test_the_state_machine_is_the_file(template: Template) -> None:
@@ -530,7 +582,7 @@ def test_everything_that_can_go_wrong_has_an_alarm_that_somebody_hears(template:
         rings.add((one["MetricName"], template.short(named)))
     functions = {name.capitalize() for name in FUNCTIONS}
     assert {name for metric, name in rings if metric == "Errors"} == functions - {"Starter", "Invoker"}
-    assert {name for metric, name in rings if metric == "Throttles"} == functions - {"Invoker"}
+    assert {name for metric, name in rings if metric == "Throttles"} == functions
     dead = {name for metric, name in rings if metric == "ApproximateNumberOfMessagesVisible"}
     assert dead == {"DeadApprovals", "Undelivered", "FailedEvents"}
     assert ("ApproximateAgeOfOldestMessage", "Approvals") in rings

@@ -52,9 +52,17 @@ _HEADERS = {
 
 
 def create_app(
-    control: Control, access: Access, *, lifespan: Lifespan[FastAPI] | None = None, title: str = TITLE
+    control: Control,
+    access: Access,
+    *,
+    lifespan: Lifespan[FastAPI] | None = None,
+    title: str = TITLE,
+    counting: bool = True,
 ) -> FastAPI:
-    """The app. A server that stops calls `end_streams(app)` before it waits for connections, which would not end."""
+    """The app. A server that stops calls `end_streams(app)` before it waits for connections, which would not end.
+
+    `counting`: it answers `/metrics`, which has no credential and is for its own network.
+    """
     app = FastAPI(
         title=title,
         version=version("clearance"),
@@ -71,6 +79,8 @@ def create_app(
     app.state.streams = Streams(metrics.streams)
     for router in _ROUTERS:
         app.include_router(router)
+    if counting:
+        app.include_router(operations.counting)
     problems.install(app)
     app.add_middleware(Surrounded)
     app.add_middleware(Measured, metrics=metrics)

@@ -19,6 +19,7 @@ from clearance.api.wire import Health, Resource
 _NOT_READY = "The store does not answer, or the process was asked to end."
 
 router = APIRouter(tags=["Operations"])
+counting = APIRouter(tags=["Operations"])
 
 
 class Draining(Resource):
@@ -70,7 +71,7 @@ async def readyz(request: Request) -> Response:
     return answer(Health(status="ok"))
 
 
-@router.get(
+@counting.get(
     "/metrics",
     operation_id="metrics",
     summary="Counters",

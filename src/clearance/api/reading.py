@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 BODY_DEPTH_MAX = 64  # levels of nesting; what a part of a body may nest is for its own rules to say
 INTEGER_DIGITS_MAX = 16  # of 2^53 - 1
 PROBLEMS_MAX = 20  # of one input that are reported
+SAID_MAX = 3  # of them, in the sentence
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -114,7 +115,8 @@ def fitted(value: Json, shape: type[Shape]) -> Shape:
         return shape.model_validate(value)
     except ValidationError as error:
         problems = problems_of(error.errors(include_url=False, include_context=False, include_input=False))
-    sentence = "The body does not fit: " + "; ".join(str(problem) for problem in problems[:3])
+    more = f"; and {len(problems) - SAID_MAX} more" if len(problems) > SAID_MAX else ""
+    sentence = "The body does not fit: " + "; ".join(str(problem) for problem in problems[:SAID_MAX]) + more
     raise InvalidInput(sentence, code="INVALID_BODY", problems=problems)
 
 

@@ -273,7 +273,10 @@ async def _tool_server(tools: Tools, settings: Settings, name: str, *, secrets_e
         offered = await tools.describe(settings.tenant_id, settings.tool_servers[name])
     except ToolCallFailed as failed:
         if secrets_elsewhere and failed.error.code == VARIABLE_MISSING:
-            return OK, f"The tool server {name} was not asked: its secrets are the functions' alone."
+            return (
+                OK,
+                f"The tool server {name} of {settings.tenant_id} was not asked: its secrets are the functions' alone.",
+            )
         return FAILURE, f"The tool server {name} does not answer: {failed.error.sentence}"
     actions = settings.catalog.values()
     needed = [action.tool for action in actions] + [action.undo.tool for action in actions if action.undo]

@@ -162,7 +162,7 @@ def _tell_pins(terminal: Terminal, pins: Json) -> None:
     for sentence in (pins or {}).get("problems", ()):
         terminal.line((sentence, Tone.STOPPED))
     for server, sentence in (pins or {}).get("unreachable", {}).items():
-        terminal.line((f"The tool server {server} does not answer: {sentence}", Tone.STOPPED))
+        terminal.line((f"The tools of {server} were not looked at: {sentence}", Tone.STOPPED))
 
 
 # Configuration
@@ -212,15 +212,15 @@ async def _apply(file: Path, where: Place, repin: frozenset[str], *, ask: bool, 
             "differences": [asdict(one) for one in found],
             "pins": None,
         }
-        if dry_run or not (found or repin):
-            return {**answer, "dry_run": dry_run}
-        if ask and not typer.confirm(f"Apply this to {wanted.tenant_id}?"):
+        if dry_run:
+            return {**answer, "dry_run": True}
+        if ask and found and not typer.confirm(f"Apply this to {wanted.tenant_id}?"):
             return {**answer, "declined": True}
-        changed = await parts.control.apply(operator, wanted.document)
+        changed = await parts.control.apply(operator, wanted.document) if found else ()
         report = await administer.pin_tools(parts.context, operator, wanted.tenant_id, repin=repin)
         pins = _pins(report, await _offered(parts, wanted.tenant_id, report))
     said = [asdict(one) for one in changed]
-    return {**answer, "applied": True, "differences": said, "pins": pins, "dry_run": False}
+    return {**answer, "applied": bool(found or repin), "differences": said, "pins": pins, "dry_run": False}
 
 
 async def _offered(parts: Parts, tenant_id: str, report: PinReport) -> list[str]:
@@ -412,17 +412,25 @@ def _at_home(data: Path | None, tenant: str | None, work: Callable[[Parts, str],
 
     async def work_there() -> T:
         async with profiles.opened(_place(data)) as parts:
-            return await work(parts, tenant or await _only_tenant(parts))
+            return await work(parts, await _tenant(parts, tenant))
 
     return run(work_there())
 
 
-async def _only_tenant(parts: Parts) -> str:
-    from clearance.core.errors import Conflict
+async def _tenant(parts: Parts, named: str | None) -> str:
+    from clearance.core.errors import Conflict, NotFound
 
     tenants = await parts.context.store.tenants()
+    if named is not None and named not in tenants:
+        sentence = f"There is no tenant {named}: apply its configuration first."
+        raise NotFound(sentence, code="NO_TENANT")
+    if named is not None:
+        return named
     if len(tenants) == 1:
         return tenants[0]
+    if not tenants:
+        sentence = "There is no tenant yet: apply a configuration first."
+        raise NotFound(sentence, code="NO_TENANT")
     sentence = f"There are {len(tenants)} tenants; name one: --tenant NAME."
     raise Conflict(sentence, code="TENANT_NEEDED")
 

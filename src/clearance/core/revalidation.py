@@ -19,6 +19,7 @@ from clearance.core.moment import as_text
 from clearance.core.record import IntentRecord
 
 ATTEMPTS_MAX = 3  # attempts of one intent, each after the lease of the one before died
+UNSENT_ATTEMPTS_MAX = 50  # of an intent of which it is known that none has sent anything
 
 
 class Verdict(Enum):
@@ -114,10 +115,15 @@ def _holds_all(held: Hold | None, needed: Hold | None) -> bool:
     return needed is not None and all(taken.get(claim.bucket, -1) >= claim.amount for claim in needed.claims)
 
 
-def may_repeat(record: IntentRecord, checked: Revalidation, action: Action) -> bool:
-    """True if a call that may have been sent may be sent again: effect allows it, same call, attempts below the cap."""
+def may_repeat(record: IntentRecord, checked: Revalidation, action: Action, *, unsent: bool = False) -> bool:
+    """True if a further attempt may be made: it is the same call, attempts are below the cap, and the effect allows a repeat.
+
+    `unsent`: it is known that no attempt has sent anything, so whatever the effect is, it is no repeat.
+    """
     if record.attempt is None or checked.binding is None:
         return False
+    if unsent:
+        return record.attempt.number < UNSENT_ATTEMPTS_MAX and same_call(record, checked.binding)
     repeatable = action.effect.repeatable and record.attempt.number < ATTEMPTS_MAX
     return repeatable and same_call(record, checked.binding)
 

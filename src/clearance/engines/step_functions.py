@@ -22,13 +22,16 @@ from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[impor
 from pydantic import TypeAdapter, ValidationError
 
 from clearance.core import call as calls
-from clearance.core.errors import Conflict, Unavailable
-from clearance.core.intent import Json, canonical
+from clearance.core import execution
+from clearance.core.errors import Conflict, Refusal, Unavailable
+from clearance.core.intent import INTEGER_MAX, Json, canonical
 from clearance.core.outcome import CallError, ErrorClass, Outcome, Sent
+from clearance.core.principal import system
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.flow import execute
 from clearance.flow.context import Context
 from clearance.flow.execute import Started, Tried
+from clearance.flow.ports import Applied
 from clearance.flow.tries import Marks, Tries
 
 DEFINITION = Path(__file__).with_name("execution.asl.json")
@@ -40,14 +43,10 @@ NAME_HASH_CHARACTERS = 10  # of 5 bits: with an id of 64 characters, a name has 
 ALREADY_EXISTS = "ExecutionAlreadyExists"
 RUNNING = "RUNNING"
 ABORTED = "ABORTED"
-THROTTLED = "Lambda.TooManyRequestsException"
-NOT_RUN: Mapping[str, str] = {
-    THROTTLED: "The invoker was not given the room to run, so this try sent nothing.",
-    "Unavailable": "The invoker could not read what to call, so this try sent nothing.",
-}
-"""The errors of the state Invoke after which it is certain that the last try sent nothing."""
+REPEATED = frozenset({"Lambda.TooManyRequestsException", "Unavailable"})
+"""The errors of the state Invoke after which the machine repeats the invocation by itself. What it may send, its mark says."""
 
-OUTCOME_CHARACTERS_MAX = 256 * 1024  # of an outcome as JSON: what fits between two states
+OUTCOME_BYTES_MAX = 256 * 1024  # of an outcome as JSON: what fits between two states
 
 _OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)
 _log = structlog.get_logger(__name__)
@@ -162,28 +161,37 @@ def _away(reason: str) -> Unavailable:
 # The states
 
 
-async def start(context: Context, event: Mapping[str, Json]) -> dict[str, Json]:
+async def start(context: Context, marks: Marks, event: Mapping[str, Json]) -> dict[str, Json]:
     """The state Start: claims an attempt under the execution's name. Raises NothingToStart."""
     tenant_id, action_intent_id, worker = event["tenant_id"], event["action_intent_id"], event["execution"]
-    number = await _claimed(context, tenant_id, action_intent_id, worker)
+    number = await _claimed(context, marks, tenant_id, action_intent_id, worker)
     if number is None:
         raise NothingToStart(f"There is nothing to start for {action_intent_id} now.")
     return _handle(tenant_id, action_intent_id, number)
 
 
-async def _claimed(context: Context, tenant_id: str, action_intent_id: str, worker: str) -> int | None:
+async def _claimed(context: Context, marks: Marks, tenant_id: str, action_intent_id: str, worker: str) -> int | None:
     """The number of the attempt that this execution has now: claimed just now, or before an answer that was lost."""
     started = await execute.start(context, tenant_id, action_intent_id, worker)
     if started is None:
         record = await context.store.intent(tenant_id, action_intent_id)
-        if record is not None and _has(record, worker):
-            return record.attempt.number if record.attempt else None
-        started = await execute.restart(context, tenant_id, action_intent_id, worker)
+        if record is None or record.status is not IntentStatus.RUNNING or record.attempt is None:
+            return None
+        if record.attempt.worker == worker:
+            return record.attempt.number
+        if context.clock.now_ms() < record.attempt.lease_until:
+            return None
+        left = await _closed(context, marks, record)
+        unsent = left.sent is Sent.NOT_SENT
+        started = await execute.restart(context, tenant_id, action_intent_id, worker, unsent=unsent)
     return None if started is None else started.attempt.number
 
 
-def _has(record: IntentRecord, worker: str) -> bool:
-    return record.status is IntentStatus.RUNNING and record.attempt is not None and record.attempt.worker == worker
+async def _closed(context: Context, marks: Marks, record: IntentRecord) -> Tried:
+    """What is known of an attempt whose execution said nothing; from now on it sends nothing."""
+    intent, number = record.intent, record.attempt.number if record.attempt else 0
+    started = await execute.resume(context, intent.tenant_id, intent.action_intent_id, number)
+    return await (await Tries.of(context, marks, started)).close()
 
 
 def _handle(tenant_id: str, action_intent_id: str, number: int) -> dict[str, Json]:
@@ -191,12 +199,21 @@ def _handle(tenant_id: str, action_intent_id: str, number: int) -> dict[str, Jso
 
 
 async def invoke(context: Context, marks: Marks, event: Mapping[str, Json]) -> dict[str, Json]:
-    """The state Invoke: one call of the tool. Raises a CallAgain for what may be repeated; everything else is an outcome."""
+    """The state Invoke: one call of the tool. Raises a CallAgain for what may be repeated; everything else is an outcome.
+
+    Conflict (`FENCED`, `ATTEMPT_CLOSED`) if the attempt is not the current one any more, or somebody has said how it ended.
+    """
     started = await _resumed(context, event)
     tries = await Tries.of(context, marks, started)
+    if tries.closed:
+        sentence = f"Attempt {started.attempt.number} of {started.record.intent.action_intent_id} is closed."
+        raise Conflict(sentence, code="ATTEMPT_CLOSED")
     await asyncio.sleep(max(tries.before.wait_ms - PAUSE_MS, 0) / 1000)
     tried = await _tried(context, started, tries)
-    outcome = tried.outcome or await _not_again(tries, tried)
+    if tried.outcome is None:
+        await tries.over(tried)
+        raise AGAIN[tried.error.error_class if tried.error else ErrorClass.DOWNSTREAM](tried)
+    outcome = await tries.settled(tried.outcome, tried)
     intent = started.record.intent
     handle = _handle(intent.tenant_id, intent.action_intent_id, started.attempt.number)
     return {**handle, "outcome": _OUTCOME.dump_python(outcome, mode="json"), "tries": tried.tries}
@@ -206,16 +223,6 @@ async def _tried(context: Context, started: Started, tries: Tries) -> Tried:
     if not execute.same_call(started):
         return _not_called(tries.before)
     return await execute.try_once(replace(context, tools=tries.announced(context.tools)), started, tries.before)
-
-
-async def _not_again(tries: Tries, tried: Tried) -> Outcome:
-    """Raises a CallAgain, if it can be kept what the try left. Else this was the last one, and this is its outcome."""
-    error = tried.error or CallError(ErrorClass.DOWNSTREAM, "The call did not succeed.", tried.sent)
-    try:
-        await tries.over(tried)
-    except Unavailable:
-        return calls.outcome_of(replace(error, sent=tried.sent))
-    raise AGAIN[error.error_class](tried)
 
 
 async def _resumed(context: Context, event: Mapping[str, Json]) -> Started:
@@ -236,10 +243,14 @@ async def record(context: Context, marks: Marks, event: Mapping[str, Json]) -> d
     except Conflict as fenced:
         _log.warning("outcome refused", code=fenced.code, action_intent_id=event["action_intent_id"])
         return _told(event, None)
-    found = _said(event) or await _lost(await Tries.of(context, marks, started), started, event)
+    found = _said(event)
     if found is None:
-        _log.warning("left to its lease", code="INVOKER_LOST", action_intent_id=event["action_intent_id"])
-        return _told(event, None)
+        tried = await _closed(context, marks, started.record)
+        if _continues(started, tried):
+            _log.warning("left to its lease", code="INVOKER_LOST", action_intent_id=event["action_intent_id"])
+            return _told(event, None)
+        why = "The invoker ended before it said what was answered."
+        found = _ended_without_answer(tried, why, "INVOKER_LOST"), tried.tries
     outcome, tries = found
     return _told(event, await execute.try_to_record(context, started, outcome, tries=tries))
 
@@ -262,38 +273,25 @@ def _said(event: Mapping[str, Json]) -> tuple[Outcome, int] | None:
     if "outcome" not in event:
         return None
     try:
-        if len(json.dumps(event["outcome"])) > OUTCOME_CHARACTERS_MAX:
-            return None
-        return _OUTCOME.validate_python(event["outcome"]), int(event["tries"])
-    except (ValidationError, KeyError, TypeError, ValueError, OverflowError, RecursionError):
+        outcome, tries = _OUTCOME.validate_python(event["outcome"]), int(event["tries"])
+        fits = len(canonical(event["outcome"])) <= OUTCOME_BYTES_MAX and 0 <= tries <= INTEGER_MAX
+    except (Refusal, ValidationError, KeyError, TypeError, ValueError, OverflowError, RecursionError):
         return None
+    return (outcome, tries) if fits else None
 
 
-async def _lost(tries: Tries, started: Started, event: Mapping[str, Json]) -> tuple[Outcome, int] | None:
-    """What to say when the invoker said nothing. None: the call may be repeated, and is left to its lease and the sweep."""
-    failed = event.get("failed")
-    why = NOT_RUN.get(str(failed.get("Error"))) if isinstance(failed, Mapping) else None
-    tried = await tries.close()
-    if _repeatable(started) and (why is None or tried.sent is Sent.MAYBE):
-        return None
-    if why is not None:
-        return _ended_without_answer(tried, why, "INVOKER_NOT_RUN"), tried.tries
-    return _ended_without_answer(
-        tried, "The invoker ended before it said what was answered.", "INVOKER_LOST"
-    ), tried.tries
+def _continues(started: Started, tried: Tried) -> bool:
+    """True if what an execution left is for a further attempt, once the lease is over: nothing was sent, or it may be repeated."""
+    action = started.settings.catalog.get(started.record.intent.action_type)
+    return tried.sent is Sent.NOT_SENT or (action is not None and action.effect.repeatable)
 
 
 def _ended_without_answer(tried: Tried, why: str, code: str) -> Outcome:
     """The outcome of tries whose last one said nothing, and after which nothing is sent any more."""
-    if tried.sent is not Sent.MAYBE:
-        return calls.outcome_of(CallError(ErrorClass.DOWNSTREAM, why, tried.sent, code=code))
-    sentence = f"{why} The call may have happened and was not repeated."
-    return calls.outcome_of(CallError(ErrorClass.UNKNOWN, sentence, tried.sent, code=code))
-
-
-def _repeatable(started: Started) -> bool:
-    action = started.settings.catalog.get(started.record.intent.action_type)
-    return action is not None and action.effect.repeatable
+    maybe = tried.sent is Sent.MAYBE
+    sentence = f"{why} The call may have happened and was not repeated." if maybe else why
+    error_class = ErrorClass.UNKNOWN if maybe else ErrorClass.DOWNSTREAM
+    return calls.outcome_of(CallError(error_class, sentence, tried.sent, code=code))
 
 
 # The end of an execution that said nothing itself
@@ -302,24 +300,39 @@ def _repeatable(started: Started) -> bool:
 async def ended(context: Context, marks: Marks, detail: Mapping[str, Json]) -> dict[str, Json]:
     """An execution failed, timed out or was aborted: if the attempt is its own and has no outcome, it has one now.
 
-    `detail` is that of the event of Step Functions. What may be repeated is left to its lease, unless a person aborted it.
+    `detail` is that of the event of Step Functions. What a further attempt may do is left to it, unless a person aborted this one.
     """
     said = _input(detail)
     if said is None:
         _log.warning("execution not known", code="INPUT_UNREADABLE", execution=detail.get("name"))
         return {"recorded": False}
     found = await context.store.intent(said["tenant_id"], said["action_intent_id"])
-    answer = {"action_intent_id": said["action_intent_id"], "recorded": False}
-    if found is None or found.attempt is None or not _has(found, str(detail.get("name"))):
-        return answer
-    started = await execute.resume(context, said["tenant_id"], said["action_intent_id"], found.attempt.number)
     aborted = detail.get("status") == ABORTED
-    if _repeatable(started) and not aborted:
-        return answer
-    tried = await (await Tries.of(context, marks, started)).close()
+    if found is not None and aborted and _is_before_its_start(found, detail):
+        return _told(said, await _cancel(context, found))
+    running = found is not None and found.status is IntentStatus.RUNNING
+    if not running or found is None or found.attempt is None or found.attempt.worker != str(detail.get("name")):
+        return _told(said, None)
+    started = await execute.resume(context, said["tenant_id"], said["action_intent_id"], found.attempt.number)
+    tried = await _closed(context, marks, found)
+    if not aborted and _continues(started, tried):
+        return _told(said, None)
     why = "The execution was aborted." if aborted else "The execution ended without an outcome."
     outcome = _ended_without_answer(tried, why, "EXECUTION_ENDED")
     return _told(said, await execute.try_to_record(context, started, outcome, tries=tried.tries))
+
+
+def _is_before_its_start(record: IntentRecord, detail: Mapping[str, Json]) -> bool:
+    return record.status is IntentStatus.APPROVED and detail.get("name") == execution_name(record)
+
+
+async def _cancel(context: Context, record: IntentRecord) -> IntentRecord | None:
+    """A person aborted the execution before it had claimed an attempt: they did not want the action. None if it moved on."""
+    reason, now = "Its execution was aborted before it began.", context.clock.now_ms()
+    actor = system(record.intent.tenant_id)
+    change = execution.cancel(record, code="EXECUTION_ENDED", reason=reason, actor=actor, now=now)
+    answer = await context.store.advance(change)
+    return answer.record if isinstance(answer, Applied) else None
 
 
 def _input(detail: Mapping[str, Json]) -> dict[str, str] | None:
@@ -327,5 +340,5 @@ def _input(detail: Mapping[str, Json]) -> dict[str, str] | None:
     try:
         said = json.loads(detail["input"])
         return {name: str(said[name]) for name in ("tenant_id", "action_intent_id")}
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return None

@@ -449,15 +449,22 @@ def _pinned(
 
 async def create_api_key(context: Context, principal: Principal, name: str, role: Role) -> tuple[ApiKey, str]:
     """Makes a credential: the key and its text, which is kept nowhere. Conflict if a valid key has the name."""
-    principal.require(Permission.CONFIGURE)
+    _may_have_keys(principal)
     _check_name(name)
     text = new_key(secrets.token_bytes(SECRET_BYTES))
     return await _add_api_key(context, principal, name, role, await _hash(context, text)), text
 
 
+def _may_have_keys(principal: Principal) -> None:
+    principal.require(Permission.CONFIGURE)
+    if principal.tenant_id == EVERYWHERE:
+        sentence = "The name that stands for every tenant is nobody's, so it has no keys."
+        raise Forbidden(sentence)
+
+
 async def ensure_api_key(context: Context, principal: Principal, name: str, role: Role, key_text: str) -> bool:
     """Sees to it that the key of this name has this secret and role; an older one ends. True if anything changed."""
-    principal.require(Permission.CONFIGURE)
+    _may_have_keys(principal)
     _check_name(name)
     check_key(key_text)
     key_hash = await _hash(context, key_text)

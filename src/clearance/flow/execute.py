@@ -21,7 +21,7 @@ from clearance.core.catalog import Action, ToolServer
 from clearance.core.errors import Conflict, Refusal, Unavailable
 from clearance.core.gate import Facts
 from clearance.core.moment import day_in_zone
-from clearance.core.outcome import CallError, ErrorClass, Outcome, OutcomeStatus, Sent
+from clearance.core.outcome import CallError, ErrorClass, Outcome, Sent
 from clearance.core.principal import system
 from clearance.core.record import Attempt, Change, IntentRecord, IntentStatus
 from clearance.core.revalidation import Revalidation, Verdict
@@ -110,11 +110,12 @@ async def start(context: Context, tenant_id: str, action_intent_id: str, worker:
 
 
 async def restart(
-    context: Context, tenant_id: str, action_intent_id: str, worker: str, *, alone: bool = False
+    context: Context, tenant_id: str, action_intent_id: str, worker: str, *, alone: bool = False, unsent: bool = False
 ) -> Started | None:
     """Claims a further attempt of what a dead worker left: one whose lease is over.
 
     `alone`: no other worker can be alive, so the lease of another's attempt is over whatever its time says.
+    `unsent`: it is known that nothing was sent, and that the attempt so far will send nothing any more.
     """
     record = await context.store.intent(tenant_id, action_intent_id)
     if record is None or record.status is not IntentStatus.RUNNING or record.attempt is None:
@@ -129,8 +130,9 @@ async def restart(
     if checked.verdict is Verdict.WAIT:
         return None
     action = settings.catalog.get(record.intent.action_type)
-    if checked.verdict is not Verdict.START or action is None or not revalidation.may_repeat(record, checked, action):
-        await _leave_unknown(context, record, now)
+    starts = checked.verdict is Verdict.START
+    if not starts or action is None or not revalidation.may_repeat(record, checked, action, unsent=unsent):
+        await _leave(context, record, now, unsent=unsent)
         return None
     actor = system(tenant_id)
     change = execution.start_attempt(record, checked, settings, worker=worker, actor=actor, now=now)
@@ -205,15 +207,17 @@ def _started(record: IntentRecord, settings: Settings, monotonic: int, now: int)
     return Started(record, record.attempt, settings, monotonic + record.attempt.lease_until - now)
 
 
-async def _leave_unknown(context: Context, record: IntentRecord, now: int) -> None:
-    """The worker died between claim and outcome, and the call may not be repeated: say so, and let a person look."""
+async def _leave(context: Context, record: IntentRecord, now: int, *, unsent: bool) -> None:
+    """The worker died between claim and outcome, and there may be no further attempt: say so, and let a person look."""
     if record.attempt is None:
         return
     sentence = (
-        "The worker stopped before the tool's answer was recorded; the call may have happened and was not repeated."
+        "The worker stopped before it sent anything, and what was approved may not start any more."
+        if unsent
+        else "The worker stopped before the tool's answer was recorded; the call may have happened and was not repeated."
     )
-    error = CallError(ErrorClass.UNKNOWN, sentence, Sent.MAYBE, code="WORKER_LOST")
-    outcome = Outcome(OutcomeStatus.UNKNOWN, sentence, error=error)
+    known = (ErrorClass.DOWNSTREAM, Sent.NOT_SENT) if unsent else (ErrorClass.UNKNOWN, Sent.MAYBE)
+    outcome = calls.outcome_of(CallError(known[0], sentence, known[1], code="WORKER_LOST"))
     actor = system(record.intent.tenant_id)
     change = execution.record_outcome(record, record.attempt.number, outcome, tries=0, actor=actor, now=now)
     await context.store.advance(change)
@@ -257,11 +261,13 @@ async def try_once(context: Context, started: Started, before: Tried) -> Tried:
         error = failed.error
     except Refusal as refusal:  # ours, while we still looked whether to send
         error = CallError(ErrorClass.DOWNSTREAM, refusal.sentence, Sent.NOT_SENT, code=refusal.code)
+    error = replace(
+        error, sent=before.sent.worst(error.sent)
+    )  # of all tries: else one that reached nobody would excuse them
     wait_ms = calls.retry_after_ms(error, started.action, tries)
-    sent = before.sent.worst(error.sent)
     if wait_ms is None or not _lease_allows(context, started, wait_ms):
-        return Tried(tries, sent, calls.outcome_of(replace(error, sent=sent)), error)
-    return Tried(tries, sent, None, error, wait_ms)
+        return Tried(tries, error.sent, calls.outcome_of(error), error)
+    return Tried(tries, error.sent, None, error, wait_ms)
 
 
 async def _call_once(context: Context, started: Started) -> Outcome:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import structlog
 
 from clearance.core import execution
-from clearance.core.errors import Conflict, Refusal
+from clearance.core.errors import Conflict, Refusal, Unavailable
+from clearance.core.moment import SECOND_MS
 from clearance.core.principal import system
 from clearance.core.record import Change, IntentRecord, IntentStatus
 from clearance.flow.context import Context
@@ -20,6 +21,7 @@ from clearance.flow.ports import Due
 from clearance.flow.review import advance
 
 STEP_MAX = 200  # intents that one step looks at
+EXPIRING_MS_MAX = 10 * SECOND_MS  # of one step, after which it expires no further intent
 
 _log = structlog.get_logger(__name__)
 
@@ -52,10 +54,24 @@ class Sweeper:
 
     async def find(self) -> Found:
         """One bounded step over everything that may be due. It claims nothing."""
-        expired = 0
-        for due in await self._context.store.expired(self._context.clock.now_ms(), STEP_MAX):
-            expired += await _expire(self._context, due)
-        return Found(await self._hint(), expired, await self._dead())
+        hinted, dead = await self._hint(), await self._dead()
+        return Found(hinted, await self._expire(), dead)
+
+    async def _expire(self) -> int:
+        """Expires what is past its time; a tenant whose state is busy keeps the others waiting once, and not for long."""
+        clock, busy, expired = self._context.clock, set[str](), 0
+        ends = clock.monotonic_ms() + EXPIRING_MS_MAX
+        for due in await self._context.store.expired(clock.now_ms(), STEP_MAX):
+            if clock.monotonic_ms() >= ends:
+                break
+            if due.tenant_id in busy:
+                continue
+            try:
+                expired += await _expire(self._context, due)
+            except Unavailable as refusal:
+                _log.warning("not expired", code=refusal.code, action_intent_id=due.action_intent_id)
+                busy.add(due.tenant_id)
+        return expired
 
     async def _hint(self) -> int:
         found = await self._context.store.approved(STEP_MAX, self._approved_after)
@@ -81,6 +97,8 @@ async def _expire(context: Context, due: Due) -> bool:
         record = await advance(context, due.tenant_id, due.action_intent_id, step)
     except Conflict:
         return False  # somebody ruled on it, or it started, meanwhile
+    except Unavailable:
+        raise
     except Refusal as refusal:
         _log.warning("not expired", code=refusal.code, action_intent_id=due.action_intent_id)
         return False

@@ -9,13 +9,14 @@ first, so that nothing is sent after that (decision record 0016).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
+from clearance.core.call import outcome_of
 from clearance.core.catalog import ToolServer
 from clearance.core.errors import Unavailable
-from clearance.core.outcome import CallError, ErrorClass, Sent
+from clearance.core.outcome import CallError, ErrorClass, Outcome, Sent
 from clearance.flow import execute
 from clearance.flow.context import Context
 from clearance.flow.execute import Started, Tried
@@ -61,19 +62,28 @@ class Tries:
         self._marks = marks
         self._started = started
         self._seen = seen
+        self._first = execute.untried(started)
+        self._begun = False
 
     @classmethod
     async def of(cls, context: Context, marks: Marks, started: Started) -> Tries:
         """What the tries of an attempt left."""
         tries = cls(context, marks, started, None)
         await tries._look()
+        if tries._seen is None and started.attempt.number > 1:
+            tenant_id, action_intent_id, number = tries._attempt
+            left = await marks.mark(tenant_id, action_intent_id, number - 1)
+            if left is not None and left.phase is Phase.CLOSED and left.sent is Sent.NOT_SENT:
+                tries._first = Tried(
+                    0, Sent.NOT_SENT
+                )  # nor did the attempts before it: that is known from one to the next
         return tries
 
     @property
     def before(self) -> Tried:
         """What is known of the tries so far."""
         seen = self._seen
-        return execute.untried(self._started) if seen is None else Tried(seen.tries, seen.sent, wait_ms=seen.wait_ms)
+        return self._first if seen is None else Tried(seen.tries, seen.sent, wait_ms=seen.wait_ms)
 
     def announced(self, tools: Tools) -> Tools:
         """The same tools; a call marks the begin of a try before it is sent."""
@@ -81,23 +91,40 @@ class Tries:
 
     async def _begin(self) -> None:
         """Raises ToolCallFailed (`CALL_ALREADY_BEGUN`) if the call may have been sent and may not be repeated, or is closed."""
-        phase = self._seen.phase if self._seen else Phase.OVER
-        open_ = phase is Phase.OVER or (phase is Phase.BEGUN and self._started.action.effect.repeatable)
-        if not open_ or not await self._write(self.before.tries + 1, Sent.MAYBE, Phase.BEGUN):
+        before = self.before
+        open_ = self._started.action.effect.repeatable or before.sent is Sent.NOT_SENT
+        if not open_ or not await self._write(before.tries + 1, Sent.MAYBE, Phase.BEGUN):
             sentence = "Another invocation began this call, or ended it; so this one sent nothing."
             error = CallError(ErrorClass.DOWNSTREAM, sentence, Sent.MAYBE, code="CALL_ALREADY_BEGUN")
             raise ToolCallFailed(error)
+        self._begun = True
 
     async def over(self, tried: Tried) -> None:
         """The try is over, and may be repeated. Nothing is written if another invocation has gone on meanwhile."""
         await self._write(tried.tries, tried.sent, Phase.OVER, tried.wait_ms)
 
+    async def settled(self, outcome: Outcome, tried: Tried) -> Outcome:
+        """The outcome, as it is true of the attempt: one that denies the effect is, if no other invocation sends; so it closes."""
+        error = outcome.error
+        if error is None or tried.sent is Sent.MAYBE:
+            return outcome
+        if self._begun and not self._started.action.effect.repeatable:
+            return outcome  # the mark is ours, and nobody else may begin while it is
+        if await self._write(tried.tries, tried.sent, Phase.CLOSED):
+            return outcome
+        await self._look()
+        return outcome_of(replace(error, sent=tried.sent.worst((await self.close()).sent)))
+
+    @property
+    def closed(self) -> bool:
+        """True if nothing is sent any more."""
+        return self._seen is not None and self._seen.phase is Phase.CLOSED
+
     async def close(self) -> Tried:
         """From now on nothing is sent; what is known of the tries."""
         for _ in range(LOOKS_MAX):
             before = self.before
-            closed = self._seen is not None and self._seen.phase is Phase.CLOSED
-            if closed or await self._write(before.tries, before.sent, Phase.CLOSED):
+            if self.closed or await self._write(before.tries, before.sent, Phase.CLOSED):
                 return before
             await self._look()
         raise Unavailable("The tries of this attempt go on; ask again.")
@@ -106,6 +133,9 @@ class Tries:
         self._seen = await self._marks.mark(*self._attempt)
 
     async def _write(self, tries: int, sent: Sent, phase: Phase, wait_ms: int = 0) -> bool:
+        """False if the mark is not the one that was seen any more; or closed, which it stays."""
+        if self.closed and phase is not Phase.CLOSED:
+            return False
         new = Mark(tries, sent, wait_ms, phase, self._new_id())
         written = await self._marks.swap(*self._attempt, self._seen, new)
         if written:

@@ -127,7 +127,11 @@ class DynamoStore:
         key = table.intent(change.tenant_id, change.action_intent_id)
         content_key = table.content(change.tenant_id, change.action_intent_id)
         before = await self._calls.get_many((key, content_key))
-        if key not in before or before[key]["revision"] != change.revision:
+        if (
+            key not in before
+            or before[key]["tenant_id"] != change.tenant_id
+            or before[key]["revision"] != change.revision
+        ):
             return Moved()
         content = before[content_key]["content"]
         decided_key = table.ledger(change.tenant_id, before[key]["decision_position"])
@@ -247,8 +251,13 @@ class DynamoStore:
 
     async def intent(self, tenant_id: str, action_intent_id: str) -> IntentRecord | None:
         """As the port says."""
-        item = await self._calls.get(table.intent(tenant_id, action_intent_id))
+        item = await self._own(tenant_id, action_intent_id)
         return (await self._records([item]))[0] if item else None
+
+    async def _own(self, tenant_id: str, action_intent_id: str) -> Item | None:
+        """The item of a tenant's intent. Where an id that nobody could admit makes another tenant's key, there is none."""
+        item = await self._calls.get(table.intent(tenant_id, action_intent_id))
+        return item if item and item["tenant_id"] == tenant_id else None
 
     async def _records(self, found: Sequence[Item]) -> list[IntentRecord]:
         """The records of intents' items. What they lead to never changes, and was there before they were."""
@@ -294,7 +303,7 @@ class DynamoStore:
     async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
         """As the port says."""
         status = IntentStatus.AWAITING_APPROVAL
-        last = await self._calls.get(table.intent(tenant_id, after)) if after else None
+        last = await self._own(tenant_id, after) if after else None
         first = items.open_order(status, last["positions"][0] + 1 if last else 0)
         asked = Query(tenant_id, OPEN, ("between", first, items.open_order(status, table.POSITION_MAX)), page=limit)
         found: list[Item] = []
@@ -334,7 +343,7 @@ class DynamoStore:
 
     async def entries_about(self, tenant_id: str, action_intent_id: str) -> list[Entry]:
         """As the port says."""
-        item = await self._calls.get(table.intent(tenant_id, action_intent_id))
+        item = await self._own(tenant_id, action_intent_id)
         positions: list[int] = item["positions"] if item else []
         found = await self._calls.get_many(table.ledger(tenant_id, position) for position in positions)
         return [Entry(position, found[table.ledger(tenant_id, position)]["body"]) for position in positions]
