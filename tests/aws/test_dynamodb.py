@@ -285,6 +285,9 @@ async def whole_life(world: World) -> None:
     await applied(world, execution.record_outcome(running, 1, outcome, tries=1, actor=OWNER, now=NOON))
     waiting = await admitted(world, "w", confidence_score=0.1)
     await applied(world, execution.cancel(waiting, code="X", reason=None, actor=OWNER, now=NOON))
+    begun = Mark(1, Sent.MAYBE, 0, Phase.BEGUN, SystemClock().new_id())
+    assert isinstance(world.store, DynamoStore)
+    assert await world.store.marks.swap(TENANT, "a", 1, None, begun)
     held = await admitted(world, "h")
     await applied(world, execution.cancel(held, code="X", reason=None, actor=OWNER, now=NOON))
     assert await world.store.revoke_api_key(TENANT, "k1", NOON, draft(EntryKind.API_KEY_REVOKED, NOON, OWNER))
@@ -309,6 +312,7 @@ async def test_entries_are_put_once_and_nothing_else_touches_them(place: Table) 
     with faulty(place.client) as client:
         async with opened(replace(place, client=client)) as world:
             await whole_life(world)
+            await world.store.entries(TENANT, 0, 100)
         entries = [(kind, said) for kind, said in client.written() if pk(kind, said).startswith("LEDGER#")]
         assert len(entries) > 8
         assert {(kind, said.get("ConditionExpression")) for kind, said in entries} == {
@@ -318,7 +322,41 @@ async def test_entries_are_put_once_and_nothing_else_touches_them(place: Table) 
             *("get_item", "batch_get_item", "query", "put_item", "transact_write_items")
         }
         single = [request["Item"]["pk"]["S"] for name, request in client.asked if name == "put_item"]
-        assert {one.partition("#")[0] for one in single} == {"SESSION"}
+        assert {one.partition("#")[0] for one in single} == {"SESSION", "MARK"}
+        heads = [said["ConditionExpression"] for kind, said in client.written() if pk(kind, said).startswith("HEAD#")]
+        assert set(heads) == {"ledger_size = :size AND settings_version = :seen", "attribute_not_exists(pk)"}
+        for (
+            name,
+            said,
+        ) in client.asked:  # an old answer could show a switch that is on as off, or a call as not yet begun
+            if name == "get_item" or (name == "query" and "IndexName" not in said):
+                assert said["ConsistentRead"] is True
+            if name == "batch_get_item":
+                assert all(one["ConsistentRead"] is True for one in said["RequestItems"].values())
+
+
+def test_the_client_tries_nothing_twice_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "testing"),
+        ("AWS_SECRET_ACCESS_KEY", "testing"),
+    ):
+        monkeypatch.setenv(name, value)
+    client: Any = dynamodb_client.connect()
+    assert client.meta.config.retries["total_max_attempts"] == 1
+
+
+async def test_more_items_than_one_question_may_name_are_asked_for_in_parts(
+    place: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dynamodb_client, "KEYS_MAX", 3)
+    with faulty(place.client) as client:
+        async with opened(replace(place, client=client)) as world:
+            for name in "abcde":
+                await admitted(world, name)
+            assert len(await world.store.timeline(TENANT, TimelineQuery())) == 5
+        asked = [said["RequestItems"][place.name]["Keys"] for name, said in client.asked if name == "batch_get_item"]
+        assert max(map(len, asked)) == 3
 
 
 def pk(kind: str, said: Mapping[str, Any]) -> str:
@@ -343,6 +381,8 @@ async def test_no_name_reaches_into_another_tenant(world: World, place: Table) -
     assert await world.store.ledger_size("a#b") == 2
     assert [one.intent.action_intent_id for one in await world.store.timeline("a", TimelineQuery())] == ["b", "i"]
     assert len(items_of(place)) == len({(item["pk"], item["sk"]) for item in items_of(place)})
+    assert await world.store.intent("a", "b#i") is None
+    assert await world.store.entries_about("a", "b#i") == []
 
 
 async def test_a_transition_names_only_its_own_tenants_items(place: Table) -> None:
@@ -543,54 +583,3 @@ async def test_without_credentials_or_a_region_it_says_so(monkeypatch: pytest.Mo
     with pytest.raises(Unavailable) as refused:
         await DynamoStore.open("table")
     assert refused.value.code == "AWS_NOT_USABLE"
-
-
-# What it costs
-
-
-class Metered:
-    """A client that adds up the write units that DynamoDB says it took, for the table and for its indexes."""
-
-    def __init__(self, client: Any) -> None:
-        self.client = client
-        self.units = (0.0, 0.0)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.client, name)
-
-    def transact_write_items(self, **request: Any) -> Any:
-        answer = self.client.transact_write_items(**request, ReturnConsumedCapacity="INDEXES")
-        [consumed] = answer["ConsumedCapacity"]
-        indexes = sum(one["WriteCapacityUnits"] for one in consumed.get("GlobalSecondaryIndexes", {}).values())
-        self.units = (self.units[0] + consumed["WriteCapacityUnits"], self.units[1] + indexes)
-        return answer
-
-    def put_item(self, **request: Any) -> Any:
-        answer = self.client.put_item(**request, ReturnConsumedCapacity="TOTAL")
-        self.units = (self.units[0] + answer["ConsumedCapacity"]["CapacityUnits"], self.units[1])
-        return answer
-
-    def taken(self) -> tuple[float, float]:
-        """Since the last time."""
-        units, self.units = self.units, (0.0, 0.0)
-        return units
-
-
-async def test_a_transition_costs_what_the_decision_record_says(place: Table) -> None:
-    """Write units of the table and of the indexes, by the emulator's count, for a task that nobody approves."""
-    meter = Metered(place.client)
-    async with opened(replace(place, client=meter)) as world:
-        await world.propose(task("warm"))
-        meter.taken()
-        await world.propose(task("t1"))
-        assert meter.taken() == (16, 3)
-        change = await started(world, await world.record("t1"))
-        running = await applied(world, change)
-        assert meter.taken() == (8, 6)
-        assert isinstance(world.store, DynamoStore)
-        begun = Mark(1, Sent.MAYBE, 0, Phase.BEGUN, SystemClock().new_id())
-        assert await world.store.marks.swap(TENANT, "t1", 1, None, begun)
-        assert meter.taken() == (1, 0)
-        outcome = Outcome(OutcomeStatus.SUCCEEDED, "Done.", {"ok": True}, 11)
-        await applied(world, execution.record_outcome(running, 1, outcome, tries=1, actor=OWNER, now=NOON))
-        assert meter.taken() == (6, 4)

@@ -57,6 +57,36 @@ async def shaky(table: Table) -> AsyncIterator[Shaky]:
             yield Shaky(world, client)
 
 
+def arriving_late(shaky: Shaky, position: int) -> None:
+    """The question hangs in the network. It arrives while the next look reads: behind the entry, and before everything else."""
+    late: list[Call] = []
+
+    def hang(call: Call) -> dict[str, Any]:
+        late.append(call)
+        raise ConnectionClosedError(endpoint_url="injected")
+
+    def torn(call: Call) -> dict[str, Any]:
+        call()
+        late[0]()
+        answer = call()
+        [(name, found)] = answer["Responses"].items()
+        entry = dynamodb_client.encode_item(tables.ledger(TENANT, position)._asdict())
+        return answer | {"Responses": {name: [item for item in found if {**item, **entry} != item]}}
+
+    shaky.client.next(TRANSACT, hang)
+    shaky.client.next("batch_get_item", lambda call: call(), torn)
+
+
+async def test_what_arrives_in_the_middle_of_a_look_is_not_taken_for_somebody_elses(shaky: Shaky) -> None:
+    wanted = await admission(shaky.world, "a")
+    arriving_late(shaky, 2)
+    assert isinstance(await shaky.world.store.admit(wanted), Admitted)
+    key = ApiKey("k2", TENANT, "second", Role.AGENT, b"2" * 32, NOON)
+    arriving_late(shaky, 3)
+    await shaky.world.store.add_api_key(key, draft(EntryKind.API_KEY_CREATED, NOON, OWNER))
+    assert await shaky.counts() == (1, 3)
+
+
 # Busy
 
 

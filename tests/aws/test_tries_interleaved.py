@@ -29,7 +29,7 @@ from clearance.engines.step_functions import CallAgain, NothingToStart
 from clearance.flow.ports import Cleared, ToolAnswer, ToolCall, ToolCallFailed
 from clearance.flow.tries import Mark
 from clearance.telemetry import configure_logs
-from tests.aws.test_steps import AWAY, SILENT, error
+from tests.aws.steps import AWAY, SILENT, error
 from tests.sample import TENANT, mail, task
 from tests.world import World, opened
 

@@ -98,7 +98,7 @@ class Bus:
         left, reason = list(batch), ""
         for tried in range(TRIES_MAX):
             if tried:
-                await asyncio.sleep(random.uniform(0, BACKOFF_SECONDS * 2**tried))  # noqa: S311 - jitter is no secret
+                await asyncio.sleep(random.uniform(0, BACKOFF_SECONDS * 2 ** (tried - 1)))  # noqa: S311 - jitter is no secret
             left, reason = await self._put(left)
             if not left:
                 return 0

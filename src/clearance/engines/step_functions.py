@@ -94,7 +94,7 @@ class Machine:
         self._client = client
 
     async def launch(self, context: Context, tenant_id: str, action_intent_id: str) -> str | None:
-        """Starts an execution for an intent; its name. None if nobody should take the intent up now, or one has it.
+        """Starts an execution for an intent, or finds it running; its name. None if nobody should take the intent up now.
 
         Unavailable if Step Functions does not answer: then the same event may come again.
         """
@@ -114,7 +114,7 @@ class Machine:
         return name if await self._start(name, record) else None
 
     async def _start(self, name: str, record: IntentRecord) -> bool:
-        """False if an execution has this name."""
+        """False if an execution of this name has ended, or is another one. One that runs with the same input is the answer."""
         said = {"tenant_id": record.intent.tenant_id, "action_intent_id": record.intent.action_intent_id}
         try:
             await asyncio.to_thread(
@@ -313,8 +313,11 @@ async def ended(context: Context, marks: Marks, detail: Mapping[str, Json]) -> d
     running = found is not None and found.status is IntentStatus.RUNNING
     if not running or found is None or found.attempt is None or found.attempt.worker != str(detail.get("name")):
         return _told(said, None)
-    started = await execute.resume(context, said["tenant_id"], said["action_intent_id"], found.attempt.number)
-    tried = await _closed(context, marks, found)
+    try:
+        started = await execute.resume(context, said["tenant_id"], said["action_intent_id"], found.attempt.number)
+        tried = await _closed(context, marks, found)
+    except Conflict:  # its outcome was recorded meanwhile
+        return _told(said, None)
     if not aborted and _continues(started, tried):
         return _told(said, None)
     why = "The execution was aborted." if aborted else "The execution ended without an outcome."

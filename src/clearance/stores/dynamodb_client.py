@@ -1,7 +1,7 @@
 """Calls of DynamoDB: boto3 in threads, plain values instead of its wire format, and what an error means for what was asked.
 
-A read is tried again here. A transaction is sent once: whether it may be sent again is for whoever made it, since an answer that
-was lost says nothing about whether it was committed.
+A read is tried again here, and so is a single write, which may happen twice. A transaction is sent once: whether it may be sent
+again is for whoever made it, since an answer that was lost says nothing about whether it was committed.
 """
 
 from __future__ import annotations

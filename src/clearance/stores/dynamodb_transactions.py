@@ -71,6 +71,7 @@ class Transactions:
         transition_id = secrets.token_hex(16)
         waits = pauses(COMMIT_SECONDS_MAX)
         lost: dict[int, Plan[Answer]] = {}  # what was sent without an answer, by the position of its first entry
+        refused = False
         async with self._turn(tenant_id):
             while True:
                 looks = {*keys, *(table.ledger(tenant_id, position) for position in lost)}
@@ -80,13 +81,17 @@ class Transactions:
                     if not lost:
                         raise
                     raise _given_up(unknown=True) from unavailable
-                for position, sent in lost.items():
-                    written = seen.items.get(table.ledger(tenant_id, position))
-                    if written and written["transition_id"] == transition_id:
-                        return sent.answer
+                arrived = _arrived(lost, seen, tenant_id, transition_id)
+                if arrived:
+                    return arrived.answer
                 plan = planner(seen, transition_id)
                 if not isinstance(plan, Plan):
-                    return plan
+                    if not lost or refused:
+                        return plan
+                    # A look is not one moment: what refuses may be our own commit, which arrived between two of its reads.
+                    refused = True
+                    continue
+                refused = False
                 try:
                     await self.calls.write(_transaction(tenant_id, seen, plan, transition_id))
                 except NotNow:
@@ -117,6 +122,15 @@ class Transactions:
             yield
         finally:
             lock.release()
+
+
+def _arrived(lost: Mapping[int, Plan[Answer]], seen: Seen, tenant_id: str, transition_id: str) -> Plan[Answer] | None:
+    """What was sent without an answer, and is there."""
+    for position, sent in lost.items():
+        written = seen.items.get(table.ledger(tenant_id, position))
+        if written and written["transition_id"] == transition_id:
+            return sent
+    return None
 
 
 async def _wait(waits: Iterator[float], *, unknown: bool) -> None:

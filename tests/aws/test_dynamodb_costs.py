@@ -1,0 +1,74 @@
+"""What a transition costs on DynamoDB, in its own units."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from clearance.clock import SystemClock
+from clearance.core import execution
+from clearance.core.outcome import Outcome, OutcomeStatus, Sent
+from clearance.flow.tries import Mark, Phase
+from clearance.stores.dynamodb import DynamoStore
+from tests.aws.table import Table
+from tests.conformance.test_store import applied, started
+from tests.sample import NOON, OWNER, TENANT, task
+from tests.world import opened
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def place(dynamodb_table: Table) -> Table:
+    """What is about the store and not about an emulator runs on MiniStack alone."""
+    return dynamodb_table
+
+
+class Metered:
+    """A client that adds up the write units that DynamoDB says it took, for the table and for its indexes."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.units = (0.0, 0.0)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
+
+    def transact_write_items(self, **request: Any) -> Any:
+        answer = self.client.transact_write_items(**request, ReturnConsumedCapacity="INDEXES")
+        [consumed] = answer["ConsumedCapacity"]
+        indexes = sum(one["WriteCapacityUnits"] for one in consumed.get("GlobalSecondaryIndexes", {}).values())
+        self.units = (self.units[0] + consumed["WriteCapacityUnits"], self.units[1] + indexes)
+        return answer
+
+    def put_item(self, **request: Any) -> Any:
+        answer = self.client.put_item(**request, ReturnConsumedCapacity="TOTAL")
+        self.units = (self.units[0] + answer["ConsumedCapacity"]["CapacityUnits"], self.units[1])
+        return answer
+
+    def taken(self) -> tuple[float, float]:
+        """Since the last time."""
+        units, self.units = self.units, (0.0, 0.0)
+        return units
+
+
+async def test_a_transition_costs_what_the_decision_record_says(place: Table) -> None:
+    """Write units of the table and of the indexes, by the emulator's count, for a task that nobody approves."""
+    meter = Metered(place.client)
+    async with opened(replace(place, client=meter)) as world:
+        await world.propose(task("warm"))
+        meter.taken()
+        await world.propose(task("t1"))
+        assert meter.taken() == (16, 3)
+        change = await started(world, await world.record("t1"))
+        running = await applied(world, change)
+        assert meter.taken() == (8, 6)
+        assert isinstance(world.store, DynamoStore)
+        begun = Mark(1, Sent.MAYBE, 0, Phase.BEGUN, SystemClock().new_id())
+        assert await world.store.marks.swap(TENANT, "t1", 1, None, begun)
+        assert meter.taken() == (1, 0)
+        outcome = Outcome(OutcomeStatus.SUCCEEDED, "Done.", {"ok": True}, 11)
+        await applied(world, execution.record_outcome(running, 1, outcome, tries=1, actor=OWNER, now=NOON))
+        assert meter.taken() == (6, 4)
