@@ -296,8 +296,10 @@ class Deployed:
 
     def kill(self, function: str) -> None:
         for path in self.folder.glob(f"{self.functions[function]}.*"):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(path.suffix[1:]), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+                pid = int(path.suffix[1:])  # perhaps of another process by now
+                if str(self.folder) in Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8"):
+                    os.kill(pid, signal.SIGKILL)
             path.unlink()
 
     @contextmanager

@@ -83,6 +83,34 @@ def test_whoever_has_the_secret_pins_the_tools_at_once(
 
 
 @pytest.mark.usefixtures("here")
+def test_tools_are_looked_at_also_when_nothing_else_changed(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with toolserver.serving() as (_, url):
+        path = Path(configuration(tmp_path, document(url.format(tenant="northwind"))["tool_servers"]["crm"]))
+        said = yaml.safe_load(path.read_text(encoding="utf-8"))
+        said["catalog"]["CREATE_TASK"]["tool"] = "crm.make_task"
+        path.write_text(yaml.safe_dump(said), encoding="utf-8")
+        code, out, _ = run("apply", str(path), "--yes")
+        assert (code, "The tools of crm were not looked at: The tool server crm needs" in out) == (0, True)
+        monkeypatch.setenv(SECRET_NAME, SECRET_VALUE)
+        for _ in range(2):
+            code, out, _ = run("apply", str(path), "--json")
+            applied = json.loads(out)
+            assert (code, applied["applied"], applied["pins"]["missing"]) == (1, False, ["crm.make_task"])
+
+
+@pytest.mark.usefixtures("here")
+def test_no_key_is_made_for_a_tenant_that_is_not_there(tmp_path: Path, run: Run) -> None:
+    code, _, err = run("key", "create", "owner", "--role", "owner", "--direct", "--json")
+    assert (code, code_of(err)) == (1, "NO_TENANT")
+    run("apply", configuration(tmp_path, {"url": "http://127.0.0.1:1/mcp"}), "--json")
+    for tenant in ("nortwind", "*"):
+        code, _, err = run("key", "create", "owner", "--role", "owner", "--direct", "--tenant", tenant, "--json")
+        assert (code, code_of(err)) == (1, "NO_TENANT")
+
+
+@pytest.mark.usefixtures("here")
 def test_a_tool_server_that_is_a_program_is_refused_whole_and_nothing_is_started(tmp_path: Path, run: Run) -> None:
     started = tmp_path / "started"
     wanted = configuration(tmp_path, {"command": ["touch", str(started)]})

@@ -95,6 +95,47 @@ def test_the_smoke_script_looks_at_everything_and_acts_once(
     assert len(stack.executions()) == before + 1
 
 
+def test_the_smoke_script_says_in_a_sentence_what_is_wrong(
+    stack: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "proposal.json"
+
+    def said(text: str | None, *words: str) -> tuple[int, str]:
+        if text is not None:
+            path.write_text(text, encoding="utf-8")
+        code = smoke.main(["--stack", NAME, "--url", stack.url, "--proposal", str(path), smoke.FLAG, *words])
+        return code, capsys.readouterr().err.splitlines()[-1]
+
+    sound = {name: value for name, value in workflow.detail("x").items() if name != "action_intent_id"}
+    monkeypatch.delenv("CLEARANCE_API_KEY", raising=False)
+    assert said(json.dumps(sound)) == (2, "This cannot be used: CLEARANCE_API_KEY is not set: the API key of an agent.")
+    monkeypatch.setenv("CLEARANCE_API_KEY", "clr_" + "x" * 43)
+    assert said(None) == (1, "Not as it should be: No valid credential came with the request. (UNAUTHENTICATED)")
+    monkeypatch.setenv("CLEARANCE_API_KEY", stack.keys[workflow.NORTHWIND, "agent"])
+    assert said("no JSON")[1].endswith("is not JSON.")
+    assert said("[]")[1].endswith("is no JSON object.")
+    assert said("{}")[1].endswith("has no account_id, action_type, confidence_score, risk_level.")
+    assert "has action_intent_id, which" in said(json.dumps({**sound, "action_intent_id": "x"}))[1]
+    assert "does not exist" in said(json.dumps(sound), "--stack", "another")[1]
+    code, why = said(json.dumps({**sound, "confidence_score": 0.1}))
+    assert (code, why.endswith("It was cancelled.")) == (1, True), why
+    assert "the gate's answer is REQUIRE_APPROVAL: " in why
+    path.unlink()
+    assert "cannot be read" in said(None)[1]
+
+
+def test_an_alias_of_the_gate_speaks_as_its_name(stack: Deployed) -> None:
+    client, gate, alias = stack.client("lambda"), stack.functions["gate"], "northwind-service"
+    client.create_alias(FunctionName=gate, Name=alias, FunctionVersion="$LATEST")
+    for source, created in ((None, True), (workflow.SOURCE, None)):
+        event = {"detail": workflow.detail(f"alias-{source}"), "source": source}
+        answer = client.invoke(FunctionName=gate, Qualifier=alias, Payload=json.dumps(event).encode())
+        said = json.loads(answer["Payload"].read())
+        assert said.get("created") is created, said
+    record = workflow.outcome_of(stack, workflow.NORTHWIND, "alias-None")
+    assert (record.intent.proposed_by, record.auto_executed) == ("service-nora", True)
+
+
 def test_a_restored_table_takes_over(stack: Deployed) -> None:
     """The last test of this file: from here on the stack works on another table."""
     before, restored = stack.table, "clearance-restored"
