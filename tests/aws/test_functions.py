@@ -1,4 +1,4 @@
-"""The outbox, and what stands around every function: its environment, its secrets, its errors and its log."""
+"""What stands around every function: its door, its environment, its secrets, its errors and its log."""
 
 from __future__ import annotations
 
@@ -13,23 +13,21 @@ from typing import Any
 
 import pytest
 import structlog
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError
 
 from clearance import aws_lambda, aws_profile
 from clearance.aws_lambda import Function, Handler, Refused, Unexpected
 from clearance.clock import SystemClock
-from clearance.core.approval import ApprovalSource
 from clearance.core.catalog import ToolServer
 from clearance.core.errors import Conflict, Forbidden, InvalidInput, Unavailable
 from clearance.core.outcome import Sent
 from clearance.core.principal import ActorKind, Permission
-from clearance.core.stop import StopLevel, StopScope, StopSwitch
-from clearance.engines import eventbridge
-from clearance.engines.eventbridge import ENTRIES_MAX, TRIES_MAX, Bus
+from clearance.core.record import IntentStatus
 from clearance.engines.step_functions import Machine
-from clearance.flow import administer
+from clearance.flow import administer, sweep
 from clearance.flow.context import Context
-from clearance.flow.ports import Due, ToolCall, ToolCallFailed, Tools
+from clearance.flow.control import Control
+from clearance.flow.ports import ToolCall, ToolCallFailed, Tools
 from clearance.parts import Database, NoTools, Table, operator, place
 from clearance.tools.masking import Secrets
 from clearance.tools.mcp import McpTools
@@ -52,173 +50,6 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 def stack() -> Iterator[InProcess]:
     with in_process() as made:
         yield made
-
-
-# The outbox
-
-
-class Events:
-    """EventBridge as far as the outbox asks it. `refuses`: how often an event is not taken, by its intent; `away`: a call's end."""
-
-    def __init__(self, **refuses: int) -> None:
-        self.refuses = refuses
-        self.away: Exception | None = None
-        self.calls: list[list[str]] = []
-        self.published: list[dict[str, Any]] = []
-
-    def put_events(self, **request: Any) -> dict[str, Any]:
-        names = [json.loads(entry["Detail"])["action_intent_id"] for entry in request["Entries"]]
-        self.calls.append(names)
-        if self.away:
-            raise self.away
-        said = []
-        for name, entry in zip(names, request["Entries"], strict=True):
-            if self.refuses.get(name, 0) > 0:
-                self.refuses[name] -= 1
-                said.append({"ErrorCode": "ThrottlingException", "ErrorMessage": "later"})
-            else:
-                self.published.append(entry)
-                said.append({"EventId": "e"})
-        return {"FailedEntryCount": sum("ErrorCode" in one for one in said), "Entries": said}
-
-
-def hint(bus: Bus, *names: str) -> None:
-    for name in names:
-        bus.hint(Due(TENANT, name, "CREATE_TASK", ApprovalSource.POLICY, "acme"))
-
-
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(eventbridge, "BACKOFF_SECONDS", 0.001)
-
-
-async def test_an_event_says_what_was_approved_and_by_whom(world: World) -> None:
-    events = Events()
-    bus = Bus("bus", events)
-    bus.hint(Due(TENANT, "t1", "CREATE_TASK", ApprovalSource.HUMAN, "acme"))
-    bus.hint(Due(TENANT, "t1", "CREATE_TASK", ApprovalSource.HUMAN, "acme"))
-    assert await bus.flush(world.context) == 1
-    [entry] = events.published
-    assert {**entry, "Detail": json.loads(entry["Detail"])} == {
-        "EventBusName": "bus",
-        "Source": "clearance",
-        "DetailType": "ACTION_APPROVED",
-        "Detail": {
-            "tenant_id": TENANT,
-            "account_id": "acme",
-            "action_intent_id": "t1",
-            "action_type": "CREATE_TASK",
-            "approval_source": "HUMAN",
-            "auto_executed": False,
-        },
-    }
-    assert await bus.flush(world.context) == 0
-
-
-async def test_only_what_was_not_taken_is_sent_again(world: World) -> None:
-    events = Events(i1=1, i3=2)
-    bus = Bus("bus", events)
-    hint(bus, *[f"i{number}" for number in range(12)])
-    assert await bus.flush(world.context) == 12
-    names = [f"i{number}" for number in range(12)]
-    assert events.calls == [names[:ENTRIES_MAX], ["i1", "i3"], ["i3"], names[ENTRIES_MAX:]]
-
-
-async def test_what_is_never_taken_is_left_to_the_sweep_and_said(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
-    structlog.reset_defaults()
-    events = Events(i1=99)
-    bus = Bus("bus", events)
-    hint(bus, "i0", "i1")
-    assert await bus.flush(world.context) == 1
-    assert events.calls == [["i0", "i1"]] + [["i1"]] * (TRIES_MAX - 1)
-    said = capsys.readouterr().out
-    assert "EVENTS_REFUSED" in said
-    assert "ThrottlingException" in said
-
-
-@pytest.mark.parametrize(
-    "away",
-    [
-        ClientError({"Error": {"Code": "InternalFailure"}}, "PutEvents"),
-        EndpointConnectionError(endpoint_url="http://127.0.0.1:1"),
-    ],
-)
-async def test_a_bus_that_is_away_fails_nobody_and_is_not_asked_for_ever(world: World, away: Exception) -> None:
-    events = Events()
-    events.away = away
-    bus = Bus("bus", events)
-    hint(bus, *[f"i{number}" for number in range(50)])
-    assert await bus.flush(world.context) == 0
-    assert len(events.calls) == TRIES_MAX
-
-
-async def test_more_hints_than_may_wait_are_left_to_the_sweep_and_said(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    structlog.reset_defaults()
-    monkeypatch.setattr(eventbridge, "WAITING_MAX", 2)
-    bus = Bus("bus", Events())
-    hint(bus, "i0", "i1", "i2")
-    assert [await bus.flush(world.context) for _ in range(2)] == [2, 0]
-    assert capsys.readouterr().out.count("TOO_MANY_WAIT") == 1
-
-
-async def test_what_the_sweep_found_is_looked_at_before_it_is_published(world: World) -> None:
-    await world.propose(task("t1"))
-    await world.propose(task("done"))
-    await world.run("done")
-    events = Events()
-    bus = Bus("bus", events)
-    for name in ("t1", "done", "never-heard-of"):
-        bus.hint(Due(TENANT, name, "CREATE_TASK"))
-    assert await bus.flush(world.context) == 1
-    said = json.loads(events.published[0]["Detail"])
-    assert (said["account_id"], said["approval_source"], said["auto_executed"]) == ("acme", "POLICY", True)
-    await world.stop(StopSwitch(StopScope.TENANT, None, StopLevel.HOLD, "incident"))
-    bus.hint(Due(TENANT, "t1", "CREATE_TASK"))
-    assert await bus.flush(world.context) == 0
-
-
-async def test_one_intent_that_cannot_be_read_does_not_keep_the_others_from_being_published(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await world.propose(task("t1"))
-    await world.propose(task("t2"))
-    intent = world.store.intent
-
-    async def sometimes(tenant_id: str, action_intent_id: str) -> Any:
-        if action_intent_id == "t1":
-            raise Unavailable("Not now.")
-        return await intent(tenant_id, action_intent_id)
-
-    monkeypatch.setattr(world.store, "intent", sometimes)
-    events = Events()
-    bus = Bus("bus", events)
-    for name in ("t1", "t2"):
-        bus.hint(Due(TENANT, name, "CREATE_TASK"))
-    assert await bus.flush(world.context) == 1
-    assert events.calls == [["t2"]]
-
-
-def test_an_event_that_the_bus_refused_is_approved_all_the_same_and_published_by_the_sweep(
-    stack: InProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real, refused = Bus._put, 0
-
-    async def partly(self: Bus, entries: list[dict[str, str]]) -> tuple[list[dict[str, str]], str]:
-        nonlocal refused
-        refused += 1
-        return entries, "ThrottlingException"
-
-    monkeypatch.setattr(Bus, "_put", partly)
-    answer = stack.invoke("gate", event_of(detail("refused-by-the-bus")))
-    assert (answer["intent"]["status"], refused) == ("APPROVED", TRIES_MAX)
-    assert record_of(stack, NORTHWIND, "refused-by-the-bus") is not None
-    monkeypatch.setattr(Bus, "_put", real)
-    stack.sweep()
-    assert outcome_of(stack, NORTHWIND, "refused-by-the-bus").auto_executed
 
 
 # The functions
@@ -301,6 +132,59 @@ def test_an_alias_speaks_for_no_other_source_than_its_own(stack: InProcess, alia
     assert record_of(stack, NORTHWIND, "borrowed") is None
 
 
+@pytest.mark.parametrize("source", [[], {}, 7, ""])
+def test_a_source_of_an_odd_kind_is_nobodys(stack: InProcess, source: Any) -> None:
+    answer = stack.functions.run("gate", {"detail": detail("odd"), "source": source}, alias="northwind-service").answer
+    assert answer["refused"]["code"] == "UNKNOWN_SOURCE"
+    assert isinstance(stack.functions.run("gate", event_of(detail("odd")) | {"source": source}).error, Refused)
+
+
+@pytest.mark.parametrize("value", [10**5_000, float("nan"), "\ud800"], ids=["digits", "nan", "surrogate"])
+def test_a_value_that_not_every_reader_understands_is_refused(stack: InProcess, value: Any) -> None:
+    event = {"detail": detail("odd") | {"parameters": {"title": value}}}
+    assert stack.functions.run("gate", event, alias="northwind-service").answer["refused"]["code"] == "INVALID_JSON"
+
+
+def test_what_is_away_is_no_refusal(stack: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(*_: Any) -> Any:
+        raise Unavailable("Not now.")
+
+    monkeypatch.setattr(Control, "propose", away)
+    done = stack.functions.run("gate", {"detail": detail("away")}, alias="northwind-service")
+    assert isinstance(done.error, Unavailable)
+
+
+def test_sessions_end_with_their_invocation_and_cost_no_answer(
+    stack: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close, ended = McpTools.close, []
+
+    async def goodbye(self: McpTools) -> None:
+        await close(self)
+        if structlog.contextvars.get_contextvars().get("function") == "invoker":
+            ended.append(self)
+            raise OSError("no goodbye")
+
+    monkeypatch.setattr(McpTools, "close", goodbye)
+    carried_out(stack, "left")
+    assert (outcome_of(stack, NORTHWIND, "left").status, len(ended)) == (IntentStatus.SUCCEEDED, 1)
+
+
+def test_a_sweep_takes_steps_while_there_is_time(stack: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (aws_lambda, sweep):
+        monkeypatch.setattr(module, "STEP_MAX", 1)
+    stack.functions.cool()
+    names = [f"step-{number}" for number in range(3)]
+    for name in names:
+        propose_and_crash(stack, task(name, account_id=name))
+    stack.sweep()
+    for name in names:
+        outcome_of(stack, NORTHWIND, name, timeout=10)
+    margin = aws_lambda.SWEEP_MARGIN_MS
+    left = [SimpleNamespace(get_remaining_time_in_millis=lambda ms=ms: ms) for ms in (margin, margin + 1)]
+    assert [aws_lambda._time_left(one) for one in left] == [False, True]
+
+
 @pytest.mark.parametrize("version", ["$LATEST", "7"])
 def test_a_version_of_the_gate_is_the_gate_itself(stack: InProcess, version: str) -> None:
     assert isinstance(stack.functions.run("gate", {"detail": detail("v")}, alias=version).error, Refused)
@@ -356,18 +240,33 @@ def test_no_log_of_a_function_and_no_fact_has_the_secret(stack: InProcess, capfd
     assert SECRET_VALUE not in out + err + json.dumps([entries, intent])
 
 
+def request(stack: InProcess, path: str, body: str | None = None, **headers: str) -> dict[str, Any]:
+    """A GET, or a form, as API Gateway hands it to the function; its answer, as it goes back there."""
+    method = "GET" if body is None else "POST"
+    headers |= {} if body is None else {"content_type": "application/x-www-form-urlencoded"}
+    return dict(
+        stack.invoke(
+            "api",
+            {
+                "version": "2.0",
+                "rawPath": path,
+                "rawQueryString": "",
+                "headers": {
+                    "host": "api.example.com",
+                    **{name.replace("_", "-"): one for name, one in headers.items()},
+                },
+                "requestContext": {"http": {"method": method, "path": path, "sourceIp": "127.0.0.1"}},
+                "body": body or "",
+                "isBase64Encoded": False,
+            },
+        )
+    )
+
+
 def test_an_event_stream_ends_by_itself_with_what_there_was(stack: InProcess) -> None:
     carried_out(stack, "streamed")
     began = time.monotonic()
-    event = {
-        "version": "2.0",
-        "rawPath": "/v1/events",
-        "rawQueryString": "",
-        "headers": {"host": "api", "authorization": f"Bearer {key_of(stack)}", "last-event-id": "0"},
-        "requestContext": {"http": {"method": "GET", "path": "/v1/events", "sourceIp": "127.0.0.1"}},
-        "isBase64Encoded": False,
-    }
-    answer = stack.invoke("api", event)
+    answer = request(stack, "/v1/events", authorization=f"Bearer {key_of(stack)}", last_event_id="0")
     assert time.monotonic() - began < 10
     assert (answer["statusCode"], answer["headers"]["content-type"]) == (200, "text/event-stream; charset=utf-8")
     assert answer["isBase64Encoded"] is False
@@ -385,17 +284,25 @@ def test_a_revoked_key_does_not_work_in_the_next_invocation_whatever_the_clock_s
 
 
 def test_the_pages_are_behind_the_same_door(stack: InProcess) -> None:
-    event = {
-        "version": "2.0",
-        "rawPath": "/sign-in",
-        "rawQueryString": "",
-        "headers": {"host": "api.example.com", "x-forwarded-proto": "https"},
-        "requestContext": {"http": {"method": "GET", "path": "/sign-in", "sourceIp": "127.0.0.1"}},
-        "isBase64Encoded": False,
-    }
-    answer = stack.invoke("api", event)
-    assert answer["statusCode"] == 200
-    assert "<html" in answer["body"]
+    answer = request(stack, "/sign-in")
+    assert (answer["statusCode"], "<html" in answer["body"]) == (200, True)
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"x_forwarded_proto": "http"}, {"x_forwarded_port": "abc", "x_forwarded_proto": "https, http"}]
+)
+def test_what_a_client_says_of_a_proxy_is_not_believed(stack: InProcess, said: dict[str, str]) -> None:
+    answer = request(stack, "/sign-in", f"key={key_of(stack)}", origin="https://api.example.com", **said)
+    assert answer["statusCode"] == 303, answer["body"]
+    [cookie] = answer["cookies"]
+    assert (cookie.startswith("__Host-"), "Secure" in cookie) == (True, True)
+
+
+def test_counters_are_not_for_the_internet(stack: InProcess) -> None:
+    assert request(stack, "/healthz")["statusCode"] == 200
+    said = request(stack, "/metrics", authorization=f"Bearer {key_of(stack)}")
+    assert "clearance_requests" not in said["body"]
+    assert said["statusCode"] != 200
 
 
 # Tool servers, seen from a function
@@ -491,6 +398,9 @@ def test_a_source_is_an_agent_of_its_tenant_and_nothing_more(monkeypatch: pytest
         '{"a": {"tenant_id": "northwind"}}',
         '{"a": {"tenant_id": "northwind", "actor": ""}}',
         '{"a": {"tenant_id": "northwind", "actor": "x", "role": "owner"}}',
+        '{"a": {"tenant_id": "northwind", "actor": "x"}, "a": {"tenant_id": "contoso", "actor": "x"}}',
+        '{"clearance": {"tenant_id": "northwind", "actor": "x"}}',
+        '{"a": {"tenant_id": "*", "actor": "x"}}',
     ],
 )
 def test_sources_that_cannot_be_read_let_nobody_in(monkeypatch: pytest.MonkeyPatch, said: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -107,6 +108,15 @@ async def test_a_change_is_one_version_and_one_entry_that_says_it(
     assert now == version + 1
     for key, content in value.items():
         assert json.loads(json.dumps(found[key])) == content
+
+
+async def test_the_name_that_stands_for_every_tenant_has_no_keys(world: World) -> None:
+    everybody = replace(OWNER, tenant_id=administer.EVERYWHERE)
+    with pytest.raises(Forbidden):
+        await administer.create_api_key(world.context, everybody, "god", Role.OWNER)
+    with pytest.raises(Forbidden):
+        await administer.ensure_api_key(world.context, everybody, "god", Role.OWNER, "clr_" + "x" * 43)
+    assert await world.store.api_keys(administer.EVERYWHERE) == []
 
 
 async def test_a_put_needs_the_version_in_force(world: World) -> None:

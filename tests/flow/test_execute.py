@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.flow import execute
 from clearance.flow.ports import ToolCall, ToolCallFailed
 from clearance.flow.review import RulingRequest
+from clearance.flow.sweep import Sweeper
 from tests import sample
 from tests.sample import AGENT, APPROVER, TENANT, mail, refund, task
 from tests.world import World
@@ -269,6 +271,31 @@ async def test_attempts_are_bounded(world: World) -> None:
     done = await world.record("t1")
     assert done.attempt is not None
     assert (done.status, done.attempt.number) == (IntentStatus.UNKNOWN, 3)
+
+
+async def test_a_tenant_whose_state_is_busy_keeps_the_sweep_from_nobody_elses_work(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expires = world.clock.now_ms() + 1_000
+    for name in ("e1", "e2", "e3"):
+        await world.propose(task(name, expires_at=expires))
+    await world.configure(sample.DOCUMENT, tenant_id="contoso")
+    await world.propose(task("other", expires_at=expires), replace(AGENT, tenant_id="contoso"))
+    await world.propose(task("t1"))
+    world.engine.hints.clear()
+    world.clock.forward(2_000)
+    advance, asked = world.store.advance, []
+
+    async def busy(change: Change) -> Any:
+        asked.append(change.action_intent_id)
+        if change.tenant_id == TENANT:
+            assert "t1" in world.engine.hints  # who waits for its start does not wait for those who expire
+            raise Unavailable("Too many transitions of the tenant wait.")
+        return await advance(change)
+
+    monkeypatch.setattr(world.store, "advance", busy)
+    assert (await Sweeper(world.context, "w", alone=False).find()).expired == 1
+    assert (len(asked), asked.count("other")) == (2, 1)
 
 
 async def test_a_lost_hint_is_found_by_the_sweep(world: World) -> None:
