@@ -1,4 +1,4 @@
-"""Alarms: what needs a person, and who hears of it. Each says what it means; docs/aws.md says what to do."""
+"""Alarms: what needs a person, and who hears of it. Each says what it means; docs/aws-operate.md says what to do."""
 
 from __future__ import annotations
 

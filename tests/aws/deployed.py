@@ -144,7 +144,7 @@ class Deployed:
         )
 
     def work_on(self, table: str) -> None:
-        """Goes over to a table that was restored, as docs/aws.md says."""
+        """Goes over to a table that was restored, as docs/aws-operate.md says."""
         cloudformation = self.client("cloudformation")
         [said] = cloudformation.describe_stacks(StackName=NAME)["Stacks"]
         kept = [{"ParameterKey": one["ParameterKey"], "UsePreviousValue": True} for one in said["Parameters"]]
