@@ -1,7 +1,7 @@
 """Profiles: which store, engine and tool runner a process is made of, as the place of its state says.
 
 `local`: SQLite, the embedded worker and MCP tools, all in one process, all state under one data directory. What the other two
-are made of is in `postgres_profile` and `aws_profile`; these three files name concrete ones, and no other does.
+are made of is in `postgres_profile` and `aws_profile`. These three files choose; each function on AWS names its own step besides.
 """
 
 from __future__ import annotations
