@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from clearance.clock import SystemClock
 from clearance.core.errors import Conflict, Forbidden, InvalidInput, Refusal, Unavailable
 from clearance.core.intent import name_problem
 from clearance.core.principal import PERMISSIONS, ActorKind, Principal, Role
@@ -48,8 +49,10 @@ async def aws(where: Table, tools: Tools, *, engine: Engine | None = None) -> As
 async def step(where: Table) -> AsyncIterator[tuple[Context, Marks]]:
     """What a step of an execution works on. It has no tools of its own, and approves nothing."""
     store = await _open(where)
-    async with contextlib.AsyncExitStack() as ends:
-        yield assembled(ends, store, NoTools(), NoEngine(), programs=False).context, store.marks
+    try:
+        yield Context(store, NoTools(), NoEngine(), SystemClock(), programs=False), store.marks
+    finally:
+        await store.close()
 
 
 async def _open(where: Table) -> DynamoStore:

@@ -43,7 +43,10 @@ Data = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Config = Annotated[Path, typer.Option(metavar="FILE", help="clearance.yaml.")]
 Direct = Annotated[
-    bool, typer.Option("--direct", help="Work on the database or the data directory itself; do not ask the server.")
+    bool,
+    typer.Option(
+        "--direct", help="Work on the state itself (a data directory, a database, a table); do not ask the server."
+    ),
 ]
 AtHome = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Work on this data directory; do not ask the server.")
@@ -183,7 +186,7 @@ def apply(
 ) -> None:
     """Apply a configuration.
 
-    Shows what it changes in the data directory or the database, then applies it whole or not at all. Ends with 1 if the
+    Shows what it changes where the state is, then applies it whole or not at all. Ends with 1 if the
     catalog names a tool that its server does not offer.
     """
     from clearance.cli import output
@@ -436,7 +439,7 @@ async def _tenant(parts: Parts, named: str | None) -> str:
 
 
 def stop_everywhere(data: Path | None, level: str, reason: str | None, *, lift: bool, listed: bool) -> Json:
-    """Stops every tenant of the data directory or the database, or lifts that; the switches that are on then."""
+    """Stops every tenant of a data directory, a database or a table, or lifts that; the switches that are on then."""
     from clearance import profiles
     from clearance.core.stop import StopLevel, StopScope, StopSwitch
     from clearance.flow import administer

@@ -253,7 +253,9 @@ def stop(
     agent: Annotated[str | None, typer.Option(metavar="NAME", help="Stop this agent.")] = None,
     everything: Annotated[
         bool,
-        typer.Option("--everything", help="Stop every tenant: works on the data directory or the database itself."),
+        typer.Option(
+            "--everything", help="Stop every tenant: works on the data directory, the database or the table itself."
+        ),
     ] = False,
     level: Annotated[Level, typer.Option(help="Hold what it covers until it is lifted, or refuse it.")] = Level.HOLD,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why, for the ledger. Needed to stop.")] = None,

@@ -117,29 +117,30 @@ class Machine:
         """False if an execution of this name has ended, or is another one. One that runs with the same input is the answer."""
         said = {"tenant_id": record.intent.tenant_id, "action_intent_id": record.intent.action_intent_id}
         try:
-            await asyncio.to_thread(
-                self._client.start_execution,
-                stateMachineArn=self._arn,
-                name=name,
-                input=json.dumps(said, sort_keys=True),  # the same bytes each time: else it is another request
-            )
-        except ClientError as error:
-            if _code(error) == ALREADY_EXISTS:
-                return False
-            raise _away(_code(error)) from None
-        except BotoCoreError as error:
-            raise _away(type(error).__name__) from None
+            await self._ask("start_execution", stateMachineArn=self._arn, name=name, input=json.dumps(said))
+        except _AlreadyExists:
+            return False
         return True
 
     async def _status(self, name: str) -> str:
         arn = f"{self._arn.replace(':stateMachine:', ':execution:')}:{name}"
+        return str((await self._ask("describe_execution", executionArn=arn))["status"])
+
+    async def _ask(self, call: str, **request: str) -> Mapping[str, Any]:
         try:
-            found = await asyncio.to_thread(self._client.describe_execution, executionArn=arn)
+            answer: Mapping[str, Any] = await asyncio.to_thread(getattr(self._client, call), **request)
         except ClientError as error:
-            raise _away(_code(error)) from None
+            code = str(error.response.get("Error", {}).get("Code"))
+            if code == ALREADY_EXISTS:
+                raise _AlreadyExists from None
+            raise _away(code) from None
         except BotoCoreError as error:
             raise _away(type(error).__name__) from None
-        return str(found["status"])
+        return answer
+
+
+class _AlreadyExists(Exception):
+    """The name is taken."""
 
 
 def execution_name(record: IntentRecord, *, again: str = "") -> str:
@@ -148,10 +149,6 @@ def execution_name(record: IntentRecord, *, again: str = "") -> str:
     said = canonical([intent.tenant_id, intent.action_intent_id, record.revision, again])
     hashed = b32encode(blake2b(said, digest_size=10).digest()).decode().lower()[:NAME_HASH_CHARACTERS]
     return f"{NAME_PREFIX}{intent.action_intent_id}-{hashed}"
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code"))
 
 
 def _away(reason: str) -> Unavailable:
