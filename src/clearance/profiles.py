@@ -31,6 +31,7 @@ __all__ = ["Database", "NoEngine", "Parts", "Place", "Table", "operator", "place
 
 STORE_FILE = "clearance.sqlite3"
 LOCK_FILE = "serve.lock"
+DEMO_FOLDER = "data"  # of the folder that a demo keeps its day in
 
 
 # The parts
@@ -57,7 +58,9 @@ def tools_of(where: Place) -> Tools:
 
 def _must_have_data(where: Path) -> None:
     if not (where / STORE_FILE).exists():
-        sentence = f"There is nothing in the data directory {where}: serve or apply a configuration first."
+        inner = where / DEMO_FOLDER
+        there = f"its state is in {inner}" if (inner / STORE_FILE).exists() else "serve or apply a configuration first"
+        sentence = f"There is nothing in the data directory {where}: {there}."
         raise NotFound(sentence, code="NO_DATA")
 
 

@@ -238,6 +238,13 @@ class Deployed:
         self.invoke("sweeper", {})
         self.settle_queue()
 
+    def quiet(self) -> None:
+        self.settle_queue()
+        ends = time.monotonic() + WAIT_SECONDS_MAX
+        while any(one.status == "RUNNING" for one in self.executions()):
+            assert time.monotonic() < ends, "an execution does not end"
+            time.sleep(POLL_SECONDS)
+
     def settle_queue(self) -> None:
         """Returns when no hint waits and none is being worked on."""
         ends, quiet = time.monotonic() + WAIT_SECONDS_MAX, 0

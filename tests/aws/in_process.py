@@ -212,6 +212,12 @@ class InProcess:
     def sweep(self) -> None:
         self.invoke("sweeper", {})
 
+    def quiet(self) -> None:
+        ends = time.monotonic() + INVOCATION_SECONDS_MAX  # hints are taken at once here
+        while any(one.status == "RUNNING" for one in self.executions()):
+            assert time.monotonic() < ends, "an execution does not end"
+            time.sleep(0.1)
+
     def executions(self) -> list[Execution]:
         client, found = self.client("stepfunctions"), []
         for one in client.list_executions(stateMachineArn=self.machine)["executions"]:

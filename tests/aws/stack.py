@@ -88,6 +88,9 @@ class Stack(Protocol):
     def sweep(self) -> None:
         """Invokes the function `sweeper`, as its schedule does; returns when what it published has reached the launcher."""
 
+    def quiet(self) -> None:
+        """Returns when no hint waits and no execution runs: what has not begun by then does not begin by itself."""
+
     def executions(self) -> list[Execution]:
         """Every execution, oldest first."""
 

@@ -22,7 +22,6 @@ from tests.sample import AGENT, mail, task
 
 NORTHWIND, CONTOSO = "northwind", "contoso"
 SOURCE = "northwind.agents"
-QUIET_SECONDS = 1.0  # after which what has not begun does not
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +130,7 @@ def test_duplicates_of_the_event_and_of_what_it_leads_to_are_one_execution_one_e
     record = outcome_of(stack, NORTHWIND, "twice")
     stack.invoke("launcher", queued(NORTHWIND, "twice"))
     stack.sweep()
-    time.sleep(QUIET_SECONDS)
+    stack.quiet()
     assert len(executions_of(stack, "twice")) == 1
     assert (len(stack.tool.calls_of(NORTHWIND, "twice")), stack.tool.effects(NORTHWIND, "twice")) == (1, 1)
     assert charged(stack, record) == 1
@@ -246,7 +245,7 @@ def test_a_stop_switch_holds_what_was_approved_and_it_runs_after_the_lift(stack:
     try:
         approve(stack, "held")
         stack.sweep()
-        time.sleep(QUIET_SECONDS)
+        stack.quiet()
         record = record_of(stack, NORTHWIND, "held")
         assert record is not None
         assert (record.status, record.attempt) == (IntentStatus.APPROVED, None)
@@ -281,7 +280,7 @@ def test_an_execution_that_ended_without_a_start_does_not_keep_the_intent_from_s
 
 def test_what_a_crash_kept_from_being_published_is_published_by_the_sweep_and_charged_once(stack: Stack) -> None:
     propose_and_crash(stack, task("crashed", account_id="crashed"))
-    time.sleep(QUIET_SECONDS)
+    stack.quiet()
     record = record_of(stack, NORTHWIND, "crashed")
     assert record is not None
     assert (record.status, charged(stack, record)) == (IntentStatus.APPROVED, 1)
@@ -298,7 +297,7 @@ def test_an_event_that_the_bus_lost_is_published_again_by_the_sweep(stack: Stack
     with stack.losing_events():
         stack.propose_by_event(detail("lost"), SOURCE)
         record_when(stack, NORTHWIND, "lost", lambda record: record.status is IntentStatus.APPROVED)
-        time.sleep(QUIET_SECONDS)
+        stack.quiet()
     assert executions_of(stack, "lost") == []
     stack.sweep()
     record = outcome_of(stack, NORTHWIND, "lost")
@@ -361,7 +360,7 @@ def test_an_answer_that_never_came_is_unknown_where_the_call_may_not_be_repeated
     assert record.outcome.error is not None
     assert (record.status, record.outcome.error.sent) == (IntentStatus.UNKNOWN, Sent.MAYBE)
     stack.sweep()
-    time.sleep(QUIET_SECONDS)
+    stack.quiet()
     assert (len(stack.tool.calls_of(NORTHWIND, "no-answer")), stack.tool.effects(NORTHWIND, "no-answer")) == (1, 1)
 
 
@@ -386,7 +385,7 @@ def test_an_invoker_that_dies_after_sending_leaves_unknown_where_the_call_may_no
     assert (record.status, record.outcome.error.code) == (IntentStatus.UNKNOWN, "INVOKER_LOST")
     stack.tool.wait_for_effect(NORTHWIND, "died")
     stack.sweep()
-    time.sleep(QUIET_SECONDS)
+    stack.quiet()
     assert len(stack.tool.calls_of(NORTHWIND, "died")) == 1
     status, said = stack.api("GET", "/v1/intents/died", key_of(stack))
     assert (status, said["outcome"]["status"], said["outcome"]["error"]["sent"]) == (200, "UNKNOWN", "MAYBE")
@@ -429,7 +428,7 @@ def test_an_execution_that_somebody_aborts_has_an_outcome_and_is_not_tried_again
     assert record.outcome.error is not None
     assert (record.status, record.outcome.error.code) == (IntentStatus.UNKNOWN, "EXECUTION_ENDED")
     stack.tool.wait_for_effect(NORTHWIND, name)
-    time.sleep(QUIET_SECONDS)
+    stack.quiet()
     after = record_of(stack, NORTHWIND, name)
     assert after is not None
     assert (after.status, after.revision) == (

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from clearance.access import Access
 from clearance.api.app import create_app
 from clearance.core.credential import principal_of
+from clearance.core.errors import Unavailable
 from clearance.core.moment import HOUR_MS
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.core.principal import Role
@@ -555,6 +556,20 @@ async def test_a_store_that_cannot_answer_is_said_and_nothing_leaks(
     answer = await browser.get("/")
     assert (answer.status_code, "This page broke" in answer.text) == (500, True)
     assert "hunter2" not in answer.text
+
+
+async def test_while_nobody_can_be_recognised_there_is_a_page_too(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = await door.signed_in()
+    sentence = "The database does not answer; nothing happened."
+
+    async def away(*_: object) -> Any:
+        raise Unavailable(sentence)
+
+    monkeypatch.setattr(door.world.store, "session_key", away)
+    said = [await browser.get("/"), await browser.get("/sign-in"), await browser.post("/stop", data={"csrf": "x"})]
+    for answer in said:
+        assert (answer.status_code, answer.headers["content-type"]) == (503, "text/html; charset=utf-8")
+        assert sentence in answer.text
 
 
 async def test_a_link_from_another_site_is_asked_for_once_more(door: Door) -> None:

@@ -63,7 +63,7 @@ class _Stage:
 
 async def _play(stage: _Stage, *, once: bool, as_json: bool, port: int) -> int:
     config = _prepare(stage)
-    async with serving(config, stage.folder / "data", "127.0.0.1", port) as up:
+    async with serving(config, stage.folder / profiles.DEMO_FOLDER, "127.0.0.1", port) as up:
         async with _agents(up) as agents:
             owner = agents["owner"]
             if not once:

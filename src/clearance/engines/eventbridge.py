@@ -56,7 +56,10 @@ class Bus:
         if self._left:
             _log.warning("events not published", code="TOO_MANY_WAIT", count=self._left)
             self._left = 0
-        entries = [entry for due in waiting if (entry := await self._entry(context, due)) is not None]
+        entries: list[Entry] = []
+        for begin in range(0, len(waiting), ENTRIES_MAX):
+            looked = await asyncio.gather(*(self._entry(context, due) for due in waiting[begin : begin + ENTRIES_MAX]))
+            entries += [entry for entry in looked if entry is not None]
         published = 0
         for begin in range(0, len(entries), ENTRIES_MAX):
             batch = entries[begin : begin + ENTRIES_MAX]

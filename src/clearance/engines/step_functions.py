@@ -178,8 +178,10 @@ async def _claimed(context: Context, marks: Marks, tenant_id: str, action_intent
             return record.attempt.number
         if context.clock.now_ms() < record.attempt.lease_until:
             return None
-        left = await _closed(context, marks, record)
-        unsent = left.sent is Sent.NOT_SENT
+        try:
+            unsent = (await _closed(context, marks, record)).sent is Sent.NOT_SENT
+        except Conflict:  # it is somebody else's by now
+            return None
         started = await execute.restart(context, tenant_id, action_intent_id, worker, unsent=unsent)
     return None if started is None else started.attempt.number
 

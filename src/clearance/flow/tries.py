@@ -73,10 +73,9 @@ class Tries:
         if tries._seen is None and started.attempt.number > 1:
             tenant_id, action_intent_id, number = tries._attempt
             left = await marks.mark(tenant_id, action_intent_id, number - 1)
+            # What is known of an attempt says it of those before it too: so it goes on from one to the next.
             if left is not None and left.phase is Phase.CLOSED and left.sent is Sent.NOT_SENT:
-                tries._first = Tried(
-                    0, Sent.NOT_SENT
-                )  # nor did the attempts before it: that is known from one to the next
+                tries._first = Tried(0, Sent.NOT_SENT)
         return tries
 
     @property

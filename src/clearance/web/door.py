@@ -133,6 +133,8 @@ def shown(site: Site, page: Page) -> Endpoint:
             visitor = await visitor_of(site, request)
         except Unauthenticated:
             return _sign_in_first(site, request)
+        except Refusal as refusal:
+            return await refused(site, None, refusal)
         return await guarded(site, visitor, request, lambda: page(site, visitor, request))
 
     return endpoint
@@ -146,6 +148,8 @@ def done(site: Site, post: Post) -> Endpoint:
             visitor = await visitor_of(site, request)
         except Unauthenticated:
             return RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER, HEADERS)
+        except Refusal as refusal:
+            return await refused(site, None, refusal)
 
         async def read_and_do() -> Response:
             form = await read_form(request)
@@ -248,7 +252,7 @@ async def guarded(
     try:
         return await answer()
     except Refusal as refusal:
-        return await _refused(site, visitor, refusal)
+        return await refused(site, visitor, refusal)
     except Exception as error:
         # Without the values of variables: a session's token may be among them.
         _log.error("a page broke", path=request.url.path, traceback="".join(traceback.format_exception(error)))
@@ -264,10 +268,11 @@ async def guarded(
         )
 
 
-async def _refused(site: Site, visitor: Visitor, refusal: Refusal) -> Response:
+async def refused(site: Site, visitor: Visitor | None, refusal: Refusal) -> Response:
+    """The page that says why there is no other. Without a visitor, where it could not be asked who it is."""
     status, heading = kind_of(refusal)
     try:
-        around = await frame(site, visitor)
+        around = await frame(site, visitor) if visitor else None
     except Refusal:
         around = None
     return site.renderer.page(

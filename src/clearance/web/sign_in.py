@@ -14,7 +14,18 @@ from starlette.responses import RedirectResponse, Response
 from clearance.access import SESSION_MS
 from clearance.core.errors import Refusal, Unauthenticated, Unavailable
 from clearance.core.moment import SECOND_MS
-from clearance.web.door import Endpoint, Form, Site, Visitor, cookie_name, kind_of, local_path, read_form, visitor_of
+from clearance.web.door import (
+    Endpoint,
+    Form,
+    Site,
+    Visitor,
+    cookie_name,
+    kind_of,
+    local_path,
+    read_form,
+    refused,
+    visitor_of,
+)
 from clearance.web.rendering import HEADERS
 
 ATTEMPTS_MAX = 30  # of signing in, from one address, in one window
@@ -32,6 +43,8 @@ def form_shown(site: Site) -> Endpoint:
         except Unauthenticated:
             out = request.query_params.get("said") == "signed-out"
             return site.renderer.page("sign_in.html", following=following, refused=None, signed_out=out)
+        except Refusal as refusal:
+            return await refused(site, None, refusal)
         return RedirectResponse(following, HTTPStatus.SEE_OTHER, HEADERS)
 
     return endpoint
