@@ -403,7 +403,7 @@ def test_two_that_migrate_at_once_migrate_once_and_the_old_software_goes_on(empt
     up = empty.start("serve", "--port", "0")
     assert up.ask("/readyz")[0] == 200
     empty.sql("INSERT INTO clearance.migration (number, name, works_with) VALUES (98, '0098_expands', 1)")
-    assert empty.run("key", "list", "--direct", "--tenant", "x")[0] == 0
+    assert empty.run("stop", "--everything", "--list")[0] == 0
     empty.sql("INSERT INTO clearance.migration (number, name, works_with) VALUES (99, '0099_contracts', 99)")
     for command in (("serve", "--port", "0"), ("worker",)):
         code, out, err = empty.run(*command, "--json")

@@ -141,7 +141,7 @@ VARIANTS = (
         "what is dead is repeated whatever the effect",
         _ONCE,
         Promise.ONE_EXECUTION,
-        ((revalidation, "may_repeat", lambda *_: True),),
+        ((revalidation, "may_repeat", lambda *_, **__: True),),
     ),
     Variant(
         "a call that may have been sent counts as not sent",
