@@ -202,7 +202,7 @@ def intent(terminal: Terminal, one: Facts) -> None:
             ("approval", _state(approval)),
             ("ruled by", " ".join(filter(None, (ruling.get("ruled_by"), _quoted(ruling.get("reason")))))),
             ("outcome", outcome.get("sentence")),
-            ("error", error_.get("sentence")),
+            ("error", error_.get("sentence") if error_.get("sentence") != outcome.get("sentence") else None),
             ("result", outcome.get("result")),
             ("superseded by", one.get("superseded_by")),
             ("changed", local_time(one["changed_at"]) if one.get("changed_at") else None),
