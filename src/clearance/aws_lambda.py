@@ -24,8 +24,8 @@ from clearance.engines import step_functions
 from clearance.environment import Environment
 from clearance.flow.context import Context
 from clearance.flow.observe import tell
+from clearance.flow.ports import Marks
 from clearance.flow.sweep import STEP_MAX, Sweeper
-from clearance.flow.tries import Marks
 from clearance.parts import NoTools, Parts
 from clearance.telemetry import configure_logs
 

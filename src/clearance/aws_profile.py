@@ -23,8 +23,7 @@ from clearance.core.principal import PERMISSIONS, ActorKind, Principal, Role
 from clearance.environment import Environment
 from clearance.flow.administer import EVERYWHERE
 from clearance.flow.context import Context
-from clearance.flow.ports import Clock, Engine, Tools
-from clearance.flow.tries import Marks
+from clearance.flow.ports import Clock, Engine, Marks, Tools
 from clearance.parts import NoEngine, NoTools, Parts, Table, assembled
 
 if TYPE_CHECKING:

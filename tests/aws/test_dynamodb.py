@@ -28,11 +28,12 @@ from clearance.flow.ports import (
     Applied,
     BudgetSpent,
     Due,
+    Mark,
     PageSession,
+    Phase,
     SettingsMoved,
     TimelineQuery,
 )
-from clearance.flow.tries import Mark, Phase
 from clearance.stores import dynamodb, dynamodb_client, dynamodb_items
 from clearance.stores import dynamodb_table as tables
 from clearance.stores.dynamodb import DynamoStore

@@ -10,7 +10,7 @@ import pytest
 from clearance.clock import SystemClock
 from clearance.core import execution
 from clearance.core.outcome import Outcome, OutcomeStatus, Sent
-from clearance.flow.tries import Mark, Phase
+from clearance.flow.ports import Mark, Phase
 from clearance.stores.dynamodb import DynamoStore
 from tests.aws.table import Table
 from tests.conformance.test_store import applied, started

@@ -9,7 +9,7 @@ import pytest
 
 from clearance.core.errors import Unavailable
 from clearance.core.outcome import Sent
-from clearance.flow.tries import Mark, Phase
+from clearance.flow.ports import Mark, Phase
 from clearance.stores import dynamodb_client
 from clearance.stores.dynamodb import DynamoStore
 from clearance.stores.dynamodb_marks import DynamoMarks

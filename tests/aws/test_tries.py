@@ -20,8 +20,8 @@ from clearance.core.revalidation import UNSENT_ATTEMPTS_MAX
 from clearance.engines import step_functions
 from clearance.engines.step_functions import CallAgain, NothingToStart
 from clearance.flow import execute
-from clearance.flow.ports import Cleared, ToolAnswer, ToolCall, ToolCallFailed
-from clearance.flow.tries import Phase, Tries
+from clearance.flow.ports import Cleared, Phase, ToolAnswer, ToolCall, ToolCallFailed
+from clearance.flow.tries import Tries
 from tests import sample
 from tests.aws.steps import (
     AWAY,

@@ -26,8 +26,7 @@ from clearance.core.record import Change, IntentStatus
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.engines import step_functions
 from clearance.engines.step_functions import CallAgain, NothingToStart
-from clearance.flow.ports import Cleared, ToolAnswer, ToolCall, ToolCallFailed
-from clearance.flow.tries import Mark
+from clearance.flow.ports import Cleared, Mark, ToolAnswer, ToolCall, ToolCallFailed
 from clearance.telemetry import configure_logs
 from tests.aws.steps import AWAY, SILENT, error
 from tests.sample import TENANT, mail, task

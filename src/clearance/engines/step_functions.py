@@ -31,8 +31,8 @@ from clearance.core.record import IntentRecord, IntentStatus
 from clearance.flow import execute
 from clearance.flow.context import Context
 from clearance.flow.execute import Started, Tried
-from clearance.flow.ports import Applied
-from clearance.flow.tries import Marks, Tries
+from clearance.flow.ports import Applied, Marks
+from clearance.flow.tries import Tries
 
 DEFINITION = Path(__file__).with_name("execution.asl.json")
 """The state machine, in Amazon States Language with JSONPath. Three ARNs of functions are left to be filled in."""

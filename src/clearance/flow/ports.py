@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from clearance.core.approval import ApprovalSource
@@ -11,7 +12,7 @@ from clearance.core.catalog import ToolServer
 from clearance.core.decision import SettingsVersion
 from clearance.core.intent import Json
 from clearance.core.ledger import Draft, Entry
-from clearance.core.outcome import CallError
+from clearance.core.outcome import CallError, Sent
 from clearance.core.principal import Role
 from clearance.core.record import Admission, Change, IntentRecord, IntentStatus
 
@@ -304,3 +305,32 @@ class Engine(Protocol):
 
     def hint(self, due: Due) -> None:
         """An intent became APPROVED: start it soon."""
+
+
+class Phase(StrEnum):
+    """Where the latest try of an attempt is."""
+
+    BEGUN = "BEGUN"  # it may have been sent, and nobody has said more
+    OVER = "OVER"  # it is known what it sent, and it may be repeated
+    CLOSED = "CLOSED"  # nothing is sent any more
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The tries of one attempt so far, as in `Tried`. `by` differs between any two marks."""
+
+    tries: int
+    sent: Sent
+    wait_ms: int
+    phase: Phase
+    by: str
+
+
+class Marks(Protocol):
+    """Where the marks of attempts are kept, for ever. Every method raises Unavailable if it cannot be done now."""
+
+    async def mark(self, tenant_id: str, action_intent_id: str, attempt: int) -> Mark | None:
+        """The mark of an attempt, as it is now."""
+
+    async def swap(self, tenant_id: str, action_intent_id: str, attempt: int, seen: Mark | None, new: Mark) -> bool:
+        """Writes a mark if the one before it is still `seen`, durably; False if it is another one."""

@@ -9,9 +9,7 @@ first, so that nothing is sent after that (decision record 0016).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Protocol
+from dataclasses import replace
 
 from clearance.core.call import outcome_of
 from clearance.core.catalog import ToolServer
@@ -20,38 +18,19 @@ from clearance.core.outcome import CallError, ErrorClass, Outcome, Sent
 from clearance.flow import execute
 from clearance.flow.context import Context
 from clearance.flow.execute import Started, Tried
-from clearance.flow.ports import Cleared, ToolAnswer, ToolCall, ToolCallFailed, ToolDescription, Tools
+from clearance.flow.ports import (
+    Cleared,
+    Mark,
+    Marks,
+    Phase,
+    ToolAnswer,
+    ToolCall,
+    ToolCallFailed,
+    ToolDescription,
+    Tools,
+)
 
 LOOKS_MAX = 5  # at a mark that others change, before it is given up
-
-
-class Phase(StrEnum):
-    """Where the latest try of an attempt is."""
-
-    BEGUN = "BEGUN"  # it may have been sent, and nobody has said more
-    OVER = "OVER"  # it is known what it sent, and it may be repeated
-    CLOSED = "CLOSED"  # nothing is sent any more
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """The tries of one attempt so far, as in `Tried`. `by` differs between any two marks."""
-
-    tries: int
-    sent: Sent
-    wait_ms: int
-    phase: Phase
-    by: str
-
-
-class Marks(Protocol):
-    """Where the marks of attempts are kept, for ever. Every method raises Unavailable if it cannot be done now."""
-
-    async def mark(self, tenant_id: str, action_intent_id: str, attempt: int) -> Mark | None:
-        """The mark of an attempt, as it is now."""
-
-    async def swap(self, tenant_id: str, action_intent_id: str, attempt: int, seen: Mark | None, new: Mark) -> bool:
-        """Writes a mark if the one before it is still `seen`, durably; False if it is another one."""
 
 
 class Tries:

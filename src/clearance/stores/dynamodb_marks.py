@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clearance.core.outcome import Sent
-from clearance.flow.tries import Mark, Phase
+from clearance.flow.ports import Mark, Phase
 from clearance.stores import dynamodb_table as table
 from clearance.stores.dynamodb_client import Calls, Item
 
@@ -15,12 +15,12 @@ class DynamoMarks:
         self._calls = calls
 
     async def mark(self, tenant_id: str, action_intent_id: str, attempt: int) -> Mark | None:
-        """As `Marks` says."""
+        """As the port says."""
         item = await self._calls.get(table.mark(tenant_id, action_intent_id, attempt))
         return None if item is None else _mark(item)
 
     async def swap(self, tenant_id: str, action_intent_id: str, attempt: int, seen: Mark | None, new: Mark) -> bool:
-        """As `Marks` says. If an answer was lost, `by` says whether it was written."""
+        """As the port says. If an answer was lost, `by` says whether it was written."""
         key = table.mark(tenant_id, action_intent_id, attempt)
         condition = ("attribute_not_exists(pk)", {}) if seen is None else ("written_by = :seen", {"seen": seen.by})
         if await self._calls.put_if(key, _item(new), condition[0], **condition[1]):
