@@ -258,6 +258,22 @@ async def test_what_an_invoker_that_ended_may_have_sent_is_unknown_or_for_a_furt
     assert sorted(world.tools.by_key().values()) == [1, 2]
 
 
+@pytest.mark.parametrize("name", ["t1", "m1"])
+async def test_an_invocation_that_gets_its_place_too_late_is_followed_by_a_further_attempt(
+    world: World, name: str
+) -> None:
+    await world.propose(task("t1"))
+    await world.propose(mail("m1"))
+    state = await started(world, name)
+    world.clock.forward(lease_ms(None) - 1_000)
+    with pytest.raises(Conflict, match="came too late") as raised:
+        await step_functions.invoke(world.context, marks, state)
+    done = await recorded(world, {**state, "failed": {"Error": type(raised.value).__name__, "Cause": "..."}})
+    assert (done.status, world.tools.calls) == (IntentStatus.RUNNING, [])
+    assert (await continued(world, name)).status is IntentStatus.SUCCEEDED
+    assert len(world.tools.calls) == 1
+
+
 async def test_attempts_that_send_nothing_end_when_there_were_too_many(world: World) -> None:
     await world.propose(mail("m1"))
     for number in range(1, UNSENT_ATTEMPTS_MAX + 1):

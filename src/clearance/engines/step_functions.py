@@ -200,7 +200,8 @@ def _handle(tenant_id: str, action_intent_id: str, number: int) -> dict[str, Jso
 async def invoke(context: Context, marks: Marks, event: Mapping[str, Json]) -> dict[str, Json]:
     """The state Invoke: one call of the tool. Raises a CallAgain for what may be repeated; everything else is an outcome.
 
-    Conflict (`FENCED`, `ATTEMPT_CLOSED`) if the attempt is not the current one any more, or somebody has said how it ended.
+    Conflict (`FENCED`, `ATTEMPT_CLOSED`, `LEASE_TOO_SHORT`) if the attempt is not the current one any more, if somebody has said
+    how it ended, or if there is too little left of its lease: then nothing is sent, and Record leaves it to a further attempt.
     """
     started = await _resumed(context, event)
     tries = await Tries.of(context, marks, started)
@@ -212,6 +213,9 @@ async def invoke(context: Context, marks: Marks, event: Mapping[str, Json]) -> d
     if tried.outcome is None:
         await tries.over(tried)
         raise AGAIN[tried.error.error_class if tried.error else ErrorClass.DOWNSTREAM](tried)
+    if tried.error and tried.error.code == execute.LEASE_TOO_SHORT and not tries.begun:
+        sentence = "This attempt came too late to its call; a further one is made once its lease is over."
+        raise Conflict(sentence, code=execute.LEASE_TOO_SHORT)
     outcome = await tries.settled(tried.outcome, tried)
     intent = started.record.intent
     handle = _handle(intent.tenant_id, intent.action_intent_id, started.attempt.number)

@@ -33,6 +33,9 @@ from clearance.flow.ports import Applied, ToolCall, ToolCallFailed
 from clearance.flow.results import keep
 from clearance.flow.submit import DECISIONS_MAX
 
+LEASE_TOO_SHORT = "LEASE_TOO_SHORT"
+"""The code of an error: nothing was sent, because the attempt came to its call too late."""
+
 RECORD_AGAIN_SECONDS = 0.5  # between two tries to write a known outcome
 
 _log = structlog.get_logger(__name__)
@@ -300,7 +303,7 @@ async def _cleared(context: Context, started: Started, needs_ms: int) -> None:
     needs_ms += calls.LEASE_MARGIN_MS
     over = context.clock.monotonic_ms() + needs_ms > started.lease_ends_ms
     if over or context.clock.now_ms() + needs_ms > started.attempt.lease_until:
-        raise _not_sent("LEASE_TOO_SHORT", "The lease would end before the call's deadline, so nothing was sent.")
+        raise _not_sent(LEASE_TOO_SHORT, "The lease would end before the call's deadline, so nothing was sent.")
 
 
 async def _pin(context: Context, started: Started) -> str:

@@ -42,7 +42,8 @@ class Tries:
         self._started = started
         self._seen = seen
         self._first = execute.untried(started)
-        self._begun = False
+        self.begun = False
+        """This invocation may have sent."""
 
     @classmethod
     async def of(cls, context: Context, marks: Marks, started: Started) -> Tries:
@@ -75,7 +76,7 @@ class Tries:
             sentence = "Another invocation began this call, or ended it; so this one sent nothing."
             error = CallError(ErrorClass.DOWNSTREAM, sentence, Sent.MAYBE, code="CALL_ALREADY_BEGUN")
             raise ToolCallFailed(error)
-        self._begun = True
+        self.begun = True
 
     async def over(self, tried: Tried) -> None:
         """The try is over, and may be repeated. Nothing is written if another invocation has gone on meanwhile."""
@@ -86,7 +87,7 @@ class Tries:
         error = outcome.error
         if error is None or tried.sent is Sent.MAYBE:
             return outcome
-        if self._begun and not self._started.action.effect.repeatable:
+        if self.begun and not self._started.action.effect.repeatable:
             return outcome  # the mark is ours, and nobody else may begin while it is
         if await self._write(tried.tries, tried.sent, Phase.CLOSED):
             return outcome
