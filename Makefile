@@ -47,6 +47,7 @@ torture: $(STAMP) ## Break it for ten minutes on either profile, and prove the p
 	$(BIN)/python -m tests.crash.torture --profile postgres --minutes 10
 
 aws: $(AWS_STAMP) ## Make the template for AWS anew, hold it against the kept one, and make the zip that the functions run
+	@command -v npx >/dev/null || { echo "make aws needs Node.js (https://nodejs.org)."; exit 1; }
 	@JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20 PYTHONPATH=src:. .venv-aws/bin/python -m deploy.aws.app
 	@$(BIN)/python -m deploy.aws.bundle
 

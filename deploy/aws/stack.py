@@ -488,6 +488,7 @@ class ClearanceStack(Stack):
             ("ApiUrl", "The REST API and the pages", self.http.api_endpoint),
             ("TableName", "CLEARANCE_TABLE of a command line", self.table_name),
             ("BusName", "CLEARANCE_BUS, and where agents put events", self.bus.event_bus_name),
+            ("KeyArn", "The key of table and secret, which whoever reads them needs too", self.key.key_arn),
             ("SecretArn", "What to fill with the secrets of tool servers", self.secret.attr_id),
             ("StateMachineArn", "The executions", self.machine.state_machine_arn),
             ("GateName", "The function that programs invoke through an alias", self.functions["gate"].function_name),

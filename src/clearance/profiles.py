@@ -31,6 +31,9 @@ __all__ = ["Database", "NoEngine", "Parts", "Place", "Table", "operator", "place
 
 STORE_FILE = "clearance.sqlite3"
 LOCK_FILE = "serve.lock"
+NOTHING_THERE = (
+    "serve or apply a configuration first, or name another place (--data, CLEARANCE_DATABASE_URL, CLEARANCE_TABLE)"
+)
 DEMO_FOLDER = "data"  # of the folder that a demo keeps its day in
 
 
@@ -49,6 +52,17 @@ async def opened(where: Place, *, new: bool = False, tools: Tools | None = None)
         yield parts
 
 
+def said(where: Place) -> str:
+    """A place in words."""
+    match where:
+        case Path():
+            return f"the data directory {where}"
+        case Table():
+            return f"the table {where.name}"
+        case _:
+            return "the database"
+
+
 def tools_of(where: Place) -> Tools:
     """What asks tool servers what they offer, and calls them. The programs of a table's are started nowhere."""
     from clearance.tools.mcp import McpTools  # noqa: PLC0415 - who calls no tools does without its weight
@@ -59,7 +73,7 @@ def tools_of(where: Place) -> Tools:
 def _must_have_data(where: Path) -> None:
     if not (where / STORE_FILE).exists():
         inner = where / DEMO_FOLDER
-        there = f"its state is in {inner}" if (inner / STORE_FILE).exists() else "serve or apply a configuration first"
+        there = f"its state is in {inner}" if (inner / STORE_FILE).exists() else NOTHING_THERE
         sentence = f"There is nothing in the data directory {where}: {there}."
         raise NotFound(sentence, code="NO_DATA")
 

@@ -304,7 +304,8 @@ async def _server() -> Findings:
         async with httpx2.AsyncClient(timeout=SERVER_SECONDS_MAX, trust_env=url.startswith("https:")) as http:
             answer = await http.get(url.rstrip("/") + "/readyz")
     except (httpx2.HTTPError, httpx2.InvalidURL):
-        yield WARNING, f"No server answers at {url}."
+        named = "" if os.environ.get("CLEARANCE_URL") else " CLEARANCE_URL is not set; it names another one."
+        yield WARNING, f"No server answers at {url}.{named}"
         return
     if answer.status_code != httpx2.codes.OK:
         yield FAILURE, f"The server at {url} is not ready: HTTP {answer.status_code}."

@@ -444,14 +444,17 @@ def stop_everywhere(data: Path | None, level: str, reason: str | None, *, lift: 
     from clearance.core.stop import StopLevel, StopScope, StopSwitch
     from clearance.flow import administer
 
+    where = _place(data)
+
     async def work_there() -> Json:
-        async with profiles.opened(_place(data)) as parts:
+        async with profiles.opened(where) as parts:
             if not listed:
                 switch = StopSwitch(StopScope.GLOBAL, None, StopLevel(level), reason or "")
                 operator = profiles.operator(administer.EVERYWHERE)
                 await administer.everywhere_stop(parts.context, operator, [] if lift else [switch])
             stored = await parts.context.store.settings(administer.EVERYWHERE)
-            return {"stop_switches": stored.document.get("stop_switches", []), "version": stored.version.tenant}
+            switches = stored.document.get("stop_switches", [])
+            return {"stop_switches": switches, "version": stored.version.tenant, "place": profiles.said(where)}
 
     return run(work_there())
 

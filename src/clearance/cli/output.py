@@ -355,8 +355,10 @@ def entry(terminal: Terminal, one: Facts) -> None:
 
 
 def stop_switches(terminal: Terminal, part: Facts) -> None:
-    """The stop switches that are on."""
+    """The stop switches that are on; and where, if the place itself was asked."""
     switches = part["stop_switches"]
+    if part.get("place"):
+        terminal.line(f"Of {part['place']}:")
     if not switches:
         terminal.line("No stop switch is on.")
         return

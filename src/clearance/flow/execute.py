@@ -309,14 +309,17 @@ async def _cleared(context: Context, started: Started, needs_ms: int) -> None:
 async def _pin(context: Context, started: Started) -> str:
     """The schema that the tool must have. A tool that has no pin yet is pinned on this first contact, before it is called."""
     tenant_id, tool = started.record.intent.tenant_id, str(started.action.tool)
+    why = "."
     for first_look in (True, False):
         settings = await context.settings(tenant_id)
         if tool in settings.tool_pins:
             return settings.tool_pins[tool]
         if first_look:
             with contextlib.suppress(Unavailable):  # others pin at the same moment: look again
-                await pin_tools(context, system(tenant_id), tenant_id)
-    sentence = f"The tool {tool} has no pinned schema, and its server does not show one now."
+                report = await pin_tools(context, system(tenant_id), tenant_id)
+                said = report.unreachable.get(started.action.tool.server)
+                why = f": {said}" if said else why
+    sentence = f"The tool {tool} has no pinned schema, and its server does not show one now{why}"
     raise ToolCallFailed(CallError(ErrorClass.DOWNSTREAM, sentence, Sent.NOT_SENT, code="TOOL_NOT_PINNED"))
 
 

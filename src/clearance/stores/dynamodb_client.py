@@ -371,7 +371,7 @@ class Calls:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: call(**request))
         except ClientError as error:
-            raise _meaning(error) from error
+            raise _meaning(error, self.table) from error
         except (HTTPClientError, ConnectionError, ResponseParserError) as error:
             raise AnswerLost(type(error).__name__) from error
         except BotoCoreError as error:
@@ -389,7 +389,7 @@ async def _pause(waits: Iterator[float]) -> None:
     await asyncio.sleep(pause)
 
 
-def _meaning(error: Any) -> Exception:
+def _meaning(error: Any, table: str) -> Exception:
     """What DynamoDB's error means for the call. Its code is logged; its message may quote what was sent, so it is not."""
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
@@ -405,7 +405,7 @@ def _meaning(error: Any) -> Exception:
     with contextlib.suppress(Exception):  # a log that cannot be written must not hide the answer
         _log.error("dynamodb refused", code=code, reasons=reasons)
     if code == "ResourceNotFoundException":
-        return Unavailable("There is no such DynamoDB table in this account and region.", code="TABLE_NOT_FOUND")
+        return Unavailable(f"There is no DynamoDB table {table} in this account and region.", code="TABLE_NOT_FOUND")
     if code in {"AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"}:
         return Unavailable(f"DynamoDB does not let these credentials in: {code}.", code="TABLE_FORBIDDEN")
     return Unavailable(f"DynamoDB refused the call: {code}.")
