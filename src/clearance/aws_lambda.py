@@ -319,11 +319,13 @@ async def open_sweeper(ends: contextlib.AsyncExitStack) -> Handler:
     async def handle(_: Json, context: Any) -> Json:
         expired = published = 0
         for _step in range(SWEEP_STEPS_MAX):
-            found = await steps.find()
-            for due in found.dead:  # an execution takes it up, as it does what was just approved
-                bus.hint(due)
+            try:
+                found = await steps.find()
+                for due in found.dead:  # an execution takes it up, as it does what was just approved
+                    bus.hint(due)
+            finally:
+                published += await bus.flush(parts.context)
             expired += found.expired
-            published += await bus.flush(parts.context)
             if max(found.hinted, found.expired, len(found.dead)) < STEP_MAX or not _time_left(context):
                 break
         return {"expired": expired, "published": published}

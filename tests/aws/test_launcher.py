@@ -62,7 +62,7 @@ class States:
         if request["name"] in self.executions:
             raise ClientError({"Error": {"Code": "ExecutionAlreadyExists"}}, "StartExecution")
         self.executions[request["name"]] = "RUNNING"
-        assert json.loads(request["input"]).keys() == {"tenant_id", "action_intent_id"}
+        assert json.loads(request["input"]).keys() == {"tenant_id", "action_intent_id", "revision"}
         return {}
 
     def describe_execution(self, **request: Any) -> dict[str, Any]:
@@ -113,6 +113,14 @@ async def test_a_name_that_is_taken_by_a_closed_execution_is_not_in_the_way(worl
     name = await Machine(ARN, states).launch(world.context, TENANT, "t1")
     assert name not in {None, taken}
     assert states.executions[str(name)] == "RUNNING"
+
+
+async def test_what_a_person_aborted_before_it_began_is_not_launched_again(world: World) -> None:
+    await world.propose(task("t1"))
+    taken = execution_name(await world.record("t1"))
+    states = States(**{taken: "ABORTED"})
+    assert await Machine(ARN, states).launch(world.context, TENANT, "t1") is None
+    assert states.executions == {taken: "ABORTED"}
 
 
 async def test_an_execution_that_ended_well_meanwhile_is_not_followed_by_another(world: World) -> None:

@@ -13,7 +13,7 @@ import pytest
 from clearance.core.call import TRIES_MAX, lease_ms
 from clearance.core.errors import Conflict
 from clearance.core.outcome import ErrorClass, Outcome, OutcomeStatus, Sent
-from clearance.core.record import IntentStatus
+from clearance.core.record import Change, IntentStatus
 from clearance.engines import step_functions
 from clearance.engines.step_functions import CallAgain, NothingToStart, execution_name
 from clearance.flow.ports import ToolCall
@@ -162,7 +162,7 @@ async def test_the_time_that_a_server_asks_for_is_waited_beyond_the_pause(world:
     await world.propose(task("t1"))
     answers(world.tools, error(ErrorClass.RATE_LIMIT, Sent.ANSWERED, retry_after_ms=3_000))
     await invoked(world, await started(world))
-    assert slept == [0, 2.0]
+    assert slept == [2.0]
 
 
 async def test_what_a_state_says_of_tries_is_not_believed(world: World) -> None:
@@ -252,8 +252,8 @@ async def test_an_execution_whose_outcome_is_recorded_has_nothing_left_to_do(wor
     assert await world.record("m1") == done
 
 
-def end(name: str = NAME, status: str = "FAILED", intent: str = "t1") -> dict[str, Any]:
-    said = json.dumps({"tenant_id": TENANT, "action_intent_id": intent})
+def end(name: str = NAME, status: str = "FAILED", intent: str = "t1", revision: int = 1) -> dict[str, Any]:
+    said = json.dumps({"tenant_id": TENANT, "action_intent_id": intent, "revision": revision})
     return {"name": name, "status": status, "input": said, "executionArn": f"arn:aws:states:::execution:{name}"}
 
 
@@ -276,11 +276,44 @@ async def test_an_end_without_an_outcome_is_recorded(world: World, status: str) 
 
 async def test_an_execution_that_a_person_aborts_before_it_began_cancels_the_intent(world: World) -> None:
     await world.propose(mail("m1"))
-    name = execution_name(await world.record("m1"))
-    for ended, status in (("FAILED", IntentStatus.APPROVED), ("ABORTED", IntentStatus.CANCELLED)):
-        await step_functions.ended(world.context, marks, end(name, ended, "m1"))
+    record = await world.record("m1")
+    name = execution_name(record, again="x")
+    for ended, revision, status in (
+        ("FAILED", 1, IntentStatus.APPROVED),
+        ("ABORTED", 2, IntentStatus.APPROVED),  # of another state of the intent
+        ("ABORTED", 1, IntentStatus.CANCELLED),
+    ):
+        await step_functions.ended(world.context, marks, end(name, ended, "m1", revision))
         assert (await world.record("m1")).status is status
     assert (await world.used())["actions"] == 0
+
+
+async def test_an_abort_while_the_attempt_is_claimed_ends_the_attempt(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.propose(mail("m1"))
+    advance, first = world.store.advance, True
+
+    async def late(change: Change) -> Any:
+        nonlocal first
+        if first:
+            first = False
+            await started(world, "m1")
+        return await advance(change)
+
+    monkeypatch.setattr(world.store, "advance", late)
+    await step_functions.ended(world.context, marks, end(NAME, "ABORTED", "m1"))
+    assert (await world.record("m1")).status is IntentStatus.CANCELLED
+
+
+async def test_an_abort_of_what_would_have_followed_a_dead_attempt_ends_it(world: World) -> None:
+    await world.propose(task("t1"))
+    await started(world)
+    revision = (await world.record("t1")).revision
+    for moved, status in ((0, IntentStatus.RUNNING), (lease_ms(None), IntentStatus.CANCELLED)):
+        world.clock.forward(moved)
+        await step_functions.ended(world.context, marks, end("exec-t1-follows", "ABORTED", "t1", revision))
+        assert (await world.record("t1")).status is status
 
 
 async def test_the_end_of_another_execution_or_of_one_that_never_started_changes_nothing(world: World) -> None:

@@ -14,12 +14,14 @@ import pytest
 
 from clearance.core.call import lease_ms
 from clearance.core.errors import Conflict, Unavailable
+from clearance.core.intent import digest
 from clearance.core.outcome import ErrorClass, Sent
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.revalidation import UNSENT_ATTEMPTS_MAX
+from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.engines import step_functions
 from clearance.engines.step_functions import CallAgain, NothingToStart
-from clearance.flow import execute
+from clearance.flow import administer, execute
 from clearance.flow.ports import Cleared, Phase, ToolAnswer, ToolCall, ToolCallFailed
 from clearance.flow.tries import Tries
 from tests import sample
@@ -39,7 +41,7 @@ from tests.aws.steps import (
     recorded,
     started,
 )
-from tests.sample import TENANT, mail, task
+from tests.sample import OWNER, TENANT, mail, task
 from tests.world import World, opened
 
 pytestmark = pytest.mark.anyio
@@ -298,6 +300,61 @@ async def test_what_may_have_been_sent_by_one_attempt_is_not_unsent_for_the_next
     with pytest.raises(NothingToStart):
         await started(world, "m1", "exec-m1-later")
     assert ((await world.record("m1")).status, len(world.tools.calls)) == (IntentStatus.UNKNOWN, 1)
+
+
+@pytest.mark.parametrize("level", [StopLevel.REFUSE, None])
+async def test_what_is_known_of_one_attempt_is_not_said_of_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch, level: StopLevel | None
+) -> None:
+    """One starter looks at an attempt, and stands still; another one claims the next attempt, which sends."""
+    await world.propose(mail("m1"))
+    await started(world, "m1")
+    world.clock.forward(lease_ms(None))
+    restart, go_on, looked = execute.restart, asyncio.Event(), asyncio.Event()
+
+    async def slowly(context: Any, tenant_id: str, name: str, worker: str, **more: Any) -> Any:
+        if worker == "exec-slow":
+            looked.set()
+            await go_on.wait()
+        return await restart(context, tenant_id, name, worker, **more)
+
+    monkeypatch.setattr(execute, "restart", slowly)
+    slow = asyncio.create_task(started(world, "m1", "exec-slow"))
+    await looked.wait()
+    said = await invoked(world, await started(world, "m1", "exec-fast"))
+    world.clock.forward(lease_ms(None))
+    if level is not None:
+        await world.stop(StopSwitch(StopScope.TENANT, None, level, "incident"))
+    go_on.set()
+    with pytest.raises(NothingToStart):
+        await slow
+    assert (await recorded(world, said)).status is IntentStatus.SUCCEEDED
+    assert (len(world.tools.calls), (await world.used())["actions"]) == (1, 1)
+
+
+async def test_a_tool_is_called_with_the_schema_that_was_looked_at(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.control.apply(OWNER, sample.DOCUMENT)
+    await administer.pin_tools(world.context, OWNER, TENANT)
+    await world.propose(mail("m1"))
+    state, pinned = await started(world, "m1"), digest(world.tools.schema)
+    same_call = execute.same_call
+
+    async def repinned() -> None:
+        world.tools.schema = {"type": "object", "title": "Another"}
+        await administer.pin_tools(world.context, OWNER, TENANT, repin=frozenset({"crm.send_mail"}))
+
+    pinning: list[asyncio.Task[None]] = []
+
+    def looked_at(begun: Any) -> bool:
+        pinning.append(asyncio.create_task(repinned()))
+        return same_call(begun)
+
+    monkeypatch.setattr(execute, "same_call", looked_at)
+    await step_functions.invoke(world.context, marks, state)
+    await asyncio.gather(*pinning)
+    assert [call.schema_digest for call in world.tools.calls] == [pinned]
 
 
 async def test_a_starter_that_comes_early_leaves_the_attempt_that_lives_alone(world: World) -> None:

@@ -38,6 +38,7 @@ DEFINITION = Path(__file__).with_name("execution.asl.json")
 """The state machine, in Amazon States Language with JSONPath. Three ARNs of functions are left to be filled in."""
 
 PAUSE_MS = 1_000  # of the state Pause
+LOOKS_MAX = 5  # at an intent that moves on while its execution ends
 NAME_PREFIX = "exec-"
 NAME_HASH_CHARACTERS = 10  # of 5 bits: with an id of 64 characters, a name has the 80 that it may have
 ALREADY_EXISTS = "ExecutionAlreadyExists"
@@ -104,8 +105,12 @@ class Machine:
         name = execution_name(record)
         if await self._start(name, record):
             return name
-        if await self._status(name) == RUNNING:
+        status = await self._status(name)
+        if status == RUNNING:
             return None
+        if status == ABORTED and record.status is IntentStatus.APPROVED:
+            _log.warning("not launched", code="EXECUTION_ABORTED", action_intent_id=action_intent_id)
+            return None  # a person ended it before it began; the function `aborted` cancels the intent as soon as it hears of it
         # It ended without having done its work: the intent was held when it looked, or it broke. Its name is taken for 90 days.
         record = await execute.due(context, tenant_id, action_intent_id)
         if record is None:
@@ -115,7 +120,8 @@ class Machine:
 
     async def _start(self, name: str, record: IntentRecord) -> bool:
         """False if an execution of this name has ended, or is another one. One that runs with the same input is the answer."""
-        said = {"tenant_id": record.intent.tenant_id, "action_intent_id": record.intent.action_intent_id}
+        intent = record.intent
+        said = {"tenant_id": intent.tenant_id, "action_intent_id": intent.action_intent_id, "revision": record.revision}
         try:
             await self._ask("start_execution", stateMachineArn=self._arn, name=name, input=json.dumps(said))
         except _AlreadyExists:
@@ -182,7 +188,8 @@ async def _claimed(context: Context, marks: Marks, tenant_id: str, action_intent
             unsent = (await _closed(context, marks, record)).sent is Sent.NOT_SENT
         except Conflict:  # it is somebody else's by now
             return None
-        started = await execute.restart(context, tenant_id, action_intent_id, worker, unsent=unsent)
+        number = record.attempt.number
+        started = await execute.restart(context, tenant_id, action_intent_id, worker, after=number, unsent=unsent)
     return None if started is None else started.attempt.number
 
 
@@ -205,10 +212,13 @@ async def invoke(context: Context, marks: Marks, event: Mapping[str, Json]) -> d
     """
     started = await _resumed(context, event)
     tries = await Tries.of(context, marks, started)
+    if tries.before.wait_ms > PAUSE_MS:
+        await asyncio.sleep((tries.before.wait_ms - PAUSE_MS) / 1000)
+        started = await _resumed(context, event)  # which also reads the settings anew
+        tries = await Tries.of(context, marks, started)
     if tries.closed:
         sentence = f"Attempt {started.attempt.number} of {started.record.intent.action_intent_id} is closed."
         raise Conflict(sentence, code="ATTEMPT_CLOSED")
-    await asyncio.sleep(max(tries.before.wait_ms - PAUSE_MS, 0) / 1000)
     tried = await _tried(context, started, tries)
     if tried.outcome is None:
         await tries.over(tried)
@@ -309,27 +319,48 @@ async def ended(context: Context, marks: Marks, detail: Mapping[str, Json]) -> d
     if said is None:
         _log.warning("execution not known", code="INPUT_UNREADABLE", execution=detail.get("name"))
         return {"recorded": False}
-    found = await context.store.intent(said["tenant_id"], said["action_intent_id"])
-    aborted = detail.get("status") == ABORTED
-    if found is not None and aborted and _is_before_its_start(found, detail):
-        return _told(said, await _cancel(context, found))
-    running = found is not None and found.status is IntentStatus.RUNNING
-    if not running or found is None or found.attempt is None or found.attempt.worker != str(detail.get("name")):
-        return _told(said, None)
+    for _ in range(LOOKS_MAX):
+        found = await context.store.intent(said["tenant_id"], said["action_intent_id"])
+        if found is None:
+            return _told(said, None)
+        if found.status is IntentStatus.APPROVED and _was_for(found, said) and detail.get("status") == ABORTED:
+            cancelled = await _cancel(context, found)
+            if cancelled is None:
+                continue  # it began meanwhile
+            return _told(said, cancelled)
+        if found.status is not IntentStatus.RUNNING or not _is_its_own(context, found, said, detail):
+            return _told(said, None)
+        return _told(said, await _end(context, marks, found, aborted=detail.get("status") == ABORTED))
+    raise Unavailable("The intent moves on; ask again.")
+
+
+def _was_for(record: IntentRecord, said: Mapping[str, Json]) -> bool:
+    """True if the execution was started for the intent as it is now."""
+    return bool(said["revision"] == record.revision)
+
+
+def _is_its_own(context: Context, record: IntentRecord, said: Mapping[str, Json], detail: Mapping[str, Json]) -> bool:
+    """True if the attempt is the execution's; or a dead one, which a person aborted this execution before it had followed."""
+    if record.attempt is None:
+        return False
+    dead = context.clock.now_ms() >= record.attempt.lease_until
+    return record.attempt.worker == detail.get("name") or (
+        dead and _was_for(record, said) and detail.get("status") == ABORTED
+    )
+
+
+async def _end(context: Context, marks: Marks, found: IntentRecord, *, aborted: bool) -> IntentRecord | None:
+    intent, number = found.intent, found.attempt.number if found.attempt else 0
     try:
-        started = await execute.resume(context, said["tenant_id"], said["action_intent_id"], found.attempt.number)
+        started = await execute.resume(context, intent.tenant_id, intent.action_intent_id, number)
         tried = await _closed(context, marks, found)
     except Conflict:  # its outcome was recorded meanwhile
-        return _told(said, None)
+        return None
     if not aborted and _continues(started, tried):
-        return _told(said, None)
+        return None
     why = "The execution was aborted." if aborted else "The execution ended without an outcome."
     outcome = _ended_without_answer(tried, why, "EXECUTION_ENDED")
-    return _told(said, await execute.try_to_record(context, started, outcome, tries=tried.tries))
-
-
-def _is_before_its_start(record: IntentRecord, detail: Mapping[str, Json]) -> bool:
-    return record.status is IntentStatus.APPROVED and detail.get("name") == execution_name(record)
+    return await execute.try_to_record(context, started, outcome, tries=tried.tries)
 
 
 async def _cancel(context: Context, record: IntentRecord) -> IntentRecord | None:
@@ -341,10 +372,11 @@ async def _cancel(context: Context, record: IntentRecord) -> IntentRecord | None
     return answer.record if isinstance(answer, Applied) else None
 
 
-def _input(detail: Mapping[str, Json]) -> dict[str, str] | None:
-    """The input of the execution, as the launcher wrote it."""
+def _input(detail: Mapping[str, Json]) -> dict[str, Json] | None:
+    """The input of the execution, as the launcher wrote it; somebody who starts one by hand may leave the revision out."""
     try:
         said = json.loads(detail["input"])
-        return {name: str(said[name]) for name in ("tenant_id", "action_intent_id")}
-    except (KeyError, TypeError, ValueError, RecursionError):
+        ids = {name: str(said[name]) for name in ("tenant_id", "action_intent_id")}
+        return {**ids, "revision": said.get("revision")}
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         return None

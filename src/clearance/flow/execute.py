@@ -113,15 +113,25 @@ async def start(context: Context, tenant_id: str, action_intent_id: str, worker:
 
 
 async def restart(
-    context: Context, tenant_id: str, action_intent_id: str, worker: str, *, alone: bool = False, unsent: bool = False
+    context: Context,
+    tenant_id: str,
+    action_intent_id: str,
+    worker: str,
+    *,
+    alone: bool = False,
+    after: int | None = None,
+    unsent: bool = False,
 ) -> Started | None:
     """Claims a further attempt of what a dead worker left: one whose lease is over.
 
     `alone`: no other worker can be alive, so the lease of another's attempt is over whatever its time says.
-    `unsent`: it is known that nothing was sent, and that the attempt so far will send nothing any more.
+    `after`: the number of the attempt that is to be followed; nothing is done if another one is the current one by now.
+    `unsent`: it is known that nothing was sent, and that this attempt will send nothing any more.
     """
     record = await context.store.intent(tenant_id, action_intent_id)
     if record is None or record.status is not IntentStatus.RUNNING or record.attempt is None:
+        return None
+    if after is not None and record.attempt.number != after:
         return None
     dead = alone and record.attempt.worker != worker
     if not dead and context.clock.now_ms() < record.attempt.lease_until:
@@ -309,6 +319,8 @@ async def _cleared(context: Context, started: Started, needs_ms: int) -> None:
 async def _pin(context: Context, started: Started) -> str:
     """The schema that the tool must have. A tool that has no pin yet is pinned on this first contact, before it is called."""
     tenant_id, tool = started.record.intent.tenant_id, str(started.action.tool)
+    if tool in started.settings.tool_pins:  # the one that was looked at together with everything else that was approved
+        return started.settings.tool_pins[tool]
     why = "."
     for first_look in (True, False):
         settings = await context.settings(tenant_id)

@@ -61,7 +61,12 @@ class Sweeper:
         """Expires what is past its time; a tenant whose state is busy keeps the others waiting once, and not for long."""
         clock, busy, expired = self._context.clock, set[str](), 0
         ends = clock.monotonic_ms() + EXPIRING_MS_MAX
-        for due in await self._context.store.expired(clock.now_ms(), STEP_MAX):
+        try:
+            found = await self._context.store.expired(clock.now_ms(), STEP_MAX)
+        except Unavailable as refusal:  # what was found before must not be lost to it
+            _log.warning("not expired", code=refusal.code)
+            return 0
+        for due in found:
             if clock.monotonic_ms() >= ends:
                 break
             if due.tenant_id in busy:

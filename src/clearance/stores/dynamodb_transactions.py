@@ -56,7 +56,11 @@ class Plan(Generic[Answer]):
 
 
 Planner = Callable[[Seen, str], "Plan[Answer] | Answer"]
-"""Makes a plan from what was seen, with the transition's id; or says at once what to answer, and nothing is written."""
+"""Makes a plan from what was seen, with the transition's id; or says at once what to answer, and nothing is written.
+
+A plan must have a condition that its own commit breaks (an item that is not there yet, a revision): a request that was lost may
+still arrive while it is looked for.
+"""
 
 
 @dataclass(slots=True)
