@@ -339,21 +339,15 @@ async def test_a_tool_is_called_with_the_schema_that_was_looked_at(
     await administer.pin_tools(world.context, OWNER, TENANT)
     await world.propose(mail("m1"))
     state, pinned = await started(world, "m1"), digest(world.tools.schema)
-    same_call = execute.same_call
+    try_once = execute.try_once
 
-    async def repinned() -> None:
+    async def repinned_before(*said: Any) -> Any:
         world.tools.schema = {"type": "object", "title": "Another"}
         await administer.pin_tools(world.context, OWNER, TENANT, repin=frozenset({"crm.send_mail"}))
+        return await try_once(*said)
 
-    pinning: list[asyncio.Task[None]] = []
-
-    def looked_at(begun: Any) -> bool:
-        pinning.append(asyncio.create_task(repinned()))
-        return same_call(begun)
-
-    monkeypatch.setattr(execute, "same_call", looked_at)
+    monkeypatch.setattr(execute, "try_once", repinned_before)
     await step_functions.invoke(world.context, marks, state)
-    await asyncio.gather(*pinning)
     assert [call.schema_digest for call in world.tools.calls] == [pinned]
 
 
