@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from clearance.core.record import Change, IntentStatus
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.engines import step_functions
 from clearance.engines.step_functions import CallAgain, NothingToStart
-from clearance.flow.ports import Cleared, Mark, ToolAnswer, ToolCall, ToolCallFailed
+from clearance.flow.context import Context
+from clearance.flow.ports import Cleared, Clock, Mark, ToolAnswer, ToolCall, ToolCallFailed
 from clearance.telemetry import configure_logs
 from tests.aws.steps import AWAY, SILENT, error
 from tests.sample import TENANT, mail, task
@@ -37,6 +39,7 @@ pytestmark = pytest.mark.anyio
 EPISODES = 120
 EXECUTIONS = 3
 AGAIN_MAX = 4
+APART_MS_MAX = 30_000  # of the clocks of two steps, from the same moment
 HOLD = StopSwitch(StopScope.TENANT, None, StopLevel.HOLD, "incident")
 FAILURES = ("Unavailable", "Lambda.TooManyRequestsException", "States.Timeout", "Runtime.ExitError")
 REFUSED = error(ErrorClass.VALIDATION, Sent.ANSWERED)
@@ -84,6 +87,23 @@ class Marks:
         await self._shaken.pause()
         self._shaken.lose("answer")
         return written
+
+
+class Apart:
+    """A clock that is apart from another one."""
+
+    def __init__(self, clock: Clock, apart_ms: int) -> None:
+        self._clock = clock
+        self._apart_ms = apart_ms
+
+    def now_ms(self) -> int:
+        return self._clock.now_ms() + self._apart_ms
+
+    def monotonic_ms(self) -> int:
+        return self._clock.monotonic_ms()
+
+    def new_id(self) -> str:
+        return self._clock.new_id()
 
 
 class Episode:
@@ -138,15 +158,21 @@ class Episode:
 
     # The steps
 
+    @property
+    def context(self) -> Context:
+        """That of one step, which has a clock of its own."""
+        apart = self.shaken.random.randrange(-APART_MS_MAX, APART_MS_MAX + 1)
+        return replace(self.world.context, clock=Apart(self.world.clock, 0 if self.shaken.calm else apart))
+
     async def start(self, execution: str) -> None:
         event = {"tenant_id": TENANT, "action_intent_id": self.name, "execution": execution}
         with contextlib.suppress(NothingToStart, Refusal):
-            self.states.append(await step_functions.start(self.world.context, self.marks, event))
+            self.states.append(await step_functions.start(self.context, self.marks, event))
 
     async def invoke(self, state: dict[str, Any]) -> None:
         for _ in range(AGAIN_MAX):
             try:
-                self.said.append(await step_functions.invoke(self.world.context, self.marks, state))
+                self.said.append(await step_functions.invoke(self.context, self.marks, state))
             except CallAgain:
                 continue
             except Refusal:
@@ -155,13 +181,13 @@ class Episode:
 
     async def record(self, state: dict[str, Any]) -> None:
         with contextlib.suppress(Refusal):
-            await step_functions.record(self.world.context, self.marks, json.loads(json.dumps(state)))
+            await step_functions.record(self.context, self.marks, json.loads(json.dumps(state)))
 
     async def end(self, execution: str, status: str) -> None:
         said = json.dumps({"tenant_id": TENANT, "action_intent_id": self.name})
         detail = {"name": execution, "status": status, "input": said}
         with contextlib.suppress(Refusal):
-            await step_functions.ended(self.world.context, self.marks, detail)
+            await step_functions.ended(self.context, self.marks, detail)
 
     async def happen(self) -> None:
         """One thing, of those that may."""
