@@ -202,9 +202,8 @@ async def open_api(ends: contextlib.AsyncExitStack) -> Handler:
     from clearance.web.pages import mount  # noqa: PLC0415
 
     parts, bus = await _with_bus(ends)
-    app = create_app(
-        parts.control, parts.access, counting=False
-    )  # of one environment it says nothing, and anybody could ask
+    # Counters of one environment say nothing, and anybody could ask for them.
+    app = create_app(parts.control, parts.access, counting=False)
     mount(app, parts.control, parts.access)
     shorten_streams(app, STREAM_SECONDS)
     adapter = Mangum(app, lifespan="off", text_mime_types=["text/", "application/json", "application/problem+json"])

@@ -236,9 +236,8 @@ def sources() -> Sources:
     from clearance.engines.eventbridge import SOURCE  # noqa: PLC0415 - comes with the extra
 
     try:
-        read = _SOURCES.validate_python(
-            parse((Environment().sources or "{}").encode())
-        )  # which refuses a name that stands twice
+        # `parse` refuses a name that stands twice.
+        read = _SOURCES.validate_python(parse((Environment().sources or "{}").encode()))
     except (Refusal, ValidationError):
         read = None
     said = {name for source in read.values() for name in (source.tenant_id, source.actor)} if read is not None else {""}

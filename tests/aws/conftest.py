@@ -1,13 +1,17 @@
-"""What the tests of the aws profile may use: a guard before real AWS around each of them, and a table on each emulator."""
+"""What the tests of the aws profile may use: a guard before real AWS around each of them, a table on each emulator, and more."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.aws.deployed import TEMPLATE
 from tests.aws.emulators import dynamodb_client, guarded, moto_aws, new_table
+from tests.aws.steps import afresh
 from tests.aws.table import Table
+from tests.aws.template import Template
 
 
 @pytest.fixture(autouse=True)
@@ -28,3 +32,21 @@ def table(request: pytest.FixtureRequest) -> Iterator[Table]:
         with new_table(client, None) as made:
             yield made
         client.close()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A store in this process, for what is not about tables."""
+    return tmp_path / "store.sqlite3"
+
+
+@pytest.fixture
+def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The steps of executions begin with no marks, and none of them waits."""
+    afresh(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def template() -> Template:
+    """The kept template, as it is for AWS."""
+    return Template.read(TEMPLATE)

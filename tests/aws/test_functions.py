@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,15 +35,8 @@ from tests.aws.in_process import InProcess, in_process
 from tests.aws.stack import SECRET_VALUE, SOURCES, on_table, outcome_of, record_of
 from tests.aws.test_workflow import NORTHWIND, SOURCE, carried_out, detail, event_of, key_of, propose_and_crash, queued
 from tests.sample import TENANT, task
-from tests.world import World, opened
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with opened(tmp_path / "store.sqlite3") as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -36,9 +36,7 @@ def test_moto_hands_no_event_to_a_function_by_itself(stack: InProcess) -> None:
     arn = stack.client("lambda").get_function(FunctionName="gate")["Configuration"]["FunctionArn"]
     events.put_targets(Rule="intents", Targets=[{"Id": "gate", "Arn": arn}])
     entry = {"Source": "northwind.agents", "DetailType": "ActionIntent", "Detail": "{}"}
-    with pytest.raises(
-        NotImplementedError, match="Expr not defined for"
-    ):  # moto's own answer to a function as a target
+    with pytest.raises(RuntimeError, match="Expr not defined for"):  # what moto says of a function as a target
         events.put_events(Entries=[entry])
     events.remove_targets(Rule="intents", Ids=["gate"])
     assert stack.functions.cold_starts["gate"] == seen

@@ -9,7 +9,6 @@ import pytest
 from clearance.engines.eventbridge import SOURCE
 from clearance.engines.step_functions import NAME_PREFIX
 from clearance.stores import dynamodb_table as table
-from tests.aws.deployed import TEMPLATE
 from tests.aws.stack import FUNCTIONS
 from tests.aws.template import Statement, Template
 
@@ -95,11 +94,6 @@ PUT_ALONE: Mapping[str, set[str]] = {
 """Which functions may put an item of a kind by itself."""
 
 
-@pytest.fixture(scope="module")
-def template() -> Template:
-    return Template.read(TEMPLATE)
-
-
 def test_every_function_has_a_role_of_its_own_that_only_lambda_may_take(template: Template) -> None:
     assert set(template.functions()) == set(FUNCTIONS)
     roles = [template.role_of(name) for name in FUNCTIONS]
@@ -156,12 +150,8 @@ def test_the_key_is_for_those_of_the_account_who_are_granted_it(template: Templa
     [one] = template.the("AWS::KMS::Key")["KeyPolicy"]["Statement"]
     root = "arn:AWS::Partition:iam::AWS::AccountId:root"
     said = (one["Effect"], one["Action"], template.short(one["Principal"]["AWS"]), one["Resource"])
-    assert said == (
-        "Allow",
-        "kms:*",
-        root,
-        "*",
-    )  # what grants in IAM then say: a key that nobody may administer is lost
+    # What grants in IAM then say: a key that nobody may administer is lost.
+    assert said == ("Allow", "kms:*", root, "*")
 
 
 def test_no_action_is_a_wildcard_and_only_listed_ones_are_granted_on_everything(template: Template) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,27 +17,15 @@ from clearance.engines.step_functions import Machine, NothingToStart, execution_
 from tests import sample
 from tests.aws.steps import (
     HOLD,
-    afresh,
     machine,
     started,
 )
 from tests.sample import AGENT, TENANT, refund, task
-from tests.world import World, opened
+from tests.world import World
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("without_waiting")]
 
 CRM = sample.document()["tool_servers"]["crm"]
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with opened(tmp_path / "store.sqlite3") as made:
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def _afresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    afresh(monkeypatch)
 
 
 # The launcher

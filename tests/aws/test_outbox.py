@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,15 +20,9 @@ from tests.aws.in_process import InProcess, in_process
 from tests.aws.stack import outcome_of, record_of
 from tests.aws.test_workflow import NORTHWIND, detail, event_of
 from tests.sample import TENANT, task
-from tests.world import World, opened
+from tests.world import World
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with opened(tmp_path / "store.sqlite3") as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +23,6 @@ from tests.aws.steps import (
     NAME,
     SILENT,
     WRONG,
-    afresh,
     answers,
     error,
     invoked,
@@ -35,20 +32,9 @@ from tests.aws.steps import (
     started,
 )
 from tests.sample import POLICY, TENANT, mail, task
-from tests.world import World, opened
+from tests.world import World
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with opened(tmp_path / "store.sqlite3") as made:
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def _afresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    afresh(monkeypatch)
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("without_waiting")]
 
 
 # Start

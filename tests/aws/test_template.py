@@ -6,15 +6,13 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import pytest
-
 from clearance import aws_lambda
 from clearance.core.catalog import DEADLINE_SECONDS_MAX
 from clearance.engines.eventbridge import DETAIL_TYPE, SOURCE
 from clearance.engines.step_functions import DEFINITION, NAME_PREFIX
 from clearance.environment import Environment
 from clearance.stores import dynamodb_table as table
-from tests.aws.deployed import CHANGES, TEMPLATE, template_for_ministack
+from tests.aws.deployed import CHANGES, template_for_ministack
 from tests.aws.stack import FUNCTIONS
 from tests.aws.template import Template
 
@@ -37,11 +35,6 @@ STARS: Mapping[str, str] = {
 """The only actions that are granted on `*`, and why."""
 
 EXECUTIONS = f"arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:Execution.Name:{NAME_PREFIX}*"
-
-
-@pytest.fixture(scope="module")
-def template() -> Template:
-    return Template.read(TEMPLATE)
 
 
 # What is given up

@@ -217,7 +217,7 @@ async def _apply(file: Path, where: Place, repin: frozenset[str], *, ask: bool, 
         }
         if dry_run:
             return {**answer, "dry_run": True}
-        if ask and found and not typer.confirm(f"Apply this to {wanted.tenant_id}?"):
+        if ask and (found or repin) and not typer.confirm(f"Apply this to {wanted.tenant_id}?"):
             return {**answer, "declined": True}
         changed = await parts.control.apply(operator, wanted.document) if found else ()
         report = await administer.pin_tools(parts.context, operator, wanted.tenant_id, repin=repin)

@@ -98,10 +98,8 @@ async def start(context: Context, tenant_id: str, action_intent_id: str, worker:
             return None
         settings = await context.settings(tenant_id)
         facts = await _facts(context, settings, record)
-        monotonic, now = (
-            context.clock.monotonic_ms(),
-            context.clock.now_ms(),
-        )  # so, a pause between them shortens the lease
+        # In this order, a pause between them shortens the lease.
+        monotonic, now = context.clock.monotonic_ms(), context.clock.now_ms()
         checked = revalidation.revalidate(record, facts, now)
         if checked.verdict is Verdict.WAIT:
             return None
@@ -274,9 +272,8 @@ async def try_once(context: Context, started: Started, before: Tried) -> Tried:
         error = failed.error
     except Refusal as refusal:  # ours, while we still looked whether to send
         error = CallError(ErrorClass.DOWNSTREAM, refusal.sentence, Sent.NOT_SENT, code=refusal.code)
-    error = replace(
-        error, sent=before.sent.worst(error.sent)
-    )  # of all tries: else one that reached nobody would excuse them
+    # What is known of all tries decides: else one that reached nobody would excuse those before it.
+    error = replace(error, sent=before.sent.worst(error.sent))
     wait_ms = calls.retry_after_ms(error, started.action, tries)
     if wait_ms is None or not _lease_allows(context, started, wait_ms):
         return Tried(tries, error.sent, calls.outcome_of(error), error)
