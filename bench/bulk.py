@@ -12,8 +12,8 @@ from pathlib import Path
 import psycopg
 
 from bench.drive import ACCOUNTS_SPREAD
-from clearance.flow.ports import Store
-from clearance.stores.sqlite import SqliteStore
+from clearance.flow.ports.store import Store
+from clearance.stores.sqlite.store import SqliteStore
 
 ENTRIES = 3  # of an intent that was carried out: approved, started, succeeded
 

@@ -16,11 +16,11 @@ from bench.stores import InstantTools, configure, document, new_context
 from clearance.clock import SystemClock
 from clearance.core.record import Admission
 from clearance.flow.context import Context
-from clearance.flow.ports import Admitted
-from clearance.stores.sqlite import SqliteStore
+from clearance.flow.ports.transitions import Admitted
+from clearance.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
-    from clearance.stores.postgres_connections import Row
+    from clearance.stores.postgres.connections import Row
 
 GROUP = 64
 GROUPS_BEFORE = 10  # so that trees have grown beyond their first pages
@@ -53,7 +53,7 @@ def _admit_all(store: SqliteStore, ready: list[Admission], connection: sqlite3.C
 
 async def round_trips_per_group(url: str, groups: int = 10) -> float:
     """Round trips to a PostgreSQL that has the schema, for 64 intents that are admitted at once. Each is one commit."""
-    from clearance.stores.postgres import PostgresStore  # noqa: PLC0415 - only where there is a PostgreSQL
+    from clearance.stores.postgres.store import PostgresStore  # noqa: PLC0415 - only where there is a PostgreSQL
 
     store = await PostgresStore.open(url)
     try:

@@ -20,7 +20,8 @@ from clearance.clock import SystemClock
 from clearance.engines.worker import Worker
 from clearance.flow.context import Context
 from clearance.flow.control import Control
-from clearance.flow.ports import Engine, Tools
+from clearance.flow.ports.engine import Engine
+from clearance.flow.ports.tools import Tools
 
 READY_SECONDS = 30
 
@@ -55,7 +56,7 @@ async def _embedded(_: str, new: Callable[[Engine], Context]) -> AsyncIterator[C
 
 @contextlib.asynccontextmanager
 async def _queued(url: str, new: Callable[[Engine], Context]) -> AsyncIterator[Context]:
-    from clearance.engines.procrastinate import Queue  # noqa: PLC0415 - only where there is a PostgreSQL
+    from clearance.engines.queue.procrastinate import Queue  # noqa: PLC0415 - only where there is a PostgreSQL
 
     queue, stopped = Queue(url), asyncio.Event()
     context = new(queue)

@@ -13,7 +13,8 @@ from bench.drive import Timed, must_be, timed
 from clearance.core.decision import Answer
 from clearance.flow.context import Context
 from clearance.flow.control import Control
-from clearance.flow.ports import Due, TimelineQuery
+from clearance.flow.ports.due import Due
+from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.sweep import Sweeper
 
 PAGE = 50

@@ -11,7 +11,7 @@ from clearance.core.intent import ActionIntent, RiskLevel, checked_content
 from clearance.core.record import Admission
 from clearance.core.settings import Settings
 from clearance.flow.context import Context
-from clearance.flow.ports import Admitted
+from clearance.flow.ports.transitions import Admitted
 from clearance.flow.submit import admission_of
 
 

@@ -14,11 +14,14 @@ from tests.sample import OWNER, TENANT, NoEngine, RecordingTools
 from bench.databases import database
 from bench.drive import Job
 from clearance.clock import SystemClock
-from clearance.core.intent import digest
+from clearance.core.canonical import digest
 from clearance.core.ledger import EntryKind, draft
 from clearance.flow.context import Context
-from clearance.flow.ports import Cleared, Engine, SettingsChange, Store, ToolAnswer, ToolCall, Tools
-from clearance.stores.sqlite import SqliteStore
+from clearance.flow.ports.engine import Engine
+from clearance.flow.ports.settings import SettingsChange
+from clearance.flow.ports.store import Store
+from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall, Tools
+from clearance.stores.sqlite.store import SqliteStore
 
 BUDGET = 10_000_000  # a day and account: so large that it never binds, and is counted all the same
 CALLS_AT_ONCE = 16  # as many as a worker carries out
@@ -50,7 +53,7 @@ async def new_store(job: Job) -> AsyncIterator[tuple[Store, str]]:
             where = str(job.path / f"{secrets.token_hex(6)}.sqlite3")
             store = await SqliteStore.open(Path(where))
         else:
-            from clearance.stores.postgres import PostgresStore  # noqa: PLC0415 - only where there is a PostgreSQL
+            from clearance.stores.postgres.store import PostgresStore  # noqa: PLC0415 - only where there is a PostgreSQL
 
             where = ends.enter_context(database(job.postgres, TEMPLATE))
             store = await PostgresStore.open(where)

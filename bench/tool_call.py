@@ -19,7 +19,7 @@ from bench.drive import Job, Measured, Timed, must_be, timed
 from bench.execution import carried_out, working
 from bench.stores import document
 from clearance.flow.control import Control
-from clearance.flow.ports import ToolCall, Tools
+from clearance.flow.ports.tools import ToolCall, Tools
 from clearance.tools.function import FunctionTools
 from clearance.tools.mcp import McpTools
 

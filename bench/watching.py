@@ -6,7 +6,8 @@ import asyncio
 from typing import Any, cast
 
 from clearance.core.record import Change
-from clearance.flow.ports import Applied, Store
+from clearance.flow.ports.store import Store
+from clearance.flow.ports.transitions import Applied
 
 
 class Watching:

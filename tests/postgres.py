@@ -25,7 +25,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from clearance.stores.postgres_schema import migrate
+from clearance.stores.postgres.schema import migrate
 from tests import postgres_keeper
 from tests.postgres_keeper import DATA, USERS
 

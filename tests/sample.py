@@ -10,11 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from clearance.core.canonical import digest
 from clearance.core.catalog import ToolServer
 from clearance.core.credential import principal_of
-from clearance.core.intent import RiskLevel, digest
+from clearance.core.intent import RiskLevel
 from clearance.core.principal import Permission, Principal, Role
-from clearance.flow.ports import Cleared, Due, ToolAnswer, ToolCall, ToolDescription
+from clearance.flow.ports.due import Due
+from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall, ToolDescription
 from clearance.flow.submit import Proposal
 
 TENANT = "northwind"

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import psycopg
 
+from clearance.configuration.document import StoredSettings
 from clearance.core.errors import Refusal
 from clearance.core.ledger import EntryKind, draft
 from clearance.core.principal import Principal
@@ -19,11 +20,12 @@ from clearance.core.stop import StopSwitch
 from clearance.flow import execute
 from clearance.flow.context import Context
 from clearance.flow.control import Control
-from clearance.flow.ports import SettingsChange, Store, StoredSettings
+from clearance.flow.ports.settings import SettingsChange
+from clearance.flow.ports.store import Store
 from clearance.flow.submit import Proposal
 from clearance.flow.sweep import Sweeper
-from clearance.stores.postgres import PostgresStore
-from clearance.stores.sqlite import SqliteStore
+from clearance.stores.postgres.store import PostgresStore
+from clearance.stores.sqlite.store import SqliteStore
 from tests import sample
 from tests.aws.table import Table
 from tests.sample import AGENT, OWNER, TENANT, FakeClock, NoEngine, RecordingTools
@@ -119,7 +121,7 @@ async def open_store(place: Place) -> Store:
         case Path():
             return await SqliteStore.open(place)
         case Table():
-            from clearance.stores.dynamodb import DynamoStore  # noqa: PLC0415 - most tests need no AWS
+            from clearance.stores.dynamodb.store import DynamoStore  # noqa: PLC0415 - most tests need no AWS
 
             return await DynamoStore.open(place.name, client=place.client)
         case _:

@@ -1,4 +1,4 @@
-"""The functions: what each is for, what it is given, and what it may do. One row for each handler of `clearance.aws_lambda`."""
+"""The functions: what each is for, what it is given, and what it may do. One row for each handler of `clearance.running.functions`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RUNTIME = lambda_.Runtime.PYTHON_3_13
 
 ARCHITECTURE = lambda_.Architecture.ARM_64  # a fifth cheaper for the same time
 LOG_RETENTION = logs.RetentionDays.THREE_MONTHS
-MODULE = "clearance.aws_lambda"
+MODULE = "clearance.running.functions"
 
 TOOL_CALL_SECONDS = (
     630  # the longest deadline that a tool server may have is 600; more than that is waiting for a connection

@@ -57,7 +57,7 @@ from deploy.aws.grants import (
     start_executions,
 )
 
-from clearance.stores.dynamodb_table import DUE, OPEN, QUEUE, TABLE, TIMELINE, TTL_ATTRIBUTE
+from clearance.stores.dynamodb.table import DUE, OPEN, QUEUE, TABLE, TIMELINE, TTL_ATTRIBUTE
 
 STATE_MACHINE = Path(__file__).parents[2] / "src" / "clearance" / "engines" / "execution.asl.json"
 DEAD_LETTER_DAYS = 14  # the longest that SQS keeps anything: time for a person to look

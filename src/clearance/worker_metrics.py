@@ -12,7 +12,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from clearance.core.catalog import ToolServer
 from clearance.core.outcome import OutcomeStatus
-from clearance.flow.ports import Cleared, ToolAnswer, ToolCall, ToolCallFailed, ToolDescription, Tools
+from clearance.flow.ports.tools import (
+    Cleared,
+    ToolAnswer,
+    ToolCall,
+    ToolCallFailed,
+    ToolDescription,
+    Tools,
+)
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0)
 

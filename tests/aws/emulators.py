@@ -28,7 +28,7 @@ from botocore.config import Config
 from botocore.httpsession import URLLib3Session
 from moto.dynamodb.responses import DynamoHandler
 
-from clearance.stores.dynamodb_table import TABLE
+from clearance.stores.dynamodb.table import TABLE
 from tests.aws.table import Table
 
 HOST = "127.0.0.1"

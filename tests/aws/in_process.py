@@ -20,10 +20,10 @@ from unittest import mock
 import boto3
 from moto.awslambda.models import LambdaFunction
 
-from clearance import aws_lambda
-from clearance.aws_lambda import Function
 from clearance.clock import SystemClock
 from clearance.engines.step_functions import DEFINITION
+from clearance.running import functions as aws_lambda
+from clearance.running.functions import Function
 from tests.aws import toolserver
 from tests.aws.emulators import REGION, dynamodb_client, moto_aws, new_table
 from tests.aws.stack import FUNCTIONS, SECRET, Execution, FunctionFailed, environment, settle
@@ -163,7 +163,7 @@ class InProcess:
             FunctionName=name,
             Runtime="python3.11",
             Role=role,
-            Handler=f"clearance.aws_lambda.{name}",
+            Handler=f"clearance.running.functions.{name}",
             Code={"ZipFile": b""},
         )
         return str(made["FunctionArn"])

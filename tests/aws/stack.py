@@ -1,6 +1,6 @@
 """What tests of the aws profile need of a deployment, whoever made it: in this process on moto, or from the template on MiniStack.
 
-A stack has the eight functions of `clearance.aws_lambda` under their own names, one table, the bus with its rule and queue, the
+A stack has the eight functions of `clearance.running.functions` under their own names, one table, the bus with its rule and queue, the
 state machine, and one tool server on 127.0.0.1 that this process runs (`tests.aws.toolserver`). `settle` configures its tenants.
 """
 
@@ -14,10 +14,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from clearance import profiles
 from clearance.core.principal import Role
 from clearance.core.record import IntentRecord
 from clearance.flow.context import Context
+from clearance.profiles import choose
+from clearance.profiles.parts import operator
+from clearance.profiles.place import Table
 from tests import sample
 
 if TYPE_CHECKING:
@@ -127,12 +129,12 @@ def settle(table: str, url: str) -> dict[tuple[str, str], str]:
 
     async def settled() -> dict[tuple[str, str], str]:
         keys = {}
-        async with profiles.opened(profiles.Table(table)) as parts:
+        async with choose.opened(Table(table)) as parts:
             for tenant in TENANTS:
-                operator = profiles.operator(tenant)
-                await parts.control.apply(operator, document(url.format(tenant=tenant)))
+                actor = operator(tenant)
+                await parts.control.apply(actor, document(url.format(tenant=tenant)))
                 for role in Role:
-                    keys[tenant, role.value] = await profiles.new_api_key(parts, tenant, f"the-{role.value}", role)
+                    keys[tenant, role.value] = await choose.new_api_key(parts, tenant, f"the-{role.value}", role)
         return keys
 
     return asyncio.run(settled())
@@ -142,7 +144,7 @@ def on_table(stack: Stack, work: Callable[[Context], Awaitable[T]]) -> T:
     """Does something to the state itself, with parts of its own that publish nothing."""
 
     async def done() -> T:
-        async with profiles.opened(profiles.Table(stack.table)) as parts:
+        async with choose.opened(Table(stack.table)) as parts:
             return await work(parts.context)
 
     return asyncio.run(done())

@@ -14,7 +14,8 @@ from clearance.core.record import IntentRecord
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.engines import step_functions
 from clearance.engines.step_functions import CallAgain
-from clearance.flow.ports import Cleared, Mark, ToolAnswer, ToolCall, ToolCallFailed
+from clearance.flow.ports.marks import Mark
+from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall, ToolCallFailed
 from tests.sample import TENANT, RecordingTools
 from tests.world import World
 

@@ -14,30 +14,25 @@ from typing import Any, TypeVar
 import pytest
 
 from clearance.clock import SystemClock
-from clearance.core import execution
+from clearance.core import steps
 from clearance.core.budget import Claim, Hold
+from clearance.core.credential import ApiKey, PageSession
 from clearance.core.decision import Answer as Says
 from clearance.core.errors import TooLarge, Unavailable
 from clearance.core.ledger import EntryKind, draft
 from clearance.core.outcome import Outcome, OutcomeStatus, Sent
 from clearance.core.principal import Role
 from clearance.core.record import Admission, IntentStatus
-from clearance.flow.ports import (
-    Admitted,
-    ApiKey,
-    Applied,
-    BudgetSpent,
-    Due,
-    Mark,
-    PageSession,
-    Phase,
-    SettingsMoved,
-    TimelineQuery,
-)
-from clearance.stores import dynamodb, dynamodb_client, dynamodb_items
-from clearance.stores import dynamodb_table as tables
-from clearance.stores.dynamodb import DynamoStore
-from clearance.stores.dynamodb_client import ITEM_BYTES_MAX, item_bytes
+from clearance.flow.ports.due import Due
+from clearance.flow.ports.intents import TimelineQuery
+from clearance.flow.ports.marks import Mark, Phase
+from clearance.flow.ports.transitions import Admitted, Applied, BudgetSpent, SettingsMoved
+from clearance.stores.dynamodb import client as dynamodb_client
+from clearance.stores.dynamodb import items
+from clearance.stores.dynamodb import store as dynamodb
+from clearance.stores.dynamodb import table as tables
+from clearance.stores.dynamodb.client import ITEM_BYTES_MAX, item_bytes
+from clearance.stores.dynamodb.store import DynamoStore
 from tests import sample
 from tests.aws.faults import faulty
 from tests.aws.table import Table
@@ -126,7 +121,7 @@ async def test_of_16_processes_that_admit_one_intent_one_does(shop: World, table
     wanted = await admission(shop, "a")
     answers = await asyncio.to_thread(in_threads, table, [admitting(wanted)] * THREADS)
     record = await shop.record("a")
-    assert sorted(type(answer).__name__ for answer in answers) == ["Admitted", *["Known"] * (THREADS - 1)]
+    assert sorted(type(answer).__name__ for answer in answers) == ["Admitted", *["AlreadyAdmitted"] * (THREADS - 1)]
     assert all(answer.record == record for answer in answers)
     assert await shop.used() == {"actions": 1, "actions:CREATE_TASK": 1}
 
@@ -203,7 +198,7 @@ async def test_the_largest_intent_and_the_largest_result_fit(world: World) -> No
     record = await admitted(world, "a", parameters={"title": "é" * 32_000})
     running = await applied(world, await started(world, record))
     outcome = Outcome(OutcomeStatus.SUCCEEDED, "Done.", "\x01" * 32_000, 32_000)
-    done = await applied(world, execution.record_outcome(running, 1, outcome, tries=1, actor=OWNER, now=NOON))
+    done = await applied(world, steps.record_outcome(running, 1, outcome, tries=1, actor=OWNER, now=NOON))
     assert await world.record("a") == done
     assert done.outcome is not None
     assert len(done.outcome.result) == 32_000
@@ -212,7 +207,7 @@ async def test_the_largest_intent_and_the_largest_result_fit(world: World) -> No
 async def test_a_sentence_with_half_a_character_is_stored_all_the_same(world: World) -> None:
     running = await applied(world, await started(world, await admitted(world, "a")))
     outcome = Outcome(OutcomeStatus.FAILED, "The tool said something.")
-    change = execution.record_outcome(running, 1, outcome, tries=1, actor=OWNER, now=NOON)
+    change = steps.record_outcome(running, 1, outcome, tries=1, actor=OWNER, now=NOON)
     broken = replace(outcome, sentence="The tool said \ud800.", result={"bad": "\ud800"})
     done = await applied(world, replace(change, outcome=broken))
     assert done.outcome is not None
@@ -270,7 +265,7 @@ async def test_nothing_that_must_stay_has_a_time_to_go(world: World, place: Tabl
     mortal = {item["pk"].partition("#")[0]: item["ttl"] for item in items_of(place) if "ttl" in item}
     assert mortal.keys() == {"BUDGET", "SESSION"}
     assert kinds >= {"HEAD", "LEDGER", "INTENT", "SETTINGS", "TENANTS", "KEY", "KEYHASH", "KEYS", "EVERYWHERE"}
-    assert mortal["BUDGET"] == (NOON // 1000 - 12 * 3600) + dynamodb_items.BUDGET_DAYS_KEPT * 24 * 3600
+    assert mortal["BUDGET"] == (NOON // 1000 - 12 * 3600) + items.BUDGET_DAYS_KEPT * 24 * 3600
     assert mortal["SESSION"] > (NOON + HOUR) // 1000
     assert tables.TTL_ATTRIBUTE == "ttl"
 
@@ -283,14 +278,14 @@ async def whole_life(world: World) -> None:
     await world.configure({"stop_switches": []}, tenant_id="*")
     running = await applied(world, await started(world, await admitted(world, "a")))
     outcome = Outcome(OutcomeStatus.SUCCEEDED, "Done.", {"ok": True}, 11)
-    await applied(world, execution.record_outcome(running, 1, outcome, tries=1, actor=OWNER, now=NOON))
+    await applied(world, steps.record_outcome(running, 1, outcome, tries=1, actor=OWNER, now=NOON))
     waiting = await admitted(world, "w", confidence_score=0.1)
-    await applied(world, execution.cancel(waiting, code="X", reason=None, actor=OWNER, now=NOON))
+    await applied(world, steps.cancel(waiting, code="X", reason=None, actor=OWNER, now=NOON))
     begun = Mark(1, Sent.MAYBE, 0, Phase.BEGUN, SystemClock().new_id())
     assert isinstance(world.store, DynamoStore)
     assert await world.store.marks.swap(TENANT, "a", 1, None, begun)
     held = await admitted(world, "h")
-    await applied(world, execution.cancel(held, code="X", reason=None, actor=OWNER, now=NOON))
+    await applied(world, steps.cancel(held, code="X", reason=None, actor=OWNER, now=NOON))
     assert await world.store.revoke_api_key(TENANT, "k1", NOON, draft(EntryKind.API_KEY_REVOKED, NOON, OWNER))
 
 
@@ -299,12 +294,12 @@ async def test_what_a_hold_took_long_ago_is_not_given_back_to_counters_that_are_
 ) -> None:
     """The counters of a day may have been deleted by then; giving back would leave a count below zero."""
     record = await admitted(world, "a")
-    long_after = NOON + (dynamodb_items.BUDGET_DAYS_KEPT + 1) * 24 * HOUR
+    long_after = NOON + (items.BUDGET_DAYS_KEPT + 1) * 24 * HOUR
     key = tables.budget(TENANT, "acme", "2026-11-24")
     await asyncio.to_thread(
         place.client.delete_item, TableName=place.name, Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}}
     )
-    after = await applied(world, execution.cancel(record, code="X", reason=None, actor=OWNER, now=long_after))
+    after = await applied(world, steps.cancel(record, code="X", reason=None, actor=OWNER, now=long_after))
     assert after.status is IntentStatus.CANCELLED
     assert await world.used() == {}
 
@@ -398,7 +393,7 @@ async def test_an_edit_in_the_budget_of_its_own_hold_writes_the_counters_once(wo
     """DynamoDB takes no item twice in one transaction: what is taken and what is given back go together."""
     record = await admitted(world, "a")
     edited = await admission(world, "e", supersedes="a")
-    cancelled = execution.cancel(record, code="X", reason=None, actor=OWNER, now=NOON)
+    cancelled = steps.cancel(record, code="X", reason=None, actor=OWNER, now=NOON)
     answer = await world.store.advance(replace(cancelled, superseded_by=edited))
     assert isinstance(answer, Applied)
     assert await world.used() == {"actions": 1, "actions:CREATE_TASK": 1}

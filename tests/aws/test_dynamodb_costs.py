@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from clearance.clock import SystemClock
-from clearance.core import execution
+from clearance.core import steps
 from clearance.core.outcome import Outcome, OutcomeStatus, Sent
-from clearance.flow.ports import Mark, Phase
-from clearance.stores.dynamodb import DynamoStore
+from clearance.flow.ports.marks import Mark, Phase
+from clearance.stores.dynamodb.store import DynamoStore
 from tests.aws.table import Table
 from tests.conformance.test_store import applied, started
 from tests.sample import NOON, OWNER, TENANT, task
@@ -70,5 +70,5 @@ async def test_a_transition_costs_what_the_decision_record_says(place: Table) ->
         assert await world.store.marks.swap(TENANT, "t1", 1, None, begun)
         assert meter.taken() == (1, 0)
         outcome = Outcome(OutcomeStatus.SUCCEEDED, "Done.", {"ok": True}, 11)
-        await applied(world, execution.record_outcome(running, 1, outcome, tries=1, actor=OWNER, now=NOON))
+        await applied(world, steps.record_outcome(running, 1, outcome, tries=1, actor=OWNER, now=NOON))
         assert meter.taken() == (6, 4)

@@ -11,19 +11,24 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from clearance.core import execution
+from clearance.configuration.document import StoredSettings
+from clearance.core import steps
 from clearance.core.approval import RulingKind
+from clearance.core.credential import ApiKey
 from clearance.core.decision import SettingsVersion
 from clearance.core.errors import Unavailable
 from clearance.core.ledger import EntryKind, draft
 from clearance.core.outcome import Outcome, OutcomeStatus
 from clearance.core.principal import Role
 from clearance.core.record import IntentStatus
-from clearance.flow.ports import Admitted, ApiKey, Applied, Moved, SettingsChange, StoredSettings, TimelineQuery
-from clearance.stores import dynamodb_client, dynamodb_transactions
-from clearance.stores import dynamodb_table as tables
-from clearance.stores.dynamodb import DynamoStore
-from clearance.stores.dynamodb_transactions import Seen, Transactions
+from clearance.flow.ports.intents import TimelineQuery
+from clearance.flow.ports.settings import SettingsChange
+from clearance.flow.ports.transitions import Admitted, Applied, RecordMoved, SettingsMoved
+from clearance.stores.dynamodb import client as dynamodb_client
+from clearance.stores.dynamodb import table as tables
+from clearance.stores.dynamodb import transactions
+from clearance.stores.dynamodb.store import DynamoStore
+from clearance.stores.dynamodb.transactions import Seen, Transactions
 from tests.aws.emulators import dynamodb_client as client_of
 from tests.aws.faults import Call, Faulty, Reply, cancelled, cutter, faulty, lost_answer, lost_question
 from tests.aws.table import Table
@@ -168,7 +173,7 @@ async def test_what_a_batch_left_out_is_read_after_all(shaky: Shaky) -> None:
 
 
 async def test_in_the_end_it_says_that_nothing_was_stored(shaky: Shaky, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dynamodb_transactions, "COMMIT_SECONDS_MAX", 0.3)
+    monkeypatch.setattr(transactions, "COMMIT_SECONDS_MAX", 0.3)
     shaky.client.refuse(TRANSACT, *(cancelled("TransactionConflict") for _ in range(1_000)))
     with pytest.raises(Unavailable, match="nothing was stored"):
         await shaky.world.store.admit(await admission(shaky.world, "a"))
@@ -210,7 +215,7 @@ async def _start(world: World) -> object:
 
 async def _cancel(world: World) -> object:
     record = await world.record("s")
-    answer = await world.store.advance(execution.cancel(record, code="X", reason=None, actor=OWNER, now=NOON))
+    answer = await world.store.advance(steps.cancel(record, code="X", reason=None, actor=OWNER, now=NOON))
     assert isinstance(answer, Applied)
     return await world.used() == {"actions": 0, "actions:CREATE_TASK": 0}
 
@@ -218,7 +223,7 @@ async def _cancel(world: World) -> object:
 async def _edit(world: World) -> object:
     edited = await admission(world, "e", supersedes="w")
     record = await world.record("w")
-    change = execution.rule(record, APPROVER, RulingKind.EDIT, None, now=NOON, edited=edited)
+    change = steps.rule(record, APPROVER, RulingKind.EDIT, None, now=NOON, edited=edited)
     answer = await world.store.advance(change)
     assert isinstance(answer, Applied)
     assert await world.used() == {"actions": 2, "actions:CREATE_TASK": 2}
@@ -286,7 +291,7 @@ async def test_it_is_found_again_even_after_others_moved_the_intent_on(shaky: Sh
     async def move_on() -> None:
         running = await other.intent(TENANT, "a")
         assert running is not None
-        answer = await other.advance(execution.record_outcome(running, 1, done, tries=1, actor=OWNER, now=NOON))
+        answer = await other.advance(steps.record_outcome(running, 1, done, tries=1, actor=OWNER, now=NOON))
         assert isinstance(answer, Applied)
 
     def lose_while_others_move_on(call: Call) -> dict[str, Any]:
@@ -341,7 +346,7 @@ async def test_a_question_that_arrives_late_changes_nothing(shaky: Shaky) -> Non
 
 
 async def test_where_nobody_can_know_it_says_so(shaky: Shaky, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dynamodb_transactions, "COMMIT_SECONDS_MAX", 0.2)
+    monkeypatch.setattr(transactions, "COMMIT_SECONDS_MAX", 0.2)
     shaky.client.next(TRANSACT, *(lost_question for _ in range(1_000)))
     with pytest.raises(Unavailable, match="not known whether"):
         await shaky.world.store.admit(await admission(shaky.world, "a"))
@@ -365,7 +370,7 @@ async def test_it_says_so_too_if_it_cannot_even_look(shaky: Shaky, monkeypatch: 
 
 
 async def test_whoever_waits_too_long_for_their_turn_is_told(shaky: Shaky, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dynamodb_transactions, "COMMIT_SECONDS_MAX", 0.3)
+    monkeypatch.setattr(transactions, "COMMIT_SECONDS_MAX", 0.3)
     wanted = [await admission(shaky.world, f"a{number}") for number in range(3)]
     let_go = threading.Event()
 
@@ -412,7 +417,7 @@ def stale(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             return replace(seen, items=kept, **changed)
 
         monkeypatch.setattr(Transactions, "look", other)
-        monkeypatch.setattr(dynamodb_transactions, "COMMIT_SECONDS_MAX", 0.1)
+        monkeypatch.setattr(transactions, "COMMIT_SECONDS_MAX", 0.1)
 
     return see
 
@@ -477,11 +482,11 @@ async def test_the_commit_itself_takes_a_step_once(
         return await read(keys) | before
 
     monkeypatch.setattr(dynamodb_client.Calls, "get_many", get_many)
-    monkeypatch.setattr(dynamodb_transactions, "COMMIT_SECONDS_MAX", 0.1)
+    monkeypatch.setattr(transactions, "COMMIT_SECONDS_MAX", 0.1)
     with pytest.raises(Unavailable):
         await world.store.advance(change)
     monkeypatch.undo()
-    assert await world.store.advance(change) == Moved()
+    assert await world.store.advance(change) == RecordMoved()
     assert len(await world.store.entries_about(TENANT, "a")) == 2
 
 
@@ -521,7 +526,7 @@ async def test_a_list_from_an_old_index_shows_what_is_so_now(shaky: Shaky) -> No
     shaky.client.next("query", remember, remember)
     assert len(await world.store.timeline(TENANT, TimelineQuery())) == 2
     assert len(await world.store.waiting(TENANT, None, 10)) == 1
-    await applied(world, execution.cancel(waits, code="X", reason=None, actor=OWNER, now=NOON))
+    await applied(world, steps.cancel(waits, code="X", reason=None, actor=OWNER, now=NOON))
     running = await applied(world, await started(world, first))
 
     shaky.client.next("query", lambda _: kept[0])
@@ -553,6 +558,6 @@ async def test_settings_that_changed_while_the_answer_was_lost_are_the_first_one
     shaky.client.next(TRANSACT, lost_answer)
     won = await world.store.configure(SettingsChange(TENANT, 1, {"policy": "won"}, entry, NOON))
     assert isinstance(won, StoredSettings)
-    assert await world.store.configure(SettingsChange(TENANT, 1, {"policy": "lost"}, entry, NOON)) == Moved()
+    assert await world.store.configure(SettingsChange(TENANT, 1, {"policy": "lost"}, entry, NOON)) == SettingsMoved()
     assert (await world.store.settings(TENANT)).document == {"policy": "won"}
     assert (await world.store.settings(TENANT)).version == (2, 0)

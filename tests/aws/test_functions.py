@@ -15,8 +15,6 @@ import pytest
 import structlog
 from botocore.exceptions import ClientError
 
-from clearance import aws_lambda, aws_profile
-from clearance.aws_lambda import Function, Handler, Refused, Unexpected
 from clearance.clock import SystemClock
 from clearance.core.catalog import ToolServer
 from clearance.core.errors import Conflict, Forbidden, InvalidInput, Unavailable
@@ -24,11 +22,16 @@ from clearance.core.outcome import Sent
 from clearance.core.principal import ActorKind, Permission
 from clearance.core.record import IntentStatus
 from clearance.engines.step_functions import Machine
-from clearance.flow import administer, sweep
+from clearance.flow import sweep
 from clearance.flow.context import Context
 from clearance.flow.control import Control
-from clearance.flow.ports import ToolCall, ToolCallFailed, Tools
-from clearance.parts import Database, NoTools, Table, operator, place
+from clearance.flow.credentials import revoke_api_key
+from clearance.flow.ports.tools import ToolCall, ToolCallFailed, Tools
+from clearance.profiles import aws
+from clearance.profiles.parts import NoTools, operator
+from clearance.profiles.place import Database, Table, place
+from clearance.running import functions
+from clearance.running.functions import Function, Handler, Refused, Unexpected
 from clearance.tools.masking import Secrets
 from clearance.tools.mcp import McpTools
 from tests.aws.in_process import InProcess, in_process
@@ -73,7 +76,7 @@ def test_an_error_without_a_name_tells_and_logs_where_it_was_and_not_what_it_sai
 
 def test_a_cold_start_that_failed_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLEARANCE_TABLE", raising=False)
-    tried = Function("recorder", aws_lambda.open_recorder)
+    tried = Function("recorder", functions.open_recorder)
     for _ in range(2):
         with pytest.raises(InvalidInput, match="CLEARANCE_TABLE is not set"):
             tried({}, None)
@@ -164,7 +167,7 @@ def test_sessions_end_with_their_invocation_and_cost_no_answer(
 
 
 def test_a_sweep_takes_steps_while_there_is_time(stack: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (aws_lambda, sweep):
+    for module in (functions, sweep):
         monkeypatch.setattr(module, "STEP_MAX", 1)
     stack.functions.cool()
     names = [f"step-{number}" for number in range(3)]
@@ -173,9 +176,9 @@ def test_a_sweep_takes_steps_while_there_is_time(stack: InProcess, monkeypatch: 
     stack.sweep()
     for name in names:
         outcome_of(stack, NORTHWIND, name, timeout=10)
-    margin = aws_lambda.SWEEP_MARGIN_MS
+    margin = functions.SWEEP_MARGIN_MS
     left = [SimpleNamespace(get_remaining_time_in_millis=lambda ms=ms: ms) for ms in (margin, margin + 1)]
-    assert [aws_lambda._time_left(one) for one in left] == [False, True]
+    assert [functions._time_left(one) for one in left] == [False, True]
 
 
 @pytest.mark.parametrize("version", ["$LATEST", "7"])
@@ -205,14 +208,14 @@ def test_what_could_not_be_launched_comes_again_alone(stack: InProcess, monkeypa
 def test_only_the_invoker_reads_the_secret_and_once_for_each_cold_start(
     stack: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = aws_profile.secrets
+    read = aws.secrets
     by: list[str] = []
 
     async def counted() -> Any:
         by.append(structlog.contextvars.get_contextvars()["function"])
         return await read()
 
-    monkeypatch.setattr(aws_profile, "secrets", counted)
+    monkeypatch.setattr(aws, "secrets", counted)
     stack.functions.cool()
     for number in range(3):
         carried_out(stack, f"secret-{number}")
@@ -272,7 +275,7 @@ def test_a_revoked_key_does_not_work_in_the_next_invocation_whatever_the_clock_s
     monkeypatch.setattr(SystemClock, "monotonic_ms", lambda _: 0)  # of an environment that was stopped since
     _, made = stack.api("POST", "/v1/api-keys", key_of(stack), {"name": "brief", "role": "auditor"})
     assert stack.api("GET", "/v1/whoami", made["key"])[0] == 200
-    on_table(stack, lambda context: administer.revoke_api_key(context, operator(NORTHWIND), made["key_id"]))
+    on_table(stack, lambda context: revoke_api_key(context, operator(NORTHWIND), made["key_id"]))
     assert stack.api("GET", "/v1/whoami", made["key"])[0] == 401
 
 
@@ -351,16 +354,16 @@ async def test_a_secret_that_cannot_be_read_is_named_and_not_shown(monkeypatch: 
     async def client(_: str) -> Any:
         return Vault()
 
-    monkeypatch.setattr(aws_profile, "client", client)
+    monkeypatch.setattr(aws, "client", client)
     monkeypatch.setenv("CLEARANCE_SECRET", name)
     while said:
         with pytest.raises(Unavailable) as refused:
-            await aws_profile.secrets()
+            await aws.secrets()
         assert refused.value.code == "SECRET_UNREADABLE"
         assert "hunter2" not in refused.value.sentence
         assert refused.value.__cause__ is None
     said.append('{"A": "hunter2"}')
-    assert await aws_profile.secrets() == {"A": "hunter2"}
+    assert await aws.secrets() == {"A": "hunter2"}
 
 
 async def test_without_a_secret_no_variable_has_a_value_also_not_those_of_the_function(
@@ -368,17 +371,17 @@ async def test_without_a_secret_no_variable_has_a_value_also_not_those_of_the_fu
 ) -> None:
     monkeypatch.delenv("CLEARANCE_SECRET", raising=False)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    assert await aws_profile.secrets() == {}
+    assert await aws.secrets() == {}
 
 
 def test_a_source_is_an_agent_of_its_tenant_and_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLEARANCE_SOURCES", json.dumps(SOURCES))
-    principal = aws_profile.sources().principal("northwind.agents")
+    principal = aws.sources().principal("northwind.agents")
     assert (principal.tenant_id, principal.actor_id, principal.kind) == ("northwind", "agent-ada", ActorKind.AGENT)
     assert principal.permissions == {Permission.PROPOSE, Permission.READ}
     for nobody in ("northwind", "", None, 7, ["northwind.agents"]):
         with pytest.raises(Forbidden) as refused:
-            aws_profile.sources().principal(nobody)
+            aws.sources().principal(nobody)
         assert refused.value.code == "UNKNOWN_SOURCE"
 
 
@@ -399,19 +402,19 @@ def test_a_source_is_an_agent_of_its_tenant_and_nothing_more(monkeypatch: pytest
 def test_sources_that_cannot_be_read_let_nobody_in(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
     monkeypatch.setenv("CLEARANCE_SOURCES", said)
     with pytest.raises(InvalidInput) as refused:
-        aws_profile.sources()
+        aws.sources()
     assert refused.value.code == "INVALID_ENVIRONMENT"
 
 
 def test_no_sources_let_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLEARANCE_SOURCES", raising=False)
     with pytest.raises(Forbidden):
-        aws_profile.sources().principal("northwind.agents")
+        aws.sources().principal("northwind.agents")
 
 
 @pytest.mark.parametrize(
     ("variable", "made"),
-    [("CLEARANCE_BUS", aws_profile.bus), ("CLEARANCE_STATE_MACHINE", aws_profile.machine)],
+    [("CLEARANCE_BUS", aws.bus), ("CLEARANCE_STATE_MACHINE", aws.machine)],
 )
 def test_what_a_function_needs_is_named_if_it_is_missing(
     monkeypatch: pytest.MonkeyPatch, variable: str, made: Any

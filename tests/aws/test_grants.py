@@ -8,7 +8,7 @@ import pytest
 
 from clearance.engines.eventbridge import SOURCE
 from clearance.engines.step_functions import NAME_PREFIX
-from clearance.stores import dynamodb_table as table
+from clearance.stores.dynamodb import table
 from tests.aws.stack import FUNCTIONS
 from tests.aws.template import Statement, Template
 

@@ -9,10 +9,10 @@ import pytest
 
 from clearance.core.errors import Unavailable
 from clearance.core.outcome import Sent
-from clearance.flow.ports import Mark, Phase
-from clearance.stores import dynamodb_client
-from clearance.stores.dynamodb import DynamoStore
-from clearance.stores.dynamodb_marks import DynamoMarks
+from clearance.flow.ports.marks import Mark, Phase
+from clearance.stores.dynamodb import client as dynamodb_client
+from clearance.stores.dynamodb.marks import DynamoMarks
+from clearance.stores.dynamodb.store import DynamoStore
 from tests.aws.faults import Faulty, Reply, faulty, lost_answer, lost_question
 from tests.aws.table import Table
 

@@ -15,7 +15,7 @@ from clearance.core.errors import Unavailable
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.engines import eventbridge
 from clearance.engines.eventbridge import ENTRIES_MAX, TRIES_MAX, Bus
-from clearance.flow.ports import Due
+from clearance.flow.ports.due import Due
 from tests.aws.in_process import InProcess, in_process
 from tests.aws.stack import outcome_of, record_of
 from tests.aws.test_workflow import NORTHWIND, detail, event_of

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from clearance.cli import main as cli
-from clearance.stores.dynamodb_table import TTL_ATTRIBUTE
+from clearance.stores.dynamodb.table import TTL_ATTRIBUTE
 from tests import sample
 from tests.aws import toolserver
 from tests.aws.emulators import dynamodb_client, moto_aws, new_table

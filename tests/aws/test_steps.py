@@ -14,7 +14,7 @@ from clearance.core.outcome import ErrorClass, Outcome, OutcomeStatus, Sent
 from clearance.core.record import Change, IntentStatus
 from clearance.engines import step_functions
 from clearance.engines.step_functions import CallAgain, NothingToStart, execution_name
-from clearance.flow.ports import ToolCall
+from clearance.flow.ports.tools import ToolCall
 from tests import sample
 from tests.aws import steps
 from tests.aws.steps import (

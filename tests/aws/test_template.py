@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from clearance import aws_lambda
 from clearance.core.catalog import DEADLINE_SECONDS_MAX
 from clearance.engines.eventbridge import DETAIL_TYPE, SOURCE
 from clearance.engines.step_functions import DEFINITION, NAME_PREFIX
-from clearance.environment import Environment
-from clearance.stores import dynamodb_table as table
+from clearance.profiles.environment import Environment
+from clearance.running import functions as aws_lambda
+from clearance.stores.dynamodb import table
 from tests.aws.deployed import CHANGES, template_for_ministack
 from tests.aws.stack import FUNCTIONS
 from tests.aws.template import Template
@@ -216,7 +216,7 @@ def _variables(function: dict[str, Any]) -> Iterable[tuple[str, Any]]:
 
 def test_functions_are_handlers_that_are_there_traced_and_timed(template: Template) -> None:
     for name, one in template.functions().items():
-        assert one["Handler"] == f"clearance.aws_lambda.{name}"
+        assert one["Handler"] == f"clearance.running.functions.{name}"
         assert callable(getattr(aws_lambda, name))
         assert (one["Runtime"], one["Architectures"]) == ("python3.13", ["arm64"])
         assert one["TracingConfig"] == {"Mode": "Active"}

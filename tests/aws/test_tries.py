@@ -11,16 +11,18 @@ from typing import Any
 import pytest
 
 from clearance.core.call import lease_ms
+from clearance.core.canonical import digest
 from clearance.core.errors import Conflict, Unavailable
-from clearance.core.intent import digest
 from clearance.core.outcome import ErrorClass, Sent
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.revalidation import UNSENT_ATTEMPTS_MAX
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.engines import step_functions
 from clearance.engines.step_functions import CallAgain, NothingToStart
-from clearance.flow import administer, execute
-from clearance.flow.ports import Cleared, Phase, ToolAnswer, ToolCall, ToolCallFailed
+from clearance.flow import execute
+from clearance.flow.pins import pin_tools
+from clearance.flow.ports.marks import Phase
+from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall, ToolCallFailed
 from clearance.flow.tries import Tries
 from tests import sample
 from tests.aws.steps import (
@@ -322,14 +324,14 @@ async def test_a_tool_is_called_with_the_schema_that_was_looked_at(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.control.apply(OWNER, sample.DOCUMENT)
-    await administer.pin_tools(world.context, OWNER, TENANT)
+    await pin_tools(world.context, OWNER, TENANT)
     await world.propose(mail("m1"))
     state, pinned = await started(world, "m1"), digest(world.tools.schema)
     try_once = execute.try_once
 
     async def repinned_before(*said: Any) -> Any:
         world.tools.schema = {"type": "object", "title": "Another"}
-        await administer.pin_tools(world.context, OWNER, TENANT, repin=frozenset({"crm.send_mail"}))
+        await pin_tools(world.context, OWNER, TENANT, repin=frozenset({"crm.send_mail"}))
         return await try_once(*said)
 
     monkeypatch.setattr(execute, "try_once", repinned_before)

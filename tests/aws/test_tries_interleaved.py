@@ -28,8 +28,10 @@ from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.engines import step_functions
 from clearance.engines.step_functions import CallAgain, NothingToStart
 from clearance.flow.context import Context
-from clearance.flow.ports import Cleared, Clock, Mark, ToolAnswer, ToolCall, ToolCallFailed
-from clearance.telemetry import configure_logs
+from clearance.flow.ports.clock import Clock
+from clearance.flow.ports.marks import Mark
+from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall, ToolCallFailed
+from clearance.running.logs import configure_logs
 from tests.aws.steps import AWAY, SILENT, error
 from tests.sample import TENANT, mail, task
 from tests.world import World, opened

@@ -15,7 +15,7 @@ pytest.register_assert_rewrite("tests.aws.test_workflow")
 from deploy.aws import smoke  # noqa: E402
 
 from clearance.core.record import IntentStatus  # noqa: E402 - after the line before it
-from clearance.stores.dynamodb_table import INSTALLATION, intent  # noqa: E402
+from clearance.stores.dynamodb.table import INSTALLATION, intent  # noqa: E402
 from tests.aws import recording  # noqa: E402
 from tests.aws import test_workflow as workflow  # noqa: E402
 from tests.aws.deployed import NAME, TEMPLATE, Deployed, deployed  # noqa: E402

@@ -15,15 +15,15 @@ import pytest
 import uvicorn
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
 
-from clearance.access import Access
 from clearance.api.app import create_app, end_streams
 from clearance.clock import SystemClock
 from clearance.core.principal import Role
+from clearance.doors.access import Access
 from clearance.engines.worker import Worker
 from clearance.flow.context import Context
 from clearance.flow.control import Control
-from clearance.stores.sqlite import SqliteStore
-from clearance.web.pages import mount
+from clearance.stores.sqlite.store import SqliteStore
+from clearance.web.routes import mount
 from tests import sample
 from tests.sample import OWNER, RecordingTools
 from tests.world import World

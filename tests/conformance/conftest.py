@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from clearance.profiles import Database, Place
+from clearance.profiles.place import Database, Place
 from tests.conformance.moving import History
 
 

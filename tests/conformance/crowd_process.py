@@ -12,8 +12,8 @@ import random
 import sys
 from collections import Counter
 
-from clearance.flow.ports import Admitted, Known
-from clearance.stores.postgres import PostgresStore
+from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted
+from clearance.stores.postgres.store import PostgresStore
 from tests.conformance.test_store import admission, started
 from tests.world import World
 
@@ -30,7 +30,7 @@ async def main(conninfo: str, seed: int) -> None:
     await asyncio.to_thread(sys.stdin.readline)
     answers = await asyncio.gather(*(store.admit(one) for one in wanted))
     said = Counter(type(answer).__name__ for answer in answers)
-    there = [answer.record for answer in answers if isinstance(answer, Admitted | Known)]
+    there = [answer.record for answer in answers if isinstance(answer, Admitted | AlreadyAdmitted)]
     changes = [await started(world, record) for record in there if record.revision == 1]
     said.update(type(answer).__name__ for answer in await asyncio.gather(*map(store.advance, changes)))
     await store.close()

@@ -10,17 +10,20 @@ from typing import Any
 
 import psycopg
 
-from clearance import profiles
 from clearance.core.approval import RulingKind
 from clearance.core.outcome import CallError, ErrorClass, OutcomeStatus, Sent
 from clearance.core.principal import Role
 from clearance.flow import execute
-from clearance.flow.ports import Store, TimelineQuery, ToolCall, ToolCallFailed
+from clearance.flow.ports.intents import TimelineQuery
+from clearance.flow.ports.store import Store
+from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from clearance.flow.review import RulingRequest
-from clearance.profiles import STORE_FILE, Database, Place
-from clearance.stores.archive import Summary
-from clearance.stores.postgres import PostgresStore
-from clearance.stores.sqlite import SqliteStore
+from clearance.profiles import choose
+from clearance.profiles.local import STORE_FILE
+from clearance.profiles.place import Database, Place
+from clearance.stores.archive.file import Summary
+from clearance.stores.postgres.store import PostgresStore
+from clearance.stores.sqlite.store import SqliteStore
 from tests import sample
 from tests.conformance.test_store import admission
 from tests.sample import APPROVER, OWNER, TENANT, mail, refund, task
@@ -160,7 +163,7 @@ def seen(where: Place, now: int) -> dict[str, Any]:
 
 def exported(where: Place) -> bytes:
     file = BytesIO()
-    profiles.export(where, file)
+    choose.export(where, file)
     return file.getvalue()
 
 
@@ -181,7 +184,7 @@ class History:
 
 
 def imported(archive: bytes, where: Place) -> Summary:
-    return profiles.import_from(BytesIO(archive), where)
+    return choose.import_from(BytesIO(archive), where)
 
 
 def nothing_in(where: Place) -> bool:

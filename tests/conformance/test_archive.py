@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from clearance.core.errors import Conflict, Refusal
-from clearance.profiles import STORE_FILE, Place
-from clearance.stores.archive import LINE_BYTES_MAX, Reading, line
-from clearance.stores.archive_shapes import Kind
+from clearance.profiles.local import STORE_FILE
+from clearance.profiles.place import Place
+from clearance.stores.archive.file import LINE_BYTES_MAX, Reading, line
+from clearance.stores.archive.lines import Kind
 from tests.conformance.moving import History, exported, imported, nothing_in
 from tests.sample import task
 from tests.world import opened

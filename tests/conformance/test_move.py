@@ -14,15 +14,17 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from clearance import profiles
 from clearance.core.errors import Conflict, Refusal
 from clearance.core.record import IntentStatus
-from clearance.flow.ports import Known
-from clearance.profiles import STORE_FILE, Database, Place, Table
-from clearance.stores import archive_postgres, archive_sqlite
-from clearance.stores.postgres import PostgresStore
-from clearance.stores.postgres_server import age_out
-from clearance.stores.sqlite import SqliteStore
+from clearance.flow.ports.transitions import AlreadyAdmitted
+from clearance.profiles import choose
+from clearance.profiles.local import STORE_FILE, only_one
+from clearance.profiles.place import Database, Place, Table
+from clearance.stores.postgres import archive as archive_postgres
+from clearance.stores.postgres.server import age_out
+from clearance.stores.postgres.store import PostgresStore
+from clearance.stores.sqlite import archive as archive_sqlite
+from clearance.stores.sqlite.store import SqliteStore
 from tests import sample
 from tests.conformance.moving import (
     APPROVE,
@@ -94,7 +96,7 @@ def test_work_goes_on_where_it_was_moved_to(history: History, target: Place) -> 
         world = World(store, "", clock=FakeClock(history.now))
         used = await world.used()
         known = await store.admit(await admission(world, "approved"))
-        assert isinstance(known, Known)
+        assert isinstance(known, AlreadyAdmitted)
         done = await world.run("approved")
         assert done is not None
         assert done.status is IntentStatus.SUCCEEDED
@@ -178,7 +180,7 @@ def test_nobody_may_work_on_it_meanwhile(history: History, base: Database, datab
         await store.close()
 
     asyncio.run(meanwhile(history.archive))
-    with profiles.only_one(history.place):
+    with only_one(history.place):
         for move in (lambda: exported(history.place), lambda: imported(history.archive, history.place)):
             with pytest.raises(Conflict) as refused:
                 move()
@@ -197,7 +199,7 @@ class Interrupted(BytesIO):
 
 def test_an_import_that_is_interrupted_leaves_nothing(history: History, target: Place) -> None:
     with pytest.raises(KeyboardInterrupt):
-        profiles.import_from(Interrupted(history.archive), target)
+        choose.import_from(Interrupted(history.archive), target)
     assert nothing_in(target)
     imported(history.archive, target)
     assert len(seen(target, history.now)[TENANT]["timeline"]) > 10
@@ -248,6 +250,6 @@ def test_what_is_exported_is_one_moment_although_commands_work_beside(history: H
                 return super().write(data)
 
         file = Disturbed()
-        profiles.export(tmp_path, file)
+        choose.export(tmp_path, file)
     keys = [json.loads(one) for one in file.getvalue().splitlines() if one.startswith(b'{"kind":"api_key"')]
     assert sorted(key["name"] for key in keys) == ["gone.", "olga."]  # as it was when the first row was read

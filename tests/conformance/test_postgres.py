@@ -10,13 +10,14 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from clearance.core import execution
+from clearance.core import steps
+from clearance.core.credential import ApiKey, PageSession
 from clearance.core.errors import InvalidInput, Unavailable
 from clearance.core.ledger import EntryKind, draft
 from clearance.core.principal import Role
-from clearance.flow.ports import ApiKey, PageSession, TimelineQuery
-from clearance.stores import postgres_server
-from clearance.stores.postgres import PostgresStore
+from clearance.flow.ports.intents import TimelineQuery
+from clearance.stores.postgres import server
+from clearance.stores.postgres.store import PostgresStore
 from tests.conformance.test_store import admitted, applied, started
 from tests.postgres import new_login
 from tests.sample import NOON, OWNER, TENANT, task
@@ -227,7 +228,7 @@ async def test_a_member_of_the_role_can_do_everything_that_the_store_needs(datab
         await _something_in_every_table(world)
         waiting = await admitted(world, "w", confidence_score=0.1)
         await applied(world, await started(world, await world.record("a")))
-        await applied(world, execution.cancel(waiting, code="X", reason=None, actor=OWNER, now=NOON))
+        await applied(world, steps.cancel(waiting, code="X", reason=None, actor=OWNER, now=NOON))
         await world.configure({"stop_switches": []}, tenant_id="*")
         await world.store.add_session(PageSession(b"t" * 32, _key().key_id, NOON, NOON + 1))
         assert await world.store.session_key(b"t" * 32, NOON) == _key()
@@ -238,7 +239,7 @@ async def test_a_member_of_the_role_can_do_everything_that_the_store_needs(datab
         assert len(await world.store.timeline(TENANT, TimelineQuery())) == 2
         assert len(await world.store.installation_salt()) == 16
         assert len(await world.entries()) == 1 + 2 + 1 + 2 + 1
-        await postgres_server.make_months(member, NOON + 400 * 86_400_000)
+        await server.make_months(member, NOON + 400 * 86_400_000)
 
 
 async def test_whoever_logs_in_the_store_works_as_the_role_with_the_least_rights(database: str) -> None:
@@ -254,7 +255,7 @@ async def test_whoever_logs_in_the_store_works_as_the_role_with_the_least_rights
 
 async def test_the_database_shows_which_program_asks_unless_the_address_says_it(database: str) -> None:
     for address, shown in ((database, "clearance serve"), (make_conninfo(database, application_name="mine"), "mine")):
-        store = await PostgresStore.open(postgres_server.named(address, "clearance serve"))
+        store = await PostgresStore.open(server.named(address, "clearance serve"))
         assert await store._connections.rows("*", "SELECT current_setting('application_name')") == [(shown,)]
         await store.close()
 

@@ -15,13 +15,13 @@ from uuid import UUID
 
 import pytest
 
-from clearance.core import execution
+from clearance.core import steps as execution
 from clearance.core.approval import RulingKind
 from clearance.core.budget import HoldState
 from clearance.core.record import Admission, Change, IntentRecord, IntentStatus
-from clearance.flow.ports import TimelineQuery
-from clearance.stores.postgres_connections import Row
-from clearance.stores.postgres_units import admission_unit, change_unit
+from clearance.flow.ports.intents import TimelineQuery
+from clearance.stores.postgres.connections import Row
+from clearance.stores.postgres.units import admission_unit, change_unit
 from tests.conformance.crowd_process import NAMES
 from tests.conformance.test_store import admission, started
 from tests.postgres import migrated_database
@@ -339,8 +339,10 @@ async def test_many_processes_take_exactly_the_budget_and_start_each_intent_once
                     await process.wait()
         answers = [json.loads(out) for out, _ in said]
         total = sum((Counter(one) for one in answers), Counter[str]())
-        assert all(one.get("Admitted", 0) + one.get("Known", 0) + one["BudgetSpent"] == NAMES for one in answers)
-        assert (total["Admitted"], total["Known"]) == (LIMIT, LIMIT * (PROCESSES - 1))
+        assert all(
+            one.get("Admitted", 0) + one.get("AlreadyAdmitted", 0) + one["BudgetSpent"] == NAMES for one in answers
+        )
+        assert (total["Admitted"], total["AlreadyAdmitted"]) == (LIMIT, LIMIT * (PROCESSES - 1))
         assert total["Applied"] == LIMIT
         assert await world.used() == {"actions": LIMIT, "actions:CREATE_TASK": LIMIT}
         entries = await world.store.entries(TENANT, 0, 1_000)

@@ -11,16 +11,17 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from clearance.core import execution
+from clearance.core import steps
 from clearance.core.approval import RulingKind
+from clearance.core.credential import ApiKey
 from clearance.core.errors import Conflict, Unavailable
 from clearance.core.ledger import EntryKind, draft
 from clearance.core.principal import Role
 from clearance.core.record import IntentStatus
-from clearance.flow.ports import Admitted, ApiKey, Applied, BudgetSpent, Known, Moved, SettingsMoved
-from clearance.stores import postgres_connections
+from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted, Applied, BudgetSpent, RecordMoved, SettingsMoved
 from clearance.stores.batches import BATCH_MAX
-from clearance.stores.postgres import PostgresStore
+from clearance.stores.postgres import connections as postgres_connections
+from clearance.stores.postgres.store import PostgresStore
 from tests import sample
 from tests.conformance.cutting import Wire, wire
 from tests.conformance.test_store import admission, admitted, applied, started
@@ -80,7 +81,7 @@ async def test_an_admission_whose_answer_is_lost_is_known_again(shaky: World, cu
     assert await shaky.store.intent(TENANT, "lost-1") == answer.record
     assert (cut.broken, await counts(shaky)) == (1, {"intents": 1, "entries": 2})
     assert await shaky.used() == {"actions": 1, "actions:CREATE_TASK": 1}
-    assert await shaky.store.admit(wanted) == Known(answer.record)  # what is asked anew is another request
+    assert await shaky.store.admit(wanted) == AlreadyAdmitted(answer.record)  # what is asked anew is another request
 
 
 async def test_a_step_whose_answer_is_lost_is_known_again(shaky: World, cut: Wire) -> None:
@@ -89,16 +90,14 @@ async def test_a_step_whose_answer_is_lost_is_known_again(shaky: World, cut: Wir
     after = await applied(shaky, change)
     assert (after.status, after.revision, after.attempt) == (IntentStatus.RUNNING, 2, change.attempt)
     assert (cut.broken, await counts(shaky)) == (1, {"intents": 1, "entries": 3})
-    assert await shaky.store.advance(change) == Moved()
+    assert await shaky.store.advance(change) == RecordMoved()
 
 
 async def test_an_edit_whose_answer_is_lost_is_known_again_with_its_new_intent(shaky: World, cut: Wire) -> None:
     waiting = await admitted(shaky, "lost-3", confidence_score=0.1)
     edited = await admission(shaky, "edited", supersedes="lost-3")
     cut.lose_answer("lost-3")
-    answer = await shaky.store.advance(
-        execution.rule(waiting, APPROVER, RulingKind.EDIT, None, now=NOON, edited=edited)
-    )
+    answer = await shaky.store.advance(steps.rule(waiting, APPROVER, RulingKind.EDIT, None, now=NOON, edited=edited))
     assert isinstance(answer, Applied)
     assert (answer.record, answer.admitted) == (await shaky.record("lost-3"), await shaky.record("edited"))
     assert (answer.record.position, answer.admitted and answer.admitted.position) == (4, 3)
@@ -109,7 +108,7 @@ async def test_an_edit_whose_answer_is_lost_is_known_again_with_its_new_intent(s
 async def test_a_batch_whose_answer_is_lost_twice_is_known_again_one_by_one(shaky: World, cut: Wire) -> None:
     waiting = await admitted(shaky, "w", confidence_score=0.1)
     change = await started(shaky, await admitted(shaky, "s"))
-    edit = execution.rule(
+    edit = steps.rule(
         waiting, APPROVER, RulingKind.EDIT, None, now=NOON, edited=await admission(shaky, "e", supersedes="w")
     )
     wanted = [await admission(shaky, f"lost-{number}") for number in range(9)]
@@ -149,8 +148,8 @@ async def test_what_moved_on_before_the_lost_answer_was_asked_again_is_not_done_
         await applied(other, await started(other, await other.record("lost-4")))
 
     cut.lose_answer("lost-4", start_it)
-    ruled = execution.rule(waiting, APPROVER, RulingKind.APPROVE, None, now=NOON)
-    assert await shaky.store.advance(ruled) == Moved()
+    ruled = steps.rule(waiting, APPROVER, RulingKind.APPROVE, None, now=NOON)
+    assert await shaky.store.advance(ruled) == RecordMoved()
     record = await shaky.record("lost-4")
     assert (record.status, record.revision) == (IntentStatus.RUNNING, 3)
     assert record.approval is not None

@@ -11,13 +11,13 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from clearance.core import execution
+from clearance.core import steps
 from clearance.core.errors import Conflict, InvalidInput, Unavailable
 from clearance.core.ledger import EntryKind
-from clearance.flow.ports import TimelineQuery
-from clearance.stores import postgres_schema, postgres_server
-from clearance.stores.postgres import PostgresStore
-from clearance.stores.postgres_schema import Migration, migrate, migrations
+from clearance.flow.ports.intents import TimelineQuery
+from clearance.stores.postgres import schema, server
+from clearance.stores.postgres.schema import Migration, migrate, migrations
+from clearance.stores.postgres.store import PostgresStore
 from tests.conformance.test_store import admission, admitted, applied
 from tests.postgres import new_database, new_login
 from tests.sample import NOON, OWNER, TENANT
@@ -59,7 +59,7 @@ def ms(year: int, month: int, day: int) -> int:
 def knows(monkeypatch: pytest.MonkeyPatch, *more: Migration) -> None:
     """This software knows further migrations from now on."""
     known = [*migrations(), *more]
-    monkeypatch.setattr(postgres_schema, "migrations", lambda: known)
+    monkeypatch.setattr(schema, "migrations", lambda: known)
 
 
 def applied_to(conninfo: str) -> list[str]:
@@ -116,7 +116,7 @@ async def test_a_migration_that_fails_leaves_nothing_of_itself(database: str, mo
 
 async def test_a_migration_waits_for_readers_only_so_long(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     knows(monkeypatch, EXPANDS)
-    monkeypatch.setattr(postgres_schema, "LOCK_SECONDS_MAX", 1)
+    monkeypatch.setattr(schema, "LOCK_SECONDS_MAX", 1)
     with psycopg.connect(database) as reading:
         reading.execute("SELECT count(*) FROM clearance.intent")
         with pytest.raises(Unavailable) as refused:
@@ -140,7 +140,7 @@ async def test_software_of_before_goes_on_while_the_schema_expands_and_ends_when
             assert await migrate(database) == ["0002_expands"]
         assert await world.store.intent(TENANT, "before") == record
         assert len(await world.store.timeline(TENANT, TimelineQuery())) == 9
-        await applied(world, execution.cancel(record, code="X", reason=None, actor=OWNER, now=NOON))
+        await applied(world, steps.cancel(record, code="X", reason=None, actor=OWNER, now=NOON))
         await admitted(world, "after", account_id="globex")
         async with opened(database) as started_later:
             await admitted(started_later, "later", account_id="globex")
@@ -154,7 +154,7 @@ async def test_software_of_before_goes_on_while_the_schema_expands_and_ends_when
         await PostgresStore.open(database)
     assert refused.value.code == "STORE_TOO_NEW"
     with pytest.raises(Unavailable) as refused:
-        await postgres_server.check_schema(database)
+        await server.check_schema(database)
     assert refused.value.code == "STORE_TOO_NEW"
 
 
@@ -163,10 +163,10 @@ async def test_every_migration_says_which_software_works_with_it(
 ) -> None:
     for number, one in enumerate(migrations(), start=1):
         assert (one.number, 1 <= one.works_with <= one.number) == (number, True)
-    folder = tmp_path / "migrations" / "postgres"
+    folder = tmp_path / "migrations"
     folder.mkdir(parents=True)
     (folder / "0001_silent.sql").write_text("SELECT 1", encoding="utf-8")
-    monkeypatch.setattr(postgres_schema.resources, "files", lambda _: tmp_path)
+    monkeypatch.setattr(schema.resources, "files", lambda _: tmp_path)
     with pytest.raises(ValueError, match="0001_silent"):
         migrations()
 
@@ -207,7 +207,7 @@ def months(world: World) -> list[str]:
 
 async def closed(world: World, name: str, at: int) -> None:
     record = await admitted(world, name, now=at)
-    await applied(world, execution.cancel(record, code="X", reason=None, actor=OWNER, now=at + 1))
+    await applied(world, steps.cancel(record, code="X", reason=None, actor=OWNER, now=at + 1))
 
 
 async def names(world: World) -> list[str]:
@@ -217,14 +217,14 @@ async def names(world: World) -> list[str]:
 async def test_a_month_and_the_two_after_it_have_partitions_whatever_the_time_zone(world: World, database: str) -> None:
     before = set(months(world))
     elsewhere = make_conninfo(database, options="-c TimeZone=Pacific/Auckland")
-    await asyncio.gather(*(postgres_server.make_months(elsewhere, ms(2020, 1, 1) - 1) for _ in range(4)))
-    await postgres_server.make_months(database, ms(2019, 12, 31))
+    await asyncio.gather(*(server.make_months(elsewhere, ms(2020, 1, 1) - 1) for _ in range(4)))
+    await server.make_months(database, ms(2019, 12, 31))
     assert set(months(world)) - before == {"intent_2019_12", "intent_2020_01", "intent_2020_02"}
     for name, at in (("last", ms(2020, 1, 1) - 1), ("first", ms(2020, 1, 1)), ("late", ms(2020, 3, 1))):
         await admitted(world, name, now=at)
     where = world.sql("SELECT action_intent_id, tableoid::regclass::text FROM intent ORDER BY created_at")
     assert where == [("last", "intent_2019_12"), ("first", "intent_2020_01"), ("late", "intent_elsewhen")]
-    await postgres_server.make_months(database, ms(2020, 3, 31))
+    await server.make_months(database, ms(2020, 3, 31))
     assert "intent_2020_03" not in months(world)  # what came before it had a partition stays where it is
     assert {"intent_2020_04", "intent_2020_05"} <= set(months(world))
     assert sorted(await names(world)) == ["first", "last", "late"]
@@ -237,7 +237,7 @@ async def test_a_month_is_not_made_while_somebody_reads_and_nobody_waits_behind_
         began = loop.time()
         async with asyncio.timeout(10):
             with pytest.raises(psycopg.errors.LockNotAvailable):
-                await postgres_server.make_months(database, JANUARY)
+                await server.make_months(database, JANUARY)
         await admitted(world, "a")
         assert loop.time() - began < 5
     assert "intent_2020_01" not in months(world)
@@ -246,28 +246,28 @@ async def test_a_month_is_not_made_while_somebody_reads_and_nobody_waits_behind_
 async def test_months_are_not_dropped_while_somebody_reads_and_nobody_waits_behind_it(
     world: World, database: str
 ) -> None:
-    await postgres_server.make_months(database, JANUARY)
+    await server.make_months(database, JANUARY)
     loop = asyncio.get_running_loop()
     with psycopg.connect(database) as reading:
         reading.execute("SELECT count(*) FROM clearance.intent")
         began = loop.time()
         async with asyncio.timeout(10):
             with pytest.raises(Unavailable):
-                await postgres_server.age_out(database, "2020-02")
+                await server.age_out(database, "2020-02")
         await admitted(world, "a")
         assert loop.time() - began < 5
     assert "intent_2020_01" in months(world)
-    assert await postgres_server.age_out(database, "2020-02") == ["2020-01"]
+    assert await server.age_out(database, "2020-02") == ["2020-01"]
 
 
 async def test_what_is_old_and_closed_goes_and_its_ledger_and_its_id_stay(world: World, database: str) -> None:
-    await postgres_server.make_months(database, JANUARY)
+    await server.make_months(database, JANUARY)
     await closed(world, "old", JANUARY)
     await closed(world, "old-too", ms(2020, 2, 3))
     await admitted(world, "open", now=ms(2020, 2, 4))
     await closed(world, "kept", ms(2020, 3, 1))
     entries = await world.entries()
-    assert await postgres_server.age_out(database, "2020-03") == ["2020-01"]
+    assert await server.age_out(database, "2020-03") == ["2020-01"]
     assert await world.store.intent(TENANT, "old") is None
     assert await names(world) == ["kept", "open", "old-too"]
     assert await world.entries() == entries
@@ -277,15 +277,15 @@ async def test_what_is_old_and_closed_goes_and_its_ledger_and_its_id_stay(world:
         await admitted(world, "old")
     assert refused.value.code == "INTENT_AGED_OUT"
     assert (await world.entries(), await world.used()) == (entries, {})
-    await applied(world, execution.cancel(await world.record("open"), code="X", reason=None, actor=OWNER, now=JANUARY))
-    assert await postgres_server.age_out(database, "2020-03") == ["2020-02"]
+    await applied(world, steps.cancel(await world.record("open"), code="X", reason=None, actor=OWNER, now=JANUARY))
+    assert await server.age_out(database, "2020-03") == ["2020-02"]
     assert await names(world) == ["kept"]
 
 
 async def test_an_aged_out_id_is_refused_beside_others_that_are_taken(world: World, database: str) -> None:
-    await postgres_server.make_months(database, JANUARY)
+    await server.make_months(database, JANUARY)
     await closed(world, "old", JANUARY)
-    await postgres_server.age_out(database, "2020-02")
+    await server.age_out(database, "2020-02")
     wanted = [await admission(world, name) for name in ("a", "old", "b", "old")]
     answers = await asyncio.gather(*(world.store.admit(one) for one in wanted), return_exceptions=True)
     assert [type(answer).__name__ for answer in answers] == ["Admitted", "Conflict", "Admitted", "Conflict"]
@@ -296,7 +296,7 @@ async def test_what_was_written_before_its_month_had_a_partition_ages_out_too(wo
     await closed(world, "old", ms(2019, 5, 5))
     await admitted(world, "open", now=ms(2019, 6, 6))
     await closed(world, "beside-open", ms(2019, 6, 7))
-    assert await postgres_server.age_out(database, "2019-12") == ["2019-05"]
+    assert await server.age_out(database, "2019-12") == ["2019-05"]
     assert await names(world) == ["beside-open", "open"]
     with pytest.raises(Conflict):
         await admitted(world, "old")
@@ -310,13 +310,13 @@ async def test_budgets_of_now_and_months_to_come_stay_whatever_is_asked(world: W
     for day in ("2020-01-31", yesterday):
         world.sql(f"INSERT INTO budget_use VALUES ('{TENANT}', 'acme', '{day}', 'actions', 3)")
     with pytest.raises(InvalidInput) as refused:
-        await postgres_server.age_out(database, following)
+        await server.age_out(database, following)
     assert refused.value.code == "INVALID_MONTH"
     there = months(world)
-    assert await postgres_server.age_out(database, month) == []
+    assert await server.age_out(database, month) == []
     assert months(world) == there
     assert world.sql("SELECT day FROM budget_use") == [(yesterday,)]
     world.sql(f"INSERT INTO budget_use VALUES ('{TENANT}', 'acme', '2020-02-01', 'actions', 3)")
     with psycopg.connect(database) as connection:  # as if the month had begun today
-        connection.execute(postgres_schema._FORGET_BUDGETS, {"first": "2999-01-01"})
+        connection.execute(schema._FORGET_BUDGETS, {"first": "2999-01-01"})
     assert world.sql("SELECT day FROM budget_use") == [(yesterday,)]

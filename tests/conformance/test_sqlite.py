@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from clearance.core.errors import Conflict, Unavailable
-from clearance.flow.ports import Due, TimelineQuery
-from clearance.stores import sqlite
-from clearance.stores.sqlite import SqliteStore
-from clearance.stores.sqlite_file import connect
+from clearance.flow.ports.due import Due
+from clearance.flow.ports.intents import TimelineQuery
+from clearance.stores.sqlite import store as sqlite
+from clearance.stores.sqlite.file import connect
+from clearance.stores.sqlite.store import SqliteStore
 from tests.sample import NOON, TENANT, task
 from tests.world import World, opened
 

@@ -9,28 +9,20 @@ from typing import Any
 
 import pytest
 
-from clearance.core import execution, revalidation
+from clearance.core import revalidation, steps
 from clearance.core.approval import ApprovalSource, ApprovalState, RulingKind
 from clearance.core.budget import HoldState
+from clearance.core.credential import ApiKey, PageSession
 from clearance.core.errors import Conflict
 from clearance.core.gate import Facts
 from clearance.core.intent import ActionIntent, RiskLevel, checked_content
 from clearance.core.ledger import EntryKind, draft
 from clearance.core.principal import Role, system
 from clearance.core.record import Admission, Change, IntentRecord, IntentStatus
-from clearance.flow.ports import (
-    Admitted,
-    ApiKey,
-    Applied,
-    BudgetSpent,
-    Due,
-    Known,
-    Moved,
-    PageSession,
-    SettingsChange,
-    SettingsMoved,
-    TimelineQuery,
-)
+from clearance.flow.ports.due import Due
+from clearance.flow.ports.intents import TimelineQuery
+from clearance.flow.ports.settings import SettingsChange
+from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted, Applied, BudgetSpent, RecordMoved, SettingsMoved
 from clearance.flow.submit import admission_of
 from tests import sample
 from tests.sample import AGENT, APPROVER, NOON, OWNER, TENANT
@@ -70,7 +62,7 @@ async def admitted(world: World, name: str, **changes: Any) -> IntentRecord:
 async def started(world: World, record: IntentRecord) -> Change:
     settings = await world.context.fresh_settings(TENANT)
     checked = revalidation.revalidate(record, Facts(settings), NOON)
-    return execution.start_attempt(record, checked, settings, worker="w", actor=AGENT, now=NOON)
+    return steps.start_attempt(record, checked, settings, worker="w", actor=AGENT, now=NOON)
 
 
 async def applied(world: World, change: Change) -> IntentRecord:
@@ -101,7 +93,7 @@ class TestAdmit:
         first = await admitted(world, "a")
         stale = await admission(world, "a", parameters={"title": "Other"})
         await world.autonomy(budgets=[])
-        assert await world.store.admit(stale) == Known(first)
+        assert await world.store.admit(stale) == AlreadyAdmitted(first)
 
     async def test_settings_that_moved_are_noticed_and_nothing_is_stored(self, world: World) -> None:
         decided = await admission(world, "a")
@@ -120,7 +112,7 @@ class TestAdmit:
         record = await admitted(world, "a")
         settings = await world.context.fresh_settings(TENANT)
         checked = revalidation.revalidate(record, Facts(settings), world.clock.now_ms())
-        claim = execution.start_attempt(
+        claim = steps.start_attempt(
             record, checked, settings, worker="w", actor=system(TENANT), now=world.clock.now_ms()
         )
         await world.configure({"stop_switches": []}, tenant_id="*")
@@ -170,8 +162,8 @@ class TestAdvance:
         assert (after.status, after.revision, after.attempt) == (IntentStatus.RUNNING, 2, change.attempt)
         assert after.hold is not None
         assert after.hold.state is HoldState.SETTLED
-        assert await world.store.advance(change) == Moved()
-        assert await world.store.advance(replace(change, action_intent_id="nothing")) == Moved()
+        assert await world.store.advance(change) == RecordMoved()
+        assert await world.store.advance(replace(change, action_intent_id="nothing")) == RecordMoved()
         assert await world.used() == {"actions": 1, "actions:CREATE_TASK": 1}
 
     async def test_only_one_of_many_equal_changes_is_applied(self, world: World) -> None:
@@ -189,12 +181,12 @@ class TestAdvance:
     async def test_a_released_hold_gives_back_what_it_took_on_its_own_day(self, world: World) -> None:
         record = await admitted(world, "m", **_mail())
         now = NOON + 30 * HOUR
-        after = await applied(world, execution.cancel(record, code="X", reason=None, actor=OWNER, now=now))
+        after = await applied(world, steps.cancel(record, code="X", reason=None, actor=OWNER, now=now))
         assert (after.status, await world.used()) == (IntentStatus.CANCELLED, {"actions": 0, "actions:SEND_MAIL": 0})
 
     async def test_a_ruling_closes_the_approval_and_keeps_who_and_why(self, world: World) -> None:
         record = await admitted(world, "a", confidence_score=0.1)
-        change = execution.rule(record, APPROVER, RulingKind.REJECT, "not now", now=NOON + 1)
+        change = steps.rule(record, APPROVER, RulingKind.REJECT, "not now", now=NOON + 1)
         approval = (await applied(world, change)).approval
         assert approval is not None
         assert approval.state is ApprovalState.REJECTED
@@ -207,7 +199,7 @@ class TestAdvance:
         await world.autonomy(modes=[{"mode": "APPROVAL_REQUIRED"}])
         settings = await world.context.fresh_settings(TENANT)
         checked = revalidation.revalidate(record, Facts(settings), NOON)
-        after = await applied(world, execution.reopen(record, checked, settings, actor=AGENT, now=NOON))
+        after = await applied(world, steps.reopen(record, checked, settings, actor=AGENT, now=NOON))
         assert after.status is IntentStatus.AWAITING_APPROVAL
         assert after.decision.reason == checked.decision.reason != record.decision.reason
         assert after.binding == checked.binding
@@ -219,12 +211,12 @@ class TestAdvance:
         for number in range(10):
             await admitted(world, f"b{number}")
         edited = await admission(world, "e", supersedes="a")
-        change = execution.rule(waiting, APPROVER, RulingKind.EDIT, None, now=NOON, edited=edited)
+        change = steps.rule(waiting, APPROVER, RulingKind.EDIT, None, now=NOON, edited=edited)
         assert isinstance(await world.store.advance(change), BudgetSpent)
         assert await world.record("a") == waiting
         assert await world.store.intent(TENANT, "e") is None
         elsewhere = await admission(world, "e", supersedes="a", account_id="globex")
-        change = execution.rule(waiting, APPROVER, RulingKind.EDIT, None, now=NOON, edited=elsewhere)
+        change = steps.rule(waiting, APPROVER, RulingKind.EDIT, None, now=NOON, edited=elsewhere)
         answer = await world.store.advance(change)
         assert isinstance(answer, Applied)
         assert answer.admitted == await world.record("e")
@@ -318,7 +310,7 @@ class TestSettings:
         entry = draft(EntryKind.SETTINGS_CHANGED, NOON, OWNER)
         change = SettingsChange(TENANT, 1, {"policy": "x"}, entry, NOON)
         answers = await asyncio.gather(*(world.store.configure(change) for _ in range(5)))
-        assert sum(answer == Moved() for answer in answers) == 4
+        assert sum(answer == SettingsMoved() for answer in answers) == 4
         stored = await world.store.settings(TENANT)
         assert (stored.version.tenant, stored.document) == (2, {"policy": "x"})
         assert await world.store.settings_version(TENANT) == stored.version

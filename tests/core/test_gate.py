@@ -9,19 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clearance.configuration.document import StoredSettings, compile_settings
 from clearance.core import gate
 from clearance.core.budget import AMOUNT_MAX, BudgetRule, hold_for, spent_claim
 from clearance.core.decision import Answer, SettingsVersion
-from clearance.core.execution import admit
 from clearance.core.gate import Facts
 from clearance.core.intent import ActionIntent, RiskLevel, checked_content
 from clearance.core.mode import AutonomyMode, ModeRule, resolve
+from clearance.core.narrative import explain
+from clearance.core.record import admitted
 from clearance.core.settings import Settings
+from clearance.core.steps import admit
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
-from clearance.core.timeline import explain
-from clearance.flow.document import compile_settings
-from clearance.flow.ports import StoredSettings
-from clearance.stores.rows import admitted
 from tests import sample
 from tests.sample import NOON
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clearance.core import intent as intents
+from clearance.core.canonical import canonical
 from clearance.core.errors import InvalidInput, Refusal
-from clearance.core.intent import ActionIntent, RiskLevel, canonical, checked_content, fingerprint
+from clearance.core.intent import ActionIntent, RiskLevel, checked_content, fingerprint
 
 INTENT = ActionIntent("northwind", "acme", "i1", "CREATE_TASK", {"title": "x"}, 0.9, RiskLevel.LOW, "ada")
 

@@ -19,10 +19,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clearance.core.canonical import INTEGER_MAX
 from clearance.core.catalog import Action, Effect, ToolName
 from clearance.core.decision import Answer
 from clearance.core.errors import InvalidInput
-from clearance.core.intent import DEPTH_MAX, INTEGER_MAX, RiskLevel
+from clearance.core.intent import DEPTH_MAX, RiskLevel
 from clearance.core.policy import (
     CLAUSES_MAX,
     NESTING_MAX,

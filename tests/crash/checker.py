@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from clearance.core.intent import canonical
+from clearance.core.canonical import canonical
 from clearance.core.record import STEPS, IntentStatus
 from clearance.core.revalidation import ATTEMPTS_MAX
 from tests.crash.evidence import Evidence

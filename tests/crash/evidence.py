@@ -12,7 +12,8 @@ from typing import Any
 
 from clearance.core.ledger import Entry
 from clearance.core.record import IntentRecord
-from clearance.flow.ports import Store, TimelineQuery
+from clearance.flow.ports.intents import TimelineQuery
+from clearance.flow.ports.store import Store
 
 PAGE = 500
 

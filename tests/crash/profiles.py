@@ -17,8 +17,8 @@ from pathlib import Path
 
 import psycopg
 
-from clearance.flow.ports import Store
-from clearance.stores.sqlite import SqliteStore
+from clearance.flow.ports.store import Store
+from clearance.stores.sqlite.store import SqliteStore
 from tests.crash.process import die_with_parent
 from tests.crash.supervisor import MODULE, Process, free_port
 from tests.crash.zygote import Zygote
@@ -169,7 +169,7 @@ class Postgres(Profile):
             raise RuntimeError(f"clearance migrate failed: {migrating.tail()}")
 
     async def open(self) -> Store:
-        from clearance.stores.postgres import PostgresStore  # noqa: PLC0415
+        from clearance.stores.postgres.store import PostgresStore  # noqa: PLC0415
 
         return await PostgresStore.open(self.url)
 

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from clearance.cli.main import main
-from clearance.flow.ports import Cleared, ToolAnswer, ToolCall
-from clearance.stores.group_commit import GroupCommit
-from clearance.stores.postgres import PostgresStore
+from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall
+from clearance.stores.postgres.store import PostgresStore
+from clearance.stores.sqlite.group_commit import GroupCommit
 from clearance.tools.mcp import McpTools
 from tests.crash.process import torture
 

@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 
 from clearance.api import resources
+from clearance.configuration.document import parse_document
 from clearance.core.approval import RulingKind
 from clearance.core.budget import HoldState
+from clearance.core.canonical import canonical, digest
 from clearance.core.catalog import idempotency_key
-from clearance.core.intent import canonical, digest
 from clearance.core.ledger import Entry
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.core.record import IntentStatus
-from clearance.flow import administer
-from clearance.flow.administer import ANY_VERSION, SettingsPart
-from clearance.flow.document import parse_document
-from clearance.flow.ports import ToolCall, ToolCallFailed
+from clearance.flow.pins import pin_tools
+from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from clearance.flow.review import RulingRequest
+from clearance.flow.settings import ANY_VERSION, SettingsPart
 from tests import sample
 from tests.crash import company
 from tests.crash.checker import PROMISES, check
@@ -127,7 +127,7 @@ async def _play(folder: Path) -> Evidence:
     async with opened(folder / "store.sqlite3") as world:
         document = company.document(TENANT, "http://127.0.0.1:1", 2, most=50)
         await world.control.apply(OWNER, parse_document(document).as_json())
-        await administer.pin_tools(world.context, OWNER, TENANT)
+        await pin_tools(world.context, OWNER, TENANT)
         history = History(world)
         await history.play()
         evidence = await collect(world.store, TENANT, history.calls, company.EFFECTS, company.TOOLS)

@@ -24,11 +24,12 @@ from typing import Any
 
 from clearance.client import AsyncClearance, ClearanceError
 from clearance.clock import SystemClock
-from clearance.flow import administer
+from clearance.configuration.document import parse_document
 from clearance.flow.context import Context
 from clearance.flow.control import Control
-from clearance.flow.document import parse_document
-from clearance.parts import NoEngine, operator
+from clearance.flow.credentials import ensure_api_key
+from clearance.flow.pins import pin_tools
+from clearance.profiles.parts import NoEngine, operator
 from clearance.tools.mcp import McpTools
 from tests.crash import company, figures, nemesis
 from tests.crash.checker import check, late_calls
@@ -153,11 +154,11 @@ async def _configure(run: Run, profile: Profile, tool_server: str) -> None:
         for tenant in company.TENANTS:
             document = company.document(tenant, tool_server, run.deadline_seconds, most=200)
             await Control(context).apply(operator(tenant), parse_document(document).as_json())
-            report = await administer.pin_tools(context, operator(tenant), tenant)
+            report = await pin_tools(context, operator(tenant), tenant)
             if report.unreachable or report.missing:
                 raise RuntimeError(f"the tools were not pinned: {report}")
             for name, role in company.PEOPLE.items():
-                await administer.ensure_api_key(context, operator(tenant), name, role, company.key_of(tenant, name))
+                await ensure_api_key(context, operator(tenant), name, role, company.key_of(tenant, name))
     finally:
         await tools.close()
         await store.close()

@@ -133,8 +133,8 @@ def main() -> None:
     """Forks until standard input ends."""
     die_with_parent()
     import clearance.api.app  # noqa: PLC0415 - everything that a server or a worker needs
-    import clearance.engines.procrastinate  # noqa: PLC0415
-    import clearance.stores.postgres  # noqa: PLC0415
+    import clearance.engines.queue.procrastinate  # noqa: PLC0415
+    import clearance.stores.postgres.store  # noqa: PLC0415
     import clearance.tools.session  # noqa: F401, PLC0415
     from tests.crash import server  # noqa: F401, PLC0415
 

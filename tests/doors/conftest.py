@@ -13,11 +13,11 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from clearance.access import Access
 from clearance.api import wire
 from clearance.api.app import create_app
 from clearance.core import credential
 from clearance.core.principal import Principal, Role
+from clearance.doors.access import Access
 from tests import sample
 from tests.sample import OWNER, STRANGER
 from tests.world import World

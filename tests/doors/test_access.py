@@ -7,11 +7,11 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from clearance import access as access_module
-from clearance.access import LOOKUP_MS_MAX, SESSION_MS, Access, check_csrf, csrf_token
+from clearance.core.credential import ApiKey
 from clearance.core.errors import Forbidden, Unauthenticated, Unavailable
 from clearance.core.principal import PERMISSIONS, ActorKind, Principal, Role
-from clearance.flow.ports import ApiKey
+from clearance.doors import access as access_module
+from clearance.doors.access import LOOKUP_MS_MAX, SESSION_MS, Access, check_csrf, csrf_token
 from tests.sample import OWNER, TENANT
 from tests.world import World
 

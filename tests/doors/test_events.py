@@ -10,11 +10,11 @@ from typing import Any
 import anyio
 import pytest
 
-from clearance import streams
 from clearance.api import events
 from clearance.api.app import end_streams
 from clearance.core.errors import Unavailable
-from clearance.flow.administer import pin_tools
+from clearance.doors import streams
+from clearance.flow.pins import pin_tools
 from tests.doors.conftest import INTENT, UNSURE, Door
 from tests.sample import OWNER
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clearance.api import reading
 from clearance.api.body import BODY_BYTES_MAX
-from clearance.api.reading import BODY_DEPTH_MAX, UnreadableBody
 from clearance.core.intent import CONTENT_BYTES_MAX
+from clearance.doors import strict_json
+from clearance.doors.strict_json import BODY_DEPTH_MAX, UnreadableBody
 from tests.doors.conftest import INTENT, UNSURE, Door
 
 anyio_test = pytest.mark.anyio
@@ -267,8 +267,8 @@ async def test_what_an_agent_writes_comes_back_as_data(door: Door) -> None:
 )
 @settings(suppress_health_check=[HealthCheck.too_slow])
 def test_what_every_reader_understands_is_read_as_it_is(value: Any) -> None:
-    assert reading.parse(json.dumps(value).encode()) == value
-    assert reading.parse(json.dumps(value, ensure_ascii=False).encode()) == value
+    assert strict_json.parse(json.dumps(value).encode()) == value
+    assert strict_json.parse(json.dumps(value, ensure_ascii=False).encode()) == value
 
 
 @given(
@@ -277,7 +277,7 @@ def test_what_every_reader_understands_is_read_as_it_is(value: Any) -> None:
 )
 def test_whatever_comes_is_a_value_or_a_refusal(text: str) -> None:
     try:
-        value = reading.parse(text.encode("utf-8", "surrogatepass"))
+        value = strict_json.parse(text.encode("utf-8", "surrogatepass"))
     except UnreadableBody:
         return
     # A value that was read can be written again: no NaN, no lone surrogate.
@@ -286,7 +286,7 @@ def test_whatever_comes_is_a_value_or_a_refusal(text: str) -> None:
 
 def test_depth_is_counted_outside_of_strings_only() -> None:
     brackets = "[{" * 10_000
-    assert reading.parse(json.dumps([brackets, '\\"' + brackets]).encode()) == [brackets, '\\"' + brackets]
-    assert reading.parse(nested(BODY_DEPTH_MAX).encode()) is not None
+    assert strict_json.parse(json.dumps([brackets, '\\"' + brackets]).encode()) == [brackets, '\\"' + brackets]
+    assert strict_json.parse(nested(BODY_DEPTH_MAX).encode()) is not None
     with pytest.raises(UnreadableBody, match="levels deep"):
-        reading.parse(nested(BODY_DEPTH_MAX + 1).encode())
+        strict_json.parse(nested(BODY_DEPTH_MAX + 1).encode())

@@ -21,9 +21,9 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi import checks
 
-from clearance.access import Access
 from clearance.api.app import create_app
 from clearance.core.principal import Role
+from clearance.doors.access import Access
 from tests.sample import OWNER, task
 from tests.world import opened
 

@@ -13,7 +13,6 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearance.access import Access
 from clearance.api.app import create_app
 from clearance.core.credential import principal_of
 from clearance.core.errors import Unavailable
@@ -22,11 +21,12 @@ from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.core.principal import Role
 from clearance.core.record import IntentStatus
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
-from clearance.flow.administer import SettingsPart
-from clearance.flow.ports import ToolCall, ToolCallFailed
-from clearance.web import fields, sign_in, view
-from clearance.web.pages import mount
+from clearance.doors.access import Access
+from clearance.flow.ports.tools import ToolCall, ToolCallFailed
+from clearance.flow.settings import SettingsPart
+from clearance.web import edit_form, presenting, sign_in
 from clearance.web.rendering import visible
+from clearance.web.routes import mount
 from tests import sample
 from tests.sample import OWNER, STRANGER, mail, refund, task
 from tests.world import World
@@ -505,9 +505,9 @@ async def test_older_rows_are_on_the_next_page(door: Door) -> None:
 
 async def test_the_ladder_names_every_check_of_the_gate(door: Door) -> None:
     record = await door.world.propose(task("auto"))
-    assert [rung.mark for rung in view.ladder(record.decision)] == ["tick"] * 7
+    assert [rung.mark for rung in presenting.ladder(record.decision)] == ["tick"] * 7
     blocked = await door.world.propose(refund("absurd", 900_000))
-    rungs = view.ladder(blocked.decision)
+    rungs = presenting.ladder(blocked.decision)
     assert [rung.mark for rung in rungs] == ["tick"] * 5 + ["cross", "dash"]
     assert rungs[-1].name == "Budget"
     browser = await door.signed_in()
@@ -615,18 +615,18 @@ PARAMETERS = st.fixed_dictionaries(
 )
 
 
-def sent(shown: list[fields.Field]) -> dict[str, str]:
+def sent(shown: list[edit_form.Field]) -> dict[str, str]:
     """What a browser sends of fields that nobody touched."""
     return {
         field.name: field.text
         for field in shown
-        if field.control is not fields.Control.CHECKBOX or field.text == "true"
+        if field.control is not edit_form.Widget.CHECKBOX or field.text == "true"
     }
 
 
 @given(PARAMETERS)
 @pytest.mark.parametrize("schema", [SCHEMA, {"type": "object"}])
 def test_an_untouched_form_says_what_was_there(schema: dict[str, Any], parameters: dict[str, Any]) -> None:
-    shown = fields.fields(schema, parameters)
-    assert fields.read(schema, parameters, sent(shown)) == parameters
+    shown = edit_form.fields(schema, parameters)
+    assert edit_form.read(schema, parameters, sent(shown)) == parameters
     assert all(visible(field.text) == field.text for field in shown)

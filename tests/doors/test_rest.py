@@ -11,7 +11,7 @@ import pytest
 
 from clearance.api import wire
 from clearance.core.outcome import CallError, ErrorClass, Sent
-from clearance.flow.ports import ToolCall, ToolCallFailed
+from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from tests.doors.conftest import INTENT, UNSURE, Door, client, problem
 
 pytestmark = pytest.mark.anyio

@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 
 from clearance.clock import SystemClock
-from clearance.engines.procrastinate import Queue
+from clearance.engines.queue.procrastinate import Queue
 from clearance.flow.context import Context
-from clearance.flow.ports import ToolCall
-from clearance.stores.postgres import PostgresStore
+from clearance.flow.ports.tools import ToolCall
+from clearance.stores.postgres.store import PostgresStore
 from tests.sample import RecordingTools
 
 

@@ -10,11 +10,12 @@ from typing import Any
 import psycopg
 
 from clearance.core.principal import Role
-from clearance.engines.hints import Hints
-from clearance.engines.procrastinate import Queue
+from clearance.engines.queue.hints import Hints
+from clearance.engines.queue.procrastinate import Queue
 from clearance.flow.context import Context
 from clearance.flow.control import Control
-from clearance.flow.ports import Due, ToolCall
+from clearance.flow.ports.due import Due
+from clearance.flow.ports.tools import ToolCall
 from tests import sample
 from tests.sample import TENANT, RecordingTools, principal_of, task
 from tests.world import World

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from clearance.configuration.document import StoredSettings
+from clearance.core.canonical import digest
 from clearance.core.catalog import ToolServer
 from clearance.core.credential import hash_key
 from clearance.core.errors import (
@@ -23,14 +25,16 @@ from clearance.core.errors import (
     VersionMismatch,
     VersionRequired,
 )
-from clearance.core.intent import digest
 from clearance.core.outcome import CallError, ErrorClass, Sent
-from clearance.core.principal import Role, system
+from clearance.core.principal import EVERYWHERE, Role, system
 from clearance.core.record import IntentStatus
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
-from clearance.flow import administer
-from clearance.flow.administer import SettingsPart
-from clearance.flow.ports import Moved, SettingsChange, StoredSettings, ToolCallFailed, ToolDescription
+from clearance.flow.credentials import create_api_key, ensure_api_key
+from clearance.flow.pins import pin_tools
+from clearance.flow.ports.settings import SettingsChange
+from clearance.flow.ports.tools import ToolCallFailed, ToolDescription
+from clearance.flow.ports.transitions import SettingsMoved
+from clearance.flow.settings import DIFFERENCES_IN_ENTRY_MAX, SettingsPart, everywhere_stop
 from tests import sample
 from tests.sample import AGENT, APPROVER, OWNER, STRANGER, TENANT, RecordingTools, refund
 from tests.world import World
@@ -111,12 +115,12 @@ async def test_a_change_is_one_version_and_one_entry_that_says_it(
 
 
 async def test_the_name_that_stands_for_every_tenant_has_no_keys(world: World) -> None:
-    everybody = replace(OWNER, tenant_id=administer.EVERYWHERE)
+    everybody = replace(OWNER, tenant_id=EVERYWHERE)
     with pytest.raises(Forbidden):
-        await administer.create_api_key(world.context, everybody, "god", Role.OWNER)
+        await create_api_key(world.context, everybody, "god", Role.OWNER)
     with pytest.raises(Forbidden):
-        await administer.ensure_api_key(world.context, everybody, "god", Role.OWNER, "clr_" + "x" * 43)
-    assert await world.store.api_keys(administer.EVERYWHERE) == []
+        await ensure_api_key(world.context, everybody, "god", Role.OWNER, "clr_" + "x" * 43)
+    assert await world.store.api_keys(EVERYWHERE) == []
 
 
 async def test_a_put_needs_the_version_in_force(world: World) -> None:
@@ -172,11 +176,11 @@ async def test_who_may_not_is_refused_and_other_tenants_see_their_own(world: Wor
         with pytest.raises(Forbidden):
             await world.control.create_api_key(principal, "x", Role.OWNER)
         with pytest.raises(Forbidden):
-            await administer.pin_tools(world.context, principal, TENANT)
+            await pin_tools(world.context, principal, TENANT)
     with pytest.raises(Forbidden):
         await world.control.put_settings_part(AGENT, SettingsPart.STOP_SWITCHES, {}, version=-1)
     with pytest.raises(Forbidden):
-        await administer.pin_tools(world.context, OWNER, STRANGER.tenant_id)
+        await pin_tools(world.context, OWNER, STRANGER.tenant_id)
     assert await world.control.settings_part(STRANGER, SettingsPart.CATALOG) == ({"catalog": {}}, 0)
 
 
@@ -219,7 +223,7 @@ class Meddling:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def configure(self, change: SettingsChange) -> StoredSettings | Moved:
+    async def configure(self, change: SettingsChange) -> StoredSettings | SettingsMoved:
         if self._left:
             self._left -= 1
             version = (await self._store.settings_version(TENANT)).tenant
@@ -252,24 +256,22 @@ async def test_only_the_operator_stops_everything(world: World) -> None:
     with pytest.raises(Forbidden, match="clearance stop --everything"):
         await put(world, SettingsPart.STOP_SWITCHES, {"stop_switches": [everything]})
     switch = StopSwitch(StopScope.GLOBAL, None, StopLevel.REFUSE, "incident")
-    await administer.everywhere_stop(world.context, OWNER, [switch])
+    await everywhere_stop(world.context, OWNER, [switch])
     assert (await world.control.settings(OWNER)).stop_switches == (switch,)
     assert (await world.control.settings(STRANGER)).stop_switches == (switch,)
-    entry = await last_entry(world, administer.EVERYWHERE)
+    entry = await last_entry(world, EVERYWHERE)
     assert (entry["tenant_id"], entry["after"]) == ("*", [{**everything, "subject": None}])
-    await administer.everywhere_stop(world.context, OWNER, [])
+    await everywhere_stop(world.context, OWNER, [])
     assert (await world.control.settings(OWNER)).stop_switches == ()
     with pytest.raises(InvalidInput):
-        await administer.everywhere_stop(
-            world.context, OWNER, [StopSwitch(StopScope.ACCOUNT, "acme", StopLevel.HOLD, "x")]
-        )
+        await everywhere_stop(world.context, OWNER, [StopSwitch(StopScope.ACCOUNT, "acme", StopLevel.HOLD, "x")])
 
 
 # --- The whole document ---
 
 
 async def test_applying_keeps_switches_and_the_pins_of_tools_that_stay(world: World) -> None:
-    await administer.pin_tools(world.context, OWNER, TENANT)
+    await pin_tools(world.context, OWNER, TENANT)
     await put(world, SettingsPart.STOP_SWITCHES, {"stop_switches": [SWITCH]}, -1)
     smaller = sample.document(allowlist=["CREATE_TASK"], budgets=[{"max_per_day": 5}])
     smaller["catalog"] = {"CREATE_TASK": smaller["catalog"]["CREATE_TASK"]}
@@ -336,7 +338,7 @@ async def test_an_entry_holds_a_bounded_number_of_differences(world: World) -> N
     many = [{"account": f"a{number}", "max_per_day": number} for number in range(100)]
     await put(world, SettingsPart.BUDGETS, {"budgets": many})
     entry = await last_entry(world)
-    assert len(entry["differences"]) == administer.DIFFERENCES_IN_ENTRY_MAX
+    assert len(entry["differences"]) == DIFFERENCES_IN_ENTRY_MAX
     assert entry["differences_count"] > 100
     assert entry["parts"] == ["budgets"]
 
@@ -372,7 +374,7 @@ async def test_tools_are_pinned_at_first_contact_and_only_again_when_asked(world
     world.context.tools = tools
     offered = ("crm.create_task", "crm.issue_refund", "crm.send_mail")
 
-    first = await administer.pin_tools(world.context, system(TENANT), TENANT)
+    first = await pin_tools(world.context, system(TENANT), TENANT)
     assert (first.pinned, first.changed, first.missing) == (offered, (), ("crm.odd",))
     assert first.unreachable == {"git": "git is away."}
     entry = await last_entry(world)
@@ -380,22 +382,22 @@ async def test_tools_are_pinned_at_first_contact_and_only_again_when_asked(world
     assert (await world.control.settings(OWNER)).tool_pins == dict.fromkeys(offered, digest(tools.schema))
 
     entries = await world.entries()
-    again = await administer.pin_tools(world.context, OWNER, TENANT)
+    again = await pin_tools(world.context, OWNER, TENANT)
     assert (again.pinned, again.changed) == ((), ())
     assert await world.entries() == entries
 
     old = digest(tools.schema)
     tools.schema = {"type": "object", "required": ["x"]}
-    changed = await administer.pin_tools(world.context, OWNER, TENANT)
+    changed = await pin_tools(world.context, OWNER, TENANT)
     assert (changed.pinned, changed.changed) == ((), offered)
-    repinned = await administer.pin_tools(world.context, OWNER, TENANT, repin=frozenset({"crm.send_mail"}))
+    repinned = await pin_tools(world.context, OWNER, TENANT, repin=frozenset({"crm.send_mail"}))
     assert (repinned.pinned, repinned.changed) == (("crm.send_mail",), offered[:2])
     assert (await world.control.settings(OWNER)).tool_pins == {
         **dict.fromkeys(offered, old),
         "crm.send_mail": digest(tools.schema),
     }
     with pytest.raises(InvalidInput, match=r"did you mean crm\.send_mail"):
-        await administer.pin_tools(world.context, OWNER, TENANT, repin=frozenset({"crm.sendmail"}))
+        await pin_tools(world.context, OWNER, TENANT, repin=frozenset({"crm.sendmail"}))
 
 
 # --- Credentials ---
@@ -428,7 +430,7 @@ async def test_a_key_is_made_once_found_by_its_hash_and_ended(world: World) -> N
 
 async def test_the_first_key_follows_what_was_given(world: World) -> None:
     async def ensure(text: str, role: Role = Role.OWNER, name: str = "owner") -> bool:
-        return await administer.ensure_api_key(world.context, OWNER, name, role, text)
+        return await ensure_api_key(world.context, OWNER, name, role, text)
 
     assert await ensure("first-secret")
     assert not await ensure("first-secret")

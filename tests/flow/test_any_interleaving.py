@@ -27,7 +27,8 @@ from clearance.core.record import STEPS, IntentRecord, IntentStatus
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.flow import execute
 from clearance.flow.execute import Started
-from clearance.flow.ports import TimelineQuery, ToolCall, ToolCallFailed
+from clearance.flow.ports.intents import TimelineQuery
+from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from clearance.flow.review import RulingRequest
 from tests import sample
 from tests.aws.table import Table
@@ -294,7 +295,7 @@ class OnDynamo(Interleavings):
         return self.ends.enter_context(new_table(self.client, self.endpoint))
 
     def items(self, kind: str) -> list[dict[str, Any]]:
-        from clearance.stores.dynamodb_client import decode_item  # noqa: PLC0415
+        from clearance.stores.dynamodb.client import decode_item  # noqa: PLC0415
 
         assert isinstance(self.world.place, Table)
         pages = self.client.get_paginator("scan").paginate(TableName=self.world.place.name)

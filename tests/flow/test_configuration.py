@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from clearance.configuration import Configuration, ConfigurationError, load
+from clearance.configuration.document import StoredSettings, compile_settings, parse_document
+from clearance.configuration.file import Configuration, ConfigurationError, load
 from clearance.core.decision import SettingsVersion
-from clearance.flow.document import compile_settings, parse_document
-from clearance.flow.ports import StoredSettings
 
 DOCS = Path(__file__).parents[2] / "docs" / "configuration.md"
 

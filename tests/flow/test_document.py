@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from clearance.configuration.document import DOCUMENT_BYTES_MAX, StoredSettings, compile_settings, parse_document
 from clearance.core.budget import BudgetRule, rule_for
 from clearance.core.catalog import Effect
 from clearance.core.decision import SettingsVersion
@@ -19,8 +20,6 @@ from clearance.core.errors import InvalidInput
 from clearance.core.intent import RiskLevel
 from clearance.core.mode import AutonomyMode, resolve
 from clearance.core.moment import HOUR_MS
-from clearance.flow.document import DOCUMENT_BYTES_MAX, compile_settings, parse_document
-from clearance.flow.ports import StoredSettings
 from tests import sample
 
 SWITCH = {"scope": "ACCOUNT", "subject": "acme", "level": "HOLD", "reason": "being looked at"}

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from clearance.core.approval import RulingKind
+from clearance.core.canonical import digest
 from clearance.core.catalog import idempotency_key
 from clearance.core.errors import Forbidden, Unavailable
-from clearance.core.intent import digest
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.core.principal import Principal
 from clearance.core.record import Change, IntentStatus
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.flow import execute
-from clearance.flow.ports import ToolCall, ToolCallFailed
+from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from clearance.flow.review import RulingRequest
 from clearance.flow.sweep import Sweeper
 from tests import sample

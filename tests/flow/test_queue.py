@@ -15,12 +15,13 @@ from clearance.core.approval import RulingKind
 from clearance.core.errors import InvalidInput
 from clearance.core.record import IntentStatus
 from clearance.core.settings import Settings
-from clearance.engines import hints as hinting
-from clearance.engines import procrastinate as queues
-from clearance.engines.hints import Hints
-from clearance.engines.procrastinate import prepare
+from clearance.engines.queue import hints as hinting
+from clearance.engines.queue import procrastinate as queues
+from clearance.engines.queue.hints import Hints
+from clearance.engines.queue.procrastinate import prepare
 from clearance.flow.context import Context
-from clearance.flow.ports import Due, ToolCall
+from clearance.flow.ports.due import Due
+from clearance.flow.ports.tools import ToolCall
 from clearance.flow.review import RulingRequest
 from tests import sample
 from tests.flow.queueing import (

@@ -21,12 +21,13 @@ from procrastinate import App
 from clearance.clock import SystemClock
 from clearance.core.record import IntentStatus
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
-from clearance.engines import procrastinate as queues
-from clearance.engines.jobs import Jobs
-from clearance.engines.procrastinate import Queue, prepare
+from clearance.engines.queue import procrastinate as queues
+from clearance.engines.queue.jobs import Jobs
+from clearance.engines.queue.procrastinate import Queue, prepare
 from clearance.flow import execute
 from clearance.flow.context import Context
-from clearance.flow.ports import Due, ToolCall
+from clearance.flow.ports.due import Due
+from clearance.flow.ports.tools import ToolCall
 from clearance.flow.sweep import STEP_MAX, Found, Sweeper
 from tests.flow.queueing import (
     WAIT_SECONDS,

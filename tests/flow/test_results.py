@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clearance.flow.ports import ToolAnswer
+from clearance.flow.ports.tools import ToolAnswer
 from clearance.flow.results import RESULT_BYTES_MAX, keep
 
 

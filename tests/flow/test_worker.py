@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from clearance import profiles
 from clearance.core.errors import Unavailable
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.core.record import IntentStatus
@@ -20,9 +19,11 @@ from clearance.engines.worker import Worker
 from clearance.flow import execute
 from clearance.flow.context import Context
 from clearance.flow.control import Control
-from clearance.flow.ports import Due, ToolCall, ToolCallFailed
+from clearance.flow.ports.due import Due
+from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from clearance.flow.submit import Proposal
 from clearance.flow.sweep import Sweeper
+from clearance.profiles.local import local
 from tests import sample
 from tests.sample import AGENT, TENANT, RecordingTools, mail, task
 from tests.world import World
@@ -107,18 +108,18 @@ async def test_a_call_that_outlasts_the_drain_stays_running_and_the_next_start_s
 ) -> None:
     monkeypatch.setattr(workers, "DRAIN_SECONDS", 0.05)
     gate = Gate()
-    async with profiles.local(tmp_path, gate.tools, worker=Worker()) as parts:
+    async with local(tmp_path, gate.tools, worker=Worker()) as parts:
         await World(parts.context.store, tmp_path / "store.sqlite3").configure(sample.DOCUMENT)
         await parts.control.propose(AGENT, proposal)
         await gate.reached.wait()
     assert gate.closed
-    async with profiles.local(tmp_path, RecordingTools()) as parts:
+    async with local(tmp_path, RecordingTools()) as parts:
         left = await parts.context.record(TENANT, "i")
         assert (left.status, left.outcome) == (IntentStatus.RUNNING, None)
         assert left.attempt is not None
 
     tools = RecordingTools(calls=gate.tools.calls)
-    async with profiles.local(tmp_path, tools, worker=Worker()) as parts:
+    async with local(tmp_path, tools, worker=Worker()) as parts:
         async for entry in outcomes(parts.context):
             assert (entry["action_intent_id"], entry["status"]) == ("i", status.value)
             break

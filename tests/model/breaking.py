@@ -10,7 +10,7 @@ from unittest import mock
 
 from clearance.core import approval as approvals
 from clearance.core import call as calls
-from clearance.core import execution, revalidation, stop
+from clearance.core import revalidation, steps, stop
 from clearance.core.budget import HoldState
 from clearance.core.outcome import OutcomeStatus, Sent
 from clearance.core.record import STEPS, Change, IntentRecord, IntentStatus
@@ -25,9 +25,9 @@ from tests.model.scenarios import APPROVES, REJECTS, T1, Scenario, W, expires, h
 _KEYED = Scenario("keyed", "", T1, (W, W), ticks=3)
 _ONCE = replace(_KEYED, effect="at_most_once")
 _STOPPED = Scenario("stop", "", T1, (W, W), changes=("hold", "refuse"), changes_max=1)
-_REAL_RECORD_OUTCOME = execution.record_outcome
+_REAL_RECORD_OUTCOME = steps.record_outcome
 _REAL_RESTART = execute.restart
-_REAL_DUE_AT = execution._due_at
+_REAL_DUE_AT = steps._due_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ VARIANTS = (
         "an outcome is taken from an older attempt",
         replace(_KEYED, slots=(W, W), ticks=3),
         Promise.FENCE,
-        ((execution, "record_outcome", _unfenced),),
+        ((steps, "record_outcome", _unfenced),),
     ),
     Variant(
         "the lease is not looked at before the send",
@@ -153,7 +153,7 @@ VARIANTS = (
         "a failed call gives its hold back",
         replace(_KEYED, ticks=0, faults=1),
         Promise.BUDGET,
-        ((execution, "record_outcome", _giving_back),),
+        ((steps, "record_outcome", _giving_back),),
     ),
     Variant(
         "the store does not ask the budget",
@@ -167,9 +167,9 @@ VARIANTS = (
         Scenario("expiry", "", (proposes("t1", expires_at=half_past(0)),), (W, expires()), ticks=1),
         Promise.TIME,
         (
-            (execution, "_require_not_started", lambda _record: None),
-            (execution, "_due_at", _expires_while_it_runs),
-            (execution, "STEPS", {**STEPS, IntentStatus.RUNNING: STEPS[IntentStatus.RUNNING] | {IntentStatus.EXPIRED}}),
+            (steps, "_require_not_started", lambda _record: None),
+            (steps, "_due_at", _expires_while_it_runs),
+            (steps, "STEPS", {**STEPS, IntentStatus.RUNNING: STEPS[IntentStatus.RUNNING] | {IntentStatus.EXPIRED}}),
         ),
         ignoring=frozenset({Promise.FENCE}),
     ),
@@ -184,7 +184,7 @@ VARIANTS = (
         Scenario("people", "", T1, (APPROVES, REJECTS), settings="ask"),
         Promise.TERMINAL,
         (
-            (execution, "STEPS", {**STEPS, IntentStatus.REJECTED: frozenset({IntentStatus.APPROVED})}),
+            (steps, "STEPS", {**STEPS, IntentStatus.REJECTED: frozenset({IntentStatus.APPROVED})}),
             (approvals, "check_ruling", lambda *_, **__: None),
             (review, "check_ruling", lambda *_, **__: None),
         ),
@@ -193,7 +193,7 @@ VARIANTS = (
         "the ledger says that people approve everything",
         replace(_KEYED, setup=(), slots=(proposes("t1"),)),
         Promise.LEDGER,
-        ((execution, "_source_facts", lambda _source: {"approval_source": "HUMAN", "auto_executed": False}),),
+        ((steps, "_source_facts", lambda _source: {"approval_source": "HUMAN", "auto_executed": False}),),
     ),
     Variant("the sweep finds nothing dead", _KEYED, Promise.SETTLES, ((Sweeper, "_dead", _none_dead),)),
     Variant("the sweep hints nothing", _KEYED, Promise.SETTLES, ((Sweeper, "_hint", _nothing),)),

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from unittest import mock
 
+from clearance.configuration.document import StoredSettings, compile_settings
 from clearance.core.errors import Refusal, Unavailable
 from clearance.core.outcome import CallError, ErrorClass, Outcome, Sent
 from clearance.core.record import IntentRecord
@@ -25,9 +26,9 @@ from clearance.core.settings import Settings
 from clearance.flow import context as flow_context
 from clearance.flow import execute, sweep
 from clearance.flow.context import Context
-from clearance.flow.document import compile_settings
 from clearance.flow.execute import Started
-from clearance.flow.ports import Cleared, Due, StoredSettings, ToolAnswer, ToolCall, ToolCallFailed
+from clearance.flow.ports.due import Due
+from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall, ToolCallFailed
 from clearance.flow.review import Ruled
 from clearance.flow.submit import Proposed
 

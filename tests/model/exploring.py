@@ -8,14 +8,15 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from clearance.configuration.document import StoredSettings
 from clearance.core import stop
+from clearance.core.canonical import digest
 from clearance.core.catalog import Effect
 from clearance.core.decision import SettingsVersion
-from clearance.core.intent import digest
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.settings import Settings
 from clearance.flow import context as flow_context
-from clearance.flow.ports import StoredSettings, ToolCall
+from clearance.flow.ports.tools import ToolCall
 from clearance.flow.review import Ruled
 from clearance.flow.submit import Proposed
 from clearance.flow.sweep import Found

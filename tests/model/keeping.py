@@ -9,21 +9,13 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from clearance.configuration.document import StoredSettings
 from clearance.core.budget import HoldState, spent_claim
 from clearance.core.decision import SettingsVersion
 from clearance.core.outcome import OutcomeStatus
-from clearance.core.record import Admission, Change, IntentRecord, IntentStatus
-from clearance.flow.ports import (
-    Admitted,
-    Applied,
-    BudgetSpent,
-    Due,
-    Known,
-    Moved,
-    SettingsMoved,
-    StoredSettings,
-)
-from clearance.stores import rows
+from clearance.core.record import Admission, Change, IntentRecord, IntentStatus, admitted
+from clearance.flow.ports.due import Due
+from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted, Applied, BudgetSpent, RecordMoved, SettingsMoved
 from tests.model.driving import Answer, Ask
 from tests.sample import TENANT
 
@@ -113,7 +105,7 @@ class Keeper:
         match value:
             case IntentRecord():
                 return Answer(("intent", self.number(value)), value)
-            case Admitted(record) | Known(record):
+            case Admitted(record) | AlreadyAdmitted(record):
                 return Answer((type(value).__name__, self.number(record)), value)
             case Applied(record, admitted):
                 numbers = self.number(record), admitted and self.number(admitted)
@@ -122,7 +114,7 @@ class Keeper:
                 return Answer(("BudgetSpent", tuple(sorted(used.items()))), value)
             case list():
                 return Answer(("due", tuple(value)), value)
-            case SettingsMoved() | Moved() | None:
+            case SettingsMoved() | RecordMoved() | None:
                 return Answer((type(value).__name__,), value)
             case _:
                 raise TypeError(value)
@@ -133,7 +125,7 @@ class Keeper:
     def _admit(self, kept: Kept, settings: tuple[str, ...], admission: Admission) -> tuple[Answer, Kept, list[Step]]:
         intent, hold = admission.intent, admission.decision.hold
         if known := self.record(kept, intent.action_intent_id):
-            return self.answer(Known(known)), kept, []
+            return self.answer(AlreadyAdmitted(known)), kept, []
         if self._versions and admission.decision.settings_version.tenant != len(settings):
             return self.answer(SettingsMoved()), kept, []
         used = dict(kept.used)
@@ -142,7 +134,7 @@ class Keeper:
                 return self.answer(BudgetSpent(used)), kept, []
             for claim in hold.claims:
                 used[claim.bucket] = used.get(claim.bucket, 0) + claim.amount
-        record = _bare(rows.admitted(admission, position=1))
+        record = _bare(admitted(admission, position=1))
         named = (intent.action_intent_id, self.number(record), admission.due_at)
         kept = Kept((*kept.intents, named), tuple(sorted(used.items())))
         return self.answer(Admitted(record)), kept, [Step(None, admission, record)]
@@ -150,7 +142,7 @@ class Keeper:
     def _advance(self, kept: Kept, settings: tuple[str, ...], change: Change) -> tuple[Answer, Kept, list[Step]]:
         before = self.record(kept, change.action_intent_id)
         if before is None or (self._fences and before.revision != change.revision):
-            return self.answer(Moved()), kept, []
+            return self.answer(RecordMoved()), kept, []
         version = change.settings_version
         if self._versions and version is not None and version.tenant != len(settings):
             return self.answer(SettingsMoved()), kept, []

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from clearance.configuration.document import StoredSettings
 from clearance.core.decision import SettingsVersion
 from clearance.core.record import IntentRecord
-from clearance.flow.ports import Admitted, Applied, BudgetSpent, Known, Moved, SettingsMoved, StoredSettings
+from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted, Applied, BudgetSpent, RecordMoved, SettingsMoved
 from tests.model.driving import Ask
 from tests.model.scenarios import TICK_MS
 
@@ -101,7 +102,7 @@ def _answered(value: Any) -> str:
             return _state(value)
         case Applied(record) | Admitted(record):
             return f"done, {_state(record)}"
-        case Known(record):
+        case AlreadyAdmitted(record):
             return f"it is known, {_state(record)}"
         case list():
             return ", ".join(due.action_intent_id for due in value) or "there is none"
@@ -111,7 +112,7 @@ def _answered(value: Any) -> str:
 
 
 _PLAIN = {
-    Moved: "refused, it has moved",
+    RecordMoved: "refused, it has moved",
     SettingsMoved: "refused, the settings have moved",
     BudgetSpent: "refused, the budget is spent",
     type(None): "there is none",

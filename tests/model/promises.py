@@ -16,7 +16,7 @@ from clearance.core.decision import Answer as Decided
 from clearance.core.record import STEPS, Admission, Change, IntentRecord, IntentStatus
 from clearance.core.settings import Settings
 from clearance.flow.execute import Started
-from clearance.flow.ports import ToolCall
+from clearance.flow.ports.tools import ToolCall
 from tests.model.keeping import Kept, Step
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from clearance.core.approval import RulingKind, approval_id
+from clearance.core.canonical import digest
 from clearance.core.credential import principal_of
-from clearance.core.intent import digest
 from clearance.core.outcome import Outcome, OutcomeStatus
 from clearance.core.principal import Principal, Role
 from clearance.core.record import IntentStatus

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from clearance.configuration.document import StoredSettings
 from clearance.core.decision import SettingsVersion
 from clearance.core.ledger import EntryKind, draft
-from clearance.flow.ports import SettingsChange, Store, StoredSettings
+from clearance.flow.ports.settings import SettingsChange
+from clearance.flow.ports.store import Store
 from tests.model.driving import Ask, stepwise
 from tests.model.exploring import WORLD, Explorer, State, World
 from tests.model.keeping import key_of

@@ -13,16 +13,29 @@ PAGE = ROOT / "docs" / "architecture.md"
 SECTION = re.compile(r"(?<=<!-- layout -->\n).*?(?=<!-- /layout -->)", re.DOTALL)
 CHAPTERS = (
     ("core", "The rules, in the order in which an intent meets them. Pure: no I/O, no clock, no framework."),
-    ("flow", "What happens: the verbs. Each reads facts, asks the core, commits once. And the ports that they need."),
-    ("stores", "Where facts are kept."),
-    ("engines", "Who calls the steps of an execution, and when."),
-    ("tools", "How tools are called."),
+    (
+        "configuration",
+        "A tenant's settings as people write them: the file, its shape, the document, how two of them differ.",
+    ),
+    ("flow", "The verbs. Each reads facts, asks the core, commits once."),
+    ("flow/ports", "The sockets that the verbs need, one for each reader."),
+    ("doors", "The parts that every way in shares."),
     ("api", "The REST door."),
     ("web", "The pages."),
-    ("client", "The Python client."),
+    ("stores", "Where facts are kept."),
+    ("stores/sqlite", "The embedded store."),
+    ("stores/postgres", "The store of many processes."),
+    ("stores/dynamodb", "The store on AWS."),
+    ("stores/archive", "Every fact as lines of JSON."),
+    ("engines", "Who calls the steps of an execution, and when."),
+    ("engines/queue", "The queue in PostgreSQL."),
+    ("tools", "How tools are called."),
+    ("profiles", "How a process is put together."),
+    ("running", "The processes."),
     ("cli", "The command line."),
+    ("client", "The Python client."),
     ("demo", "The demo."),
-    (".", "What stands beside them."),
+    (".", "At the top."),
 )
 
 
@@ -54,7 +67,7 @@ def layout() -> str:
 
 
 def _folder(name: str) -> str:
-    return name.partition("/")[0] if "/" in name else "."
+    return name.rpartition("/")[0] or "."
 
 
 def _reading_order(name: str) -> tuple[int, str]:

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from clearance import configuration
+from clearance.configuration import file as configuration
 from clearance.core import gate
 from clearance.core.approval import RulingKind
 from clearance.core.decision import Answer
 from clearance.core.principal import PERMISSIONS, Permission
 from clearance.core.record import STEPS, IntentStatus
-from clearance.environment import Environment
 from clearance.flow.review import RulingRequest
+from clearance.profiles.environment import Environment
 from tests.crash.test_kill import POINTS
 from tests.sample import APPROVER, task
 from tests.tidy import layout
@@ -147,7 +147,7 @@ def test_the_diagram_has_exactly_the_steps_of_the_code() -> None:
 
 
 def test_every_table_of_the_store_is_on_the_page() -> None:
-    schema = (SOURCE / "stores" / "migrations" / "sqlite" / "0001_first.sql").read_text(encoding="utf-8")
+    schema = (SOURCE / "stores" / "sqlite" / "migrations" / "0001_first.sql").read_text(encoding="utf-8")
     tables = re.findall(r"CREATE TABLE (\w+)", schema)
     assert [table for table in tables if f"`{table}`" not in page("docs/life-of-an-intent.md").prose] == []
 

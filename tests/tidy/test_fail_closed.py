@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from clearance.core import execution, gate
+from clearance.core import gate, steps
 from clearance.core.approval import RulingKind
 from clearance.core.decision import Answer
 from clearance.core.errors import Conflict, Forbidden
@@ -100,5 +100,5 @@ async def test_an_outcome_of_an_older_attempt_is_refused(world: World) -> None:
     assert again is not None
     outcome = Outcome(OutcomeStatus.FAILED, "Too late.")
     with pytest.raises(Conflict) as refused:
-        execution.record_outcome(again.record, 1, outcome, tries=1, actor=system(TENANT), now=world.clock.now_ms())
+        steps.record_outcome(again.record, 1, outcome, tries=1, actor=system(TENANT), now=world.clock.now_ms())
     assert refused.value.code == "FENCED"

@@ -10,9 +10,14 @@ import pytest
 
 STARTED = {
     "the command line": (("clearance.cli.main",), {"fastapi", "mcp", "cedarpy", "pydantic", "boto3"}),
-    "a command on the state": (("clearance.profiles",), {"fastapi", "starlette", "mcp", "boto3", "psycopg"}),
+    "a command on the state": (("clearance.profiles.choose",), {"fastapi", "starlette", "mcp", "boto3", "psycopg"}),
     "the gate on AWS": (
-        ("clearance.aws_lambda", "clearance.api.reading", "clearance.api.resources", "clearance.stores.dynamodb"),
+        (
+            "clearance.running.functions",
+            "clearance.api.proposals",
+            "clearance.api.resources",
+            "clearance.stores.dynamodb.store",
+        ),
         {"fastapi", "starlette", "mcp", "psycopg"},
     ),
 }

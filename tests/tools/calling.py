@@ -12,7 +12,7 @@ import pytest
 
 from clearance.core.catalog import ToolServer
 from clearance.core.outcome import CallError
-from clearance.flow.ports import ToolAnswer, ToolCall, ToolCallFailed, Tools
+from clearance.flow.ports.tools import ToolAnswer, ToolCall, ToolCallFailed, Tools
 
 HERE = Path(__file__).parent
 

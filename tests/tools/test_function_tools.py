@@ -10,7 +10,7 @@ import pytest
 
 from clearance.core.catalog import ToolServer
 from clearance.core.outcome import CallError, ErrorClass, Sent
-from clearance.flow.ports import ToolCallFailed
+from clearance.flow.ports.tools import ToolCallFailed
 from clearance.tools.function import EitherTools, FunctionTools
 from clearance.tools.mcp import McpTools
 from tests.tools.calling import call, failure, raw_server, result

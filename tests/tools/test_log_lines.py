@@ -8,7 +8,7 @@ import sys
 PROGRAM = """
 import asyncio, logging
 import psycopg, psycopg_pool, structlog
-from clearance.telemetry import configure_logs
+from clearance.running.logs import configure_logs
 
 configure_logs("warning")
 structlog.get_logger().warning("ours", code="X")

@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import logging, sys
-from clearance.telemetry import configure_logs
+from clearance.running.logs import configure_logs
 
 library = logging.getLogger("mcp.client.streamable_http")
 library.setLevel(logging.DEBUG)

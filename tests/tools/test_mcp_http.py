@@ -9,7 +9,7 @@ import pytest
 
 from clearance.core.catalog import ToolServer
 from clearance.core.outcome import ErrorClass, Sent
-from clearance.flow.ports import ToolCallFailed
+from clearance.flow.ports.tools import ToolCallFailed
 from clearance.tools import session
 from clearance.tools.answers import RETRY_AFTER_MS_MAX
 from clearance.tools.exchange import WIRE_BYTES_MAX

@@ -10,7 +10,7 @@ import pytest
 
 from clearance.core.catalog import ToolServer
 from clearance.core.outcome import ErrorClass, Sent
-from clearance.flow.ports import ToolCallFailed
+from clearance.flow.ports.tools import ToolCallFailed
 from clearance.tools import session, stdio, untrusted
 from clearance.tools.exchange import WIRE_BYTES_MAX
 from clearance.tools.mcp import McpTools

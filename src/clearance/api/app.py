@@ -15,12 +15,12 @@ from starlette.requests import Request
 
 from clearance.api import approvals, autonomy, intents, keys, ledger, operations, problems, wire
 from clearance.api.metrics import Measured, Metrics
-from clearance.streams import Streams
+from clearance.doors.streams import Streams
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
-    from clearance.access import Access
+    from clearance.doors.access import Access
     from clearance.flow.control import Control
 
 TITLE = "Clearance"

@@ -13,7 +13,7 @@ from clearance.api.body import read
 from clearance.api.door import BODY, Caller, PageQuery, TheControl, answer, cursor_at, place_of, problems, takes
 from clearance.core.approval import RulingKind
 from clearance.core.intent import ACTION_INTENT_ID
-from clearance.flow.observe import tell
+from clearance.flow.observe import narrate
 from clearance.flow.review import RulingRequest
 
 router = APIRouter(tags=["Approvals"])
@@ -56,5 +56,5 @@ async def rule(request: Request, approval_id: ApprovalId, caller: Caller, contro
     ruling = RulingRequest(RulingKind(body.ruling), body.reason, body.parameters, body.digest)
     ruled = await control.rule(caller, approval_id, ruling)
     settings = await control.settings(caller)
-    admitted = tell(ruled.admitted, settings) if ruled.admitted else None
-    return answer(resources.ruled_intent(tell(ruled.record, settings), admitted), 201)
+    admitted = narrate(ruled.admitted, settings) if ruled.admitted else None
+    return answer(resources.ruled_intent(narrate(ruled.record, settings), admitted), 201)

@@ -18,8 +18,8 @@ from clearance.api.door import BODY, Caller, TheControl, answer, problems, takes
 from clearance.core.errors import InvalidInput, VersionMismatch
 from clearance.core.intent import NAME_LENGTH_MAX
 from clearance.core.principal import Principal
-from clearance.flow.administer import ANY_VERSION, SettingsPart
 from clearance.flow.control import Control
+from clearance.flow.settings import ANY_VERSION, SettingsPart
 
 _ETAG = re.compile(r'"([0-9]{1,15})"')
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import ClientDisconnect
 
 from clearance.api.problems import UnsupportedMediaType
-from clearance.api.reading import Shape, UnreadableBody, fitted, parse
+from clearance.core.canonical import Json
 from clearance.core.errors import InvalidInput, TooLarge
-from clearance.core.intent import Json
+from clearance.doors.strict_json import Shape, UnreadableBody, fitted, parse
 
 if TYPE_CHECKING:
     from starlette.requests import Request

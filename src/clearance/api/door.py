@@ -16,11 +16,11 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from clearance.access import Access
 from clearance.api.problems import MEDIA_TYPE, json_bytes
 from clearance.api.wire import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from clearance.core.errors import InvalidInput
 from clearance.core.principal import Principal
+from clearance.doors.access import Access
 from clearance.flow.control import Control
 
 CURSOR_LENGTH_MAX = 256  # characters

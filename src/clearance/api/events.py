@@ -14,18 +14,18 @@ from starlette.responses import Response
 
 from clearance.api import problems, resources
 from clearance.core.errors import Refusal
-from clearance.streams import HEARTBEAT_MS, RECONNECT_MS
+from clearance.doors.streams import HEARTBEAT_MS, RECONNECT_MS
 
 if TYPE_CHECKING:
-    from clearance.access import Access
     from clearance.core.ledger import Entry
     from clearance.core.principal import Principal
+    from clearance.doors.access import Access
     from clearance.flow.control import Control
 
 ENTRIES_MAX = 100  # entries that are read at once
 
 
-class Feed:
+class EntryFeed:
     """The entries of one tenant behind a position, as text, for as long as a key is valid."""
 
     def __init__(self, control: Control, access: Access, key: str | None, caller: Principal, after: int) -> None:

@@ -13,12 +13,12 @@ from clearance.api import resources, wire
 from clearance.api.body import read
 from clearance.api.door import BODY, Caller, PageQuery, TheControl, answer, cursor_at, place_of, problems, takes
 from clearance.api.metrics import Metrics
-from clearance.api.reading import milliseconds, proposal_of
+from clearance.api.proposals import milliseconds, proposal_of
 from clearance.core.intent import ACTION_INTENT_ID
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.record import IntentStatus
-from clearance.flow.observe import tell
-from clearance.flow.ports import TimelineQuery
+from clearance.flow.observe import narrate
+from clearance.flow.ports.intents import TimelineQuery
 
 POSITION = re.compile(r"[0-9]{1,15}")
 
@@ -45,7 +45,7 @@ async def propose(request: Request, caller: Caller, control: TheControl) -> Resp
     metrics: Metrics = request.app.state.metrics
     if proposed.created:
         metrics.decided(proposed.record.decision.answer)
-    resource = resources.intent(tell(proposed.record, await control.settings(caller)))
+    resource = resources.intent(narrate(proposed.record, await control.settings(caller)))
     if not proposed.created:
         return answer(resource)
     return answer(resource, 201, {"Location": f"/v1/intents/{resource.action_intent_id}"})
@@ -88,7 +88,7 @@ async def cancel(request: Request, action_intent_id: IntentId, caller: Caller, c
     """Withdraws an intent that has not started: its proposer may, and whoever may rule."""
     body = await read(request, wire.CancellationBody)
     record = await control.cancel(caller, action_intent_id, body.reason)
-    return answer(resources.intent(tell(record, await control.settings(caller))))
+    return answer(resources.intent(narrate(record, await control.settings(caller))))
 
 
 @router.post(
@@ -103,7 +103,7 @@ async def reconcile(request: Request, action_intent_id: IntentId, caller: Caller
     """Writes what became of an intent whose outcome is UNKNOWN, by whom and why."""
     body = await read(request, wire.ReconciliationBody)
     record = await control.reconcile(caller, action_intent_id, OutcomeStatus(body.status), body.reason)
-    return answer(resources.intent(tell(record, await control.settings(caller))))
+    return answer(resources.intent(narrate(record, await control.settings(caller))))
 
 
 class TimelineFilter(PageQuery):

@@ -22,10 +22,10 @@ from clearance.api.door import (
     place_of,
     problems,
 )
-from clearance.api.events import Feed
+from clearance.api.events import EntryFeed
+from clearance.core.canonical import INTEGER_MAX
 from clearance.core.errors import InvalidInput, NotFound
-from clearance.core.intent import INTEGER_MAX
-from clearance.streams import EventStream
+from clearance.doors.streams import EventStream
 
 _POSITION = re.compile(r"[0-9]{1,15}")
 
@@ -104,5 +104,5 @@ async def events(
     # Asked in any case: whoever may not read is told so now, not within the stream.
     size = await control.ledger_size(caller)
     asked = last_event_id if last_event_id is not None else query.after
-    feed = Feed(control, access, key, caller, size if asked is None else asked)
+    feed = EntryFeed(control, access, key, caller, size if asked is None else asked)
     return EventStream(feed, request.app.state.streams, {})

@@ -20,10 +20,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from clearance.api.reading import PROBLEMS_MAX, UnreadableBody, problems_of
 from clearance.core import errors
+from clearance.core.canonical import Json
 from clearance.core.errors import Problem, Refusal
-from clearance.core.intent import Json
+from clearance.doors.strict_json import PROBLEMS_MAX, UnreadableBody, problems_of
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clearance.api import wire
+from clearance.core.canonical import Json
 from clearance.core.catalog import Action
 from clearance.core.decision import Decision, to_json
-from clearance.core.intent import Json
 from clearance.core.moment import as_text
 from clearance.core.record import IntentRecord, IntentStatus
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
     from clearance.core.approval import Approval
     from clearance.core.budget import BudgetRule, Hold
+    from clearance.core.credential import ApiKey
     from clearance.core.ledger import Entry
+    from clearance.core.narrative import Explanation
     from clearance.core.outcome import Outcome
     from clearance.core.principal import Principal
     from clearance.core.record import Attempt
-    from clearance.core.timeline import Explanation
-    from clearance.flow.observe import Told
-    from clearance.flow.ports import ApiKey
+    from clearance.flow.observe import NarratedIntent
 
 
-def intent(told: Told) -> wire.Intent:
+def intent(told: NarratedIntent) -> wire.Intent:
     """The intent resource."""
     return wire.Intent(**_intent_fields(told))
 
 
-def ruled_intent(told: Told, admitted: Told | None) -> wire.RuledIntent:
+def ruled_intent(told: NarratedIntent, admitted: NarratedIntent | None) -> wire.RuledIntent:
     """The intent after a ruling, with the one that an edit proposed."""
     return wire.RuledIntent(**_intent_fields(told), new_intent=intent(admitted) if admitted else None)
 
 
-def _intent_fields(told: Told) -> dict[str, Any]:
+def _intent_fields(told: NarratedIntent) -> dict[str, Any]:
     record = told.record
     said = record.intent
     source = record.approval_source
@@ -156,7 +156,7 @@ def _effective_risk(record: IntentRecord) -> Json:
     return _catalog_inputs(record.decision).get("risk_level", record.intent.risk_level.name)
 
 
-def timeline_item(told: Told, action: Action | None) -> wire.TimelineItem:
+def timeline_item(told: NarratedIntent, action: Action | None) -> wire.TimelineItem:
     """One line of the timeline."""
     record = told.record
     ruling = record.approval.ruling if record.approval else None
@@ -179,7 +179,7 @@ def timeline_item(told: Told, action: Action | None) -> wire.TimelineItem:
     )
 
 
-def approval_item(told: Told, approval: Approval, action: Action | None) -> wire.ApprovalItem:
+def approval_item(told: NarratedIntent, approval: Approval, action: Action | None) -> wire.ApprovalItem:
     """One card of the inbox."""
     record, said = told.record, told.record.intent
     known = _catalog_inputs(record.decision)

@@ -13,7 +13,7 @@ from clearance.cli.local import AsJson, end_with_a_signal, run
 
 if TYPE_CHECKING:
     from clearance.cli.output import Terminal
-    from clearance.working import WorkerAnnouncement
+    from clearance.running.worker import WorkerAnnouncement
 
 CONCURRENCY_MAX = 256  # executions of one worker at once
 
@@ -35,11 +35,12 @@ def worker(
     It carries out what is approved in the database of CLEARANCE_DATABASE_URL, beside any number of others. Secrets of
     tool servers come from its environment. It ends with SIGINT or SIGTERM, after what is under way.
     """
-    from clearance import postgres_profile, working
+    from clearance.profiles import postgres
+    from clearance.running import worker as working
 
     end_with_a_signal()
     say = partial(_announce_worker, as_json=as_json)
-    run(working.work(postgres_profile.database(), host, port, say, concurrency))
+    run(working.work(postgres.database(), host, port, say, concurrency))
 
 
 def migrate(*, as_json: AsJson = False) -> None:
@@ -48,10 +49,10 @@ def migrate(*, as_json: AsJson = False) -> None:
     Makes the schema of the store and of the queue in the database of CLEARANCE_DATABASE_URL, or what is new in them.
     Running processes of the version before go on. Run it again, or twice at once, as you like.
     """
-    from clearance import postgres_profile
     from clearance.cli import output
+    from clearance.profiles import postgres
 
-    applied = run(postgres_profile.migrate(postgres_profile.database()))
+    applied = run(postgres.migrate(postgres.database()))
     output.show({"applied": applied}, _tell_migrated, as_json=as_json)
 
 
@@ -66,13 +67,13 @@ def age_out(
     Removes the intents of every month before this one, in the database of CLEARANCE_DATABASE_URL, unless one of the month
     is open. The ledger and the ids of intents stay.
     """
-    from clearance import postgres_profile
     from clearance.cli import output
+    from clearance.profiles import postgres
 
-    where = postgres_profile.database()
+    where = postgres.database()
     if not (yes or as_json) and sys.stdin.isatty() and not typer.confirm(f"Drop what is older than {month}?"):
         raise typer.Exit(1)
-    gone = run(postgres_profile.age_out(where, month))
+    gone = run(postgres.age_out(where, month))
     output.show({"dropped": gone}, _tell_gone, as_json=as_json)
 
 

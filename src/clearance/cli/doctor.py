@@ -22,20 +22,22 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from clearance import aws_profile, configuration, postgres_profile, profiles
 from clearance.client import AsyncClearance, ClearanceError, ClearanceUnavailable
 from clearance.client.wire import URL_DEFAULT
 from clearance.clock import SystemClock
+from clearance.configuration import file
+from clearance.configuration.document import parse_document, policy_of
+from clearance.configuration.shape import suggestion
 from clearance.core.errors import Refusal
 from clearance.core.moment import from_text
 from clearance.core.settings import Settings
-from clearance.flow.document import parse_document, policy_of
-from clearance.flow.ports import ToolCallFailed, Tools
-from clearance.flow.shape import suggestion
-from clearance.profiles import Database, Place, Table
+from clearance.flow.ports.tools import ToolCallFailed, Tools
+from clearance.profiles import aws, choose, postgres
+from clearance.profiles.local import STORE_FILE
+from clearance.profiles.place import Database, Place, Table
 
 if TYPE_CHECKING:
-    from clearance.postgres_profile import DatabaseServer
+    from clearance.profiles.postgres import DatabaseServer
 
 OK = "ok"
 WARNING = "warning"
@@ -139,7 +141,7 @@ def _look_at_disk(data: Path) -> Iterator[tuple[str, str]]:
 
 
 async def _store(data: Path) -> Findings:
-    path = data / profiles.STORE_FILE
+    path = data / STORE_FILE
     if not path.exists():
         yield WARNING, f"There is no data in {data} yet."
         return
@@ -164,7 +166,7 @@ def _look_into(path: Path) -> tuple[str, str]:
 async def _database(where: Database) -> Findings:
     """What the database server says: its version, who we are to it, what it promises, its clock, and its room."""
     began = SystemClock().now_ms()
-    server = await postgres_profile.database_server(where)
+    server = await postgres.database_server(where)
     good = server.version_number >= POSTGRES_NUMBER_MIN
     wanted = f"; {POSTGRES_NUMBER_MIN // 10_000} is needed"
     yield (OK if good else FAILURE, f"PostgreSQL {server.version}{'' if good else wanted}.")
@@ -208,12 +210,12 @@ def _clock_of(server: DatabaseServer, began: int, ended: int) -> tuple[str, str]
 
 
 async def _schema(where: Database) -> Findings:
-    yield OK, f"The schema is {await postgres_profile.check_schema(where)}, which this Clearance works with."
+    yield OK, f"The schema is {await postgres.check_schema(where)}, which this Clearance works with."
 
 
 async def _queue(where: Database) -> Findings:
     """Whether somebody works: without a worker, what is approved waits."""
-    queue = await postgres_profile.database_queue(where)
+    queue = await postgres.database_queue(where)
     waiting = queue.jobs.get("todo", 0)
     if not queue.workers:
         yield WARNING, f"No worker works; {waiting} hints wait: start one with clearance worker."
@@ -226,7 +228,7 @@ async def _queue(where: Database) -> Findings:
 
 async def _table(where: Table) -> Findings:
     """What DynamoDB says of the table: whether it is whole, and what would be left of it after a mistake."""
-    table = await aws_profile.look(where, SystemClock())
+    table = await aws.look(where, SystemClock())
     yield (OK if table.status == "ACTIVE" else FAILURE, f"The table {where.name} is {table.status}.")
     if table.missing:
         yield FAILURE, f"The table lacks the indexes {', '.join(table.missing)}: it is not what this Clearance deploys."
@@ -242,7 +244,7 @@ async def _table(where: Table) -> Findings:
 async def _configuration(config: Path | None, where: Place) -> Findings:
     if config is None:
         return
-    wanted = configuration.load(config, secrets_elsewhere=isinstance(where, Table))
+    wanted = file.load(config, secrets_elsewhere=isinstance(where, Table))
     document = parse_document(wanted.document)
     policy = policy_of(document)
     if policy is None:
@@ -253,9 +255,9 @@ async def _configuration(config: Path | None, where: Place) -> Findings:
 
 async def _tenants(where: Place) -> Findings:
     """Of each tenant: whether the clock goes on where its ledger stands, and its tools answer."""
-    if isinstance(where, Path) and not (where / profiles.STORE_FILE).exists():
+    if isinstance(where, Path) and not (where / STORE_FILE).exists():
         return
-    async with profiles.opened(where, tools=profiles.tools_of(where)) as parts:
+    async with choose.opened(where, tools=choose.tools_of(where)) as parts:
         store = parts.context.store
         for tenant_id in await store.tenants():
             for entry in await store.entries(tenant_id, await store.ledger_size(tenant_id) - 1, 1):

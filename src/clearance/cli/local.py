@@ -22,10 +22,11 @@ import typer
 
 if TYPE_CHECKING:
     from clearance.cli.output import Terminal
-    from clearance.flow.administer import PinReport
-    from clearance.flow.ports import ApiKey
-    from clearance.parts import Parts, Place
-    from clearance.serving import Announcement
+    from clearance.core.credential import ApiKey
+    from clearance.flow.pins import PinReport
+    from clearance.profiles.parts import Parts
+    from clearance.profiles.place import Place
+    from clearance.running.server import Announcement
 
 LOOPBACK_URLS = ("http://127.", "http://localhost:", "http://[::1]:")
 
@@ -82,10 +83,11 @@ def serve(
     It has the REST API and the pages. On a data directory it also carries out what is approved; on a database, workers
     do. CLEARANCE_BOOTSTRAP_API_KEY sets the first key; else one is made and shown once. It ends with SIGINT or SIGTERM.
     """
-    from clearance import profiles, serving
+    from clearance.profiles.place import place
+    from clearance.running import server as serving
 
     end_with_a_signal()
-    where = profiles.place(data)
+    where = place(data)
     say = partial(_announce, as_json=as_json)
     run(serving.serve(config, where, host, port, say, linger_seconds=linger))
 
@@ -199,14 +201,17 @@ def apply(
 
 
 async def _apply(file: Path, where: Place, repin: frozenset[str], *, ask: bool, dry_run: bool, as_json: bool) -> Json:
-    from clearance import configuration, profiles
     from clearance.cli import output
-    from clearance.flow import administer
+    from clearance.configuration import file as configuration
+    from clearance.flow.pins import pin_tools
+    from clearance.profiles import choose
+    from clearance.profiles.parts import operator
+    from clearance.profiles.place import Table
 
-    wanted = configuration.load(file, secrets_elsewhere=isinstance(where, profiles.Table))
-    operator = profiles.operator(wanted.tenant_id)
-    async with profiles.opened(where, new=True, tools=profiles.tools_of(where)) as parts:
-        found = await parts.control.compare(operator, wanted.document)
+    wanted = configuration.load(file, secrets_elsewhere=isinstance(where, Table))
+    actor = operator(wanted.tenant_id)
+    async with choose.opened(where, new=True, tools=choose.tools_of(where)) as parts:
+        found = await parts.control.compare(actor, wanted.document)
         if not as_json:
             output.differences(output.Terminal(), [asdict(one) for one in found])
         answer = {
@@ -219,8 +224,8 @@ async def _apply(file: Path, where: Place, repin: frozenset[str], *, ask: bool, 
             return {**answer, "dry_run": True}
         if ask and (found or repin) and not typer.confirm(f"Apply this to {wanted.tenant_id}?"):
             return {**answer, "declined": True}
-        changed = await parts.control.apply(operator, wanted.document) if found else ()
-        report = await administer.pin_tools(parts.context, operator, wanted.tenant_id, repin=repin)
+        changed = await parts.control.apply(actor, wanted.document) if found else ()
+        report = await pin_tools(parts.context, actor, wanted.tenant_id, repin=repin)
         pins = _pins(report, await _offered(parts, wanted.tenant_id, report))
     said = [asdict(one) for one in changed]
     return {**answer, "applied": bool(found or repin), "differences": said, "pins": pins, "dry_run": False}
@@ -228,7 +233,7 @@ async def _apply(file: Path, where: Place, repin: frozenset[str], *, ask: bool, 
 
 async def _offered(parts: Parts, tenant_id: str, report: PinReport) -> list[str]:
     """What the servers that lack a tool offer instead."""
-    from clearance.flow.ports import ToolCallFailed
+    from clearance.flow.ports.tools import ToolCallFailed
 
     settings = await parts.context.settings(tenant_id)
     offered: list[str] = []
@@ -258,10 +263,10 @@ def policy_schema(*, config: Config, as_json: AsJson = False) -> None:
 
     It is generated from the catalog, and says what a policy can read.
     """
-    from clearance import configuration
     from clearance.cli import output
+    from clearance.configuration import file as configuration
+    from clearance.configuration.document import catalog_of, parse_document
     from clearance.core.policy_schema import cedar_schema
-    from clearance.flow.document import catalog_of, parse_document
 
     document = configuration.load(config).document
     schema = cedar_schema(catalog_of(parse_document({**document, "policy": ""})))
@@ -274,9 +279,9 @@ def policy_check(*, config: Config, as_json: AsJson = False) -> None:
 
     Reads it whole, with its policy, and lists the policy's rules. Nothing is applied.
     """
-    from clearance import configuration
     from clearance.cli import output
-    from clearance.flow.document import parse_document, policy_of
+    from clearance.configuration import file as configuration
+    from clearance.configuration.document import parse_document, policy_of
 
     wanted = configuration.load(config)
     policy = policy_of(parse_document(wanted.document))
@@ -316,11 +321,11 @@ def key_create(
     """
     from clearance.cli import output
     from clearance.core.principal import Role
+    from clearance.profiles.parts import operator
 
     async def make(parts: Parts, tenant_id: str) -> Json:
-        from clearance import profiles
 
-        key, text = await parts.control.create_api_key(profiles.operator(tenant_id), name, Role(role))
+        key, text = await parts.control.create_api_key(operator(tenant_id), name, Role(role))
         return {**_key(key), "key": text}
 
     answer = _at_home(data, tenant, make) if direct or data else _from_server("create_api_key", name, role)
@@ -338,9 +343,9 @@ def key_list(
     from clearance.cli import output
 
     async def read(parts: Parts, tenant_id: str) -> Json:
-        from clearance import profiles
+        from clearance.profiles.parts import operator
 
-        return {"items": [_key(key) for key in await parts.control.api_keys(profiles.operator(tenant_id))]}
+        return {"items": [_key(key) for key in await parts.control.api_keys(operator(tenant_id))]}
 
     answer = _at_home(data, tenant, read) if direct or data else _from_server("api_keys")
     output.show(answer, output.api_keys, as_json=as_json)
@@ -362,9 +367,9 @@ def key_revoke(
     from clearance.cli import output
 
     async def end(parts: Parts, tenant_id: str) -> Json:
-        from clearance import profiles
+        from clearance.profiles.parts import operator
 
-        await parts.control.revoke_api_key(profiles.operator(tenant_id), key_id)
+        await parts.control.revoke_api_key(operator(tenant_id), key_id)
         return {}
 
     _ = _at_home(data, tenant, end) if direct or data else _from_server("revoke_api_key", key_id)
@@ -396,25 +401,25 @@ def _from_server(verb: str, *arguments: str) -> Json:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Does it, with the log on standard error: standard output is for the answer."""
-    from clearance.environment import Environment
-    from clearance.telemetry import configure_logs
+    from clearance.profiles.environment import Environment
+    from clearance.running.logs import configure_logs
 
     configure_logs(Environment().log_level)
     return asyncio.run(work)
 
 
 def _place(data: Path | None) -> Place:
-    from clearance import profiles
+    from clearance.profiles.place import place
 
-    return profiles.place(data)
+    return place(data)
 
 
 def _at_home(data: Path | None, tenant: str | None, work: Callable[[Parts, str], Coroutine[Any, Any, T]]) -> T:
     """Does something to the state itself, for its only tenant or the one that is named."""
-    from clearance import profiles
+    from clearance.profiles import choose
 
     async def work_there() -> T:
-        async with profiles.opened(_place(data)) as parts:
+        async with choose.opened(_place(data)) as parts:
             return await work(parts, await _tenant(parts, tenant))
 
     return run(work_there())
@@ -440,21 +445,22 @@ async def _tenant(parts: Parts, named: str | None) -> str:
 
 def stop_everywhere(data: Path | None, level: str, reason: str | None, *, lift: bool, listed: bool) -> Json:
     """Stops every tenant of a data directory, a database or a table, or lifts that; the switches that are on then."""
-    from clearance import profiles
+    from clearance.core.principal import EVERYWHERE
     from clearance.core.stop import StopLevel, StopScope, StopSwitch
-    from clearance.flow import administer
+    from clearance.flow.settings import everywhere_stop
+    from clearance.profiles import choose
+    from clearance.profiles.parts import operator
 
     where = _place(data)
 
     async def work_there() -> Json:
-        async with profiles.opened(where) as parts:
+        async with choose.opened(where) as parts:
             if not listed:
                 switch = StopSwitch(StopScope.GLOBAL, None, StopLevel(level), reason or "")
-                operator = profiles.operator(administer.EVERYWHERE)
-                await administer.everywhere_stop(parts.context, operator, [] if lift else [switch])
-            stored = await parts.context.store.settings(administer.EVERYWHERE)
+                await everywhere_stop(parts.context, operator(EVERYWHERE), [] if lift else [switch])
+            stored = await parts.context.store.settings(EVERYWHERE)
             switches = stored.document.get("stop_switches", [])
-            return {"stop_switches": switches, "version": stored.version.tenant, "place": profiles.said(where)}
+            return {"stop_switches": switches, "version": stored.version.tenant, "place": choose.said(where)}
 
     return run(work_there())
 

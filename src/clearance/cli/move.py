@@ -37,12 +37,13 @@ def export(
     Everything but who is signed in, for `clearance import` into another place. No server and no worker may run meanwhile. The
     file is as confidential as the state itself.
     """
-    from clearance import profiles
     from clearance.cli import output
+    from clearance.profiles import choose
+    from clearance.profiles.place import place
 
     _log_aside()
     with _new(file) as opened:
-        summary = profiles.export(profiles.place(data), opened)
+        summary = choose.export(place(data), opened)
     if file != STANDARD:
         output.show({"file": str(file), **asdict(summary)}, _tell_exported, as_json=as_json)
 
@@ -58,19 +59,20 @@ def import_(
     Into the database of CLEARANCE_DATABASE_URL, which is migrated and empty, or into an empty data directory; whole or not at all.
     What was approved or under way goes on there as soon as somebody works. Never let both places work.
     """
-    from clearance import profiles
     from clearance.cli import output
+    from clearance.profiles import choose
+    from clearance.profiles.place import place
 
     _log_aside()
     with _there(file) as opened:
-        summary = profiles.import_from(opened, profiles.place(data))
+        summary = choose.import_from(opened, place(data))
     output.show({"file": str(file), **asdict(summary)}, _tell_imported, as_json=as_json)
 
 
 def _log_aside() -> None:
     """The log goes to standard error: standard output may be the file."""
-    from clearance.environment import Environment
-    from clearance.telemetry import configure_logs
+    from clearance.profiles.environment import Environment
+    from clearance.running.logs import configure_logs
 
     configure_logs(Environment().log_level)
 

@@ -49,7 +49,7 @@ class Level(StrEnum):
     REFUSE = "refuse"
 
 
-class Known(StrEnum):
+class ReconciledStatus(StrEnum):
     """What is now known of an outcome."""
 
     SUCCEEDED = "succeeded"
@@ -227,7 +227,7 @@ def edit(
 def reconcile(
     action_intent_id: Name,
     *,
-    status: Annotated[Known, typer.Option(help="What became of it.")],
+    status: Annotated[ReconciledStatus, typer.Option(help="What became of it.")],
     reason: Annotated[str, typer.Option(metavar="TEXT", help="How that is known, for the ledger.")],
     as_json: AsJson = False,
 ) -> None:

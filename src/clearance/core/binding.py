@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from clearance.core.intent import ActionIntent, Json, digest
+from clearance.core.canonical import Json, digest
+from clearance.core.intent import ActionIntent
 from clearance.core.settings import Settings
 
 

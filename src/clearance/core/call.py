@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from clearance.core.canonical import Json
 from clearance.core.catalog import (
     DEADLINE_SECONDS_DEFAULT,
     Action,
     ToolServer,
     idempotency_key,
 )
-from clearance.core.intent import ActionIntent, Json
+from clearance.core.intent import ActionIntent
 from clearance.core.moment import SECOND_MS
 from clearance.core.outcome import TRANSIENT, CallError, Outcome, OutcomeStatus, Sent
 from clearance.core.template import fill, values_of

@@ -14,8 +14,9 @@ from hashlib import sha256
 
 import jsonschema_rs
 
+from clearance.core.canonical import Json, canonical, digest
 from clearance.core.errors import InvalidInput, Problem
-from clearance.core.intent import ActionIntent, Json, RiskLevel, canonical, digest
+from clearance.core.intent import ActionIntent, RiskLevel
 from clearance.core.moment import HOUR_MS
 
 APPROVAL_EXPIRES_AFTER_MS_DEFAULT = 72 * HOUR_MS

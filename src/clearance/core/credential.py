@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
+from dataclasses import dataclass
 from hashlib import scrypt
 
 from clearance.core.errors import InvalidInput
@@ -35,3 +36,26 @@ def principal_of(tenant_id: str, name: str, role: Role) -> Principal:
     """Who acts with a key: an agent if its role is that, else a person."""
     kind = ActorKind.AGENT if role is Role.AGENT else ActorKind.PERSON
     return Principal(tenant_id, name, kind, PERMISSIONS[role])
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A credential, without its secret. `key_hash` is the scrypt hash of the whole key under the installation's salt."""
+
+    key_id: str
+    tenant_id: str
+    name: str
+    role: Role
+    key_hash: bytes
+    created_at: int
+    revoked_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageSession:
+    """A signed-in browser. `token_hash` is SHA-256 of the cookie's random token; it ends with its key, or in time."""
+
+    token_hash: bytes
+    key_id: str
+    created_at: int
+    expires_at: int

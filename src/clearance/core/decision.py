@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from clearance.core.budget import Hold
-from clearance.core.intent import Json
+from clearance.core.canonical import Json
 
 
 class Answer(StrEnum):

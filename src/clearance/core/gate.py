@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from clearance.core import mode as modes
 from clearance.core import stop
 from clearance.core.budget import AMOUNT_MAX, Hold, hold_for, rule_for, spent_claim
+from clearance.core.canonical import Json
 from clearance.core.catalog import Action
 from clearance.core.decision import Answer, Decision, Finding
-from clearance.core.intent import ActionIntent, Json
+from clearance.core.intent import ActionIntent
 from clearance.core.mode import AutonomyMode
 from clearance.core.moment import as_text
 from clearance.core.policy import PolicyAnswer, Question

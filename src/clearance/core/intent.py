@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import unicodedata
@@ -11,10 +10,8 @@ from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from enum import IntEnum
 from hashlib import sha256
-from typing import Any, TypeAlias
 
-import rfc8785
-
+from clearance.core.canonical import INTEGER_MAX, Json, canonical
 from clearance.core.errors import InvalidInput, Problem, TooLarge
 from clearance.core.moment import MOMENT_MS_MAX, as_text
 
@@ -25,15 +22,11 @@ CONTENT_BYTES_MAX = 64 * 1024  # canonical bytes of everything that the caller s
 DEPTH_MAX = 16  # levels of nesting in parameters and target
 WHY_COUNT_MAX = 32
 WHY_LENGTH_MAX = 2_000  # characters of one reason
-INTEGER_MAX = 2**53 - 1  # what every JSON reader carries exactly (RFC 8785, section 3.2.2.3)
 
 # What makes a name look like another one, breaks lines, or hides: controls, format characters, lone surrogates, what is not
 # assigned, separators of lines, and the fillers that are letters and show nothing.
 _UNFIT_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
-
-Json: TypeAlias = Any
-"""A JSON value as Python's `json` module reads it: None, bool, int, float, str, list, dict."""
 
 
 class RiskLevel(IntEnum):
@@ -84,39 +77,6 @@ def content(intent: ActionIntent) -> dict[str, Json]:
         "supersedes": intent.supersedes,
         "edited_by": intent.edited_by,
     }
-
-
-def canonical(value: Json) -> bytes:
-    """RFC 8785 canonical JSON. InvalidInput for what has no canonical form: NaN, integers past 2^53, lone surrogates."""
-    try:
-        if _plain(value):
-            text: str = _PLAIN.encode(value)
-            return text.encode()
-        return rfc8785.dumps(value)
-    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
-        sentence = f"The value has no canonical JSON form: {error}."
-        raise InvalidInput(sentence, code="NOT_CANONICAL_JSON") from None
-
-
-# For values without fractions and with ASCII names, the standard library's C encoder writes the same bytes ten times faster.
-_PLAIN = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
-_LEAVES = frozenset({str, bool, type(None)})
-
-
-def _plain(value: Json) -> bool:
-    kind = type(value)
-    if kind in _LEAVES:
-        return True
-    if kind is int:
-        return bool(-INTEGER_MAX <= value <= INTEGER_MAX)
-    if kind is dict:
-        return all(type(name) is str and name.isascii() and _plain(part) for name, part in value.items())
-    return kind is list and all(map(_plain, value))
-
-
-def digest(value: Json) -> str:
-    """`sha256:` and the hexadecimal SHA-256 of the canonical JSON of `value`."""
-    return "sha256:" + sha256(canonical(value)).hexdigest()
 
 
 def fingerprint(canonical_content: bytes) -> bytes:

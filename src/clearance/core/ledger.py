@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 
-from clearance.core.intent import ActionIntent, Json, canonical
+from clearance.core.canonical import Json, canonical
+from clearance.core.intent import ActionIntent
 from clearance.core.moment import as_text
 from clearance.core.principal import Principal
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from clearance.core.intent import Json
+from clearance.core.canonical import Json
 
 
 class OutcomeStatus(StrEnum):

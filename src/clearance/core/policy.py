@@ -20,10 +20,11 @@ from types import MappingProxyType
 
 import cedarpy
 
+from clearance.core.canonical import INTEGER_MAX, Json, digest
 from clearance.core.catalog import Catalog
 from clearance.core.decision import Answer
 from clearance.core.errors import InvalidInput, Problem
-from clearance.core.intent import INTEGER_MAX, Json, digest, name_problem
+from clearance.core.intent import name_problem
 from clearance.core.policy_schema import ParameterType, parameters_type, schema_text
 
 TEXT_LENGTH_MAX = 128 * 1024  # characters of the policies of a tenant

@@ -13,9 +13,10 @@ from functools import partial
 from textwrap import indent
 from typing import TypeAlias
 
+from clearance.core.canonical import INTEGER_MAX, Json
 from clearance.core.catalog import Catalog
 from clearance.core.errors import InvalidInput, Problem
-from clearance.core.intent import DEPTH_MAX, INTEGER_MAX, Json
+from clearance.core.intent import DEPTH_MAX
 
 SCALE_MAX = 10**9
 _IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")

@@ -8,6 +8,9 @@ from enum import StrEnum
 
 from clearance.core.errors import Forbidden
 
+EVERYWHERE = "*"
+"""The tenant whose stop switches hold for every tenant. No credential speaks for it."""
+
 
 class ActorKind(StrEnum):
     """What kind of actor a principal is; the ledger says it with every entry."""

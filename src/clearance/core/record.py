@@ -137,3 +137,22 @@ class Change:
     attempt: Attempt | None = None
     outcome: Outcome | None = None
     superseded_by: Admission | None = None
+
+
+def admitted(admission: Admission, position: int) -> IntentRecord:
+    """The record that an admission makes, without reading it back."""
+    return IntentRecord(
+        intent=admission.intent,
+        fingerprint=admission.fingerprint,
+        salt=admission.salt,
+        status=admission.status,
+        revision=1,
+        position=position,
+        decision=admission.decision,
+        binding=admission.binding,
+        approval_source=admission.approval_source,
+        created_at=admission.at,
+        changed_at=admission.at,
+        approval=admission.approval,
+        hold=admission.decision.hold,
+    )

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from clearance.core.intent import ActionIntent, Json
+from clearance.core.canonical import Json
+from clearance.core.intent import ActionIntent
 
 SHOWN_LENGTH_MAX = 80  # characters of one value in a sentence
 

@@ -23,12 +23,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from clearance import profiles
 from clearance.client import AsyncClearance
 from clearance.core.principal import Role
 from clearance.demo import crm
 from clearance.demo.script import AGENTS, DAY, RULED, Act
-from clearance.serving import Serving, serving
+from clearance.profiles import choose
+from clearance.running.server import Serving, serving
 
 TENANT = "northwind"
 APPROVER = "olga"
@@ -63,7 +63,7 @@ class _Stage:
 
 async def _play(stage: _Stage, *, once: bool, as_json: bool, port: int) -> int:
     config = _prepare(stage)
-    async with serving(config, stage.folder / profiles.DEMO_FOLDER, "127.0.0.1", port) as up:
+    async with serving(config, stage.folder / choose.DEMO_FOLDER, "127.0.0.1", port) as up:
         async with _agents(up) as agents:
             owner = agents["owner"]
             if not once:
@@ -119,7 +119,7 @@ async def _agents(serving: Serving) -> AsyncIterator[Mapping[str, AsyncClearance
     async with contextlib.AsyncExitStack() as stack:
         clients = {}
         for name, role in roles.items():
-            text = await profiles.new_api_key(serving.parts, TENANT, name, role)
+            text = await choose.new_api_key(serving.parts, TENANT, name, role)
             clients[name] = await stack.enter_async_context(AsyncClearance(serving.url, text))
         clients["owner"] = clients.pop("watcher")
         yield clients

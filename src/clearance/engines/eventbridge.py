@@ -16,11 +16,11 @@ import structlog
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
 from clearance.core.approval import ApprovalSource
+from clearance.core.canonical import Json
 from clearance.core.errors import Refusal
-from clearance.core.intent import Json
 from clearance.flow import execute
 from clearance.flow.context import Context
-from clearance.flow.ports import Due
+from clearance.flow.ports.due import Due
 
 SOURCE = "clearance"
 DETAIL_TYPE = "ACTION_APPROVED"

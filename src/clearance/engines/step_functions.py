@@ -22,16 +22,17 @@ from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[impor
 from pydantic import TypeAdapter, ValidationError
 
 from clearance.core import call as calls
-from clearance.core import execution
+from clearance.core import steps
+from clearance.core.canonical import INTEGER_MAX, Json, canonical
 from clearance.core.errors import Conflict, Refusal, Unavailable
-from clearance.core.intent import INTEGER_MAX, Json, canonical
 from clearance.core.outcome import CallError, ErrorClass, Outcome, Sent
 from clearance.core.principal import system
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.flow import execute
 from clearance.flow.context import Context
 from clearance.flow.execute import Started, Tried
-from clearance.flow.ports import Applied, Marks
+from clearance.flow.ports.marks import Marks
+from clearance.flow.ports.transitions import Applied
 from clearance.flow.tries import Tries
 
 DEFINITION = Path(__file__).with_name("execution.asl.json")
@@ -367,7 +368,7 @@ async def _cancel(context: Context, record: IntentRecord) -> IntentRecord | None
     """A person aborted the execution before it had claimed an attempt: they did not want the action. None if it moved on."""
     reason, now = "Its execution was aborted before it began.", context.clock.now_ms()
     actor = system(record.intent.tenant_id)
-    change = execution.cancel(record, code="EXECUTION_ENDED", reason=reason, actor=actor, now=now)
+    change = steps.cancel(record, code="EXECUTION_ENDED", reason=reason, actor=actor, now=now)
     answer = await context.store.advance(change)
     return answer.record if isinstance(answer, Applied) else None
 

@@ -13,7 +13,7 @@ import structlog
 from clearance.core.errors import Refusal
 from clearance.flow import execute
 from clearance.flow.context import Context
-from clearance.flow.ports import Due
+from clearance.flow.ports.due import Due
 from clearance.flow.sweep import Sweeper
 
 CONCURRENCY_DEFAULT = 16  # executions at once

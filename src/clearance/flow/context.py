@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import count
 
+from clearance.configuration.document import compile_settings
 from clearance.core.errors import NotFound
 from clearance.core.record import IntentRecord
 from clearance.core.settings import Settings
-from clearance.flow.document import compile_settings
-from clearance.flow.ports import Clock, Engine, Store, Tools
+from clearance.flow.ports.clock import Clock
+from clearance.flow.ports.engine import Engine
+from clearance.flow.ports.store import Store
+from clearance.flow.ports.tools import Tools
 
 SALT_BYTES = 16
 PROGRAMS_NOT_STARTED = "PROGRAMS_NOT_STARTED"

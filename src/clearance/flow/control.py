@@ -7,20 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from clearance.configuration.differences import SettingsDifference
 from clearance.core.budget import BudgetRule
-from clearance.core.intent import Json
+from clearance.core.canonical import Json
+from clearance.core.credential import ApiKey
 from clearance.core.ledger import Entry
+from clearance.core.narrative import Explanation
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.principal import Principal, Role
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.settings import Settings
-from clearance.core.timeline import Explanation
-from clearance.flow import administer, observe, review, submit
-from clearance.flow.administer import SettingsDifference, SettingsPart
+from clearance.flow import credentials, observe, review, settings, submit
 from clearance.flow.context import Context
-from clearance.flow.observe import Told
-from clearance.flow.ports import ApiKey, TimelineQuery
+from clearance.flow.observe import NarratedIntent
+from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.review import Ruled, RulingRequest
+from clearance.flow.settings import SettingsPart
 from clearance.flow.submit import Proposal, Proposed
 
 
@@ -36,13 +38,13 @@ class Control:
         """Proposes an action: the gate's decision and the intent's status. The same id and content: the same answer again."""
         return await submit.propose(self._context, principal, proposal)
 
-    async def intent(self, principal: Principal, action_intent_id: str) -> Told:
+    async def intent(self, principal: Principal, action_intent_id: str) -> NarratedIntent:
         """One intent, as it stands now. NotFound if the tenant has none of this id."""
         return await observe.intent(self._context, principal, action_intent_id)
 
     # People
 
-    async def waiting(self, principal: Principal, *, after: str | None = None, limit: int = 50) -> list[Told]:
+    async def waiting(self, principal: Principal, *, after: str | None = None, limit: int = 50) -> list[NarratedIntent]:
         """What needs a person, oldest request first."""
         return await observe.waiting(self._context, principal, after=after, limit=limit)
 
@@ -62,7 +64,7 @@ class Control:
 
     # Everybody who may read
 
-    async def timeline(self, principal: Principal, query: TimelineQuery) -> list[Told]:
+    async def timeline(self, principal: Principal, query: TimelineQuery) -> list[NarratedIntent]:
         """What was done, and what was not, newest first."""
         return await observe.timeline(self._context, principal, query)
 
@@ -102,30 +104,30 @@ class Control:
 
     async def settings_part(self, principal: Principal, part: SettingsPart) -> tuple[Json, int]:
         """One part of the settings document, and the version to name when changing it."""
-        return await administer.settings_part(self._context, principal, part)
+        return await settings.settings_part(self._context, principal, part)
 
     async def put_settings_part(
         self, principal: Principal, part: SettingsPart, value: Json, *, version: int | None
     ) -> int:
         """Replaces one part of the settings; the new version. Tool servers are no part: they come only from the file."""
-        return await administer.put_settings_part(self._context, principal, part, value, version=version)
+        return await settings.put_settings_part(self._context, principal, part, value, version=version)
 
     async def compare(self, principal: Principal, document: Mapping[str, Json]) -> Sequence[SettingsDifference]:
         """What applying a settings document would change."""
-        return await administer.compare(self._context, principal, document)
+        return await settings.compare(self._context, principal, document)
 
     async def apply(self, principal: Principal, document: Mapping[str, Json]) -> Sequence[SettingsDifference]:
         """Applies a settings document whole, or nothing of it; what it changed (nothing: it was in force already)."""
-        return await administer.apply(self._context, principal, document)
+        return await settings.apply(self._context, principal, document)
 
     async def create_api_key(self, principal: Principal, name: str, role: Role) -> tuple[ApiKey, str]:
         """Makes a credential; its secret is returned here and never again."""
-        return await administer.create_api_key(self._context, principal, name, role)
+        return await credentials.create_api_key(self._context, principal, name, role)
 
     async def revoke_api_key(self, principal: Principal, key_id: str) -> None:
         """Ends a credential."""
-        await administer.revoke_api_key(self._context, principal, key_id)
+        await credentials.revoke_api_key(self._context, principal, key_id)
 
     async def api_keys(self, principal: Principal) -> list[ApiKey]:
         """The tenant's credentials, without their secrets."""
-        return await administer.api_keys(self._context, principal)
+        return await credentials.api_keys(self._context, principal)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from clearance.core import call as calls
-from clearance.core import execution, revalidation, stop
+from clearance.core import revalidation, steps, stop
 from clearance.core.binding import bind
 from clearance.core.budget import rule_for
 from clearance.core.catalog import Action, ToolServer
@@ -26,10 +26,11 @@ from clearance.core.principal import system
 from clearance.core.record import Attempt, Change, IntentRecord, IntentStatus
 from clearance.core.revalidation import Revalidation, Verdict
 from clearance.core.settings import Settings
-from clearance.flow.administer import pin_tools
 from clearance.flow.context import Context
 from clearance.flow.observe import used_by_others
-from clearance.flow.ports import Applied, ToolCall, ToolCallFailed
+from clearance.flow.pins import pin_tools
+from clearance.flow.ports.tools import ToolCall, ToolCallFailed
+from clearance.flow.ports.transitions import Applied
 from clearance.flow.results import keep
 from clearance.flow.submit import DECISIONS_MAX
 
@@ -146,7 +147,7 @@ async def restart(
         await _leave(context, record, now, unsent=unsent)
         return None
     actor = system(tenant_id)
-    change = execution.start_attempt(record, checked, settings, worker=worker, actor=actor, now=now)
+    change = steps.start_attempt(record, checked, settings, worker=worker, actor=actor, now=now)
     answer = await context.store.advance(change)
     return _started(answer.record, settings, monotonic, now) if isinstance(answer, Applied) else None
 
@@ -203,13 +204,13 @@ def _next(record: IntentRecord, checked: Revalidation, settings: Settings, worke
     actor = system(record.intent.tenant_id)
     match checked.verdict:
         case Verdict.START:
-            return execution.start_attempt(record, checked, settings, worker=worker, actor=actor, now=now)
+            return steps.start_attempt(record, checked, settings, worker=worker, actor=actor, now=now)
         case Verdict.REOPEN:
-            return execution.reopen(record, checked, settings, actor=actor, now=now)
+            return steps.reopen(record, checked, settings, actor=actor, now=now)
         case Verdict.EXPIRE:
-            return execution.expire(record, actor=actor, now=now)
+            return steps.expire(record, actor=actor, now=now)
         case _:
-            return execution.cancel(record, code=checked.code, reason=checked.sentence, actor=actor, now=now)
+            return steps.cancel(record, code=checked.code, reason=checked.sentence, actor=actor, now=now)
 
 
 def _started(record: IntentRecord, settings: Settings, monotonic: int, now: int) -> Started | None:
@@ -230,7 +231,7 @@ async def _leave(context: Context, record: IntentRecord, now: int, *, unsent: bo
     known = (ErrorClass.DOWNSTREAM, Sent.NOT_SENT) if unsent else (ErrorClass.UNKNOWN, Sent.MAYBE)
     outcome = calls.outcome_of(CallError(known[0], sentence, known[1], code="WORKER_LOST"))
     actor = system(record.intent.tenant_id)
-    change = execution.record_outcome(record, record.attempt.number, outcome, tries=0, actor=actor, now=now)
+    change = steps.record_outcome(record, record.attempt.number, outcome, tries=0, actor=actor, now=now)
     await context.store.advance(change)
 
 
@@ -371,9 +372,7 @@ async def _record_once(context: Context, started: Started, outcome: Outcome, *, 
     for _ in range(DECISIONS_MAX):
         now = context.clock.now_ms()
         try:
-            change = execution.record_outcome(
-                current, started.attempt.number, outcome, tries=tries, actor=actor, now=now
-            )
+            change = steps.record_outcome(current, started.attempt.number, outcome, tries=tries, actor=actor, now=now)
         except Conflict as fenced:
             _log.warning("outcome refused", code=fenced.code, action_intent_id=intent.action_intent_id)
             return None

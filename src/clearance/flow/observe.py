@@ -5,38 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from clearance.core import timeline as timelines
+from clearance.core import narrative as timelines
 from clearance.core.budget import BudgetRule, rule_for
 from clearance.core.gate import Facts
 from clearance.core.ledger import Entry
 from clearance.core.moment import day_in_zone
+from clearance.core.narrative import Explanation
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.settings import Settings
-from clearance.core.timeline import Explanation
 from clearance.flow.context import Context
-from clearance.flow.ports import TimelineQuery
+from clearance.flow.ports.intents import TimelineQuery
 
 PAGE_SIZE_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class NarratedIntent:
     """An intent and the sentence that says how it stands."""
 
     record: IntentRecord
     sentence: str
 
 
-async def intent(context: Context, principal: Principal, action_intent_id: str) -> Told:
+async def intent(context: Context, principal: Principal, action_intent_id: str) -> NarratedIntent:
     """One intent."""
     settings = await settings_for_reader(context, principal)
-    return tell(await context.record(principal.tenant_id, action_intent_id), settings)
+    return narrate(await context.record(principal.tenant_id, action_intent_id), settings)
 
 
-def tell(record: IntentRecord, settings: Settings) -> Told:
+def narrate(record: IntentRecord, settings: Settings) -> NarratedIntent:
     """The record with its sentence."""
-    return Told(record, timelines.say(record, settings.catalog.get(record.intent.action_type)))
+    return NarratedIntent(record, timelines.say(record, settings.catalog.get(record.intent.action_type)))
 
 
 async def settings_for_reader(context: Context, principal: Principal) -> Settings:
@@ -45,19 +45,19 @@ async def settings_for_reader(context: Context, principal: Principal) -> Setting
     return await context.settings(principal.tenant_id)
 
 
-async def waiting(context: Context, principal: Principal, *, after: str | None, limit: int) -> list[Told]:
+async def waiting(context: Context, principal: Principal, *, after: str | None, limit: int) -> list[NarratedIntent]:
     """What awaits a person."""
     settings = await settings_for_reader(context, principal)
     records = await context.store.waiting(principal.tenant_id, after, min(limit, PAGE_SIZE_MAX))
-    return [tell(record, settings) for record in records]
+    return [narrate(record, settings) for record in records]
 
 
-async def timeline(context: Context, principal: Principal, query: TimelineQuery) -> list[Told]:
+async def timeline(context: Context, principal: Principal, query: TimelineQuery) -> list[NarratedIntent]:
     """A page of the timeline."""
     settings = await settings_for_reader(context, principal)
     bounded = replace(query, limit=min(query.limit, PAGE_SIZE_MAX))
     records = await context.store.timeline(principal.tenant_id, bounded)
-    return [tell(record, settings) for record in records]
+    return [narrate(record, settings) for record in records]
 
 
 async def explain(context: Context, principal: Principal, action_intent_id: str) -> Explanation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from clearance.core.outcome import Outcome, OutcomeStatus
-from clearance.flow.ports import ToolAnswer
+from clearance.flow.ports.tools import ToolAnswer
 
 RESULT_BYTES_MAX = 32 * 1024  # of the answer's JSON; a larger answer is kept as the text of its beginning
 

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from clearance.core import execution
+from clearance.core import steps
 from clearance.core.approval import (
     REASON_LENGTH_MAX,
     RulingKind,
     check_ruling,
     intent_of,
 )
+from clearance.core.canonical import Json
 from clearance.core.errors import Conflict, InvalidInput, NotFound, Unavailable
 from clearance.core.gate import Facts
-from clearance.core.intent import Json, checked_content
+from clearance.core.intent import checked_content
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import Admission, Change, IntentRecord
 from clearance.flow.context import Context
-from clearance.flow.ports import Applied, BudgetSpent, Known, Moved, SettingsMoved
+from clearance.flow.ports.transitions import AlreadyAdmitted, Applied, BudgetSpent, RecordMoved, SettingsMoved
 from clearance.flow.submit import DECISIONS_MAX, admission_of, hint_if_approved
 
 RECONCILABLE = frozenset({OutcomeStatus.SUCCEEDED, OutcomeStatus.FAILED})
@@ -57,7 +58,7 @@ async def rule(context: Context, ruler: Principal, approval_id: str, request: Ru
         if request.kind is RulingKind.EDIT:
             edited = await _edited(context, ruler, record, request, edited_id, used, salt)
         now = context.clock.now_ms()
-        change = execution.rule(record, ruler, request.kind, request.reason, now=now, edited=edited)
+        change = steps.rule(record, ruler, request.kind, request.reason, now=now, edited=edited)
         answer = await context.store.advance(change)
         if isinstance(answer, Applied):
             for touched in (answer.record, answer.admitted):
@@ -115,7 +116,7 @@ async def cancel(context: Context, principal: Principal, action_intent_id: str, 
         if record.intent.proposed_by != principal.actor_id:
             principal.require(Permission.RULE)
         now = context.clock.now_ms()
-        return execution.cancel(record, code="WITHDRAWN", reason=reason, actor=principal, now=now)
+        return steps.cancel(record, code="WITHDRAWN", reason=reason, actor=principal, now=now)
 
     principal.require(Permission.READ)
     return await advance(context, principal.tenant_id, action_intent_id, step)
@@ -131,7 +132,7 @@ async def reconcile(
         raise InvalidInput(sentence, code="NOT_RECONCILABLE")
 
     def step(record: IntentRecord) -> Change:
-        return execution.reconcile(record, status, reason, by=principal, now=context.clock.now_ms())
+        return steps.reconcile(record, status, reason, by=principal, now=context.clock.now_ms())
 
     principal.require(Permission.RULE)
     return await advance(context, principal.tenant_id, action_intent_id, step)
@@ -147,7 +148,7 @@ async def advance(
         match answer:
             case Applied():
                 return answer.record
-            case Moved() | SettingsMoved() | Known() | BudgetSpent():
+            case RecordMoved() | SettingsMoved() | AlreadyAdmitted() | BudgetSpent():
                 continue
     raise _kept_moving(action_intent_id)
 

@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from clearance.core import execution, gate
+from clearance.core import gate, steps
+from clearance.core.canonical import Json
 from clearance.core.errors import Conflict, InvalidInput, Refusal, Unavailable
 from clearance.core.gate import Facts
-from clearance.core.intent import (
-    ActionIntent,
-    Json,
-    RiskLevel,
-    checked_content,
-    fingerprint,
-)
+from clearance.core.intent import ActionIntent, RiskLevel, checked_content, fingerprint
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import Admission, IntentRecord, IntentStatus
 from clearance.flow.context import Context
-from clearance.flow.ports import Admitted, BudgetSpent, Due, Known, SettingsMoved
+from clearance.flow.ports.due import Due
+from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted, BudgetSpent, SettingsMoved
 
 DECISIONS_MAX = 3  # how often an intent is decided again because the settings or the budget moved meanwhile
 
@@ -72,7 +68,7 @@ async def propose(context: Context, principal: Principal, proposal: Proposal) ->
         known = await context.store.intent(intent.tenant_id, intent.action_intent_id)
         if known is None:
             raise
-        settled = Known(known)
+        settled = AlreadyAdmitted(known)
     if settled.record.fingerprint != fingerprint(content):
         sentence = f"The action intent {intent.action_intent_id} was proposed before with other content."
         raise Conflict(sentence, code="INTENT_ID_REUSED")
@@ -90,7 +86,9 @@ def hint_if_approved(context: Context, record: IntentRecord) -> None:
         )
 
 
-async def _admit(context: Context, principal: Principal, intent: ActionIntent, content: bytes) -> Admitted | Known:
+async def _admit(
+    context: Context, principal: Principal, intent: ActionIntent, content: bytes
+) -> Admitted | AlreadyAdmitted:
     settings = await context.last_settings(intent.tenant_id)
     used: Mapping[str, int] = {}
     salt = context.new_salt()
@@ -107,7 +105,7 @@ async def _admit(context: Context, principal: Principal, intent: ActionIntent, c
             continue
         answer = await context.store.admit(admission)
         match answer:
-            case Admitted() | Known():
+            case Admitted() | AlreadyAdmitted():
                 return answer
             case SettingsMoved():
                 settings = await context.fresh_settings(intent.tenant_id)
@@ -125,4 +123,4 @@ def admission_of(
     if action is not None:
         action.check_parameters(intent.parameters)
     decision = gate.decide(intent, facts, now)
-    return execution.admit(intent, content, decision, facts.settings, salt=salt, actor=actor, now=now)
+    return steps.admit(intent, content, decision, facts.settings, salt=salt, actor=actor, now=now)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from clearance.core import execution
+from clearance.core import steps
 from clearance.core.errors import Conflict, Refusal, Unavailable
 from clearance.core.moment import SECOND_MS
 from clearance.core.principal import system
 from clearance.core.record import Change, IntentRecord, IntentStatus
 from clearance.flow.context import Context
-from clearance.flow.ports import Due
+from clearance.flow.ports.due import Due
 from clearance.flow.review import advance
 
 STEP_MAX = 200  # intents that one step looks at
@@ -96,7 +96,7 @@ class Sweeper:
 
 async def _expire(context: Context, due: Due) -> bool:
     def step(record: IntentRecord) -> Change:
-        return execution.expire(record, actor=system(due.tenant_id), now=context.clock.now_ms())
+        return steps.expire(record, actor=system(due.tenant_id), now=context.clock.now_ms())
 
     try:
         record = await advance(context, due.tenant_id, due.action_intent_id, step)

@@ -18,11 +18,9 @@ from clearance.core.outcome import CallError, ErrorClass, Outcome, Sent
 from clearance.flow import execute
 from clearance.flow.context import Context
 from clearance.flow.execute import Started, Tried
-from clearance.flow.ports import (
+from clearance.flow.ports.marks import Mark, Marks, Phase
+from clearance.flow.ports.tools import (
     Cleared,
-    Mark,
-    Marks,
-    Phase,
     ToolAnswer,
     ToolCall,
     ToolCallFailed,

@@ -16,7 +16,7 @@ from mcp import MCPError, types
 
 from clearance.core.catalog import ToolServer
 from clearance.core.outcome import CallError, ErrorClass, Sent
-from clearance.flow.ports import ToolAnswer, ToolCallFailed
+from clearance.flow.ports.tools import ToolAnswer, ToolCallFailed
 from clearance.tools.exchange import Exchange
 from clearance.tools.masking import Secrets
 from clearance.tools.untrusted import failed, storable

@@ -18,10 +18,17 @@ from typing import Any, cast
 from pydantic import TypeAdapter, ValidationError, validate_call
 from pydantic_core import to_jsonable_python
 
+from clearance.core.canonical import Json, digest
 from clearance.core.catalog import ToolServer
-from clearance.core.intent import Json, digest
 from clearance.core.outcome import CallError, ErrorClass, Sent
-from clearance.flow.ports import Cleared, ToolAnswer, ToolCall, ToolCallFailed, ToolDescription, Tools
+from clearance.flow.ports.tools import (
+    Cleared,
+    ToolAnswer,
+    ToolCall,
+    ToolCallFailed,
+    ToolDescription,
+    Tools,
+)
 from clearance.tools.untrusted import one_line, storable
 
 THREADS_MAX = 32  # for callables that are not async

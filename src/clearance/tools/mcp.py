@@ -17,7 +17,13 @@ import structlog
 from clearance.core.catalog import ToolServer
 from clearance.core.outcome import ErrorClass, Sent
 from clearance.flow.context import PROGRAMS_NOT_STARTED
-from clearance.flow.ports import Cleared, ToolAnswer, ToolCall, ToolCallFailed, ToolDescription
+from clearance.flow.ports.tools import (
+    Cleared,
+    ToolAnswer,
+    ToolCall,
+    ToolCallFailed,
+    ToolDescription,
+)
 from clearance.tools.offers import Offer, check_offered
 from clearance.tools.session import CONNECT_SECONDS_MAX, LISTING_SECONDS_MAX, Session
 from clearance.tools.untrusted import failed, one_line

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 from mcp import Client, types
 
+from clearance.core.canonical import digest
 from clearance.core.errors import InvalidInput
-from clearance.core.intent import digest
 from clearance.core.outcome import ErrorClass, Sent
-from clearance.flow.ports import ToolCall, ToolDescription
+from clearance.flow.ports.tools import ToolCall, ToolDescription
 from clearance.tools.untrusted import failed, one_line
 
 LISTING_PAGES_MAX = 100

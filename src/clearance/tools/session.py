@@ -26,7 +26,7 @@ from pydantic import TypeAdapter
 
 from clearance.core.catalog import ToolServer
 from clearance.core.outcome import CallError, ErrorClass, Sent
-from clearance.flow.ports import ToolAnswer, ToolCall, ToolCallFailed
+from clearance.flow.ports.tools import ToolAnswer, ToolCall, ToolCallFailed
 from clearance.tools import exchange as exchanges
 from clearance.tools.answers import Answers, closed, is_closed
 from clearance.tools.exchange import Exchange

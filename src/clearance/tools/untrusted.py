@@ -13,9 +13,9 @@ import math
 import re
 from collections.abc import Mapping
 
-from clearance.core.intent import INTEGER_MAX, Json
+from clearance.core.canonical import INTEGER_MAX, Json
 from clearance.core.outcome import CallError, ErrorClass, Sent
-from clearance.flow.ports import ToolAnswer, ToolCallFailed
+from clearance.flow.ports.tools import ToolAnswer, ToolCallFailed
 
 ANSWER_BYTES_MAX = 1024 * 1024  # of the JSON of an answer that is handed on whole
 BEGINNING_LENGTH_MAX = 100_000  # characters of an answer that is not

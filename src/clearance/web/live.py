@@ -15,17 +15,17 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import Response
 
+from clearance.core.canonical import INTEGER_MAX
 from clearance.core.errors import Refusal
-from clearance.core.intent import INTEGER_MAX
 from clearance.core.principal import Principal
 from clearance.core.record import IntentStatus
-from clearance.flow.ports import TimelineQuery
-from clearance.streams import HEARTBEAT_MS, RECONNECT_MS, EventStream, Streams
-from clearance.web.digest import digest
-from clearance.web.door import Endpoint, Site, Visitor, frame, guarded, visitor_of
-from clearance.web.filters import read_filter
-from clearance.web.reading import intent_id, rows_of, story_of
+from clearance.doors.streams import HEARTBEAT_MS, RECONNECT_MS, EventStream, Streams
+from clearance.flow.ports.intents import TimelineQuery
 from clearance.web.rendering import HEADERS
+from clearance.web.screens import intent_id, rows_of, story_of
+from clearance.web.timeline_filter import read_filter
+from clearance.web.today import digest
+from clearance.web.visitor import Endpoint, Site, Visitor, frame, guarded, visitor_of
 
 BURST_SECONDS = 0.15  # what happens within it is shown at once, so that a busy tenant is drawn a few times a second
 CHANGES_MAX = 50  # intents whose change is looked for in the inbox at once

@@ -18,7 +18,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from clearance.core.intent import Json
+from clearance.core.canonical import Json
 from clearance.core.moment import HOUR_MS, SECOND_MS, as_text
 
 HERE = Path(__file__).parent

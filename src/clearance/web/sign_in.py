@@ -11,10 +11,11 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from clearance.access import SESSION_MS
 from clearance.core.errors import Refusal, Unauthenticated, Unavailable
 from clearance.core.moment import SECOND_MS
-from clearance.web.door import (
+from clearance.doors.access import SESSION_MS
+from clearance.web.rendering import HEADERS
+from clearance.web.visitor import (
     Endpoint,
     Form,
     Site,
@@ -26,7 +27,6 @@ from clearance.web.door import (
     refused,
     visitor_of,
 )
-from clearance.web.rendering import HEADERS
 
 ATTEMPTS_MAX = 30  # of signing in, from one address, in one window
 ADDRESSES_MAX = 10_000  # whose attempts are remembered

@@ -1,0 +1,281 @@
+"""The shape of the settings document: what each of its values may be, and the mappings and lists that they stand in.
+
+One class for each kind of entry, with the keys of the configuration file. A value that is refused is told what would be
+right. Whether entries fit each other is not known here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from difflib import get_close_matches
+from functools import cache, partial
+from typing import Annotated, TypeAlias
+from zoneinfo import available_timezones
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, PlainValidator, model_serializer
+from pydantic_core import PydanticCustomError
+
+from clearance.core.budget import AMOUNT_MAX, COUNT_MAX
+from clearance.core.canonical import Json
+from clearance.core.catalog import CONCURRENCY_DEFAULT, DEADLINE_SECONDS_DEFAULT, DEADLINE_SECONDS_MAX, Effect
+from clearance.core.intent import ACTION_TYPE, RiskLevel, name_problem
+from clearance.core.mode import AutonomyMode
+from clearance.core.moment import HOUR_MS, SECOND_MS
+from clearance.core.stop import StopLevel, StopScope
+
+CONCURRENCY_MAX = 64  # calls at once to one tool server
+SENTENCE_LENGTH_MAX = 300  # characters
+VALUE_LENGTH_MAX = 4_096  # characters of a command's word, an address, a variable or a header
+DURATION_DAYS_MAX = 366
+
+_UNIT_MS = {"s": SECOND_MS, "m": 60 * SECOND_MS, "h": HOUR_MS, "d": 24 * HOUR_MS}
+_SERVER_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+
+
+# --- What one value may be. Each check says what would be right. ---
+
+
+def _wrong(sentence: str) -> PydanticCustomError:
+    return PydanticCustomError("said", "{sentence}", {"sentence": sentence})
+
+
+def _integer(low: int, high: int) -> PlainValidator:
+    def check(value: Json) -> int:
+        if type(value) is not int or not low <= value <= high:
+            raise _wrong(f"must be an integer from {low} to {high}")
+        return value
+
+    return PlainValidator(check)
+
+
+def _matching(pattern: str, sentence: str) -> PlainValidator:
+    compiled = re.compile(pattern)
+
+    def check(value: Json) -> str:
+        if not isinstance(value, str) or not compiled.fullmatch(value):
+            raise _wrong(f"must be {sentence}")
+        return value
+
+    return PlainValidator(check)
+
+
+def _word(*words: str) -> PlainValidator:
+    def check(value: Json) -> str:
+        if value not in words or not isinstance(value, str):
+            raise _wrong(f"must be one of {', '.join(words)}{suggestion(value, words)}")
+        return value
+
+    return PlainValidator(check)
+
+
+def _text(value: Json, *, length_max: int) -> str:
+    if not isinstance(value, str):
+        raise _wrong("must be text; put it in quotes")
+    if not value.strip() or len(value) > length_max or "\0" in value:
+        raise _wrong(f"must be 1 to {length_max} characters of text")
+    return value
+
+
+def _name(value: Json) -> str:
+    if not isinstance(value, str):
+        raise _wrong("must be text; put it in quotes")
+    if problem := name_problem(value):
+        raise _wrong(problem)
+    return value
+
+
+def _duration(value: Json) -> str:
+    fits = isinstance(value, str) and re.fullmatch(r"[1-9][0-9]{0,8}[smhd]", value)
+    if not fits or duration_ms(value) > DURATION_DAYS_MAX * _UNIT_MS["d"]:
+        raise _wrong(f"must be a duration such as 90s, 30m, 72h or 7d, of at most {DURATION_DAYS_MAX} days")
+    return str(value)
+
+
+def _zone(value: Json) -> str:
+    if not isinstance(value, str) or value not in _zones():
+        raise _wrong(f"must be an IANA time zone such as UTC or Europe/Berlin{suggestion(value, _zones())}")
+    return value
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones() - {"localtime"})  # which means something else on every machine
+
+
+def _address(value: Json) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"https?://[^\s/?#]+\S*", value) or len(value) > VALUE_LENGTH_MAX:
+        raise _wrong("must be an address that starts with http:// or https://")
+    if "${" in value:
+        raise _wrong("must be written out: ${NAME} is for the environment, the headers and the command")
+    if "@" in value.split("/")[2]:
+        raise _wrong("must not hold a user or password: use headers, with ${NAME} for the secret")
+    return value
+
+
+def _in_order(values: list[str]) -> list[str]:
+    return sorted(set(values))
+
+
+def suggestion(value: Json, known: Collection[str]) -> str:
+    """A question to add to a sentence, if one of the known words is close to what was written."""
+    if not isinstance(value, str):
+        return ""
+    by_lower = {word.lower(): word for word in sorted(known)}
+    close = get_close_matches(value.lower(), list(by_lower), n=1)
+    return f"; did you mean {by_lower[close[0]]}?" if close else ""
+
+
+def duration_ms(text: str) -> int:
+    """The milliseconds of a duration such as `72h`."""
+    return int(text[:-1]) * _UNIT_MS[text[-1]]
+
+
+_ACTION_TYPE_SENTENCE = "1 to 64 characters of A-Z 0-9 _, starting with a letter"
+ActionType: TypeAlias = Annotated[str, _matching(ACTION_TYPE.pattern, _ACTION_TYPE_SENTENCE)]
+ServerName: TypeAlias = Annotated[str, _matching(_SERVER_NAME, "1 to 64 characters of A-Z a-z 0-9 _ -")]
+ToolReference: TypeAlias = Annotated[
+    str, _matching(rf"{_SERVER_NAME}\.[A-Za-z0-9_./-]{{1,128}}", "SERVER.TOOL, for example crm.create_task")
+]
+Pin: TypeAlias = Annotated[str, _matching(r"sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits")]
+VariableName: TypeAlias = Annotated[
+    str, _matching(r"[A-Za-z_][A-Za-z0-9_]{0,127}", "the name of an environment variable")
+]
+HeaderName: TypeAlias = Annotated[str, _matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}", "the name of an HTTP header")]
+HeaderValue: TypeAlias = Annotated[
+    str, _matching(rf"[^\x00-\x1f\x7f]{{1,{VALUE_LENGTH_MAX}}}", "one line of text; put it in quotes")
+]
+Name: TypeAlias = Annotated[str, PlainValidator(_name)]
+Value: TypeAlias = Annotated[str, PlainValidator(partial(_text, length_max=VALUE_LENGTH_MAX))]
+Sentence: TypeAlias = Annotated[str, PlainValidator(partial(_text, length_max=SENTENCE_LENGTH_MAX))]
+Duration: TypeAlias = Annotated[str, PlainValidator(_duration)]
+Zone: TypeAlias = Annotated[str, PlainValidator(_zone)]
+Address: TypeAlias = Annotated[str, PlainValidator(_address)]
+Count: TypeAlias = Annotated[int, _integer(0, COUNT_MAX)]
+Amount: TypeAlias = Annotated[int, _integer(0, AMOUNT_MAX)]
+ActionTypes: TypeAlias = Annotated[list[ActionType], PlainSerializer(_in_order)]
+
+
+# --- The shape of the document ---
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class ToolServerShape(_Shape):
+    """A tool server: an MCP server over stdio (`command`) or streamable HTTP (`url`)."""
+
+    command: list[Value] = []
+    url: Address | None = None
+    environment: dict[VariableName, Value] = {}
+    headers: dict[HeaderName, HeaderValue] = {}
+    deadline_seconds: Annotated[int, _integer(1, DEADLINE_SECONDS_MAX)] = DEADLINE_SECONDS_DEFAULT
+    concurrency_max: Annotated[int, _integer(1, CONCURRENCY_MAX)] = CONCURRENCY_DEFAULT
+
+
+class ApprovalShape(_Shape):
+    """What approvals of an action are like."""
+
+    expires_after: Duration = "72h"
+
+
+class UndoShape(_Shape):
+    """How an action is taken back."""
+
+    tool: ToolReference
+    arguments: dict[str, Json] = {}
+    within: Duration | None = None
+
+
+class ActionShape(_Shape):
+    """One action of the catalog."""
+
+    tool: ToolReference
+    risk_level: Annotated[str, _word(*RiskLevel.__members__)]
+    effect: Annotated[str, _word(*Effect)]
+    parameters: dict[str, Json]
+    sentence: Sentence
+    proposal: Sentence | None = None
+    arguments: dict[str, Json] = {}
+    idempotency_argument: Name | None = None
+    spends: Name | None = None
+    approval: ApprovalShape = ApprovalShape()
+    undo: UndoShape | None = None
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """The tools that it needs, as `server.tool`."""
+        return (self.tool, self.undo.tool) if self.undo else (self.tool,)
+
+
+class AllowlistShape(_Shape):
+    """The action types that may run unattended: for every account, and in addition for single ones."""
+
+    tenant: ActionTypes = []
+    accounts: dict[Name, ActionTypes] = {}
+
+
+class ModeShape(_Shape):
+    """One autonomy mode and its place."""
+
+    mode: Annotated[str, _word(*AutonomyMode)]
+    account: Name | None = None
+    action_type: ActionType | None = None
+
+
+class BudgetShape(_Shape):
+    """One autonomy budget."""
+
+    max_per_day: Count
+    zone: Zone = "UTC"
+    account: Name | None = None
+    max_per_day_by_action_type: dict[ActionType, Count] = {}
+    max_amount_per_day_by_action_type: dict[ActionType, Amount] = {}
+
+
+def _as_sections(value: Json) -> Json:
+    """A plain list is the tenant's allowlist."""
+    return {"tenant": value} if isinstance(value, list) else value
+
+
+class AutonomyShape(_Shape):
+    """How much autonomy has been given."""
+
+    allowlist: Annotated[AllowlistShape, BeforeValidator(_as_sections)] = AllowlistShape()
+    modes: list[ModeShape] = []
+    budgets: list[BudgetShape] = []
+
+
+class StopSwitchShape(_Shape):
+    """One stop switch that is on."""
+
+    scope: Annotated[str, _word(*StopScope)]
+    subject: Name | None = None
+    level: Annotated[str, _word(*StopLevel)]
+    reason: Sentence
+
+    @model_serializer
+    def _whole(self) -> dict[str, Json]:
+        """Every key, also a subject that is null: who compares switches reads scope and subject of each."""
+        return {"scope": self.scope, "subject": self.subject, "level": self.level, "reason": self.reason}
+
+
+class SettingsDocument(_Shape):
+    """A whole settings document that has the right shape; `parse_document` also saw that its parts fit each other."""
+
+    tool_servers: dict[ServerName, ToolServerShape] = {}
+    catalog: dict[ActionType, ActionShape] = {}
+    autonomy: AutonomyShape = AutonomyShape()
+    policy: str = ""
+    tool_pins: dict[ToolReference, Pin] = {}
+    stop_switches: list[StopSwitchShape] = []
+
+    def as_json(self) -> dict[str, Json]:
+        """The document as plain JSON, always the same for the same settings: what is a default is left out."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    @property
+    def tools(self) -> frozenset[str]:
+        """The tools that the catalog needs, as `server.tool`."""
+        return frozenset(tool for action in self.catalog.values() for tool in action.tools)

@@ -1,0 +1,398 @@
+"""The steps of an intent, each a pure function: it reads the record, checks its guard, and makes the `Change` to apply.
+
+The diagram is in `docs/life-of-an-intent.md`. Nothing here reads a clock, a store or a tool.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from clearance.core import approval as approvals
+from clearance.core.approval import (
+    Approval,
+    ApprovalSource,
+    ApprovalState,
+    Ruling,
+    RulingKind,
+)
+from clearance.core.binding import Binding, bind
+from clearance.core.budget import Hold, HoldState
+from clearance.core.call import lease_ms
+from clearance.core.canonical import Json, digest
+from clearance.core.catalog import (
+    APPROVAL_EXPIRES_AFTER_MS_DEFAULT,
+    idempotency_key,
+)
+from clearance.core.decision import Answer, Decision, to_json
+from clearance.core.errors import Conflict
+from clearance.core.intent import ActionIntent, fingerprint
+from clearance.core.ledger import Draft, EntryKind, content_digest, draft_about
+from clearance.core.moment import as_text
+from clearance.core.outcome import Outcome, OutcomeStatus
+from clearance.core.principal import ActorKind, Permission, Principal
+from clearance.core.record import (
+    STEPS,
+    Admission,
+    Attempt,
+    Change,
+    IntentRecord,
+    IntentStatus,
+)
+from clearance.core.revalidation import Revalidation
+from clearance.core.settings import Settings
+
+
+def admit(
+    intent: ActionIntent,
+    content: bytes,
+    decision: Decision,
+    settings: Settings,
+    *,
+    salt: bytes,
+    actor: Principal,
+    now: int,
+) -> Admission:
+    """What a decision makes of a new intent: BLOCKED, AWAITING_APPROVAL with its approval, or APPROVED by POLICY."""
+    status, kind = {
+        Answer.AUTO_EXECUTE: (IntentStatus.APPROVED, EntryKind.ACTION_APPROVED),
+        Answer.REQUIRE_APPROVAL: (IntentStatus.AWAITING_APPROVAL, EntryKind.APPROVAL_REQUESTED),
+        Answer.BLOCK: (IntentStatus.BLOCKED, EntryKind.ACTION_BLOCKED),
+    }[decision.answer]
+    binding = bind(intent, settings, salt)
+    source = ApprovalSource.POLICY if status is IntentStatus.APPROVED else None
+    approval = None
+    if status is IntentStatus.AWAITING_APPROVAL and binding is not None:
+        approval = approvals.open_approval(
+            intent, number=1, digest=binding.digest, lasts_ms=_approval_lasts_ms(intent, settings), now=now
+        )
+    entry = draft_about(
+        intent,
+        kind,
+        now,
+        actor,
+        status=status.value,
+        proposed_by=intent.proposed_by,
+        supersedes=intent.supersedes,
+        edited_by=intent.edited_by,
+        content_digest=content_digest(content, salt),
+        confidence_bp=intent.confidence_bp,
+        risk_level=intent.risk_level.name,
+        decision=to_json(decision),
+        approval=_approval_facts(approval),
+        **_binding_facts(binding),
+        **_hold_facts(decision.hold),
+        **_source_facts(source),
+    )
+    return Admission(
+        intent=intent,
+        content=content,
+        fingerprint=fingerprint(content),
+        salt=salt,
+        status=status,
+        decision=decision,
+        binding=binding,
+        approval_source=source,
+        approval=approval,
+        entry=entry,
+        at=now,
+        due_at=_due_at(status, intent, approval),
+    )
+
+
+def rule(
+    record: IntentRecord,
+    ruler: Principal,
+    kind: RulingKind,
+    reason: str | None,
+    *,
+    now: int,
+    edited: Admission | None = None,
+) -> Change:
+    """A person's ruling. Approve: APPROVED by HUMAN. Reject: REJECTED. Edit: REJECTED, with the new intent beside it."""
+    approval = record.approval
+    if approval is None:
+        sentence = f"The intent {record.intent.action_intent_id} waits for no approval."
+        raise Conflict(sentence, code="APPROVAL_CLOSED")
+    approvals.check_ruling(approval, record.intent, ruler, kind, reason, now=now)
+    approves = kind is RulingKind.APPROVE
+    status = IntentStatus.APPROVED if approves else IntentStatus.REJECTED
+    source = ApprovalSource.HUMAN if approves else None
+    successor = edited.intent.action_intent_id if edited else None
+    ruled = replace(
+        approval,
+        state=ApprovalState.APPROVED if approves else ApprovalState.REJECTED,
+        ruling=Ruling(kind, ruler.actor_id, reason, now),
+        superseded_by=successor,
+    )
+    entry = draft_about(
+        record.intent,
+        EntryKind.ACTION_APPROVED if approves else EntryKind.ACTION_REJECTED,
+        now,
+        ruler,
+        status=status.value,
+        proposed_by=record.intent.proposed_by,
+        approval_id=approval.approval_id,
+        digest=approval.digest,
+        ruling=kind.value,
+        reason=reason,
+        superseded_by=successor,
+        **_source_facts(source),
+    )
+    return _change(record, status, entry, now, approval=ruled, approval_source=source, superseded_by=edited)
+
+
+def start_attempt(
+    record: IntentRecord, checked: Revalidation, settings: Settings, *, worker: str, actor: Principal, now: int
+) -> Change:
+    """Claims the execution: from APPROVED, or again from RUNNING once the lease is dead and the effect allows a repeat."""
+    action = settings.catalog[record.intent.action_type]
+    number = 1 if record.attempt is None else record.attempt.number + 1
+    attempt = Attempt(
+        number=number,
+        worker=worker,
+        lease_until=now + lease_ms(settings.tool_servers.get(action.tool.server)),
+        idempotency_key=idempotency_key(record.intent.tenant_id, record.intent.action_intent_id),
+        started_at=now,
+    )
+    decided_anew = checked.decision is not record.decision
+    entry = draft_about(
+        record.intent,
+        EntryKind.EXECUTION_STARTED,
+        now,
+        actor,
+        status=IntentStatus.RUNNING.value,
+        attempt=number,
+        worker=worker,
+        lease_until=as_text(attempt.lease_until),
+        idempotency_key=attempt.idempotency_key,
+        tool=str(action.tool),
+        digest=checked.binding.digest if checked.binding else None,
+        decision=to_json(checked.decision) if decided_anew else None,
+        binding=checked.binding.as_json() if decided_anew and checked.binding else None,
+        **_source_facts(record.approval_source),
+    )
+    return _change(
+        record,
+        IntentStatus.RUNNING,
+        entry,
+        now,
+        attempt=attempt,
+        settings_version=settings.version,
+        hold=HoldState.SETTLED if record.hold and record.hold.state is HoldState.HELD else None,
+        decision=checked.decision if decided_anew else None,
+        binding=checked.binding if decided_anew else None,
+    )
+
+
+def record_outcome(
+    record: IntentRecord, attempt_number: int, outcome: Outcome, *, tries: int, actor: Principal, now: int
+) -> Change:
+    """Writes what the world answered. Conflict (`FENCED`) if another attempt, or another outcome, came meanwhile."""
+    if record.status is not IntentStatus.RUNNING or record.attempt is None or record.attempt.number != attempt_number:
+        sentence = f"Attempt {attempt_number} of {record.intent.action_intent_id} is no longer the current one."
+        raise Conflict(sentence, code="FENCED")
+    error = outcome.error
+    entry = draft_about(
+        record.intent,
+        EntryKind.OUTCOME_RECORDED,
+        now,
+        actor,
+        status=outcome.status.value,
+        attempt=attempt_number,
+        tries=tries,
+        result_digest=digest({"salt": record.salt.hex(), "result": outcome.result, "sentence": outcome.sentence}),
+        result_bytes=outcome.result_bytes,
+        error={"class": error.error_class.value, "code": error.code, "sent": error.sent.value} if error else None,
+        **_source_facts(record.approval_source),
+    )
+    gives_back = outcome.nothing_sent and record.hold is not None and record.hold.state is not HoldState.RELEASED
+    return _change(
+        record,
+        IntentStatus(outcome.status.value),
+        entry,
+        now,
+        outcome=outcome,
+        hold=HoldState.RELEASED if gives_back else None,
+    )
+
+
+def reopen(record: IntentRecord, checked: Revalidation, settings: Settings, *, actor: Principal, now: int) -> Change:
+    """Asks people (again): the hold is given back, and a new approval shows what changed."""
+    if checked.binding is None:
+        sentence = "What would run is no longer known."
+        raise Conflict(sentence, code="DIGEST_MISMATCH")
+    shown = checked.differences or (checked.sentence,)
+    approval = approvals.open_approval(
+        record.intent,
+        number=1 + (record.approval.number if record.approval else 0),
+        digest=checked.binding.digest,
+        lasts_ms=_approval_lasts_ms(record.intent, settings),
+        now=now,
+        differences=shown,
+    )
+    entry = draft_about(
+        record.intent,
+        EntryKind.APPROVAL_REQUESTED,
+        now,
+        actor,
+        status=IntentStatus.AWAITING_APPROVAL.value,
+        reason=checked.code,
+        differences=list(shown),
+        decision=to_json(checked.decision),
+        approval=_approval_facts(approval),
+        **_binding_facts(checked.binding),
+    )
+    return _change(
+        record,
+        IntentStatus.AWAITING_APPROVAL,
+        entry,
+        now,
+        approval=approval,
+        approval_source=None,
+        settings_version=settings.version,
+        hold=_release(record),
+        decision=checked.decision,
+        binding=checked.binding,
+    )
+
+
+def cancel(record: IntentRecord, *, code: str, reason: str | None, actor: Principal, now: int) -> Change:
+    """Closes an intent that has not started; the hold is given back."""
+    _require_not_started(record)
+    return _close(
+        record, IntentStatus.CANCELLED, EntryKind.ACTION_CANCELLED, ApprovalState.WITHDRAWN, actor, now, code, reason
+    )
+
+
+def expire(record: IntentRecord, *, actor: Principal, now: int) -> Change:
+    """Closes an intent whose time has passed; the hold is given back. Time never approves."""
+    _require_not_started(record)
+    due = _due_at(record.status, record.intent, record.approval)
+    if due is None or now < due:
+        sentence = f"The intent {record.intent.action_intent_id} has not expired."
+        raise Conflict(sentence, code="NOT_EXPIRED")
+    return _close(
+        record, IntentStatus.EXPIRED, EntryKind.ACTION_EXPIRED, ApprovalState.EXPIRED, actor, now, "EXPIRED", None
+    )
+
+
+def _due_at(status: IntentStatus, intent: ActionIntent, approval: Approval | None) -> int | None:
+    """When an intent that has not started expires: the open approval's time while it waits, else the intent's own."""
+    if status is IntentStatus.AWAITING_APPROVAL and approval is not None:
+        return approval.expires_at
+    return intent.expires_at if status is IntentStatus.APPROVED else None
+
+
+def reconcile(record: IntentRecord, status: OutcomeStatus, reason: str, *, by: Principal, now: int) -> Change:
+    """A person says what became of an UNKNOWN outcome, and why they know; only after lease and deadline have passed."""
+    by.require(Permission.RULE)
+    if record.status is not IntentStatus.UNKNOWN or record.attempt is None or record.outcome is None:
+        sentence = f"The outcome of {record.intent.action_intent_id} is not unknown."
+        raise Conflict(sentence, code="NOT_UNKNOWN")
+    if now < record.attempt.lease_until:
+        sentence = f"The call may still be under way until {as_text(record.attempt.lease_until)}."
+        raise Conflict(sentence, code="LEASE_NOT_OVER")
+    outcome = replace(record.outcome, status=status, sentence=f"Reconciled by {by.actor_id}: {reason}")
+    entry = draft_about(
+        record.intent,
+        EntryKind.OUTCOME_RECONCILED,
+        now,
+        by,
+        status=status.value,
+        reason=reason,
+        **_source_facts(record.approval_source),
+    )
+    return _change(record, IntentStatus(status.value), entry, now, outcome=outcome)
+
+
+def _change(
+    record: IntentRecord,
+    status: IntentStatus,
+    entry: Draft,
+    now: int,
+    *,
+    approval_source: ApprovalSource | None = None,
+    approval: Approval | None = None,
+    **parts: object,
+) -> Change:
+    if status not in STEPS.get(record.status, frozenset()):
+        sentence = (
+            f"The intent {record.intent.action_intent_id} is {record.status.value}, so it cannot become {status.value}."
+        )
+        raise Conflict(sentence, code="ILLEGAL_STEP")
+    keeps_source = status not in {IntentStatus.APPROVED, IntentStatus.AWAITING_APPROVAL}
+    return Change(
+        tenant_id=record.intent.tenant_id,
+        action_intent_id=record.intent.action_intent_id,
+        revision=record.revision,
+        status=status,
+        entry=entry,
+        at=now,
+        approval_source=record.approval_source if keeps_source else approval_source,
+        due_at=_due_at(status, record.intent, approval),
+        approval=approval,
+        **parts,  # type: ignore[arg-type]
+    )
+
+
+def _close(
+    record: IntentRecord,
+    status: IntentStatus,
+    kind: EntryKind,
+    state: ApprovalState,
+    actor: Principal,
+    now: int,
+    code: str,
+    reason: str | None,
+) -> Change:
+    open_one = record.approval if record.approval and record.approval.state is ApprovalState.OPEN else None
+    entry = draft_about(
+        record.intent,
+        kind,
+        now,
+        actor,
+        status=status.value,
+        code=code,
+        reason=None if actor.kind is ActorKind.AGENT else reason,  # what agents write is not in the ledger
+        approval_id=open_one.approval_id if open_one else None,
+        **_source_facts(record.approval_source),
+    )
+    approval = replace(open_one, state=state) if open_one else None
+    return _change(record, status, entry, now, approval=approval, hold=_release(record))
+
+
+def _require_not_started(record: IntentRecord) -> None:
+    if record.status not in {IntentStatus.AWAITING_APPROVAL, IntentStatus.APPROVED} or record.attempt is not None:
+        sentence = f"The intent {record.intent.action_intent_id} is {record.status.value}; only what has not started can be closed."
+        raise Conflict(sentence, code="ALREADY_STARTED")
+
+
+def _release(record: IntentRecord) -> HoldState | None:
+    return HoldState.RELEASED if record.hold and record.hold.state is HoldState.HELD else None
+
+
+def _approval_lasts_ms(intent: ActionIntent, settings: Settings) -> int:
+    action = settings.catalog.get(intent.action_type)
+    return action.approval_expires_after_ms if action else APPROVAL_EXPIRES_AFTER_MS_DEFAULT
+
+
+def _source_facts(source: ApprovalSource | None) -> dict[str, Json]:
+    if source is None:
+        return {}
+    return {"approval_source": source.value, "auto_executed": source is ApprovalSource.POLICY}
+
+
+def _binding_facts(binding: Binding | None) -> dict[str, Json]:
+    return {"digest": binding.digest, "binding": binding.as_json()} if binding else {}
+
+
+def _hold_facts(hold: Hold | None) -> dict[str, Json]:
+    if hold is None:
+        return {}
+    return {"hold": {"day": hold.day, "claims": [[claim.bucket, claim.amount] for claim in hold.claims]}}
+
+
+def _approval_facts(approval: Approval | None) -> dict[str, Json] | None:
+    if approval is None:
+        return None
+    return {"approval_id": approval.approval_id, "expires_at": as_text(approval.expires_at)}

@@ -1,0 +1,182 @@
+"""Access: who stands at a door, by an API key or by the cookie of a signed-in browser.
+
+A key is hashed slowly (scrypt) once, and looked up in the store again at least once a second, so that a revoked key
+stops working everywhere within that time. What is remembered of a key is its SHA-256, never its text. Knows nothing of
+HTTP: doors bring the text of a credential and get a principal.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass
+from hashlib import sha256
+
+import anyio
+import anyio.to_thread
+
+from clearance.core.credential import ApiKey, PageSession, check_key, hash_key, principal_of
+from clearance.core.errors import Forbidden, InvalidInput, Unauthenticated, Unavailable
+from clearance.core.moment import HOUR_MS, SECOND_MS
+from clearance.core.principal import Principal
+from clearance.flow.ports.clock import Clock
+from clearance.flow.ports.store import Store
+
+LOOKUP_MS_MAX = 1 * SECOND_MS  # how long a key may still work (or still be unknown) after the store learned otherwise
+KEYS_REMEMBERED_MAX = 4_096  # valid keys whose slow hash is kept
+STRANGERS_REMEMBERED_MAX = 1_024  # texts that are no valid key; apart, so that guessing never evicts a valid one
+HASHES_AT_ONCE_MAX = 2  # scrypt takes 16 MiB and some 50 ms of one core each
+HASHES_WAITING_MAX = 64  # new texts whose hash is under way; past it, one never seen before is asked to come again
+ANSWER_SECONDS_MAX = 2  # of the store, to say whether it is there
+
+SESSION_MS = 12 * HOUR_MS  # absolute: use does not prolong it
+TOKEN_BYTES = 32
+HASH_BYTES = 32
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A text that came as a key: its slow hash, and the credential that the store had for it (believed until when)."""
+
+    key_hash: bytes
+    api_key: ApiKey | None
+    fresh_until: int  # monotonic milliseconds
+
+
+class Access:
+    """Credentials at the door, over one store."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._valid: OrderedDict[bytes, _Seen] = OrderedDict()
+        self._strangers: OrderedDict[bytes, _Seen] = OrderedDict()
+        self._salt: bytes | None = None
+        self._hashing = anyio.Semaphore(HASHES_AT_ONCE_MAX)
+        self._under_way: dict[bytes, anyio.Event] = {}
+
+    async def authenticate(self, key: str | None) -> Principal:
+        """Who acts with an API key. Raises Unauthenticated, with one sentence for every cause."""
+        return _principal(await self._api_key(key))
+
+    async def sign_in(self, key: str | None) -> tuple[str, Principal]:
+        """A session for a browser: the token for its cookie, shown nowhere else, and who is signed in."""
+        api_key = await self._api_key(key)
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        now = self._clock.now_ms()
+        session = PageSession(_token_hash(token), api_key.key_id, created_at=now, expires_at=now + SESSION_MS)
+        await self._store.add_session(session)
+        return token, _principal(api_key)
+
+    async def session(self, token: str | None) -> Principal:
+        """Who is signed in with a session's token. Raises Unauthenticated once the session or its key is over."""
+        if token is None or not _TOKEN.fullmatch(token):
+            raise _nobody()
+        api_key = await self._store.session_key(_token_hash(token), self._clock.now_ms())
+        if api_key is None:
+            raise _nobody()
+        return _principal(api_key)
+
+    async def sign_out(self, token: str | None) -> None:
+        """Ends a session; nothing happens if there is none."""
+        if token is not None and _TOKEN.fullmatch(token):
+            await self._store.end_session(_token_hash(token))
+
+    async def check_store(self) -> None:
+        """Raises Unavailable if no credential could be looked up now: then the process is of no use."""
+        with anyio.move_on_after(ANSWER_SECONDS_MAX):
+            await self._store.api_key(bytes(HASH_BYTES))
+            return
+        sentence = f"The store did not answer within {ANSWER_SECONDS_MAX} seconds."
+        raise Unavailable(sentence)
+
+    def doubt(self) -> None:
+        """Looks up every key again that comes: for a process that was stopped, and whose clock may have stopped with it."""
+        for memory in (self._valid, self._strangers):
+            for seen in memory.values():
+                seen.fresh_until = self._clock.monotonic_ms()
+
+    async def _api_key(self, key: str | None) -> ApiKey:
+        try:
+            check_key(key or "")
+        except InvalidInput:
+            raise _nobody() from None
+        text = key or ""
+        name = sha256(text.encode()).digest()
+        seen = self._seen(name)
+        if seen is None:
+            seen = await self._hashed(name, text)
+        asked_at = self._clock.monotonic_ms()
+        if asked_at >= seen.fresh_until:
+            seen.api_key = await self._store.api_key(seen.key_hash)
+            seen.fresh_until = asked_at + LOOKUP_MS_MAX
+            self._remember(name, seen)
+        if seen.api_key is None:
+            raise _nobody()
+        return seen.api_key
+
+    def _seen(self, name: bytes) -> _Seen | None:
+        for memory in (self._valid, self._strangers):
+            if name in memory:
+                memory.move_to_end(name)
+                return memory[name]
+        return None
+
+    async def _hashed(self, name: bytes, key: str) -> _Seen:
+        """The slow hash of a text that was not seen before; many requests with one new key hash it once."""
+        while under_way := self._under_way.get(name):
+            await under_way.wait()
+            if seen := self._seen(name):
+                return seen
+        if len(self._under_way) >= HASHES_WAITING_MAX:
+            sentence = "Too many new credentials are being checked; send the request again."
+            raise Unavailable(sentence)
+        done = self._under_way[name] = anyio.Event()
+        try:
+            async with self._hashing:
+                if self._salt is None:
+                    self._salt = await self._store.installation_salt()
+                key_hash = await anyio.to_thread.run_sync(hash_key, key, self._salt)
+            seen = _Seen(key_hash, None, self._clock.monotonic_ms())
+            self._remember(name, seen)
+        finally:
+            del self._under_way[name]
+            done.set()
+        return seen
+
+    def _remember(self, name: bytes, seen: _Seen) -> None:
+        self._valid.pop(name, None)
+        self._strangers.pop(name, None)
+        memory, most = (
+            (self._valid, KEYS_REMEMBERED_MAX) if seen.api_key else (self._strangers, STRANGERS_REMEMBERED_MAX)
+        )
+        memory[name] = seen
+        if len(memory) > most:
+            memory.popitem(last=False)
+
+
+def csrf_token(token: str) -> str:
+    """What a page's forms carry to prove that they are the session's own: derived from its token, nothing is stored."""
+    return hmac.new(token.encode(), b"csrf", sha256).hexdigest()
+
+
+def check_csrf(token: str, given: str | None) -> None:
+    """Raises Forbidden (`CSRF_REFUSED`) unless a form carries the session's own token; compared in constant time."""
+    if given is None or not hmac.compare_digest(csrf_token(token).encode(), given.encode(errors="replace")):
+        sentence = "This form does not belong to the session; load the page again."
+        raise Forbidden(sentence, code="CSRF_REFUSED")
+
+
+def _token_hash(token: str) -> bytes:
+    return sha256(token.encode()).digest()
+
+
+def _principal(api_key: ApiKey) -> Principal:
+    return principal_of(api_key.tenant_id, api_key.name, api_key.role)
+
+
+def _nobody() -> Unauthenticated:
+    return Unauthenticated("No valid credential came with the request.")

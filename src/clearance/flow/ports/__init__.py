@@ -1,0 +1,1 @@
+"""The ports of the flow, one file for each reader."""

@@ -1,0 +1,42 @@
+"""The port of those who read intents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from clearance.core.record import IntentRecord, IntentStatus
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineQuery:
+    """Which intents, newest fact first. `before` is the cursor: the ledger position of the last one seen."""
+
+    account_id: str | None = None
+    action_type: str | None = None
+    auto_executed: bool | None = None
+    statuses: tuple[IntentStatus, ...] = ()
+    since: int | None = None
+    until: int | None = None
+    before: int | None = None
+    limit: int = 50
+
+
+class IntentReads(Protocol):
+    """Reads intents and the budget that they use."""
+
+    async def intent(self, tenant_id: str, action_intent_id: str) -> IntentRecord | None:
+        """All that is known of one intent."""
+
+    async def timeline(self, tenant_id: str, query: TimelineQuery) -> list[IntentRecord]:
+        """Intents by their latest fact, newest first."""
+
+    async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
+        """Intents that await an approval, oldest request first; `after` is the id of the last one seen."""
+
+    async def count_by_status(self, tenant_id: str) -> Mapping[IntentStatus, int]:
+        """How many intents are in each state that is not terminal."""
+
+    async def budget_used(self, tenant_id: str, account_id: str, day: str) -> Mapping[str, int]:
+        """What is held and settled, by bucket."""

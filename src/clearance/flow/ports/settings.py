@@ -1,0 +1,40 @@
+"""The port of settings: one versioned document for each tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from clearance.configuration.document import StoredSettings
+from clearance.core.canonical import Json
+from clearance.core.decision import SettingsVersion
+from clearance.core.ledger import Draft
+from clearance.flow.ports.transitions import SettingsMoved
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChange:
+    """New settings for a tenant: a whole document, made from `version`; applied only if that is in force."""
+
+    tenant_id: str
+    version: int
+    document: Mapping[str, Json]
+    entry: Draft
+    at: int
+
+
+class SettingsStore(Protocol):
+    """Keeps the settings document of each tenant."""
+
+    async def configure(self, change: SettingsChange) -> StoredSettings | SettingsMoved:
+        """Replaces a tenant's settings (tenant `*`: the switches that hold everywhere); version + 1."""
+
+    async def settings(self, tenant_id: str) -> StoredSettings:
+        """The settings in force."""
+
+    async def settings_version(self, tenant_id: str) -> SettingsVersion:
+        """The version of the settings in force: a cheap read."""
+
+    async def tenants(self) -> list[str]:
+        """Every tenant that has settings."""

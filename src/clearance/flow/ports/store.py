@@ -1,0 +1,22 @@
+"""The port of a store: all that its readers need of it, each named by its own port."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from clearance.flow.ports.credentials import Credentials
+from clearance.flow.ports.due import DueReads
+from clearance.flow.ports.intents import IntentReads
+from clearance.flow.ports.ledger import LedgerReads
+from clearance.flow.ports.settings import SettingsStore
+from clearance.flow.ports.transitions import Transitions
+
+
+class Store(Transitions, IntentReads, LedgerReads, SettingsStore, Credentials, DueReads, Protocol):
+    """Keeps every fact. A transition and its ledger entry are one transaction; what is acknowledged is durable.
+
+    Every method may raise Unavailable. Then nothing happened, or it is not known whether it did: asking again is safe.
+    """
+
+    async def close(self) -> None:
+        """Commits what was acknowledged, and lets go of the files."""

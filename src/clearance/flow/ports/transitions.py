@@ -1,0 +1,61 @@
+"""The port of transitions: what a store does with a step, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from clearance.core.record import Admission, Change, IntentRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The intent is stored, its budget held, its entry in the ledger."""
+
+    record: IntentRecord
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyAdmitted:
+    """An intent of this id was admitted before; nothing was stored or consumed. Whether its content is the same: look."""
+
+    record: IntentRecord
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsMoved:
+    """The settings are no longer the ones that the decision was made under; nothing was stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetSpent:
+    """A bucket has no room for the hold; nothing was stored or taken. `used` is what the hold's buckets have now."""
+
+    used: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordMoved:
+    """The record moved on since it was read; nothing was stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The change is in; the record as it is now, and the new one if an edit admitted one."""
+
+    record: IntentRecord
+    admitted: IntentRecord | None = None
+
+
+class Transitions(Protocol):
+    """Moves intents: each transition and its ledger entry are one transaction, and an acknowledged one is durable.
+
+    No store checks whether a step is legal or whether its guard holds: the core does, and the revision proves that it still holds.
+    """
+
+    async def admit(self, admission: Admission) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+        """Stores a new intent, its hold, its approval and its entry; in this order: id new, settings in force, budget fits."""
+
+    async def advance(self, change: Change) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+        """Applies one step: revision equal, settings in force if it names them, and an edit's admission as in `admit`."""

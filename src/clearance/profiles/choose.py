@@ -1,0 +1,130 @@
+"""Profiles: which store, engine and tool runner a process is made of, as the place of its state says.
+
+`local`: SQLite, the embedded worker and MCP tools, all in one process, all state under one data directory. What the other two
+are made of is in `postgres_profile` and `aws_profile`. These three files choose; each function on AWS names its own step besides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import BinaryIO
+
+from clearance.core.credential import SECRET_BYTES, new_key
+from clearance.core.errors import Conflict, NotFound
+from clearance.core.principal import Role
+from clearance.engines.worker import Worker
+from clearance.flow.credentials import ensure_api_key
+from clearance.flow.ports.tools import Tools
+from clearance.profiles import aws, postgres
+from clearance.profiles.local import STORE_FILE, local, only_one
+from clearance.profiles.parts import NoEngine, NoTools, Parts, operator
+from clearance.profiles.place import Database, Place, Table, place
+from clearance.stores.archive import file as archive
+from clearance.stores.sqlite import archive as archive_sqlite
+
+__all__ = ["Database", "NoEngine", "Parts", "Place", "Table", "operator", "place"]
+"""What is said by name of the parts, beside what is here."""
+
+NOTHING_THERE = (
+    "serve or apply a configuration first, or name another place (--data, CLEARANCE_DATABASE_URL, CLEARANCE_TABLE)"
+)
+DEMO_FOLDER = "data"  # of the folder that a demo keeps its day in
+
+
+# The parts
+
+
+@contextlib.asynccontextmanager
+async def opened(where: Place, *, new: bool = False, tools: Tools | None = None) -> AsyncIterator[Parts]:
+    """The state, for a command that ends soon. NotFound (`NO_DATA`) if there is none in a data directory, unless it may be new.
+
+    `tools`: those of `tools_of`, if tool servers are asked.
+    """
+    if isinstance(where, Path) and not new:
+        _must_have_data(where)
+    async with _profile(where, tools or NoTools()) as parts:
+        yield parts
+
+
+def said(where: Place) -> str:
+    """A place in words."""
+    match where:
+        case Path():
+            return f"the data directory {where}"
+        case Table():
+            return f"the table {where.name}"
+        case _:
+            return "the database"
+
+
+def tools_of(where: Place) -> Tools:
+    """What asks tool servers what they offer, and calls them. The programs of a table's are started nowhere."""
+    from clearance.tools.mcp import McpTools  # noqa: PLC0415 - who calls no tools does without its weight
+
+    return McpTools(programs=not isinstance(where, Table))
+
+
+def _must_have_data(where: Path) -> None:
+    if not (where / STORE_FILE).exists():
+        inner = where / DEMO_FOLDER
+        there = f"its state is in {inner}" if (inner / STORE_FILE).exists() else NOTHING_THERE
+        sentence = f"There is nothing in the data directory {where}: {there}."
+        raise NotFound(sentence, code="NO_DATA")
+
+
+def _profile(where: Place, tools: Tools) -> contextlib.AbstractAsyncContextManager[Parts]:
+    if isinstance(where, Path):
+        return local(where, tools)
+    return postgres.postgres(where, tools) if isinstance(where, Database) else aws.aws(where, tools)
+
+
+def for_serving(where: Path | Database, tools: Tools) -> contextlib.AbstractAsyncContextManager[Parts]:
+    """The parts of a server: on a data directory with the worker in it, on a database with the queue's way in."""
+    if isinstance(where, Path):
+        return local(where, tools, worker=Worker())
+    return postgres.queueing(where, tools)
+
+
+async def new_api_key(parts: Parts, tenant_id: str, name: str, role: Role) -> str:
+    """Makes a credential of this name, in place of the one that had it; its text."""
+    text = new_key(secrets.token_bytes(SECRET_BYTES))
+    await ensure_api_key(parts.context, operator(tenant_id), name, role, text)
+    return text
+
+
+# Moving from one place to another
+
+
+def export(where: Place, file: BinaryIO) -> archive.Summary:
+    """Writes everything that is known in a place to a file. Conflict (`ALREADY_SERVED`) while a process works on it."""
+    with contextlib.ExitStack() as ends:
+        if isinstance(where, Path):
+            _must_have_data(where)
+            ends.enter_context(only_one(where))
+            return archive.write(ends.enter_context(archive_sqlite.reading(where / STORE_FILE)), file)
+        conninfo = postgres.conninfo_of(_no_table(where))
+        from clearance.stores.postgres import archive as archive_postgres  # noqa: PLC0415 - comes with the extra
+
+        return archive.write(ends.enter_context(archive_postgres.reading(conninfo)), file)
+
+
+def import_from(file: BinaryIO, where: Place) -> archive.Summary:
+    """Puts what `export` wrote into a place that is empty, whole or not at all. Conflict (`STORE_NOT_EMPTY`), InvalidInput."""
+    with contextlib.ExitStack() as ends:
+        if isinstance(where, Path):
+            ends.enter_context(only_one(where))
+            return archive.fill(ends.enter_context(archive_sqlite.filling(where / STORE_FILE)), file)
+        conninfo = postgres.conninfo_of(_no_table(where))
+        from clearance.stores.postgres import archive as archive_postgres  # noqa: PLC0415 - comes with the extra
+
+        return archive.fill(ends.enter_context(archive_postgres.filling(conninfo)), file)
+
+
+def _no_table(where: Database | Table) -> Database:
+    if isinstance(where, Database):
+        return where
+    sentence = "State moves between a data directory and a database; a table takes no part in that."
+    raise Conflict(sentence, code="NOT_MOVABLE")

@@ -1,0 +1,195 @@
+"""The profile `postgres`: any number of processes that serve and any number that work, all state in one database.
+
+What comes with the extra `postgres` is imported where it is used: who has no database needs none of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import structlog
+
+from clearance.core.errors import Conflict, InvalidInput
+from clearance.flow.ports.clock import Clock
+from clearance.flow.ports.engine import Engine
+from clearance.flow.ports.tools import Tools
+from clearance.flow.ports.transitions import AlreadyAdmitted, Applied, BudgetSpent, RecordMoved, SettingsMoved
+from clearance.profiles.environment import Environment
+from clearance.profiles.parts import NoEngine, Parts, assembled
+from clearance.profiles.place import Database, Table, place
+from clearance.worker_metrics import WorkerMetrics
+
+if TYPE_CHECKING:
+    from clearance.core.record import Change
+    from clearance.stores.postgres import server as _postgres_server
+
+    DatabaseQueue: TypeAlias = _postgres_server.Queue
+    DatabaseServer: TypeAlias = _postgres_server.Server
+
+SCHEMA_LOOK_MS = 10_000  # how long a schema that fits is believed to
+CONNECTIONS = range(2, 1_000)  # that a process may be given for its store
+MONTHS_SECONDS = 12 * 3_600.0  # between two looks whether the months to come have partitions
+
+_log = structlog.get_logger(__name__)
+
+
+def database() -> Database:
+    """The database of the environment. Conflict (`NO_DATABASE`) if it names none."""
+    where = place(None)
+    if isinstance(where, Database):
+        return where
+    alone = "a table needs no such command" if isinstance(where, Table) else "a data directory needs serve alone"
+    sentence = f"CLEARANCE_DATABASE_URL is not set, and this is for a database: {alone}."
+    raise Conflict(sentence, code="NO_DATABASE")
+
+
+@contextlib.asynccontextmanager
+async def postgres(
+    where: Database,
+    tools: Tools,
+    *,
+    engine: Engine | None = None,
+    measured: WorkerMetrics | None = None,
+) -> AsyncIterator[Parts]:
+    """Opens the database. Unavailable if it is not there, or has a schema that this software does not fit."""
+    conninfo = conninfo_of(where)
+    from clearance.stores.postgres.store import PostgresStore  # noqa: PLC0415 - comes with the extra
+
+    class MeasuredStore(PostgresStore):
+        """Counts the outcomes that are written."""
+
+        async def advance(
+            self, change: Change
+        ) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+            answer = await super().advance(change)
+            if measured and change.outcome and isinstance(answer, Applied):
+                measured.recorded(change.outcome.status)
+            return answer
+
+    async with contextlib.AsyncExitStack() as ends:
+        store = await MeasuredStore.open(conninfo, connections_max=_connections_max())
+        yield assembled(ends, store, tools, engine or NoEngine())
+
+
+def conninfo_of(where: Database) -> str:
+    """The database for the driver. Conflict (`POSTGRES_NOT_INSTALLED`) if there is none; InvalidInput if the URL is none."""
+    try:
+        for module in ("psycopg", "psycopg_pool", "procrastinate"):
+            importlib.import_module(module)
+    except ImportError:
+        sentence = "A database needs the PostgreSQL driver and the queue: pip install 'clearance[postgres]'."
+        raise Conflict(sentence, code="POSTGRES_NOT_INSTALLED") from None
+    from clearance.stores.postgres.server import check_url, named  # noqa: PLC0415 - comes with the extra
+
+    conninfo = where.url.get_secret_value()
+    check_url(conninfo)
+    return named(conninfo, where.program)
+
+
+def _connections_max() -> int:
+    """How many connections the store of this process may have. InvalidInput (`INVALID_ENVIRONMENT`) if that is no number."""
+    said = Environment().database_connections
+    if said.isdecimal() and int(said) in CONNECTIONS:
+        return int(said)
+    sentence = f"CLEARANCE_DATABASE_CONNECTIONS must be a number from {CONNECTIONS.start} to {CONNECTIONS.stop - 1}."
+    raise InvalidInput(sentence, code="INVALID_ENVIRONMENT")
+
+
+@contextlib.asynccontextmanager
+async def one_at_a_time(where: Database) -> AsyncIterator[None]:
+    """Processes that start at once apply and make keys one after the other."""
+    conninfo = conninfo_of(where)
+    from clearance.stores.postgres import server  # noqa: PLC0415 - comes with the extra
+
+    async with server.one_at_a_time(conninfo):
+        yield
+
+
+async def migrate(where: Database) -> list[str]:
+    """Brings the schema of the store and of the queue up to date; the names of what was applied."""
+    conninfo = conninfo_of(replace(where, program="clearance migrate"))
+    from clearance.engines.queue.procrastinate import prepare  # noqa: PLC0415 - comes with the extra
+    from clearance.stores.postgres import schema  # noqa: PLC0415 - comes with the extra
+
+    applied = await schema.migrate(conninfo)
+    return applied + await prepare(conninfo)
+
+
+async def age_out(where: Database, month: str) -> list[str]:
+    """Drops what is older than a month; the months that went."""
+    conninfo = conninfo_of(where)
+    from clearance.stores.postgres import server  # noqa: PLC0415 - comes with the extra
+
+    return await server.age_out(conninfo, month)
+
+
+async def database_server(where: Database) -> DatabaseServer:
+    """What the database server says of itself."""
+    conninfo = conninfo_of(where)
+    from clearance.stores.postgres import server  # noqa: PLC0415 - comes with the extra
+
+    return await server.look(conninfo)
+
+
+async def check_schema(where: Database) -> int:
+    """The number of the database's schema. Unavailable if this software does not fit it."""
+    conninfo = conninfo_of(where)
+    from clearance.stores.postgres import server  # noqa: PLC0415 - comes with the extra
+
+    return await server.check_schema(conninfo)
+
+
+async def database_queue(where: Database) -> DatabaseQueue:
+    """What the queue has now."""
+    conninfo = conninfo_of(where)
+    from clearance.stores.postgres import server  # noqa: PLC0415 - comes with the extra
+
+    return await server.look_at_queue(conninfo)
+
+
+@contextlib.asynccontextmanager
+async def queueing(where: Database, tools: Tools) -> AsyncIterator[Parts]:
+    """The parts of a server on a database: what is approved goes to the queue."""
+    conninfo = conninfo_of(where)
+    from clearance.engines.queue.procrastinate import Queue  # noqa: PLC0415 - comes with the extra
+
+    queue = Queue(conninfo)
+    async with postgres(where, tools, engine=queue) as parts:
+        await database_queue(where)
+        async with queue.open(parts.context):
+            yield parts
+
+
+class Readiness:
+    """Whether a process on a database can work: its store answers, and has a schema that this software fits."""
+
+    def __init__(self, where: Database, parts: Parts) -> None:
+        self._where = where
+        self._parts = parts
+        self._looked_at: int | None = None
+
+    async def check(self) -> None:
+        """Raises Unavailable. The schema changes rarely, so it is looked at now and then."""
+        await self._parts.access.check_store()
+        now = self._parts.context.clock.monotonic_ms()
+        if self._looked_at is None or now - self._looked_at > SCHEMA_LOOK_MS:
+            await check_schema(self._where)
+            self._looked_at = now
+
+
+async def keep_months(where: Database, clock: Clock) -> None:
+    """Makes the partitions of the months to come, for as long as the worker works."""
+    conninfo = conninfo_of(where)
+    from clearance.stores.postgres import server  # noqa: PLC0415 - comes with the extra
+
+    while True:
+        try:
+            await server.make_months(conninfo, clock.now_ms())
+        except Exception as error:
+            _log.warning("months not made", kind=type(error).__name__)
+        await asyncio.sleep(MONTHS_SECONDS)

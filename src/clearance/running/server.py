@@ -1,0 +1,158 @@
+"""A server: the doors on the parts of a profile, from its first key to its orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from clearance.api import operations
+from clearance.api.app import create_app, end_streams
+from clearance.configuration import file
+from clearance.configuration.file import Configuration
+from clearance.core.credential import KEY_LENGTH_WEAK
+from clearance.core.errors import Conflict
+from clearance.core.principal import Role
+from clearance.flow.credentials import create_api_key, ensure_api_key
+from clearance.flow.pins import PinReport, pin_tools
+from clearance.flow.ports.tools import Tools
+from clearance.profiles import choose, postgres
+from clearance.profiles.environment import Environment
+from clearance.profiles.local import only_one
+from clearance.profiles.parts import Parts, operator
+from clearance.profiles.place import Database, Place, Table
+from clearance.running.logs import configure_logs
+from clearance.running.process import answering, listening, signals, url_of
+from clearance.web.routes import mount
+
+FIRST_KEY_NAME = "owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What a start has to say: the address, a new first key (shown this once), what changed, and the state of the tools."""
+
+    url: str
+    tenant_id: str | None
+    first_key: str | None
+    changes: tuple[str, ...]
+    pins: PinReport | None
+    weak_key: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A server that is up. `ended` is set when it was asked to stop."""
+
+    url: str
+    first_key: str | None
+    parts: Parts
+    announcement: Announcement
+    ended: asyncio.Event
+
+
+async def serve(
+    config: Path | None,
+    where: Place,
+    host: str,
+    port: int,
+    announce: Callable[[Announcement], None],
+    *,
+    linger_seconds: int = 0,
+) -> None:
+    """Serves the REST API and the pages until SIGINT or SIGTERM; then drains. Raises Refusal if it cannot start."""
+    async with serving(config, where, host, port, linger_seconds=linger_seconds) as up:
+        announce(up.announcement)
+        await up.ended.wait()
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    config: Path | None,
+    where: Place,
+    host: str,
+    port: int,
+    *,
+    tools: Tools | None = None,
+    linger_seconds: int = 0,
+) -> AsyncIterator[Serving]:
+    """A server for as long as the block lasts. A configuration with an error changes nothing and starts nothing.
+
+    Asked to end, it says so in `/readyz` at once, ends the event streams, and answers on for `linger_seconds`.
+    """
+    configure_logs(Environment().log_level)
+    if isinstance(where, Table):
+        sentence = "A table is served by the functions of its deployment: unset CLEARANCE_TABLE, or use their address."
+        raise Conflict(sentence, code="SERVED_BY_FUNCTIONS")
+    if isinstance(where, Database):
+        where = replace(where, program="clearance serve")
+    wanted = file.load(config) if config else None
+    async with contextlib.AsyncExitStack() as ends:
+        ending = ends.enter_context(signals())
+        if isinstance(where, Path):
+            ends.enter_context(only_one(where))
+        taken = ends.enter_context(listening(host, port))
+        parts = await ends.enter_async_context(choose.for_serving(where, tools or choose.tools_of(where)))
+        said = await _started(parts, where, wanted, url_of(host, taken))
+        app, over = application(parts), asyncio.Event()
+        if isinstance(where, Database):
+            app.state.check = postgres.Readiness(where, parts).check
+        draining = asyncio.create_task(_drain(app, ending.asked, linger_seconds, over))
+        ends.callback(draining.cancel)
+        ending.listen()
+        async with answering(app, taken, until=over, end_streams=lambda: end_streams(app)) as ended:
+            yield Serving(said.url, said.first_key, parts, said, ended)
+
+
+async def _drain(app: FastAPI, asked: asyncio.Event, linger_seconds: int, over: asyncio.Event) -> None:
+    await asked.wait()
+    operations.drain(app)
+    end_streams(app)
+    await asyncio.sleep(linger_seconds)
+    over.set()
+
+
+async def _started(parts: Parts, where: Path | Database, wanted: Configuration | None, url: str) -> Announcement:
+    """Applies the configuration, makes the first key, and looks at the tools: on a database, workers do that."""
+    async with contextlib.nullcontext() if isinstance(where, Path) else postgres.one_at_a_time(where):
+        changes: tuple[str, ...] = ()
+        if wanted:
+            differences = await parts.control.apply(operator(wanted.tenant_id), wanted.document)
+            changes = tuple(difference.sentence for difference in differences)
+        tenant_id = wanted.tenant_id if wanted else await _only_tenant(parts)
+        key, weak = await _first_key(parts, tenant_id)
+    pins = None
+    if tenant_id and isinstance(where, Path):
+        pins = await pin_tools(parts.context, operator(tenant_id), tenant_id)
+    return Announcement(url, tenant_id, key, changes, pins, weak)
+
+
+def application(parts: Parts) -> FastAPI:
+    """The REST API with the pages on it."""
+    app = create_app(parts.control, parts.access)
+    mount(app, parts.control, parts.access)
+    return app
+
+
+async def _only_tenant(parts: Parts) -> str | None:
+    tenants = await parts.context.store.tenants()
+    return tenants[0] if len(tenants) == 1 else None
+
+
+async def _first_key(parts: Parts, tenant_id: str | None) -> tuple[str | None, bool]:
+    """Makes the first key of a tenant that has none; the environment may set it. The key if it is new, and if it is weak."""
+    if tenant_id is None:
+        return None, False
+    given = Environment().bootstrap_api_key
+    if given is not None:
+        text = given.get_secret_value()
+        await ensure_api_key(parts.context, operator(tenant_id), FIRST_KEY_NAME, Role.OWNER, text)
+        return None, len(text) < KEY_LENGTH_WEAK
+    if any(key.revoked_at is None for key in await parts.context.store.api_keys(tenant_id)):
+        return None, False
+    _, text = await create_api_key(parts.context, operator(tenant_id), FIRST_KEY_NAME, Role.OWNER)
+    return text, False

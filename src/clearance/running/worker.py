@@ -1,0 +1,126 @@
+"""A worker: it carries out what is approved in a database, beside any number of others, until it is asked to end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from clearance.api import operations
+from clearance.core.errors import Refusal, Unavailable
+from clearance.flow.ports.tools import Tools
+from clearance.profiles import choose, postgres
+from clearance.profiles.environment import Environment
+from clearance.profiles.parts import Parts
+from clearance.profiles.place import Database
+from clearance.profiles.postgres import Readiness
+from clearance.running.logs import configure_logs
+from clearance.running.process import answering, listening, signals, url_of
+from clearance.tools.masking import variables_of
+from clearance.worker_metrics import MeasuredTools, WorkerMetrics
+
+if TYPE_CHECKING:
+    import socket
+
+    from clearance.engines.queue.procrastinate import Queue
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerAnnouncement:
+    """What a worker that works has to say; `url` is where its health is, if it is anywhere.
+
+    `missing`: a sentence for each tool server whose variables this worker does not have.
+    """
+
+    name: str
+    concurrency: int
+    url: str | None
+    missing: tuple[str, ...] = ()
+
+
+async def work(
+    where: Database,
+    host: str,
+    port: int | None,
+    announce: Callable[[WorkerAnnouncement], None],
+    concurrency: int,
+    *,
+    tools: Tools | None = None,
+) -> None:
+    """Carries out what is approved until SIGINT or SIGTERM; then drains. Raises Refusal if it cannot start."""
+    configure_logs(Environment().log_level)
+    where = replace(where, program="clearance worker")
+    conninfo = postgres.conninfo_of(where)
+    from clearance.engines.queue.procrastinate import Queue  # noqa: PLC0415 - comes with the extra
+
+    queue, measured = Queue(conninfo, concurrency=concurrency), WorkerMetrics()
+    async with contextlib.AsyncExitStack() as ends:
+        ending = ends.enter_context(signals())
+        taken = None if port is None else ends.enter_context(listening(host, port))
+        runner = MeasuredTools(tools or choose.tools_of(where), measured)
+        parts = await ends.enter_async_context(postgres.postgres(where, runner, engine=queue, measured=measured))
+        await postgres.database_queue(where)
+        await ends.enter_async_context(queue.open(parts.context))
+        ending.listen()
+        if taken is not None:
+            app = _health(where, parts, queue, measured)
+            await ends.enter_async_context(_answering_until_the_end(app, taken, ending.asked))
+        months = asyncio.create_task(postgres.keep_months(where, parts.context.clock))
+        ends.callback(months.cancel)
+        url, missing = None if taken is None else url_of(host, taken), await _missing_variables(parts)
+        announce(WorkerAnnouncement(queue.name, concurrency, url, missing))
+        await queue.run(parts.context, ending.asked)
+
+
+async def _missing_variables(parts: Parts) -> tuple[str, ...]:
+    """What the tool servers of all tenants need of the environment, and this worker does not have."""
+    found = []
+    for tenant_id in await parts.context.store.tenants():
+        with contextlib.suppress(Refusal):  # settings that cannot be read fail each of their intents, and say so there
+            for server in (await parts.context.settings(tenant_id)).tool_servers.values():
+                absent = variables_of(repr(server)) - os.environ.keys()
+                found += [
+                    f"The tool server {server.name} of {tenant_id} needs {name}, which is not set: its calls fail here."
+                    for name in sorted(absent)
+                ]
+    return tuple(found)
+
+
+def _health(where: Database, parts: Parts, queue: Queue, measured: WorkerMetrics) -> FastAPI:
+    """A worker's health: it is ready if its store answers, and it hears of jobs and carries them out."""
+    readiness = Readiness(where, parts)
+
+    async def check() -> None:
+        await readiness.check()
+        if not queue.ready():
+            sentence = "The worker is not connected to the queue now."
+            raise Unavailable(sentence, code="QUEUE_AWAY")
+
+    async def measure() -> bytes:
+        with contextlib.suppress(Unavailable):  # what the process itself counted is there in any case
+            found = await postgres.database_queue(where)
+            measured.queued(found.jobs, sweeping=found.sweeper == queue.name)
+        return measured.text()
+
+    return operations.worker_app(check, measure)
+
+
+@contextlib.asynccontextmanager
+async def _answering_until_the_end(app: FastAPI, taken: socket.socket, asked: asyncio.Event) -> AsyncIterator[None]:
+    """Answers while the worker works and while it drains; from the moment that it was asked to end, it is not ready."""
+
+    async def drain() -> None:
+        await asked.wait()
+        operations.drain(app)
+
+    draining = asyncio.create_task(drain())
+    try:
+        async with answering(app, taken, until=asyncio.Event(), end_streams=lambda: None):
+            yield
+    finally:
+        draining.cancel()

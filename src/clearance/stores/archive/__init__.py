@@ -1,0 +1,1 @@
+"""An archive: every fact of a store as lines of JSON."""

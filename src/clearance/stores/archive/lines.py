@@ -1,0 +1,195 @@
+"""The lines of an archive: which kinds there are, in which order, and what each field must be."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from clearance.core.approval import ApprovalSource, ApprovalState
+from clearance.core.budget import HoldState
+from clearance.core.canonical import INTEGER_MAX, Json
+from clearance.core.intent import ACTION_INTENT_ID, ACTION_TYPE, NAME_LENGTH_MAX
+from clearance.core.moment import MOMENT_MS_MAX
+from clearance.core.outcome import OutcomeStatus
+from clearance.core.principal import Role
+from clearance.core.record import IntentStatus
+
+COUNT_MAX = 2**31 - 1  # of revisions, versions, approvals and attempts: what a store may keep in 32 bits
+
+
+class Kind(StrEnum):
+    """What a line says, in the order in which an archive has them."""
+
+    INSTALLATION = "installation"
+    TENANT = "tenant"
+    SETTINGS = "settings"
+    ENTRY = "entry"
+    INTENT = "intent"
+    AGED_OUT = "aged_out_intent"
+    BUDGET_USE = "budget_use"
+    API_KEY = "api_key"
+
+
+Row: TypeAlias = dict[str, Json]
+"""The fields of a line by name, in their order: bytes as hexadecimal text, moments as milliseconds since 1970 UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a value must be: a check, and how it is said to people, behind `must be`."""
+
+    said: str
+    fits: Callable[[Json], bool]
+
+
+Fields: TypeAlias = Mapping[str, Shape | Mapping[str, Shape]]
+"""What the fields of a row must be, in their order. What is a mapping itself is a group of fields, or null."""
+
+
+def _text(value: Json) -> bool:
+    # No zero character: PostgreSQL keeps none in a text. Half of a surrogate pair is found when the line is written again.
+    return isinstance(value, str) and "\0" not in value
+
+
+def _object_text(value: Json) -> bool:
+    try:
+        return isinstance(value, str) and isinstance(json.loads(value), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _named(pattern: re.Pattern[str], said: str) -> Shape:
+    return Shape(said, lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None)
+
+
+def _whole(least: int, most: int) -> Shape:
+    return Shape(f"a whole number from {least} to {most}", lambda value: type(value) is int and least <= value <= most)
+
+
+def _one_of(choices: Iterable[StrEnum]) -> Shape:
+    known = {choice.value for choice in choices}
+    return Shape(f"one of {', '.join(sorted(known))}", lambda value: isinstance(value, str) and value in known)
+
+
+def _bytes(count: int) -> Shape:
+    return _named(re.compile(f"[0-9a-f]{{{2 * count}}}"), f"{count} bytes in hexadecimal")
+
+
+def _or_null(shape: Shape) -> Shape:
+    return Shape(f"{shape.said}, or null", lambda value: value is None or shape.fits(value))
+
+
+TEXT = Shape("text without zero characters", _text)
+NAME = Shape(f"1 to {NAME_LENGTH_MAX} characters", lambda value: _text(value) and 1 <= len(value) <= NAME_LENGTH_MAX)
+OBJECT = Shape("the text of a JSON object", _object_text)
+FLAG = Shape("true or false", lambda value: type(value) is bool)
+DAY = _named(re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"), "a day as YYYY-MM-DD")
+INTENT_ID = _named(ACTION_INTENT_ID, "the id of an intent")
+NUMBER = _whole(1, INTEGER_MAX)
+SIZE = _whole(0, INTEGER_MAX)
+COUNT = _whole(0, COUNT_MAX)
+MOMENT = _whole(0, MOMENT_MS_MAX)
+
+_HOLD = {"day": DAY, "state": _one_of(HoldState), "claims": TEXT}
+_APPROVAL = {
+    "number": _whole(1, COUNT_MAX),
+    "state": _one_of(ApprovalState),
+    "digest": TEXT,
+    "opened_at": MOMENT,
+    "expires_at": SIZE,
+    "differences": TEXT,
+    "ruling": _or_null(TEXT),
+    "superseded_by": _or_null(TEXT),
+}
+_ATTEMPT = {
+    "number": _whole(1, COUNT_MAX),
+    "worker": TEXT,
+    "lease_until": SIZE,
+    "idempotency_key": TEXT,
+    "started_at": MOMENT,
+}
+_OUTCOME = {
+    "status": _one_of(OutcomeStatus),
+    "sentence": TEXT,
+    "result": TEXT,
+    "result_bytes": SIZE,
+    "result_truncated": FLAG,
+    "error": _or_null(TEXT),
+    "approval_source": _one_of(ApprovalSource),
+    "auto_executed": FLAG,
+}
+_INTENT: Fields = {
+    "intent_no": NUMBER,
+    "tenant_id": NAME,
+    "account_id": NAME,
+    "action_intent_id": INTENT_ID,
+    "action_type": _named(ACTION_TYPE, "an action type"),
+    "status": _one_of(IntentStatus),
+    "revision": _whole(1, COUNT_MAX),
+    "admitted_position": NUMBER,
+    "decision_position": NUMBER,
+    "position": NUMBER,
+    "approval_source": _or_null(_one_of(ApprovalSource)),
+    "due_at": _or_null(SIZE),
+    "proposed_by": TEXT,
+    "trace_id": _or_null(TEXT),
+    "salt": _bytes(16),
+    "fingerprint": _bytes(32),
+    "content": TEXT,
+    "created_at": MOMENT,
+    "changed_at": MOMENT,
+    "hold": _HOLD,
+    "approval": _APPROVAL,
+    "attempt": _ATTEMPT,
+    "outcome": _OUTCOME,
+}
+
+FIELDS: Mapping[Kind, Fields] = {
+    Kind.INSTALLATION: {"credential_salt": _bytes(16)},
+    Kind.TENANT: {"tenant_id": NAME, "settings_version": COUNT, "ledger_size": SIZE},
+    Kind.SETTINGS: {"tenant_id": NAME, "version": _whole(1, COUNT_MAX), "document": OBJECT, "at": MOMENT},
+    Kind.ENTRY: {"tenant_id": NAME, "position": NUMBER, "intent_no": _or_null(NUMBER), "body": TEXT},
+    Kind.INTENT: _INTENT,
+    Kind.AGED_OUT: {
+        "intent_no": NUMBER,
+        "tenant_id": NAME,
+        "action_intent_id": INTENT_ID,
+        "admitted_position": NUMBER,
+        "created_at": MOMENT,
+    },
+    Kind.BUDGET_USE: {"tenant_id": NAME, "account_id": NAME, "day": DAY, "bucket": NAME, "used": SIZE},
+    Kind.API_KEY: {
+        "key_id": NAME,
+        "tenant_id": NAME,
+        "name": NAME,
+        "role": _one_of(Role),
+        "key_hash": _named(re.compile("([0-9a-f]{2}){1,64}"), "1 to 64 bytes in hexadecimal"),
+        "created_at": MOMENT,
+        "revoked_at": _or_null(MOMENT),
+    },
+}
+"""The fields of each kind. Texts of JSON are as the store keeps them."""
+
+
+def problem(kind: Kind, row: Row) -> str | None:
+    """What is wrong with the fields of a row, as a sentence that begins with a field's name; None if nothing is."""
+    return _problem(row, FIELDS[kind], "")
+
+
+def _problem(row: Row, fields: Fields, within: str) -> str | None:
+    if tuple(row) != tuple(fields):
+        return f"fields must be {', '.join(within + name for name in fields)}."
+    for name, shape in fields.items():
+        value = row[name]
+        if isinstance(shape, Shape):
+            if not shape.fits(value):
+                return f"{within}{name} must be {shape.said}."
+        elif value is not None:
+            wrong = _problem(value, shape, f"{name}.") if isinstance(value, dict) else f"{name} must be an object."
+            if wrong:
+                return wrong
+    return None

@@ -1,0 +1,275 @@
+"""How facts lie in DynamoDB's items, in plain values, and how they are read back.
+
+The decision and the binding of an intent are in its ledger entry, what the agent wrote in an item beside the intent's own: neither
+changes, so the steps of an intent do not write them again, and no reader can see half of one.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from clearance.core.approval import ApprovalSource
+from clearance.core.budget import Claim, Hold, HoldState
+from clearance.core.canonical import Json
+from clearance.core.credential import ApiKey, PageSession
+from clearance.core.ledger import Draft
+from clearance.core.moment import SECOND_MS
+from clearance.core.principal import Role
+from clearance.core.record import STEPS, Admission, Change, IntentRecord, IntentStatus
+from clearance.flow.ports.due import Due
+from clearance.flow.ports.settings import SettingsChange
+from clearance.stores import codec
+from clearance.stores.dynamodb import table
+from clearance.stores.dynamodb.client import Item
+
+BUDGET_DAYS_KEPT = 400  # an intent may wait for 366 days, and give back what it held
+SESSION_SECONDS_KEPT = 3600  # behind its end, for clocks that differ
+SETTINGS_PART_BYTES = 300_000  # of a compressed document; most have one part
+
+_HOLD = ("day", "state", "claims")
+_APPROVAL = ("number", "state", "digest", "opened_at", "expires_at", "differences", "ruling", "superseded_by")
+_OUTCOME = (
+    *("status", "sentence", "result", "result_bytes", "result_truncated", "error"),
+    *("approval_source", "auto_executed"),
+)
+
+
+# Intents
+
+
+def new_intent(admission: Admission, position: int, transition_id: str) -> Item:
+    """The item of an intent that is admitted at a ledger position."""
+    intent, hold = admission.intent, admission.decision.hold
+    item = {
+        "tenant_id": intent.tenant_id,
+        "account_id": intent.account_id,
+        "action_intent_id": intent.action_intent_id,
+        "action_type": intent.action_type,
+        "status": admission.status.value,
+        "revision": 1,
+        "position": position,
+        "positions": [position],
+        "decision_position": position,
+        "approval_source": admission.approval_source.value if admission.approval_source else None,
+        "due_at": admission.due_at,
+        "proposed_by": intent.proposed_by,
+        "trace_id": intent.trace_id,
+        "salt": admission.salt,
+        "fingerprint": admission.fingerprint,
+        "created_at": admission.at,
+        "changed_at": admission.at,
+        "transition_id": transition_id,
+        "hold": dict(zip(_HOLD, (hold.day, hold.state.value, codec.claims_value(hold)), strict=True)) if hold else None,
+        "approval": dict(zip(_APPROVAL, codec.approval_values(admission.approval), strict=True))
+        if admission.approval
+        else None,
+    }
+    return _indexed(item)
+
+
+def next_intent(item: Item, change: Change, position: int, transition_id: str) -> Item:
+    """The item after a step whose entry is at a ledger position."""
+    after = item | {
+        "status": change.status.value,
+        "revision": change.revision + 1,
+        "position": position,
+        "positions": [*item["positions"], position],
+        "changed_at": change.at,
+        "approval_source": change.approval_source.value if change.approval_source else None,
+        "due_at": change.due_at,
+        "transition_id": transition_id,
+    }
+    if change.decision is not None:
+        after["decision_position"] = position
+    if change.approval is not None:
+        after["approval"] = dict(zip(_APPROVAL, codec.approval_values(change.approval), strict=True))
+    if change.attempt is not None:
+        one = change.attempt
+        after |= {"worker": one.worker, "lease_until": one.lease_until}
+        after["attempt"] = {
+            "number": one.number,
+            "idempotency_key": one.idempotency_key,
+            "started_at": one.started_at,
+        }
+    if change.outcome is not None:
+        after["outcome"] = _outcome_after(item.get("outcome"), change)
+    if change.hold is not None and item.get("hold"):
+        after["hold"] = item["hold"] | {"state": change.hold.value}
+    return _indexed(after)
+
+
+def _outcome_after(before: Mapping[str, Any] | None, change: Change) -> dict[str, Any]:
+    said = dict(zip(_OUTCOME, codec.outcome_values(change), strict=True))
+    # A sentence may quote a tool, and half of a surrogate pair is no UTF-8.
+    said["sentence"] = said["sentence"].encode("utf-8", "replace").decode()
+    if before is None:
+        return said
+    # What a person said of an unknown outcome; what the world answered stays as it was.
+    return {**before, "status": said["status"], "sentence": said["sentence"]}
+
+
+def _indexed(item: Item) -> Item:
+    """The item with the attributes of the indexes that it belongs in, and with none of the others'."""
+    status, tenant_id, first = IntentStatus(item["status"]), item["tenant_id"], item["positions"][0]
+    shard = table.queue_shard(tenant_id, item["action_intent_id"])
+    item["timeline"] = tenant_id
+    is_open = status in STEPS
+    item["open"] = tenant_id if is_open else None
+    item["open_order"] = open_order(status, first) if is_open else None
+    queued = status in {IntentStatus.APPROVED, IntentStatus.RUNNING}
+    item["queue"] = queue(status, shard) if queued else None
+    item["queue_order"] = queue_order(item) if queued else None
+    item["due"] = shard if item["due_at"] is not None else None
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def open_order(status: IntentStatus, position: int) -> str:
+    """Where an intent that was admitted at a position stands among its tenant's of the same state."""
+    return f"{status.value}#{table.position_text(position)}"
+
+
+def queue(status: IntentStatus, shard: str) -> str:
+    """The name of one part of a queue across tenants."""
+    return f"{status.value}#{shard}"
+
+
+def queue_order(item: Item) -> str:
+    """Where an intent stands in a queue, always: by its admission, whatever happened to it since."""
+    name = f"{item['tenant_id']}#{item['action_intent_id']}"
+    return f"{item['created_at']:0{table.MOMENT_DIGITS}}#{table.position_text(item['positions'][0])}#{name}"
+
+
+def record(item: Item, content: bytes, decided: bytes) -> IntentRecord:
+    """All that is known of an intent: from its item, what the agent wrote, and the ledger entry of its decision."""
+    hold, approval, outcome = item.get("hold", {}), item.get("approval", {}), item.get("outcome", {})
+    attempt = item.get("attempt", {})
+    return codec.record(
+        (
+            *(item[name] for name in ("tenant_id", "account_id", "action_intent_id", "action_type")),
+            *(item[name] for name in ("status", "revision", "position")),
+            *(item.get(name) for name in ("approval_source", "proposed_by", "trace_id", "salt", "fingerprint")),
+            *(content, item["created_at"], item["changed_at"], decided),
+            *(hold.get(name) for name in _HOLD),
+            *(approval.get(name) for name in _APPROVAL),
+            *(attempt.get("number"), item.get("worker"), item.get("lease_until")),
+            *(attempt.get("idempotency_key"), attempt.get("started_at")),
+            *(outcome.get(name) for name in _OUTCOME[:6]),
+        )
+    )
+
+
+def due(item: Item) -> Due:
+    """An intent that is due, from its item or from what an index has of it."""
+    source = item.get("approval_source")
+    return Due(
+        item["tenant_id"], item["action_intent_id"], item["action_type"], ApprovalSource(source) if source else None
+    )
+
+
+def held(item: Item) -> Hold | None:
+    """What the intent's hold counts for now; None if it has none, or gave it back."""
+    hold = item.get("hold")
+    if not hold or not HoldState(hold["state"]).counts:
+        return None
+    return Hold(hold["day"], tuple(Claim(*claim) for claim in json.loads(hold["claims"])), HoldState(hold["state"]))
+
+
+# Budgets
+
+
+def used(item: Item | None) -> dict[str, int]:
+    """What is held and settled, by bucket."""
+    return {name.removeprefix("used:"): value for name, value in (item or {}).items() if name.startswith("used:")}
+
+
+def used_attribute(bucket: str) -> str:
+    """The attribute that counts a bucket."""
+    return f"used:{bucket}"
+
+
+def budget_ttl(day: str) -> int:
+    """When the counters of a day may go, in seconds since 1970."""
+    ends = datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=BUDGET_DAYS_KEPT)
+    return int(ends.timestamp())
+
+
+def is_long_past(day: str, now: int) -> bool:
+    """True if the counters of the day may be gone by `now` (milliseconds since 1970), or will be within a day."""
+    return now // SECOND_MS >= budget_ttl(day) - 24 * 3600
+
+
+def net(holds: Iterable[tuple[Hold, int]]) -> dict[str, tuple[int, int | None]]:
+    """What several holds of one account and day take together (sign 1) or give back (-1): by bucket, with the room needed.
+
+    The room is the most that may be used before: the bucket's limit less what is taken, or None if there is no limit.
+    """
+    found: dict[str, tuple[int, int | None]] = {}
+    for hold, sign in holds:
+        for claim in hold.claims:
+            amount, room = found.get(claim.bucket, (0, None))
+            if sign > 0 and claim.limit is not None:
+                room = claim.limit - claim.amount
+            found[claim.bucket] = (amount + sign * claim.amount, room)
+    return found
+
+
+# The ledger and the settings
+
+
+def entry(draft: Draft, about: str | None, transition_id: str) -> Item:
+    """A ledger entry, with the transition that wrote it: by this a transition knows itself again after a lost answer."""
+    return {"body": draft.body, "action_intent_id": about, "transition_id": transition_id}
+
+
+def settings_parts(document: Mapping[str, Json]) -> list[bytes]:
+    """A settings document, compressed, in parts that each fit in an item."""
+    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    packed = zlib.compress(text)
+    return [packed[start : start + SETTINGS_PART_BYTES] for start in range(0, len(packed), SETTINGS_PART_BYTES)]
+
+
+def settings_part(change: SettingsChange, parts: Sequence[bytes], number: int) -> Item:
+    """One part of a settings document; it says how many there are."""
+    return {"document": parts[number], "parts": len(parts), "at": change.at}
+
+
+def settings_document(parts: Iterable[Item]) -> dict[str, Json]:
+    """The document of its parts, in their order."""
+    document: dict[str, Json] = json.loads(zlib.decompress(b"".join(part["document"] for part in parts)))
+    return document
+
+
+# Credentials and sessions
+
+
+def api_key_item(key: ApiKey) -> Item:
+    """A credential. It lies under its id, its hash and its tenant, so that each question is one read."""
+    return {**asdict(key), "role": key.role.value}
+
+
+def api_key(item: Item) -> ApiKey:
+    """The credential of an item."""
+    return ApiKey(
+        key_id=item["key_id"],
+        tenant_id=item["tenant_id"],
+        name=item["name"],
+        role=Role(item["role"]),
+        key_hash=item["key_hash"],
+        created_at=item["created_at"],
+        revoked_at=item.get("revoked_at"),
+    )
+
+
+def session_item(session: PageSession) -> Item:
+    """A signed-in browser; DynamoDB may forget it a while after it is over."""
+    return {
+        "key_id": session.key_id,
+        "created_at": session.created_at,
+        "expires_at": session.expires_at,
+        table.TTL_ATTRIBUTE: session.expires_at // SECOND_MS + SESSION_SECONDS_KEPT,
+    }

@@ -1,0 +1,514 @@
+"""The DynamoDB store: one table, any number of processes and functions, with the promises of the embedded one.
+
+A transition is one TransactWriteItems. Items are read as they are now; lists of intents come from indexes that DynamoDB brings
+up to date some moments later, and each intent in a list is then read itself. What this file refuses to know: whether a step is
+legal (the core's).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+
+from clearance.configuration.document import StoredSettings
+from clearance.core.approval import ApprovalSource
+from clearance.core.canonical import Json
+from clearance.core.credential import ApiKey, PageSession
+from clearance.core.decision import SettingsVersion
+from clearance.core.errors import Conflict, Unavailable
+from clearance.core.ledger import Draft, Entry
+from clearance.core.principal import EVERYWHERE
+from clearance.core.record import STEPS, Admission, Change, IntentRecord, IntentStatus, admitted
+from clearance.flow.ports.due import Due
+from clearance.flow.ports.intents import TimelineQuery
+from clearance.flow.ports.settings import SettingsChange
+from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted, Applied, BudgetSpent, RecordMoved, SettingsMoved
+from clearance.stores.batches import SharedReads
+from clearance.stores.dynamodb import items, table
+from clearance.stores.dynamodb.client import Calls, Client, IndexQuery, Item, Write, connect, put, update
+from clearance.stores.dynamodb.marks import DynamoMarks
+from clearance.stores.dynamodb.table import DUE, EVERYWHERE_SHARDS, OPEN, QUEUE, QUEUE_SHARDS, TIMELINE
+from clearance.stores.dynamodb.transactions import (
+    NEW,
+    IsKnown,
+    Plan,
+    Seen,
+    Transactions,
+    admission_actions,
+    admission_keys,
+    budget_actions,
+    given_back,
+    is_current,
+    refusal,
+    step_actions,
+)
+from clearance.stores.tail import Tail
+
+FORMAT = 1  # of the items; a store of a newer one is refused
+SALT_BYTES = 16
+FILTERED_PAGE = 500  # entries of the timeline's index that are looked at together if not all of them may fit
+CLOCKS_APART_MS_MAX = 3_600_000  # of the processes that work on one table
+ENTRIES_POLL_MS = 500  # how soon entries of another process are seen
+
+
+class DynamoStore:
+    """A `Store` in one DynamoDB table."""
+
+    def __init__(self, calls: Calls, salt: bytes | None) -> None:
+        """`salt`: None if nobody has asked the table for one yet."""
+        self._calls = calls
+        self._salt = salt
+        self.marks = DynamoMarks(calls)
+        self._transactions = Transactions(calls)
+        self._shared = SharedReads()
+        self._tail = Tail(ENTRIES_POLL_MS)
+
+    @classmethod
+    async def open(cls, table_name: str, *, client: Client | None = None) -> DynamoStore:
+        """Opens a table, and writes nothing. Unavailable: `TABLE_NOT_FOUND`, `TABLE_FORBIDDEN`, `STORE_TOO_NEW`."""
+        usable = client if client is not None else await asyncio.to_thread(connect)
+        calls = Calls(table_name, usable, owned=client is None)
+        try:
+            return cls(calls, await _salt_of(calls))
+        except BaseException:
+            await calls.close()
+            raise
+
+    async def close(self) -> None:
+        """Waits for the calls that are under way."""
+        await self._calls.close()
+
+    # Transitions
+
+    async def admit(self, admission: Admission) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+        """As the port says."""
+        intent, hold = admission.intent, admission.decision.hold
+
+        def plan(seen: Seen, transition_id: str) -> Plan[_Admission] | _Admission:
+            refused = refusal(admission, seen)
+            if refused is not None:
+                return refused
+            position = seen.ledger_size + 1
+            taken = [(intent.account_id, hold, 1)] if hold else []
+            return Plan(
+                entries=((admission.entry, intent.action_intent_id),),
+                actions=[
+                    *admission_actions(admission, position, transition_id),
+                    *budget_actions(intent.tenant_id, taken),
+                ],
+                answer=Admitted(admitted(admission, position)),
+                under=admission.decision.settings_version,
+            )
+
+        answer: _Admission = await self._transactions.commit(intent.tenant_id, admission_keys(admission), plan)
+        self._tail.moved()
+        return await self._known(admission) if isinstance(answer, IsKnown) else answer
+
+    async def _known(self, admission: Admission) -> AlreadyAdmitted:
+        record = await self.intent(admission.intent.tenant_id, admission.intent.action_intent_id)
+        if record is None:
+            raise Unavailable("An intent of this id was there, and is gone.")
+        return AlreadyAdmitted(record)
+
+    async def advance(self, change: Change) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+        """As the port says."""
+        key = table.intent(change.tenant_id, change.action_intent_id)
+        content_key = table.content(change.tenant_id, change.action_intent_id)
+        before = await self._calls.get_many((key, content_key))
+        if (
+            key not in before
+            or before[key]["tenant_id"] != change.tenant_id
+            or before[key]["revision"] != change.revision
+        ):
+            return RecordMoved()
+        content = before[content_key]["content"]
+        decided_key = table.ledger(change.tenant_id, before[key]["decision_position"])
+        edited = change.superseded_by
+
+        def plan(seen: Seen, transition_id: str) -> Plan[_Step] | _Step:
+            item = seen.items.get(key)
+            refused = is_current(item, change, seen) or (refusal(edited, seen) if edited else None)
+            if refused is not None or item is None:
+                return refused or RecordMoved()
+            return _step(change, item, seen, transition_id, content, seen.items[decided_key]["body"])
+
+        keys = [key, decided_key, *(admission_keys(edited) if edited else [])]
+        answer: _Step = await self._transactions.commit(change.tenant_id, keys, plan)
+        self._tail.moved()
+        if isinstance(answer, IsKnown) and edited:
+            return await self._known(edited)
+        return RecordMoved() if isinstance(answer, IsKnown) else answer
+
+    async def configure(self, change: SettingsChange) -> StoredSettings | SettingsMoved:
+        """As the port says."""
+        parts = items.settings_parts(change.document)
+        version = change.version + 1
+
+        def plan(seen: Seen, _: str) -> Plan[SettingsMoved | None] | SettingsMoved | None:
+            if seen.version.tenant != change.version:
+                return SettingsMoved()
+            actions = [
+                put(table.settings(change.tenant_id, version, number), items.settings_part(change, parts, number), NEW)
+                for number in range(len(parts))
+            ]
+            if change.tenant_id != EVERYWHERE:
+                actions.append(put(table.tenant(change.tenant_id), {}, None))
+            else:
+                actions += [_put_everywhere(shard, change.version) for shard in range(EVERYWHERE_SHARDS)]
+            return Plan(((change.entry, None),), actions, None, configures=True)
+
+        answer: SettingsMoved | None = await self._transactions.commit(change.tenant_id, (), plan)
+        self._tail.moved()
+        return answer if isinstance(answer, SettingsMoved) else await self.settings(change.tenant_id)
+
+    async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
+        """As the port says; Conflict (`API_KEY_EXISTS`) if a valid key has the same name or secret."""
+        by_id, by_hash = table.api_key(key.key_id), table.api_key_hash(key.key_hash)
+        by_name = table.api_key_name(key.tenant_id, key.name)
+        attributes = items.api_key_item(key)
+        free = f"{NEW} OR attribute_exists(revoked_at)"
+
+        def plan(seen: Seen, _: str) -> Plan[bool] | bool:
+            taken = any(one in seen.items and "revoked_at" not in seen.items[one] for one in (by_hash, by_name))
+            if taken or by_id in seen.items:
+                return False
+            actions = [
+                put(by_id, attributes, NEW),
+                put(table.api_key_id(key.tenant_id, key.key_id), attributes, NEW),
+                put(by_hash, attributes, free),
+                put(by_name, {"key_id": key.key_id}, free),
+            ]
+            return Plan(((entry, None),), actions, answer=True)
+
+        if not await self._transactions.commit(key.tenant_id, (by_id, by_hash, by_name), plan):
+            sentence = f"There is a valid API key named {key.name}, or one with this secret."
+            raise Conflict(sentence, code="API_KEY_EXISTS")
+        self._tail.moved()
+
+    async def revoke_api_key(self, tenant_id: str, key_id: str, at: int, entry: Draft) -> bool:
+        """As the port says. The sessions need no end of their own: whoever looks one up looks at its credential too."""
+        key = table.api_key(key_id)
+
+        def plan(seen: Seen, _: str) -> Plan[bool] | bool:
+            item = seen.items.get(key)
+            if item is None or item["tenant_id"] != tenant_id or "revoked_at" in item:
+                return False
+            ended = (
+                key,
+                table.api_key_id(tenant_id, key_id),
+                table.api_key_hash(item["key_hash"]),
+                table.api_key_name(tenant_id, item["name"]),
+            )
+            valid = "key_id = :key_id AND attribute_not_exists(revoked_at)"
+            actions = [update(one, "SET revoked_at = :at", valid, {}, at=at, key_id=key_id) for one in ended]
+            return Plan(((entry, None),), actions, answer=True)
+
+        revoked = await self._transactions.commit(tenant_id, (key,), plan)
+        self._tail.moved()
+        return revoked
+
+    # Reads
+
+    async def settings(self, tenant_id: str) -> StoredSettings:
+        """As the port says."""
+        version = await self.settings_version(tenant_id)
+        own, everywhere = await asyncio.gather(
+            self._document(tenant_id, version.tenant), self._document(EVERYWHERE, version.everywhere)
+        )
+        return StoredSettings(version, own, everywhere)
+
+    async def _document(self, tenant_id: str, version: int) -> Mapping[str, Json]:
+        """One version of a document: it never changes, so it is that of the version that was read before."""
+        if version == 0:
+            return {}
+        first = await self._calls.get(table.settings(tenant_id, version, 0))
+        keys = [table.settings(tenant_id, version, number) for number in range(1, first["parts"] if first else 0)]
+        rest = await self._calls.get_many(keys) if keys else {}
+        if first is None or len(rest) < len(keys):
+            # Never as if there were no settings: there may be a stop switch in what is missing.
+            raise Unavailable(f"Version {version} of the settings is not whole.", code="SETTINGS_NOT_WHOLE")
+        return items.settings_document([first, *(rest[key] for key in keys)])
+
+    async def settings_version(self, tenant_id: str) -> SettingsVersion:
+        """As the port says."""
+
+        async def read() -> SettingsVersion:
+            return (await self._transactions.look(tenant_id)).version
+
+        return await self._shared.get(f"settings {tenant_id}", read)
+
+    async def intent(self, tenant_id: str, action_intent_id: str) -> IntentRecord | None:
+        """As the port says."""
+        item = await self._own(tenant_id, action_intent_id)
+        return (await self._records([item]))[0] if item else None
+
+    async def _own(self, tenant_id: str, action_intent_id: str) -> Item | None:
+        """The item of a tenant's intent. Where an id that nobody could admit makes another tenant's key, there is none."""
+        item = await self._calls.get(table.intent(tenant_id, action_intent_id))
+        return item if item and item["tenant_id"] == tenant_id else None
+
+    async def _records(self, found: Sequence[Item]) -> list[IntentRecord]:
+        """The records of intents' items. What they lead to never changes, and was there before they were."""
+        contents = [table.content(item["tenant_id"], item["action_intent_id"]) for item in found]
+        decisions = [table.ledger(item["tenant_id"], item["decision_position"]) for item in found]
+        parts = await self._calls.get_many([*contents, *decisions])
+        return [
+            items.record(item, parts[content]["content"], parts[decision]["body"])
+            for item, content, decision in zip(found, contents, decisions, strict=True)
+        ]
+
+    async def timeline(self, tenant_id: str, query: TimelineQuery) -> list[IntentRecord]:
+        """As the port says. Filters are looked at here, so one that few intents fit reads a long way back."""
+        fits = _timeline_filter(query)
+        filtered = query != TimelineQuery(before=query.before, limit=query.limit)
+        asked = IndexQuery(
+            tenant_id,
+            TIMELINE,
+            ("<", query.before) if query.before is not None else (),
+            forward=False,
+            page=max(query.limit, FILTERED_PAGE) if filtered else query.limit,
+        )
+        found: dict[str, Item] = {}
+        async with contextlib.aclosing(self._calls.pages(asked)) as pages:
+            async for page in pages:
+                matching = [item for item in page if fits(item)]
+                while matching and len(found) < query.limit:
+                    count = query.limit - len(found)
+                    # An intent that moved on since the index saw it is judged by what it is now.
+                    current = await self._current(matching[:count])
+                    found |= {item["pk"]: item for item in current if fits(item)}
+                    matching = matching[count:]
+                if len(found) >= query.limit or (page and _is_before(page[-1], query.since)):
+                    break
+        return await self._records(sorted(found.values(), key=lambda item: -int(item["position"])))
+
+    async def _current(self, indexed: Iterable[Item]) -> list[Item]:
+        """Intents that an index found, in its order, as they are now."""
+        keys = [table.Key(item["pk"], item["sk"]) for item in indexed]
+        found = await self._calls.get_many(keys)
+        return [found[key] for key in keys if key in found]
+
+    async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
+        """As the port says."""
+        status = IntentStatus.AWAITING_APPROVAL
+        last = await self._own(tenant_id, after) if after else None
+        first = items.open_order(status, last["positions"][0] + 1 if last else 0)
+        asked = IndexQuery(
+            tenant_id, OPEN, ("between", first, items.open_order(status, table.POSITION_MAX)), page=limit
+        )
+        found: list[Item] = []
+        async with contextlib.aclosing(self._calls.pages(asked)) as pages:
+            async for page in pages:
+                found += [item for item in await self._current(page) if item["status"] == status.value]
+                if len(found) >= limit:
+                    break
+        return await self._records(found[:limit])
+
+    async def count_by_status(self, tenant_id: str) -> Mapping[IntentStatus, int]:
+        """As the port says."""
+
+        async def count(status: IntentStatus) -> int:
+            return await self._calls.count(IndexQuery(tenant_id, OPEN, ("begins_with", f"{status.value}#")))
+
+        counts = await asyncio.gather(*(count(status) for status in STEPS))
+        return {status: counted for status, counted in zip(STEPS, counts, strict=True) if counted}
+
+    async def budget_used(self, tenant_id: str, account_id: str, day: str) -> Mapping[str, int]:
+        """As the port says."""
+        return items.used(await self._calls.get(table.budget(tenant_id, account_id, day)))
+
+    async def entries(self, tenant_id: str, after: int, limit: int) -> list[Entry]:
+        """As the port says."""
+        asked = IndexQuery(table.ledger_of(tenant_id), sort=(">", table.position_text(after)), page=limit)
+        found: list[Entry] = []
+        async with contextlib.aclosing(self._calls.pages(asked)) as pages:
+            async for page in pages:
+                found += [Entry(int(item["sk"]), item["body"]) for item in page]
+                if len(found) >= limit:
+                    break
+        # A page is not one moment: an entry may be seen before the one that was committed before it. What lies behind such
+        # a gap is left for the next question.
+        dense = [one for number, one in enumerate(found, start=after + 1) if one.position == number]
+        return dense[:limit]
+
+    async def entries_about(self, tenant_id: str, action_intent_id: str) -> list[Entry]:
+        """As the port says."""
+        item = await self._own(tenant_id, action_intent_id)
+        positions: list[int] = item["positions"] if item else []
+        found = await self._calls.get_many(table.ledger(tenant_id, position) for position in positions)
+        return [Entry(position, found[table.ledger(tenant_id, position)]["body"]) for position in positions]
+
+    async def ledger_size(self, tenant_id: str) -> int:
+        """As the port says."""
+
+        async def read() -> int:
+            head = await self._calls.get(table.head(tenant_id))
+            return int(head["ledger_size"]) if head else 0
+
+        return await self._shared.get(f"ledger {tenant_id}", read)
+
+    async def wait_for_entries(self, tenant_id: str, after: int, timeout_ms: int) -> bool:
+        """As the port says."""
+        return await self._tail.wait(lambda: self.ledger_size(tenant_id), after, timeout_ms)
+
+    async def approved(self, limit: int, after: Due | None = None) -> list[Due]:
+        """As the port says."""
+        return await self._queued(IntentStatus.APPROVED, limit, after, lambda _: True)
+
+    async def expired(self, now: int, limit: int) -> list[Due]:
+        """As the port says."""
+
+        async def part(shard: int) -> list[Item]:
+            return await self._first(IndexQuery(f"{shard:02}", DUE, ("<=", now), page=limit), limit, lambda _: True)
+
+        found = chain.from_iterable(await asyncio.gather(*(part(shard) for shard in range(QUEUE_SHARDS))))
+        return [items.due(item) for item in sorted(found, key=lambda item: int(item["due_at"]))[:limit]]
+
+    async def dead_leases(
+        self, now: int, limit: int, after: Due | None = None, *, living_worker: str | None = None
+    ) -> list[Due]:
+        """As the port says."""
+
+        def dead(item: Item) -> bool:
+            return item["lease_until"] <= now or (living_worker is not None and item["worker"] != living_worker)
+
+        return await self._queued(IntentStatus.RUNNING, limit, after, dead)
+
+    async def _queued(
+        self, status: IntentStatus, limit: int, after: Due | None, fits: Callable[[Item], bool]
+    ) -> list[Due]:
+        """What is in one state, of all tenants, by admission: the parts of the queue, put together again."""
+        last = await self._calls.get(table.intent(after.tenant_id, after.action_intent_id)) if after else None
+        behind = items.queue_order(last) if last else "0"
+
+        async def part(shard: int) -> list[Item]:
+            asked = IndexQuery(items.queue(status, f"{shard:02}"), QUEUE, (">", behind), page=limit)
+            return await self._first(asked, limit, fits)
+
+        found = chain.from_iterable(await asyncio.gather(*(part(shard) for shard in range(QUEUE_SHARDS))))
+        return [items.due(item) for item in sorted(found, key=lambda item: str(item["queue_order"]))[:limit]]
+
+    async def _first(self, asked: IndexQuery, limit: int, fits: Callable[[Item], bool]) -> list[Item]:
+        """The first items of a query that fit."""
+        found: list[Item] = []
+        async with contextlib.aclosing(self._calls.pages(asked)) as pages:
+            async for page in pages:
+                found += filter(fits, page)
+                if len(found) >= limit:
+                    break
+        return found[:limit]
+
+    async def tenants(self) -> list[str]:
+        """As the port says."""
+        return [item["sk"] for item in await self._calls.all(IndexQuery(table.TENANTS))]
+
+    async def api_key(self, key_hash: bytes) -> ApiKey | None:
+        """As the port says."""
+        return _valid(await self._calls.get(table.api_key_hash(key_hash)))
+
+    async def api_keys(self, tenant_id: str) -> list[ApiKey]:
+        """As the port says."""
+        asked = IndexQuery(table.api_keys_of(tenant_id), sort=("begins_with", table.ID_PREFIX))
+        found = [items.api_key(item) for item in await self._calls.all(asked)]
+        return sorted(found, key=lambda key: (key.created_at, key.key_id))
+
+    async def installation_salt(self) -> bytes:
+        """As the port says. The first process that needs it makes it: one that may not write needs somebody before it."""
+        if self._salt is None:
+            made = {"salt": secrets.token_bytes(SALT_BYTES), "format": FORMAT}
+            await self._calls.put_new(table.INSTALLATION, made)
+            self._salt = await _salt_of(self._calls)
+        if self._salt is None:
+            raise Unavailable("The table does not keep what is written to it.")
+        return self._salt
+
+    # Page sessions
+
+    async def add_session(self, session: PageSession) -> None:
+        """As the port says. The ones that are over go by themselves, some time later."""
+        await self._calls.put_new(table.session(session.token_hash), items.session_item(session))
+
+    async def session_key(self, token_hash: bytes, now: int) -> ApiKey | None:
+        """As the port says."""
+        session = await self._calls.get(table.session(token_hash))
+        if session is None or session["expires_at"] <= now:
+            return None
+        return _valid(await self._calls.get(table.api_key(session["key_id"])))
+
+    async def end_session(self, token_hash: bytes) -> None:
+        """As the port says."""
+        await self._calls.delete(table.session(token_hash))
+
+
+_Admission = Admitted | IsKnown | SettingsMoved | BudgetSpent
+_Step = Applied | RecordMoved | IsKnown | SettingsMoved | BudgetSpent
+
+
+async def _salt_of(calls: Calls) -> bytes | None:
+    """The salt of the installation, if it is made already. Unavailable (`STORE_TOO_NEW`) if the items are of a newer format."""
+    found = await calls.get(table.INSTALLATION)
+    if found is None:
+        return None
+    if found["format"] > FORMAT:
+        sentence = f"The table has format {found['format']}; this Clearance knows {FORMAT}. Use a newer Clearance."
+        raise Unavailable(sentence, code="STORE_TOO_NEW")
+    return bytes(found["salt"])
+
+
+def _step(change: Change, item: Item, seen: Seen, transition_id: str, content: bytes, decided: bytes) -> Plan[_Step]:
+    """One step of an intent, with the intent that an edit admits: its entry comes first."""
+    edited = change.superseded_by
+    first = seen.ledger_size + 1
+    position = first + 1 if edited else first
+    actions, after = step_actions(item, change, position, transition_id)
+    entries = [(change.entry, change.action_intent_id)]
+    moves = given_back(item, change)
+    new = None
+    if edited:
+        actions += admission_actions(edited, first, transition_id)
+        entries.insert(0, (edited.entry, edited.intent.action_intent_id))
+        new = admitted(edited, first)
+        if edited.decision.hold:
+            moves.insert(0, (edited.intent.account_id, edited.decision.hold, 1))
+    record = items.record(after, content, change.entry.body if change.decision is not None else decided)
+    under = edited.decision.settings_version if edited else change.settings_version
+    actions += budget_actions(change.tenant_id, moves)
+    return Plan(tuple(entries), actions, Applied(record, new), under)
+
+
+def _put_everywhere(shard: int, version: int) -> Write:
+    key = table.everywhere(shard)
+    if version == 0:
+        return put(key, {"version": 1}, NEW)
+    return put(key, {"version": version + 1}, "version = :seen", seen=version)
+
+
+def _valid(item: Item | None) -> ApiKey | None:
+    return items.api_key(item) if item and "revoked_at" not in item else None
+
+
+def _is_before(item: Item, since: int | None) -> bool:
+    """True if nothing further back in the timeline can be as late as `since`: positions follow time, but for clocks that differ."""
+    return since is not None and bool(item["changed_at"] < since - CLOCKS_APART_MS_MAX)
+
+
+def _timeline_filter(query: TimelineQuery) -> Callable[[Item], bool]:
+    """Whether an intent belongs in the timeline that was asked for, from its item or from what the index has of it."""
+    statuses = {status.value for status in query.statuses}
+
+    def fits(item: Item) -> bool:
+        source = item.get("approval_source")
+        return (
+            query.account_id in {None, item["account_id"]}
+            and query.action_type in {None, item["action_type"]}
+            and query.auto_executed in {None, source == ApprovalSource.POLICY.value}
+            and (not statuses or item["status"] in statuses)
+            and (query.since is None or item["changed_at"] >= query.since)
+            and (query.until is None or item["changed_at"] < query.until)
+            and (query.before is None or item["position"] < query.before)
+        )
+
+    return fits

@@ -1,0 +1,288 @@
+"""Transitions on DynamoDB: look, decide, commit under the conditions of what was seen, and look again if that did not hold.
+
+A tenant's HEAD item counts its ledger. Each transition moves it from the size that was seen to the next, in the same transaction
+as everything else: so positions have no gaps, and of two transitions that saw the same, one is committed. What is committed
+never depends on a look being fresh; the conditions say it all again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from weakref import WeakValueDictionary
+
+from clearance.core.budget import Hold, HoldState, spent_claim
+from clearance.core.decision import SettingsVersion
+from clearance.core.errors import Unavailable
+from clearance.core.ledger import Draft
+from clearance.core.record import Admission, Change
+from clearance.flow.ports.transitions import BudgetSpent, RecordMoved, SettingsMoved
+from clearance.stores.dynamodb import items, table
+from clearance.stores.dynamodb.client import (
+    AnswerLost,
+    Calls,
+    Item,
+    NotNow,
+    Write,
+    check,
+    pauses,
+    put,
+    update,
+)
+from clearance.stores.dynamodb.table import Key
+
+COMMIT_SECONDS_MAX = 20.0  # how long a transition is tried, its turn among its own process's included
+NEW = "attribute_not_exists(pk)"
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a transition looked at: how far the tenant's ledger is, the settings in force, and items by key."""
+
+    ledger_size: int
+    version: SettingsVersion
+    items: Mapping[Key, Item]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan(Generic[Answer]):
+    """What a transition writes beside the HEAD, and what to answer once it is committed.
+
+    `entries` with the intent that each is about. `under`: the settings that must be in force. `configures`: the settings move.
+    """
+
+    entries: tuple[tuple[Draft, str | None], ...]
+    actions: list[Write]
+    answer: Answer
+    under: SettingsVersion | None = None
+    configures: bool = False
+
+
+Planner = Callable[[Seen, str], "Plan[Answer] | Answer"]
+"""Makes a plan from what was seen, with the transition's id; or says at once what to answer, and nothing is written.
+
+A plan must have a condition that its own commit breaks (an item that is not there yet, a revision): a request that was lost may
+still arrive while it is looked for.
+"""
+
+
+@dataclass(slots=True)
+class Transactions:
+    """Commits the transitions of one process: those of a tenant one after the other, for together they would only collide."""
+
+    calls: Calls
+    _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+    async def commit(self, tenant_id: str, keys: Iterable[Key], planner: Planner[Answer]) -> Answer:
+        """Plans from HEAD, settings and the items under `keys`, and commits. Unavailable if that cannot be done in time."""
+        transition_id = secrets.token_hex(16)
+        waits = pauses(COMMIT_SECONDS_MAX)
+        lost: dict[int, Plan[Answer]] = {}  # what was sent without an answer, by the position of its first entry
+        refused = False
+        async with self._turn(tenant_id):
+            while True:
+                looks = {*keys, *(table.ledger(tenant_id, position) for position in lost)}
+                try:
+                    seen = await self.look(tenant_id, looks)
+                except Unavailable as unavailable:
+                    if not lost:
+                        raise
+                    raise _given_up(unknown=True) from unavailable
+                arrived = _arrived(lost, seen, tenant_id, transition_id)
+                if arrived:
+                    return arrived.answer
+                plan = planner(seen, transition_id)
+                if not isinstance(plan, Plan):
+                    if not lost or refused:
+                        return plan
+                    # A look is not one moment: what refuses may be our own commit, which arrived between two of its reads.
+                    refused = True
+                    continue
+                refused = False
+                try:
+                    await self.calls.write(_transaction(tenant_id, seen, plan, transition_id))
+                except NotNow:
+                    pass
+                except AnswerLost:
+                    lost[seen.ledger_size + 1] = plan
+                else:
+                    return plan.answer
+                await _wait(waits, unknown=bool(lost))
+
+    async def look(self, tenant_id: str, keys: Iterable[Key] = ()) -> Seen:
+        """HEAD, the settings in force and items, each as it is now."""
+        head_key, everywhere_key = table.head(tenant_id), table.everywhere_of(tenant_id)
+        found = await self.calls.get_many((head_key, everywhere_key, *keys))
+        head = found.get(head_key, {})
+        everywhere = found.get(everywhere_key, {}).get("version", 0)
+        return Seen(head.get("ledger_size", 0), SettingsVersion(head.get("settings_version", 0), everywhere), found)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, tenant_id: str) -> AsyncIterator[None]:
+        lock = self._locks.setdefault(tenant_id, asyncio.Lock())
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS_MAX):
+                await lock.acquire()
+        except TimeoutError:
+            raise Unavailable("Too many transitions of the tenant wait; nothing was stored.") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def _arrived(lost: Mapping[int, Plan[Answer]], seen: Seen, tenant_id: str, transition_id: str) -> Plan[Answer] | None:
+    """What was sent without an answer, and is there."""
+    for position, sent in lost.items():
+        written = seen.items.get(table.ledger(tenant_id, position))
+        if written and written["transition_id"] == transition_id:
+            return sent
+    return None
+
+
+async def _wait(waits: Iterator[float], *, unknown: bool) -> None:
+    pause = next(waits, None)
+    if pause is None:
+        raise _given_up(unknown=unknown)
+    await asyncio.sleep(pause)
+
+
+def _given_up(*, unknown: bool) -> Unavailable:
+    if unknown:
+        return Unavailable("DynamoDB gave no answer in time, so it is not known whether this was stored; ask again.")
+    return Unavailable("Others kept changing the tenant, or DynamoDB was too busy; nothing was stored, ask again.")
+
+
+def _transaction(tenant_id: str, seen: Seen, plan: Plan[Any], transition_id: str) -> list[Write]:
+    """Every member of the transaction: HEAD first, then what must be in force, the entries, and the plan's own."""
+    actions = [_move_head(tenant_id, seen, len(plan.entries), configures=plan.configures)]
+    if plan.under is not None:
+        actions.append(_everywhere_in_force(tenant_id, plan.under.everywhere))
+    for position, (draft, about) in enumerate(plan.entries, start=seen.ledger_size + 1):
+        actions.append(put(table.ledger(tenant_id, position), items.entry(draft, about, transition_id), NEW))
+    return actions + plan.actions
+
+
+def _move_head(tenant_id: str, seen: Seen, entries: int, *, configures: bool) -> Write:
+    """The tenant's ledger grows from the size that was seen, and its settings are those that were seen."""
+    return update(
+        table.head(tenant_id),
+        "SET ledger_size = :next, settings_version = :version",
+        "ledger_size = :size AND settings_version = :seen" if seen.ledger_size else NEW,
+        {},
+        next=seen.ledger_size + entries,
+        version=seen.version.tenant + int(configures),
+        **({"size": seen.ledger_size, "seen": seen.version.tenant} if seen.ledger_size else {}),
+    )
+
+
+def _everywhere_in_force(tenant_id: str, version: int) -> Write:
+    if version == 0:
+        return check(table.everywhere_of(tenant_id), NEW)
+    return check(table.everywhere_of(tenant_id), "version = :version", version=version)
+
+
+# An admission
+
+
+def admission_keys(admission: Admission) -> list[Key]:
+    """What an admission looks at beside HEAD and settings: whether the intent is known, and what is used of its budget."""
+    intent, hold = admission.intent, admission.decision.hold
+    keys = [table.intent(intent.tenant_id, intent.action_intent_id)]
+    if hold is not None:
+        keys.append(table.budget(intent.tenant_id, intent.account_id, hold.day))
+    return keys
+
+
+class IsKnown:
+    """The intent is there already."""
+
+
+def refusal(admission: Admission, seen: Seen) -> IsKnown | SettingsMoved | BudgetSpent | None:
+    """Why an admission cannot be stored, in the port's order; None if it can."""
+    intent, hold = admission.intent, admission.decision.hold
+    if table.intent(intent.tenant_id, intent.action_intent_id) in seen.items:
+        return IsKnown()
+    if seen.version != admission.decision.settings_version:
+        return SettingsMoved()
+    if hold is not None:
+        used = items.used(seen.items.get(table.budget(intent.tenant_id, intent.account_id, hold.day)))
+        if spent_claim(hold, used) is not None:
+            return BudgetSpent(used)
+    return None
+
+
+def admission_actions(admission: Admission, position: int, transition_id: str) -> list[Write]:
+    """The intent and what the agent wrote of it. The hold is `budget_actions`' to take."""
+    intent = admission.intent
+    return [
+        put(
+            table.intent(intent.tenant_id, intent.action_intent_id),
+            items.new_intent(admission, position, transition_id),
+            NEW,
+        ),
+        put(table.content(intent.tenant_id, intent.action_intent_id), {"content": admission.content}, None),
+    ]
+
+
+def budget_actions(tenant_id: str, moves: Iterable[tuple[str, Hold, int]]) -> list[Write]:
+    """Takes holds of accounts (sign 1) or gives them back (-1), each bucket under its limit: one action per account and day."""
+    grouped: dict[tuple[str, str], list[tuple[Hold, int]]] = {}
+    for account_id, hold, sign in moves:
+        grouped.setdefault((account_id, hold.day), []).append((hold, sign))
+    return [
+        _budget_action(tenant_id, account_id, day, items.net(holds)) for (account_id, day), holds in grouped.items()
+    ]
+
+
+def _budget_action(tenant_id: str, account_id: str, day: str, taken: Mapping[str, tuple[int, int | None]]) -> Write:
+    names = {"#ttl": table.TTL_ATTRIBUTE}
+    values: dict[str, Any] = {"ttl": items.budget_ttl(day)}
+    adds, fits = [], []
+    for number, (bucket, (amount, room)) in enumerate(taken.items()):
+        name, added = f"#b{number}", f"a{number}"
+        names[name] = items.used_attribute(bucket)
+        values[added] = amount
+        adds.append(f"{name} :{added}")
+        if room is not None:
+            values[f"r{number}"] = room
+            # Nothing is below a room of less than nothing, so then even a bucket that is not there yet does not fit.
+            fits.append(
+                f"(attribute_not_exists({name}) OR {name} <= :r{number})" if room >= 0 else f"{name} <= :r{number}"
+            )
+    expression = f"SET #ttl = if_not_exists(#ttl, :ttl) ADD {', '.join(adds)}"
+    return update(table.budget(tenant_id, account_id, day), expression, " AND ".join(fits), names, **values)
+
+
+# A step of an intent
+
+
+def step_actions(item: Item, change: Change, position: int, transition_id: str) -> tuple[list[Write], Item]:
+    """The intent after the step, which must still be as it was read."""
+    after = items.next_intent(item, change, position, transition_id)
+    key = table.intent(change.tenant_id, change.action_intent_id)
+    attributes = {name: value for name, value in after.items() if name not in {"pk", "sk"}}
+    return [put(key, attributes, "revision = :revision", revision=change.revision)], after
+
+
+def is_current(item: Item | None, change: Change, seen: Seen) -> RecordMoved | SettingsMoved | None:
+    """Why a step cannot be taken from what was seen; None if it can."""
+    if item is None or item["revision"] != change.revision:
+        return RecordMoved()
+    if change.settings_version is not None and seen.version != change.settings_version:
+        return SettingsMoved()
+    return None
+
+
+def given_back(item: Item, change: Change) -> list[tuple[str, Hold, int]]:
+    """What the step gives back of a hold that still counts. Counters of days long past may be gone, and stay so."""
+    hold = items.held(item)
+    if change.hold is not HoldState.RELEASED or hold is None or items.is_long_past(hold.day, change.at):
+        return []
+    return [(item["account_id"], hold, -1)]

@@ -1,0 +1,352 @@
+"""The PostgreSQL store: any number of processes on one database, with the promises of the embedded one.
+
+A transition is part of one call of one function of the schema, which locks its tenant, checks, and writes; those of one tenant
+that wait while a call is under way go into the next. What this file refuses to know: whether a step is legal (the core's).
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psycopg
+
+from clearance.configuration.document import StoredSettings
+from clearance.core.canonical import Json
+from clearance.core.credential import ApiKey, PageSession
+from clearance.core.decision import SettingsVersion
+from clearance.core.errors import Conflict, Unavailable
+from clearance.core.ledger import Draft, Entry
+from clearance.core.principal import EVERYWHERE, Role
+from clearance.core.record import Admission, Change, IntentRecord, IntentStatus, admitted
+from clearance.flow.ports.due import Due
+from clearance.flow.ports.intents import TimelineQuery
+from clearance.flow.ports.settings import SettingsChange
+from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted, Applied, BudgetSpent, RecordMoved, SettingsMoved
+from clearance.stores import codec
+from clearance.stores.batches import Batches, SharedReads
+from clearance.stores.postgres.connections import CONNECTIONS_MAX, Connections, Row
+from clearance.stores.postgres.units import Unit, admission_unit, batch, change_unit
+from clearance.stores.tail import Tail
+
+ENTRIES_POLL_MS = 250  # how soon entries of another process are seen
+
+
+class PostgresStore:
+    """A `Store` in one PostgreSQL database."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._batches: Batches[Unit, Row] = Batches(self._transition)
+        self._shared = SharedReads()
+        self._tail = Tail(ENTRIES_POLL_MS)
+
+    @classmethod
+    async def open(cls, conninfo: str, *, connections_max: int = CONNECTIONS_MAX) -> PostgresStore:
+        """Connects. Unavailable: no database (`DATABASE_UNREACHABLE`), or not this software's (`STORE_NOT_MIGRATED`, ...)."""
+        return cls(await Connections.open(conninfo, connections_max))
+
+    async def close(self) -> None:
+        """Commits what waits and ends every connection."""
+        await self._batches.close()
+        await self._connections.close()
+
+    # Transitions
+
+    async def _transition(self, tenant_id: str, units: Sequence[Unit]) -> Sequence[Row]:
+        statement = """SELECT a.answer, a.admitted, a.used, (a.record).* FROM clearance.transition(%s, %s::jsonb, %b) a
+            ORDER BY a.unit"""
+        answers = await self._connections.call(statement, (tenant_id, *batch(units)))
+        self._tail.moved()
+        return answers
+
+    async def _submit(self, tenant_id: str, unit: Unit) -> Row:
+        try:
+            return await self._batches.submit(tenant_id, unit)
+        except psycopg.Error as error:
+            sentence = "The store could not commit; nothing happened."
+            raise Unavailable(sentence) from error
+
+    async def admit(self, admission: Admission) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+        """As the port says."""
+        row = await self._submit(admission.intent.tenant_id, admission_unit(admission, _transition_id()))
+        return _admitted(admission, row)
+
+    async def advance(self, change: Change) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+        """As the port says."""
+        row = await self._submit(change.tenant_id, change_unit(change, _transition_id()))
+        answer, admitted_at = row[:2]
+        if answer == "MOVED":
+            return RecordMoved()
+        if answer == "APPLIED":
+            edited = change.superseded_by
+            new = admitted(edited, admitted_at) if edited else None
+            return Applied(_record(row[3:]), new)
+        if change.superseded_by is None:
+            return SettingsMoved()
+        other = _admitted(change.superseded_by, row)
+        if isinstance(other, Admitted):
+            raise Unavailable("The store gave an answer that does not fit the question.")
+        return other
+
+    async def configure(self, change: SettingsChange) -> StoredSettings | SettingsMoved:
+        """As the port says."""
+        document = json.dumps(change.document, separators=(",", ":"), ensure_ascii=False)
+        values = (change.tenant_id, change.version, document, change.at, change.entry.body)
+        changed = await self._write("SELECT clearance.configure(%s, %s, %s, %s, %s)", values)
+        return await self.settings(change.tenant_id) if changed else SettingsMoved()
+
+    async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
+        """As the port says; Conflict (`API_KEY_EXISTS`) if a valid key has the same name or secret."""
+        values = (
+            key.tenant_id,
+            key.key_id,
+            key.name,
+            key.role.value,
+            key.key_hash,
+            key.created_at,
+            entry.body,
+        )
+        try:
+            await self._write("SELECT clearance.add_api_key(%s, %s, %s, %s, %s, %s, %s)", values)
+        except psycopg.errors.UniqueViolation:
+            sentence = f"There is a valid API key named {key.name}, or one with this secret."
+            raise Conflict(sentence, code="API_KEY_EXISTS") from None
+
+    async def revoke_api_key(self, tenant_id: str, key_id: str, at: int, entry: Draft) -> bool:
+        """As the port says."""
+        values = (tenant_id, key_id, at, entry.body)
+        return bool(await self._write("SELECT clearance.revoke_api_key(%s, %s, %s, %s)", values))
+
+    async def _write(self, statement: str, values: tuple[Any, ...]) -> Any:
+        """The answer of a function that changes a tenant as a whole."""
+        answer = (await self._connections.call(statement, values))[0][0]
+        self._tail.moved()
+        return answer
+
+    # Reads
+
+    async def settings(self, tenant_id: str) -> StoredSettings:
+        """As the port says."""
+        statement = """SELECT t.tenant_id, t.settings_version, s.document FROM clearance.tenant t LEFT JOIN clearance.settings s
+            ON s.tenant_id = t.tenant_id AND s.version = t.settings_version WHERE t.tenant_id IN (%s, '*')"""
+        found = {name: (version, document) for name, version, document in await self._rows(tenant_id, statement)}
+        versions = {name: version for name, (version, _) in found.items()}
+        documents = {name: json.loads(document) if document else {} for name, (_, document) in found.items()}
+        version = SettingsVersion(versions.get(tenant_id, 0), versions[EVERYWHERE])
+        return StoredSettings(version, documents.get(tenant_id, {}), documents[EVERYWHERE])
+
+    async def settings_version(self, tenant_id: str) -> SettingsVersion:
+        """As the port says."""
+        statement = "SELECT tenant_id, settings_version FROM clearance.tenant WHERE tenant_id IN (%s, '*')"
+
+        async def read() -> SettingsVersion:
+            found: dict[str, int] = dict(await self._rows(tenant_id, statement))
+            return SettingsVersion(found.get(tenant_id, 0), found[EVERYWHERE])
+
+        return await self._shared.get(f"settings {tenant_id}", read)
+
+    async def _rows(self, tenant_id: str, statement: str, *values: Json) -> list[Row]:
+        """Rows of a statement whose first value is the tenant."""
+        return await self._connections.rows(tenant_id, statement, (tenant_id, *values))
+
+    async def intent(self, tenant_id: str, action_intent_id: str) -> IntentRecord | None:
+        """As the port says."""
+        found = await self._rows(
+            tenant_id, f"{_RECORD_OF} WHERE k.tenant_id = %s AND k.action_intent_id = %s", action_intent_id
+        )
+        return _record(found[0]) if found else None
+
+    async def timeline(self, tenant_id: str, query: TimelineQuery) -> list[IntentRecord]:
+        """As the port says."""
+        where, values = _timeline_filter(query)
+        statement = f"{_RECORD} WHERE r.tenant_id = %s {where} ORDER BY r.position DESC LIMIT %s"
+        return [_record(row) for row in await self._rows(tenant_id, statement, *values, query.limit)]
+
+    async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
+        """As the port says."""
+        statement = f"""{_RECORD} WHERE r.tenant_id = %s AND r.status = 'AWAITING_APPROVAL' AND r.intent_no > coalesce((
+            SELECT intent_no FROM clearance.intent_key WHERE tenant_id = %s AND action_intent_id = %s), 0)
+            ORDER BY r.intent_no LIMIT %s"""
+        return [_record(row) for row in await self._rows(tenant_id, statement, tenant_id, after, limit)]
+
+    async def count_by_status(self, tenant_id: str) -> Mapping[IntentStatus, int]:
+        """As the port says."""
+        statement = """SELECT status, count(*) FROM clearance.intent
+            WHERE tenant_id = %s AND status IN ('AWAITING_APPROVAL', 'APPROVED', 'RUNNING', 'UNKNOWN') GROUP BY status"""
+        return {IntentStatus(status): count for status, count in await self._rows(tenant_id, statement)}
+
+    async def budget_used(self, tenant_id: str, account_id: str, day: str) -> Mapping[str, int]:
+        """As the port says."""
+        statement = (
+            "SELECT bucket, used FROM clearance.budget_use WHERE tenant_id = %s AND account_id = %s AND day = %s"
+        )
+        return dict(await self._rows(tenant_id, statement, account_id, day))
+
+    async def entries(self, tenant_id: str, after: int, limit: int) -> list[Entry]:
+        """As the port says."""
+        statement = """SELECT position, body FROM clearance.ledger WHERE tenant_id = %s AND position > %s
+            ORDER BY position LIMIT %s"""
+        return [Entry(*row) for row in await self._rows(tenant_id, statement, after, limit)]
+
+    async def entries_about(self, tenant_id: str, action_intent_id: str) -> list[Entry]:
+        """As the port says."""
+        statement = """SELECT l.position, l.body FROM clearance.intent_key k JOIN clearance.ledger l USING (intent_no)
+            WHERE k.tenant_id = %s AND k.action_intent_id = %s ORDER BY l.position"""
+        return [Entry(*row) for row in await self._rows(tenant_id, statement, action_intent_id)]
+
+    async def ledger_size(self, tenant_id: str) -> int:
+        """As the port says."""
+        statement = "SELECT ledger_size FROM clearance.tenant WHERE tenant_id = %s"
+
+        async def read() -> int:
+            found = await self._rows(tenant_id, statement)
+            return int(found[0][0]) if found else 0
+
+        return await self._shared.get(f"ledger {tenant_id}", read)
+
+    async def wait_for_entries(self, tenant_id: str, after: int, timeout_ms: int) -> bool:
+        """As the port says."""
+        return await self._tail.wait(lambda: self.ledger_size(tenant_id), after, timeout_ms)
+
+    async def approved(self, limit: int, after: Due | None = None) -> list[Due]:
+        """As the port says."""
+        statement = (
+            f"{_DUE} WHERE i.status = 'APPROVED' AND i.intent_no > {_BEHIND} ORDER BY i.intent_no LIMIT %(limit)s"
+        )
+        return await self._due(statement, {"limit": limit, **_behind(after)})
+
+    async def expired(self, now: int, limit: int) -> list[Due]:
+        """As the port says."""
+        return await self._due(
+            f"{_DUE} WHERE i.due_at <= %(now)s ORDER BY i.due_at LIMIT %(limit)s", {"now": now, "limit": limit}
+        )
+
+    async def dead_leases(
+        self, now: int, limit: int, after: Due | None = None, *, living_worker: str | None = None
+    ) -> list[Due]:
+        """As the port says."""
+        statement = f"""{_DUE} WHERE i.status = 'RUNNING' AND i.intent_no > {_BEHIND}
+            AND ((i.attempt).lease_until <= %(now)s OR (i.attempt).worker <> %(living)s::text)
+            ORDER BY i.intent_no LIMIT %(limit)s"""
+        return await self._due(statement, {"now": now, "limit": limit, "living": living_worker, **_behind(after)})
+
+    async def _due(self, statement: str, named: Mapping[str, Json]) -> list[Due]:
+        return [codec.due(row) for row in await self._connections.rows(EVERYWHERE, statement, named)]
+
+    async def tenants(self) -> list[str]:
+        """As the port says."""
+        statement = """SELECT tenant_id FROM clearance.tenant WHERE settings_version > 0 AND tenant_id <> %s
+            ORDER BY tenant_id"""
+        return [row[0] for row in await self._rows(EVERYWHERE, statement)]
+
+    async def api_key(self, key_hash: bytes) -> ApiKey | None:
+        """As the port says."""
+        return await self._one_api_key(f"{_API_KEY} WHERE k.key_hash = %s AND k.revoked_at IS NULL", (key_hash,))
+
+    async def api_keys(self, tenant_id: str) -> list[ApiKey]:
+        """As the port says."""
+        statement = f"{_API_KEY} WHERE k.tenant_id = %s ORDER BY k.created_at, k.key_id"
+        return [_read_api_key(row) for row in await self._rows(tenant_id, statement)]
+
+    async def _one_api_key(self, statement: str, values: tuple[Json, ...]) -> ApiKey | None:
+        found = await self._connections.rows(EVERYWHERE, statement, values)
+        return _read_api_key(found[0]) if found else None
+
+    async def installation_salt(self) -> bytes:
+        """As the port says."""
+        found = await self._connections.rows(EVERYWHERE, "SELECT credential_salt FROM clearance.installation")
+        return bytes(found[0][0])
+
+    # Page sessions
+
+    async def add_session(self, session: PageSession) -> None:
+        """As the port says."""
+        statement = """WITH over AS (DELETE FROM clearance.page_session WHERE expires_at <= %(created_at)s)
+            INSERT INTO clearance.page_session (token_hash, key_id, created_at, expires_at)
+            VALUES (%(token_hash)s, %(key_id)s, %(created_at)s, %(expires_at)s) ON CONFLICT DO NOTHING"""
+        named = {
+            "token_hash": session.token_hash,
+            "key_id": session.key_id,
+            "created_at": session.created_at,
+            "expires_at": session.expires_at,
+        }
+        await self._connections.rows(EVERYWHERE, statement, named)
+
+    async def session_key(self, token_hash: bytes, now: int) -> ApiKey | None:
+        """As the port says."""
+        statement = f"""{_API_KEY} JOIN clearance.page_session s USING (key_id)
+            WHERE s.token_hash = %s AND s.expires_at > %s AND k.revoked_at IS NULL"""
+        return await self._one_api_key(statement, (token_hash, now))
+
+    async def end_session(self, token_hash: bytes) -> None:
+        """As the port says."""
+        await self._connections.rows(
+            EVERYWHERE, "DELETE FROM clearance.page_session WHERE token_hash = %s", (token_hash,)
+        )
+
+
+_RECORD = "SELECT r.* FROM clearance.intent_record r"
+_RECORD_OF = """SELECT r.* FROM clearance.intent_key k
+    JOIN clearance.intent_record r ON r.intent_no = k.intent_no AND r.created_at = k.created_at"""
+_RECORD_COLUMNS = 38  # those that a record is made of; what follows is there to be sorted by
+
+_DUE = "SELECT i.tenant_id, i.action_intent_id, i.action_type, i.approval_source FROM clearance.intent i"
+_BEHIND = """coalesce((SELECT b.intent_no FROM clearance.intent_key b
+    WHERE b.tenant_id = %(after_tenant_id)s AND b.action_intent_id = %(after)s), 0)"""
+
+_API_KEY = """SELECT k.key_id, k.tenant_id, k.name, k.role, k.key_hash, k.created_at, k.revoked_at
+    FROM clearance.api_key k"""
+
+
+def _transition_id() -> str:
+    return secrets.token_hex(16)
+
+
+def _record(row: Row) -> IntentRecord:
+    return codec.record(row[:_RECORD_COLUMNS])
+
+
+def _admitted(admission: Admission, row: Row) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+    answer, admitted_at, used = row[:3]
+    match answer:
+        case "ADMITTED":
+            return Admitted(admitted(admission, admitted_at))
+        case "KNOWN":
+            return AlreadyAdmitted(_record(row[3:]))
+        case "BUDGET_SPENT":
+            return BudgetSpent(json.loads(used))
+        case "AGED_OUT":
+            sentence = f"An action intent {admission.intent.action_intent_id} was there, and its details aged out."
+            raise Conflict(sentence, code="INTENT_AGED_OUT")
+        case _:
+            return SettingsMoved()
+
+
+def _behind(after: Due | None) -> dict[str, Json]:
+    return {
+        "after_tenant_id": after.tenant_id if after else None,
+        "after": after.action_intent_id if after else None,
+    }
+
+
+def _read_api_key(row: Row) -> ApiKey:
+    key_id, tenant_id, name, role, key_hash, created_at, revoked_at = row
+    return ApiKey(key_id, tenant_id, name, Role(role), bytes(key_hash), created_at, revoked_at)
+
+
+def _timeline_filter(query: TimelineQuery) -> tuple[str, list[Json]]:
+    """The conditions, and the values that they stand for. Positions lie inside the tenant's own ledger."""
+    conditions: list[tuple[str, Json]] = [
+        ("r.account_id = %s", query.account_id),
+        ("r.action_type = %s", query.action_type),
+        ("r.changed_at >= %s", query.since),
+        ("r.changed_at < %s", query.until),
+        ("r.position < %s", query.before),
+        ("coalesce(r.approval_source = 'POLICY', false) = %s", query.auto_executed),
+        ("r.status = ANY(%s)", [status.value for status in query.statuses] or None),
+    ]
+    chosen = [pair for pair in conditions if pair[1] is not None]
+    return "".join(f" AND {condition}" for condition, _ in chosen), [value for _, value in chosen]

@@ -1,0 +1,67 @@
+"""The file of a SQLite store: how it is opened, with which guarantees, and how its schema is brought up to date."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from importlib import resources
+from pathlib import Path
+
+from clearance.core.errors import Unavailable
+from clearance.core.principal import EVERYWHERE
+
+BUSY_TIMEOUT_MS = 5_000  # how long a statement waits for another process's write
+CHECKPOINT_PAGES = 2_000  # of the write-ahead log, before they are moved into the database
+STATEMENTS_CACHED = 256
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection without transactions of its own: each begins and ends by its name."""
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS_CACHED
+    )
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def open_for_writing(path: Path) -> sqlite3.Connection:
+    """Opens or makes the file, for its owner alone, with everything on that the store promises."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.touch(mode=0o600, exist_ok=True)
+    connection = connect(path)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    migrate(connection)
+    return connection
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Applies the migrations that the file does not have yet, each in one transaction."""
+    folder = resources.files("clearance.stores.sqlite") / "migrations"
+    scripts = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    for number, script in enumerate(scripts, start=1):
+        connection.execute("BEGIN IMMEDIATE")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(scripts):
+            connection.execute("ROLLBACK")
+            sentence = f"The store has schema {version}; this Clearance knows {len(scripts)}. Use a newer Clearance."
+            raise Unavailable(sentence, code="STORE_TOO_NEW")
+        if version < number:
+            _run_script(connection, script.read_text(encoding="utf-8"))
+            connection.execute(f"PRAGMA user_version = {number}")
+        if version == 0:
+            connection.execute("INSERT INTO installation VALUES (1, ?)", (secrets.token_bytes(16),))
+            connection.execute("INSERT INTO tenant (tenant_no, tenant_id) VALUES (0, ?)", (EVERYWHERE,))
+        connection.execute("COMMIT")
+
+
+def _run_script(connection: sqlite3.Connection, script: str) -> None:
+    """Runs each statement in the open transaction (`executescript` would commit it)."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""

@@ -1,0 +1,203 @@
+"""The statements of SQLite's transitions: each function runs inside the transaction of whoever calls it.
+
+What they refuse to know: when a transaction begins or ends, and whether what they write may be written.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from clearance.configuration.document import StoredSettings
+from clearance.core.approval import Approval
+from clearance.core.budget import HoldState
+from clearance.core.decision import SettingsVersion
+from clearance.core.ledger import Draft
+from clearance.core.principal import EVERYWHERE
+from clearance.core.record import Admission, Change, IntentRecord, admitted
+from clearance.stores import codec
+
+POSITION_BITS = 40
+
+
+def known_tenant(connection: sqlite3.Connection, tenant_id: str) -> int:
+    """The tenant's number; -1, which no row has, if there is none."""
+    found = connection.execute("SELECT tenant_no FROM tenant WHERE tenant_id = ?", (tenant_id,)).fetchone()
+    return int(found[0]) if found else -1
+
+
+def settings_version(connection: sqlite3.Connection, tenant_no: int) -> SettingsVersion:
+    """The versions in force: the tenant's own, and that of the switches that hold everywhere."""
+    found = dict(
+        connection.execute("SELECT tenant_no, settings_version FROM tenant WHERE tenant_no IN (0, ?)", (tenant_no,))
+    )
+    return SettingsVersion(found.get(tenant_no, 0), found[0])
+
+
+def settings(connection: sqlite3.Connection, tenant_id: str) -> StoredSettings:
+    """The documents in force."""
+    found = connection.execute(
+        """SELECT t.tenant_id, t.settings_version, s.document FROM tenant t LEFT JOIN settings s
+        ON s.tenant_no = t.tenant_no AND s.version = t.settings_version WHERE t.tenant_id IN (?, ?)""",
+        (tenant_id, EVERYWHERE),
+    ).fetchall()
+    versions = {name: version for name, version, _ in found}
+    documents = {name: json.loads(document) if document else {} for name, _, document in found}
+    version = SettingsVersion(versions.get(tenant_id, 0), versions[EVERYWHERE])
+    return StoredSettings(version, documents.get(tenant_id, {}), documents[EVERYWHERE])
+
+
+def used(connection: sqlite3.Connection, account_no: int, day: str) -> dict[str, int]:
+    """What is held and settled of an account's buckets on a day."""
+    return dict(
+        connection.execute("SELECT bucket, used FROM budget_use WHERE account_no = ? AND day = ?", (account_no, day))
+    )
+
+
+def record(connection: sqlite3.Connection, tenant_no: int, action_intent_id: str) -> IntentRecord | None:
+    """All that is known of an intent, or None."""
+    row = connection.execute(
+        f"{codec.RECORD} WHERE i.tenant_no = ? AND i.action_intent_id = ?", (tenant_no, action_intent_id)
+    ).fetchone()
+    return codec.record(row) if row else None
+
+
+def entry_ids(tenant_no: int) -> tuple[int, int]:
+    """What lies before a tenant's first entry id, and its last possible one."""
+    return tenant_no << POSITION_BITS, ((tenant_no + 1) << POSITION_BITS) - 1
+
+
+def ledger_size(connection: sqlite3.Connection, tenant_no: int) -> int:
+    """The position of the latest entry; 0 if there is none."""
+    first, last = entry_ids(tenant_no)
+    found = connection.execute("SELECT max(entry_id) FROM ledger WHERE entry_id BETWEEN ? AND ?", (first, last))
+    latest = found.fetchone()[0]
+    return 0 if latest is None else latest - first
+
+
+def append(connection: sqlite3.Connection, tenant_no: int, intent_no: int | None, entry: Draft) -> int:
+    """Appends an entry to the tenant's ledger; its position."""
+    position = ledger_size(connection, tenant_no) + 1
+    connection.execute(
+        "INSERT INTO ledger (entry_id, intent_no, body) VALUES (?, ?, ?)",
+        (entry_ids(tenant_no)[0] + position, intent_no, entry.body),
+    )
+    return position
+
+
+def insert_intent(
+    connection: sqlite3.Connection, tenant_no: int, account_no: int, admission: Admission
+) -> IntentRecord:
+    """Stores a new intent with its entry, its approval and its hold."""
+    intent, approval = admission.intent, admission.approval
+    intent_no = connection.execute("SELECT coalesce(max(intent_no), 0) + 1 FROM intent").fetchone()[0]
+    position = append(connection, tenant_no, intent_no, admission.entry)
+    record = admitted(admission, position)
+    connection.execute(
+        """INSERT INTO intent (intent_no, tenant_no, account_no, action_intent_id, action_type, status, revision, position,
+        decision_position, approval_source, approval_number, due_at, proposed_by, trace_id, salt, fingerprint, content,
+        created_at, changed_at) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        (
+            intent_no,
+            tenant_no,
+            account_no,
+            intent.action_intent_id,
+            intent.action_type,
+            admission.status.value,
+            position,
+            position,
+            admission.approval_source.value if admission.approval_source else None,
+            approval.number if approval else None,
+            admission.due_at,
+            intent.proposed_by,
+            intent.trace_id,
+            admission.salt,
+            admission.fingerprint,
+            admission.content.decode(),
+            admission.at,
+            admission.at,
+        ),
+    )
+    if approval is not None:
+        _put_approval(connection, intent_no, approval)
+    if record.hold is not None:
+        connection.execute(
+            "INSERT INTO hold (intent_no, day, state, claims) VALUES (?, ?, ?, ?)",
+            (intent_no, record.hold.day, record.hold.state.value, codec.claims_value(record.hold)),
+        )
+        for claim in record.hold.claims:
+            _use(connection, account_no, record.hold.day, claim.bucket, claim.amount)
+    return record
+
+
+def _use(connection: sqlite3.Connection, account_no: int, day: str, bucket: str, amount: int) -> None:
+    connection.execute(
+        """INSERT INTO budget_use (account_no, day, bucket, used) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT DO UPDATE SET used = used + ?4""",
+        (account_no, day, bucket, amount),
+    )
+
+
+def apply(connection: sqlite3.Connection, tenant_no: int, intent_no: int, account_no: int, change: Change) -> None:
+    """Takes one step of an intent, with its entry and everything that goes with it."""
+    position = append(connection, tenant_no, intent_no, change.entry)
+    connection.execute(
+        """UPDATE intent SET status = :status, revision = revision + 1, position = :position, changed_at = :at,
+        approval_source = :source, decision_position = CASE WHEN :decided THEN :position ELSE decision_position END,
+        approval_number = coalesce(:approval, approval_number), attempt_number = coalesce(:attempt, attempt_number),
+        due_at = :due_at WHERE intent_no = :intent_no""",
+        {
+            "intent_no": intent_no,
+            "status": change.status.value,
+            "position": position,
+            "at": change.at,
+            "source": change.approval_source.value if change.approval_source else None,
+            "decided": change.decision is not None,
+            "approval": change.approval.number if change.approval else None,
+            "attempt": change.attempt.number if change.attempt else None,
+            "due_at": change.due_at,
+        },
+    )
+    if change.approval is not None:
+        _put_approval(connection, intent_no, change.approval)
+    if change.attempt is not None:
+        one = change.attempt
+        connection.execute(
+            """INSERT INTO attempt (intent_no, number, worker, lease_until, idempotency_key, started_at)
+            VALUES (?, ?, ?, ?, ?, ?)""",
+            (intent_no, one.number, one.worker, one.lease_until, one.idempotency_key, one.started_at),
+        )
+    if change.outcome is not None:
+        _put_outcome(connection, intent_no, change)
+    if change.hold is not None:
+        _move_hold(connection, intent_no, account_no, change.hold)
+
+
+def _put_outcome(connection: sqlite3.Connection, intent_no: int, change: Change) -> None:
+    connection.execute(
+        """INSERT INTO outcome (intent_no, status, sentence, result, result_bytes, result_truncated, error, approval_source,
+        auto_executed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET status = excluded.status, sentence = excluded.sentence WHERE status = 'UNKNOWN'""",
+        (intent_no, *codec.outcome_values(change)),
+    )
+
+
+def _move_hold(connection: sqlite3.Connection, intent_no: int, account_no: int, state: HoldState) -> None:
+    day, before, claims = connection.execute(
+        "SELECT day, state, claims FROM hold WHERE intent_no = ?", (intent_no,)
+    ).fetchone()
+    connection.execute("UPDATE hold SET state = ? WHERE intent_no = ?", (state.value, intent_no))
+    if state is HoldState.RELEASED and HoldState(before).counts:
+        connection.executemany(
+            "UPDATE budget_use SET used = used - ? WHERE account_no = ? AND day = ? AND bucket = ?",
+            [(amount, account_no, day, bucket) for bucket, amount, _limit in json.loads(claims)],
+        )
+
+
+def _put_approval(connection: sqlite3.Connection, intent_no: int, approval: Approval) -> None:
+    connection.execute(
+        """INSERT INTO approval (intent_no, number, state, digest, opened_at, expires_at, differences, ruling, superseded_by)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET state = excluded.state, ruling = excluded.ruling, superseded_by = excluded.superseded_by""",
+        (intent_no, *codec.approval_values(approval)),
+    )

@@ -1,0 +1,452 @@
+"""The SQLite store: one file, one writer thread with group commit, reads beside it.
+
+WAL with `synchronous=FULL`: what is acknowledged survives a power cut. Positions of ledger entries are given in commit order, for
+there is one writer at a time. What this file refuses to know: whether a step is legal (the core's), and who asked (the doors').
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from clearance.configuration.document import StoredSettings
+from clearance.core.budget import spent_claim
+from clearance.core.canonical import Json
+from clearance.core.credential import ApiKey, PageSession
+from clearance.core.decision import SettingsVersion
+from clearance.core.errors import Conflict, Unavailable
+from clearance.core.ledger import Draft, Entry
+from clearance.core.principal import EVERYWHERE, Role
+from clearance.core.record import Admission, Change, IntentRecord, IntentStatus
+from clearance.flow.ports.due import Due
+from clearance.flow.ports.intents import TimelineQuery
+from clearance.flow.ports.settings import SettingsChange
+from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted, Applied, BudgetSpent, RecordMoved, SettingsMoved
+from clearance.stores import codec
+from clearance.stores.sqlite import statements
+from clearance.stores.sqlite.file import connect, open_for_writing
+from clearance.stores.sqlite.group_commit import GroupCommit
+from clearance.stores.tail import Tail
+
+READERS = 2  # threads that read beside the writer
+ENTRIES_POLL_MS = 500  # how soon entries of another process are seen
+
+Answer = TypeVar("Answer")
+
+
+class SqliteStore:
+    """A `Store` in one SQLite file. One process may decide on it; others may configure it and read."""
+
+    def __init__(self, path: Path, writer_connection: sqlite3.Connection) -> None:
+        self._path = path
+        self._numbers: dict[tuple[int | None, str], int] = {}
+        self._tail = Tail(ENTRIES_POLL_MS)
+        self._connections: list[sqlite3.Connection] = []
+        self._local = threading.local()
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="clearance-reader")
+        self._writer_connection = writer_connection
+        self._writer = GroupCommit(writer_connection, self._tail.moved, self._numbers.clear)
+
+    @classmethod
+    async def open(cls, path: Path) -> SqliteStore:
+        """Opens the file, makes it if it is missing, and brings its schema up to date. Unavailable if that fails."""
+        try:
+            connection = await asyncio.to_thread(open_for_writing, path)
+        except sqlite3.Error as error:
+            sentence = f"The store {path} cannot be opened: {error}."
+            raise Unavailable(sentence) from error
+        return cls(path, connection)
+
+    async def close(self) -> None:
+        """Commits what is queued and closes every connection."""
+        await self._writer.close()
+        self._readers.shutdown()
+        for connection in [*self._connections, self._writer_connection]:
+            connection.close()
+
+    async def _read(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        def run() -> Answer:
+            connection = getattr(self._local, "connection", None)
+            if connection is None:
+                connection = self._local.connection = connect(self._path)
+                connection.execute("PRAGMA query_only = ON")
+                self._connections.append(connection)
+            return work(connection)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+        except (sqlite3.Error, RuntimeError) as error:
+            sentence = "The store cannot be read now."
+            raise Unavailable(sentence) from error
+
+    # Transitions
+
+    async def admit(self, admission: Admission) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+        """As the port says."""
+        return await self._writer.submit(lambda connection: self._admit(connection, admission))
+
+    def _admit(
+        self, connection: sqlite3.Connection, admission: Admission
+    ) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+        intent, hold = admission.intent, admission.decision.hold
+        tenant_no = self._tenant_no(connection, intent.tenant_id)
+        known = statements.record(connection, tenant_no, intent.action_intent_id)
+        if known is not None:
+            return AlreadyAdmitted(known)
+        if statements.settings_version(connection, tenant_no) != admission.decision.settings_version:
+            return SettingsMoved()
+        account_no = self._account_no(connection, tenant_no, intent.account_id)
+        if hold is not None:
+            used = statements.used(connection, account_no, hold.day)
+            if spent_claim(hold, used) is not None:
+                return BudgetSpent(used)
+        return Admitted(statements.insert_intent(connection, tenant_no, account_no, admission))
+
+    async def advance(self, change: Change) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+        """As the port says."""
+        return await self._writer.submit(lambda connection: self._advance(connection, change))
+
+    def _advance(
+        self, connection: sqlite3.Connection, change: Change
+    ) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+        tenant_no = self._tenant_no(connection, change.tenant_id)
+        found = connection.execute(
+            "SELECT intent_no, account_no FROM intent WHERE tenant_no = ? AND action_intent_id = ? AND revision = ?",
+            (tenant_no, change.action_intent_id, change.revision),
+        ).fetchone()
+        if found is None:
+            return RecordMoved()
+        if (
+            change.settings_version is not None
+            and statements.settings_version(connection, tenant_no) != change.settings_version
+        ):
+            return SettingsMoved()
+        admitted = None
+        if change.superseded_by is not None:
+            answer = self._admit(connection, change.superseded_by)
+            if not isinstance(answer, Admitted):
+                return answer
+            admitted = answer.record
+        intent_no, account_no = found
+        statements.apply(connection, tenant_no, intent_no, account_no, change)
+        record = statements.record(connection, tenant_no, change.action_intent_id)
+        if record is None:
+            raise sqlite3.IntegrityError(change.action_intent_id)
+        return Applied(record, admitted)
+
+    async def configure(self, change: SettingsChange) -> StoredSettings | SettingsMoved:
+        """As the port says."""
+
+        def work(connection: sqlite3.Connection) -> StoredSettings | SettingsMoved:
+            tenant_no = self._tenant_no(connection, change.tenant_id)
+            changed = connection.execute(
+                "UPDATE tenant SET settings_version = ?2 + 1 WHERE tenant_no = ?1 AND settings_version = ?2",
+                (tenant_no, change.version),
+            )
+            if changed.rowcount != 1:
+                return SettingsMoved()
+            document = json.dumps(change.document, separators=(",", ":"), ensure_ascii=False)
+            connection.execute(
+                "INSERT INTO settings (tenant_no, version, document, at) VALUES (?, ?, ?, ?)",
+                (tenant_no, change.version + 1, document, change.at),
+            )
+            statements.append(connection, tenant_no, None, change.entry)
+            return statements.settings(connection, change.tenant_id)
+
+        return await self._writer.submit(work)
+
+    async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
+        """As the port says; Conflict (`API_KEY_EXISTS`) if a valid key has the same name or secret."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            tenant_no = self._tenant_no(connection, key.tenant_id)
+            taken = connection.execute(
+                "SELECT 1 FROM api_key WHERE revoked_at IS NULL AND (key_hash = ? OR (tenant_no = ? AND name = ?))",
+                (key.key_hash, tenant_no, key.name),
+            ).fetchone()
+            if taken:
+                sentence = f"There is a valid API key named {key.name}, or one with this secret."
+                raise Conflict(sentence, code="API_KEY_EXISTS")
+            connection.execute(
+                "INSERT INTO api_key (key_id, tenant_no, name, role, key_hash, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+                (key.key_id, tenant_no, key.name, key.role.value, key.key_hash, key.created_at),
+            )
+            statements.append(connection, tenant_no, None, entry)
+
+        await self._writer.submit(work)
+
+    async def revoke_api_key(self, tenant_id: str, key_id: str, at: int, entry: Draft) -> bool:
+        """As the port says."""
+
+        def work(connection: sqlite3.Connection) -> bool:
+            tenant_no = self._tenant_no(connection, tenant_id)
+            revoked = connection.execute(
+                "UPDATE api_key SET revoked_at = ? WHERE tenant_no = ? AND key_id = ? AND revoked_at IS NULL",
+                (at, tenant_no, key_id),
+            )
+            if revoked.rowcount == 0:
+                return False
+            connection.execute("DELETE FROM page_session WHERE key_id = ?", (key_id,))
+            statements.append(connection, tenant_no, None, entry)
+            return True
+
+        return await self._writer.submit(work)
+
+    # Reads
+
+    async def settings(self, tenant_id: str) -> StoredSettings:
+        """As the port says."""
+        return await self._read(lambda connection: statements.settings(connection, tenant_id))
+
+    async def settings_version(self, tenant_id: str) -> SettingsVersion:
+        """As the port says."""
+        return await self._read(
+            lambda connection: statements.settings_version(connection, statements.known_tenant(connection, tenant_id))
+        )
+
+    async def intent(self, tenant_id: str, action_intent_id: str) -> IntentRecord | None:
+        """As the port says."""
+        return await self._read(
+            lambda connection: statements.record(
+                connection, statements.known_tenant(connection, tenant_id), action_intent_id
+            )
+        )
+
+    async def timeline(self, tenant_id: str, query: TimelineQuery) -> list[IntentRecord]:
+        """As the port says."""
+        where, values = _timeline_filter(query)
+        sql = f"{codec.RECORD} WHERE t.tenant_id = :tenant_id {where} ORDER BY i.position DESC LIMIT :limit"
+        named = {**values, "tenant_id": tenant_id, "limit": query.limit}
+        return await self._read(lambda connection: [codec.record(row) for row in connection.execute(sql, named)])
+
+    async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
+        """As the port says."""
+        sql = f"""{codec.RECORD} WHERE {_UNDER_WAY} AND i.status = 'AWAITING_APPROVAL' AND t.tenant_id = :tenant_id
+            AND i.intent_no > coalesce((
+                SELECT intent_no FROM intent WHERE tenant_no = t.tenant_no AND action_intent_id = :after), 0)
+            ORDER BY i.intent_no LIMIT :limit"""
+        named = {"tenant_id": tenant_id, "after": after, "limit": limit}
+        return await self._read(lambda connection: [codec.record(row) for row in connection.execute(sql, named)])
+
+    async def count_by_status(self, tenant_id: str) -> Mapping[IntentStatus, int]:
+        """As the port says."""
+        sql = """SELECT status, count(*) FROM intent
+            WHERE status IN ('AWAITING_APPROVAL', 'APPROVED', 'RUNNING', 'UNKNOWN') AND tenant_no = ? GROUP BY status"""
+
+        def work(connection: sqlite3.Connection) -> Mapping[IntentStatus, int]:
+            found = connection.execute(sql, (statements.known_tenant(connection, tenant_id),))
+            return {IntentStatus(status): count for status, count in found}
+
+        return await self._read(work)
+
+    async def budget_used(self, tenant_id: str, account_id: str, day: str) -> Mapping[str, int]:
+        """As the port says."""
+
+        def work(connection: sqlite3.Connection) -> Mapping[str, int]:
+            found = connection.execute(
+                "SELECT account_no FROM account WHERE tenant_no = ? AND account_id = ?",
+                (statements.known_tenant(connection, tenant_id), account_id),
+            ).fetchone()
+            return statements.used(connection, found[0], day) if found else {}
+
+        return await self._read(work)
+
+    async def entries(self, tenant_id: str, after: int, limit: int) -> list[Entry]:
+        """As the port says."""
+
+        def work(connection: sqlite3.Connection) -> list[Entry]:
+            first, last = statements.entry_ids(statements.known_tenant(connection, tenant_id))
+            found = connection.execute(
+                "SELECT entry_id, body FROM ledger WHERE entry_id > ? AND entry_id <= ? ORDER BY entry_id LIMIT ?",
+                (first + after, last, limit),
+            )
+            return [Entry(entry_id - first, body) for entry_id, body in found]
+
+        return await self._read(work)
+
+    async def entries_about(self, tenant_id: str, action_intent_id: str) -> list[Entry]:
+        """As the port says."""
+
+        def work(connection: sqlite3.Connection) -> list[Entry]:
+            tenant_no = statements.known_tenant(connection, tenant_id)
+            found = connection.execute(
+                """SELECT entry_id, body FROM ledger WHERE intent_no =
+                (SELECT intent_no FROM intent WHERE tenant_no = ? AND action_intent_id = ?) ORDER BY entry_id""",
+                (tenant_no, action_intent_id),
+            )
+            return [Entry(entry_id - statements.entry_ids(tenant_no)[0], body) for entry_id, body in found]
+
+        return await self._read(work)
+
+    async def ledger_size(self, tenant_id: str) -> int:
+        """As the port says."""
+        return await self._read(
+            lambda connection: statements.ledger_size(connection, statements.known_tenant(connection, tenant_id))
+        )
+
+    async def wait_for_entries(self, tenant_id: str, after: int, timeout_ms: int) -> bool:
+        """As the port says."""
+        return await self._tail.wait(lambda: self.ledger_size(tenant_id), after, timeout_ms)
+
+    async def approved(self, limit: int, after: Due | None = None) -> list[Due]:
+        """As the port says."""
+        sql = f"{_DUE} WHERE {_UNDER_WAY} AND i.status = 'APPROVED' AND i.intent_no > {_BEHIND} ORDER BY i.intent_no LIMIT :limit"
+        return await self._due(sql, {"limit": limit, **_behind(after)})
+
+    async def expired(self, now: int, limit: int) -> list[Due]:
+        """As the port says."""
+        sql = f"{_DUE} WHERE i.due_at <= :now ORDER BY i.due_at LIMIT :limit"
+        return await self._due(sql, {"now": now, "limit": limit})
+
+    async def dead_leases(
+        self, now: int, limit: int, after: Due | None = None, *, living_worker: str | None = None
+    ) -> list[Due]:
+        """As the port says."""
+        sql = f"""{_DUE} JOIN attempt x ON x.intent_no = i.intent_no AND x.number = i.attempt_number
+            WHERE {_UNDER_WAY} AND i.status = 'RUNNING' AND (x.lease_until <= :now OR (:living IS NOT NULL AND x.worker <> :living))
+            AND i.intent_no > {_BEHIND} ORDER BY i.intent_no LIMIT :limit"""
+        return await self._due(sql, {"now": now, "limit": limit, "living": living_worker, **_behind(after)})
+
+    async def _due(self, sql: str, named: Mapping[str, Json]) -> list[Due]:
+        return await self._read(lambda connection: [codec.due(row) for row in connection.execute(sql, named)])
+
+    async def tenants(self) -> list[str]:
+        """As the port says."""
+        sql = "SELECT tenant_id FROM tenant WHERE settings_version > 0 AND tenant_id <> ? ORDER BY tenant_id"
+        return await self._read(lambda connection: [row[0] for row in connection.execute(sql, (EVERYWHERE,))])
+
+    async def api_key(self, key_hash: bytes) -> ApiKey | None:
+        """As the port says."""
+        sql = f"{_API_KEY} WHERE k.key_hash = ? AND k.revoked_at IS NULL"
+        return await self._one_api_key(sql, (key_hash,))
+
+    async def api_keys(self, tenant_id: str) -> list[ApiKey]:
+        """As the port says."""
+        sql = f"{_API_KEY} WHERE t.tenant_id = ? ORDER BY k.created_at, k.key_id"
+        return await self._read(
+            lambda connection: [_read_api_key(row) for row in connection.execute(sql, (tenant_id,))]
+        )
+
+    async def _one_api_key(self, sql: str, values: tuple[Json, ...]) -> ApiKey | None:
+        row = await self._read(lambda connection: connection.execute(sql, values).fetchone())
+        return _read_api_key(row) if row else None
+
+    async def installation_salt(self) -> bytes:
+        """As the port says."""
+        sql = "SELECT credential_salt FROM installation"
+        row = await self._read(lambda connection: connection.execute(sql).fetchone())
+        return bytes(row[0])
+
+    # Page sessions
+
+    async def add_session(self, session: PageSession) -> None:
+        """As the port says."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM page_session WHERE expires_at <= ?", (session.created_at,))
+            connection.execute(
+                "INSERT INTO page_session (token_hash, key_id, created_at, expires_at) VALUES (?, ?, ?, ?)",
+                (session.token_hash, session.key_id, session.created_at, session.expires_at),
+            )
+
+        await self._writer.submit(work)
+
+    async def session_key(self, token_hash: bytes, now: int) -> ApiKey | None:
+        """As the port says."""
+        sql = f"""{_API_KEY} JOIN page_session s USING (key_id)
+            WHERE s.token_hash = ? AND s.expires_at > ? AND k.revoked_at IS NULL"""
+        return await self._one_api_key(sql, (token_hash, now))
+
+    async def end_session(self, token_hash: bytes) -> None:
+        """As the port says."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM page_session WHERE token_hash = ?", (token_hash,))
+
+        await self._writer.submit(work)
+
+    # Numbers of tenants and accounts, remembered while no rollback takes them away
+
+    def _tenant_no(self, connection: sqlite3.Connection, tenant_id: str) -> int:
+        return self._number(
+            connection,
+            (None, tenant_id),
+            "SELECT tenant_no FROM tenant WHERE ? IS NULL AND tenant_id = ?",
+            "INSERT INTO tenant (tenant_no, tenant_id) VALUES (?, ?)",
+        )
+
+    def _account_no(self, connection: sqlite3.Connection, tenant_no: int, account_id: str) -> int:
+        return self._number(
+            connection,
+            (tenant_no, account_id),
+            "SELECT account_no FROM account WHERE tenant_no = ? AND account_id = ?",
+            "INSERT INTO account (tenant_no, account_id) VALUES (?, ?)",
+        )
+
+    def _number(self, connection: sqlite3.Connection, key: tuple[int | None, str], select: str, insert: str) -> int:
+        number = self._numbers.get(key)
+        if number is None:
+            found = connection.execute(select, key).fetchone()
+            number = found[0] if found else connection.execute(insert, key).lastrowid
+            if number is None:
+                raise sqlite3.IntegrityError(key)
+            if len(self._numbers) >= NUMBERS_MAX:
+                self._numbers.clear()
+            self._numbers[key] = number
+        return number
+
+
+NUMBERS_MAX = 100_000  # tenants and accounts whose numbers are remembered
+
+_DUE = """SELECT t.tenant_id, i.action_intent_id, i.action_type, i.approval_source
+    FROM intent i JOIN tenant t USING (tenant_no)"""
+# As the partial index says it, or SQLite does not see that the index will do, and reads every intent.
+_UNDER_WAY = "i.status IN ('AWAITING_APPROVAL', 'APPROVED', 'RUNNING', 'UNKNOWN')"
+_BEHIND = """coalesce((SELECT b.intent_no FROM intent b JOIN tenant USING (tenant_no)
+    WHERE tenant_id = :after_tenant_id AND b.action_intent_id = :after), 0)"""
+
+_OF_ACCOUNT = """i.account_no = (SELECT b.account_no FROM account b
+    WHERE b.tenant_no = t.tenant_no AND b.account_id = :account_id)"""
+
+_API_KEY = """SELECT k.key_id, t.tenant_id, k.name, k.role, k.key_hash, k.created_at, k.revoked_at
+    FROM api_key k JOIN tenant t USING (tenant_no)"""
+
+
+def _behind(after: Due | None) -> dict[str, Json]:
+    return {
+        "after_tenant_id": after.tenant_id if after else None,
+        "after": after.action_intent_id if after else None,
+    }
+
+
+def _read_api_key(row: tuple[Any, ...]) -> ApiKey:
+    key_id, tenant_id, name, role, key_hash, created_at, revoked_at = row
+    return ApiKey(key_id, tenant_id, name, Role(role), bytes(key_hash), created_at, revoked_at)
+
+
+def _timeline_filter(query: TimelineQuery) -> tuple[str, dict[str, Json]]:
+    """The conditions, and the values that they name. Positions lie inside the tenant's own ledger."""
+    conditions: dict[str, tuple[str, Json]] = {
+        "account_id": (_OF_ACCOUNT, query.account_id),
+        "action_type": ("i.action_type = :action_type", query.action_type),
+        "since": ("i.changed_at >= :since", query.since),
+        "until": ("i.changed_at < :until", query.until),
+        "before": ("i.position < :before", query.before),
+    }
+    chosen = {name: pair for name, pair in conditions.items() if pair[1] is not None}
+    where = [condition for condition, _ in chosen.values()]
+    values = {name: value for name, (_, value) in chosen.items()}
+    if query.auto_executed is not None:
+        where.append("coalesce(i.approval_source = 'POLICY', 0) = :auto_executed")
+        values["auto_executed"] = query.auto_executed
+    if query.statuses:
+        names = {f"status_{number}": status.value for number, status in enumerate(query.statuses)}
+        where.append(f"i.status IN ({', '.join(':' + name for name in names)})")
+        values |= names
+    return "".join(f" AND {condition}" for condition in where), values

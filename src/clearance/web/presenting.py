@@ -1,0 +1,335 @@
+"""What the pages show of an intent: a row of the timeline, a card of the inbox, the ladder of the gate.
+
+Its one idea: a template decides nothing. What a state is called, which tone it has, why something did not happen and
+whether it can be undone is worked out here, from the record and the settings in force. Knows nothing of HTML.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from clearance.core import stop
+from clearance.core.approval import ApprovalSource, RulingKind
+from clearance.core.canonical import Json
+from clearance.core.catalog import Action, Effect
+from clearance.core.decision import Answer, Decision, Finding
+from clearance.core.intent import RiskLevel
+from clearance.core.narrative import ruled_by
+from clearance.core.principal import Permission, Principal
+from clearance.core.record import IntentRecord, IntentStatus
+from clearance.core.settings import Settings
+from clearance.flow.observe import NarratedIntent
+from clearance.web.rendering import lasting, pretty
+
+GROUP_MIN = 3  # repeats in a row that become one line
+
+_WORDS: Mapping[IntentStatus, tuple[str, str]] = {
+    IntentStatus.BLOCKED: ("Blocked", "blocked"),
+    IntentStatus.AWAITING_APPROVAL: ("Waiting", "waiting"),
+    IntentStatus.APPROVED: ("Approved", "active"),
+    IntentStatus.RUNNING: ("Running", "active"),
+    IntentStatus.SUCCEEDED: ("Done", "done"),
+    IntentStatus.FAILED: ("Failed", "blocked"),
+    IntentStatus.UNKNOWN: ("Unknown", "unknown"),
+    IntentStatus.REJECTED: ("Rejected", "quiet"),
+    IntentStatus.EXPIRED: ("Expired", "quiet"),
+    IntentStatus.CANCELLED: ("Cancelled", "quiet"),
+}
+
+_BEGUN = frozenset(
+    {
+        IntentStatus.APPROVED,
+        IntentStatus.RUNNING,
+        IntentStatus.SUCCEEDED,
+        IntentStatus.FAILED,
+        IntentStatus.UNKNOWN,
+    }
+)
+
+_EFFECTS: Mapping[Effect, str] = {
+    Effect.IDEMPOTENT: "Repeating it changes nothing more",
+    Effect.KEYED: "Sent with a key, so that it is done once",
+    Effect.AT_MOST_ONCE: "Sent once, never repeated",
+}
+
+_CHECKS: Mapping[str, str] = {
+    "stop_switch": "Stop switch",
+    "expiry": "Expiry",
+    "catalog": "Catalog",
+    "allowlist": "Allowlist",
+    "mode": "Autonomy mode",
+    "policy": "Policy",
+    "budget": "Budget",
+}
+
+_MARKS: Mapping[Answer, tuple[str, str]] = {
+    Answer.AUTO_EXECUTE: ("tick", "lets it run"),
+    Answer.REQUIRE_APPROVAL: ("hand", "asks a person"),
+    Answer.BLOCK: ("cross", "blocks it"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One intent on the timeline. `source` says who let it run; `because` why it did not, or how it went."""
+
+    action_intent_id: str
+    account_id: str
+    action_type: str
+    sentence: str
+    at: int
+    position: int
+    word: str
+    tone: str
+    source: str | None
+    autopilot: bool
+    because: str | None
+    fresh: bool
+
+    @property
+    def like(self) -> tuple[object, ...]:
+        """Equal for rows that say the same of the same account."""
+        return (self.account_id, self.action_type, self.word, self.source)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A row, and the ones behind it that say the same."""
+
+    first: Row
+    others: tuple[Row, ...] = ()
+
+
+def row(told: NarratedIntent, settings: Settings, *, fresh_after: int | None = None) -> Row:
+    """An intent as a row; fresh if its latest fact is behind a position."""
+    record = told.record
+    word, tone = _word(record)
+    return Row(
+        action_intent_id=record.intent.action_intent_id,
+        account_id=record.intent.account_id,
+        action_type=record.intent.action_type,
+        sentence=told.sentence,
+        at=record.changed_at,
+        position=record.position,
+        word=word,
+        tone=tone,
+        source=source(record),
+        autopilot=record.auto_executed,
+        because=because(record, settings),
+        fresh=fresh_after is not None and record.position > fresh_after,
+    )
+
+
+def _word(record: IntentRecord) -> tuple[str, str]:
+    """What the state is called, and its tone. A proposal that somebody edited is not called rejected."""
+    ruling = record.approval.ruling if record.approval else None
+    if record.status is IntentStatus.REJECTED and ruling and ruling.kind is RulingKind.EDIT:
+        return "Edited", "quiet"
+    return _WORDS[record.status]
+
+
+def groups(rows: Iterable[Row]) -> list[Group]:
+    """Rows with repeats in a row made one."""
+    found = []
+    for _, alike in groupby(rows, key=lambda one: one.like):
+        first, *others = alike
+        if len(others) + 1 >= GROUP_MIN:
+            found.append(Group(first, tuple(others)))
+        else:
+            found += [Group(one) for one in (first, *others)]
+    return found
+
+
+def source(record: IntentRecord) -> str | None:
+    """Who let it run: `autopilot`, `approved by NAME`, or None if it never got so far."""
+    if record.status not in _BEGUN or record.approval_source is None:
+        return None
+    return "autopilot" if record.auto_executed else f"approved by {ruled_by(record)}"
+
+
+def because(record: IntentRecord, settings: Settings) -> str | None:
+    """Why it did not run, why it waits, or what is known of how it went; None if there is nothing to add."""
+    ruling = record.approval.ruling if record.approval else None
+    outcome = record.outcome
+    match record.status:
+        case IntentStatus.BLOCKED | IntentStatus.AWAITING_APPROVAL:
+            return record.decision.explanation
+        case IntentStatus.REJECTED:
+            return ruling.reason if ruling else None
+        case IntentStatus.EXPIRED:
+            return "Nobody ruled in time." if record.approval else "It was not started in time."
+        case IntentStatus.CANCELLED:
+            return outcome.sentence if outcome else "It was withdrawn before it started."
+        case IntentStatus.FAILED:
+            return outcome.sentence if outcome else None
+        case IntentStatus.UNKNOWN:
+            return "The tool did not answer; nothing was retried."
+        case IntentStatus.APPROVED:
+            return held_by(record, settings)
+        case _:
+            return None
+
+
+def held_by(record: IntentRecord, settings: Settings) -> str | None:
+    """The stop switch that an approved intent waits for, in a sentence."""
+    switch = stop.strictest(settings.stop_switches, record.intent, settings.catalog.get(record.intent.action_type))
+    return f"Held by the stop switch for {switch}." if switch else None
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter as given. `before` is what it was in the intent that was edited; `change` what became of it."""
+
+    name: str
+    text: str
+    before: str | None = None
+    change: str = "same"
+
+
+def parameters(now: Mapping[str, Json], before: Mapping[str, Json] | None = None) -> list[Parameter]:
+    """The parameters, with what an edit changed."""
+    if before is None:
+        return [Parameter(name, text_of(value)) for name, value in now.items()]
+    shown = []
+    for name in (*now, *(name for name in before if name not in now)):
+        if name not in now:
+            shown.append(Parameter(name, "", text_of(before[name]), "removed"))
+        elif name not in before:
+            shown.append(Parameter(name, text_of(now[name]), None, "added"))
+        elif now[name] != before[name]:
+            shown.append(Parameter(name, text_of(now[name]), text_of(before[name]), "changed"))
+        else:
+            shown.append(Parameter(name, text_of(now[name])))
+    return shown
+
+
+def text_of(value: Json) -> str:
+    """A value for people: text as it is, everything else as JSON, numbers as they were given."""
+    if isinstance(value, str):
+        return value
+    return pretty(value) if isinstance(value, dict | list) else json.dumps(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One request to people. `refused` says why the visitor may not rule on it; None if they may."""
+
+    record: IntentRecord
+    sentence: str
+    approval_id: str
+    digest: str
+    tool: str
+    effect: str
+    undo: str
+    risk: str
+    confidence: str
+    parameters: Sequence[Parameter]
+    target: str | None
+    differences: tuple[str, ...]
+    expires_at: int
+    refused: str | None
+
+
+def card(
+    told: NarratedIntent, settings: Settings, visitor: Principal, before: Mapping[str, Json] | None = None
+) -> Card | None:
+    """An intent that waits, as a card; None if nothing is asked of people. `before`: the parameters that it edits."""
+    record = told.record
+    approval, intent = record.approval, record.intent
+    if approval is None:
+        return None
+    action = settings.catalog.get(intent.action_type)
+    return Card(
+        record=record,
+        sentence=told.sentence,
+        approval_id=approval.approval_id,
+        digest=approval.digest,
+        tool=str(action.tool) if action else "no longer in the catalog",
+        effect=_EFFECTS[action.effect] if action else "Unknown",
+        undo=undo_of(action),
+        risk=risk_of(record, action).name,
+        confidence=f"{intent.confidence_bp / 100:g} %",
+        parameters=parameters(intent.parameters, before),
+        target=None if intent.target is None else text_of(intent.target),
+        differences=approval.differences,
+        expires_at=approval.expires_at,
+        refused=_may_not_rule(record, visitor),
+    )
+
+
+def undo_of(action: Action | None) -> str:
+    """Whether an action can be taken back, and for how long."""
+    if action is None or action.undo is None:
+        return "Cannot be undone"
+    within = action.undo.within_ms
+    return "Can be undone" if within is None else f"Can be undone for {lasting(within)}"
+
+
+def risk_of(record: IntentRecord, action: Action | None) -> RiskLevel:
+    """The effective risk: the higher of the catalog's and the agent's."""
+    return action.effective_risk(record.intent) if action else record.intent.risk_level
+
+
+def _may_not_rule(record: IntentRecord, visitor: Principal) -> str | None:
+    if Permission.RULE not in visitor.permissions:
+        return "Your key may read this, and not rule on it."
+    if record.intent.proposed_by == visitor.actor_id and Permission.RULE_OWN not in visitor.permissions:
+        return "You proposed this yourself, so another person must rule on it."
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One check of the gate; `finding` is None if the row ended before it was asked."""
+
+    name: str
+    mark: str
+    says: str
+    finding: Finding | None
+    inputs: Mapping[str, str]
+
+
+def ladder(decision: Decision) -> list[Rung]:
+    """Every check of the gate in its order, asked or not."""
+    rungs = [_rung(finding) for finding in decision.findings]
+    asked = {finding.check for finding in decision.findings}
+    unasked = [name for check, name in _CHECKS.items() if check not in asked]
+    return rungs + [Rung(name, "dash", "was not asked", None, {}) for name in unasked]
+
+
+def _rung(finding: Finding) -> Rung:
+    mark, says = _MARKS[finding.answer]
+    name = _CHECKS.get(finding.check, finding.check)
+    return Rung(name, mark, says, finding, {key: _input(value) for key, value in _told_inputs(finding)})
+
+
+def _told_inputs(finding: Finding) -> Iterable[tuple[str, Json]]:
+    """What the check looked at, without what is empty."""
+    return ((key, value) for key, value in finding.inputs.items() if value not in (None, [], ""))
+
+
+def _input(value: Json) -> str:
+    return text_of(value) if not isinstance(value, dict | list) else json.dumps(value, ensure_ascii=False)
+
+
+def waits_for_a_person(record: IntentRecord) -> bool:
+    """True if somebody can rule on it now."""
+    return record.status is IntentStatus.AWAITING_APPROVAL and record.approval is not None
+
+
+def is_asked_again(record: IntentRecord) -> bool:
+    """True if somebody ruled on it, and another request to people was opened since."""
+    return waits_for_a_person(record) and record.approval is not None and record.approval.number > 1
+
+
+def not_started(record: IntentRecord) -> bool:
+    """True if it can still be withdrawn."""
+    return record.status in {IntentStatus.AWAITING_APPROVAL, IntentStatus.APPROVED} and record.attempt is None
+
+
+def approved_by_person(record: IntentRecord) -> bool:
+    """True if a person let it run."""
+    return record.approval_source is ApprovalSource.HUMAN

@@ -1,0 +1,269 @@
+"""The pages that show: the timeline, the inbox, one intent's whole story.
+
+Each page has a part that is shown again while it is open, when something happens; `live` asks for that part by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from clearance.core import call
+from clearance.core.canonical import Json
+from clearance.core.catalog import Action
+from clearance.core.errors import NotFound, Refusal
+from clearance.core.intent import ACTION_INTENT_ID
+from clearance.core.ledger import Entry
+from clearance.core.moment import from_text
+from clearance.core.principal import Permission
+from clearance.core.record import IntentRecord, IntentStatus
+from clearance.core.settings import Settings
+from clearance.flow.observe import NarratedIntent
+from clearance.web import presenting
+from clearance.web.presenting import Card, Row
+from clearance.web.rendering import HEADERS
+from clearance.web.timeline_filter import OUTCOMES, PAGE_SIZE, SOURCES, TimelineFilter, read_filter
+from clearance.web.today import digest
+from clearance.web.visitor import Site, Visitor, frame
+
+CARDS_MAX = 25  # requests on one page of the inbox
+GROUPED_FROM = 6  # requests on a page from which on they stand under their action types
+
+SAID: Mapping[str, str] = {
+    "cancelled": "Withdrawn: it will not run.",
+    "reconciled": "Recorded, with your name and your reason.",
+    "stopped": "The stop switch is on.",
+    "lifted": "The stop switch is lifted. What it held may start again.",
+}
+"""What a page says after something was done, by the code in its address."""
+
+
+async def timeline(site: Site, visitor: Visitor, request: Request) -> Response:
+    """What was done, and what was not, newest first."""
+    wanted = read_filter(request.query_params)
+    settings = await site.control.settings(visitor.principal)
+    # Read before the list, so that what happens while it is read is shown by the first live update.
+    after = await site.control.ledger_size(visitor.principal)
+    around = await frame(site, visitor)
+    return await site.page(
+        visitor,
+        "timeline.html",
+        sources=SOURCES,
+        outcomes=OUTCOMES,
+        action_types=sorted(settings.catalog),
+        digest=await digest(site, visitor.principal, settings, around),
+        live=None if wanted.before else wanted.address(path="/events/timeline"),
+        after=after,
+        **await rows_of(site, visitor, wanted, settings),
+    )
+
+
+async def rows_of(
+    site: Site, visitor: Visitor, wanted: TimelineFilter, settings: Settings, *, fresh_after: int | None = None
+) -> dict[str, Any]:
+    """The part of the timeline that is live: a page of rows, and where it goes on."""
+    query = wanted.query()
+    told = await site.control.timeline(visitor.principal, query) if query else []
+    rows: list[Row] = [presenting.row(one, settings, fresh_after=fresh_after) for one in told[:PAGE_SIZE]]
+    return {
+        "groups": presenting.groups(rows),
+        "older": wanted.address(rows[-1].position) if len(told) > PAGE_SIZE else None,
+        "wanted": wanted,
+    }
+
+
+async def why(site: Site, visitor: Visitor, request: Request) -> Response:
+    """A fragment: the gate's ladder of one intent, and what would have changed the answer."""
+    name = intent_id(request)
+    explanation = await site.control.explain(visitor.principal, name)
+    text = site.renderer.text(
+        "why.html",
+        explanation=explanation,
+        decision=explanation.record.decision,
+        rungs=presenting.ladder(explanation.record.decision),
+        name=name,
+    )
+    return Response(text, headers=HEADERS, media_type="text/html")
+
+
+async def needs_you(site: Site, visitor: Visitor, request: Request) -> Response:
+    """What needs a person, oldest request first."""
+    after = request.query_params.get("after")
+    if after is not None and not ACTION_INTENT_ID.fullmatch(after):
+        after = None
+    settings = await site.control.settings(visitor.principal)
+    position = await site.control.ledger_size(visitor.principal)
+    waiting = await site.control.waiting(visitor.principal, after=after, limit=CARDS_MAX + 1)
+    cards = [card for told in waiting[:CARDS_MAX] if (card := await card_of(site, visitor, told, settings))]
+    return await site.page(
+        visitor,
+        "needs_you.html",
+        cards=cards,
+        sections=_sections(cards),
+        more=waiting[CARDS_MAX - 1].record.intent.action_intent_id if len(waiting) > CARDS_MAX else None,
+        first_page=after is None,
+        ruled=await _ruled(site, visitor, request),
+        after=position,
+    )
+
+
+async def card_of(site: Site, visitor: Visitor, told: NarratedIntent, settings: Settings) -> Card | None:
+    """An intent as a card, with what it changes of the intent that it edits."""
+    before: Mapping[str, Json] | None = None
+    edited = told.record.intent.supersedes
+    if edited is not None:
+        try:
+            before = (await site.control.intent(visitor.principal, edited)).record.intent.parameters
+        except NotFound:
+            before = None  # an agent may name an intent that never was
+    return presenting.card(told, settings, visitor.principal, before)
+
+
+def _sections(cards: list[Card]) -> list[tuple[str | None, list[Card]]]:
+    """The cards under their action types once there are many; each type where its oldest request is."""
+    if len(cards) < GROUPED_FROM:
+        return [(None, cards)]
+    order = list(dict.fromkeys(card.record.intent.action_type for card in cards))
+    ranked = sorted(cards, key=lambda card: order.index(card.record.intent.action_type))
+    return [(name, list(same)) for name, same in groupby(ranked, key=lambda card: card.record.intent.action_type)]
+
+
+async def _ruled(site: Site, visitor: Visitor, request: Request) -> NarratedIntent | None:
+    """The intent that was just ruled on, or is asked again since: as it stands now, never taken from the address."""
+    name = request.query_params.get("ruled", "")
+    if not ACTION_INTENT_ID.fullmatch(name):
+        return None
+    try:
+        told = await site.control.intent(visitor.principal, name)
+    except NotFound:
+        return None
+    approval = told.record.approval
+    return told if approval and (approval.ruling or presenting.is_asked_again(told.record)) else None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """A ledger entry: where it stands, what it says, and the digest of its bytes."""
+
+    position: int
+    kind: str
+    at: int
+    actor: str
+    digest: str
+    fields: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """All that is known of one intent, as its page shows it."""
+
+    told: NarratedIntent
+    row: Row
+    card: Card | None
+    action: Action | None
+    risk: str
+    undo: str
+    parameters: list[presenting.Parameter]
+    rungs: list[presenting.Rung]
+    nearest_changes: tuple[str, ...]
+    current: bool
+    call: Mapping[str, Json] | None
+    call_current: bool
+    entries: list[LedgerLine]
+    held_by: str | None
+    may_cancel: bool
+    may_reconcile: bool
+    under_way_until: int | None
+
+    @property
+    def record(self) -> IntentRecord:
+        """The record that is told."""
+        return self.told.record
+
+
+async def intent(site: Site, visitor: Visitor, request: Request) -> Response:
+    """The whole story of one intent."""
+    position = await site.control.ledger_size(visitor.principal)
+    story = await story_of(site, visitor, intent_id(request))
+    return await site.page(
+        visitor,
+        "intent.html",
+        story=story,
+        said=SAID.get(request.query_params.get("said", "")),
+        ruled=await _ruled(site, visitor, request),
+        after=position,
+    )
+
+
+def intent_id(request: Request) -> str:
+    """The intent that an address names. NotFound if it cannot name one."""
+    name: str = request.path_params["action_intent_id"]
+    if not ACTION_INTENT_ID.fullmatch(name):
+        sentence = "There is no such action intent."
+        raise NotFound(sentence)
+    return name
+
+
+async def story_of(site: Site, visitor: Visitor, name: str) -> Story:
+    """Everything about one intent. NotFound if the tenant has none of this id."""
+    told = await site.control.intent(visitor.principal, name)
+    settings = await site.control.settings(visitor.principal)
+    explanation = await site.control.explain(visitor.principal, name)
+    record, principal = told.record, visitor.principal
+    action = settings.catalog.get(record.intent.action_type)
+    card = await card_of(site, visitor, told, settings)
+    rules = Permission.RULE in principal.permissions
+    lease = record.attempt.lease_until if record.attempt else 0
+    unknown = record.status is IntentStatus.UNKNOWN
+    return Story(
+        told=told,
+        row=presenting.row(told, settings),
+        card=card if presenting.waits_for_a_person(record) else None,
+        action=action,
+        risk=presenting.risk_of(record, action).name,
+        undo=presenting.undo_of(action),
+        parameters=list(card.parameters) if card else presenting.parameters(record.intent.parameters),
+        rungs=presenting.ladder(record.decision),
+        nearest_changes=tuple(change.sentence for change in explanation.nearest_changes),
+        current=explanation.current,
+        call=_call(record, action),
+        call_current=bool(action and record.binding and action.digest == record.binding.action),
+        entries=[_line(entry) for entry in await site.control.history(principal, name)],
+        held_by=presenting.held_by(record, settings) if record.status is IntentStatus.APPROVED else None,
+        may_cancel=presenting.not_started(record) and (rules or record.intent.proposed_by == principal.actor_id),
+        may_reconcile=unknown and rules,
+        under_way_until=lease if unknown and lease > site.clock.now_ms() else None,
+    )
+
+
+def _call(record: IntentRecord, action: Action | None) -> Mapping[str, Json] | None:
+    """What the tool is called with; None if the catalog has no such action, or cannot fill its arguments."""
+    if action is None:
+        return None
+    try:
+        return call.arguments(action, record.intent)
+    except (KeyError, Refusal):
+        return None
+
+
+def _line(entry: Entry) -> LedgerLine:
+    fields = entry.fields
+    return LedgerLine(
+        position=entry.position,
+        kind=fields["kind"],
+        at=from_text(fields["at"]),
+        actor=fields["actor"]["id"],
+        digest=entry.digest,
+        fields=fields,
+    )
+
+
+async def nothing_here(site: Site, visitor: Visitor, request: Request) -> Response:  # noqa: ARG001
+    """The page for an address that leads nowhere."""
+    sentence = "No page has this address. It may have been typed wrongly, or belong to another tenant."
+    raise NotFound(sentence)
