@@ -52,13 +52,25 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds behind the one that warms up ({ROUNDS})")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description=__doc__.partition("\n")[0] if __doc__ else ""
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=ROUNDS, help=f"rounds behind the one that warms up ({ROUNDS})"
+    )
     parser.add_argument("--quick", action="store_true", help=f"{ROUNDS_QUICK} rounds")
-    parser.add_argument("--growth", action="store_true", help="also a million intents: many minutes")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
-    parser.add_argument("--folder", type=Path, default=ROOT / ".bench", help="on the disk to measure (.bench)")
-    parser.add_argument("--deadline", type=float, default=DEADLINE_MINUTES, help="minutes that the rounds may take")
+    parser.add_argument(
+        "--growth", action="store_true", help="also a million intents: many minutes"
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="put the table into docs/performance.md"
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=ROOT / ".bench", help="on the disk to measure (.bench)"
+    )
+    parser.add_argument(
+        "--deadline", type=float, default=DEADLINE_MINUTES, help="minutes that the rounds may take"
+    )
     return parser.parse_args()
 
 
@@ -125,9 +137,7 @@ def _counts(folder: Path, admin: str) -> tuple[float, str]:
 
         with database(admin, TEMPLATE) as url:
             calls = asyncio.run(counts.round_trips_per_group(url))
-        said += (
-            f"; {calls:.2f} round trips, each one statement and one commit, for {counts.GROUP} admissions on PostgreSQL"
-        )
+        said += f"; {calls:.2f} round trips, each one statement and one commit, for {counts.GROUP} admissions on PostgreSQL"
     return pages, f"{said}."
 
 
@@ -139,7 +149,13 @@ def _machine(admin: str) -> list[str]:
 
         with psycopg.connect(admin) as connection:
             named = {}
-            for name in ("server_version", "fsync", "synchronous_commit", "wal_sync_method", "shared_buffers"):
+            for name in (
+                "server_version",
+                "fsync",
+                "synchronous_commit",
+                "wal_sync_method",
+                "shared_buffers",
+            ):
                 named[name] = (connection.execute(f"SHOW {name}").fetchone() or ("?",))[0]
         version = named.pop("server_version")
         said += f", PostgreSQL {version} ({', '.join(f'`{name}={value}`' for name, value in named.items())})"

@@ -28,7 +28,9 @@ def main() -> None:
             with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
                 Path(folder).chmod(0o755)
                 found = asyncio.run(module.measure(replace(asked, folder=folder)))
-            answer: dict[str, object] = {"measured": {name: asdict(one) for name, one in found.items()}}
+            answer: dict[str, object] = {
+                "measured": {name: asdict(one) for name, one in found.items()}
+            }
         except Exception as error:
             traceback.print_exc()
             answer = {"error": f"{type(error).__name__}: {error}"}

@@ -37,7 +37,12 @@ class Children:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         for child in self._children.values():
             child.end()
 
@@ -92,7 +97,9 @@ class _Child:
         if self._process.stdout is None:
             raise NotMeasured("its process has ended")
         while not read.endswith(b"\n"):
-            ready, _, _ = select.select([self._process.stdout], [], [], max(0.0, ends - time.monotonic()))
+            ready, _, _ = select.select(
+                [self._process.stdout], [], [], max(0.0, ends - time.monotonic())
+            )
             if not ready:
                 raise NotMeasured(self._why(f"no answer within {seconds:.0f} s"))
             part = self._process.stdout.read(65536)

@@ -33,11 +33,25 @@ async def measure(job: Job) -> Measured:
         intents = job.operations // REPEATS
         entries = [entry.fields for entry in await store.entries(TENANT, 0, job.operations)]
         must_be(len(entries), intents + 1, "entries")
-        must_be(len({entry.get("action_intent_id") for entry in entries}), intents + 1, "intents with an entry")
-        held = Counter(entry["action_type"] for entry in entries if entry.get("approval_source") == "POLICY")
-        must_be(dict(held), {"CREATE_TASK": LIMIT - LIMIT_OF_MAILS, "SEND_MAIL": LIMIT_OF_MAILS}, "ran unattended")
+        must_be(
+            len({entry.get("action_intent_id") for entry in entries}),
+            intents + 1,
+            "intents with an entry",
+        )
+        held = Counter(
+            entry["action_type"] for entry in entries if entry.get("approval_source") == "POLICY"
+        )
+        must_be(
+            dict(held),
+            {"CREATE_TASK": LIMIT - LIMIT_OF_MAILS, "SEND_MAIL": LIMIT_OF_MAILS},
+            "ran unattended",
+        )
         used = sorted((await store.budget_used(TENANT, "acme", day)).values())
-        must_be(day, day_in_zone(context.clock.now_ms(), "UTC"), "the day (midnight passed: run it again)")
+        must_be(
+            day,
+            day_in_zone(context.clock.now_ms(), "UTC"),
+            "the day (midnight passed: run it again)",
+        )
         must_be(used[-1], LIMIT, "used of the day")
         must_be(used.count(LIMIT_OF_MAILS), 1, "buckets with what the mails used")
         return {"correct": found}

@@ -41,9 +41,13 @@ async def pages_per_admission(folder: Path, groups: int = 40) -> float:
             if group == 0:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             first = (group + GROUPS_BEFORE) * GROUP
-            ready = [admission(context, settings, first + number, ACCOUNTS) for number in range(GROUP)]
+            ready = [
+                admission(context, settings, first + number, ACCOUNTS) for number in range(GROUP)
+            ]
             await store._writer.submit(partial(_admit_all, store, ready))
-        return float(connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]) / (groups * GROUP)
+        return float(connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]) / (
+            groups * GROUP
+        )
 
 
 def _admit_all(store: SqliteStore, ready: list[Admission], connection: sqlite3.Connection) -> None:
@@ -69,7 +73,10 @@ async def round_trips_per_group(url: str, groups: int = 10) -> float:
 
         store._connections.call = counted  # type: ignore[method-assign]
         for group in range(groups):
-            ready = [admission(context, settings, group * GROUP + number, ACCOUNTS) for number in range(GROUP)]
+            ready = [
+                admission(context, settings, group * GROUP + number, ACCOUNTS)
+                for number in range(GROUP)
+            ]
             for answer in await asyncio.gather(*(store.admit(one) for one in ready)):
                 must_be(type(answer), Admitted, "the answer")
         return calls / groups

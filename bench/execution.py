@@ -75,7 +75,9 @@ async def _queued(url: str, new: Callable[[Engine], Context]) -> AsyncIterator[C
 async def carried_out(control: Control, watching: Watching, account_id: str) -> None:
     """Proposes, and waits for the outcome."""
     proposed = await control.propose(AGENT, task(account_id=account_id))
-    must_be(await watching.outcome(proposed.record.intent.action_intent_id), "SUCCEEDED", "the outcome")
+    must_be(
+        await watching.outcome(proposed.record.intent.action_intent_id), "SUCCEEDED", "the outcome"
+    )
 
 
 async def measure(job: Job) -> Measured:

@@ -59,7 +59,10 @@ def questions() -> list[Asked]:
         (2_999, 7_000, 9_500),
         (0, 2, 3),
         ("AUTO_EXECUTE", "APPROVAL_REQUIRED"),
-        ({"amount": 20.5, "currency": "EUR"}, {"amount": 900, "currency": "USD", "recipient": "x", "tags": ["a"]}),
+        (
+            {"amount": 20.5, "currency": "EUR"},
+            {"amount": 900, "currency": "USD", "recipient": "x", "tags": ["a"]},
+        ),
     )
     return [Asked(*value) for value in values]
 

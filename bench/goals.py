@@ -61,4 +61,6 @@ def table(results: Results, pages: float) -> str:
     rows.append(
         f"| SQLite, pages of the write-ahead log for one admission in groups of 64 | <= {PAGES_MAX} | {pages:.2f} | {met} |"
     )
-    return "\n".join(["| goal | floor | median [min..max] of the rounds | |", "|---|---|---|---|", *rows])
+    return "\n".join(
+        ["| goal | floor | median [min..max] of the rounds | |", "|---|---|---|---|", *rows]
+    )

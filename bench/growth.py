@@ -63,9 +63,14 @@ async def _loads(contexts: dict[str, Context]) -> dict[str, Timed]:
             control, run = Control(context), secrets.token_hex(4)
 
             async def operation(number: int, control: Control = control, run: str = run) -> None:
-                await control.propose(AGENT, task(f"{run}-{number}", account_id=f"a{number * 17 % ACCOUNTS_SPREAD}"))
+                await control.propose(
+                    AGENT, task(f"{run}-{number}", account_id=f"a{number * 17 % ACCOUNTS_SPREAD}")
+                )
 
             one = await drive_some(operation, range(LOAD), CALLERS)
             if turn >= 0:
                 seconds[name].append(one.seconds / LOAD)
-    return {f"{name}: gate at {CALLERS} callers": timed(sum(taken), taken) for name, taken in seconds.items()}
+    return {
+        f"{name}: gate at {CALLERS} callers": timed(sum(taken), taken)
+        for name, taken in seconds.items()
+    }

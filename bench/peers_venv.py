@@ -31,7 +31,16 @@ def python() -> str:
 def _make() -> None:
     uv = ROOT / ".venv" / "bin" / "uv"
     _run(str(uv), "venv", "--quiet", "--clear", "--python", sys.executable, str(FOLDER))
-    _run(str(uv), "pip", "install", "--quiet", "--python", str(FOLDER / "bin" / "python"), "-r", str(PINNED))
+    _run(
+        str(uv),
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        str(FOLDER / "bin" / "python"),
+        "-r",
+        str(PINNED),
+    )
 
 
 def _run(*command: str) -> None:

@@ -33,15 +33,34 @@ async def measure(job: Job) -> Measured:
 
     def run(*arguments: str) -> None:
         subprocess.run(
-            [pgbench, *arguments], check=True, cwd=job.folder, timeout=TIMEOUT_SECONDS, env=os.environ, stdout=2
+            [pgbench, *arguments],
+            check=True,
+            cwd=job.folder,
+            timeout=TIMEOUT_SECONDS,
+            env=os.environ,
+            stdout=2,
         )
 
     with database(job.postgres) as url:
         run("--initialize", "--quiet", "--no-vacuum", url)
         begin = time.perf_counter()
-        run("-n", "-N", "-M", "prepared", "-c", f"{job.callers}", "-t", f"{each}", "-l", "--log-prefix=each", url)
+        run(
+            "-n",
+            "-N",
+            "-M",
+            "prepared",
+            "-c",
+            f"{job.callers}",
+            "-t",
+            f"{each}",
+            "-l",
+            "--log-prefix=each",
+            url,
+        )
         seconds = time.perf_counter() - begin
-    lines = [line.split() for path in job.path.glob("each.*") for line in path.read_text().splitlines()]
+    lines = [
+        line.split() for path in job.path.glob("each.*") for line in path.read_text().splitlines()
+    ]
     must_be(len(lines), each * job.callers, "transactions")
     ends = [int(line[4]) + int(line[5]) / 1e6 for line in lines]
     taken = [int(line[2]) / 1e6 for line in lines]

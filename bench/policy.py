@@ -24,7 +24,15 @@ PARAMETERS = {
     },
 }
 CATALOG = {
-    name: Action(name, ToolName("bank", name), RiskLevel.LOW, Effect.KEYED, PARAMETERS, sentence="did", proposal="do")
+    name: Action(
+        name,
+        ToolName("bank", name),
+        RiskLevel.LOW,
+        Effect.KEYED,
+        PARAMETERS,
+        sentence="did",
+        proposal="do",
+    )
     for name in ("REFUND", "PAY_OUT", "CREDIT")
 }
 POLICY = "\n".join(
@@ -45,7 +53,15 @@ async def measure(job: Job) -> Measured:
     policy, asked = PolicySet.load(POLICY, CATALOG), questions()
     must_be(len(asked), job.operations, "questions")
     ours = [
-        Question(one.agent_id, one.account_id, one.action_type, one.confidence_bp, one.risk, one.mode, one.parameters)
+        Question(
+            one.agent_id,
+            one.account_id,
+            one.action_type,
+            one.confidence_bp,
+            one.risk,
+            one.mode,
+            one.parameters,
+        )
         for one in asked
     ]
     for question, one in zip(ours, asked, strict=True):

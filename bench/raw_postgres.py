@@ -13,7 +13,9 @@ POOL = 16
 
 async def measure(job: Job) -> Measured:
     with database(job.postgres) as url:
-        async with AsyncConnectionPool(url, min_size=POOL, max_size=POOL, kwargs={"autocommit": True}) as pool:
+        async with AsyncConnectionPool(
+            url, min_size=POOL, max_size=POOL, kwargs={"autocommit": True}
+        ) as pool:
             await pool.wait()
             async with pool.connection() as connection:
                 await connection.execute(

@@ -11,7 +11,9 @@ BODY = b"x" * 600
 
 
 async def measure(job: Job) -> Measured:
-    connection = sqlite3.connect(job.path / "raw.sqlite3", isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        job.path / "raw.sqlite3", isolation_level=None, check_same_thread=False
+    )
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("CREATE TABLE fact (id INTEGER PRIMARY KEY, body BLOB NOT NULL)")

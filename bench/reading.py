@@ -43,7 +43,9 @@ def looks(context: Context, *, some_intent: str, somewhere: int) -> Mapping[str,
         "due": lambda: store.expired(context.clock.now_ms(), 200),
         "inbox page": lambda: control.waiting(READER, limit=PAGE),
         "timeline page": lambda: control.timeline(READER, TimelineQuery(limit=PAGE)),
-        "timeline page of an account": lambda: control.timeline(READER, TimelineQuery(account_id="a7", limit=PAGE)),
+        "timeline page of an account": lambda: control.timeline(
+            READER, TimelineQuery(account_id="a7", limit=PAGE)
+        ),
         "ledger page": lambda: control.ledger(READER, after=somewhere, limit=PAGE),
         "one intent": lambda: control.intent(READER, some_intent),
         "counts by status": lambda: store.count_by_status(TENANT),

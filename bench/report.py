@@ -20,8 +20,14 @@ ACCOUNTS = {"spread": ", 1000 accounts", "hot": ", one account"}
 def report(results: Results, machine: Sequence[str], pages: float, batches: str) -> str:
     """Everything that was found."""
     wrong = results.invalid()
-    valid = f"**Invalid:** {'; '.join(wrong)}." if wrong else "Valid: no yardstick varied more than 3 times."
-    many = f"{results.rounds} round{'s' * (results.rounds != 1)} in {results.seconds / 60:.0f} minutes"
+    valid = (
+        f"**Invalid:** {'; '.join(wrong)}."
+        if wrong
+        else "Valid: no yardstick varied more than 3 times."
+    )
+    many = (
+        f"{results.rounds} round{'s' * (results.rounds != 1)} in {results.seconds / 60:.0f} minutes"
+    )
     about = [*machine, f"{many}{results.cut and f' ({results.cut})'}. {valid}"]
     parts = [
         "\n".join(f"- {line}" for line in about),
@@ -67,7 +73,11 @@ def _disk(results: Results) -> str:
 
 
 def _loads(results: Results, variants: Sequence[Variant]) -> str:
-    heads = ["", *(f"{callers} caller{'s' * (callers > 1)}" for callers in CALLERS), "p50 / p99 ms at 64"]
+    heads = [
+        "",
+        *(f"{callers} caller{'s' * (callers > 1)}" for callers in CALLERS),
+        "p50 / p99 ms at 64",
+    ]
     heads += ["p99 to raw's", "what survives"]
     rows = [row for variant in variants for row in _load_rows(results, variant)]
     return "\n".join([f"| {' | '.join(heads)} |", "|---" * len(heads) + "|", *rows])
@@ -79,7 +89,9 @@ def _load_rows(results: Results, variant: Variant) -> Iterator[str]:
         yield f"| {variant.title} | not measured: {reason} | | | | | {variant.keeps} |"
         return
     for name in dict.fromkeys(label for key, _, label in results.cells if key == variant.key):
-        cells = [_rate(results, (variant.key, callers, name), variant.beside) for callers in CALLERS]
+        cells = [
+            _rate(results, (variant.key, callers, name), variant.beside) for callers in CALLERS
+        ]
         yield f"| {variant.title}{ACCOUNTS.get(name, '')} | {' | '.join(cells)} | {_at_64(results, variant, name)} |"
 
 
@@ -97,16 +109,16 @@ def _at_64(results: Results, variant: Variant, name: str) -> str:
     cell, raw = (variant.key, CALLERS[-1], name), (variant.beside, CALLERS[-1], "raw")
     if not results.has(cell):
         return f" | | {variant.keeps}"
-    p50, p99 = (middle([getattr(one, what) for one in results.cells[cell]]) for what in ("p50_ms", "p99_ms"))
+    p50, p99 = (
+        middle([getattr(one, what) for one in results.cells[cell]]) for what in ("p50_ms", "p99_ms")
+    )
     to_raw = f"{middle(results.p99_ratios(cell, raw)):.2f}" if results.has(raw) else ""
     return f"{p50:.1f} / {p99:.1f} | {to_raw} | {variant.keeps}"
 
 
 def _tools(results: Results) -> str:
     said = {"function": "a Python function", "stdio": "MCP over stdio", "http": "MCP over HTTP"}
-    heads = (
-        "| the tool, which does nothing | store | direct, p50 / p99 ms | through Clearance, p50 / p99 ms | added, p50 |"
-    )
+    heads = "| the tool, which does nothing | store | direct, p50 / p99 ms | through Clearance, p50 / p99 ms | added, p50 |"
     rows = []
     for variant in TOOLS:
         for kind, title in said.items():
@@ -116,17 +128,24 @@ def _tools(results: Results) -> str:
             cells = [_both(results, cell) for cell in (direct, through)]
             pairs = zip(results.cells[direct], results.cells[through], strict=True)
             added = [two.p50_ms - one.p50_ms for one, two in pairs]
-            rows.append(f"| {title} | {variant.store} | {cells[0]} | {cells[1]} | {ranged(added)} ms |")
+            rows.append(
+                f"| {title} | {variant.store} | {cells[0]} | {cells[1]} | {ranged(added)} ms |"
+            )
     return "\n".join([heads, "|---|---|---|---|---|", *rows])
 
 
 def _both(results: Results, cell: Cell) -> str:
-    p50, p99 = (middle([getattr(one, what) for one in results.cells[cell]]) for what in ("p50_ms", "p99_ms"))
+    p50, p99 = (
+        middle([getattr(one, what) for one in results.cells[cell]]) for what in ("p50_ms", "p99_ms")
+    )
     return f"{p50:.2f} / {p99:.2f}"
 
 
 def _policies(results: Results) -> str:
-    rows = ["| 432 questions to 15 rules | us a decision | to rules by hand | what survives |", "|---|---|---|---|"]
+    rows = [
+        "| 432 questions to 15 rules | us a decision | to rules by hand | what survives |",
+        "|---|---|---|---|",
+    ]
     hand: Cell = ("policy hand", 1, "policy")
     for variant in POLICIES:
         cell: Cell = (variant.key, 1, "policy")
@@ -156,13 +175,20 @@ def _sizes(results: Results, variants: Sequence[Variant], what: str) -> str:
 
 def _two_sizes(results: Results, variant: Variant, what: str) -> str:
     """The same looks at a small and a large store: p50 and p99 of each, and how many times the small one's median."""
-    found = {label: ones[0] for (key, _, label), ones in results.cells.items() if key == variant.key}
+    found = {
+        label: ones[0] for (key, _, label), ones in results.cells.items() if key == variant.key
+    }
     if not found:
         return (
-            f"{variant.store}: not measured: {results.missing[variant.key]}" if variant.key in results.missing else ""
+            f"{variant.store}: not measured: {results.missing[variant.key]}"
+            if variant.key in results.missing
+            else ""
         )
     small, large = dict.fromkeys(label.partition(": ")[0] for label in found)
-    rows = [f"| {variant.store}, p50 / p99 ms | {small} {what} | {large} {what} | p50, times |", "|---|---|---|---|"]
+    rows = [
+        f"| {variant.store}, p50 / p99 ms | {small} {what} | {large} {what} | p50, times |",
+        "|---|---|---|---|",
+    ]
     for label, one in found.items():
         size, _, look = label.partition(": ")
         if size == small and look != "load":

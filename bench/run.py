@@ -41,11 +41,17 @@ class Results:
 
     def ratios(self, mine: Cell, other: Cell) -> list[float]:
         """How many times as fast as the other, round by round."""
-        return [one.rate / two.rate for one, two in zip(self.cells[mine], self.cells[other], strict=True)]
+        return [
+            one.rate / two.rate
+            for one, two in zip(self.cells[mine], self.cells[other], strict=True)
+        ]
 
     def p99_ratios(self, mine: Cell, other: Cell) -> list[float]:
         """How many times the other's 99th percentile, round by round."""
-        return [one.p99_ms / two.p99_ms for one, two in zip(self.cells[mine], self.cells[other], strict=True)]
+        return [
+            one.p99_ms / two.p99_ms
+            for one, two in zip(self.cells[mine], self.cells[other], strict=True)
+        ]
 
     def invalid(self) -> list[str]:
         """Why the run says nothing; empty if it does say something."""
@@ -53,7 +59,9 @@ class Results:
         for cell in STEADY:
             rates = [one.rate for one in self.cells.get(cell, ())]
             if rates and max(rates) > RAW_VARIES_MAX * min(rates):
-                found.append(f"`{cell[0]}` varied {max(rates) / min(rates):.1f} times between rounds")
+                found.append(
+                    f"`{cell[0]}` varied {max(rates) / min(rates):.1f} times between rounds"
+                )
         return found
 
 
@@ -82,7 +90,9 @@ class Run:
             start = time.monotonic()
             self._round(number)
             took = time.monotonic() - start
-            _say(f"{'warm-up' if number < 0 else f'round {number + 1} of {self.rounds}'}: {took:.0f} s")
+            _say(
+                f"{'warm-up' if number < 0 else f'round {number + 1} of {self.rounds}'}: {took:.0f} s"
+            )
             self.results.rounds = number + 1
             if number + 1 < self.rounds and time.monotonic() - begin + took > self.deadline_seconds:
                 self.results.cut = f"the deadline came after {number + 1} of {self.rounds} rounds"
@@ -118,7 +128,9 @@ class Run:
             if variant.key not in self.results.missing:
                 yield variant
 
-    def _tried(self, variant: Variant, callers: int, seconds: float | None = None) -> dict[str, Timed]:
+    def _tried(
+        self, variant: Variant, callers: int, seconds: float | None = None
+    ) -> dict[str, Timed]:
         try:
             return self._measure(variant, callers, seconds)
         except NotMeasured as reason:
@@ -128,7 +140,9 @@ class Run:
             self.results.missing[variant.key] = str(reason)
             return {}
 
-    def _measure(self, variant: Variant, callers: int, seconds: float | None = None) -> dict[str, Timed]:
+    def _measure(
+        self, variant: Variant, callers: int, seconds: float | None = None
+    ) -> dict[str, Timed]:
         job = Job(
             variant.store,
             str(self.folder),

@@ -21,7 +21,9 @@ def admission(context: Context, settings: Settings, number: int, accounts: int) 
     title = {"title": "Renewal call"}
     intent = ActionIntent(TENANT, account, name, "CREATE_TASK", title, 0.95, RiskLevel.LOW, "agent")
     now = context.clock.now_ms()
-    return admission_of(intent, checked_content(intent), Facts(settings), AGENT, salt=context.new_salt(), now=now)
+    return admission_of(
+        intent, checked_content(intent), Facts(settings), AGENT, salt=context.new_salt(), now=now
+    )
 
 
 async def measure(job: Job) -> Measured:

@@ -39,7 +39,10 @@ class InstantTools(RecordingTools):
 
 def document(**autonomy: Any) -> dict[str, Any]:
     """The settings: one action type, fifteen lines of policy, a budget."""
-    made = {**sample.document(**({"budgets": [{"max_per_day": BUDGET}]} | autonomy)), "tool_pins": PINS}
+    made = {
+        **sample.document(**({"budgets": [{"max_per_day": BUDGET}]} | autonomy)),
+        "tool_pins": PINS,
+    }
     made["tool_servers"]["crm"]["concurrency_max"] = CALLS_AT_ONCE
     return made
 
@@ -71,11 +74,16 @@ async def configure(store: Store, settings: Mapping[str, Any]) -> None:
 
 @contextlib.asynccontextmanager
 async def new_context(
-    job: Job, engine: Engine | None = None, tools: Tools | None = None, settings: Mapping[str, Any] | None = None
+    job: Job,
+    engine: Engine | None = None,
+    tools: Tools | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Context]:
     """The parts over an empty store, with the settings in force. Its ledger has one entry."""
     async with new_store(job) as (store, _):
         await configure(store, settings or document())
         context = Context(store, tools or InstantTools(), engine or NoEngine(), SystemClock())
-        await context.fresh_settings(TENANT)  # compiled once, as in a process that has run for a while
+        await context.fresh_settings(
+            TENANT
+        )  # compiled once, as in a process that has run for a while
         yield context

@@ -41,7 +41,9 @@ async def nothing_against_it() -> None:
 @contextlib.contextmanager
 def http_server() -> Iterator[str]:
     """The URL of the server over HTTP, in a process of its own."""
-    with subprocess.Popen([sys.executable, str(SERVER), "http"], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, str(SERVER), "http"], stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             if process.stdout is None:
                 raise RuntimeError(SERVER)
@@ -77,14 +79,31 @@ async def _both(job: Job, kind: str) -> tuple[Timed, Timed]:
     direct: list[float] = []
     through: list[float] = []
     async with tools_of(kind) as (tools, where):
-        settings = {**document(), "tool_servers": {"crm": {**where, "deadline_seconds": 10}}, "tool_pins": {}}
+        settings = {
+            **document(),
+            "tool_servers": {"crm": {**where, "deadline_seconds": 10}},
+            "tool_pins": {},
+        }
         async with working(job, tools, settings) as (context, watching):
-            control, server = Control(context), (await context.fresh_settings(TENANT)).tool_servers["crm"]
+            control, server = (
+                Control(context),
+                (await context.fresh_settings(TENANT)).tool_servers["crm"],
+            )
 
             async def call(number: int) -> None:
-                arguments = {"title": "Renewal call", "account": "acme", "request_id": f"direct-{number}"}
-                one = ToolCall(server, "create_task", arguments, f"direct-{number}", DEADLINE_MS, None)
-                must_be((await tools.call(TENANT, one, nothing_against_it)).result, {"ok": True}, "the tool's answer")
+                arguments = {
+                    "title": "Renewal call",
+                    "account": "acme",
+                    "request_id": f"direct-{number}",
+                }
+                one = ToolCall(
+                    server, "create_task", arguments, f"direct-{number}", DEADLINE_MS, None
+                )
+                must_be(
+                    (await tools.call(TENANT, one, nothing_against_it)).result,
+                    {"ok": True},
+                    "the tool's answer",
+                )
 
             for number in range(-WARM_UP, job.operations):
                 start = time.perf_counter()

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 CALLERS = (1, 8, 64)
-POLICY_US = 40  # what a policy costs at the least, so that storage is not measured against an idle caller
+POLICY_US = (
+    40  # what a policy costs at the least, so that storage is not measured against an idle caller
+)
 QUESTIONS = 432
 
 
@@ -192,12 +194,15 @@ TOOLS = (
     Variant("postgres tools", "bench.tool_call", "on PostgreSQL", "", {1: 24}, "postgres"),
 )
 CORRECT = tuple(
-    Variant(f"{store} correct", "bench.correct", "", "", {64: 2700}, store) for store in ("sqlite", "postgres")
+    Variant(f"{store} correct", "bench.correct", "", "", {64: 2700}, store)
+    for store in ("sqlite", "postgres")
 )
 WAITING = tuple(
-    Variant(f"{store} waiting", "bench.waiting", "", "", {1: 10_000}, store) for store in ("sqlite", "postgres")
+    Variant(f"{store} waiting", "bench.waiting", "", "", {1: 10_000}, store)
+    for store in ("sqlite", "postgres")
 )
 GROWTH = tuple(
-    Variant(f"{store} growth", "bench.growth", "", "", {1: 1_000_000}, store) for store in ("sqlite", "postgres")
+    Variant(f"{store} growth", "bench.growth", "", "", {1: 1_000_000}, store)
+    for store in ("sqlite", "postgres")
 )
 ROUND = (_DISK, *SQLITE, *POSTGRES, *POLICIES, *TOOLS)

@@ -27,13 +27,19 @@ async def measure(job: Job) -> Measured:
         for count in (FEW, job.operations):
             store, where = await ends.enter_async_context(new_store(job))
             await configure(store, document())
-            context = contexts[f"{count:,}"] = Context(store, InstantTools(), NoEngine(), SystemClock())
+            context = contexts[f"{count:,}"] = Context(
+                store, InstantTools(), NoEngine(), SystemClock()
+            )
             await Control(context).propose(AGENT, task("first"))
             await _let_wait(context, count)
             if job.store == "postgres":
                 await asyncio.to_thread(settle, where)
         return await take_turns(
-            {name: looks(context, some_intent="first", somewhere=1) for name, context in contexts.items()}, TURNS
+            {
+                name: looks(context, some_intent="first", somewhere=1)
+                for name, context in contexts.items()
+            },
+            TURNS,
         )
 
 

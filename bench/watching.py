@@ -35,4 +35,6 @@ class Watching:
 
     def outcome(self, action_intent_id: str) -> asyncio.Future[str]:
         """The status of the intent's outcome, when there is one."""
-        return self._outcomes.setdefault(action_intent_id, asyncio.get_running_loop().create_future())
+        return self._outcomes.setdefault(
+            action_intent_id, asyncio.get_running_loop().create_future()
+        )

@@ -16,7 +16,11 @@ from tests.postgres import folder_of, migrated_database
 from tests.world import Place, World, opened
 
 settings.register_profile(
-    "clearance", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+    "clearance",
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=True,
 )
 settings.load_profile("clearance")
 
@@ -29,7 +33,9 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def postgres_folder() -> Path:
     """Where the PostgreSQL server of this run lives; the processes of one run share it."""
-    return folder_of(os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}-{secrets.token_hex(4)}"))
+    return folder_of(
+        os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}-{secrets.token_hex(4)}")
+    )
 
 
 @pytest.fixture

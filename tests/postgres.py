@@ -52,7 +52,9 @@ def server(folder: Path) -> PostgresServer:
 
         _hold(folder)
         with (folder / LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # one process alone makes, configures and restarts, before others connect
+            fcntl.flock(
+                lock, fcntl.LOCK_EX
+            )  # one process alone makes, configures and restarts, before others connect
             found = get_server(folder / DATA, cleanup_mode=None, start=False)
             if not (folder / MADE).exists():
                 _keep(folder, found)  # first of all: from here on whatever is made is removed
@@ -78,7 +80,14 @@ def _hold(folder: Path) -> None:
 
 def _keep(folder: Path, found: PostgresServer) -> None:
     """Starts who ends the server when nobody is left."""
-    words = [sys.executable, "-S", "-E", postgres_keeper.__file__, str(folder), str(found.bin_path / "pg_ctl")]
+    words = [
+        sys.executable,
+        "-S",
+        "-E",
+        postgres_keeper.__file__,
+        str(folder),
+        str(found.bin_path / "pg_ctl"),
+    ]
     subprocess.run(
         [*words, found.system_user or ""],
         stdin=subprocess.DEVNULL,
@@ -92,7 +101,9 @@ def _keep(folder: Path, found: PostgresServer) -> None:
 def _configure(found: PostgresServer) -> None:
     with psycopg.connect(found.get_uri(), autocommit=True) as connection:
         for name, value in SETTINGS.items():
-            connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), value))
+            connection.execute(
+                sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), value)
+            )
     found.stop()
     found.start()
 
@@ -104,13 +115,17 @@ def new_database(folder: Path, *, template: str = "template1") -> Iterator[str]:
     admin = server(folder).get_uri()
     with psycopg.connect(admin, autocommit=True) as connection:
         connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
         )
     try:
         yield make_conninfo(admin, dbname=name)
     finally:
         with psycopg.connect(admin, autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            connection.execute(
+                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            )
 
 
 @contextmanager
@@ -144,10 +159,16 @@ def _make_template(folder: Path) -> None:
     with (folder / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with psycopg.connect(admin, autocommit=True) as connection:
-            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (TEMPLATE,)).fetchone():
+            if connection.execute(
+                "SELECT 1 FROM pg_database WHERE datname = %s", (TEMPLATE,)
+            ).fetchone():
                 return
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(f"{TEMPLATE}_new")))
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(f"{TEMPLATE}_new")))
+            connection.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(f"{TEMPLATE}_new"))
+            )
+            connection.execute(
+                sql.SQL("CREATE DATABASE {}").format(sql.Identifier(f"{TEMPLATE}_new"))
+            )
             asyncio.run(migrate(make_conninfo(admin, dbname=f"{TEMPLATE}_new")))
             connection.execute(
                 sql.SQL("ALTER DATABASE {} RENAME TO {}").format(

@@ -21,11 +21,29 @@ def keep(folder: Path, pg_ctl: str, user: str | None) -> None:
     """Returns when nobody holds the folder's lock any more, its server has ended, and the folder is gone."""
     with (folder / USERS).open("a") as users:
         fcntl.flock(users, fcntl.LOCK_EX)
-        stop = [pg_ctl, "-D", str(folder / DATA), "-m", "immediate", "-t", str(STOP_SECONDS_MAX), "stop"]
-        subprocess.run(stop, user=user, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        stop = [
+            pg_ctl,
+            "-D",
+            str(folder / DATA),
+            "-m",
+            "immediate",
+            "-t",
+            str(STOP_SECONDS_MAX),
+            "stop",
+        ]
+        subprocess.run(
+            stop,
+            user=user,
+            cwd="/",
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
         gone = folder.with_name(f"{folder.name}-gone-{os.getpid()}")
         with contextlib.suppress(FileNotFoundError):
-            folder.rename(gone)  # at once, so that whoever names the folder now finds all of it or nothing
+            folder.rename(
+                gone
+            )  # at once, so that whoever names the folder now finds all of it or nothing
         shutil.rmtree(gone, ignore_errors=True)
 
 

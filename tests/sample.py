@@ -44,7 +44,9 @@ permit(principal, action == Action::"SEND_MAIL", resource);
 """
 
 DOCUMENT: Mapping[str, Any] = {
-    "tool_servers": {"crm": {"command": ["python", "-m", "clearance.demo.crm"], "deadline_seconds": 2}},
+    "tool_servers": {
+        "crm": {"command": ["python", "-m", "clearance.demo.crm"], "deadline_seconds": 2}
+    },
     "catalog": {
         "CREATE_TASK": {
             "tool": "crm.create_task",
@@ -144,16 +146,22 @@ def task(action_intent_id: str | None = None, **changes: Any) -> Proposal:
     return Proposal(**(said | changes))
 
 
-def refund(action_intent_id: str | None = None, amount_minor: int = 1_000, **changes: Any) -> Proposal:
+def refund(
+    action_intent_id: str | None = None, amount_minor: int = 1_000, **changes: Any
+) -> Proposal:
     """A refund, by default a small one that runs alone."""
     parameters = {"order_id": "ORD-1", "amount_minor": amount_minor}
-    return task(action_intent_id, **({"action_type": "ISSUE_REFUND", "parameters": parameters} | changes))
+    return task(
+        action_intent_id, **({"action_type": "ISSUE_REFUND", "parameters": parameters} | changes)
+    )
 
 
 def mail(action_intent_id: str | None = None, **changes: Any) -> Proposal:
     """A mail: a tool that may not be called twice."""
     parameters = {"to": "ann@example.com", "subject": "Hello", "body": "Good morning"}
-    return task(action_intent_id, **({"action_type": "SEND_MAIL", "parameters": parameters} | changes))
+    return task(
+        action_intent_id, **({"action_type": "SEND_MAIL", "parameters": parameters} | changes)
+    )
 
 
 @dataclass

@@ -48,11 +48,15 @@ class World:
         self.context = Context(self.store, self.tools, self.engine, self.clock)
         self.control = Control(self.context)
 
-    async def configure(self, document: Mapping[str, Any], tenant_id: str = TENANT) -> StoredSettings:
+    async def configure(
+        self, document: Mapping[str, Any], tenant_id: str = TENANT
+    ) -> StoredSettings:
         version = (await self.store.settings_version(tenant_id)).tenant
         actor = Principal(tenant_id, OWNER.actor_id, OWNER.kind, OWNER.permissions)
         entry = draft(EntryKind.SETTINGS_CHANGED, self.clock.now_ms(), actor, version=version + 1)
-        answer = await self.store.configure(SettingsChange(tenant_id, version, document, entry, self.clock.now_ms()))
+        answer = await self.store.configure(
+            SettingsChange(tenant_id, version, document, entry, self.clock.now_ms())
+        )
         assert isinstance(answer, StoredSettings)
         return answer
 
@@ -61,7 +65,13 @@ class World:
 
     async def stop(self, *switches: StopSwitch) -> StoredSettings:
         on = [
-            {"scope": s.scope.value, "subject": s.subject, "level": s.level.value, "reason": s.reason} for s in switches
+            {
+                "scope": s.scope.value,
+                "subject": s.subject,
+                "level": s.level.value,
+                "reason": s.reason,
+            }
+            for s in switches
         ]
         return await self.configure({**sample.document(), "stop_switches": on})
 
@@ -77,8 +87,12 @@ class World:
     async def sweep(self, worker: str = "worker-1", *, alone: bool = False) -> None:
         """One step, and what a dead worker left, carried on with."""
         for due in (await Sweeper(self.context, worker, alone=alone).find()).dead:
-            with contextlib.suppress(Refusal):  # as engines do: one that cannot be carried on with keeps nobody waiting
-                await execute.carry_on(self.context, due.tenant_id, due.action_intent_id, worker, alone=alone)
+            with contextlib.suppress(
+                Refusal
+            ):  # as engines do: one that cannot be carried on with keeps nobody waiting
+                await execute.carry_on(
+                    self.context, due.tenant_id, due.action_intent_id, worker, alone=alone
+                )
 
     def sql(self, script: str) -> list[tuple[Any, ...]]:
         """Runs statements on the store's own tables, past everything that guards them; the rows of the last one."""

@@ -10,7 +10,13 @@ import asyncio
 from typing import Any
 
 from agent_os.policies.evaluator import PolicyEvaluator
-from agent_os.policies.schema import PolicyAction, PolicyCondition, PolicyDefaults, PolicyDocument, PolicyRule
+from agent_os.policies.schema import (
+    PolicyAction,
+    PolicyCondition,
+    PolicyDefaults,
+    PolicyDocument,
+    PolicyRule,
+)
 
 from bench.drive import Job, Measured, must_be
 from bench.fifteen_rules import RUN_OR_NOT_ALIKE, Asked, answer_all, by_hand, questions
@@ -45,7 +51,9 @@ def evaluator() -> PolicyEvaluator:
         )
         for number, (name, field, operator, value, action) in enumerate(RULES)
     ]
-    return PolicyEvaluator([PolicyDocument(rules=rules, defaults=PolicyDefaults(action=PolicyAction.DENY))])
+    return PolicyEvaluator(
+        [PolicyDocument(rules=rules, defaults=PolicyDefaults(action=PolicyAction.DENY))]
+    )
 
 
 def context(asked: Asked) -> dict[str, Any]:
@@ -70,9 +78,14 @@ async def measure(job: Job) -> Measured:
     must_be(len(asked), job.operations, "questions")
     asks = [context(one) for one in asked]
     answers = [found.evaluate(ask) for ask in asks]
-    must_be([answer for answer in answers if answer.audit_entry.get("error")], [], "errors of the evaluator")
+    must_be(
+        [answer for answer in answers if answer.audit_entry.get("error")],
+        [],
+        "errors of the evaluator",
+    )
     same = sum(
-        answer.allowed == (by_hand(one)[0] == "AUTO_EXECUTE") for answer, one in zip(answers, asked, strict=True)
+        answer.allowed == (by_hand(one)[0] == "AUTO_EXECUTE")
+        for answer, one in zip(answers, asked, strict=True)
     )
     must_be(same, RUN_OR_NOT_ALIKE, "questions with the same answer to whether it runs")
     return {"policy": answer_all(found.evaluate, asks)}

@@ -44,7 +44,9 @@ async def measure(job: Job) -> Measured:
                 "CREATE TABLE step (number int, name text, answer text, PRIMARY KEY (number, name))"
             )
             working = asyncio.create_task(
-                app.run_worker_async(concurrency=CONCURRENCY, install_signal_handlers=False, wait=True)
+                app.run_worker_async(
+                    concurrency=CONCURRENCY, install_signal_handlers=False, wait=True
+                )
             )
             found = await drive(operation, job)
             working.cancel()

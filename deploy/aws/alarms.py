@@ -63,7 +63,9 @@ class Alarms:
         alarm.add_ok_action(actions.SnsAction(self.topic))
 
 
-def of_queues(alarms: Alarms, approvals: sqs.Queue, dead: Mapping[str, tuple[sqs.Queue, str]]) -> None:
+def of_queues(
+    alarms: Alarms, approvals: sqs.Queue, dead: Mapping[str, tuple[sqs.Queue, str]]
+) -> None:
     """The queue that hints wait in, and everything that was given up."""
     alarms.above(
         "ApprovalsWait",
@@ -72,7 +74,9 @@ def of_queues(alarms: Alarms, approvals: sqs.Queue, dead: Mapping[str, tuple[sqs
         WAITING_SECONDS,
     )
     for name, (queue, means) in dead.items():
-        visible = queue.metric_approximate_number_of_messages_visible(period=PERIOD, statistic="Maximum")
+        visible = queue.metric_approximate_number_of_messages_visible(
+            period=PERIOD, statistic="Maximum"
+        )
         alarms.above(name, means, visible)
 
 
@@ -100,7 +104,11 @@ def of_executions(alarms: Alarms, machine: sfn.StateMachine) -> None:
         ("ExecutionsFailed", machine.metric_failed(), "an execution failed"),
         ("ExecutionsTimedOut", machine.metric_timed_out(), "an execution took longer than it may"),
         ("ExecutionsAborted", machine.metric_aborted(), "an execution was stopped by hand"),
-        ("ExecutionsThrottled", machine.metric_throttled(), "Step Functions is at its limit of transitions or starts"),
+        (
+            "ExecutionsThrottled",
+            machine.metric_throttled(),
+            "Step Functions is at its limit of transitions or starts",
+        ),
     ):
         alarms.above(name, means, metric.with_(period=PERIOD, statistic="Sum"))
 

@@ -22,7 +22,10 @@ from deploy.aws.stack import STATE_MACHINE, ClearanceStack
 TEMPLATE = Path(__file__).with_name("template.json")
 TEMPLATE_BYTES_MAX = 1_000_000  # what CloudFormation takes from a bucket; inline it takes 51,200
 LINT_SECONDS_MAX = 300
-ASL_LINTERS = (("@wmfs/statelint@1.30.0", "statelint"), ("asl-validator@4.0.0", "asl-validator", "--json-path"))
+ASL_LINTERS = (
+    ("@wmfs/statelint@1.30.0", "statelint"),
+    ("asl-validator@4.0.0", "asl-validator", "--json-path"),
+)
 """npm packages, their commands, and what they want before the file. The first one decides; the second reads expressions better."""
 
 
@@ -51,7 +54,10 @@ def _violations(folder: Path) -> str:
         report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         for plugin in report.get("pluginReports", []):
             for violation in plugin.get("violations", []):
-                places = [place.get("constructPath", "") for place in violation.get("violatingConstructs", [])]
+                places = [
+                    place.get("constructPath", "")
+                    for place in violation.get("violatingConstructs", [])
+                ]
                 lines += [f"{violation.get('ruleName')}: {violation.get('description')} {places}"]
     return "\n".join(lines)
 
@@ -61,7 +67,9 @@ def check(text: str) -> None:
     if text != synthesise():
         raise NotClean("Two syntheses of the same stack differ.")
     if len(text.encode()) > TEMPLATE_BYTES_MAX:
-        raise NotClean(f"The template has {len(text.encode())} bytes; CloudFormation takes {TEMPLATE_BYTES_MAX}.")
+        raise NotClean(
+            f"The template has {len(text.encode())} bytes; CloudFormation takes {TEMPLATE_BYTES_MAX}."
+        )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "template.json"
         path.write_text(text, encoding="utf-8")
@@ -73,7 +81,9 @@ def check(text: str) -> None:
 
 def _run(*command: str | Path) -> None:
     words = [str(word) for word in command]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=LINT_SECONDS_MAX, check=False)
+    done = subprocess.run(
+        words, capture_output=True, text=True, timeout=LINT_SECONDS_MAX, check=False
+    )
     if done.returncode:
         raise NotClean(f"{' '.join(words)}\n{done.stdout}{done.stderr}")
 
@@ -95,9 +105,14 @@ def main() -> int:
     elif text != kept:
         before, after = kept.splitlines(keepends=True), text.splitlines(keepends=True)
         sys.stderr.writelines(difflib.unified_diff(before, after, "kept", "synthesised"))
-        print(f"{TEMPLATE} is not what the stack says: look at the difference, and run with --write.", file=sys.stderr)
+        print(
+            f"{TEMPLATE} is not what the stack says: look at the difference, and run with --write.",
+            file=sys.stderr,
+        )
         return 1
-    print(f"{TEMPLATE}: {len(json.loads(text)['Resources'])} resources, {len(text.encode())} bytes, clean.")
+    print(
+        f"{TEMPLATE}: {len(json.loads(text)['Resources'])} resources, {len(text.encode())} bytes, clean."
+    )
     return 0
 
 

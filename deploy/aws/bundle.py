@@ -53,8 +53,13 @@ def bundle(folder: Path) -> Path:
                 about = zipfile.ZipInfo(str(path.relative_to(content)), EARLIEST)
                 about.external_attr, about.compress_type = MODE, zipfile.ZIP_DEFLATED
                 archive.writestr(about, path.read_bytes())
-        version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-        named = folder / f"clearance-{version}-{hashlib.sha256(packed.read_bytes()).hexdigest()[:16]}.zip"
+        version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+            "version"
+        ]
+        named = (
+            folder
+            / f"clearance-{version}-{hashlib.sha256(packed.read_bytes()).hexdigest()[:16]}.zip"
+        )
         shutil.copyfile(packed, named)
     return named
 
@@ -63,8 +68,27 @@ def _install(content: Path, scratch: Path) -> None:
     """Wheels only, exactly those of uv.lock by their digests, and our own wheel beside them."""
     locked = scratch / "locked.txt"
     left_out = [word for name in OF_SERVERS for word in ("--no-emit-package", name)]
-    _uv("export", "--frozen", "--no-dev", "--no-emit-project", *left_out, "--extra", "aws", "--output-file", locked)
-    target = ("--target", content, "--python-platform", PLATFORM, "--python-version", PYTHON, "--only-binary", ":all:")
+    _uv(
+        "export",
+        "--frozen",
+        "--no-dev",
+        "--no-emit-project",
+        *left_out,
+        "--extra",
+        "aws",
+        "--output-file",
+        locked,
+    )
+    target = (
+        "--target",
+        content,
+        "--python-platform",
+        PLATFORM,
+        "--python-version",
+        PYTHON,
+        "--only-binary",
+        ":all:",
+    )
     _uv("pip", "install", *target, "--require-hashes", "--no-deps", "--requirements", locked)
     _uv("build", "--wheel", "--out-dir", scratch)
     wheel = next(scratch.glob("clearance-*.whl"))
@@ -73,7 +97,9 @@ def _install(content: Path, scratch: Path) -> None:
 
 def _uv(*words: str | Path) -> None:
     command = [str(UV), "--quiet", *(str(word) for word in words)]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, timeout=COMMAND_SECONDS_MAX)
+    subprocess.run(
+        command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, timeout=COMMAND_SECONDS_MAX
+    )
 
 
 if __name__ == "__main__":

@@ -18,9 +18,7 @@ ARCHITECTURE = lambda_.Architecture.ARM_64  # a fifth cheaper for the same time
 LOG_RETENTION = logs.RetentionDays.THREE_MONTHS
 MODULE = "clearance.running.functions"
 
-TOOL_CALL_SECONDS = (
-    630  # the longest deadline that a tool server may have is 600; more than that is waiting for a connection
-)
+TOOL_CALL_SECONDS = 630  # the longest deadline that a tool server may have is 600; more than that is waiting for a connection
 API_SECONDS = 29  # the HTTP API gives up after 30
 
 
@@ -51,7 +49,9 @@ class Spec:
 
 # A function's share of a core grows with its memory. These have about half of one: an import of the gate takes seconds else.
 SPECS = (
-    Spec("gate", "Decides on what agents propose by event", 1024, 30, errors=10),  # a refused event is one of three
+    Spec(
+        "gate", "Decides on what agents propose by event", 1024, 30, errors=10
+    ),  # a refused event is one of three
     Spec("api", "The REST API and the pages", 1024, API_SECONDS),
     Spec("launcher", "Starts an execution for what is approved", 512, 30),
     Spec("starter", "Execution: revalidates, and claims the attempt", 1024, 30, errors=None),
@@ -70,7 +70,11 @@ SPECS = (
 
 
 def make_function(
-    scope: Construct, spec: Spec, code: lambda_.Code, environment: dict[str, str], concurrency: float | None
+    scope: Construct,
+    spec: Spec,
+    code: lambda_.Code,
+    environment: dict[str, str],
+    concurrency: float | None,
 ) -> lambda_.Function:
     """A function with a role and a log group of its own. The role may write that log, and send traces, and nothing else yet."""
     log = logs.LogGroup(
@@ -87,7 +91,9 @@ def make_function(
     )
     role.add_to_policy(
         iam.PolicyStatement(
-            sid="OwnLog", actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log.log_group_arn]
+            sid="OwnLog",
+            actions=["logs:CreateLogStream", "logs:PutLogEvents"],
+            resources=[log.log_group_arn],
         )
     )
     return lambda_.Function(

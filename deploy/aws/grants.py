@@ -42,8 +42,12 @@ class TableGrants:
 
     def read(self, *kinds: str) -> list[iam.PolicyStatement]:
         """Reads items of these kinds."""
-        allowed = self._allow("Read", ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"], self.arn)
-        allowed.add_condition("ForAllValues:StringLike", {"dynamodb:LeadingKeys": sorted(set(kinds))})
+        allowed = self._allow(
+            "Read", ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"], self.arn
+        )
+        allowed.add_condition(
+            "ForAllValues:StringLike", {"dynamodb:LeadingKeys": sorted(set(kinds))}
+        )
         return [allowed, self._use_key()]
 
     def query(self, *indexes: str) -> list[iam.PolicyStatement]:
@@ -54,8 +58,12 @@ class TableGrants:
         """Commits transitions over items of these kinds, in transactions alone. Nothing is deleted."""
         actions = ["dynamodb:ConditionCheckItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
         allowed = self._allow("Commit", actions, self.arn)
-        allowed.add_condition("ForAnyValue:StringEquals", {"dynamodb:EnclosingOperation": "TransactWriteItems"})
-        allowed.add_condition("ForAllValues:StringLike", {"dynamodb:LeadingKeys": sorted(set(kinds))})
+        allowed.add_condition(
+            "ForAnyValue:StringEquals", {"dynamodb:EnclosingOperation": "TransactWriteItems"}
+        )
+        allowed.add_condition(
+            "ForAllValues:StringLike", {"dynamodb:LeadingKeys": sorted(set(kinds))}
+        )
         looks = self._allow("Condition", ["dynamodb:ConditionCheckItem"], self.arn)
         looks.add_condition("ForAllValues:StringLike", {"dynamodb:LeadingKeys": [LOOKED_AT]})
         return [allowed, looks, self._append_only()]
@@ -63,7 +71,9 @@ class TableGrants:
     def sessions(self) -> list[iam.PolicyStatement]:
         """Begins and ends page sessions, which are no facts: the only items that are deleted."""
         allowed = self._allow("Sessions", ["dynamodb:DeleteItem", "dynamodb:PutItem"], self.arn)
-        allowed.add_condition("ForAllValues:StringLike", {"dynamodb:LeadingKeys": list(OF_SESSIONS)})
+        allowed.add_condition(
+            "ForAllValues:StringLike", {"dynamodb:LeadingKeys": list(OF_SESSIONS)}
+        )
         return [allowed]
 
     def mark(self) -> list[iam.PolicyStatement]:
@@ -121,15 +131,21 @@ def publish(bus_arn: str) -> iam.PolicyStatement:
 def start_executions(state_machine_arn: str, execution_arns: str) -> list[iam.PolicyStatement]:
     """Starts executions, and looks whether one of a name is still running."""
     return [
-        iam.PolicyStatement(sid="Start", actions=["states:StartExecution"], resources=[state_machine_arn]),
-        iam.PolicyStatement(sid="LookAtExecutions", actions=["states:DescribeExecution"], resources=[execution_arns]),
+        iam.PolicyStatement(
+            sid="Start", actions=["states:StartExecution"], resources=[state_machine_arn]
+        ),
+        iam.PolicyStatement(
+            sid="LookAtExecutions", actions=["states:DescribeExecution"], resources=[execution_arns]
+        ),
     ]
 
 
 def read_secret(secret_arn: str, key: kms.Key) -> list[iam.PolicyStatement]:
     """Reads the secrets of the tool servers."""
     return [
-        iam.PolicyStatement(sid="ReadSecret", actions=["secretsmanager:GetSecretValue"], resources=[secret_arn]),
+        iam.PolicyStatement(
+            sid="ReadSecret", actions=["secretsmanager:GetSecretValue"], resources=[secret_arn]
+        ),
         iam.PolicyStatement(
             sid="SecretKey",
             actions=["kms:Decrypt"],

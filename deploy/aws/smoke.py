@@ -45,7 +45,9 @@ class Looked:
     seen: str
 
 
-def smoke(stack: str, proposal: dict[str, Any], api_key: str, *, url: str | None = None) -> Iterator[Looked]:
+def smoke(
+    stack: str, proposal: dict[str, Any], api_key: str, *, url: str | None = None
+) -> Iterator[Looked]:
     """Looks at one thing after the other; raises Broken at the first that is not as it should be. `url`: instead of the stack's."""
     outputs = _outputs(stack)
     yield Looked("the stack", "deployed")
@@ -55,16 +57,23 @@ def smoke(stack: str, proposal: dict[str, Any], api_key: str, *, url: str | None
     with Clearance(url or outputs["ApiUrl"], api_key) as clearance:
         caller = clearance.whoami()
         yield Looked("the API", f"lets {caller['actor_id']} of {caller['tenant_id']} in")
-        answers = [clearance.propose(**proposal, action_intent_id=action_intent_id) for _ in range(2)]
+        answers = [
+            clearance.propose(**proposal, action_intent_id=action_intent_id) for _ in range(2)
+        ]
         if {one["decision"] for one in answers} != {"AUTO_EXECUTE"}:
             said = f"the gate's answer is {answers[0]['decision']}: {answers[0]['explanation']}"
             raise Broken(said + _withdrawn(clearance, action_intent_id))
-        yield Looked("the gate", f"AUTO_EXECUTE for {action_intent_id}, and the same answer to a repeat")
+        yield Looked(
+            "the gate", f"AUTO_EXECUTE for {action_intent_id}, and the same answer to a repeat"
+        )
         done = _outcome(lambda: clearance.intent(action_intent_id))
         took = (clock.now_ms() - began) / 1000
         seen = f"{done['status']}, auto_executed {done['auto_executed']}, after {took:.1f} s"
         sentence = (done["outcome"] or {}).get("sentence") or ""
-        _demand(done["status"] == "SUCCEEDED" and done["auto_executed"] is True, f"the outcome is {seen}. {sentence}")
+        _demand(
+            done["status"] == "SUCCEEDED" and done["auto_executed"] is True,
+            f"the outcome is {seen}. {sentence}",
+        )
         yield Looked("the outcome", seen)
     yield Looked("the execution", _execution(outputs["StateMachineArn"], action_intent_id, began))
     more = {name: count for name, count in _given_up(outputs).items() if count > given_up[name]}
@@ -96,13 +105,19 @@ def _outcome(look: Callable[[], Any]) -> Any:
         intent = look()
         if intent["outcome"] is not None:
             return intent
-        _demand(time.monotonic() < ends, f"no outcome after {OUTCOME_SECONDS_MAX} s: the intent is {intent['status']}")
+        _demand(
+            time.monotonic() < ends,
+            f"no outcome after {OUTCOME_SECONDS_MAX} s: the intent is {intent['status']}",
+        )
         time.sleep(1)
 
 
 def _execution(machine: str, action_intent_id: str, began: int) -> str:
     """The newest executions come first; the one that is looked for is not older than this."""
-    pages, name = boto3.client("stepfunctions").get_paginator("list_executions"), f"exec-{action_intent_id}"
+    pages, name = (
+        boto3.client("stepfunctions").get_paginator("list_executions"),
+        f"exec-{action_intent_id}",
+    )
     earliest, found = began / 1000 - CLOCKS_APART_SECONDS, []
     for page in pages.paginate(stateMachineArn=machine):
         found += [one["name"] for one in page["executions"] if one["name"].startswith(name)]
@@ -117,7 +132,9 @@ def _given_up(outputs: dict[str, str]) -> dict[str, int]:
     client, name = boto3.client("sqs"), "ApproximateNumberOfMessages"
     return {
         queue.removesuffix("Url"): int(
-            client.get_queue_attributes(QueueUrl=outputs[queue], AttributeNames=[name])["Attributes"][name]
+            client.get_queue_attributes(QueueUrl=outputs[queue], AttributeNames=[name])[
+                "Attributes"
+            ][name]
         )
         for queue in QUEUES
     }
@@ -125,10 +142,22 @@ def _given_up(outputs: dict[str, str]) -> dict[str, int]:
 
 def _alarms(stack: str) -> str:
     """Those of the stack's own resources: another stack's name may begin with this one's."""
-    pages = boto3.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
+    pages = (
+        boto3.client("cloudformation")
+        .get_paginator("list_stack_resources")
+        .paginate(StackName=stack)
+    )
     resources = [one for page in pages for one in page["StackResourceSummaries"]]
-    own = {one["PhysicalResourceId"] for one in resources if one["ResourceType"] == "AWS::CloudWatch::Alarm"}
-    found = boto3.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{stack}-")
+    own = {
+        one["PhysicalResourceId"]
+        for one in resources
+        if one["ResourceType"] == "AWS::CloudWatch::Alarm"
+    }
+    found = (
+        boto3.client("cloudwatch")
+        .get_paginator("describe_alarms")
+        .paginate(AlarmNamePrefix=f"{stack}-")
+    )
     states = {one["AlarmName"]: one["StateValue"] for page in found for one in page["MetricAlarms"]}
     ringing = sorted(name for name, state in states.items() if state == "ALARM" and name in own)
     _demand(not ringing, f"these ring: {', '.join(ringing)}")
@@ -145,13 +174,21 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.aws.smoke", description=__doc__)
     parser.add_argument("--stack", required=True, help="the name of the stack")
     parser.add_argument(
-        "--proposal", required=True, type=Path, help="a JSON file: the body of POST /v1/intents, without an id"
+        "--proposal",
+        required=True,
+        type=Path,
+        help="a JSON file: the body of POST /v1/intents, without an id",
     )
     parser.add_argument("--url", help="where the API is, instead of the stack's own address")
-    parser.add_argument(FLAG, dest="for_real", action="store_true", help="the action is carried out")
+    parser.add_argument(
+        FLAG, dest="for_real", action="store_true", help="the action is carried out"
+    )
     wanted = parser.parse_args(words)
     if not wanted.for_real:
-        print(f"This carries out a real action on a real account. Say {FLAG} if you mean it.", file=sys.stderr)
+        print(
+            f"This carries out a real action on a real account. Say {FLAG} if you mean it.",
+            file=sys.stderr,
+        )
         return REFUSAL_EXIT
     try:
         proposal, api_key = _proposal(wanted.proposal), _api_key()
@@ -175,7 +212,11 @@ def _proposal(path: Path) -> dict[str, Any]:
         raise Broken(f"{path} cannot be read ({error.strerror}).") from None
     except ValueError:
         raise Broken(f"{path} is not JSON.") from None
-    needed = {name for name, one in inspect.signature(Clearance.propose).parameters.items() if one.default is one.empty}
+    needed = {
+        name
+        for name, one in inspect.signature(Clearance.propose).parameters.items()
+        if one.default is one.empty
+    }
     known = set(inspect.signature(Clearance.propose).parameters) - {"self", "action_intent_id"}
     if not isinstance(said, dict):
         raise Broken(f"{path} is no JSON object.")

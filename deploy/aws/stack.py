@@ -76,8 +76,12 @@ class ClearanceStack(Stack):
     """The aws profile: one table, one bus, eight functions, one state machine, one API, and what watches them."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
-        synthesizer = DefaultStackSynthesizer(generate_bootstrap_version_rule=False)  # nothing of CDK's is needed there
-        description = "Clearance: AI agents act on their own, within limits, and what they did is proved"
+        synthesizer = DefaultStackSynthesizer(
+            generate_bootstrap_version_rule=False
+        )  # nothing of CDK's is needed there
+        description = (
+            "Clearance: AI agents act on their own, within limits, and what they did is proved"
+        )
         super().__init__(scope, construct_id, synthesizer=synthesizer, description=description)
         self._parameters()
         self._state()
@@ -99,7 +103,9 @@ class ClearanceStack(Stack):
         def text(name: str, description: str, **more: Any) -> CfnParameter:
             return CfnParameter(self, name, type="String", description=description, **more)
 
-        bucket = text("CodeBucket", "The bucket that the functions' code is in, in this region", min_length=3)
+        bucket = text(
+            "CodeBucket", "The bucket that the functions' code is in, in this region", min_length=3
+        )
         key = text(
             "CodeKey",
             "The name of the zip in that bucket: the file that `make aws` made, without its folder",
@@ -142,7 +148,9 @@ class ClearanceStack(Stack):
             min_value=0,
         )
         self.unreserved = CfnCondition(
-            self, "IsUnreserved", expression=Fn.condition_equals(self.tool_calls.value_as_string, "0")
+            self,
+            "IsUnreserved",
+            expression=Fn.condition_equals(self.tool_calls.value_as_string, "0"),
         )
 
     # What is kept
@@ -162,7 +170,8 @@ class ClearanceStack(Stack):
             key_schema=_keys(TABLE["KeySchema"]),
             attribute_definitions=[
                 dynamodb.CfnTable.AttributeDefinitionProperty(
-                    attribute_name=attribute["AttributeName"], attribute_type=attribute["AttributeType"]
+                    attribute_name=attribute["AttributeName"],
+                    attribute_type=attribute["AttributeType"],
                 )
                 for attribute in TABLE["AttributeDefinitions"]
             ],
@@ -184,7 +193,9 @@ class ClearanceStack(Stack):
         restored = CfnCondition(
             self,
             "IsRestored",
-            expression=Fn.condition_not(Fn.condition_equals(self.restored.value_as_string, NO_TABLE)),
+            expression=Fn.condition_not(
+                Fn.condition_equals(self.restored.value_as_string, NO_TABLE)
+            ),
         )
         name = self.restored.value_as_string
         arn = self.format_arn(service="dynamodb", resource="table", resource_name=name)
@@ -211,8 +222,12 @@ class ClearanceStack(Stack):
             "Approvals",
             encryption=sqs.QueueEncryption.SQS_MANAGED,  # it holds ids, no content: a key of its own would guard nothing
             enforce_ssl=True,
-            visibility_timeout=Duration.seconds(6 * launcher.timeout_seconds),  # what Lambda asks for
-            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_approvals, max_receive_count=RECEIVED_MAX),
+            visibility_timeout=Duration.seconds(
+                6 * launcher.timeout_seconds
+            ),  # what Lambda asks for
+            dead_letter_queue=sqs.DeadLetterQueue(
+                queue=self.dead_approvals, max_receive_count=RECEIVED_MAX
+            ),
         )
 
     def _dead_letters(self, name: str) -> sqs.Queue:
@@ -233,7 +248,10 @@ class ClearanceStack(Stack):
             event_bus_name=f"{Aws.STACK_NAME}-bus",  # CDK's own name would be the same in every stack of an account
             description="Clearance: what agents propose, and what is approved",
         )
-        everywhere = {"CLEARANCE_LOG_LEVEL": self.log_level.value_as_string, "CLEARANCE_TABLE": self.table_name}
+        everywhere = {
+            "CLEARANCE_LOG_LEVEL": self.log_level.value_as_string,
+            "CLEARANCE_TABLE": self.table_name,
+        }
         bus = {"CLEARANCE_BUS": self.bus.event_bus_name}
         own = {
             "gate": bus | {"CLEARANCE_SOURCES": self.sources.value_as_string},
@@ -257,7 +275,9 @@ class ClearanceStack(Stack):
         wanted = {"invoker": self.tool_calls.value_as_number, "sweeper": 1}.get(spec.name)
         if wanted is None:
             return None
-        number: float = Token.as_number(Fn.condition_if(self.unreserved.logical_id, Aws.NO_VALUE, wanted))
+        number: float = Token.as_number(
+            Fn.condition_if(self.unreserved.logical_id, Aws.NO_VALUE, wanted)
+        )
         return number
 
     def _machine(self) -> None:
@@ -269,12 +289,15 @@ class ClearanceStack(Stack):
             self,
             "ExecutionRole",
             assumed_by=iam.ServicePrincipal(
-                "states.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": self.account}}
+                "states.amazonaws.com",
+                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
             ),
             description="Clearance: the steps of an execution",
         )
         role.add_to_policy(
-            iam.PolicyStatement(sid="Steps", actions=["lambda:InvokeFunction"], resources=list(steps.values()))
+            iam.PolicyStatement(
+                sid="Steps", actions=["lambda:InvokeFunction"], resources=list(steps.values())
+            )
         )
         log = logs.LogGroup(
             self,
@@ -286,15 +309,21 @@ class ClearanceStack(Stack):
         self.machine = sfn.StateMachine(
             self,
             "Execution",
-            definition_body=sfn.DefinitionBody.from_string(STATE_MACHINE.read_text(encoding="utf-8")),
+            definition_body=sfn.DefinitionBody.from_string(
+                STATE_MACHINE.read_text(encoding="utf-8")
+            ),
             definition_substitutions=steps,
             role=role,
             state_machine_type=sfn.StateMachineType.STANDARD,
             tracing_enabled=True,
             # No execution data: parameters and answers have no place in a log.
-            logs=sfn.LogOptions(destination=log, level=sfn.LogLevel.ERROR, include_execution_data=False),
+            logs=sfn.LogOptions(
+                destination=log, level=sfn.LogLevel.ERROR, include_execution_data=False
+            ),
         )
-        self.functions["launcher"].add_environment("CLEARANCE_STATE_MACHINE", self.machine.state_machine_arn)
+        self.functions["launcher"].add_environment(
+            "CLEARANCE_STATE_MACHINE", self.machine.state_machine_arn
+        )
 
     # What sets it going
 
@@ -315,11 +344,16 @@ class ClearanceStack(Stack):
             "Approved",
             description="Clearance: what is approved goes to the launcher's queue",
             event_bus=self.bus,
-            event_pattern=events.EventPattern(source=["clearance"], detail_type=["ACTION_APPROVED"]),
+            event_pattern=events.EventPattern(
+                source=["clearance"], detail_type=["ACTION_APPROVED"]
+            ),
             targets=[target],
         )
         source = sources.SqsEventSource(
-            self.approvals, batch_size=BATCH, max_concurrency=LAUNCHERS_MAX, report_batch_item_failures=True
+            self.approvals,
+            batch_size=BATCH,
+            max_concurrency=LAUNCHERS_MAX,
+            report_batch_item_failures=True,
         )
         self.functions["launcher"].add_event_source(source)
 
@@ -332,10 +366,15 @@ class ClearanceStack(Stack):
             None,
             source=["aws.states"],
             detail_type=["Step Functions Execution Status Change"],
-            detail={"stateMachineArn": [self.machine.state_machine_arn], "status": ["FAILED", "TIMED_OUT", "ABORTED"]},
+            detail={
+                "stateMachineArn": [self.machine.state_machine_arn],
+                "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+            },
         )
 
-    def _rule(self, name: str, purpose: str, function: str, bus: events.IEventBus | None, **pattern: Any) -> None:
+    def _rule(
+        self, name: str, purpose: str, function: str, bus: events.IEventBus | None, **pattern: Any
+    ) -> None:
         """A rule whose target is a function: what does not reach it, and what it fails on, is kept."""
         target = self.functions[function]
         target.configure_async_invoke(
@@ -364,15 +403,20 @@ class ClearanceStack(Stack):
             self,
             "ScheduleRole",
             assumed_by=iam.ServicePrincipal(
-                "scheduler.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": self.account}}
+                "scheduler.amazonaws.com",
+                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
             ),
             description="Clearance: the schedule of the sweeper",
         )
         role.add_to_policy(
-            iam.PolicyStatement(sid="Sweep", actions=["lambda:InvokeFunction"], resources=[sweeper.function_arn])
+            iam.PolicyStatement(
+                sid="Sweep", actions=["lambda:InvokeFunction"], resources=[sweeper.function_arn]
+            )
         )
         role.add_to_policy(
-            iam.PolicyStatement(sid="GiveUp", actions=["sqs:SendMessage"], resources=[self.undelivered.queue_arn])
+            iam.PolicyStatement(
+                sid="GiveUp", actions=["sqs:SendMessage"], resources=[self.undelivered.queue_arn]
+            )
         )
         schedule = scheduler.CfnSchedule(
             self,
@@ -384,7 +428,9 @@ class ClearanceStack(Stack):
                 arn=sweeper.function_arn,
                 role_arn=role.role_arn,
                 input="{}",
-                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=self.undelivered.queue_arn),
+                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(
+                    arn=self.undelivered.queue_arn
+                ),
                 retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
                     maximum_event_age_in_seconds=60, maximum_retry_attempts=1
                 ),
@@ -402,7 +448,10 @@ class ClearanceStack(Stack):
             default_integration=integrations.HttpLambdaIntegration("Door", self.functions["api"]),
         )
         log = logs.LogGroup(
-            self, "AccessLog", retention=LOG_RETENTION, removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+            self,
+            "AccessLog",
+            retention=LOG_RETENTION,
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         )
         stage = http.CfnStage(
             self,
@@ -455,7 +504,12 @@ class ClearanceStack(Stack):
                 *read_secret(self.secret.attr_id, self.key),
             ],
             "recorder": [*table.read(*OF_WORK), *table.commit(*OF_INTENTS), *table.mark()],
-            "sweeper": [*table.read(*OF_WORK), *table.query(QUEUE, DUE), *table.commit(*OF_INTENTS), bus],
+            "sweeper": [
+                *table.read(*OF_WORK),
+                *table.query(QUEUE, DUE),
+                *table.commit(*OF_INTENTS),
+                bus,
+            ],
             "aborted": [*table.read(*OF_WORK), *table.commit(*OF_INTENTS), *table.mark()],
         }
         for function, statements in grants.items():
@@ -488,11 +542,23 @@ class ClearanceStack(Stack):
             ("ApiUrl", "The REST API and the pages", self.http.api_endpoint),
             ("TableName", "CLEARANCE_TABLE of a command line", self.table_name),
             ("BusName", "CLEARANCE_BUS, and where agents put events", self.bus.event_bus_name),
-            ("KeyArn", "The key of table and secret, which whoever reads them needs too", self.key.key_arn),
+            (
+                "KeyArn",
+                "The key of table and secret, which whoever reads them needs too",
+                self.key.key_arn,
+            ),
             ("SecretArn", "What to fill with the secrets of tool servers", self.secret.attr_id),
             ("StateMachineArn", "The executions", self.machine.state_machine_arn),
-            ("GateName", "The function that programs invoke through an alias", self.functions["gate"].function_name),
-            ("InvokerName", "The function that calls tools", self.functions["invoker"].function_name),
+            (
+                "GateName",
+                "The function that programs invoke through an alias",
+                self.functions["gate"].function_name,
+            ),
+            (
+                "InvokerName",
+                "The function that calls tools",
+                self.functions["invoker"].function_name,
+            ),
             ("DeadApprovalsUrl", "Hints that were given up", self.dead_approvals.queue_url),
             ("UndeliveredUrl", "Events that reached nobody", self.undelivered.queue_url),
             ("FailedEventsUrl", "Events that a function failed on", self.failed_events.queue_url),
@@ -502,7 +568,9 @@ class ClearanceStack(Stack):
 
 def _keys(schema: list[dict[str, str]]) -> list[dynamodb.CfnTable.KeySchemaProperty]:
     return [
-        dynamodb.CfnTable.KeySchemaProperty(attribute_name=key["AttributeName"], key_type=key["KeyType"])
+        dynamodb.CfnTable.KeySchemaProperty(
+            attribute_name=key["AttributeName"], key_type=key["KeyType"]
+        )
         for key in schema
     ]
 
@@ -513,6 +581,7 @@ def _index(index: Mapping[str, Any]) -> dynamodb.CfnTable.GlobalSecondaryIndexPr
         index_name=index["IndexName"],
         key_schema=_keys(index["KeySchema"]),
         projection=dynamodb.CfnTable.ProjectionProperty(
-            projection_type=projection["ProjectionType"], non_key_attributes=projection.get("NonKeyAttributes")
+            projection_type=projection["ProjectionType"],
+            non_key_attributes=projection.get("NonKeyAttributes"),
         ),
     )

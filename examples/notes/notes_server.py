@@ -31,8 +31,12 @@ def add_note(account: str, text: str, request_id: str) -> Note:
     with closing(sqlite3.connect(os.environ["NOTES_DB"])) as database, database:
         database.execute(TABLE)
         row = (request_id, account, text)
-        database.execute("insert or ignore into note (request_id, account, text) values (?, ?, ?)", row)
-        found = database.execute("select id from note where request_id = ?", (request_id,)).fetchone()
+        database.execute(
+            "insert or ignore into note (request_id, account, text) values (?, ?, ?)", row
+        )
+        found = database.execute(
+            "select id from note where request_id = ?", (request_id,)
+        ).fetchone()
     return Note(note_id=found[0])
 
 
@@ -42,7 +46,9 @@ def remove_note(note_id: int) -> Annotated[CallToolResult, Note]:
     with closing(sqlite3.connect(os.environ["NOTES_DB"])) as database, database:
         database.execute(TABLE)
         gone = database.execute("delete from note where id = ?", (note_id,)).rowcount > 0
-    text = TextContent(type="text", text=f"removed note {note_id}" if gone else f"there is no note {note_id}")
+    text = TextContent(
+        type="text", text=f"removed note {note_id}" if gone else f"there is no note {note_id}"
+    )
     said = {"note_id": note_id} if gone else {"error_class": "VALIDATION"}
     return CallToolResult(content=[text], structured_content=said, is_error=not gone)
 

@@ -30,22 +30,38 @@ class WorkerMetrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._executions = Counter(
-            "clearance_executions", "Executions that this worker ended.", ("outcome",), registry=self._registry
+            "clearance_executions",
+            "Executions that this worker ended.",
+            ("outcome",),
+            registry=self._registry,
         )
         self._calls = Counter(
-            "clearance_tool_calls", "Calls of tools, by how they ended.", ("answer",), registry=self._registry
+            "clearance_tool_calls",
+            "Calls of tools, by how they ended.",
+            ("answer",),
+            registry=self._registry,
         )
         self._seconds = Histogram(
-            "clearance_tool_call_seconds", "Seconds of a call of a tool.", buckets=SECONDS, registry=self._registry
+            "clearance_tool_call_seconds",
+            "Seconds of a call of a tool.",
+            buckets=SECONDS,
+            registry=self._registry,
         )
         self.under_way = Gauge(
-            "clearance_tool_calls_under_way", "Calls of tools that were not answered yet.", registry=self._registry
+            "clearance_tool_calls_under_way",
+            "Calls of tools that were not answered yet.",
+            registry=self._registry,
         )
         self._jobs = Gauge(
-            "clearance_queue_jobs", "Hints in the queue of all workers.", ("state",), registry=self._registry
+            "clearance_queue_jobs",
+            "Hints in the queue of all workers.",
+            ("state",),
+            registry=self._registry,
         )
         self._sweeping = Gauge(
-            "clearance_worker_sweeping", "1 if this worker is the one that sweeps.", registry=self._registry
+            "clearance_worker_sweeping",
+            "1 if this worker is the one that sweeps.",
+            registry=self._registry,
         )
 
     def recorded(self, outcome: OutcomeStatus) -> None:

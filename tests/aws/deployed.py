@@ -54,7 +54,9 @@ def _own_runtime(kind: str, properties: dict[str, Any]) -> None:
 def _over_http(kind: str, properties: dict[str, Any]) -> None:
     if kind == "AWS::SQS::QueuePolicy":
         document = properties["PolicyDocument"]
-        document["Statement"] = [one for one in document["Statement"] if "aws:SecureTransport" not in json.dumps(one)]
+        document["Statement"] = [
+            one for one in document["Statement"] if "aws:SecureTransport" not in json.dumps(one)
+        ]
 
 
 def _no_schedule(kind: str, properties: dict[str, Any]) -> None:
@@ -135,7 +137,10 @@ class Deployed:
             StackName=NAME,
             TemplateURL=f"{self.endpoint}/{BUCKET}/template.json",
             Capabilities=["CAPABILITY_IAM"],
-            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+            Parameters=[
+                {"ParameterKey": name, "ParameterValue": value}
+                for name, value in parameters.items()
+            ],
         )
         self._made("CREATE_COMPLETE")
         self._name(json.loads(template))
@@ -147,11 +152,17 @@ class Deployed:
         """Goes over to a table that was restored, as docs/aws-operate.md says."""
         cloudformation = self.client("cloudformation")
         [said] = cloudformation.describe_stacks(StackName=NAME)["Stacks"]
-        kept = [{"ParameterKey": one["ParameterKey"], "UsePreviousValue": True} for one in said["Parameters"]]
+        kept = [
+            {"ParameterKey": one["ParameterKey"], "UsePreviousValue": True}
+            for one in said["Parameters"]
+        ]
         given = [one for one in kept if one["ParameterKey"] != "RestoredTable"]
         given.append({"ParameterKey": "RestoredTable", "ParameterValue": table})
         cloudformation.update_stack(
-            StackName=NAME, UsePreviousTemplate=True, Capabilities=["CAPABILITY_IAM"], Parameters=given
+            StackName=NAME,
+            UsePreviousTemplate=True,
+            Capabilities=["CAPABILITY_IAM"],
+            Parameters=given,
         )
         self._made("UPDATE_COMPLETE")
 
@@ -169,10 +180,16 @@ class Deployed:
     def _why(self) -> str:
         said = self.client("cloudformation").describe_stack_events(StackName=NAME)["StackEvents"]
         failed = [one for one in said if "FAILED" in one["ResourceStatus"]]
-        return "\n".join(f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason')}" for one in failed)
+        return "\n".join(
+            f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason')}" for one in failed
+        )
 
     def _name(self, template: dict[str, Any]) -> None:
-        found = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=NAME)
+        found = (
+            self.client("cloudformation")
+            .get_paginator("list_stack_resources")
+            .paginate(StackName=NAME)
+        )
         physical = {
             one["LogicalResourceId"]: one["PhysicalResourceId"]
             for page in found
@@ -227,9 +244,13 @@ class Deployed:
         headers |= {"content-type": "application/json"} if body is not None else {}
         headers |= {"if-match": "*"} if method == "PUT" else {}
         here = urlsplit(self.url)
-        connection = http.client.HTTPConnection(str(here.hostname), here.port, timeout=WAIT_SECONDS_MAX)
+        connection = http.client.HTTPConnection(
+            str(here.hostname), here.port, timeout=WAIT_SECONDS_MAX
+        )
         with contextlib.closing(connection):
-            connection.request(method, here.path + path, None if body is None else json.dumps(body), headers)
+            connection.request(
+                method, here.path + path, None if body is None else json.dumps(body), headers
+            )
             answer = connection.getresponse()
             said = answer.read()
         return answer.status, json.loads(said) if said else None
@@ -255,21 +276,28 @@ class Deployed:
         )
         while quiet < 2:
             assert time.monotonic() < ends, "hints wait in the queue"
-            said = self.client("sqs").get_queue_attributes(QueueUrl=self.resources["Approvals"], AttributeNames=names)
+            said = self.client("sqs").get_queue_attributes(
+                QueueUrl=self.resources["Approvals"], AttributeNames=names
+            )
             quiet = 0 if any(int(said["Attributes"][name]) for name in names) else quiet + 1
             time.sleep(POLL_SECONDS)
 
     def dead_letters(self, queue: str) -> list[str]:
         """What is in a queue of what was given up, as soon as there is something; it is taken out."""
         client, url = self.client("sqs"), self.outputs[f"{queue}Url"]
-        found = client.receive_message(QueueUrl=url, WaitTimeSeconds=20, MaxNumberOfMessages=10).get("Messages", [])
+        found = client.receive_message(
+            QueueUrl=url, WaitTimeSeconds=20, MaxNumberOfMessages=10
+        ).get("Messages", [])
         for one in found:
             client.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
         return [one["Body"] for one in found]
 
     def fire_schedule(self) -> None:
         """Lets the schedule of the sweeper be due now, once, with everything else as the template has it."""
-        client, name = self.client("scheduler"), self.resources["Sweeps"].rpartition("/")[2].rpartition("|")[2]
+        client, name = (
+            self.client("scheduler"),
+            self.resources["Sweeps"].rpartition("/")[2].rpartition("|")[2],
+        )
         said = client.get_schedule(Name=name)
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")  # noqa: TID251 - the emulator has the real clock
         kept = {part: said[part] for part in ("FlexibleTimeWindow", "Target")}
@@ -277,18 +305,27 @@ class Deployed:
 
     def executions(self) -> list[Execution]:
         client, found = self.client("stepfunctions"), []
-        pages = client.get_paginator("list_executions").paginate(stateMachineArn=self.outputs["StateMachineArn"])
+        pages = client.get_paginator("list_executions").paginate(
+            stateMachineArn=self.outputs["StateMachineArn"]
+        )
         for one in (one for page in pages for one in page["executions"]):
             said = client.describe_execution(executionArn=one["executionArn"])
             asked = json.loads(said["input"])
-            execution = Execution(one["name"], said["status"], asked["tenant_id"], asked["action_intent_id"])
+            execution = Execution(
+                one["name"], said["status"], asked["tenant_id"], asked["action_intent_id"]
+            )
             found.append((said["startDate"], execution))
         return [execution for _, execution in sorted(found, key=lambda pair: pair[0])]
 
     def start_execution(self, name: str, tenant_id: str, action_intent_id: str) -> None:
-        client, said = self.client("stepfunctions"), {"tenant_id": tenant_id, "action_intent_id": action_intent_id}
+        client, said = (
+            self.client("stepfunctions"),
+            {"tenant_id": tenant_id, "action_intent_id": action_intent_id},
+        )
         client.start_execution(
-            stateMachineArn=self.outputs["StateMachineArn"], name=name, input=json.dumps(said, sort_keys=True)
+            stateMachineArn=self.outputs["StateMachineArn"],
+            name=name,
+            input=json.dumps(said, sort_keys=True),
         )
         ends = time.monotonic() + WAIT_SECONDS_MAX
         while client.describe_execution(executionArn=self._execution(name))["status"] == "RUNNING":
@@ -335,7 +372,11 @@ def deployed(folder: Path) -> Iterator[Deployed]:
         check_environment(os.environ)
         tool, url = ends.enter_context(toolserver.serving())
         now_ms = SystemClock.now_ms
-        ends.enter_context(mock.patch.object(SystemClock, "now_ms", lambda clock: now_ms(clock) + ahead_ms(processes)))
+        ends.enter_context(
+            mock.patch.object(
+                SystemClock, "now_ms", lambda clock: now_ms(clock) + ahead_ms(processes)
+            )
+        )
         stack = Deployed(endpoint, processes, tool)
         stack.deploy()
         stack.keys = settle(stack.table, url)

@@ -33,7 +33,10 @@ from tests.aws.table import Table
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
-CREDENTIALS: Mapping[str, str] = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+CREDENTIALS: Mapping[str, str] = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+}
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 10
 STARTS_MAX = 3  # another process may take the port that was found free
@@ -72,11 +75,18 @@ def environment(endpoint: str) -> dict[str, str]:
 
 def check_environment(variables: Mapping[str, str]) -> None:
     """RealEndpoint unless every AWS endpoint in the environment is this machine's and the credentials are obviously fake."""
-    endpoints = {name: value for name, value in variables.items() if name.startswith("AWS_ENDPOINT_URL")}
+    endpoints = {
+        name: value for name, value in variables.items() if name.startswith("AWS_ENDPOINT_URL")
+    }
     elsewhere = {name for name, value in endpoints.items() if urlsplit(value).hostname != HOST}
     if "AWS_ENDPOINT_URL" not in endpoints or elsewhere:
-        raise RealEndpoint(f"AWS_ENDPOINT_URL must be this machine's; these are not: {sorted(elsewhere)}.")
-    if any(variables.get(name) != value for name, value in CREDENTIALS.items()) or "AWS_PROFILE" in variables:
+        raise RealEndpoint(
+            f"AWS_ENDPOINT_URL must be this machine's; these are not: {sorted(elsewhere)}."
+        )
+    if (
+        any(variables.get(name) != value for name, value in CREDENTIALS.items())
+        or "AWS_PROFILE" in variables
+    ):
         raise RealEndpoint("The credentials are not the fake ones.")
 
 
@@ -190,7 +200,9 @@ def moto_aws(**config: Any) -> Iterator[None]:
             return call_action(self)
 
     with ExitStack() as stack:
-        stack.enter_context(mock.patch.dict(os.environ, CREDENTIALS | {"AWS_DEFAULT_REGION": REGION}))
+        stack.enter_context(
+            mock.patch.dict(os.environ, CREDENTIALS | {"AWS_DEFAULT_REGION": REGION})
+        )
         for name in [name for name in os.environ if name.startswith("AWS_ENDPOINT_URL")]:
             del os.environ[name]  # back when the patch ends
         stack.enter_context(mock.patch.object(DynamoHandler, "call_action", one_at_a_time))
@@ -229,7 +241,9 @@ def new_table(client: Any, endpoint: str | None) -> Iterator[Table]:
     """A new empty table, which is deleted afterwards."""
     name = f"clearance-{secrets.token_hex(6)}"
     client.create_table(TableName=name, **TABLE)
-    client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 10})
+    client.get_waiter("table_exists").wait(
+        TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 10}
+    )
     try:
         yield Table(name, client, endpoint)
     finally:

@@ -46,7 +46,9 @@ class Reply:
         if self.reasons:
             said["CancellationReasons"] = [{"Code": code} for code in self.reasons]
         body = Body(json.dumps(said).encode())
-        return AWSResponse("http://injected", self.status, {"Content-Type": "application/x-amz-json-1.0"}, body)
+        return AWSResponse(
+            "http://injected", self.status, {"Content-Type": "application/x-amz-json-1.0"}, body
+        )
 
 
 def cancelled(*reasons: str) -> Reply:
@@ -162,7 +164,9 @@ class Cutter:
                 with contextlib.suppress(OSError):
                     await end.wait_closed()
 
-    async def _ask(self, reader: asyncio.StreamReader, back: asyncio.StreamWriter, losing: asyncio.Event) -> None:
+    async def _ask(
+        self, reader: asyncio.StreamReader, back: asyncio.StreamWriter, losing: asyncio.Event
+    ) -> None:
         while said := await reader.read(65_536):
             if self.cut_next is not None and self.cut_next in said:
                 self.cut_next = None
@@ -171,7 +175,9 @@ class Cutter:
             back.write(said)
             await back.drain()
 
-    async def _answer(self, there: asyncio.StreamReader, writer: asyncio.StreamWriter, losing: asyncio.Event) -> None:
+    async def _answer(
+        self, there: asyncio.StreamReader, writer: asyncio.StreamWriter, losing: asyncio.Event
+    ) -> None:
         while said := await there.read(65_536):
             if losing.is_set():
                 return

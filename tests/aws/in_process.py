@@ -31,7 +31,10 @@ from tests.aws.toolserver import Tool
 
 BUS = "clearance"
 INVOCATION_SECONDS_MAX = 60
-TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}]}
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}],
+}
 PATTERN = {"source": ["clearance"], "detail-type": ["ACTION_APPROVED"]}
 
 
@@ -72,10 +75,14 @@ class Functions:
         invocation = Invocation()
         with self._lock:
             self._count += 1
-            arn = f"arn:aws:lambda:{REGION}:123456789012:function:{name}" + (f":{alias}" if alias else "")
+            arn = f"arn:aws:lambda:{REGION}:123456789012:function:{name}" + (
+                f":{alias}" if alias else ""
+            )
             context = LambdaContext(f"00000000-0000-4000-8000-{self._count:012}", arn)
             self.under_way[name].append(invocation)
-            thread = threading.Thread(target=self._work, args=(name, invocation, event, context), daemon=True)
+            thread = threading.Thread(
+                target=self._work, args=(name, invocation, event, context), daemon=True
+            )
             self._threads.append(thread)
         thread.start()
         assert invocation.over.wait(INVOCATION_SECONDS_MAX), f"{name} took too long"
@@ -145,7 +152,9 @@ class InProcess:
 
     def deploy(self, secret: str) -> Mapping[str, str]:
         """Makes everything but the table; the functions' environment."""
-        role = self.client("iam").create_role(RoleName="clearance", AssumeRolePolicyDocument=json.dumps(TRUST))
+        role = self.client("iam").create_role(
+            RoleName="clearance", AssumeRolePolicyDocument=json.dumps(TRUST)
+        )
         arns = {name: self._function(name, role["Role"]["Arn"]) for name in FUNCTIONS}
         definition = DEFINITION.read_text(encoding="utf-8")
         for step in ("starter", "invoker", "recorder"):
@@ -155,7 +164,9 @@ class InProcess:
         )
         self.machine = machine["stateMachineArn"]
         self._route_events()
-        vault = self.client("secretsmanager").create_secret(Name=secret, SecretString=json.dumps(SECRET))
+        vault = self.client("secretsmanager").create_secret(
+            Name=secret, SecretString=json.dumps(SECRET)
+        )
         return environment(self.table, BUS, self.machine, vault["ARN"])
 
     def _function(self, name: str, role: str) -> str:
@@ -171,20 +182,33 @@ class InProcess:
     def _route_events(self) -> None:
         queues, events = self.client("sqs"), self.client("events")
         url = queues.create_queue(QueueName="approved")["QueueUrl"]
-        arn = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        self.client("lambda").create_event_source_mapping(EventSourceArn=arn, FunctionName="launcher")
+        arn = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
+        self.client("lambda").create_event_source_mapping(
+            EventSourceArn=arn, FunctionName="launcher"
+        )
         events.create_event_bus(Name=BUS)
         events.put_rule(Name="approved", EventBusName=BUS, EventPattern=json.dumps(PATTERN))
-        events.put_targets(Rule="approved", EventBusName=BUS, Targets=[{"Id": "launcher", "Arn": arn}])
+        events.put_targets(
+            Rule="approved", EventBusName=BUS, Targets=[{"Id": "launcher", "Arn": arn}]
+        )
 
     # What tests do
 
     def propose_by_event(self, detail: Mapping[str, Any], source: str) -> None:
-        event = {"version": "0", "id": f"event-{time.monotonic_ns()}", "detail-type": "ActionIntent", "source": source}
+        event = {
+            "version": "0",
+            "id": f"event-{time.monotonic_ns()}",
+            "detail-type": "ActionIntent",
+            "source": source,
+        }
         self.functions.run("gate", {**event, "detail": json.loads(json.dumps(detail))})
 
     def invoke(self, function: str, payload: Any) -> Any:
-        answer = self.client("lambda").invoke(FunctionName=function, Payload=json.dumps(payload).encode())
+        answer = self.client("lambda").invoke(
+            FunctionName=function, Payload=json.dumps(payload).encode()
+        )
         said = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
             raise FunctionFailed(said["errorType"], said["errorMessage"])
@@ -192,7 +216,11 @@ class InProcess:
 
     def api(self, method: str, path: str, key: str | None, body: Any = None) -> tuple[int, Any]:
         path, _, query = path.partition("?")
-        headers = {"host": "api.example.com", "x-forwarded-proto": "https", "x-forwarded-port": "443"}
+        headers = {
+            "host": "api.example.com",
+            "x-forwarded-proto": "https",
+            "x-forwarded-port": "443",
+        }
         headers |= {"authorization": f"Bearer {key}"} if key else {}
         headers |= {"content-type": "application/json"} if body is not None else {}
         headers |= {"if-match": "*"} if method == "PUT" else {}
@@ -223,14 +251,20 @@ class InProcess:
         for one in client.list_executions(stateMachineArn=self.machine)["executions"]:
             said = client.describe_execution(executionArn=one["executionArn"])
             input_ = json.loads(said["input"])
-            execution = Execution(one["name"], said["status"], input_["tenant_id"], input_["action_intent_id"])
+            execution = Execution(
+                one["name"], said["status"], input_["tenant_id"], input_["action_intent_id"]
+            )
             found.append((said["startDate"], execution))
         return [execution for _, execution in sorted(found, key=lambda pair: pair[0])]
 
     def start_execution(self, name: str, tenant_id: str, action_intent_id: str) -> None:
         client = self.client("stepfunctions")
-        said = json.dumps({"tenant_id": tenant_id, "action_intent_id": action_intent_id}, sort_keys=True)
-        arn = client.start_execution(stateMachineArn=self.machine, name=name, input=said)["executionArn"]
+        said = json.dumps(
+            {"tenant_id": tenant_id, "action_intent_id": action_intent_id}, sort_keys=True
+        )
+        arn = client.start_execution(stateMachineArn=self.machine, name=name, input=said)[
+            "executionArn"
+        ]
         ends = time.monotonic() + INVOCATION_SECONDS_MAX
         while client.describe_execution(executionArn=arn)["status"] == "RUNNING":
             assert time.monotonic() < ends, f"{name} does not end"
@@ -245,7 +279,11 @@ class InProcess:
         detail["status"] = (
             "ABORTED"  # moto may say so only when the state that is under way has ended; AWS does at once
         )
-        event = {"source": "aws.states", "detail-type": "Step Functions Execution Status Change", "detail": detail}
+        event = {
+            "source": "aws.states",
+            "detail-type": "Step Functions Execution Status Change",
+            "detail": detail,
+        }
         self.invoke("aborted", event)
 
     def kill(self, function: str) -> None:
@@ -255,7 +293,9 @@ class InProcess:
     def losing_events(self) -> Iterator[None]:
         events = self.client("events")  # whose rules send on even while they are disabled
         targets = events.list_targets_by_rule(Rule="approved", EventBusName=BUS)["Targets"]
-        events.remove_targets(Rule="approved", EventBusName=BUS, Ids=[target["Id"] for target in targets])
+        events.remove_targets(
+            Rule="approved", EventBusName=BUS, Ids=[target["Id"] for target in targets]
+        )
         try:
             yield
         finally:
@@ -275,10 +315,16 @@ def in_process() -> Iterator[InProcess]:
     functions = Functions()
 
     def invoked(self: LambdaFunction, event: Any = None) -> tuple[str, bool, str]:
-        said = json.loads(event) if isinstance(event, str | bytes) else event  # moto's queue hands over what it made
+        said = (
+            json.loads(event) if isinstance(event, str | bytes) else event
+        )  # moto's queue hands over what it made
         done = functions.run(self.function_name, said)
         if done.killed:
-            return _error("Runtime.ExitError", "Error: Runtime exited with error: signal: killed"), True, ""
+            return (
+                _error("Runtime.ExitError", "Error: Runtime exited with error: signal: killed"),
+                True,
+                "",
+            )
         if done.error is not None:
             return _error(type(done.error).__name__, str(done.error)), True, ""
         return json.dumps(done.answer), False, ""

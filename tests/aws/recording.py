@@ -19,7 +19,12 @@ import boto3
 from clearance.clock import SystemClock
 
 AHEAD_FILE = "clock-ahead-ms"
-MEMBERS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
+MEMBERS = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,9 @@ def asked(operation: str, params: Mapping[str, Any]) -> Iterator[Asked]:
     if operation == "TransactWriteItems":
         for member in params["TransactItems"]:
             [(kind, body)] = member.items()
-            yield Asked(MEMBERS[kind], (body.get("Key") or body["Item"])["pk"]["S"], transaction=True)
+            yield Asked(
+                MEMBERS[kind], (body.get("Key") or body["Item"])["pk"]["S"], transaction=True
+            )
     elif operation == "BatchGetItem":
         for part in params["RequestItems"].values():
             yield from (Asked(operation, key["pk"]["S"], transaction=False) for key in part["Keys"])

@@ -116,7 +116,11 @@ def document(url: str) -> dict[str, Any]:
     """The settings of every tenant: `sample`'s, with the tool server at an address, which wants the secret in a header."""
     said = sample.document()
     said["tool_servers"] = {
-        "crm": {"url": url, "headers": {"Authorization": f"Bearer ${{{SECRET_NAME}}}"}, "deadline_seconds": 2}
+        "crm": {
+            "url": url,
+            "headers": {"Authorization": f"Bearer ${{{SECRET_NAME}}}"},
+            "deadline_seconds": 2,
+        }
     }
     return said
 
@@ -134,7 +138,9 @@ def settle(table: str, url: str) -> dict[tuple[str, str], str]:
                 actor = operator(tenant)
                 await parts.control.apply(actor, document(url.format(tenant=tenant)))
                 for role in Role:
-                    keys[tenant, role.value] = await choose.new_api_key(parts, tenant, f"the-{role.value}", role)
+                    keys[tenant, role.value] = await choose.new_api_key(
+                        parts, tenant, f"the-{role.value}", role
+                    )
         return keys
 
     return asyncio.run(settled())
@@ -156,7 +162,11 @@ def record_of(stack: Stack, tenant_id: str, action_intent_id: str) -> IntentReco
 
 
 def record_when(
-    stack: Stack, tenant_id: str, action_intent_id: str, there: Callable[[IntentRecord], bool], timeout: float = 45
+    stack: Stack,
+    tenant_id: str,
+    action_intent_id: str,
+    there: Callable[[IntentRecord], bool],
+    timeout: float = 45,
 ) -> IntentRecord:
     """The intent as soon as it is as it shall be. AssertionError with what it is when the time is over."""
 
@@ -172,9 +182,13 @@ def record_when(
     return on_table(stack, waited)
 
 
-def outcome_of(stack: Stack, tenant_id: str, action_intent_id: str, timeout: float = 45) -> IntentRecord:
+def outcome_of(
+    stack: Stack, tenant_id: str, action_intent_id: str, timeout: float = 45
+) -> IntentRecord:
     """The intent as soon as it has an outcome."""
-    return record_when(stack, tenant_id, action_intent_id, lambda record: record.outcome is not None, timeout)
+    return record_when(
+        stack, tenant_id, action_intent_id, lambda record: record.outcome is not None, timeout
+    )
 
 
 def environment(table: str, bus: str, state_machine: str, secret: str) -> dict[str, str]:

@@ -35,7 +35,9 @@ class MemoryMarks:
             raise Unavailable("Not now.")
         return self.kept.get(attempt)
 
-    async def swap(self, tenant_id: str, action_intent_id: str, attempt: int, seen: Mark | None, new: Mark) -> bool:
+    async def swap(
+        self, tenant_id: str, action_intent_id: str, attempt: int, seen: Mark | None, new: Mark
+    ) -> bool:
         if self.away == "swap":
             raise Unavailable("Not now.")
         key = (tenant_id, action_intent_id, attempt)
@@ -84,7 +86,12 @@ async def started(world: World, name: str = "t1", execution: str = NAME) -> dict
 
 def caught(raised: CallAgain) -> dict[str, str]:
     """What Step Functions makes of an error that was caught."""
-    said = {"errorMessage": str(raised), "errorType": type(raised).__name__, "requestId": "r", "stackTrace": ["..."]}
+    said = {
+        "errorMessage": str(raised),
+        "errorType": type(raised).__name__,
+        "requestId": "r",
+        "stackTrace": ["..."],
+    }
     return {"Error": type(raised).__name__, "Cause": json.dumps(said)}
 
 
@@ -93,7 +100,13 @@ async def invoked(world: World, state: dict[str, Any]) -> dict[str, Any]:
     while True:
         try:
             return dict(
-                json.loads(json.dumps(await step_functions.invoke(world.context, marks, json.loads(json.dumps(state)))))
+                json.loads(
+                    json.dumps(
+                        await step_functions.invoke(
+                            world.context, marks, json.loads(json.dumps(state))
+                        )
+                    )
+                )
             )
         except CallAgain as again:
             state = {**state, "again": caught(again)}

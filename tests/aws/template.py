@@ -105,11 +105,21 @@ class Template:
         fitting = [
             one
             for one in self.grants(function)
-            if f"dynamodb:{action}" in one.actions and "Table" in one.resources and _holds(one.conditions, asked)
+            if f"dynamodb:{action}" in one.actions
+            and "Table" in one.resources
+            and _holds(one.conditions, asked)
         ]
-        for one in fitting:  # one key that fits lets a transaction of many through with the wrong one
-            wanted = "ForAllValues:StringLike" if one.effect == "Allow" else "ForAnyValue:StringLike"
-            assert all(name == wanted for name, keys in one.conditions.items() if "dynamodb:LeadingKeys" in keys), one
+        for (
+            one
+        ) in fitting:  # one key that fits lets a transaction of many through with the wrong one
+            wanted = (
+                "ForAllValues:StringLike" if one.effect == "Allow" else "ForAnyValue:StringLike"
+            )
+            assert all(
+                name == wanted
+                for name, keys in one.conditions.items()
+                if "dynamodb:LeadingKeys" in keys
+            ), one
         return bool(fitting) and all(one.effect == "Allow" for one in fitting)
 
     def everything(self) -> Iterator[tuple[str, Statement]]:
@@ -125,7 +135,11 @@ def _listed(value: Any) -> list[Any]:
 
 def _holds(conditions: Mapping[str, Any], asked: Mapping[str, str]) -> bool:
     for operator, wanted in conditions.items():
-        assert operator in {"ForAllValues:StringLike", "ForAnyValue:StringLike", "ForAnyValue:StringEquals"}, operator
+        assert operator in {
+            "ForAllValues:StringLike",
+            "ForAnyValue:StringLike",
+            "ForAnyValue:StringEquals",
+        }, operator
         for name, values in wanted.items():
             if not any(fnmatchcase(asked[name], value) for value in _listed(values)):
                 return False

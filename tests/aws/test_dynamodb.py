@@ -105,7 +105,9 @@ def admitting(one: Admission) -> Any:
     return work
 
 
-async def test_of_40_intents_in_16_processes_exactly_the_limit_gets_through(shop: World, table: Table) -> None:
+async def test_of_40_intents_in_16_processes_exactly_the_limit_gets_through(
+    shop: World, table: Table
+) -> None:
     wanted = [await admission(shop, f"a{number}") for number in range(INTENTS)]
     answers = await asyncio.to_thread(in_threads, table, [admitting(one) for one in wanted])
     assert len(answers) == INTENTS
@@ -121,20 +123,29 @@ async def test_of_16_processes_that_admit_one_intent_one_does(shop: World, table
     wanted = await admission(shop, "a")
     answers = await asyncio.to_thread(in_threads, table, [admitting(wanted)] * THREADS)
     record = await shop.record("a")
-    assert sorted(type(answer).__name__ for answer in answers) == ["Admitted", *["AlreadyAdmitted"] * (THREADS - 1)]
+    assert sorted(type(answer).__name__ for answer in answers) == [
+        "Admitted",
+        *["AlreadyAdmitted"] * (THREADS - 1),
+    ]
     assert all(answer.record == record for answer in answers)
     assert await shop.used() == {"actions": 1, "actions:CREATE_TASK": 1}
 
 
 async def test_of_16_processes_that_claim_one_intent_one_does(shop: World, table: Table) -> None:
     change = await started(shop, await admitted(shop, "a"))
-    answers = await asyncio.to_thread(in_threads, table, [lambda store: store.advance(change)] * THREADS)
+    answers = await asyncio.to_thread(
+        in_threads, table, [lambda store: store.advance(change)] * THREADS
+    )
     assert sum(isinstance(answer, Applied) for answer in answers) == 1
     assert len(await shop.store.entries_about(TENANT, "a")) == 2
 
 
-async def test_nobody_starves_while_16_processes_keep_at_one_tenant(world: World, place: Table) -> None:
-    wanted = [await admission(world, f"x{number}", account_id=f"account-{number}") for number in range(64)]
+async def test_nobody_starves_while_16_processes_keep_at_one_tenant(
+    world: World, place: Table
+) -> None:
+    wanted = [
+        await admission(world, f"x{number}", account_id=f"account-{number}") for number in range(64)
+    ]
     answers = await asyncio.to_thread(in_threads, place, [admitting(one) for one in wanted])
     assert all(isinstance(answer, Admitted) for answer in answers)
     assert await world.store.ledger_size(TENANT) == 65
@@ -153,7 +164,9 @@ async def test_nobody_starves_while_16_processes_keep_at_one_tenant(world: World
     ],
     ids=["zero", "none", "of-another-account", "zero-of-its-type"],
 )
-async def test_a_limit_of_zero_or_none_at_all_lets_nothing_through(shop: World, budgets: list[Any]) -> None:
+async def test_a_limit_of_zero_or_none_at_all_lets_nothing_through(
+    shop: World, budgets: list[Any]
+) -> None:
     await shop.autonomy(budgets=budgets)
     for number in range(3):
         record = await shop.propose(task(f"t{number}"))
@@ -170,7 +183,9 @@ async def test_a_claim_above_its_limit_reaches_no_transaction(table: Table, clai
             wanted = await admission(world, "a")
             hold = Hold("2026-11-24", (claim,))
             before = client.count(TRANSACT)
-            answer = await world.store.admit(replace(wanted, decision=replace(wanted.decision, hold=hold)))
+            answer = await world.store.admit(
+                replace(wanted, decision=replace(wanted.decision, hold=hold))
+            )
             assert answer == BudgetSpent({})
             assert client.count(TRANSACT) == before
 
@@ -186,7 +201,9 @@ async def test_an_item_that_dynamodb_could_not_keep_is_refused(world: World) -> 
     assert await world.store.intent(TENANT, "a") is None
     assert (await world.store.ledger_size(TENANT), await world.used()) == (1, {})
     with pytest.raises(TooLarge):
-        await world.store.admit(replace(wanted, entry=replace(wanted.entry, body=b"x" * ITEM_BYTES_MAX)))
+        await world.store.admit(
+            replace(wanted, entry=replace(wanted.entry, body=b"x" * ITEM_BYTES_MAX))
+        )
     assert await world.store.ledger_size(TENANT) == 1
 
 
@@ -198,7 +215,9 @@ async def test_the_largest_intent_and_the_largest_result_fit(world: World) -> No
     record = await admitted(world, "a", parameters={"title": "é" * 32_000})
     running = await applied(world, await started(world, record))
     outcome = Outcome(OutcomeStatus.SUCCEEDED, "Done.", "\x01" * 32_000, 32_000)
-    done = await applied(world, steps.record_outcome(running, 1, outcome, tries=1, actor=OWNER, now=NOON))
+    done = await applied(
+        world, steps.record_outcome(running, 1, outcome, tries=1, actor=OWNER, now=NOON)
+    )
     assert await world.record("a") == done
     assert done.outcome is not None
     assert len(done.outcome.result) == 32_000
@@ -230,29 +249,41 @@ async def test_our_measure_of_an_item_is_never_less_than_dynamodbs(place: Table)
         }
         item["fill"] = "é" * ((ITEM_BYTES_MAX - item_bytes(item) - len("fill")) // 2)
         assert ITEM_BYTES_MAX - 1 <= item_bytes(item) <= ITEM_BYTES_MAX
-        await asyncio.to_thread(place.client.put_item, TableName=place.name, Item=dynamodb_client.encode_item(item))
+        await asyncio.to_thread(
+            place.client.put_item, TableName=place.name, Item=dynamodb_client.encode_item(item)
+        )
     key = tables.Key("p", "s")
     dynamodb_client.put(key, {"f": "x" * (ITEM_BYTES_MAX - 7)}, None)
     with pytest.raises(TooLarge):
         dynamodb_client.put(key, {"f": "x" * (ITEM_BYTES_MAX - 6)}, None)
 
 
-async def test_a_settings_document_as_large_as_may_be_is_kept_in_parts(world: World, place: Table) -> None:
+async def test_a_settings_document_as_large_as_may_be_is_kept_in_parts(
+    world: World, place: Table
+) -> None:
     noise = "".join(random.Random(3).choices(string.ascii_letters + string.digits, k=1_000_000))
     stored = await world.configure({"policy": noise})
     assert stored.document == {"policy": noise}
-    parts = [item for item in items_of(place) if item["pk"] == f"SETTINGS#{TENANT}" and item["sk"] > "0000000002"]
+    parts = [
+        item
+        for item in items_of(place)
+        if item["pk"] == f"SETTINGS#{TENANT}" and item["sk"] > "0000000002"
+    ]
     assert len(parts) > 2
     assert (await world.store.settings(TENANT)).document == {"policy": noise}
 
 
-async def test_settings_of_which_a_part_is_missing_are_never_taken_for_empty_ones(world: World, place: Table) -> None:
+async def test_settings_of_which_a_part_is_missing_are_never_taken_for_empty_ones(
+    world: World, place: Table
+) -> None:
     noise = "".join(random.Random(3).choices(string.ascii_letters + string.digits, k=1_000_000))
     await world.configure({"policy": noise})
     for part in (1, 0):
         key = tables.settings(TENANT, 2, part)
         await asyncio.to_thread(
-            place.client.delete_item, TableName=place.name, Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}}
+            place.client.delete_item,
+            TableName=place.name,
+            Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}},
         )
         with pytest.raises(Unavailable) as refused:
             await world.store.settings(TENANT)
@@ -262,9 +293,21 @@ async def test_settings_of_which_a_part_is_missing_are_never_taken_for_empty_one
 async def test_nothing_that_must_stay_has_a_time_to_go(world: World, place: Table) -> None:
     await whole_life(world)
     kinds = {item["pk"].partition("#")[0] for item in items_of(place)}
-    mortal = {item["pk"].partition("#")[0]: item["ttl"] for item in items_of(place) if "ttl" in item}
+    mortal = {
+        item["pk"].partition("#")[0]: item["ttl"] for item in items_of(place) if "ttl" in item
+    }
     assert mortal.keys() == {"BUDGET", "SESSION"}
-    assert kinds >= {"HEAD", "LEDGER", "INTENT", "SETTINGS", "TENANTS", "KEY", "KEYHASH", "KEYS", "EVERYWHERE"}
+    assert kinds >= {
+        "HEAD",
+        "LEDGER",
+        "INTENT",
+        "SETTINGS",
+        "TENANTS",
+        "KEY",
+        "KEYHASH",
+        "KEYS",
+        "EVERYWHERE",
+    }
     assert mortal["BUDGET"] == (NOON // 1000 - 12 * 3600) + items.BUDGET_DAYS_KEPT * 24 * 3600
     assert mortal["SESSION"] > (NOON + HOUR) // 1000
     assert tables.TTL_ATTRIBUTE == "ttl"
@@ -286,7 +329,9 @@ async def whole_life(world: World) -> None:
     assert await world.store.marks.swap(TENANT, "a", 1, None, begun)
     held = await admitted(world, "h")
     await applied(world, steps.cancel(held, code="X", reason=None, actor=OWNER, now=NOON))
-    assert await world.store.revoke_api_key(TENANT, "k1", NOON, draft(EntryKind.API_KEY_REVOKED, NOON, OWNER))
+    assert await world.store.revoke_api_key(
+        TENANT, "k1", NOON, draft(EntryKind.API_KEY_REVOKED, NOON, OWNER)
+    )
 
 
 async def test_what_a_hold_took_long_ago_is_not_given_back_to_counters_that_are_gone(
@@ -297,9 +342,13 @@ async def test_what_a_hold_took_long_ago_is_not_given_back_to_counters_that_are_
     long_after = NOON + (items.BUDGET_DAYS_KEPT + 1) * 24 * HOUR
     key = tables.budget(TENANT, "acme", "2026-11-24")
     await asyncio.to_thread(
-        place.client.delete_item, TableName=place.name, Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}}
+        place.client.delete_item,
+        TableName=place.name,
+        Key={"pk": {"S": key.pk}, "sk": {"S": key.sk}},
     )
-    after = await applied(world, steps.cancel(record, code="X", reason=None, actor=OWNER, now=long_after))
+    after = await applied(
+        world, steps.cancel(record, code="X", reason=None, actor=OWNER, now=long_after)
+    )
     assert after.status is IntentStatus.CANCELLED
     assert await world.used() == {}
 
@@ -309,7 +358,9 @@ async def test_entries_are_put_once_and_nothing_else_touches_them(place: Table) 
         async with opened(replace(place, client=client)) as world:
             await whole_life(world)
             await world.store.entries(TENANT, 0, 100)
-        entries = [(kind, said) for kind, said in client.written() if pk(kind, said).startswith("LEDGER#")]
+        entries = [
+            (kind, said) for kind, said in client.written() if pk(kind, said).startswith("LEDGER#")
+        ]
         assert len(entries) > 8
         assert {(kind, said.get("ConditionExpression")) for kind, said in entries} == {
             ("Put", "attribute_not_exists(pk)")
@@ -317,14 +368,25 @@ async def test_entries_are_put_once_and_nothing_else_touches_them(place: Table) 
         assert {name for name, _ in client.asked} <= {
             *("get_item", "batch_get_item", "query", "put_item", "transact_write_items")
         }
-        single = [request["Item"]["pk"]["S"] for name, request in client.asked if name == "put_item"]
+        single = [
+            request["Item"]["pk"]["S"] for name, request in client.asked if name == "put_item"
+        ]
         assert {one.partition("#")[0] for one in single} == {"SESSION", "MARK"}
-        heads = [said["ConditionExpression"] for kind, said in client.written() if pk(kind, said).startswith("HEAD#")]
-        assert set(heads) == {"ledger_size = :size AND settings_version = :seen", "attribute_not_exists(pk)"}
+        heads = [
+            said["ConditionExpression"]
+            for kind, said in client.written()
+            if pk(kind, said).startswith("HEAD#")
+        ]
+        assert set(heads) == {
+            "ledger_size = :size AND settings_version = :seen",
+            "attribute_not_exists(pk)",
+        }
         for (
             name,
             said,
-        ) in client.asked:  # an old answer could show a switch that is on as off, or a call as not yet begun
+        ) in (
+            client.asked
+        ):  # an old answer could show a switch that is on as off, or a call as not yet begun
             if name == "get_item" or (name == "query" and "IndexName" not in said):
                 assert said["ConsistentRead"] is True
             if name == "batch_get_item":
@@ -347,7 +409,11 @@ async def test_more_items_than_one_question_may_name_are_asked_for_in_parts(
             for name in "abcde":
                 await admitted(world, name)
             assert len(await world.store.timeline(TENANT, TimelineQuery())) == 5
-        asked = [said["RequestItems"][place.name]["Keys"] for name, said in client.asked if name == "batch_get_item"]
+        asked = [
+            said["RequestItems"][place.name]["Keys"]
+            for name, said in client.asked
+            if name == "batch_get_item"
+        ]
         assert max(map(len, asked)) == 3
 
 
@@ -371,7 +437,9 @@ async def test_no_name_reaches_into_another_tenant(world: World, place: Table) -
     assert (await world.store.budget_used("a", "b#c", day))["actions"] == 2
     assert await world.store.budget_used("a", "c", day) == {}
     assert await world.store.ledger_size("a#b") == 2
-    assert [one.intent.action_intent_id for one in await world.store.timeline("a", TimelineQuery())] == ["b", "i"]
+    assert [
+        one.intent.action_intent_id for one in await world.store.timeline("a", TimelineQuery())
+    ] == ["b", "i"]
     assert len(items_of(place)) == len({(item["pk"], item["sk"]) for item in items_of(place)})
     assert await world.store.intent("a", "b#i") is None
     assert await world.store.entries_about("a", "b#i") == []
@@ -386,7 +454,9 @@ async def test_a_transition_names_only_its_own_tenants_items(place: Table) -> No
             await world.store.timeline(TENANT, TimelineQuery())
         shared = {"INSTALLATION", "EVERYWHERE", "KEY", "KEYHASH", "SESSION"}
         named = {pk(kind, said) for kind, said in client.written()}
-        assert all(TENANT in one or one.partition("#")[0] in shared or one.endswith("#*") for one in named), named
+        assert all(
+            TENANT in one or one.partition("#")[0] in shared or one.endswith("#*") for one in named
+        ), named
 
 
 async def test_an_edit_in_the_budget_of_its_own_hold_writes_the_counters_once(world: World) -> None:
@@ -403,7 +473,9 @@ async def test_an_edit_in_the_budget_of_its_own_hold_writes_the_counters_once(wo
 # The switches that hold everywhere
 
 
-async def test_each_of_the_16_copies_of_the_switches_moves_at_once(world: World, place: Table) -> None:
+async def test_each_of_the_16_copies_of_the_switches_moves_at_once(
+    world: World, place: Table
+) -> None:
     tenants: dict[tables.Key, str] = {}
     while len(tenants) < tables.EVERYWHERE_SHARDS:
         name = f"tenant-{secrets.token_hex(3)}"
@@ -416,7 +488,9 @@ async def test_each_of_the_16_copies_of_the_switches_moves_at_once(world: World,
     assert stored.version == (1, 1)
     versions = [item["version"] for item in items_of(place) if item["pk"].startswith("EVERYWHERE#")]
     assert versions == [1] * tables.EVERYWHERE_SHARDS
-    assert [await world.store.admit(one) for one in decided] == [SettingsMoved()] * tables.EVERYWHERE_SHARDS
+    assert [await world.store.admit(one) for one in decided] == [
+        SettingsMoved()
+    ] * tables.EVERYWHERE_SHARDS
     again = await world.configure({"stop_switches": [], "more": 1}, tenant_id="*")
     assert again.version == (2, 2)
     for name in tenants.values():
@@ -440,7 +514,9 @@ async def test_entries_of_another_process_are_seen_soon(shop: World, table: Tabl
     await other.close()
 
 
-async def test_entries_of_its_own_process_are_seen_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_entries_of_its_own_process_are_seen_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(world.store._tail, "_poll_ms", 60_000)
     wanted = await admission(world, "a")
     reader = asyncio.create_task(world.store.wait_for_entries(TENANT, 1, 60_000))
@@ -450,7 +526,9 @@ async def test_entries_of_its_own_process_are_seen_at_once(world: World, monkeyp
 
 
 async def test_every_process_has_the_same_salt_whoever_was_first(table: Table) -> None:
-    stores = await asyncio.gather(*(DynamoStore.open(table.name, client=table.client) for _ in range(8)))
+    stores = await asyncio.gather(
+        *(DynamoStore.open(table.name, client=table.client) for _ in range(8))
+    )
     assert items_of(table) == [], "who opens a table writes nothing"
     salts = set(await asyncio.gather(*(store.installation_salt() for store in stores)))
     assert len(salts) == 1
@@ -470,7 +548,9 @@ async def test_queues_of_all_tenants_are_read_whole_page_by_page(world: World) -
         seen += [due.action_intent_id for due in page]
         after = page[-1]
     assert seen == names
-    assert [due.action_intent_id for due in await world.store.expired(NOON + HOUR + 9, 5)] == names[:5]
+    assert [due.action_intent_id for due in await world.store.expired(NOON + HOUR + 9, 5)] == names[
+        :5
+    ]
     assert len(await world.store.expired(NOON + HOUR + 9, 50)) == 10
     for name in names[19::-1]:  # a place in the queue is by admission, whoever started first
         await applied(world, await started(world, await world.record(name)))
@@ -484,12 +564,16 @@ async def test_queues_of_all_tenants_are_read_whole_page_by_page(world: World) -
     over = replace(late, attempt=replace(late.attempt, lease_until=NOON))
     await applied(world, over)
     found = await world.store.dead_leases(NOON, 1)
-    assert [due.action_intent_id for due in found] == names[29:], "behind everything whose lease lives on"
+    assert [due.action_intent_id for due in found] == names[29:], (
+        "behind everything whose lease lives on"
+    )
 
 
 async def test_the_timeline_and_what_waits_are_read_whole_page_by_page(world: World) -> None:
     for number in range(12):
-        await admitted(world, f"w{number:02}", confidence_score=0.1, account_id=f"account-{number % 3}")
+        await admitted(
+            world, f"w{number:02}", confidence_score=0.1, account_id=f"account-{number % 3}"
+        )
     seen: list[str] = []
     after: str | None = None
     while page := await world.store.waiting(TENANT, after, 5):
@@ -498,7 +582,9 @@ async def test_the_timeline_and_what_waits_are_read_whole_page_by_page(world: Wo
     assert seen == [f"w{number:02}" for number in range(12)]
     told: list[str] = []
     before: int | None = None
-    while records := await world.store.timeline(TENANT, TimelineQuery(before=before, limit=2, account_id="account-1")):
+    while records := await world.store.timeline(
+        TENANT, TimelineQuery(before=before, limit=2, account_id="account-1")
+    ):
         told += [record.intent.action_intent_id for record in records]
         before = records[-1].position
     assert told == ["w10", "w07", "w04", "w01"]
@@ -513,7 +599,9 @@ async def test_a_timeline_reads_no_further_back_than_it_must(place: Table) -> No
                 await admitted(world, f"a{number:02}", now=NOON + number * HOUR)
             client.asked.clear()
             store, latest = world.store, NOON + 39 * HOUR
-            assert len(await store.timeline(TENANT, TimelineQuery(auto_executed=True, limit=5))) == 5
+            assert (
+                len(await store.timeline(TENANT, TimelineQuery(auto_executed=True, limit=5))) == 5
+            )
             read = sum(
                 len(keys["Keys"])
                 for name, request in client.asked
@@ -529,7 +617,9 @@ async def test_a_timeline_reads_no_further_back_than_it_must(place: Table) -> No
             assert client.count("query") == 1
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(dynamodb, "FILTERED_PAGE", 5)
-                told = await store.timeline(TENANT, TimelineQuery(until=NOON + 2 * HOUR + 1, limit=5))
+                told = await store.timeline(
+                    TENANT, TimelineQuery(until=NOON + 2 * HOUR + 1, limit=5)
+                )
             assert [record.intent.action_intent_id for record in told] == ["a02", "a01", "a00"]
 
 
@@ -544,7 +634,9 @@ async def test_a_table_that_is_not_there_is_named_so(place: Table) -> None:
 
 async def test_a_table_of_a_newer_clearance_is_refused(place: Table) -> None:
     item = {**tables.INSTALLATION._asdict(), "salt": b"s" * 16, "format": dynamodb.FORMAT + 1}
-    await asyncio.to_thread(place.client.put_item, TableName=place.name, Item=dynamodb_client.encode_item(item))
+    await asyncio.to_thread(
+        place.client.put_item, TableName=place.name, Item=dynamodb_client.encode_item(item)
+    )
     with pytest.raises(Unavailable) as refused:
         await DynamoStore.open(place.name, client=place.client)
     assert refused.value.code == "STORE_TOO_NEW"
@@ -563,7 +655,13 @@ async def test_what_was_acknowledged_is_there_after_a_new_start(place: Table) ->
 
 
 async def test_without_credentials_or_a_region_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+    for name in (
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "AWS_PROFILE",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")

@@ -39,7 +39,9 @@ class Metered:
     def transact_write_items(self, **request: Any) -> Any:
         answer = self.client.transact_write_items(**request, ReturnConsumedCapacity="INDEXES")
         [consumed] = answer["ConsumedCapacity"]
-        indexes = sum(one["WriteCapacityUnits"] for one in consumed.get("GlobalSecondaryIndexes", {}).values())
+        indexes = sum(
+            one["WriteCapacityUnits"] for one in consumed.get("GlobalSecondaryIndexes", {}).values()
+        )
         self.units = (self.units[0] + consumed["WriteCapacityUnits"], self.units[1] + indexes)
         return answer
 
@@ -70,5 +72,7 @@ async def test_a_transition_costs_what_the_decision_record_says(place: Table) ->
         assert await world.store.marks.swap(TENANT, "t1", 1, None, begun)
         assert meter.taken() == (1, 0)
         outcome = Outcome(OutcomeStatus.SUCCEEDED, "Done.", {"ok": True}, 11)
-        await applied(world, steps.record_outcome(running, 1, outcome, tries=1, actor=OWNER, now=NOON))
+        await applied(
+            world, steps.record_outcome(running, 1, outcome, tries=1, actor=OWNER, now=NOON)
+        )
         assert meter.taken() == (6, 4)

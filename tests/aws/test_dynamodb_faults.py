@@ -30,7 +30,16 @@ from clearance.stores.dynamodb import transactions
 from clearance.stores.dynamodb.store import DynamoStore
 from clearance.stores.dynamodb.transactions import Seen, Transactions
 from tests.aws.emulators import dynamodb_client as client_of
-from tests.aws.faults import Call, Faulty, Reply, cancelled, cutter, faulty, lost_answer, lost_question
+from tests.aws.faults import (
+    Call,
+    Faulty,
+    Reply,
+    cancelled,
+    cutter,
+    faulty,
+    lost_answer,
+    lost_question,
+)
 from tests.aws.table import Table
 from tests.conformance.test_store import admission, admitted, applied, started
 from tests.sample import APPROVER, NOON, OWNER, TENANT
@@ -82,7 +91,9 @@ def arriving_late(shaky: Shaky, position: int) -> None:
     shaky.client.next("batch_get_item", lambda call: call(), torn)
 
 
-async def test_what_arrives_in_the_middle_of_a_look_is_not_taken_for_somebody_elses(shaky: Shaky) -> None:
+async def test_what_arrives_in_the_middle_of_a_look_is_not_taken_for_somebody_elses(
+    shaky: Shaky,
+) -> None:
     wanted = await admission(shaky.world, "a")
     arriving_late(shaky, 2)
     assert isinstance(await shaky.world.store.admit(wanted), Admitted)
@@ -121,9 +132,13 @@ async def test_what_may_pass_is_tried_again_and_stored_once(shaky: Shaky, said: 
 
 
 async def test_each_try_is_a_request_of_its_own(shaky: Shaky) -> None:
-    shaky.client.refuse(TRANSACT, cancelled("TransactionConflict"), cancelled("TransactionConflict"))
+    shaky.client.refuse(
+        TRANSACT, cancelled("TransactionConflict"), cancelled("TransactionConflict")
+    )
     await admitted(shaky.world, "a")
-    tokens = [request["ClientRequestToken"] for name, request in shaky.client.asked if name == TRANSACT]
+    tokens = [
+        request["ClientRequestToken"] for name, request in shaky.client.asked if name == TRANSACT
+    ]
     assert len(set(tokens)) == len(tokens) == 3
     assert all(len(token) <= 36 for token in tokens)
 
@@ -165,14 +180,19 @@ async def test_what_a_batch_left_out_is_read_after_all(shaky: Shaky) -> None:
         answer = call()
         [(table, found)] = answer["Responses"].items()
         cut = [{"pk": item["pk"], "sk": item["sk"]} for item in found[1:]]
-        return {"Responses": {table: found[:1]}, "UnprocessedKeys": {table: {"Keys": cut, "ConsistentRead": True}}}
+        return {
+            "Responses": {table: found[:1]},
+            "UnprocessedKeys": {table: {"Keys": cut, "ConsistentRead": True}},
+        }
 
     shaky.client.next("batch_get_item", half, half, half)
     told = await shaky.world.store.timeline(TENANT, TimelineQuery())
     assert [record.intent.action_intent_id for record in told] == names[::-1]
 
 
-async def test_in_the_end_it_says_that_nothing_was_stored(shaky: Shaky, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_in_the_end_it_says_that_nothing_was_stored(
+    shaky: Shaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(transactions, "COMMIT_SECONDS_MAX", 0.3)
     shaky.client.refuse(TRANSACT, *(cancelled("TransactionConflict") for _ in range(1_000)))
     with pytest.raises(Unavailable, match="nothing was stored"):
@@ -183,7 +203,9 @@ async def test_in_the_end_it_says_that_nothing_was_stored(shaky: Shaky, monkeypa
     await admitted(shaky.world, "a")
 
 
-async def test_a_read_that_gets_no_answer_ends(shaky: Shaky, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_read_that_gets_no_answer_ends(
+    shaky: Shaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(dynamodb_client, "AGAIN_SECONDS_MAX", 0.2)
     shaky.client.refuse("get_item", *(Reply("InternalServerError", 500) for _ in range(1_000)))
     with pytest.raises(Unavailable, match="in time"):
@@ -215,7 +237,9 @@ async def _start(world: World) -> object:
 
 async def _cancel(world: World) -> object:
     record = await world.record("s")
-    answer = await world.store.advance(steps.cancel(record, code="X", reason=None, actor=OWNER, now=NOON))
+    answer = await world.store.advance(
+        steps.cancel(record, code="X", reason=None, actor=OWNER, now=NOON)
+    )
     assert isinstance(answer, Applied)
     return await world.used() == {"actions": 0, "actions:CREATE_TASK": 0}
 
@@ -245,15 +269,28 @@ async def _add_key(world: World) -> object:
 
 
 async def _revoke_key(world: World) -> object:
-    assert await world.store.revoke_api_key(TENANT, "k1", NOON, draft(EntryKind.API_KEY_REVOKED, NOON, OWNER))
+    assert await world.store.revoke_api_key(
+        TENANT, "k1", NOON, draft(EntryKind.API_KEY_REVOKED, NOON, OWNER)
+    )
     return await world.store.api_key(b"1" * 32) is None
 
 
-TRANSITIONS = [_admit, _start, _cancel, _edit, _configure, _configure_everywhere, _add_key, _revoke_key]
+TRANSITIONS = [
+    _admit,
+    _start,
+    _cancel,
+    _edit,
+    _configure,
+    _configure_everywhere,
+    _add_key,
+    _revoke_key,
+]
 
 
 @pytest.mark.parametrize("transition", TRANSITIONS, ids=lambda transition: transition.__name__)
-async def test_a_lost_answer_is_found_again(shaky: Shaky, transition: Callable[[World], Awaitable[object]]) -> None:
+async def test_a_lost_answer_is_found_again(
+    shaky: Shaky, transition: Callable[[World], Awaitable[object]]
+) -> None:
     world = shaky.world
     await admitted(world, "s")
     await admitted(world, "w", confidence_score=0.1)
@@ -271,7 +308,10 @@ async def test_a_lost_answer_is_found_again(shaky: Shaky, transition: Callable[[
 async def test_an_error_of_the_service_says_nothing_about_what_it_did(shaky: Shaky) -> None:
     def fail_after_all(call: Call) -> dict[str, Any]:
         call()
-        said: Any = {"Error": {"Code": "InternalServerError"}, "ResponseMetadata": {"HTTPStatusCode": 500}}
+        said: Any = {
+            "Error": {"Code": "InternalServerError"},
+            "ResponseMetadata": {"HTTPStatusCode": 500},
+        }
         raise ClientError(said, "TransactWriteItems")
 
     shaky.client.next(TRANSACT, fail_after_all)
@@ -291,7 +331,9 @@ async def test_it_is_found_again_even_after_others_moved_the_intent_on(shaky: Sh
     async def move_on() -> None:
         running = await other.intent(TENANT, "a")
         assert running is not None
-        answer = await other.advance(steps.record_outcome(running, 1, done, tries=1, actor=OWNER, now=NOON))
+        answer = await other.advance(
+            steps.record_outcome(running, 1, done, tries=1, actor=OWNER, now=NOON)
+        )
         assert isinstance(answer, Applied)
 
     def lose_while_others_move_on(call: Call) -> dict[str, Any]:
@@ -345,7 +387,9 @@ async def test_a_question_that_arrives_late_changes_nothing(shaky: Shaky) -> Non
     assert await shaky.world.used() == {"actions": 1, "actions:CREATE_TASK": 1}
 
 
-async def test_where_nobody_can_know_it_says_so(shaky: Shaky, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_where_nobody_can_know_it_says_so(
+    shaky: Shaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(transactions, "COMMIT_SECONDS_MAX", 0.2)
     shaky.client.next(TRANSACT, *(lost_question for _ in range(1_000)))
     with pytest.raises(Unavailable, match="not known whether"):
@@ -354,7 +398,9 @@ async def test_where_nobody_can_know_it_says_so(shaky: Shaky, monkeypatch: pytes
     assert isinstance(await shaky.world.store.admit(await admission(shaky.world, "a")), Admitted)
 
 
-async def test_it_says_so_too_if_it_cannot_even_look(shaky: Shaky, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_says_so_too_if_it_cannot_even_look(
+    shaky: Shaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wanted = await admission(shaky.world, "a")
     monkeypatch.setattr(dynamodb_client, "AGAIN_SECONDS_MAX", 0.2)
 
@@ -369,7 +415,9 @@ async def test_it_says_so_too_if_it_cannot_even_look(shaky: Shaky, monkeypatch: 
     assert await shaky.counts() == (1, 2)
 
 
-async def test_whoever_waits_too_long_for_their_turn_is_told(shaky: Shaky, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_whoever_waits_too_long_for_their_turn_is_told(
+    shaky: Shaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(transactions, "COMMIT_SECONDS_MAX", 0.3)
     wanted = [await admission(shaky.world, f"a{number}") for number in range(3)]
     let_go = threading.Event()
@@ -434,7 +482,9 @@ async def test_the_commit_itself_keeps_the_budget(shaky: Shaky, stale: Callable[
     assert await world.store.intent(TENANT, "b") is None
 
 
-async def test_the_commit_itself_admits_an_id_once(shaky: Shaky, stale: Callable[..., None]) -> None:
+async def test_the_commit_itself_admits_an_id_once(
+    shaky: Shaky, stale: Callable[..., None]
+) -> None:
     first = await admitted(shaky.world, "a")
     again = await admission(shaky.world, "a", account_id="globex")
     stale(tables.intent(TENANT, "a"))
@@ -444,7 +494,9 @@ async def test_the_commit_itself_admits_an_id_once(shaky: Shaky, stale: Callable
     assert await shaky.world.used("globex") == {}
 
 
-async def test_the_commit_itself_keeps_to_the_settings(shaky: Shaky, stale: Callable[..., None]) -> None:
+async def test_the_commit_itself_keeps_to_the_settings(
+    shaky: Shaky, stale: Callable[..., None]
+) -> None:
     decided = await admission(shaky.world, "a")
     assert decided.decision.settings_version == (1, 0)
     await shaky.world.autonomy(modes=[])
@@ -532,7 +584,9 @@ async def test_a_list_from_an_old_index_shows_what_is_so_now(shaky: Shaky) -> No
     shaky.client.next("query", lambda _: kept[0])
     assert await world.store.timeline(TENANT, TimelineQuery()) == [running, await world.record("w")]
     shaky.client.next("query", lambda _: kept[0])
-    assert await world.store.timeline(TENANT, TimelineQuery(statuses=(IntentStatus.APPROVED,))) == []
+    assert (
+        await world.store.timeline(TENANT, TimelineQuery(statuses=(IntentStatus.APPROVED,))) == []
+    )
     shaky.client.next("query", lambda _: kept[1])
     assert await world.store.waiting(TENANT, None, 10) == []
 
@@ -551,13 +605,18 @@ async def test_a_reader_never_skips_an_entry_that_is_not_there_yet(shaky: Shaky)
     assert [entry.position for entry in await shaky.world.store.entries(TENANT, 2, 10)] == [3, 4]
 
 
-async def test_settings_that_changed_while_the_answer_was_lost_are_the_first_ones(shaky: Shaky) -> None:
+async def test_settings_that_changed_while_the_answer_was_lost_are_the_first_ones(
+    shaky: Shaky,
+) -> None:
     """Two processes change the settings from the same version; the answer of the one that won is lost."""
     world = shaky.world
     entry = draft(EntryKind.SETTINGS_CHANGED, NOON, OWNER)
     shaky.client.next(TRANSACT, lost_answer)
     won = await world.store.configure(SettingsChange(TENANT, 1, {"policy": "won"}, entry, NOON))
     assert isinstance(won, StoredSettings)
-    assert await world.store.configure(SettingsChange(TENANT, 1, {"policy": "lost"}, entry, NOON)) == SettingsMoved()
+    assert (
+        await world.store.configure(SettingsChange(TENANT, 1, {"policy": "lost"}, entry, NOON))
+        == SettingsMoved()
+    )
     assert (await world.store.settings(TENANT)).document == {"policy": "won"}
     assert (await world.store.settings(TENANT)).version == (2, 0)

@@ -48,7 +48,9 @@ def listens(endpoint: str) -> bool:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_ministack_ends_with_the_process_that_started_it(tmp_path: Path, how: signal.Signals) -> None:
+def test_ministack_ends_with_the_process_that_started_it(
+    tmp_path: Path, how: signal.Signals
+) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", _STARTS_ONE_AND_WAITS, str(tmp_path)],
         stdout=subprocess.PIPE,
@@ -78,7 +80,9 @@ def test_ministack_listens_on_this_machine_alone(ministack_endpoint: str) -> Non
 
 
 def test_no_client_reaches_real_aws() -> None:
-    client = boto3.client("dynamodb", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    client = boto3.client(
+        "dynamodb", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
     with pytest.raises(RealEndpoint):
         client.list_tables()
     client.close()
@@ -104,7 +108,9 @@ def test_the_guard_ends_with_its_tests(monkeypatch: pytest.MonkeyPatch) -> None:
         {"AWS_PROFILE": "production"},
     ],
 )
-def test_an_environment_that_could_reach_real_aws_is_refused(changed: dict[str, str | None]) -> None:
+def test_an_environment_that_could_reach_real_aws_is_refused(
+    changed: dict[str, str | None],
+) -> None:
     good = environment("http://127.0.0.1:4566")
     check_environment(good)
     bad = {name: value for name, value in (good | changed).items() if value is not None}
@@ -131,7 +137,9 @@ def test_ministack_knows_a_transaction_again_by_its_token(dynamodb_table: Table)
     }
     for _ in range(3):
         dynamodb_table.client.transact_write_items(**request)
-    item = dynamodb_table.client.get_item(TableName=dynamodb_table.name, Key={"pk": {"S": "p"}, "sk": {"S": "s"}})
+    item = dynamodb_table.client.get_item(
+        TableName=dynamodb_table.name, Key={"pk": {"S": "p"}, "sk": {"S": "s"}}
+    )
     assert item["Item"]["counted"] == {"N": "1"}
 
 
@@ -143,14 +151,22 @@ async def test_transactions_of_many_threads_are_kept_apart(table: Table) -> None
         try:
             table.client.transact_write_items(
                 TransactItems=[
-                    {"Put": {"TableName": table.name, "Item": {"pk": {"S": f"p{number}"}, "sk": {"S": "s"}}}},
+                    {
+                        "Put": {
+                            "TableName": table.name,
+                            "Item": {"pk": {"S": f"p{number}"}, "sk": {"S": "s"}},
+                        }
+                    },
                     {
                         "Update": {
                             "TableName": table.name,
                             "Key": {"pk": {"S": "counter"}, "sk": {"S": "s"}},
                             "UpdateExpression": "ADD counted :one",
                             "ConditionExpression": "attribute_not_exists(counted) OR counted < :limit",
-                            "ExpressionAttributeValues": {":one": {"N": "1"}, ":limit": {"N": "10"}},
+                            "ExpressionAttributeValues": {
+                                ":one": {"N": "1"},
+                                ":limit": {"N": "10"},
+                            },
                         }
                     },
                 ]

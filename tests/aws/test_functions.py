@@ -36,7 +36,16 @@ from clearance.tools.masking import Secrets
 from clearance.tools.mcp import McpTools
 from tests.aws.in_process import InProcess, in_process
 from tests.aws.stack import SECRET_VALUE, SOURCES, on_table, outcome_of, record_of
-from tests.aws.test_workflow import NORTHWIND, SOURCE, carried_out, detail, event_of, key_of, propose_and_crash, queued
+from tests.aws.test_workflow import (
+    NORTHWIND,
+    SOURCE,
+    carried_out,
+    detail,
+    event_of,
+    key_of,
+    propose_and_crash,
+    queued,
+)
 from tests.sample import TENANT, task
 
 pytestmark = pytest.mark.anyio
@@ -70,7 +79,12 @@ def test_an_error_without_a_name_tells_and_logs_where_it_was_and_not_what_it_sai
     tried.close()
     [line] = capsys.readouterr().err.splitlines()
     said = json.loads(line)
-    assert (said["kind"], said["function"], said["request_id"], said["level"]) == ("ValueError", "test", "r-1", "error")
+    assert (said["kind"], said["function"], said["request_id"], said["level"]) == (
+        "ValueError",
+        "test",
+        "r-1",
+        "error",
+    )
     assert SECRET_VALUE not in line
 
 
@@ -101,28 +115,42 @@ def test_an_event_that_is_refused_fails_so_that_it_is_kept(stack: InProcess) -> 
     assert str(done.error).startswith("UNKNOWN_SOURCE: ")
 
 
-@pytest.mark.parametrize("event", [None, [], "text", {}, {"source": SOURCE}, event_of({}) | {"detail": "text"}])
+@pytest.mark.parametrize(
+    "event", [None, [], "text", {}, {"source": SOURCE}, event_of({}) | {"detail": "text"}]
+)
 def test_an_invocation_of_another_shape_is_refused(stack: InProcess, event: Any) -> None:
     done = stack.functions.run("gate", event)
     assert isinstance(done.error, Refused)
     assert str(done.error).partition(":")[0] in {"UNKNOWN_SOURCE", "INVALID_BODY"}
 
 
-def test_a_direct_invocation_speaks_as_the_alias_that_lambda_says_it_is_of(stack: InProcess) -> None:
+def test_a_direct_invocation_speaks_as_the_alias_that_lambda_says_it_is_of(
+    stack: InProcess,
+) -> None:
     said = {"detail": detail("direct")}
     done = stack.functions.run("gate", said, alias="northwind-service")
     assert done.answer["created"] is True
     assert done.answer["intent"]["proposed_by"] == "service-nora"
     outcome_of(stack, NORTHWIND, "direct")
-    refused = stack.functions.run("gate", {"detail": detail("wrong") | {"risk_level": 1}}, alias="northwind-service")
+    refused = stack.functions.run(
+        "gate", {"detail": detail("wrong") | {"risk_level": 1}}, alias="northwind-service"
+    )
     assert refused.answer["refused"]["code"] == "INVALID_BODY"
-    for event in (said | {"source": "northwind-service"}, event_of(detail("direct"), "northwind-service")):
-        assert stack.functions.run("gate", event, alias="northwind-service").answer["created"] is False
+    for event in (
+        said | {"source": "northwind-service"},
+        event_of(detail("direct"), "northwind-service"),
+    ):
+        assert (
+            stack.functions.run("gate", event, alias="northwind-service").answer["created"] is False
+        )
 
 
 @pytest.mark.parametrize("alias", ["nobody", "northwind-service"])
 def test_an_alias_speaks_for_no_other_source_than_its_own(stack: InProcess, alias: str) -> None:
-    for event in (event_of(detail("borrowed"), "contoso.agents"), {"detail": detail("borrowed"), "source": SOURCE}):
+    for event in (
+        event_of(detail("borrowed"), "contoso.agents"),
+        {"detail": detail("borrowed"), "source": SOURCE},
+    ):
         answer = stack.functions.run("gate", event, alias=alias).answer
         assert answer["refused"]["code"] == "UNKNOWN_SOURCE"
     assert record_of(stack, NORTHWIND, "borrowed") is None
@@ -130,15 +158,24 @@ def test_an_alias_speaks_for_no_other_source_than_its_own(stack: InProcess, alia
 
 @pytest.mark.parametrize("source", [[], {}, 7, ""])
 def test_a_source_of_an_odd_kind_is_nobodys(stack: InProcess, source: Any) -> None:
-    answer = stack.functions.run("gate", {"detail": detail("odd"), "source": source}, alias="northwind-service").answer
+    answer = stack.functions.run(
+        "gate", {"detail": detail("odd"), "source": source}, alias="northwind-service"
+    ).answer
     assert answer["refused"]["code"] == "UNKNOWN_SOURCE"
-    assert isinstance(stack.functions.run("gate", event_of(detail("odd")) | {"source": source}).error, Refused)
+    assert isinstance(
+        stack.functions.run("gate", event_of(detail("odd")) | {"source": source}).error, Refused
+    )
 
 
-@pytest.mark.parametrize("value", [10**5_000, float("nan"), "\ud800"], ids=["digits", "nan", "surrogate"])
+@pytest.mark.parametrize(
+    "value", [10**5_000, float("nan"), "\ud800"], ids=["digits", "nan", "surrogate"]
+)
 def test_a_value_that_not_every_reader_understands_is_refused(stack: InProcess, value: Any) -> None:
     event = {"detail": detail("odd") | {"parameters": {"title": value}}}
-    assert stack.functions.run("gate", event, alias="northwind-service").answer["refused"]["code"] == "INVALID_JSON"
+    assert (
+        stack.functions.run("gate", event, alias="northwind-service").answer["refused"]["code"]
+        == "INVALID_JSON"
+    )
 
 
 def test_what_is_away_is_no_refusal(stack: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +203,9 @@ def test_sessions_end_with_their_invocation_and_cost_no_answer(
     assert (outcome_of(stack, NORTHWIND, "left").status, len(ended)) == (IntentStatus.SUCCEEDED, 1)
 
 
-def test_a_sweep_takes_steps_while_there_is_time(stack: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_takes_steps_while_there_is_time(
+    stack: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for module in (functions, sweep):
         monkeypatch.setattr(module, "STEP_MAX", 1)
     stack.functions.cool()
@@ -177,29 +216,40 @@ def test_a_sweep_takes_steps_while_there_is_time(stack: InProcess, monkeypatch: 
     for name in names:
         outcome_of(stack, NORTHWIND, name, timeout=10)
     margin = functions.SWEEP_MARGIN_MS
-    left = [SimpleNamespace(get_remaining_time_in_millis=lambda ms=ms: ms) for ms in (margin, margin + 1)]
+    left = [
+        SimpleNamespace(get_remaining_time_in_millis=lambda ms=ms: ms)
+        for ms in (margin, margin + 1)
+    ]
     assert [functions._time_left(one) for one in left] == [False, True]
 
 
 @pytest.mark.parametrize("version", ["$LATEST", "7"])
 def test_a_version_of_the_gate_is_the_gate_itself(stack: InProcess, version: str) -> None:
-    assert isinstance(stack.functions.run("gate", {"detail": detail("v")}, alias=version).error, Refused)
+    assert isinstance(
+        stack.functions.run("gate", {"detail": detail("v")}, alias=version).error, Refused
+    )
     assert stack.functions.run("gate", event_of(detail("v")), alias=version).error is None
 
 
-def test_what_could_not_be_launched_comes_again_alone(stack: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_could_not_be_launched_comes_again_alone(
+    stack: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
     propose_and_crash(stack, task("launched"))
     propose_and_crash(stack, task("not-launched"))
     launch = Machine.launch
 
-    async def sometimes(self: Machine, context: Context, tenant_id: str, action_intent_id: str) -> str | None:
+    async def sometimes(
+        self: Machine, context: Context, tenant_id: str, action_intent_id: str
+    ) -> str | None:
         if action_intent_id == "not-launched":
             raise Unavailable("Not now.", code="STEP_FUNCTIONS_AWAY")
         return await launch(self, context, tenant_id, action_intent_id)
 
     monkeypatch.setattr(Machine, "launch", sometimes)
     batch = queued(NORTHWIND, "not-launched", "m1")
-    batch["Records"] += queued(NORTHWIND, "launched", "m2")["Records"] + [{"messageId": "m3", "body": "[]"}]
+    batch["Records"] += queued(NORTHWIND, "launched", "m2")["Records"] + [
+        {"messageId": "m3", "body": "[]"}
+    ]
     said = stack.invoke("launcher", batch)
     assert said == {"batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": "m3"}]}
     outcome_of(stack, NORTHWIND, "launched")
@@ -223,7 +273,9 @@ def test_only_the_invoker_reads_the_secret_and_once_for_each_cold_start(
     assert by == ["invoker"]
 
 
-def test_no_log_of_a_function_and_no_fact_has_the_secret(stack: InProcess, capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_log_of_a_function_and_no_fact_has_the_secret(
+    stack: InProcess, capfd: pytest.CaptureFixture[str]
+) -> None:
     stack.tool.will(NORTHWIND, "told", "refused", "busy")
     carried_out(stack, "told")
     stack.functions.run("gate", {"source": "nobody", "detail": {}})
@@ -251,7 +303,9 @@ def request(stack: InProcess, path: str, body: str | None = None, **headers: str
                     "host": "api.example.com",
                     **{name.replace("_", "-"): one for name, one in headers.items()},
                 },
-                "requestContext": {"http": {"method": method, "path": path, "sourceIp": "127.0.0.1"}},
+                "requestContext": {
+                    "http": {"method": method, "path": path, "sourceIp": "127.0.0.1"}
+                },
                 "body": body or "",
                 "isBase64Encoded": False,
             },
@@ -262,9 +316,14 @@ def request(stack: InProcess, path: str, body: str | None = None, **headers: str
 def test_an_event_stream_ends_by_itself_with_what_there_was(stack: InProcess) -> None:
     carried_out(stack, "streamed")
     began = time.monotonic()
-    answer = request(stack, "/v1/events", authorization=f"Bearer {key_of(stack)}", last_event_id="0")
+    answer = request(
+        stack, "/v1/events", authorization=f"Bearer {key_of(stack)}", last_event_id="0"
+    )
     assert time.monotonic() - began < 10
-    assert (answer["statusCode"], answer["headers"]["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    assert (answer["statusCode"], answer["headers"]["content-type"]) == (
+        200,
+        "text/event-stream; charset=utf-8",
+    )
     assert answer["isBase64Encoded"] is False
     assert "event: OUTCOME_RECORDED" in answer["body"]
 
@@ -272,7 +331,9 @@ def test_an_event_stream_ends_by_itself_with_what_there_was(stack: InProcess) ->
 def test_a_revoked_key_does_not_work_in_the_next_invocation_whatever_the_clock_says(
     stack: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SystemClock, "monotonic_ms", lambda _: 0)  # of an environment that was stopped since
+    monkeypatch.setattr(
+        SystemClock, "monotonic_ms", lambda _: 0
+    )  # of an environment that was stopped since
     _, made = stack.api("POST", "/v1/api-keys", key_of(stack), {"name": "brief", "role": "auditor"})
     assert stack.api("GET", "/v1/whoami", made["key"])[0] == 200
     on_table(stack, lambda context: revoke_api_key(context, operator(NORTHWIND), made["key_id"]))
@@ -285,10 +346,19 @@ def test_the_pages_are_behind_the_same_door(stack: InProcess) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [{}, {"x_forwarded_proto": "http"}, {"x_forwarded_port": "abc", "x_forwarded_proto": "https, http"}]
+    "said",
+    [
+        {},
+        {"x_forwarded_proto": "http"},
+        {"x_forwarded_port": "abc", "x_forwarded_proto": "https, http"},
+    ],
 )
-def test_what_a_client_says_of_a_proxy_is_not_believed(stack: InProcess, said: dict[str, str]) -> None:
-    answer = request(stack, "/sign-in", f"key={key_of(stack)}", origin="https://api.example.com", **said)
+def test_what_a_client_says_of_a_proxy_is_not_believed(
+    stack: InProcess, said: dict[str, str]
+) -> None:
+    answer = request(
+        stack, "/sign-in", f"key={key_of(stack)}", origin="https://api.example.com", **said
+    )
     assert answer["statusCode"] == 303, answer["body"]
     [cookie] = answer["cookies"]
     assert (cookie.startswith("__Host-"), "Secure" in cookie) == (True, True)
@@ -313,7 +383,8 @@ async def cleared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tools", "code"), [(McpTools({}, programs=False), "PROGRAMS_NOT_STARTED"), (NoTools(), "NO_TOOLS_HERE")]
+    ("tools", "code"),
+    [(McpTools({}, programs=False), "PROGRAMS_NOT_STARTED"), (NoTools(), "NO_TOOLS_HERE")],
 )
 async def test_no_function_starts_a_program_and_only_the_invoker_calls_tools(
     tools: Tools, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -327,7 +398,9 @@ async def test_no_function_starts_a_program_and_only_the_invoker_calls_tools(
     assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240 - a folder of this test alone
 
 
-def test_what_fills_in_a_header_is_masked_wherever_it_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_fills_in_a_header_is_masked_wherever_it_came_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("AWS_SESSION_TOKEN", "of-the-function")
     secrets = Secrets("crm", {"CRM_TOKEN": SECRET_VALUE})
     assert secrets.filled("Bearer ${CRM_TOKEN}") == f"Bearer {SECRET_VALUE}"
@@ -339,9 +412,19 @@ def test_what_fills_in_a_header_is_masked_wherever_it_came_from(monkeypatch: pyt
 # The environment
 
 
-@pytest.mark.parametrize("name", ["clearance-tools", "arn:aws:secretsmanager:us-east-1:123456789012:secret:x"])
-async def test_a_secret_that_cannot_be_read_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    said: list[Any] = ['{"A": 1}', '["hunter2"]', "hunter2", None, ClientError({"Error": {"Code": "Gone"}}, "Get")]
+@pytest.mark.parametrize(
+    "name", ["clearance-tools", "arn:aws:secretsmanager:us-east-1:123456789012:secret:x"]
+)
+async def test_a_secret_that_cannot_be_read_is_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    said: list[Any] = [
+        '{"A": 1}',
+        '["hunter2"]',
+        "hunter2",
+        None,
+        ClientError({"Error": {"Code": "Gone"}}, "Get"),
+    ]
 
     class Vault:
         def get_secret_value(self, **request: Any) -> dict[str, Any]:
@@ -374,10 +457,16 @@ async def test_without_a_secret_no_variable_has_a_value_also_not_those_of_the_fu
     assert await aws.secrets() == {}
 
 
-def test_a_source_is_an_agent_of_its_tenant_and_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_is_an_agent_of_its_tenant_and_nothing_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("CLEARANCE_SOURCES", json.dumps(SOURCES))
     principal = aws.sources().principal("northwind.agents")
-    assert (principal.tenant_id, principal.actor_id, principal.kind) == ("northwind", "agent-ada", ActorKind.AGENT)
+    assert (principal.tenant_id, principal.actor_id, principal.kind) == (
+        "northwind",
+        "agent-ada",
+        ActorKind.AGENT,
+    )
     assert principal.permissions == {Permission.PROPOSE, Permission.READ}
     for nobody in ("northwind", "", None, 7, ["northwind.agents"]):
         with pytest.raises(Forbidden) as refused:
@@ -399,7 +488,9 @@ def test_a_source_is_an_agent_of_its_tenant_and_nothing_more(monkeypatch: pytest
         '{"a": {"tenant_id": "*", "actor": "x"}}',
     ],
 )
-def test_sources_that_cannot_be_read_let_nobody_in(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+def test_sources_that_cannot_be_read_let_nobody_in(
+    monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
     monkeypatch.setenv("CLEARANCE_SOURCES", said)
     with pytest.raises(InvalidInput) as refused:
         aws.sources()

@@ -25,7 +25,10 @@ def test_a_function_runs_where_moto_would_start_a_container(stack: InProcess) ->
     assert list(inspect.signature(LambdaFunction._invoke_lambda).parameters) == ["self", "event"]
     assert stack.invoke("sweeper", {}) == {"expired": 0, "published": 0}
     with pytest.raises(FunctionFailed) as failed:
-        stack.invoke("starter", {"tenant_id": "northwind", "action_intent_id": "none", "execution": "exec-none"})
+        stack.invoke(
+            "starter",
+            {"tenant_id": "northwind", "action_intent_id": "none", "execution": "exec-none"},
+        )
     assert failed.value.error_type == "NothingToStart"
 
 
@@ -36,7 +39,9 @@ def test_moto_hands_no_event_to_a_function_by_itself(stack: InProcess) -> None:
     arn = stack.client("lambda").get_function(FunctionName="gate")["Configuration"]["FunctionArn"]
     events.put_targets(Rule="intents", Targets=[{"Id": "gate", "Arn": arn}])
     entry = {"Source": "northwind.agents", "DetailType": "ActionIntent", "Detail": "{}"}
-    with pytest.raises(RuntimeError, match="Expr not defined for"):  # what moto says of a function as a target
+    with pytest.raises(
+        RuntimeError, match="Expr not defined for"
+    ):  # what moto says of a function as a target
         events.put_events(Entries=[entry])
     events.remove_targets(Rule="intents", Ids=["gate"])
     assert stack.functions.cold_starts["gate"] == seen
@@ -46,10 +51,19 @@ def test_moto_sends_on_what_a_disabled_rule_matches(stack: InProcess) -> None:
     """If it does not, `losing_events` can disable the rule instead of taking its target away."""
     events, queues = stack.client("events"), stack.client("sqs")
     url = queues.create_queue(QueueName="disabled")["QueueUrl"]
-    arn = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    events.put_rule(Name="disabled", EventBusName=BUS, EventPattern=json.dumps({"source": ["glue"]}), State="DISABLED")
+    arn = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
+    events.put_rule(
+        Name="disabled",
+        EventBusName=BUS,
+        EventPattern=json.dumps({"source": ["glue"]}),
+        State="DISABLED",
+    )
     events.put_targets(Rule="disabled", EventBusName=BUS, Targets=[{"Id": "queue", "Arn": arn}])
-    events.put_events(Entries=[{"EventBusName": BUS, "Source": "glue", "DetailType": "x", "Detail": "{}"}])
+    events.put_events(
+        Entries=[{"EventBusName": BUS, "Source": "glue", "DetailType": "x", "Detail": "{}"}]
+    )
     assert len(queues.receive_message(QueueUrl=url).get("Messages", [])) == 1
 
 
@@ -57,11 +71,15 @@ def _machine(stack: InProcess, states: dict[str, Any], first: str) -> tuple[str,
     client = stack.client("stepfunctions")
     role = stack.client("iam").get_role(RoleName="clearance")["Role"]["Arn"]
     definition = json.dumps({"StartAt": first, "States": states})
-    machine = client.create_state_machine(name=f"glue-{time.monotonic_ns()}", definition=definition, roleArn=role)
+    machine = client.create_state_machine(
+        name=f"glue-{time.monotonic_ns()}", definition=definition, roleArn=role
+    )
     return machine["stateMachineArn"], client
 
 
-def test_moto_knows_the_name_of_a_closed_execution_and_takes_no_other_one_for_it(stack: InProcess) -> None:
+def test_moto_knows_the_name_of_a_closed_execution_and_takes_no_other_one_for_it(
+    stack: InProcess,
+) -> None:
     arn, client = _machine(stack, {"Done": {"Type": "Succeed"}}, "Done")
     started = client.start_execution(stateMachineArn=arn, name="once", input="{}")["executionArn"]
     ends = time.monotonic() + 10

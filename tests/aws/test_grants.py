@@ -17,11 +17,20 @@ API_SECONDS_MAX = 30  # API Gateway's
 DAY = 86_400
 
 STARS: Mapping[str, str] = {
-    **dict.fromkeys(("xray:PutTraceSegments", "xray:PutTelemetryRecords"), "X-Ray knows no resources"),
-    **dict.fromkeys(("xray:GetSamplingRules", "xray:GetSamplingTargets"), "X-Ray knows no resources"),
+    **dict.fromkeys(
+        ("xray:PutTraceSegments", "xray:PutTelemetryRecords"), "X-Ray knows no resources"
+    ),
+    **dict.fromkeys(
+        ("xray:GetSamplingRules", "xray:GetSamplingTargets"), "X-Ray knows no resources"
+    ),
     **dict.fromkeys(
         (
-            *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery"),
+            *(
+                "logs:CreateLogDelivery",
+                "logs:GetLogDelivery",
+                "logs:UpdateLogDelivery",
+                "logs:DeleteLogDelivery",
+            ),
             *("logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies"),
             "logs:DescribeLogGroups",
         ),
@@ -30,7 +39,9 @@ STARS: Mapping[str, str] = {
 }
 """The only actions that are granted on `*`, and why."""
 
-EXECUTIONS = f"arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:Execution.Name:{NAME_PREFIX}*"
+EXECUTIONS = (
+    f"arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:Execution.Name:{NAME_PREFIX}*"
+)
 
 # Who may do what: what is not here, nobody may.
 OWN = {
@@ -42,16 +53,33 @@ OWN = {
 READ = {(f"dynamodb:{action}", "Table") for action in ("BatchGetItem", "GetItem", "Query")} | {
     (f"kms:{action}", "Key")
     for action in (
-        *("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext"),
+        *(
+            "Decrypt",
+            "DescribeKey",
+            "Encrypt",
+            "GenerateDataKey",
+            "GenerateDataKeyWithoutPlaintext",
+        ),
         *("ReEncryptFrom", "ReEncryptTo"),
     )
 }
-COMMIT = {(f"dynamodb:{action}", "Table") for action in ("ConditionCheckItem", "PutItem", "UpdateItem")}
+COMMIT = {
+    (f"dynamodb:{action}", "Table") for action in ("ConditionCheckItem", "PutItem", "UpdateItem")
+}
 PUBLISH = {("events:PutEvents", "Bus")}
-KEEP_FAILURES = {(f"sqs:{action}", "FailedEvents") for action in ("GetQueueAttributes", "GetQueueUrl", "SendMessage")}
+KEEP_FAILURES = {
+    (f"sqs:{action}", "FailedEvents")
+    for action in ("GetQueueAttributes", "GetQueueUrl", "SendMessage")
+}
 TAKE = {
     (f"sqs:{action}", "Approvals")
-    for action in ("ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "GetQueueUrl", "ReceiveMessage")
+    for action in (
+        "ChangeMessageVisibility",
+        "DeleteMessage",
+        "GetQueueAttributes",
+        "GetQueueUrl",
+        "ReceiveMessage",
+    )
 }
 GRANTS: Mapping[str, set[tuple[str, str]]] = {
     "gate": READ | COMMIT | PUBLISH | KEEP_FAILURES,
@@ -60,7 +88,9 @@ GRANTS: Mapping[str, set[tuple[str, str]]] = {
     | PUBLISH
     | {("dynamodb:Query", "Table/index/timeline"), ("dynamodb:Query", "Table/index/open")}
     | {("dynamodb:DeleteItem", "Table")},
-    "launcher": READ | TAKE | {("states:StartExecution", "Execution"), ("states:DescribeExecution", EXECUTIONS)},
+    "launcher": READ
+    | TAKE
+    | {("states:StartExecution", "Execution"), ("states:DescribeExecution", EXECUTIONS)},
     "starter": READ | COMMIT,
     "invoker": READ | COMMIT | {("secretsmanager:GetSecretValue", "ToolSecrets")},
     "recorder": READ | COMMIT,
@@ -112,17 +142,26 @@ def test_every_function_has_a_role_of_its_own_that_only_lambda_may_take(template
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_may_do_what_the_table_of_grants_says_and_nothing_else(template: Template, function: str) -> None:
+def test_a_function_may_do_what_the_table_of_grants_says_and_nothing_else(
+    template: Template, function: str
+) -> None:
     own = {(action, resource.format(function.capitalize())) for action, resource in OWN}
     assert _allowed(template.grants(function)) == GRANTS[function] | own
 
 
 def _allowed(statements: list[Statement]) -> set[tuple[str, str]]:
     granted = [one for one in statements if one.effect == "Allow"]
-    return {(action, resource) for one in granted for action in one.actions for resource in one.resources}
+    return {
+        (action, resource)
+        for one in granted
+        for action in one.actions
+        for resource in one.resources
+    }
 
 
-def test_the_other_roles_are_taken_by_one_service_of_this_account_and_may_do_one_thing_each(template: Template) -> None:
+def test_the_other_roles_are_taken_by_one_service_of_this_account_and_may_do_one_thing_each(
+    template: Template,
+) -> None:
     trust = {}
     said: dict[str, set[tuple[str, str]]] = {}
     for name, made in template.of_type("AWS::IAM::Role").items():
@@ -131,7 +170,9 @@ def test_the_other_roles_are_taken_by_one_service_of_this_account_and_may_do_one
             continue
         [one] = made["Properties"]["AssumeRolePolicyDocument"]["Statement"]
         assert (one["Action"], one["Effect"]) == ("sts:AssumeRole", "Allow")
-        assert one["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+        assert one["Condition"] == {
+            "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+        }
         trust[role] = one["Principal"]
         said[role] = _allowed(template.statements(name))
     assert trust == {
@@ -143,7 +184,10 @@ def test_the_other_roles_are_taken_by_one_service_of_this_account_and_may_do_one
         "ExecutionRole": steps | {(action, "*") for action in STARS},
         "ScheduleRole": {("lambda:InvokeFunction", "Sweeper"), ("sqs:SendMessage", "Undelivered")},
     }
-    assert template.short(template.the("AWS::StepFunctions::StateMachine")["RoleArn"]) == "ExecutionRole"
+    assert (
+        template.short(template.the("AWS::StepFunctions::StateMachine")["RoleArn"])
+        == "ExecutionRole"
+    )
 
 
 def test_the_key_is_for_those_of_the_account_who_are_granted_it(template: Template) -> None:
@@ -154,9 +198,14 @@ def test_the_key_is_for_those_of_the_account_who_are_granted_it(template: Templa
     assert said == ("Allow", "kms:*", root, "*")
 
 
-def test_no_action_is_a_wildcard_and_only_listed_ones_are_granted_on_everything(template: Template) -> None:
+def test_no_action_is_a_wildcard_and_only_listed_ones_are_granted_on_everything(
+    template: Template,
+) -> None:
     for role, one in template.everything():
-        assert one.sid or set(one.actions) <= {*STARS, *(action for action, _ in KEEP_FAILURES | TAKE)}, role
+        assert one.sid or set(one.actions) <= {
+            *STARS,
+            *(action for action, _ in KEEP_FAILURES | TAKE),
+        }, role
         for action in one.actions:
             assert "*" not in action, role
             for resource in one.resources:
@@ -166,34 +215,60 @@ def test_no_action_is_a_wildcard_and_only_listed_ones_are_granted_on_everything(
                     assert "*" not in resource or resource == EXECUTIONS, (role, action)
 
 
-def test_only_the_invoker_reads_the_secret_and_only_the_launcher_starts_executions(template: Template) -> None:
-    for action, function in (("secretsmanager:GetSecretValue", "Invoker"), ("states:StartExecution", "Launcher")):
-        assert [role for role, one in template.everything() if action in one.actions] == [f"{function}Role"]
+def test_only_the_invoker_reads_the_secret_and_only_the_launcher_starts_executions(
+    template: Template,
+) -> None:
+    for action, function in (
+        ("secretsmanager:GetSecretValue", "Invoker"),
+        ("states:StartExecution", "Launcher"),
+    ):
+        assert [role for role, one in template.everything() if action in one.actions] == [
+            f"{function}Role"
+        ]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_writes_only_the_kinds_of_items_that_are_its_business(template: Template, function: str) -> None:
+def test_a_function_writes_only_the_kinds_of_items_that_are_its_business(
+    template: Template, function: str
+) -> None:
     for key in {*INTENTS, *SETTINGS, *KEYS, *PUT_ALONE, table.INSTALLATION.pk}:
         for action in ("PutItem", "UpdateItem"):
             alone = action == "PutItem" and function in PUT_ALONE.get(key, ())
-            assert template.may(function, action, key, transaction=True) == (key in WRITES[function] or alone)
+            assert template.may(function, action, key, transaction=True) == (
+                key in WRITES[function] or alone
+            )
             assert template.may(function, action, key, transaction=False) == alone
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_only_the_api_reads_credentials_and_page_sessions(template: Template, function: str) -> None:
-    for key in {*INTENTS, *SETTINGS, *KEYS, *PUT_ALONE, table.ledger("t", 1).pk, table.INSTALLATION.pk}:
+def test_only_the_api_reads_credentials_and_page_sessions(
+    template: Template, function: str
+) -> None:
+    for key in {
+        *INTENTS,
+        *SETTINGS,
+        *KEYS,
+        *PUT_ALONE,
+        table.ledger("t", 1).pk,
+        table.INSTALLATION.pk,
+    }:
         secret = key in {*KEYS, table.session(b"t").pk}
         for action in ("GetItem", "BatchGetItem", "Query"):
-            assert template.may(function, action, key, transaction=False) == (function == "api" or not secret)
+            assert template.may(function, action, key, transaction=False) == (
+                function == "api" or not secret
+            )
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_the_switches_for_every_tenant_are_looked_at_and_never_written(template: Template, function: str) -> None:
+def test_the_switches_for_every_tenant_are_looked_at_and_never_written(
+    template: Template, function: str
+) -> None:
     key = table.everywhere(0).pk
     for action in ("PutItem", "UpdateItem", "DeleteItem"):
         assert not template.may(function, action, key, transaction=True)
-    assert template.may(function, "ConditionCheckItem", key, transaction=True) == bool(WRITES[function])
+    assert template.may(function, "ConditionCheckItem", key, transaction=True) == bool(
+        WRITES[function]
+    )
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -219,11 +294,20 @@ def test_only_page_sessions_are_ever_deleted(template: Template) -> None:
             assert may == (function == "api" and key == session)
 
 
-def test_the_key_is_used_through_the_table_and_by_the_invoker_through_the_secret(template: Template) -> None:
+def test_the_key_is_used_through_the_table_and_by_the_invoker_through_the_secret(
+    template: Template,
+) -> None:
     said = set()
     for role, one in template.everything():
         if any(action.startswith("kms:") for action in one.actions):
-            said.add((role, template.short(one.conditions["StringEquals"]["kms:ViaService"]).partition(".")[0]))
+            said.add(
+                (
+                    role,
+                    template.short(one.conditions["StringEquals"]["kms:ViaService"]).partition(".")[
+                        0
+                    ],
+                )
+            )
     assert said == {(f"{name.capitalize()}Role", "dynamodb") for name in FUNCTIONS} | {
         ("InvokerRole", "secretsmanager")
     }
@@ -234,7 +318,9 @@ def test_what_publishes_publishes_as_clearance(template: Template) -> None:
     assert said == [{"ForAllValues:StringEquals": {"events:source": SOURCE}}] * 3
 
 
-def test_whoever_invokes_a_function_from_outside_is_one_resource_of_the_stack(template: Template) -> None:
+def test_whoever_invokes_a_function_from_outside_is_one_resource_of_the_stack(
+    template: Template,
+) -> None:
     said = {}
     for one in template.of_type("AWS::Lambda::Permission").values():
         properties = one["Properties"]
@@ -249,6 +335,9 @@ def test_whoever_invokes_a_function_from_outside_is_one_resource_of_the_stack(te
         "Aborted": ("events.amazonaws.com", "Ends"),
         "Api": (
             "apigateway.amazonaws.com",
-            door.replace("Http", template.short({"Ref": next(iter(template.of_type("AWS::ApiGatewayV2::Api")))})),
+            door.replace(
+                "Http",
+                template.short({"Ref": next(iter(template.of_type("AWS::ApiGatewayV2::Api")))}),
+            ),
         ),
     }

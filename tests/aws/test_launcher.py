@@ -109,7 +109,9 @@ async def test_what_a_person_aborted_before_it_began_is_not_launched_again(world
     assert states.executions == {taken: "ABORTED"}
 
 
-async def test_an_execution_that_ended_well_meanwhile_is_not_followed_by_another(world: World) -> None:
+async def test_an_execution_that_ended_well_meanwhile_is_not_followed_by_another(
+    world: World,
+) -> None:
     await world.propose(task("t1"))
     taken = execution_name(await world.record("t1"))
 
@@ -149,7 +151,9 @@ async def test_a_launch_that_fails_says_so(world: World, fails: Exception) -> No
         EndpointConnectionError(endpoint_url="http://127.0.0.1:1"),
     ],
 )
-async def test_an_execution_that_cannot_be_looked_at_fails_the_launch(world: World, fails: Exception) -> None:
+async def test_an_execution_that_cannot_be_looked_at_fails_the_launch(
+    world: World, fails: Exception
+) -> None:
     await world.propose(task("t1"))
 
     class Silent(States):
@@ -162,7 +166,9 @@ async def test_an_execution_that_cannot_be_looked_at_fails_the_launch(world: Wor
     assert refused.value.code == "STEP_FUNCTIONS_AWAY"
 
 
-async def test_a_name_differs_between_tenants_and_states_and_is_no_longer_than_it_may_be(world: World) -> None:
+async def test_a_name_differs_between_tenants_and_states_and_is_no_longer_than_it_may_be(
+    world: World,
+) -> None:
     await world.propose(task("x" * 64))
     await world.propose(refund("r1"))
     record = await world.record("x" * 64)
@@ -195,7 +201,9 @@ def test_every_state_of_the_machine_is_reached_and_leads_somewhere() -> None:
         reached.add(name)
         left += [one for one in leads[name] - reached if one]
     assert reached == set(states)
-    assert [name for name, state in states.items() if state.get("End") or state["Type"] == "Succeed"] == [
+    assert [
+        name for name, state in states.items() if state.get("End") or state["Type"] == "Succeed"
+    ] == [
         "Nothing",
         "Record",
     ]
@@ -226,7 +234,9 @@ def test_what_may_happen_twice_is_tried_again_whatever_failed() -> None:
     [record] = states["Record"]["Retry"]
     assert (record["ErrorEquals"], record["MaxAttempts"]) == (["States.ALL"], 9)
     [start] = states["Start"]["Retry"]
-    assert {"Unavailable", "Lambda.Unknown", "Lambda.ServiceException", "States.Timeout"} <= set(start["ErrorEquals"])
+    assert {"Unavailable", "Lambda.Unknown", "Lambda.ServiceException", "States.Timeout"} <= set(
+        start["ErrorEquals"]
+    )
 
 
 def test_a_call_is_repeated_by_the_machine_itself_only_where_nothing_was_sent() -> None:

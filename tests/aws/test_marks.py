@@ -50,7 +50,9 @@ async def test_a_mark_is_written_by_who_saw_the_one_before_it(marks: DynamoMarks
     assert await marks.mark(*ATTEMPT) == second
 
 
-async def test_marks_of_other_attempts_intents_and_tenants_are_other_marks(marks: DynamoMarks) -> None:
+async def test_marks_of_other_attempts_intents_and_tenants_are_other_marks(
+    marks: DynamoMarks,
+) -> None:
     assert await marks.swap(*ATTEMPT, None, mark("a"))
     for other in (("acme", "m1", 2), ("acme", "m2", 1), ("contoso", "m1", 1)):
         assert await marks.mark(*other) is None
@@ -59,12 +61,16 @@ async def test_marks_of_other_attempts_intents_and_tenants_are_other_marks(marks
 
 
 async def test_of_many_at_once_one_writes(marks: DynamoMarks) -> None:
-    written = await asyncio.gather(*(marks.swap(*ATTEMPT, None, mark(f"{number}")) for number in range(16)))
+    written = await asyncio.gather(
+        *(marks.swap(*ATTEMPT, None, mark(f"{number}")) for number in range(16))
+    )
     assert sum(written) == 1
     assert await marks.mark(*ATTEMPT) == mark(str(written.index(True)))
 
 
-async def test_a_lost_answer_and_a_lost_question_are_one_write(marks: DynamoMarks, client: Faulty) -> None:
+async def test_a_lost_answer_and_a_lost_question_are_one_write(
+    marks: DynamoMarks, client: Faulty
+) -> None:
     client.next(PUT, lost_answer)
     assert await marks.swap(*ATTEMPT, None, mark("a"))
     client.next(PUT, lost_question, lost_answer)

@@ -119,7 +119,9 @@ async def test_what_is_never_taken_is_left_to_the_sweep_and_said(
         EndpointConnectionError(endpoint_url="http://127.0.0.1:1"),
     ],
 )
-async def test_a_bus_that_is_away_fails_nobody_and_is_not_asked_for_ever(world: World, away: Exception) -> None:
+async def test_a_bus_that_is_away_fails_nobody_and_is_not_asked_for_ever(
+    world: World, away: Exception
+) -> None:
     events = Events()
     events.away = away
     bus = Bus("bus", events)
@@ -149,7 +151,11 @@ async def test_what_the_sweep_found_is_looked_at_before_it_is_published(world: W
         bus.hint(Due(TENANT, name, "CREATE_TASK"))
     assert await bus.flush(world.context) == 1
     said = json.loads(events.published[0]["Detail"])
-    assert (said["account_id"], said["approval_source"], said["auto_executed"]) == ("acme", "POLICY", True)
+    assert (said["account_id"], said["approval_source"], said["auto_executed"]) == (
+        "acme",
+        "POLICY",
+        True,
+    )
     await world.stop(StopSwitch(StopScope.TENANT, None, StopLevel.HOLD, "incident"))
     bus.hint(Due(TENANT, "t1", "CREATE_TASK"))
     assert await bus.flush(world.context) == 0

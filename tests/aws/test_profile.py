@@ -48,7 +48,12 @@ def configuration(folder: Path, tool_server: dict[str, Any]) -> str:
     """A file with the sample's settings and this tool server."""
     said = sample.document()
     (folder / "policy.cedar").write_text(said["policy"], encoding="utf-8")
-    said |= {"version": 1, "tenant": "northwind", "policy": "policy.cedar", "tool_servers": {"crm": tool_server}}
+    said |= {
+        "version": 1,
+        "tenant": "northwind",
+        "policy": "policy.cedar",
+        "tool_servers": {"crm": tool_server},
+    }
     path = folder / "clearance.yaml"
     path.write_text(yaml.safe_dump(said), encoding="utf-8")
     return str(path)
@@ -59,13 +64,19 @@ def code_of(said: str) -> str:
 
 
 @pytest.mark.usefixtures("here")
-def test_a_configuration_is_applied_to_the_table_and_its_secrets_are_not_needed_here(tmp_path: Path, run: Run) -> None:
+def test_a_configuration_is_applied_to_the_table_and_its_secrets_are_not_needed_here(
+    tmp_path: Path, run: Run
+) -> None:
     with toolserver.serving() as (tool, url):
-        wanted = configuration(tmp_path, document(url.format(tenant="northwind"))["tool_servers"]["crm"])
+        wanted = configuration(
+            tmp_path, document(url.format(tenant="northwind"))["tool_servers"]["crm"]
+        )
         code, out, _ = run("apply", wanted, "--json")
         said = json.loads(out)
         assert (code, said["applied"]) == (0, True)
-        assert said["pins"]["unreachable"].keys() == {"crm"}  # pinned on first contact, by the invoker
+        assert said["pins"]["unreachable"].keys() == {
+            "crm"
+        }  # pinned on first contact, by the invoker
         code, out, _ = run("apply", wanted, "--json")
         assert (code, json.loads(out)["differences"]) == (0, [])
         assert tool.refused == 0
@@ -77,9 +88,15 @@ def test_whoever_has_the_secret_pins_the_tools_at_once(
 ) -> None:
     monkeypatch.setenv(SECRET_NAME, SECRET_VALUE)
     with toolserver.serving() as (_, url):
-        wanted = configuration(tmp_path, document(url.format(tenant="northwind"))["tool_servers"]["crm"])
+        wanted = configuration(
+            tmp_path, document(url.format(tenant="northwind"))["tool_servers"]["crm"]
+        )
         _, out, _ = run("apply", wanted, "--json")
-    assert json.loads(out)["pins"]["pinned"] == ["crm.create_task", "crm.issue_refund", "crm.send_mail"]
+    assert json.loads(out)["pins"]["pinned"] == [
+        "crm.create_task",
+        "crm.issue_refund",
+        "crm.send_mail",
+    ]
 
 
 @pytest.mark.usefixtures("here")
@@ -87,17 +104,26 @@ def test_tools_are_looked_at_also_when_nothing_else_changed(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with toolserver.serving() as (_, url):
-        path = Path(configuration(tmp_path, document(url.format(tenant="northwind"))["tool_servers"]["crm"]))
+        path = Path(
+            configuration(tmp_path, document(url.format(tenant="northwind"))["tool_servers"]["crm"])
+        )
         said = yaml.safe_load(path.read_text(encoding="utf-8"))
         said["catalog"]["CREATE_TASK"]["tool"] = "crm.make_task"
         path.write_text(yaml.safe_dump(said), encoding="utf-8")
         code, out, _ = run("apply", str(path), "--yes")
-        assert (code, "The tools of crm were not looked at: The tool server crm needs" in out) == (0, True)
+        assert (code, "The tools of crm were not looked at: The tool server crm needs" in out) == (
+            0,
+            True,
+        )
         monkeypatch.setenv(SECRET_NAME, SECRET_VALUE)
         for _ in range(2):
             code, out, _ = run("apply", str(path), "--json")
             applied = json.loads(out)
-            assert (code, applied["applied"], applied["pins"]["missing"]) == (1, False, ["crm.make_task"])
+            assert (code, applied["applied"], applied["pins"]["missing"]) == (
+                1,
+                False,
+                ["crm.make_task"],
+            )
 
 
 @pytest.mark.usefixtures("here")
@@ -106,12 +132,16 @@ def test_no_key_is_made_for_a_tenant_that_is_not_there(tmp_path: Path, run: Run)
     assert (code, code_of(err)) == (1, "NO_TENANT")
     run("apply", configuration(tmp_path, {"url": "http://127.0.0.1:1/mcp"}), "--json")
     for tenant in ("nortwind", "*"):
-        code, _, err = run("key", "create", "owner", "--role", "owner", "--direct", "--tenant", tenant, "--json")
+        code, _, err = run(
+            "key", "create", "owner", "--role", "owner", "--direct", "--tenant", tenant, "--json"
+        )
         assert (code, code_of(err)) == (1, "NO_TENANT")
 
 
 @pytest.mark.usefixtures("here")
-def test_a_tool_server_that_is_a_program_is_refused_whole_and_nothing_is_started(tmp_path: Path, run: Run) -> None:
+def test_a_tool_server_that_is_a_program_is_refused_whole_and_nothing_is_started(
+    tmp_path: Path, run: Run
+) -> None:
     started = tmp_path / "started"
     wanted = configuration(tmp_path, {"command": ["touch", str(started)]})
     for arguments in (("apply", wanted, "--json"), ("apply", wanted, "--dry-run", "--json")):
@@ -157,7 +187,9 @@ def checks(out: str) -> dict[str, list[tuple[str, str]]]:
 
 def test_the_doctor_says_how_the_table_is(here: Table, tmp_path: Path, run: Run) -> None:
     with toolserver.serving() as (_, url):
-        wanted = configuration(tmp_path, document(url.format(tenant="northwind"))["tool_servers"]["crm"])
+        wanted = configuration(
+            tmp_path, document(url.format(tenant="northwind"))["tool_servers"]["crm"]
+        )
         run("apply", wanted, "--json")
         code, out, _ = run("doctor", "--config", wanted, "--json")
     found = checks(out)
@@ -165,11 +197,15 @@ def test_the_doctor_says_how_the_table_is(here: Table, tmp_path: Path, run: Run)
     assert found["table"][0] == ("ok", f"The table {here.name} is ACTIVE.")
     assert {status for status, _ in found["table"][1:]} == {"warning"}
     assert found["tenants"] == [
-        ("ok", "The tool server crm of northwind was not asked: its secrets are the functions' alone."),
+        (
+            "ok",
+            "The tool server crm of northwind was not asked: its secrets are the functions' alone.",
+        ),
     ]
     assert found["configuration"][0][0] == "ok"
     here.client.update_time_to_live(
-        TableName=here.name, TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL_ATTRIBUTE}
+        TableName=here.name,
+        TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL_ATTRIBUTE},
     )
     here.client.update_continuous_backups(
         TableName=here.name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
@@ -192,7 +228,9 @@ def test_the_doctor_does_not_find_a_table_that_is_not_there_or_is_another_one(
     monkeypatch.setenv("CLEARANCE_TABLE", "another")
     code, out, _ = run("doctor", "--json")
     assert code == 1
-    assert any(status == "failure" and "lacks the indexes" in said for status, said in checks(out)["table"])
+    assert any(
+        status == "failure" and "lacks the indexes" in said for status, said in checks(out)["table"]
+    )
     monkeypatch.setenv("CLEARANCE_TABLE", "missing")
     code, out, _ = run("doctor", "--json")
     [(status, said)] = checks(out)["table"]
@@ -211,7 +249,9 @@ def test_a_table_is_served_by_functions_and_needs_no_worker_and_no_migration(run
         assert (ended, out, code_of(err)) == (1, "", code)
 
 
-def test_an_empty_name_and_a_missing_client_are_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_name_and_a_missing_client_are_said(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("CLEARANCE_DATABASE_URL", raising=False)
     monkeypatch.setenv("CLEARANCE_TABLE", "")
     assert code_of(run("key", "list", "--direct", "--json")[2]) == "INVALID_TABLE"

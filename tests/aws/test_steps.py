@@ -101,12 +101,18 @@ async def test_a_call_and_its_outcome_go_through_the_states(world: World) -> Non
     assert await world.record("t1") == done
 
 
-async def test_a_server_that_is_never_reached_cancels_and_gives_the_budget_back(world: World) -> None:
+async def test_a_server_that_is_never_reached_cancels_and_gives_the_budget_back(
+    world: World,
+) -> None:
     await world.propose(task("t1"))
     answers(world.tools, *[AWAY] * 5)
     state = await invoked(world, await started(world))
     done = await recorded(world, state)
-    assert (done.status, state["tries"], world.tools.calls) == (IntentStatus.CANCELLED, TRIES_MAX, [])
+    assert (done.status, state["tries"], world.tools.calls) == (
+        IntentStatus.CANCELLED,
+        TRIES_MAX,
+        [],
+    )
     assert await world.used() == {"actions": 0, "actions:CREATE_TASK": 0}
 
 
@@ -169,7 +175,10 @@ async def test_what_is_no_longer_the_call_that_was_approved_is_not_sent(world: W
     changed["catalog"]["CREATE_TASK"]["arguments"] = {"account": "somebody-else"}
     await world.configure(changed)
     state = await invoked(world, state)
-    assert (state["outcome"]["status"], state["outcome"]["error"]["code"]) == ("CANCELLED", "DIGEST_MISMATCH")
+    assert (state["outcome"]["status"], state["outcome"]["error"]["code"]) == (
+        "CANCELLED",
+        "DIGEST_MISMATCH",
+    )
     assert world.tools.calls == []
     assert (await recorded(world, state)).status is IntentStatus.CANCELLED
 
@@ -179,7 +188,9 @@ async def test_an_action_that_left_the_catalog_is_not_sent(world: World) -> None
     state = await started(world)
     changed = sample.document()
     del changed["catalog"]["CREATE_TASK"]
-    changed["policy"] = "".join(part for part in POLICY.split("\n\n") if '"CREATE_TASK"' not in part)
+    changed["policy"] = "".join(
+        part for part in POLICY.split("\n\n") if '"CREATE_TASK"' not in part
+    )
     changed["autonomy"]["allowlist"].remove("CREATE_TASK")
     await world.configure(changed)
     assert (await invoked(world, state))["outcome"]["error"]["code"] == "DIGEST_MISMATCH"
@@ -194,7 +205,9 @@ async def test_an_attempt_that_is_not_the_current_one_sends_nothing(world: World
     with pytest.raises(Conflict, match="no longer the current one"):
         await step_functions.invoke(world.context, marks, state)
     assert world.tools.calls == []
-    assert await step_functions.record(world.context, marks, {**state, "failed": {"Error": "Conflict"}}) == {
+    assert await step_functions.record(
+        world.context, marks, {**state, "failed": {"Error": "Conflict"}}
+    ) == {
         "action_intent_id": "t1",
         "recorded": False,
     }
@@ -238,9 +251,16 @@ async def test_an_execution_whose_outcome_is_recorded_has_nothing_left_to_do(wor
     assert await world.record("m1") == done
 
 
-def end(name: str = NAME, status: str = "FAILED", intent: str = "t1", revision: int = 1) -> dict[str, Any]:
+def end(
+    name: str = NAME, status: str = "FAILED", intent: str = "t1", revision: int = 1
+) -> dict[str, Any]:
     said = json.dumps({"tenant_id": TENANT, "action_intent_id": intent, "revision": revision})
-    return {"name": name, "status": status, "input": said, "executionArn": f"arn:aws:states:::execution:{name}"}
+    return {
+        "name": name,
+        "status": status,
+        "input": said,
+        "executionArn": f"arn:aws:states:::execution:{name}",
+    }
 
 
 @pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
@@ -260,7 +280,9 @@ async def test_an_end_without_an_outcome_is_recorded(world: World, status: str) 
     assert found == [left, IntentStatus.UNKNOWN, unsent]
 
 
-async def test_an_execution_that_a_person_aborts_before_it_began_cancels_the_intent(world: World) -> None:
+async def test_an_execution_that_a_person_aborts_before_it_began_cancels_the_intent(
+    world: World,
+) -> None:
     await world.propose(mail("m1"))
     record = await world.record("m1")
     name = execution_name(record, again="x")
@@ -298,15 +320,24 @@ async def test_an_abort_of_what_would_have_followed_a_dead_attempt_ends_it(world
     revision = (await world.record("t1")).revision
     for moved, status in ((0, IntentStatus.RUNNING), (lease_ms(None), IntentStatus.CANCELLED)):
         world.clock.forward(moved)
-        await step_functions.ended(world.context, marks, end("exec-t1-follows", "ABORTED", "t1", revision))
+        await step_functions.ended(
+            world.context, marks, end("exec-t1-follows", "ABORTED", "t1", revision)
+        )
         assert (await world.record("t1")).status is status
 
 
-async def test_the_end_of_another_execution_or_of_one_that_never_started_changes_nothing(world: World) -> None:
+async def test_the_end_of_another_execution_or_of_one_that_never_started_changes_nothing(
+    world: World,
+) -> None:
     await world.propose(mail("m1"))
     nothing = {"action_intent_id": "m1", "recorded": False}
     assert await step_functions.ended(world.context, marks, end(intent="m1")) == nothing
     await started(world, "m1")
-    assert await step_functions.ended(world.context, marks, end("exec-m1-another", "ABORTED", "m1")) == nothing
+    assert (
+        await step_functions.ended(world.context, marks, end("exec-m1-another", "ABORTED", "m1"))
+        == nothing
+    )
     assert (await world.record("m1")).status is IntentStatus.RUNNING
-    assert await step_functions.ended(world.context, marks, {**end(), "input": "not ours"}) == {"recorded": False}
+    assert await step_functions.ended(world.context, marks, {**end(), "input": "not ours"}) == {
+        "recorded": False
+    }

@@ -21,11 +21,20 @@ API_SECONDS_MAX = 30  # API Gateway's
 DAY = 86_400
 
 STARS: Mapping[str, str] = {
-    **dict.fromkeys(("xray:PutTraceSegments", "xray:PutTelemetryRecords"), "X-Ray knows no resources"),
-    **dict.fromkeys(("xray:GetSamplingRules", "xray:GetSamplingTargets"), "X-Ray knows no resources"),
+    **dict.fromkeys(
+        ("xray:PutTraceSegments", "xray:PutTelemetryRecords"), "X-Ray knows no resources"
+    ),
+    **dict.fromkeys(
+        ("xray:GetSamplingRules", "xray:GetSamplingTargets"), "X-Ray knows no resources"
+    ),
     **dict.fromkeys(
         (
-            *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery"),
+            *(
+                "logs:CreateLogDelivery",
+                "logs:GetLogDelivery",
+                "logs:UpdateLogDelivery",
+                "logs:DeleteLogDelivery",
+            ),
             *("logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies"),
             "logs:DescribeLogGroups",
         ),
@@ -34,7 +43,9 @@ STARS: Mapping[str, str] = {
 }
 """The only actions that are granted on `*`, and why."""
 
-EXECUTIONS = f"arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:Execution.Name:{NAME_PREFIX}*"
+EXECUTIONS = (
+    f"arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:Execution.Name:{NAME_PREFIX}*"
+)
 
 
 # What is given up
@@ -42,13 +53,19 @@ EXECUTIONS = f"arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:Ex
 
 def test_every_target_has_a_queue_for_what_does_not_reach_it(template: Template) -> None:
     targets = [
-        target for one in template.of_type("AWS::Events::Rule").values() for target in one["Properties"]["Targets"]
+        target
+        for one in template.of_type("AWS::Events::Rule").values()
+        for target in one["Properties"]["Targets"]
     ]
     targets.append(template.the("AWS::Scheduler::Schedule")["Target"])
-    reached = {name: template.short(one["Targets"][0]["Arn"]) for name, one in _rules(template).items()}
+    reached = {
+        name: template.short(one["Targets"][0]["Arn"]) for name, one in _rules(template).items()
+    }
     assert reached == {"Proposals": "Gate", "Approved": "Approvals", "Ends": "Aborted"}
     assert len(targets) == 4
-    assert {template.short(target["DeadLetterConfig"]["Arn"]) for target in targets} == {"Undelivered"}
+    assert {template.short(target["DeadLetterConfig"]["Arn"]) for target in targets} == {
+        "Undelivered"
+    }
     assert _who_may_send(template, "Undelivered") == {"Proposals", "Approved", "Ends"}
 
 
@@ -78,7 +95,8 @@ def test_the_launchers_queue_gives_up_to_another_one_and_waits_longer_than_the_l
     template: Template,
 ) -> None:
     queues = {
-        template.short({"Ref": name}): one["Properties"] for name, one in template.of_type("AWS::SQS::Queue").items()
+        template.short({"Ref": name}): one["Properties"]
+        for name, one in template.of_type("AWS::SQS::Queue").items()
     }
     assert set(queues) == {"Approvals", "DeadApprovals", "Undelivered", "FailedEvents"}
     approvals = queues.pop("Approvals")
@@ -101,8 +119,15 @@ def test_what_functions_fail_on_is_kept_where_nobody_waits_for_them(template: Te
     for one in template.of_type("AWS::Lambda::EventInvokeConfig").values():
         properties = one["Properties"]
         kept = template.short(properties["DestinationConfig"]["OnFailure"]["Destination"])
-        said[template.short(properties["FunctionName"])] = (kept, properties["MaximumRetryAttempts"])
-    assert said == {"Gate": ("FailedEvents", 2), "Aborted": ("FailedEvents", 2), "Sweeper": ("FailedEvents", 0)}
+        said[template.short(properties["FunctionName"])] = (
+            kept,
+            properties["MaximumRetryAttempts"],
+        )
+    assert said == {
+        "Gate": ("FailedEvents", 2),
+        "Aborted": ("FailedEvents", 2),
+        "Sweeper": ("FailedEvents", 0),
+    }
 
 
 # What is kept, and how
@@ -111,7 +136,10 @@ def test_what_functions_fail_on_is_kept_where_nobody_waits_for_them(template: Te
 def test_the_table_is_that_of_the_store(template: Template) -> None:
     properties = template.the("AWS::DynamoDB::Table")
     assert {name: properties[name] for name in table.TABLE} == dict(table.TABLE)
-    assert properties["TimeToLiveSpecification"] == {"AttributeName": table.TTL_ATTRIBUTE, "Enabled": True}
+    assert properties["TimeToLiveSpecification"] == {
+        "AttributeName": table.TTL_ATTRIBUTE,
+        "Enabled": True,
+    }
 
 
 def test_the_table_and_the_secret_are_encrypted_recoverable_and_stay(template: Template) -> None:
@@ -141,7 +169,9 @@ def test_queues_are_encrypted_and_take_nothing_over_plain_http(template: Templat
             if said["Effect"] == "Deny":
                 assert said["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
                 assert (said["Action"], said["Principal"]) == ("sqs:*", {"AWS": "*"})
-                assert template.short(said["Resource"]) == template.short(one["Properties"]["Queues"][0])
+                assert template.short(said["Resource"]) == template.short(
+                    one["Properties"]["Queues"][0]
+                )
                 guarded |= {name["Ref"] for name in one["Properties"]["Queues"]}
     assert guarded == set(queues)
 
@@ -149,20 +179,32 @@ def test_queues_are_encrypted_and_take_nothing_over_plain_http(template: Templat
 def test_logs_end_after_a_while_and_hold_no_content(template: Template) -> None:
     logs = template.of_type("AWS::Logs::LogGroup")
     kept = {template.short({"Ref": name}): one["DeletionPolicy"] for name, one in logs.items()}
-    assert {name for name, policy in kept.items() if policy != "RetainExceptOnCreate"} == {"ExecutionLog"}
+    assert {name for name, policy in kept.items() if policy != "RetainExceptOnCreate"} == {
+        "ExecutionLog"
+    }
     assert {one["Properties"]["RetentionInDays"] for one in logs.values()} == {90}
-    own = [template.short(one["LoggingConfig"]["LogGroup"]) for one in template.functions().values()]
+    own = [
+        template.short(one["LoggingConfig"]["LogGroup"]) for one in template.functions().values()
+    ]
     assert sorted(own) == sorted(f"{name.capitalize()}Log" for name in FUNCTIONS)
     machine = template.the("AWS::StepFunctions::StateMachine")["LoggingConfiguration"]
     assert (machine["IncludeExecutionData"], machine["Level"]) == (False, "ERROR")
     [destination] = machine["Destinations"]
     assert template.short(destination["CloudWatchLogsLogGroup"]["LogGroupArn"]) == "ExecutionLog"
-    fields = set(json.loads(template.the("AWS::ApiGatewayV2::Stage")["AccessLogSettings"]["Format"]).values())
-    assert not [one for one in fields if "header" in one or "query" in one.lower() or "cookie" in one]
+    fields = set(
+        json.loads(template.the("AWS::ApiGatewayV2::Stage")["AccessLogSettings"]["Format"]).values()
+    )
+    assert not [
+        one for one in fields if "header" in one or "query" in one.lower() or "cookie" in one
+    ]
 
 
-def test_secrets_are_in_no_environment_and_each_variable_is_one_that_clearance_reads(template: Template) -> None:
-    said = {name: set(one["Environment"]["Variables"]) for name, one in template.functions().items()}
+def test_secrets_are_in_no_environment_and_each_variable_is_one_that_clearance_reads(
+    template: Template,
+) -> None:
+    said = {
+        name: set(one["Environment"]["Variables"]) for name, one in template.functions().items()
+    }
     everywhere = {"CLEARANCE_TABLE", "CLEARANCE_LOG_LEVEL"}
     assert {name: one - everywhere for name, one in said.items()} == {
         "gate": {"CLEARANCE_BUS", "CLEARANCE_SOURCES"},
@@ -175,7 +217,11 @@ def test_secrets_are_in_no_environment_and_each_variable_is_one_that_clearance_r
         "aborted": set(),
     }
     assert all(everywhere <= one for one in said.values())
-    values = {name: template.short(value) for one in template.functions().values() for name, value in _variables(one)}
+    values = {
+        name: template.short(value)
+        for one in template.functions().values()
+        for name, value in _variables(one)
+    }
     assert values == {
         "CLEARANCE_BUS": "Bus",
         "CLEARANCE_LOG_LEVEL": "LogLevel",
@@ -188,11 +234,20 @@ def test_secrets_are_in_no_environment_and_each_variable_is_one_that_clearance_r
     assert set().union(*said.values()) <= known
 
 
-def test_a_table_that_was_restored_takes_the_place_of_the_table_everywhere(template: Template) -> None:
+def test_a_table_that_was_restored_takes_the_place_of_the_table_everywhere(
+    template: Template,
+) -> None:
     name = {"Fn::If": ["IsRestored", {"Ref": "RestoredTable"}, {"Ref": "Table"}]}
     arn = [
         "",
-        ["arn:", {"Ref": "AWS::Partition"}, ":dynamodb:", {"Ref": "AWS::Region"}, ":", {"Ref": "AWS::AccountId"}],
+        [
+            "arn:",
+            {"Ref": "AWS::Partition"},
+            ":dynamodb:",
+            {"Ref": "AWS::Region"},
+            ":",
+            {"Ref": "AWS::AccountId"},
+        ],
     ]
     arn[1] += [":table/", {"Ref": "RestoredTable"}]
     given = {"Fn::Not": [{"Fn::Equals": [{"Ref": "RestoredTable"}, "-"]}]}
@@ -201,9 +256,15 @@ def test_a_table_that_was_restored_takes_the_place_of_the_table_everywhere(templ
     for one in template.functions().values():
         assert one["Environment"]["Variables"]["CLEARANCE_TABLE"] == name
     said = json.dumps(
-        {key: one for key, one in template.body["Resources"].items() if one["Type"] == "AWS::IAM::Policy"}
+        {
+            key: one
+            for key, one in template.body["Resources"].items()
+            if one["Type"] == "AWS::IAM::Policy"
+        }
     )
-    effective = json.dumps({"Fn::If": ["IsRestored", {"Fn::Join": arn}, {"Fn::GetAtt": ["Table", "Arn"]}]})
+    effective = json.dumps(
+        {"Fn::If": ["IsRestored", {"Fn::Join": arn}, {"Fn::GetAtt": ["Table", "Arn"]}]}
+    )
     assert said.count(json.dumps({"Fn::GetAtt": ["Table", "Arn"]})) == said.count(effective) > 0
 
 
@@ -229,12 +290,16 @@ def test_functions_are_handlers_that_are_there_traced_and_timed(template: Templa
 
 
 def test_tools_are_protected_by_a_number_and_one_sweeper_runs_at_a_time(template: Template) -> None:
-    reserved = {name: one.get("ReservedConcurrentExecutions") for name, one in template.functions().items()}
+    reserved = {
+        name: one.get("ReservedConcurrentExecutions") for name, one in template.functions().items()
+    }
     assert {name: one for name, one in reserved.items() if one} == {
         name: {"Fn::If": ["IsUnreserved", {"Ref": "AWS::NoValue"}, most]}
         for name, most in (("invoker", {"Ref": "ToolCallsAtOnce"}), ("sweeper", 1))
     }
-    assert template.body["Conditions"]["IsUnreserved"] == {"Fn::Equals": [{"Ref": "ToolCallsAtOnce"}, "0"]}
+    assert template.body["Conditions"]["IsUnreserved"] == {
+        "Fn::Equals": [{"Ref": "ToolCallsAtOnce"}, "0"]
+    }
 
 
 def test_two_stacks_fit_into_one_account_and_region(template: Template) -> None:
@@ -245,7 +310,11 @@ def test_two_stacks_fit_into_one_account_and_region(template: Template) -> None:
         ("AWS::ApiGatewayV2::Api", "Name"),
         ("AWS::Logs::LogGroup", "LogGroupName"),
     ):
-        named += [one["Properties"][name] for one in template.of_type(kind).values() if name in one["Properties"]]
+        named += [
+            one["Properties"][name]
+            for one in template.of_type(kind).values()
+            if name in one["Properties"]
+        ]
     assert len(named) == 3
     assert all("AWS::StackName" in json.dumps(one) for one in named)
     names = (
@@ -260,19 +329,25 @@ def test_two_stacks_fit_into_one_account_and_region(template: Template) -> None:
     )
     for logical, one in template.body["Resources"].items():
         said = [one.get("Properties", {}).get(name) for name in names]
-        assert all(name is None or one["Type"] == "AWS::IAM::Policy" or not isinstance(name, str) for name in said), (
-            logical
-        )
+        assert all(
+            name is None or one["Type"] == "AWS::IAM::Policy" or not isinstance(name, str)
+            for name in said
+        ), logical
 
 
 def test_the_state_machine_is_the_file(template: Template) -> None:
     properties = template.the("AWS::StepFunctions::StateMachine")
     assert properties["DefinitionString"] == DEFINITION.read_text(encoding="utf-8")
-    filled = {name: template.short(value) for name, value in properties["DefinitionSubstitutions"].items()}
+    filled = {
+        name: template.short(value) for name, value in properties["DefinitionSubstitutions"].items()
+    }
     assert filled == {f"{step}FunctionArn": step for step in ("Starter", "Invoker", "Recorder")}
     for name in filled:
         assert f"${{{name}}}" in properties["DefinitionString"]
-    assert (properties["StateMachineType"], properties["TracingConfiguration"]) == ("STANDARD", {"Enabled": True})
+    assert (properties["StateMachineType"], properties["TracingConfiguration"]) == (
+        "STANDARD",
+        {"Enabled": True},
+    )
 
 
 def test_a_call_may_take_as_long_as_its_state(template: Template) -> None:
@@ -283,13 +358,19 @@ def test_a_call_may_take_as_long_as_its_state(template: Template) -> None:
 
 def test_rules_take_what_they_should(template: Template) -> None:
     rules = _rules(template)
-    said = {name: (one.get("EventBusName"), one["EventPattern"], one["State"]) for name, one in rules.items()}
+    said = {
+        name: (one.get("EventBusName"), one["EventPattern"], one["State"])
+        for name, one in rules.items()
+    }
     bus = {"Ref": next(iter(template.of_type("AWS::Events::EventBus")))}
     [machine] = template.of_type("AWS::StepFunctions::StateMachine")
     ends: dict[str, Any] = {
         "source": ["aws.states"],
         "detail-type": ["Step Functions Execution Status Change"],
-        "detail": {"stateMachineArn": [{"Ref": machine}], "status": ["FAILED", "TIMED_OUT", "ABORTED"]},
+        "detail": {
+            "stateMachineArn": [{"Ref": machine}],
+            "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+        },
     }
     assert said == {
         "Proposals": (bus, {"source": [{"anything-but": [SOURCE]}]}, "ENABLED"),
@@ -303,22 +384,34 @@ def test_the_sweeper_runs_every_minute(template: Template) -> None:
     assert schedule["ScheduleExpression"] == "rate(1 minute)"
     assert schedule.get("State", "ENABLED") == "ENABLED"
     assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
-    assert schedule["Target"]["RetryPolicy"] == {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 1}
+    assert schedule["Target"]["RetryPolicy"] == {
+        "MaximumEventAgeInSeconds": 60,
+        "MaximumRetryAttempts": 1,
+    }
     assert template.short(schedule["Target"]["Arn"]) == "Sweeper"
     assert template.short(schedule["Target"]["RoleArn"]) == "ScheduleRole"
 
 
 def test_the_api_has_a_limit_and_a_log(template: Template) -> None:
     stage = template.the("AWS::ApiGatewayV2::Stage")
-    assert stage["DefaultRouteSettings"] == {"ThrottlingBurstLimit": 200, "ThrottlingRateLimit": 100}
+    assert stage["DefaultRouteSettings"] == {
+        "ThrottlingBurstLimit": 200,
+        "ThrottlingRateLimit": 100,
+    }
     assert template.short(stage["AccessLogSettings"]["DestinationArn"]) == "AccessLog"
     assert (stage["StageName"], stage["AutoDeploy"]) == ("$default", True)
-    route, integration = template.the("AWS::ApiGatewayV2::Route"), template.the("AWS::ApiGatewayV2::Integration")
+    route, integration = (
+        template.the("AWS::ApiGatewayV2::Route"),
+        template.the("AWS::ApiGatewayV2::Integration"),
+    )
     assert route["RouteKey"] == "$default"
     [made] = template.of_type("AWS::ApiGatewayV2::Integration")
     assert template.short(route["Target"]) == f"integrations/{template.short({'Ref': made})}"
     assert template.short(integration["IntegrationUri"]) == "Api"
-    assert (integration["IntegrationType"], integration["PayloadFormatVersion"]) == ("AWS_PROXY", "2.0")
+    assert (integration["IntegrationType"], integration["PayloadFormatVersion"]) == (
+        "AWS_PROXY",
+        "2.0",
+    )
     [api] = template.of_type("AWS::ApiGatewayV2::Api")
     assert [one["ApiId"] for one in (stage, route, integration)] == [{"Ref": api}] * 3
 
@@ -333,7 +426,13 @@ def test_everything_that_can_go_wrong_has_an_alarm_that_somebody_hears(template:
         assert one["AlarmActions"] == one["OKActions"] == [{"Ref": "AlarmTopicArn"}]
         assert one["AlarmDescription"]
         assert (one["Period"], one["EvaluationPeriods"]) == (300, 1)
-        assert one["Namespace"] in {"AWS/Lambda", "AWS/SQS", "AWS/States", "AWS/DynamoDB", "AWS/ApiGateway"}
+        assert one["Namespace"] in {
+            "AWS/Lambda",
+            "AWS/SQS",
+            "AWS/States",
+            "AWS/DynamoDB",
+            "AWS/ApiGateway",
+        }
         if one["MetricName"] != "Invocations":
             assert (one["TreatMissingData"], one["ComparisonOperator"]) == (
                 "notBreaching",
@@ -346,14 +445,25 @@ def test_everything_that_can_go_wrong_has_an_alarm_that_somebody_hears(template:
         named = {"Ref": value["Fn::GetAtt"][0]} if "Fn::GetAtt" in value else value
         rings.add((one["MetricName"], template.short(named)))
     functions = {name.capitalize() for name in FUNCTIONS}
-    assert {name for metric, name in rings if metric == "Errors"} == functions - {"Starter", "Invoker"}
+    assert {name for metric, name in rings if metric == "Errors"} == functions - {
+        "Starter",
+        "Invoker",
+    }
     assert {name for metric, name in rings if metric == "Throttles"} == functions
     dead = {name for metric, name in rings if metric == "ApproximateNumberOfMessagesVisible"}
     assert dead == {"DeadApprovals", "Undelivered", "FailedEvents"}
     assert ("ApproximateAgeOfOldestMessage", "Approvals") in rings
     ends = {metric for metric, name in rings if name == "Execution"}
-    assert ends == {"ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted", "ExecutionThrottled"}
-    assert {metric for metric, name in rings if name == "Table"} == {"ReadThrottleEvents", "WriteThrottleEvents"}
+    assert ends == {
+        "ExecutionsFailed",
+        "ExecutionsTimedOut",
+        "ExecutionsAborted",
+        "ExecutionThrottled",
+    }
+    assert {metric for metric, name in rings if name == "Table"} == {
+        "ReadThrottleEvents",
+        "WriteThrottleEvents",
+    }
     assert "5xx" in {metric for metric, _ in rings}
     assert measured == {
         ("AWS/Lambda", "FunctionName", "Sum"),
@@ -372,33 +482,54 @@ def test_everything_that_can_go_wrong_has_an_alarm_that_somebody_hears(template:
     }
 
 
-def test_a_sweeper_that_does_not_run_is_an_alarm_and_silence_is_no_excuse(template: Template) -> None:
+def test_a_sweeper_that_does_not_run_is_an_alarm_and_silence_is_no_excuse(
+    template: Template,
+) -> None:
     [alarm] = [
         one["Properties"]
         for one in template.of_type("AWS::CloudWatch::Alarm").values()
         if one["Properties"]["MetricName"] == "Invocations"
     ]
-    assert (alarm["TreatMissingData"], alarm["ComparisonOperator"]) == ("breaching", "LessThanThreshold")
+    assert (alarm["TreatMissingData"], alarm["ComparisonOperator"]) == (
+        "breaching",
+        "LessThanThreshold",
+    )
 
 
 # The template itself
 
 
-def test_the_template_is_one_that_cloudformation_takes_and_holds_no_build(template: Template) -> None:
+def test_the_template_is_one_that_cloudformation_takes_and_holds_no_build(
+    template: Template,
+) -> None:
     assert len(template.text.encode()) < TEMPLATE_BYTES_MAX
     assert len(template.body["Resources"]) < RESOURCES_MAX
     assert set(template.body) == {"Conditions", "Description", "Outputs", "Parameters", "Resources"}
     assert set(template.body["Parameters"]) == {
-        *("AlarmTopicArn", "CodeBucket", "CodeKey", "LogLevel", "RestoredTable", "Sources", "ToolCallsAtOnce"),
+        *(
+            "AlarmTopicArn",
+            "CodeBucket",
+            "CodeKey",
+            "LogLevel",
+            "RestoredTable",
+            "Sources",
+            "ToolCallsAtOnce",
+        ),
     }
     assert not any(
-        "Default" in template.body["Parameters"][name] for name in ("AlarmTopicArn", "CodeBucket", "CodeKey")
+        "Default" in template.body["Parameters"][name]
+        for name in ("AlarmTopicArn", "CodeBucket", "CodeKey")
     )
 
 
 def test_what_can_have_tags_has_one(template: Template) -> None:
     without = {
-        *("AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Route", "AWS::IAM::Policy", "AWS::Lambda::Permission"),
+        *(
+            "AWS::ApiGatewayV2::Integration",
+            "AWS::ApiGatewayV2::Route",
+            "AWS::IAM::Policy",
+            "AWS::Lambda::Permission",
+        ),
         *("AWS::Lambda::EventInvokeConfig", "AWS::SQS::QueuePolicy", "AWS::Scheduler::Schedule"),
     }
     for name, one in template.body["Resources"].items():

@@ -50,7 +50,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("without_waiting")]
 
 
 @pytest.mark.parametrize("end", ["answered", "silent", "under way"])
-async def test_a_repeated_invocation_does_not_send_again_what_may_be_sent_once(world: World, end: str) -> None:
+async def test_a_repeated_invocation_does_not_send_again_what_may_be_sent_once(
+    world: World, end: str
+) -> None:
     await world.propose(mail("m1"))
     state, release = await started(world, "m1"), asyncio.Event()
 
@@ -83,10 +85,14 @@ async def test_of_invocations_at_once_one_sends_what_may_be_sent_once(world: Wor
     assert len(world.tools.calls) == 1
 
 
-async def test_a_repeated_invocation_may_send_again_with_the_same_key_what_may_be_repeated(world: World) -> None:
+async def test_a_repeated_invocation_may_send_again_with_the_same_key_what_may_be_repeated(
+    world: World,
+) -> None:
     await world.propose(task("t1"))
     state = await started(world)
-    assert [(await invoked(world, state))["outcome"]["status"] for _ in range(2)] == ["SUCCEEDED"] * 2
+    assert [(await invoked(world, state))["outcome"]["status"] for _ in range(2)] == [
+        "SUCCEEDED"
+    ] * 2
     assert set(world.tools.by_key().values()) == {2}
 
 
@@ -94,7 +100,11 @@ async def test_a_try_that_reached_nobody_is_repeated_whatever_the_effect(world: 
     await world.propose(mail("m1"))
     answers(world.tools, AWAY)
     state = await invoked(world, await started(world, "m1"))
-    assert (state["outcome"]["status"], state["tries"], len(world.tools.calls)) == ("SUCCEEDED", 2, 1)
+    assert (state["outcome"]["status"], state["tries"], len(world.tools.calls)) == (
+        "SUCCEEDED",
+        2,
+        1,
+    )
 
 
 async def test_nothing_is_sent_that_cannot_be_marked(world: World) -> None:
@@ -142,7 +152,9 @@ async def test_a_try_that_reached_nobody_does_not_excuse_the_one_before_it(world
     assert len(world.tools.calls) == 1
 
 
-async def test_what_an_invocation_says_that_sent_nothing_is_not_said_of_another_one_that_did(world: World) -> None:
+async def test_what_an_invocation_says_that_sent_nothing_is_not_said_of_another_one_that_did(
+    world: World,
+) -> None:
     await world.propose(mail("m1"))
     state, looked, go_on = await started(world, "m1"), asyncio.Event(), asyncio.Event()
     call, first = world.tools.call, True
@@ -177,7 +189,9 @@ async def test_what_is_closed_stays_closed(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["t1", "m1"])
-async def test_an_invocation_that_was_given_up_sends_nothing_afterwards(world: World, name: str) -> None:
+async def test_an_invocation_that_was_given_up_sends_nothing_afterwards(
+    world: World, name: str
+) -> None:
     """Step Functions may give an invocation up that goes on: it answers late, or only its connection was lost."""
     await world.propose(task("t1"))
     await world.propose(mail("m1"))
@@ -205,18 +219,31 @@ async def test_an_invocation_that_was_given_up_sends_nothing_afterwards(world: W
 
 FAILURES = (
     *("Lambda.TooManyRequestsException", "Unavailable"),
-    *("Lambda.Unknown", "Sandbox.Timedout", "Runtime.ExitError", "States.Timeout", "Unexpected", "None"),
+    *(
+        "Lambda.Unknown",
+        "Sandbox.Timedout",
+        "Runtime.ExitError",
+        "States.Timeout",
+        "Unexpected",
+        "None",
+    ),
 )
 
 
 async def continued(world: World, name: str) -> IntentRecord:
     """What becomes of an intent when its lease is over and another execution takes it up."""
     world.clock.forward(lease_ms(None))
-    return await recorded(world, await invoked(world, await started(world, name, f"exec-{name}-later")))
+    return await recorded(
+        world, await invoked(world, await started(world, name, f"exec-{name}-later"))
+    )
 
 
-@pytest.mark.parametrize("failed", [*({"Error": name, "Cause": "..."} for name in FAILURES), "text", [1], None, {}])
-async def test_what_an_invoker_that_ended_left_unsent_is_for_a_further_attempt(world: World, failed: Any) -> None:
+@pytest.mark.parametrize(
+    "failed", [*({"Error": name, "Cause": "..."} for name in FAILURES), "text", [1], None, {}]
+)
+async def test_what_an_invoker_that_ended_left_unsent_is_for_a_further_attempt(
+    world: World, failed: Any
+) -> None:
     for number, said in enumerate((task("t1"), mail("m1"))):
         await world.propose(said)
         name = said.action_intent_id or ""
@@ -242,7 +269,11 @@ async def test_what_an_invoker_that_ended_may_have_sent_is_unknown_or_for_a_furt
     outcome = done["m1"].outcome
     assert outcome is not None
     assert outcome.error is not None
-    assert (outcome.status, outcome.error.code, outcome.error.sent) == ("UNKNOWN", "INVOKER_LOST", Sent.MAYBE)
+    assert (outcome.status, outcome.error.code, outcome.error.sent) == (
+        "UNKNOWN",
+        "INVOKER_LOST",
+        Sent.MAYBE,
+    )
     assert done["t1"].status is IntentStatus.RUNNING
     assert (await continued(world, "t1")).status is IntentStatus.SUCCEEDED
     assert sorted(world.tools.by_key().values()) == [1, 2]
@@ -258,7 +289,9 @@ async def test_an_invocation_that_gets_its_place_too_late_is_followed_by_a_furth
     world.clock.forward(lease_ms(None) - 1_000)
     with pytest.raises(Conflict, match="came too late") as raised:
         await step_functions.invoke(world.context, marks, state)
-    done = await recorded(world, {**state, "failed": {"Error": type(raised.value).__name__, "Cause": "..."}})
+    done = await recorded(
+        world, {**state, "failed": {"Error": type(raised.value).__name__, "Cause": "..."}}
+    )
     assert (done.status, world.tools.calls) == (IntentStatus.RUNNING, [])
     assert (await continued(world, name)).status is IntentStatus.SUCCEEDED
     assert len(world.tools.calls) == 1
@@ -280,7 +313,9 @@ async def test_attempts_that_send_nothing_end_when_there_were_too_many(world: Wo
     assert (await world.used())["actions"] == 0
 
 
-async def test_what_may_have_been_sent_by_one_attempt_is_not_unsent_for_the_next(world: World) -> None:
+async def test_what_may_have_been_sent_by_one_attempt_is_not_unsent_for_the_next(
+    world: World,
+) -> None:
     await world.propose(mail("m1"))
     state = await started(world, "m1")
     await invoked(world, state)  # and the execution ends, before anything is recorded
@@ -347,7 +382,9 @@ async def test_a_starter_that_comes_early_leaves_the_attempt_that_lives_alone(wo
     assert (await recorded(world, await invoked(world, state))).status is IntentStatus.SUCCEEDED
 
 
-async def test_an_invoker_that_was_throttled_after_a_try_that_may_have_sent_is_left_to_its_lease(world: World) -> None:
+async def test_an_invoker_that_was_throttled_after_a_try_that_may_have_sent_is_left_to_its_lease(
+    world: World,
+) -> None:
     await world.propose(task("t1"))
     answers(world.tools, SILENT)
     state = await started(world)
@@ -357,8 +394,14 @@ async def test_an_invoker_that_was_throttled_after_a_try_that_may_have_sent_is_l
     assert (await recorded(world, {**state, **failed})).status is IntentStatus.RUNNING
 
 
-async def test_an_answer_of_the_invoker_that_cannot_be_read_is_not_taken_for_one(world: World) -> None:
-    large = {"status": "SUCCEEDED", "sentence": "Done.", "result": "x" * step_functions.OUTCOME_BYTES_MAX}
+async def test_an_answer_of_the_invoker_that_cannot_be_read_is_not_taken_for_one(
+    world: World,
+) -> None:
+    large = {
+        "status": "SUCCEEDED",
+        "sentence": "Done.",
+        "result": "x" * step_functions.OUTCOME_BYTES_MAX,
+    }
     for number, outcome in enumerate(({"status": "FINE"}, large, "text", None)):
         await world.propose(mail(f"m{number}", account_id=f"account-{number}"))
         state = await started(world, f"m{number}")
@@ -371,7 +414,9 @@ async def test_an_answer_of_the_invoker_that_cannot_be_read_is_not_taken_for_one
 
 
 async def tries_of(world: World, name: str) -> Tries:
-    return await Tries.of(world.context, marks, await execute.resume(world.context, TENANT, name, 1))
+    return await Tries.of(
+        world.context, marks, await execute.resume(world.context, TENANT, name, 1)
+    )
 
 
 async def test_a_switch_that_is_thrown_while_the_mark_is_written_stops_the_call(
@@ -418,7 +463,10 @@ async def test_an_answer_before_a_throttled_try_is_a_failure_that_is_known(world
     done = await recorded(world, await invoked(world, await started(world)))
     assert done.outcome is not None
     assert done.outcome.error is not None
-    assert (done.status, done.outcome.error.error_class) == (IntentStatus.FAILED, ErrorClass.RATE_LIMIT)
+    assert (done.status, done.outcome.error.error_class) == (
+        IntentStatus.FAILED,
+        ErrorClass.RATE_LIMIT,
+    )
 
 
 async def test_settings_that_change_after_a_try_do_not_undo_it(world: World) -> None:
@@ -449,7 +497,9 @@ async def test_nothing_is_sent_after_an_execution_ended(world: World, status: st
     straggler = asyncio.create_task(step_functions.invoke(world.context, marks, state))
     await late.wait()
     said = json.dumps({"tenant_id": TENANT, "action_intent_id": "m1"})
-    await step_functions.ended(world.context, marks, {"name": NAME, "status": status, "input": said})
+    await step_functions.ended(
+        world.context, marks, {"name": NAME, "status": status, "input": said}
+    )
     send.set()
     assert (await straggler)["outcome"]["status"] == "UNKNOWN"
     assert world.tools.calls == []

@@ -79,7 +79,9 @@ class Marks:
         await self._shaken.pause()
         return found
 
-    async def swap(self, tenant_id: str, action_intent_id: str, attempt: int, seen: Mark | None, new: Mark) -> bool:
+    async def swap(
+        self, tenant_id: str, action_intent_id: str, attempt: int, seen: Mark | None, new: Mark
+    ) -> bool:
         await self._shaken.pause()
         self._shaken.lose("question")
         key = (tenant_id, action_intent_id, attempt)
@@ -129,7 +131,9 @@ class Episode:
         """The tool: it may be out of reach, before or after it was cleared; refuse; be silent; or act."""
         del tenant_id, call
         await self.shaken.pause()
-        what = self.shaken.random.choice(("act", "act", "away", "away", "away after all", "silent", "busy", "wrong"))
+        what = self.shaken.random.choice(
+            ("act", "act", "away", "away", "away after all", "silent", "busy", "wrong")
+        )
         if what == "away":
             raise ToolCallFailed(AWAY)
         await cleared()
@@ -146,7 +150,9 @@ class Episode:
             raise ToolCallFailed({"silent": SILENT, "busy": BUSY}.get(what, REFUSED))
         return ToolAnswer({"ok": True})
 
-    def advancing(self, advance: Callable[[Change], Awaitable[Any]]) -> Callable[[Change], Awaitable[Any]]:
+    def advancing(
+        self, advance: Callable[[Change], Awaitable[Any]]
+    ) -> Callable[[Change], Awaitable[Any]]:
         """A transition that takes a while, and whose question or answer may be lost."""
 
         async def slowly(change: Change) -> Any:
@@ -164,7 +170,9 @@ class Episode:
     def context(self) -> Context:
         """That of one step, which has a clock of its own."""
         apart = self.shaken.random.randrange(-APART_MS_MAX, APART_MS_MAX + 1)
-        return replace(self.world.context, clock=Apart(self.world.clock, 0 if self.shaken.calm else apart))
+        return replace(
+            self.world.context, clock=Apart(self.world.clock, 0 if self.shaken.calm else apart)
+        )
 
     async def start(self, execution: str) -> None:
         event = {"tenant_id": TENANT, "action_intent_id": self.name, "execution": execution}
@@ -196,7 +204,19 @@ class Episode:
         chance, world = self.shaken.random, self.world
         execution = f"e{chance.randrange(EXECUTIONS)}"
         match chance.choice(
-            ("start", *["invoke"] * 5, *["record"] * 2, "lost", "kill", "time", "stop", "lift", "end", "", "")
+            (
+                "start",
+                *["invoke"] * 5,
+                *["record"] * 2,
+                "lost",
+                "kill",
+                "time",
+                "stop",
+                "lift",
+                "end",
+                "",
+                "",
+            )
         ):
             case "start":
                 self.begin(self.start(execution))
@@ -205,7 +225,11 @@ class Episode:
             case "record" if self.said:
                 self.begin(self.record(chance.choice(self.said)))
             case "lost" if self.states:
-                self.begin(self.record({**chance.choice(self.states), "failed": {"Error": chance.choice(FAILURES)}}))
+                self.begin(
+                    self.record(
+                        {**chance.choice(self.states), "failed": {"Error": chance.choice(FAILURES)}}
+                    )
+                )
             case "end" if chance.random() < 0.3:
                 self.begin(self.end(execution, chance.choice(("ABORTED", "FAILED", "TIMED_OUT"))))
             case "kill" if self.under_way:
@@ -232,7 +256,9 @@ class Episode:
         self.shaken.calm = True
         await switch(self.world)
         for state in (*self.states, *self.said):
-            await self.record(state if "outcome" in state else {**state, "failed": {"Error": "Lambda.Unknown"}})
+            await self.record(
+                state if "outcome" in state else {**state, "failed": {"Error": "Lambda.Unknown"}}
+            )
         for number in range(EXECUTIONS):
             await self.end(f"e{number}", "ABORTED")
         for state in self.states:
@@ -244,7 +270,9 @@ class Episode:
         status, sent, found = record.status.value, len(self.acted), []
         used = 0
         if record.hold is not None:
-            spent = await self.world.store.budget_used(TENANT, record.intent.account_id, record.hold.day)
+            spent = await self.world.store.budget_used(
+                TENANT, record.intent.account_id, record.hold.day
+            )
             used = spent.get("actions", 0)
         if self.once and sent > 1:
             found.append("what may be sent once was sent again")

@@ -35,17 +35,25 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 def carried_out(stack: Deployed, action_intent_id: str) -> None:
     """Proposes by event what runs alone, and waits until it did."""
     stack.propose_by_event(workflow.detail(action_intent_id), workflow.SOURCE)
-    assert workflow.outcome_of(stack, workflow.NORTHWIND, action_intent_id).status is IntentStatus.SUCCEEDED
+    assert (
+        workflow.outcome_of(stack, workflow.NORTHWIND, action_intent_id).status
+        is IntentStatus.SUCCEEDED
+    )
 
 
-def test_all_that_functions_read_and_write_fits_the_conditions_of_their_grants(stack: Deployed) -> None:
+def test_all_that_functions_read_and_write_fits_the_conditions_of_their_grants(
+    stack: Deployed,
+) -> None:
     """MiniStack does not look at `dynamodb:LeadingKeys`. What the tests above made the functions do is looked at here."""
     carried_out(stack, "keys-of-grants")
     template, did = Template.read(TEMPLATE), set()
     for function in FUNCTIONS:
         for one in recording.read(stack.folder, function):
             did.add(function)
-            assert template.may(function, one.action, one.key, transaction=one.transaction), (function, one)
+            assert template.may(function, one.action, one.key, transaction=one.transaction), (
+                function,
+                one,
+            )
     assert did >= {"gate", "launcher", "starter", "invoker", "recorder"}
 
 
@@ -55,10 +63,14 @@ def test_grants_are_enforced_here(stack: Deployed) -> None:
     iam.create_user(UserName="nobody")
     key = iam.create_access_key(UserName="nobody")["AccessKey"]
     nobody = boto3.client(
-        "dynamodb", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key=key["SecretAccessKey"]
+        "dynamodb",
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
     )
     with pytest.raises(ClientError, match="AccessDenied"):
-        nobody.get_item(TableName=stack.table, Key={"pk": {"S": INSTALLATION.pk}, "sk": {"S": INSTALLATION.sk}})
+        nobody.get_item(
+            TableName=stack.table, Key={"pk": {"S": INSTALLATION.pk}, "sk": {"S": INSTALLATION.sk}}
+        )
 
 
 def test_what_the_gate_refuses_by_event_is_kept_for_somebody_to_look_at(stack: Deployed) -> None:
@@ -74,11 +86,17 @@ def test_what_the_gate_refuses_by_event_is_kept_for_somebody_to_look_at(stack: D
 def test_the_schedule_reaches_the_sweeper(stack: Deployed) -> None:
     workflow.propose_and_crash(stack, task("swept-by-schedule"))
     stack.fire_schedule()
-    assert workflow.outcome_of(stack, workflow.NORTHWIND, "swept-by-schedule").status is IntentStatus.SUCCEEDED
+    assert (
+        workflow.outcome_of(stack, workflow.NORTHWIND, "swept-by-schedule").status
+        is IntentStatus.SUCCEEDED
+    )
 
 
 def test_the_smoke_script_looks_at_everything_and_acts_once(
-    stack: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stack: Deployed,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     proposal = workflow.detail("unused")
     del proposal["action_intent_id"]
@@ -96,21 +114,34 @@ def test_the_smoke_script_looks_at_everything_and_acts_once(
 
 
 def test_the_smoke_script_says_in_a_sentence_what_is_wrong(
-    stack: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stack: Deployed,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = tmp_path / "proposal.json"
 
     def said(text: str | None, *words: str) -> tuple[int, str]:
         if text is not None:
             path.write_text(text, encoding="utf-8")
-        code = smoke.main(["--stack", NAME, "--url", stack.url, "--proposal", str(path), smoke.FLAG, *words])
+        code = smoke.main(
+            ["--stack", NAME, "--url", stack.url, "--proposal", str(path), smoke.FLAG, *words]
+        )
         return code, capsys.readouterr().err.splitlines()[-1]
 
-    sound = {name: value for name, value in workflow.detail("x").items() if name != "action_intent_id"}
+    sound = {
+        name: value for name, value in workflow.detail("x").items() if name != "action_intent_id"
+    }
     monkeypatch.delenv("CLEARANCE_API_KEY", raising=False)
-    assert said(json.dumps(sound)) == (2, "This cannot be used: CLEARANCE_API_KEY is not set: the API key of an agent.")
+    assert said(json.dumps(sound)) == (
+        2,
+        "This cannot be used: CLEARANCE_API_KEY is not set: the API key of an agent.",
+    )
     monkeypatch.setenv("CLEARANCE_API_KEY", "clr_" + "x" * 43)
-    assert said(None) == (1, "Not as it should be: No valid credential came with the request. (UNAUTHENTICATED)")
+    assert said(None) == (
+        1,
+        "Not as it should be: No valid credential came with the request. (UNAUTHENTICATED)",
+    )
     monkeypatch.setenv("CLEARANCE_API_KEY", stack.keys[workflow.NORTHWIND, "agent"])
     assert said("no JSON")[1].endswith("is not JSON.")
     assert said("[]")[1].endswith("is no JSON object.")
@@ -129,7 +160,9 @@ def test_an_alias_of_the_gate_speaks_as_its_name(stack: Deployed) -> None:
     client.create_alias(FunctionName=gate, Name=alias, FunctionVersion="$LATEST")
     for source, created in ((None, True), (workflow.SOURCE, None)):
         event = {"detail": workflow.detail(f"alias-{source}"), "source": source}
-        answer = client.invoke(FunctionName=gate, Qualifier=alias, Payload=json.dumps(event).encode())
+        answer = client.invoke(
+            FunctionName=gate, Qualifier=alias, Payload=json.dumps(event).encode()
+        )
         said = json.loads(answer["Payload"].read())
         assert said.get("created") is created, said
     record = workflow.outcome_of(stack, workflow.NORTHWIND, "alias-None")

@@ -57,12 +57,16 @@ class Tool(Record):
         """How often the world changed because of an intent."""
         return sum(call.acted for call in self.calls_of(tenant_id, action_intent_id))
 
-    def wait_for_call(self, tenant_id: str, action_intent_id: str, count: int = 1, timeout: float = 20) -> None:
+    def wait_for_call(
+        self, tenant_id: str, action_intent_id: str, count: int = 1, timeout: float = 20
+    ) -> None:
         """Returns when so many calls for an intent have arrived."""
         ends = time.monotonic() + timeout
         while len(self.calls_of(tenant_id, action_intent_id)) < count:
             with self._changed:
-                assert self._changed.wait(max(ends - time.monotonic(), 0)), "the call did not arrive"
+                assert self._changed.wait(max(ends - time.monotonic(), 0)), (
+                    "the call did not arrive"
+                )
 
     def wait_for_effect(self, tenant_id: str, action_intent_id: str, timeout: float = 20) -> None:
         """Returns when the world has changed because of an intent."""
@@ -79,13 +83,22 @@ class Tool(Record):
             call = Called(tenant, tool, key, arguments, planned.popleft() if planned else "prompt")
             self.calls.append(call)
             self._changed.notify_all()
-            return Arrived(len(self.calls) - 1, tenant, tool, arguments.get("request_id"), arguments, call.behaviour)
+            return Arrived(
+                len(self.calls) - 1,
+                tenant,
+                tool,
+                arguments.get("request_id"),
+                arguments,
+                call.behaviour,
+            )
 
     def act(self, call: Arrived) -> dict[str, Any]:
         """A task or a refund once for each `request_id`, a mail each time."""
         with self._changed:
             mine = self.calls[call.seq]
-            mine.acted = call.request_id is None or not any(one.acted and one.key == mine.key for one in self.calls)
+            mine.acted = call.request_id is None or not any(
+                one.acted and one.key == mine.key for one in self.calls
+            )
             self._changed.notify_all()
             return {"done": call.request_id or call.seq, "new": mine.acted}
 
@@ -113,7 +126,9 @@ def serving() -> Iterator[tuple[Tool, str]]:
     tool = Tool()
     server = ToolServer(0, tool)
     server.RequestHandlerClass = _Locked
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+    )
     thread.start()
     try:
         yield tool, f"http://127.0.0.1:{server.server_address[1]}/{{tenant}}"

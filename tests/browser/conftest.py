@@ -37,7 +37,11 @@ ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
 @pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
     """Chromium. Without one these tests are skipped, except where everything must run."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if path is None:
         sentence = "No chromium on the PATH: the pages were not looked at."
         if os.environ.get("CI") == "true":
@@ -72,7 +76,9 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     mount(app, world.control, access)
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=3))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=3)
+    )
     stopped = asyncio.Event()
     running = asyncio.create_task(_serve(server, listening))
     working = asyncio.create_task(worker.run(world.context, stopped))
@@ -118,7 +124,9 @@ class Visit:
 @pytest.fixture
 async def visit(browser: Browser, served: Served) -> AsyncIterator[Visit]:
     """A new browser profile on the server; at the end, nothing may have been complained about."""
-    context = await browser.new_context(viewport=DESKTOP, locale="en-GB", timezone_id="Europe/Copenhagen")  # type: ignore[arg-type]
+    context = await browser.new_context(
+        viewport=DESKTOP, locale="en-GB", timezone_id="Europe/Copenhagen"
+    )  # type: ignore[arg-type]
     context.set_default_timeout(PATIENCE_MS)
     page = await context.new_page()
     complaints: list[str] = []

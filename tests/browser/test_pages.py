@@ -53,12 +53,16 @@ async def a_day(served: Served) -> None:
     await world.propose(refund("wait", 75_000, why=(HOSTILE,), target={"order": HOSTILE}))
     await world.propose(task("unsure", confidence_score=0.2, parameters={"title": HOSTILE}))
     await world.propose(refund("rejected", 80_000))
-    await world.control.rule(APPROVER, "rejected.1", RulingRequest(RulingKind.REJECT, reason=HOSTILE))
+    await world.control.rule(
+        APPROVER, "rejected.1", RulingRequest(RulingKind.REJECT, reason=HOSTILE)
+    )
 
 
 async def test_what_happens_appears_without_reloading(visit: Visit) -> None:
     for number in range(30):
-        await visit.served.world.propose(refund(f"old-{number}", 75_000, account_id=f"account-{number}"))
+        await visit.served.world.propose(
+            refund(f"old-{number}", 75_000, account_id=f"account-{number}")
+        )
     await visit.sign_in()
     page = visit.page
     await page.evaluate("window.notReloaded = true")
@@ -182,7 +186,9 @@ async def test_the_stop_switch_is_seen_everywhere_at_once(visit: Visit) -> None:
     await expect(page.get_by_text("The stop switch is on.")).to_be_visible()
     await expect(other.locator("#stop-state")).to_have_text("Stopped: account acme (hold)")
     await visit.served.world.propose(task("held"))
-    await expect(other.locator("#row-held")).to_contain_text("The stop switch for account acme is on.")
+    await expect(other.locator("#row-held")).to_contain_text(
+        "The stop switch for account acme is on."
+    )
     await expect(other.locator("#held")).to_contain_text("Held by the stop switch: 1 waiting.")
     await page.get_by_role("button", name="Lift").click()
     await expect(other.locator("#stop-state")).to_have_text("Not stopped")
@@ -207,13 +213,21 @@ async def test_every_page_is_for_everybody(visit: Visit, scheme: Any) -> None:
 
 async def _unfold(visit: Visit) -> None:
     """Opens everything that can be opened, and waits for what is loaded then."""
-    await visit.page.evaluate("document.querySelectorAll('main details').forEach(details => { details.open = true })")
-    await expect(visit.page.get_by_role("link", name="The gate's answer is on its page")).to_have_count(0)
+    await visit.page.evaluate(
+        "document.querySelectorAll('main details').forEach(details => { details.open = true })"
+    )
+    await expect(
+        visit.page.get_by_role("link", name="The gate's answer is on its page")
+    ).to_have_count(0)
 
 
 async def _no_violations(visit: Visit) -> None:
     found = await Axe().run(visit.page)
-    serious = [one for one in found.response["violations"] if one["impact"] in {"serious", "critical", "moderate"}]
+    serious = [
+        one
+        for one in found.response["violations"]
+        if one["impact"] in {"serious", "critical", "moderate"}
+    ]
     assert serious == [], visit.page.url
 
 
@@ -242,7 +256,9 @@ async def test_everything_works_without_javascript(browser: Browser, served: Ser
     await page.goto(f"{served.url}/intents/big")
     await page.get_by_label("API key").fill(served.keys[Role.APPROVER])
     await page.get_by_role("button", name="Sign in").click()
-    await expect(page.get_by_role("heading", level=1)).to_have_text("agent-ada wants to refund 75000 for ORD-1")
+    await expect(page.get_by_role("heading", level=1)).to_have_text(
+        "agent-ada wants to refund 75000 for ORD-1"
+    )
     await expect(page.locator("time").first).to_contain_text("UTC")
     await page.get_by_role("button", name="Approve").click()
     await expect(page.get_by_text("Your ruling is recorded.")).to_be_visible()
@@ -261,8 +277,12 @@ async def test_a_link_in_a_message_finds_the_session(visit: Visit) -> None:
     await visit.sign_in()
     elsewhere = visit.served.url.replace("127.0.0.1", "localhost")
     await visit.page.goto(f"{elsewhere}/sign-in")
-    await visit.page.evaluate("address => { location.href = address }", f"{visit.served.url}/intents/big")
-    await expect(visit.page.get_by_role("heading", level=1)).to_have_text("agent-ada wants to refund 75000 for ORD-1")
+    await visit.page.evaluate(
+        "address => { location.href = address }", f"{visit.served.url}/intents/big"
+    )
+    await expect(visit.page.get_by_role("heading", level=1)).to_have_text(
+        "agent-ada wants to refund 75000 for ORD-1"
+    )
 
 
 async def test_signing_out_ends_what_is_live(visit: Visit) -> None:
@@ -271,7 +291,9 @@ async def test_signing_out_ends_what_is_live(visit: Visit) -> None:
     await other.goto(visit.served.url + "/")
     await visit.page.get_by_role("button", name="Sign out").click()
     await visit.page.wait_for_url("**/sign-in?said=signed-out")
-    async with other.expect_response(lambda answer: "/events/" in answer.url and answer.status == 401):
+    async with other.expect_response(
+        lambda answer: "/events/" in answer.url and answer.status == 401
+    ):
         await visit.served.world.control.propose(AGENT, task("unseen"))
     await expect(other.locator("#row-unseen")).to_have_count(0)
     visit.complaints.clear()

@@ -32,7 +32,9 @@ async def main(conninfo: str, seed: int) -> None:
     said = Counter(type(answer).__name__ for answer in answers)
     there = [answer.record for answer in answers if isinstance(answer, Admitted | AlreadyAdmitted)]
     changes = [await started(world, record) for record in there if record.revision == 1]
-    said.update(type(answer).__name__ for answer in await asyncio.gather(*map(store.advance, changes)))
+    said.update(
+        type(answer).__name__ for answer in await asyncio.gather(*map(store.advance, changes))
+    )
     await store.close()
     sys.stdout.write(json.dumps(said))
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-HEAD_BYTES = 5  # of a message of the server: its type, and its length, which counts itself and not the type
+HEAD_BYTES = (
+    5  # of a message of the server: its type, and its length, which counts itself and not the type
+)
 READY = b"Z"  # the message that ends an answer; outside of a transaction, what it answers is committed by then
 
 Hook = Callable[[], Awaitable[None]]
@@ -24,7 +26,9 @@ class Wire:
     conninfo: str = ""
     cuts: list[tuple[bytes, bool, Hook | None]] = field(default_factory=list)
     broken: int = 0
-    _connections: list[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = field(default_factory=list)
+    _connections: list[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = field(
+        default_factory=list
+    )
     _open: int = 0
 
     def lose_question(self, marker: str) -> None:
@@ -53,7 +57,9 @@ class Wire:
             await asyncio.gather(*both, return_exceptions=True)
             self._open -= 1
 
-    async def _ask(self, reader: asyncio.StreamReader, back: asyncio.StreamWriter, losing: list[Hook | None]) -> None:
+    async def _ask(
+        self, reader: asyncio.StreamReader, back: asyncio.StreamWriter, losing: list[Hook | None]
+    ) -> None:
         while said := await reader.read(65_536):
             for cut in list(self.cuts):
                 marker, answered, then = cut

@@ -47,7 +47,9 @@ async def live(world: World) -> None:
     await _ruled(world)
     await _carried_out(world)
     await world.propose(refund("blocked", 600_000))
-    await world.propose(task("waiting", why=("so that 'quotes', \\ and \u202e survive \u00fc\U0001f600",), **UNSURE))
+    await world.propose(
+        task("waiting", why=("so that 'quotes', \\ and \u202e survive \u00fc\U0001f600",), **UNSURE)
+    )
     await world.propose(task("approved", trace_id="run-1", target={"deal": ["D-1", None, 1.5]}))
     await world.propose(task("expires", expires_at=world.clock.now + HOUR))
     await world.propose(task("cancelled", **UNSURE))
@@ -79,7 +81,9 @@ async def _ruled(world: World) -> None:
     await world.control.rule(APPROVER, "rejected.1", RulingRequest(RulingKind.REJECT, "not now"))
     await world.propose(refund("edited", 60_000, account_id="globex"))
     smaller = {"order_id": "ORD-1", "amount_minor": 100}
-    await world.control.rule(APPROVER, "edited.1", RulingRequest(RulingKind.EDIT, parameters=smaller))
+    await world.control.rule(
+        APPROVER, "edited.1", RulingRequest(RulingKind.EDIT, parameters=smaller)
+    )
     await world.propose(task("expired", expires_at=world.clock.now + 1, **UNSURE))
     world.clock.forward(2)
     await world.sweep()
@@ -106,17 +110,24 @@ async def _carried_out(world: World) -> None:
 
 
 async def _refuse(_: ToolCall) -> Any:
-    raise ToolCallFailed(CallError(ErrorClass.VALIDATION, "No \0 such order.", Sent.ANSWERED, "NO_ORDER"))
+    raise ToolCallFailed(
+        CallError(ErrorClass.VALIDATION, "No \0 such order.", Sent.ANSWERED, "NO_ORDER")
+    )
 
 
 def _lost() -> Any:
-    error = CallError(ErrorClass.TIMEOUT, "No answer came.", Sent.MAYBE, "TIMEOUT", retry_after_ms=5)
+    error = CallError(
+        ErrorClass.TIMEOUT, "No answer came.", Sent.MAYBE, "TIMEOUT", retry_after_ms=5
+    )
     return execute.Outcome(OutcomeStatus.UNKNOWN, "No answer came.", error=error)
 
 
 async def told(store: Store, now: int) -> dict[str, Any]:
     """Everything that the port says of a store."""
-    said: dict[str, Any] = {"tenants": await store.tenants(), "salt": await store.installation_salt()}
+    said: dict[str, Any] = {
+        "tenants": await store.tenants(),
+        "salt": await store.installation_salt(),
+    }
     for tenant in (*said["tenants"], "*"):
         timeline = await store.timeline(tenant, TimelineQuery(limit=1_000))
         names = [record.intent.action_intent_id for record in timeline]
@@ -129,7 +140,11 @@ async def told(store: Store, now: int) -> dict[str, Any]:
             "about": [await store.entries_about(tenant, name) for name in names],
             "waiting": await store.waiting(tenant, None, 1_000),
             "counts": await store.count_by_status(tenant),
-            "used": [await store.budget_used(tenant, account, day) for account in ACCOUNTS for day in DAYS],
+            "used": [
+                await store.budget_used(tenant, account, day)
+                for account in ACCOUNTS
+                for day in DAYS
+            ],
             "keys": await store.api_keys(tenant),
         }
     said["keys"] = [await store.api_key(key.key_hash) for key in said[TENANT]["keys"]]
@@ -194,6 +209,11 @@ def nothing_in(where: Place) -> bool:
     assert isinstance(where, Database)
     tables = ("settings", "ledger", "intent_key", "intent", "budget_use", "api_key")
     with psycopg.connect(where.url.get_secret_value()) as connection:
-        found = connection.execute("SELECT tenant_id, settings_version, ledger_size FROM clearance.tenant").fetchall()
-        counts = [connection.execute(f"SELECT count(*) FROM clearance.{table}").fetchone() for table in tables]  # type: ignore[arg-type]
+        found = connection.execute(
+            "SELECT tenant_id, settings_version, ledger_size FROM clearance.tenant"
+        ).fetchall()
+        counts = [
+            connection.execute(f"SELECT count(*) FROM clearance.{table}").fetchone()
+            for table in tables
+        ]  # type: ignore[arg-type]
     return (found, counts) == ([("*", 0, 0)], [(0,)] * len(tables))

@@ -29,14 +29,18 @@ def sealed(lines: list[bytes]) -> bytes:
         kind = one.partition(b'"kind":"')[2].partition(b'"')[0].decode()
         if kind in counts:
             counts[kind] += 1
-    return b"".join(lines) + line("end", {"counts": counts, "sha256": sha256(b"".join(lines)).hexdigest()})
+    return b"".join(lines) + line(
+        "end", {"counts": counts, "sha256": sha256(b"".join(lines)).hexdigest()}
+    )
 
 
 Attack = Callable[[list[bytes]], list[bytes]]
 
 
 def numbers(lines: list[bytes], kind: str) -> list[int]:
-    return [number for number, one in enumerate(lines) if one.startswith(f'{{"kind":"{kind}"'.encode())]
+    return [
+        number for number, one in enumerate(lines) if one.startswith(f'{{"kind":"{kind}"'.encode())
+    ]
 
 
 def edit(kind: str, index: int = 0, **changes: Any) -> Attack:
@@ -47,7 +51,9 @@ def edit(kind: str, index: int = 0, **changes: Any) -> Attack:
         value = json.loads(lines[number])
         for name, new in changes.items():
             group, _, field = name.partition("__")
-            (value[group] if field else value)[field or group] = new(value) if callable(new) else new
+            (value[group] if field else value)[field or group] = (
+                new(value) if callable(new) else new
+            )
         lines[number] = line(value.pop("kind"), value)
         return lines
 
@@ -66,7 +72,9 @@ def raw(kind: str, change: Callable[[bytes], bytes]) -> Attack:
 
 
 def without(kind: str) -> Attack:
-    return lambda lines: [one for number, one in enumerate(lines) if number not in set(numbers(lines, kind))]
+    return lambda lines: [
+        one for number, one in enumerate(lines) if number not in set(numbers(lines, kind))
+    ]
 
 
 def drop(kind: str, index: int) -> Attack:
@@ -103,7 +111,10 @@ HOSTILE: Mapping[str, tuple[Attack, str]] = {
     "no object": (raw("tenant", lambda _: b"[1]\n"), "INVALID_ARCHIVE"),
     "no text": (raw("tenant", lambda _: b'{"kind":"tenant","\xff":1}\n'), "INVALID_ARCHIVE"),
     "deeply nested": (raw("tenant", lambda _: b"[" * 100_000 + b"\n"), "INVALID_ARCHIVE"),
-    "an unknown kind": (raw("tenant", lambda one: one.replace(b'"tenant"', b'"lodger"', 1)), "INVALID_ARCHIVE"),
+    "an unknown kind": (
+        raw("tenant", lambda one: one.replace(b'"tenant"', b'"lodger"', 1)),
+        "INVALID_ARCHIVE",
+    ),
     "a kind in the wrong place": (lambda lines: [*lines, lines[1]], "INVALID_ARCHIVE"),
     "a kind that is a number": (raw("tenant", lambda _: b'{"kind":1}\n'), "INVALID_ARCHIVE"),
     "another header": (lambda lines: [*lines, lines[0]], "INVALID_ARCHIVE"),
@@ -113,7 +124,10 @@ HOSTILE: Mapping[str, tuple[Attack, str]] = {
     "not a number": (edit("budget_use", used=float("nan")), "INVALID_ARCHIVE"),
     "a negative number": (edit("budget_use", used=-1), "INVALID_ARCHIVE"),
     "a very large number": (edit("budget_use", used=10**400), "INVALID_ARCHIVE"),
-    "digits without end": (raw("budget_use", lambda one: one[:-2] + b"0" * 9_999 + b"}\n"), "INVALID_ARCHIVE"),
+    "digits without end": (
+        raw("budget_use", lambda one: one[:-2] + b"0" * 9_999 + b"}\n"),
+        "INVALID_ARCHIVE",
+    ),
     "a zero character": (edit("budget_use", account_id="a\0"), "INVALID_ARCHIVE"),
     "half a surrogate pair": (
         raw("budget_use", lambda one: one.replace(b'"acme"', b'"\\ud800"', 1)),
@@ -130,11 +144,19 @@ HOSTILE: Mapping[str, tuple[Attack, str]] = {
     "a document that is none": (edit("settings", document="[]"), "INVALID_ARCHIVE"),
     "one more field": (edit("tenant", more=1), "INVALID_ARCHIVE"),
     "fields in another order": (
-        raw("tenant", lambda one: line("tenant", dict(reversed(json.loads(one).items())) | {"kind": "tenant"})),
+        raw(
+            "tenant",
+            lambda one: line(
+                "tenant", dict(reversed(json.loads(one).items())) | {"kind": "tenant"}
+            ),
+        ),
         "INVALID_ARCHIVE",
     ),
     "spaces": (raw("tenant", lambda one: one.replace(b":", b": ", 1)), "INVALID_ARCHIVE"),
-    "the same name twice": (raw("tenant", lambda one: one.replace(b"}", b',"ledger_size":1}')), "INVALID_ARCHIVE"),
+    "the same name twice": (
+        raw("tenant", lambda one: one.replace(b"}", b',"ledger_size":1}')),
+        "INVALID_ARCHIVE",
+    ),
     "the same tenant twice": (twice("tenant"), "INVALID_ARCHIVE"),
     "the same entry twice": (twice("entry"), "INVALID_ARCHIVE"),
     "the same intent twice": (twice("intent"), "INVALID_ARCHIVE"),
@@ -144,15 +166,26 @@ HOSTILE: Mapping[str, tuple[Attack, str]] = {
     "a gap in the ledger": (drop("entry", 5), "INVALID_ARCHIVE"),
     "a ledger that ends early": (drop("entry", -1), "INVALID_ARCHIVE"),
     "a gap in the settings": (drop("settings", 1), "INVALID_ARCHIVE"),
-    "an entry of another tenant": (edit("entry", -1, body='{"tenant_id":"northwind"}'), "INVALID_ARCHIVE"),
+    "an entry of another tenant": (
+        edit("entry", -1, body='{"tenant_id":"northwind"}'),
+        "INVALID_ARCHIVE",
+    ),
     "an entry that is no JSON": (edit("entry", -1, body="x"), "INVALID_ARCHIVE"),
     "an entry about nothing": (edit("entry", -1, intent_no=10_000), "INVALID_ARCHIVE"),
     "an entry about another's intent": (edit("entry", -1, intent_no=1), "INVALID_ARCHIVE"),
     "an intent that is not there": (drop("intent", 3), "INVALID_ARCHIVE"),
-    "a revision too many": (edit("intent", revision=lambda value: value["revision"] + 1), "INVALID_ARCHIVE"),
+    "a revision too many": (
+        edit("intent", revision=lambda value: value["revision"] + 1),
+        "INVALID_ARCHIVE",
+    ),
     "a position behind the ledger": (edit("intent", position=10_000), "INVALID_ARCHIVE"),
     "a decision that is another's": (
-        edit("intent", -2, decision_position=lambda value: value["decision_position"] - 1, admitted_position=1),
+        edit(
+            "intent",
+            -2,
+            decision_position=lambda value: value["decision_position"] - 1,
+            admitted_position=1,
+        ),
         "INVALID_ARCHIVE",
     ),
     "an admission that was elsewhere": (edit("intent", -2, admitted_position=1), "ARCHIVE_DIFFERS"),
@@ -177,7 +210,9 @@ AT_THE_STORE = {"an admission that was elsewhere": {"postgres": "INVALID_ARCHIVE
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_file_is_refused_and_leaves_nothing(history: History, target: Place, name: str) -> None:
+def test_a_hostile_file_is_refused_and_leaves_nothing(
+    history: History, target: Place, name: str
+) -> None:
     attack, code = HOSTILE[name]
     kind = "sqlite" if isinstance(target, Path) else "postgres"
     lines = attack(history.lines[:-1])
@@ -202,7 +237,9 @@ def test_a_hostile_file_is_refused_and_leaves_nothing(history: History, target: 
         ("an unknown tenant", "budget_use", -1),
     ],
 )
-def test_the_line_is_named(history: History, target: Place, name: str, kind: str, index: int) -> None:
+def test_the_line_is_named(
+    history: History, target: Place, name: str, kind: str, index: int
+) -> None:
     lines = HOSTILE[name][0](history.lines[:-1])
     with pytest.raises(Refusal) as refused:
         imported(sealed(lines), target)
@@ -240,7 +277,9 @@ SPOILT: Mapping[str, tuple[Callable[[bytes], bytes], str]] = {
 
 
 @pytest.mark.parametrize("name", SPOILT)
-def test_a_file_that_is_not_whole_or_was_changed_is_refused(history: History, target: Place, name: str) -> None:
+def test_a_file_that_is_not_whole_or_was_changed_is_refused(
+    history: History, target: Place, name: str
+) -> None:
     change, code = SPOILT[name]
     changed = change(history.archive)
     assert changed != history.archive
@@ -254,13 +293,22 @@ class Endless:
     """An archive with many rows that are made as they are read."""
 
     def __init__(self, history: History, count: int) -> None:
-        head = [*history.lines[:2], *(history.lines[number] for number in numbers(history.lines, "tenant"))]
+        head = [
+            *history.lines[:2],
+            *(history.lines[number] for number in numbers(history.lines, "tenant")),
+        ]
         self._lines = self._made(head, count)
 
     def _made(self, head: list[bytes], count: int) -> Iterator[bytes]:
         yield from head
         for number in range(count):
-            row = {"tenant_id": "*", "account_id": f"{number:09}", "day": "2026-11-24", "bucket": "actions", "used": 1}
+            row = {
+                "tenant_id": "*",
+                "account_id": f"{number:09}",
+                "day": "2026-11-24",
+                "bucket": "actions",
+                "used": 1,
+            }
             yield line("budget_use", row)
 
     def readline(self, _: int) -> bytes:
@@ -287,10 +335,15 @@ def test_a_long_archive_takes_no_more_memory_than_a_short_one(history: History) 
     [
         ("UPDATE intent SET status = 'DONE'", "status must be one of"),
         ("UPDATE intent SET fingerprint = x'00'", "fingerprint must be"),
-        ("DROP TRIGGER ledger_keeps_entries; UPDATE ledger SET body = x'ff' WHERE intent_no = 1", "text that is none"),
+        (
+            "DROP TRIGGER ledger_keeps_entries; UPDATE ledger SET body = x'ff' WHERE intent_no = 1",
+            "text that is none",
+        ),
     ],
 )
-def test_a_store_that_no_archive_could_hold_is_not_exported(tmp_path: Path, damage: str, said: str) -> None:
+def test_a_store_that_no_archive_could_hold_is_not_exported(
+    tmp_path: Path, damage: str, said: str
+) -> None:
     async def made() -> None:
         async with opened(tmp_path / STORE_FILE) as world:
             await world.propose(task("t1"))

@@ -47,10 +47,16 @@ from tests.world import World
 
 
 def test_the_history_has_every_state(history: History) -> None:
-    records = {one.intent.action_intent_id: one for one in seen(history.place, history.now)[TENANT]["timeline"]}
+    records = {
+        one.intent.action_intent_id: one
+        for one in seen(history.place, history.now)[TENANT]["timeline"]
+    }
     assert {one.status for one in records.values()} == set(IntentStatus)
     asked, tried, failed = records["asked-again"], records["tried-again"], records["failed"]
-    assert (asked.approval and asked.approval.number, tried.attempt and tried.attempt.number) == (2, 2)
+    assert (asked.approval and asked.approval.number, tried.attempt and tried.attempt.number) == (
+        2,
+        2,
+    )
     assert failed.outcome is not None
     assert "\0" in failed.outcome.sentence
 
@@ -59,7 +65,9 @@ def test_everything_is_there_afterwards(history: History, target: Place) -> None
     summary = imported(history.archive, target)
     before, after = seen(history.place, history.now), seen(target, history.now)
     for records in (before[TENANT]["timeline"], before[TENANT]["one by one"]):
-        for index, one in enumerate(records):  # PostgreSQL keeps no zero character, so neither does an archive
+        for index, one in enumerate(
+            records
+        ):  # PostgreSQL keeps no zero character, so neither does an archive
             if one.outcome:
                 said = replace(one.outcome, sentence=one.outcome.sentence.replace("\0", "\ufffd"))
                 records[index] = replace(one, outcome=said)
@@ -74,7 +82,11 @@ def test_ledger_entries_are_the_same_bytes(history: History, base: Database) -> 
     moved = [entry.body for entry in seen(base, history.now)[TENANT]["entries"]]
     assert moved == [entry.body for entry in seen(history.place, history.now)[TENANT]["entries"]]
     written = [json.loads(one) for one in history.lines]
-    assert [one["body"].encode() for one in written if one["kind"] == "entry" and one["tenant_id"] == TENANT] == moved
+    assert [
+        one["body"].encode()
+        for one in written
+        if one["kind"] == "entry" and one["tenant_id"] == TENANT
+    ] == moved
 
 
 def test_the_way_back_gives_the_same_file(history: History, base: Database, tmp_path: Path) -> None:
@@ -116,7 +128,9 @@ def test_work_goes_on_where_it_was_moved_to(history: History, target: Place) -> 
         assert (await world.used())["actions"] == used["actions"] + 1
         assert (await world.record("running")).status is IntentStatus.RUNNING
         await world.sweep("worker-3")
-        assert (await world.record("running")).status is IntentStatus.RUNNING  # its lease is not over
+        assert (
+            await world.record("running")
+        ).status is IntentStatus.RUNNING  # its lease is not over
         world.clock.forward(HOUR)
         await world.sweep("worker-3")
         again = await world.record("running")
@@ -129,9 +143,15 @@ def test_work_goes_on_where_it_was_moved_to(history: History, target: Place) -> 
     asyncio.run(work())
 
 
-def test_what_aged_out_stays_known(base: Database, database: str, postgres_folder: Path, tmp_path: Path) -> None:
+def test_what_aged_out_stays_known(
+    base: Database, database: str, postgres_folder: Path, tmp_path: Path
+) -> None:
     async def first() -> None:
-        world = World(await SqliteStore.open(tmp_path / STORE_FILE), tmp_path, clock=FakeClock(NOON - 2 * YEAR))
+        world = World(
+            await SqliteStore.open(tmp_path / STORE_FILE),
+            tmp_path,
+            clock=FakeClock(NOON - 2 * YEAR),
+        )
         await world.configure(sample.DOCUMENT)
         await world.propose(refund("old", 600_000))
         await world.store.close()
@@ -181,7 +201,10 @@ def test_nobody_may_work_on_it_meanwhile(history: History, base: Database, datab
 
     asyncio.run(meanwhile(history.archive))
     with only_one(history.place):
-        for move in (lambda: exported(history.place), lambda: imported(history.archive, history.place)):
+        for move in (
+            lambda: exported(history.place),
+            lambda: imported(history.archive, history.place),
+        ):
             with pytest.raises(Conflict) as refused:
                 move()
             assert refused.value.code == "ALREADY_SERVED"
@@ -238,7 +261,9 @@ def test_a_table_takes_no_part(history: History) -> None:
         assert refused.value.code == "NOT_MOVABLE"
 
 
-def test_what_is_exported_is_one_moment_although_commands_work_beside(history: History, tmp_path: Path) -> None:
+def test_what_is_exported_is_one_moment_although_commands_work_beside(
+    history: History, tmp_path: Path
+) -> None:
     imported(history.archive, tmp_path)
     with closing(sqlite3.connect(tmp_path / STORE_FILE, isolation_level=None)) as beside:
 
@@ -251,5 +276,12 @@ def test_what_is_exported_is_one_moment_although_commands_work_beside(history: H
 
         file = Disturbed()
         choose.export(tmp_path, file)
-    keys = [json.loads(one) for one in file.getvalue().splitlines() if one.startswith(b'{"kind":"api_key"')]
-    assert sorted(key["name"] for key in keys) == ["gone.", "olga."]  # as it was when the first row was read
+    keys = [
+        json.loads(one)
+        for one in file.getvalue().splitlines()
+        if one.startswith(b'{"kind":"api_key"')
+    ]
+    assert sorted(key["name"] for key in keys) == [
+        "gone.",
+        "olga.",
+    ]  # as it was when the first row was read

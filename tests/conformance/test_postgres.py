@@ -45,7 +45,12 @@ GRANTED = {
 """All that `clearance_app` may do to a table, and nobody else."""
 
 OF_A_TENANT = {"api_key", "budget_use", "intent", "intent_key", "ledger", "settings", "tenant"}
-CHANGED_IN_PLACE = {"api_key": "revoked_at", "budget_use": "used", "intent": "changed_at", "tenant": "ledger_size"}
+CHANGED_IN_PLACE = {
+    "api_key": "revoked_at",
+    "budget_use": "used",
+    "intent": "changed_at",
+    "tenant": "ledger_size",
+}
 
 
 @pytest.fixture
@@ -84,7 +89,9 @@ def session(conninfo: str, tenant_id: str | None) -> Iterator[psycopg.Connection
         "MERGE INTO {0} USING {0} AS s ON {0}.tenant_id = s.tenant_id AND {0}.intent_no = s.intent_no WHEN MATCHED THEN DELETE",
     ],
 )
-async def test_not_even_the_owner_changes_or_loses_an_entry_or_an_id(world: World, table: str, attack: str) -> None:
+async def test_not_even_the_owner_changes_or_loses_an_entry_or_an_id(
+    world: World, table: str, attack: str
+) -> None:
     await world.propose(task("t1"))
     before = world.sql(f"SELECT * FROM {table}")
     keys = {"ledger": "tenant_id, position", "intent_key": "tenant_id, action_intent_id"}
@@ -188,14 +195,18 @@ async def test_who_names_no_tenant_or_another_one_sees_and_writes_nothing(
             with pytest.raises((psycopg.errors.NotNullViolation, psycopg.errors.UniqueViolation)):
                 right.execute(write)  # type: ignore[arg-type]
         for table, column in CHANGED_IN_PLACE.items():
-            change = f"UPDATE clearance.{table} SET {column} = {column} WHERE tenant_id = '{TENANT}'"
+            change = (
+                f"UPDATE clearance.{table} SET {column} = {column} WHERE tenant_id = '{TENANT}'"
+            )
             assert wrong.execute(change).rowcount == 0, table  # type: ignore[arg-type]
             assert right.execute(change).rowcount > 0, table  # type: ignore[arg-type]
             lock = f"SELECT 1 FROM clearance.{table} WHERE tenant_id = '{TENANT}' FOR UPDATE"
             assert wrong.execute(lock).rowcount == 0, table  # type: ignore[arg-type]
 
 
-async def test_the_installation_sees_every_tenant_and_writes_none(world: World, member: str) -> None:
+async def test_the_installation_sees_every_tenant_and_writes_none(
+    world: World, member: str
+) -> None:
     await _something_in_every_table(world)
     with session(member, "*") as connection:
         for table in sorted(OF_A_TENANT):
@@ -210,11 +221,17 @@ async def test_the_installation_sees_every_tenant_and_writes_none(world: World, 
                 )
 
 
-async def test_no_tenant_changes_the_switches_that_hold_everywhere(world: World, member: str) -> None:
+async def test_no_tenant_changes_the_switches_that_hold_everywhere(
+    world: World, member: str
+) -> None:
     with session(member, TENANT) as connection:
-        assert connection.execute("SELECT count(*) FROM clearance.tenant WHERE tenant_id = '*'").fetchone() == (1,)
+        assert connection.execute(
+            "SELECT count(*) FROM clearance.tenant WHERE tenant_id = '*'"
+        ).fetchone() == (1,)
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
-            connection.execute("UPDATE clearance.tenant SET settings_version = 7 WHERE tenant_id = '*'")
+            connection.execute(
+                "UPDATE clearance.tenant SET settings_version = 7 WHERE tenant_id = '*'"
+            )
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
             connection.execute("INSERT INTO clearance.settings VALUES ('*', 7, '{}', 0)")
     assert (await world.store.settings_version(TENANT)).everywhere == 0
@@ -223,7 +240,9 @@ async def test_no_tenant_changes_the_switches_that_hold_everywhere(world: World,
 # Who logs in
 
 
-async def test_a_member_of_the_role_can_do_everything_that_the_store_needs(database: str, member: str) -> None:
+async def test_a_member_of_the_role_can_do_everything_that_the_store_needs(
+    database: str, member: str
+) -> None:
     async with opened(member) as world:
         await _something_in_every_table(world)
         waiting = await admitted(world, "w", confidence_score=0.1)
@@ -242,7 +261,9 @@ async def test_a_member_of_the_role_can_do_everything_that_the_store_needs(datab
         await server.make_months(member, NOON + 400 * 86_400_000)
 
 
-async def test_whoever_logs_in_the_store_works_as_the_role_with_the_least_rights(database: str) -> None:
+async def test_whoever_logs_in_the_store_works_as_the_role_with_the_least_rights(
+    database: str,
+) -> None:
     store = await PostgresStore.open(make_conninfo(database, options="-c synchronous_commit=off"))
     [said] = await store._connections.rows(
         TENANT,
@@ -253,10 +274,17 @@ async def test_whoever_logs_in_the_store_works_as_the_role_with_the_least_rights
     await store.close()
 
 
-async def test_the_database_shows_which_program_asks_unless_the_address_says_it(database: str) -> None:
-    for address, shown in ((database, "clearance serve"), (make_conninfo(database, application_name="mine"), "mine")):
+async def test_the_database_shows_which_program_asks_unless_the_address_says_it(
+    database: str,
+) -> None:
+    for address, shown in (
+        (database, "clearance serve"),
+        (make_conninfo(database, application_name="mine"), "mine"),
+    ):
         store = await PostgresStore.open(server.named(address, "clearance serve"))
-        assert await store._connections.rows("*", "SELECT current_setting('application_name')") == [(shown,)]
+        assert await store._connections.rows("*", "SELECT current_setting('application_name')") == [
+            (shown,)
+        ]
         await store.close()
 
 
@@ -268,7 +296,9 @@ async def test_a_login_without_the_role_is_told_so(database: str) -> None:
 
 
 async def test_no_transition_is_made_under_an_isolation_that_reads_old_rows(database: str) -> None:
-    async with opened(make_conninfo(database, options="-c default_transaction_isolation=serializable")) as world:
+    async with opened(
+        make_conninfo(database, options="-c default_transaction_isolation=serializable")
+    ) as world:
         await admitted(world, "a")  # the store asks for what it needs
     with session(database, None) as connection:
         connection.execute("SET default_transaction_isolation = 'repeatable read'")

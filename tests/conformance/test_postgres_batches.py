@@ -54,7 +54,9 @@ class Twins:
         taken = await _transition(self.together, steps, ids)
         order = [unit for unit, *_ in taken]
         assert sorted(order) == list(range(len(steps)))
-        again = await _transition(self.alone, [steps[unit] for unit in order], [ids[unit] for unit in order])
+        again = await _transition(
+            self.alone, [steps[unit] for unit in order], [ids[unit] for unit in order]
+        )
         assert [answer for _, *answer in taken] == [answer for _, *answer in again]
         assert [unit for unit, *_ in again] == list(range(len(steps)))
         for table in TABLES:
@@ -90,7 +92,9 @@ async def _transition(world: World, steps: Sequence[Step], ids: Sequence[UUID]) 
 
     async def in_order(statement: str, values: Any) -> Any:
         assert "SELECT a.answer" in statement
-        numbered = statement.replace("SELECT a.answer", "SELECT a.unit, a.answer").replace("ORDER BY a.unit", "")
+        numbered = statement.replace("SELECT a.answer", "SELECT a.unit, a.answer").replace(
+            "ORDER BY a.unit", ""
+        )
         return await call(numbered, values)
 
     with patch.object(store._connections, "call", in_order):
@@ -104,25 +108,39 @@ async def twins(database: str, postgres_folder: Path) -> AsyncIterator[Twins]:
             yield Twins(together, alone)
 
 
-MAIL = {"action_type": "SEND_MAIL", "parameters": {"to": "a@example.com", "subject": "s", "body": "b"}}
+MAIL = {
+    "action_type": "SEND_MAIL",
+    "parameters": {"to": "a@example.com", "subject": "s", "body": "b"},
+}
 
 
 def refund(amount_minor: int) -> dict[str, Any]:
-    return {"action_type": "ISSUE_REFUND", "parameters": {"order_id": "O-1", "amount_minor": amount_minor}}
+    return {
+        "action_type": "ISSUE_REFUND",
+        "parameters": {"order_id": "O-1", "amount_minor": amount_minor},
+    }
 
 
 async def test_new_intents_under_the_settings_in_force_go_in_together(twins: Twins) -> None:
     world = twins.together
     [(arguments,)] = world.sql("SELECT pg_get_function_arguments('clearance.admit'::regproc)")
-    arguments = arguments.replace("head head", "head clearance.head").replace("a admission", "a clearance.admission")
+    arguments = arguments.replace("head head", "head clearance.head").replace(
+        "a admission", "a clearance.admission"
+    )
     with world._postgres() as connection:
         connection.execute(
             f"""CREATE OR REPLACE FUNCTION clearance.admit({arguments}) RETURNS clearance.answer LANGUAGE plpgsql
                 AS $$ BEGIN RAISE 'one by one'; END $$"""
         )
     wanted = [await admission(world, f"a{number}") for number in range(8)]
-    wanted += [await admission(world, "w", confidence_score=0.1), await admission(world, "g", account_id="globex")]
-    wanted += [await admission(world, "m", **MAIL), await admission(world, "r", account_id="globex", **refund(70))]
+    wanted += [
+        await admission(world, "w", confidence_score=0.1),
+        await admission(world, "g", account_id="globex"),
+    ]
+    wanted += [
+        await admission(world, "m", **MAIL),
+        await admission(world, "r", account_id="globex", **refund(70)),
+    ]
     assert await twins.ask(wanted) == ["ADMITTED"] * 12
     assert await world.used() == {"actions": 9, "actions:CREATE_TASK": 8, "actions:SEND_MAIL": 1}
     assert await world.used("globex") == {
@@ -138,13 +156,21 @@ async def test_an_id_twice_in_one_batch_is_known_the_second_time(twins: Twins) -
     [known] = [await admission(world, "known")]
     assert await twins.ask([known]) == ["ADMITTED"]
     other = await admission(world, "a", parameters={"title": "Other"})
-    wanted = [await admission(world, "a"), known, other, await admission(world, "b"), await admission(world, "a")]
+    wanted = [
+        await admission(world, "a"),
+        known,
+        other,
+        await admission(world, "b"),
+        await admission(world, "a"),
+    ]
     assert await twins.ask(wanted) == ["ADMITTED", "KNOWN", "KNOWN", "ADMITTED", "KNOWN"]
     assert (await world.record("a")).intent.parameters == {"title": "Renewal call"}
     assert await world.used() == {"actions": 3, "actions:CREATE_TASK": 3}
 
 
-async def test_a_budget_that_runs_out_in_the_middle_is_given_to_whoever_came_first(twins: Twins) -> None:
+async def test_a_budget_that_runs_out_in_the_middle_is_given_to_whoever_came_first(
+    twins: Twins,
+) -> None:
     world = twins.together
     tasks = [await admission(world, f"a{number}") for number in range(12)]
     assert await twins.ask(tasks) == ["ADMITTED"] * 10 + ["BUDGET_SPENT"] * 2
@@ -156,17 +182,37 @@ async def test_a_budget_that_runs_out_in_the_middle_is_given_to_whoever_came_fir
         await admission(world, f"r{number}", now=tomorrow, **refund(amount))
         for number, amount in enumerate([50_000, 30_000, 10_001, 10_000, 9_999, 1])
     ]
-    assert await twins.ask(refunds) == ["ADMITTED"] * 3 + ["BUDGET_SPENT", "ADMITTED", "BUDGET_SPENT"]
+    assert await twins.ask(refunds) == ["ADMITTED"] * 3 + [
+        "BUDGET_SPENT",
+        "ADMITTED",
+        "BUDGET_SPENT",
+    ]
     assert (await world.used(day="2026-11-25"))["amount:ISSUE_REFUND"] == 100_000
 
 
-async def test_a_decision_under_settings_of_before_is_told_so_and_takes_nothing(twins: Twins) -> None:
+async def test_a_decision_under_settings_of_before_is_told_so_and_takes_nothing(
+    twins: Twins,
+) -> None:
     world = twins.together
     stale = [await admission(world, name) for name in ("a", "b")]
     for one in (twins.together, twins.alone):
-        await one.autonomy(modes=[{"mode": "AUTO_EXECUTE"}], budgets=[{"account": "acme", "max_per_day": 4}])
-    wanted = [stale[0], await admission(world, "c"), stale[1], await admission(world, "a"), await admission(world, "d")]
-    assert await twins.ask(wanted) == ["KNOWN", "ADMITTED", "SETTINGS_MOVED", "ADMITTED", "ADMITTED"]
+        await one.autonomy(
+            modes=[{"mode": "AUTO_EXECUTE"}], budgets=[{"account": "acme", "max_per_day": 4}]
+        )
+    wanted = [
+        stale[0],
+        await admission(world, "c"),
+        stale[1],
+        await admission(world, "a"),
+        await admission(world, "d"),
+    ]
+    assert await twins.ask(wanted) == [
+        "KNOWN",
+        "ADMITTED",
+        "SETTINGS_MOVED",
+        "ADMITTED",
+        "ADMITTED",
+    ]
     further = [await admission(world, "e"), stale[1], await admission(world, "f")]
     assert await twins.ask(further) == ["ADMITTED", "SETTINGS_MOVED", "BUDGET_SPENT"]
     late = await admission(world, "g", account_id="globex")
@@ -178,8 +224,15 @@ async def test_a_decision_under_settings_of_before_is_told_so_and_takes_nothing(
 async def test_an_edit_and_other_steps_beside_admissions(twins: Twins) -> None:
     world = twins.together
     names = ("edited", "refused", "started", "cancelled")
-    await twins.ask([await admission(world, "edited", confidence_score=0.1), await admission(world, "started")])
-    await twins.ask([await admission(world, "refused", confidence_score=0.1), await admission(world, "cancelled")])
+    await twins.ask(
+        [await admission(world, "edited", confidence_score=0.1), await admission(world, "started")]
+    )
+    await twins.ask(
+        [
+            await admission(world, "refused", confidence_score=0.1),
+            await admission(world, "cancelled"),
+        ]
+    )
     records = {name: await world.record(name) for name in names}
     edit = execution.rule(
         records["edited"],
@@ -208,14 +261,25 @@ async def test_an_edit_and_other_steps_beside_admissions(twins: Twins) -> None:
         await admission(world, "a"),
     ]
     said = await twins.ask(steps)
-    assert said == ["ADMITTED", "APPLIED", "APPLIED", "ADMITTED", "KNOWN", "APPLIED", "MOVED", "KNOWN"]
+    assert said == [
+        "ADMITTED",
+        "APPLIED",
+        "APPLIED",
+        "ADMITTED",
+        "KNOWN",
+        "APPLIED",
+        "MOVED",
+        "KNOWN",
+    ]
     assert (await world.record("new")).intent.supersedes == "edited"
     assert (await world.record("refused")).status is IntentStatus.AWAITING_APPROVAL
 
 
 async def test_a_batch_that_is_sent_again_says_the_same_and_changes_nothing(twins: Twins) -> None:
     world = twins.together
-    await twins.ask([await admission(world, "w", confidence_score=0.1), await admission(world, "s")])
+    await twins.ask(
+        [await admission(world, "w", confidence_score=0.1), await admission(world, "s")]
+    )
     edit = execution.rule(
         await world.record("w"),
         APPROVER,
@@ -251,7 +315,13 @@ class AnyBatch:
             limit = self._random.randrange(3, 20)
             for world in (self._twins.together, self._twins.alone):
                 await world.autonomy(
-                    budgets=[{"account": "acme", "max_per_day": limit, "max_per_day_by_action_type": {"SEND_MAIL": 4}}]
+                    budgets=[
+                        {
+                            "account": "acme",
+                            "max_per_day": limit,
+                            "max_per_day_by_action_type": {"SEND_MAIL": 4},
+                        }
+                    ]
                 )
         steps = [await self._step() for _ in range(self._random.randrange(1, 14))]
         self._old += steps
@@ -266,8 +336,14 @@ class AnyBatch:
         if chance < 0.7:
             return await self._admission()
         found = await self._twins.together.store.timeline(TENANT, TimelineQuery(limit=100))
-        waiting = [one for one in found if one.status in {IntentStatus.AWAITING_APPROVAL, IntentStatus.APPROVED}]
-        return await self._change(self._random.choice(waiting)) if waiting else await self._admission()
+        waiting = [
+            one
+            for one in found
+            if one.status in {IntentStatus.AWAITING_APPROVAL, IntentStatus.APPROVED}
+        ]
+        return (
+            await self._change(self._random.choice(waiting)) if waiting else await self._admission()
+        )
 
     async def _admission(self, **more: Any) -> Admission:
         kind = self._random.choice([{}, {}, MAIL, refund(self._random.randrange(1, 30_000))])
@@ -276,7 +352,9 @@ class AnyBatch:
             "confidence_score": self._random.choice([0.1, 0.9, 0.9]),
             "now": NOON + self._random.choice([0, 86_400_000]),
         }
-        return await admission(self._twins.together, f"i{self._random.randrange(400)}", **(kind | said | more))
+        return await admission(
+            self._twins.together, f"i{self._random.randrange(400)}", **(kind | said | more)
+        )
 
     async def _change(self, record: IntentRecord) -> Change:
         if record.status is IntentStatus.APPROVED and self._random.random() < 0.5:
@@ -297,7 +375,9 @@ async def test_any_batches_say_and_store_the_same(twins: Twins, seed: int) -> No
     assert {"ADMITTED", "KNOWN", "APPLIED", "MOVED", "BUDGET_SPENT", "SETTINGS_MOVED"} <= set(said)
     for account in ("acme", "globex"):
         for day in ("2026-11-24", "2026-11-25"):
-            assert await twins.together.used(account, day) == await held(twins.together, account, day)
+            assert await twins.together.used(account, day) == await held(
+                twins.together, account, day
+            )
     positions = [entry.position for entry in await twins.together.store.entries(TENANT, 0, 10_000)]
     assert positions == list(range(1, len(positions) + 1))
 
@@ -305,7 +385,9 @@ async def test_any_batches_say_and_store_the_same(twins: Twins, seed: int) -> No
 async def held(world: World, account_id: str, day: str) -> dict[str, int]:
     """What the holds of all intents add up to, with zeros for what was given back."""
     used = dict.fromkeys(await world.used(account_id, day), 0)
-    for record in await world.store.timeline(TENANT, TimelineQuery(account_id=account_id, limit=10_000)):
+    for record in await world.store.timeline(
+        TENANT, TimelineQuery(account_id=account_id, limit=10_000)
+    ):
         if record.hold and record.hold.day == day and record.hold.state is not HoldState.RELEASED:
             for claim in record.hold.claims:
                 used[claim.bucket] += claim.amount
@@ -315,7 +397,9 @@ async def held(world: World, account_id: str, day: str) -> dict[str, int]:
 # Many processes
 
 
-async def test_many_processes_take_exactly_the_budget_and_start_each_intent_once(database: str) -> None:
+async def test_many_processes_take_exactly_the_budget_and_start_each_intent_once(
+    database: str,
+) -> None:
     async with opened(database) as world:
         processes = [
             await asyncio.create_subprocess_exec(
@@ -331,7 +415,9 @@ async def test_many_processes_take_exactly_the_budget_and_start_each_intent_once
                 for process in processes:
                     assert process.stdout is not None
                     assert await process.stdout.readline() == b"ready\n"
-                said = await asyncio.gather(*(process.communicate(b"go\n") for process in processes))
+                said = await asyncio.gather(
+                    *(process.communicate(b"go\n") for process in processes)
+                )
         finally:
             for process in processes:
                 if process.returncode is None:
@@ -340,7 +426,8 @@ async def test_many_processes_take_exactly_the_budget_and_start_each_intent_once
         answers = [json.loads(out) for out, _ in said]
         total = sum((Counter(one) for one in answers), Counter[str]())
         assert all(
-            one.get("Admitted", 0) + one.get("AlreadyAdmitted", 0) + one["BudgetSpent"] == NAMES for one in answers
+            one.get("Admitted", 0) + one.get("AlreadyAdmitted", 0) + one["BudgetSpent"] == NAMES
+            for one in answers
         )
         assert (total["Admitted"], total["AlreadyAdmitted"]) == (LIMIT, LIMIT * (PROCESSES - 1))
         assert total["Applied"] == LIMIT

@@ -18,7 +18,14 @@ from clearance.core.errors import Conflict, Unavailable
 from clearance.core.ledger import EntryKind, draft
 from clearance.core.principal import Role
 from clearance.core.record import IntentStatus
-from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted, Applied, BudgetSpent, RecordMoved, SettingsMoved
+from clearance.flow.ports.transitions import (
+    Admitted,
+    AlreadyAdmitted,
+    Applied,
+    BudgetSpent,
+    RecordMoved,
+    SettingsMoved,
+)
 from clearance.stores.batches import BATCH_MAX
 from clearance.stores.postgres import connections as postgres_connections
 from clearance.stores.postgres.store import PostgresStore
@@ -81,45 +88,73 @@ async def test_an_admission_whose_answer_is_lost_is_known_again(shaky: World, cu
     assert await shaky.store.intent(TENANT, "lost-1") == answer.record
     assert (cut.broken, await counts(shaky)) == (1, {"intents": 1, "entries": 2})
     assert await shaky.used() == {"actions": 1, "actions:CREATE_TASK": 1}
-    assert await shaky.store.admit(wanted) == AlreadyAdmitted(answer.record)  # what is asked anew is another request
+    assert await shaky.store.admit(wanted) == AlreadyAdmitted(
+        answer.record
+    )  # what is asked anew is another request
 
 
 async def test_a_step_whose_answer_is_lost_is_known_again(shaky: World, cut: Wire) -> None:
     change = await started(shaky, await admitted(shaky, "lost-2"))
     cut.lose_answer("lost-2")
     after = await applied(shaky, change)
-    assert (after.status, after.revision, after.attempt) == (IntentStatus.RUNNING, 2, change.attempt)
+    assert (after.status, after.revision, after.attempt) == (
+        IntentStatus.RUNNING,
+        2,
+        change.attempt,
+    )
     assert (cut.broken, await counts(shaky)) == (1, {"intents": 1, "entries": 3})
     assert await shaky.store.advance(change) == RecordMoved()
 
 
-async def test_an_edit_whose_answer_is_lost_is_known_again_with_its_new_intent(shaky: World, cut: Wire) -> None:
+async def test_an_edit_whose_answer_is_lost_is_known_again_with_its_new_intent(
+    shaky: World, cut: Wire
+) -> None:
     waiting = await admitted(shaky, "lost-3", confidence_score=0.1)
     edited = await admission(shaky, "edited", supersedes="lost-3")
     cut.lose_answer("lost-3")
-    answer = await shaky.store.advance(steps.rule(waiting, APPROVER, RulingKind.EDIT, None, now=NOON, edited=edited))
+    answer = await shaky.store.advance(
+        steps.rule(waiting, APPROVER, RulingKind.EDIT, None, now=NOON, edited=edited)
+    )
     assert isinstance(answer, Applied)
-    assert (answer.record, answer.admitted) == (await shaky.record("lost-3"), await shaky.record("edited"))
+    assert (answer.record, answer.admitted) == (
+        await shaky.record("lost-3"),
+        await shaky.record("edited"),
+    )
     assert (answer.record.position, answer.admitted and answer.admitted.position) == (4, 3)
     assert (cut.broken, await counts(shaky)) == (1, {"intents": 2, "entries": 4})
     assert await shaky.used() == {"actions": 1, "actions:CREATE_TASK": 1}
 
 
-async def test_a_batch_whose_answer_is_lost_twice_is_known_again_one_by_one(shaky: World, cut: Wire) -> None:
+async def test_a_batch_whose_answer_is_lost_twice_is_known_again_one_by_one(
+    shaky: World, cut: Wire
+) -> None:
     waiting = await admitted(shaky, "w", confidence_score=0.1)
     change = await started(shaky, await admitted(shaky, "s"))
     edit = steps.rule(
-        waiting, APPROVER, RulingKind.EDIT, None, now=NOON, edited=await admission(shaky, "e", supersedes="w")
+        waiting,
+        APPROVER,
+        RulingKind.EDIT,
+        None,
+        now=NOON,
+        edited=await admission(shaky, "e", supersedes="w"),
     )
     wanted = [await admission(shaky, f"lost-{number}") for number in range(9)]
     with locked(shaky):
-        first = asyncio.create_task(shaky.store.admit(await admission(shaky, "first", account_id="globex")))
-        second = asyncio.create_task(shaky.store.admit(await admission(shaky, "second", account_id="globex")))
-        await until(lambda: waits(shaky, 2))  # both lanes are taken, so that what follows goes together
+        first = asyncio.create_task(
+            shaky.store.admit(await admission(shaky, "first", account_id="globex"))
+        )
+        second = asyncio.create_task(
+            shaky.store.admit(await admission(shaky, "second", account_id="globex"))
+        )
+        await until(
+            lambda: waits(shaky, 2)
+        )  # both lanes are taken, so that what follows goes together
         cut.lose_answer("lost-0")
         cut.lose_answer("lost-0")
         together = asyncio.gather(
-            *(shaky.store.admit(one) for one in wanted), shaky.store.advance(change), shaky.store.advance(edit)
+            *(shaky.store.admit(one) for one in wanted),
+            shaky.store.advance(change),
+            shaky.store.advance(edit),
         )
         await asyncio.sleep(0.05)
     answers = await together
@@ -203,9 +238,7 @@ def locked(world: World) -> Iterator[psycopg.Connection]:
 
 async def waits(world: World, number: int = 1) -> bool:
     """True if so many of the store's connections wait for a lock."""
-    statement = (
-        f"""SELECT count(*) FROM pg_stat_activity WHERE application_name = '{NAME}' AND wait_event_type = 'Lock'"""
-    )
+    statement = f"""SELECT count(*) FROM pg_stat_activity WHERE application_name = '{NAME}' AND wait_event_type = 'Lock'"""
     return bool(world.sql(statement) == [(number,)])
 
 
@@ -218,7 +251,9 @@ def terminate(world: World, where: str = "true") -> int:
     return len(found)
 
 
-async def test_a_connection_that_ends_while_a_transition_waits_for_its_lock_costs_nothing(world: World) -> None:
+async def test_a_connection_that_ends_while_a_transition_waits_for_its_lock_costs_nothing(
+    world: World,
+) -> None:
     wanted = await admission(world, "a")
     with locked(world):
         answer = asyncio.create_task(world.store.admit(wanted))
@@ -241,16 +276,22 @@ async def test_whoever_changes_the_switches_for_everything_and_every_transition_
     decided = await admission(world, "a")
     with world._postgres() as connection, connection.transaction():
         connection.execute("SELECT lock_tenant('*')")
-        connection.execute("UPDATE tenant SET settings_version = settings_version + 1 WHERE tenant_id = '*'")
+        connection.execute(
+            "UPDATE tenant SET settings_version = settings_version + 1 WHERE tenant_id = '*'"
+        )
         deciding = asyncio.create_task(world.store.admit(decided))
         await until(lambda: waits(world))
     assert await deciding == SettingsMoved()
     assert await counts(world) == {"intents": 0, "entries": 1}
 
 
-async def test_when_every_idle_connection_broke_the_next_request_is_answered_soon(world: World) -> None:
+async def test_when_every_idle_connection_broke_the_next_request_is_answered_soon(
+    world: World,
+) -> None:
     connections = world.store._connections  # type: ignore[attr-defined]
-    await asyncio.gather(*(connections.call("SELECT pg_sleep(0.3), %s", (n,)) for n in range(16)))  # all sixteen exist
+    await asyncio.gather(
+        *(connections.call("SELECT pg_sleep(0.3), %s", (n,)) for n in range(16))
+    )  # all sixteen exist
     await until(lambda: connected(world, 16))
     assert terminate(world) == 16
     began = asyncio.get_running_loop().time()
@@ -288,7 +329,9 @@ def refuse_entries(world: World, state: str, condition: str) -> None:
                 RETURN NEW;
             END $$"""
         )
-        connection.execute("CREATE TRIGGER fail BEFORE INSERT ON ledger FOR EACH ROW EXECUTE FUNCTION fail()")
+        connection.execute(
+            "CREATE TRIGGER fail BEFORE INSERT ON ledger FOR EACH ROW EXECUTE FUNCTION fail()"
+        )
 
 
 @pytest.mark.parametrize("state", ["40001", "40P01", "57P01", "08006"])
@@ -320,8 +363,12 @@ async def test_one_unit_that_cannot_be_stored_keeps_no_other_from_it(world: Worl
     bad = [await admission(world, f"bad{number}") for number in range(2)]
     refuse_entries(world, "23514", "convert_from(NEW.body, 'UTF8') LIKE '%\"bad%'")
     wanted = [good[0], good[1], bad[0], good[2], bad[1], good[3], good[4]]
-    answers = await asyncio.gather(*(world.store.admit(one) for one in wanted), return_exceptions=True)
-    kinds = ["bad" if isinstance(answer, Unavailable) else type(answer).__name__ for answer in answers]
+    answers = await asyncio.gather(
+        *(world.store.admit(one) for one in wanted), return_exceptions=True
+    )
+    kinds = [
+        "bad" if isinstance(answer, Unavailable) else type(answer).__name__ for answer in answers
+    ]
     assert kinds == ["Admitted", "Admitted", "bad", "Admitted", "bad", "Admitted", "Admitted"]
     assert await counts(world) == {"intents": 5, "entries": 6}
     assert await world.used() == {"actions": 5, "actions:CREATE_TASK": 5}
@@ -331,7 +378,9 @@ async def test_who_waits_too_long_for_a_lock_is_told_and_nothing_happened(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "SET lock_timeout = 8000" in postgres_connections._SETTINGS
-    short = postgres_connections._SETTINGS.replace("SET lock_timeout = 8000", "SET lock_timeout = 100")
+    short = postgres_connections._SETTINGS.replace(
+        "SET lock_timeout = 8000", "SET lock_timeout = 100"
+    )
     monkeypatch.setattr(postgres_connections, "_SETTINGS", short)
     async with opened(database) as world:
         wanted = await admission(world, "a")
@@ -351,7 +400,10 @@ async def test_a_statement_does_not_run_for_ever(world: World) -> None:
 
 
 async def test_what_waits_while_a_batch_is_under_way_shares_the_next_one(world: World) -> None:
-    wanted = [await admission(world, f"a{number}", account_id="globex") for number in range(2 + 2 * BATCH_MAX)]
+    wanted = [
+        await admission(world, f"a{number}", account_id="globex")
+        for number in range(2 + 2 * BATCH_MAX)
+    ]
     before = _transactions(world)
     with locked(world):
         first = [asyncio.create_task(world.store.admit(wanted[0]))]

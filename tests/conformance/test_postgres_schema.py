@@ -64,7 +64,12 @@ def knows(monkeypatch: pytest.MonkeyPatch, *more: Migration) -> None:
 
 def applied_to(conninfo: str) -> list[str]:
     with psycopg.connect(conninfo) as connection:
-        return [name for (name,) in connection.execute("SELECT name FROM clearance.migration ORDER BY number")]
+        return [
+            name
+            for (name,) in connection.execute(
+                "SELECT name FROM clearance.migration ORDER BY number"
+            )
+        ]
 
 
 # Migrations
@@ -101,7 +106,9 @@ async def test_many_that_migrate_at_once_migrate_once(empty: str) -> None:
         assert found == (4,)
 
 
-async def test_a_migration_that_fails_leaves_nothing_of_itself(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_migration_that_fails_leaves_nothing_of_itself(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     knows(monkeypatch, BREAKS)
     with pytest.raises(Unavailable) as refused:
         await migrate(database)
@@ -114,7 +121,9 @@ async def test_a_migration_that_fails_leaves_nothing_of_itself(database: str, mo
         await admitted(world, "a")
 
 
-async def test_a_migration_waits_for_readers_only_so_long(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_migration_waits_for_readers_only_so_long(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     knows(monkeypatch, EXPANDS)
     monkeypatch.setattr(schema, "LOCK_SECONDS_MAX", 1)
     with psycopg.connect(database) as reading:
@@ -211,26 +220,45 @@ async def closed(world: World, name: str, at: int) -> None:
 
 
 async def names(world: World) -> list[str]:
-    return [record.intent.action_intent_id for record in await world.store.timeline(TENANT, TimelineQuery())]
+    return [
+        record.intent.action_intent_id
+        for record in await world.store.timeline(TENANT, TimelineQuery())
+    ]
 
 
-async def test_a_month_and_the_two_after_it_have_partitions_whatever_the_time_zone(world: World, database: str) -> None:
+async def test_a_month_and_the_two_after_it_have_partitions_whatever_the_time_zone(
+    world: World, database: str
+) -> None:
     before = set(months(world))
     elsewhere = make_conninfo(database, options="-c TimeZone=Pacific/Auckland")
     await asyncio.gather(*(server.make_months(elsewhere, ms(2020, 1, 1) - 1) for _ in range(4)))
     await server.make_months(database, ms(2019, 12, 31))
     assert set(months(world)) - before == {"intent_2019_12", "intent_2020_01", "intent_2020_02"}
-    for name, at in (("last", ms(2020, 1, 1) - 1), ("first", ms(2020, 1, 1)), ("late", ms(2020, 3, 1))):
+    for name, at in (
+        ("last", ms(2020, 1, 1) - 1),
+        ("first", ms(2020, 1, 1)),
+        ("late", ms(2020, 3, 1)),
+    ):
         await admitted(world, name, now=at)
-    where = world.sql("SELECT action_intent_id, tableoid::regclass::text FROM intent ORDER BY created_at")
-    assert where == [("last", "intent_2019_12"), ("first", "intent_2020_01"), ("late", "intent_elsewhen")]
+    where = world.sql(
+        "SELECT action_intent_id, tableoid::regclass::text FROM intent ORDER BY created_at"
+    )
+    assert where == [
+        ("last", "intent_2019_12"),
+        ("first", "intent_2020_01"),
+        ("late", "intent_elsewhen"),
+    ]
     await server.make_months(database, ms(2020, 3, 31))
-    assert "intent_2020_03" not in months(world)  # what came before it had a partition stays where it is
+    assert "intent_2020_03" not in months(
+        world
+    )  # what came before it had a partition stays where it is
     assert {"intent_2020_04", "intent_2020_05"} <= set(months(world))
     assert sorted(await names(world)) == ["first", "last", "late"]
 
 
-async def test_a_month_is_not_made_while_somebody_reads_and_nobody_waits_behind_it(world: World, database: str) -> None:
+async def test_a_month_is_not_made_while_somebody_reads_and_nobody_waits_behind_it(
+    world: World, database: str
+) -> None:
     loop = asyncio.get_running_loop()
     with psycopg.connect(database) as reading:  # a dump, for example
         reading.execute("SELECT count(*) FROM clearance.intent")
@@ -260,7 +288,9 @@ async def test_months_are_not_dropped_while_somebody_reads_and_nobody_waits_behi
     assert await server.age_out(database, "2020-02") == ["2020-01"]
 
 
-async def test_what_is_old_and_closed_goes_and_its_ledger_and_its_id_stay(world: World, database: str) -> None:
+async def test_what_is_old_and_closed_goes_and_its_ledger_and_its_id_stay(
+    world: World, database: str
+) -> None:
     await server.make_months(database, JANUARY)
     await closed(world, "old", JANUARY)
     await closed(world, "old-too", ms(2020, 2, 3))
@@ -277,22 +307,36 @@ async def test_what_is_old_and_closed_goes_and_its_ledger_and_its_id_stay(world:
         await admitted(world, "old")
     assert refused.value.code == "INTENT_AGED_OUT"
     assert (await world.entries(), await world.used()) == (entries, {})
-    await applied(world, steps.cancel(await world.record("open"), code="X", reason=None, actor=OWNER, now=JANUARY))
+    await applied(
+        world,
+        steps.cancel(await world.record("open"), code="X", reason=None, actor=OWNER, now=JANUARY),
+    )
     assert await server.age_out(database, "2020-03") == ["2020-02"]
     assert await names(world) == ["kept"]
 
 
-async def test_an_aged_out_id_is_refused_beside_others_that_are_taken(world: World, database: str) -> None:
+async def test_an_aged_out_id_is_refused_beside_others_that_are_taken(
+    world: World, database: str
+) -> None:
     await server.make_months(database, JANUARY)
     await closed(world, "old", JANUARY)
     await server.age_out(database, "2020-02")
     wanted = [await admission(world, name) for name in ("a", "old", "b", "old")]
-    answers = await asyncio.gather(*(world.store.admit(one) for one in wanted), return_exceptions=True)
-    assert [type(answer).__name__ for answer in answers] == ["Admitted", "Conflict", "Admitted", "Conflict"]
+    answers = await asyncio.gather(
+        *(world.store.admit(one) for one in wanted), return_exceptions=True
+    )
+    assert [type(answer).__name__ for answer in answers] == [
+        "Admitted",
+        "Conflict",
+        "Admitted",
+        "Conflict",
+    ]
     assert await world.used() == {"actions": 2, "actions:CREATE_TASK": 2}
 
 
-async def test_what_was_written_before_its_month_had_a_partition_ages_out_too(world: World, database: str) -> None:
+async def test_what_was_written_before_its_month_had_a_partition_ages_out_too(
+    world: World, database: str
+) -> None:
     await closed(world, "old", ms(2019, 5, 5))
     await admitted(world, "open", now=ms(2019, 6, 6))
     await closed(world, "beside-open", ms(2019, 6, 7))
@@ -302,7 +346,9 @@ async def test_what_was_written_before_its_month_had_a_partition_ages_out_too(wo
         await admitted(world, "old")
 
 
-async def test_budgets_of_now_and_months_to_come_stay_whatever_is_asked(world: World, database: str) -> None:
+async def test_budgets_of_now_and_months_to_come_stay_whatever_is_asked(
+    world: World, database: str
+) -> None:
     [(month, following, yesterday)] = world.sql(
         """SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM'), to_char(now() AT TIME ZONE 'UTC' + interval '1 month', 'YYYY-MM'),
             to_char(now() AT TIME ZONE 'UTC' - interval '1 day', 'YYYY-MM-DD')"""

@@ -38,12 +38,17 @@ def place(tmp_path: Path) -> Path:
         "REPLACE INTO ledger SELECT entry_id, NULL, x'00' FROM ledger",
     ],
 )
-async def test_the_database_refuses_to_change_or_delete_ledger_entries(tmp_path: Path, attack: str) -> None:
+async def test_the_database_refuses_to_change_or_delete_ledger_entries(
+    tmp_path: Path, attack: str
+) -> None:
     path = tmp_path / "store.sqlite3"
     async with opened(path) as world:
         await world.propose(task("t1"))
         entries = await world.store.entries(TENANT, 0, 10)
-        with sqlite3.connect(path) as connection, pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        with (
+            sqlite3.connect(path) as connection,
+            pytest.raises(sqlite3.IntegrityError, match="append-only"),
+        ):
             connection.execute(attack)
         connection.close()
         assert await world.store.entries(TENANT, 0, 10) == entries
@@ -110,7 +115,9 @@ async def test_what_waits_while_a_commit_is_under_way_shares_the_next_one(world:
     connection: sqlite3.Connection = world.store._writer_connection  # type: ignore[attr-defined]
     writer = world.store._writer  # type: ignore[attr-defined]
     commits: list[str] = []
-    connection.set_trace_callback(lambda statement: commits.append(statement) if statement == "COMMIT" else None)
+    connection.set_trace_callback(
+        lambda statement: commits.append(statement) if statement == "COMMIT" else None
+    )
     busy, go_on = threading.Event(), threading.Event()
 
     def slow(_: sqlite3.Connection) -> None:
@@ -173,7 +180,12 @@ async def test_no_look_reads_every_intent(world: World, monkeypatch: pytest.Monk
         for statement in statements:
             steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
             used = [
-                step for step in steps if re.match(r"(SEARCH|SCAN) (i|intent) USING (COVERING )?INDEX intent_", step)
+                step
+                for step in steps
+                if re.match(r"(SEARCH|SCAN) (i|intent) USING (COVERING )?INDEX intent_", step)
             ]
             assert used or "FROM intent" not in statement, (statement, steps)
-            assert "FROM account b" not in statement or "intent_account" in used[0], (statement, steps)
+            assert "FROM account b" not in statement or "intent_account" in used[0], (
+                statement,
+                steps,
+            )

@@ -22,7 +22,14 @@ from clearance.core.record import Admission, Change, IntentRecord, IntentStatus
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
-from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted, Applied, BudgetSpent, RecordMoved, SettingsMoved
+from clearance.flow.ports.transitions import (
+    Admitted,
+    AlreadyAdmitted,
+    Applied,
+    BudgetSpent,
+    RecordMoved,
+    SettingsMoved,
+)
 from clearance.flow.submit import admission_of
 from tests import sample
 from tests.sample import AGENT, APPROVER, NOON, OWNER, TENANT
@@ -50,7 +57,9 @@ async def admission(world: World, name: str, *, now: int = NOON, **changes: Any)
     intent = ActionIntent(**(said | changes))
     settings = await world.context.fresh_settings(intent.tenant_id)
     actor = replace(AGENT, tenant_id=intent.tenant_id)
-    return admission_of(intent, checked_content(intent), Facts(settings), actor, salt=b"s" * 16, now=now)
+    return admission_of(
+        intent, checked_content(intent), Facts(settings), actor, salt=b"s" * 16, now=now
+    )
 
 
 async def admitted(world: World, name: str, **changes: Any) -> IntentRecord:
@@ -89,13 +98,17 @@ class TestAdmit:
             HoldState.HELD,
         )
 
-    async def test_a_known_id_is_answered_with_its_record_before_anything_else(self, world: World) -> None:
+    async def test_a_known_id_is_answered_with_its_record_before_anything_else(
+        self, world: World
+    ) -> None:
         first = await admitted(world, "a")
         stale = await admission(world, "a", parameters={"title": "Other"})
         await world.autonomy(budgets=[])
         assert await world.store.admit(stale) == AlreadyAdmitted(first)
 
-    async def test_settings_that_moved_are_noticed_and_nothing_is_stored(self, world: World) -> None:
+    async def test_settings_that_moved_are_noticed_and_nothing_is_stored(
+        self, world: World
+    ) -> None:
         decided = await admission(world, "a")
         await world.autonomy(modes=[])
         size = await world.store.ledger_size(TENANT)
@@ -103,12 +116,16 @@ class TestAdmit:
         assert await world.store.intent(TENANT, "a") is None
         assert (await world.store.ledger_size(TENANT), await world.used()) == (size, {})
 
-    async def test_a_switch_that_holds_everywhere_moves_the_settings_of_every_tenant(self, world: World) -> None:
+    async def test_a_switch_that_holds_everywhere_moves_the_settings_of_every_tenant(
+        self, world: World
+    ) -> None:
         decided = await admission(world, "a")
         await world.configure({"stop_switches": []}, tenant_id="*")
         assert await world.store.admit(decided) == SettingsMoved()
 
-    async def test_nothing_starts_under_a_switch_that_came_between_look_and_claim(self, world: World) -> None:
+    async def test_nothing_starts_under_a_switch_that_came_between_look_and_claim(
+        self, world: World
+    ) -> None:
         record = await admitted(world, "a")
         settings = await world.context.fresh_settings(TENANT)
         checked = revalidation.revalidate(record, Facts(settings), world.clock.now_ms())
@@ -126,7 +143,9 @@ class TestAdmit:
         assert answer == BudgetSpent({"actions": 2, "actions:SEND_MAIL": 2})
         assert await world.used() == {"actions": 2, "actions:SEND_MAIL": 2}
 
-    async def test_many_at_once_take_exactly_the_limit_and_a_repeat_takes_nothing(self, world: World) -> None:
+    async def test_many_at_once_take_exactly_the_limit_and_a_repeat_takes_nothing(
+        self, world: World
+    ) -> None:
         wanted = [await admission(world, f"a{number}") for number in range(40)]
         shuffled = wanted * 3
         random.Random(1).shuffle(shuffled)
@@ -159,11 +178,17 @@ class TestAdvance:
         record = await admitted(world, "a")
         change = await started(world, record)
         after = await applied(world, change)
-        assert (after.status, after.revision, after.attempt) == (IntentStatus.RUNNING, 2, change.attempt)
+        assert (after.status, after.revision, after.attempt) == (
+            IntentStatus.RUNNING,
+            2,
+            change.attempt,
+        )
         assert after.hold is not None
         assert after.hold.state is HoldState.SETTLED
         assert await world.store.advance(change) == RecordMoved()
-        assert await world.store.advance(replace(change, action_intent_id="nothing")) == RecordMoved()
+        assert (
+            await world.store.advance(replace(change, action_intent_id="nothing")) == RecordMoved()
+        )
         assert await world.used() == {"actions": 1, "actions:CREATE_TASK": 1}
 
     async def test_only_one_of_many_equal_changes_is_applied(self, world: World) -> None:
@@ -172,17 +197,26 @@ class TestAdvance:
         assert sum(isinstance(answer, Applied) for answer in answers) == 1
         assert len(await world.store.entries_about(TENANT, "a")) == 2
 
-    async def test_a_change_that_depends_on_the_settings_needs_them_in_force(self, world: World) -> None:
+    async def test_a_change_that_depends_on_the_settings_needs_them_in_force(
+        self, world: World
+    ) -> None:
         change = await started(world, await admitted(world, "a"))
         await world.autonomy(modes=[])
         assert await world.store.advance(change) == SettingsMoved()
         assert (await world.record("a")).status is IntentStatus.APPROVED
 
-    async def test_a_released_hold_gives_back_what_it_took_on_its_own_day(self, world: World) -> None:
+    async def test_a_released_hold_gives_back_what_it_took_on_its_own_day(
+        self, world: World
+    ) -> None:
         record = await admitted(world, "m", **_mail())
         now = NOON + 30 * HOUR
-        after = await applied(world, steps.cancel(record, code="X", reason=None, actor=OWNER, now=now))
-        assert (after.status, await world.used()) == (IntentStatus.CANCELLED, {"actions": 0, "actions:SEND_MAIL": 0})
+        after = await applied(
+            world, steps.cancel(record, code="X", reason=None, actor=OWNER, now=now)
+        )
+        assert (after.status, await world.used()) == (
+            IntentStatus.CANCELLED,
+            {"actions": 0, "actions:SEND_MAIL": 0},
+        )
 
     async def test_a_ruling_closes_the_approval_and_keeps_who_and_why(self, world: World) -> None:
         record = await admitted(world, "a", confidence_score=0.1)
@@ -194,7 +228,9 @@ class TestAdvance:
         assert (approval.ruling.ruled_by, approval.ruling.reason) == ("olga", "not now")
         assert (await world.record("a")).approval == approval
 
-    async def test_a_step_that_decided_anew_is_read_back_with_its_own_decision(self, world: World) -> None:
+    async def test_a_step_that_decided_anew_is_read_back_with_its_own_decision(
+        self, world: World
+    ) -> None:
         record = await admitted(world, "a")
         await world.autonomy(modes=[{"mode": "APPROVAL_REQUIRED"}])
         settings = await world.context.fresh_settings(TENANT)
@@ -223,11 +259,15 @@ class TestAdvance:
 
 
 class TestLedger:
-    async def test_positions_count_from_one_without_gaps_for_each_tenant(self, world: World) -> None:
+    async def test_positions_count_from_one_without_gaps_for_each_tenant(
+        self, world: World
+    ) -> None:
         await world.configure(sample.DOCUMENT, tenant_id="southwind")
         await asyncio.gather(
             *[
-                world.store.admit(await admission(world, f"a{number}", tenant_id=tenant, account_id=f"x{number}"))
+                world.store.admit(
+                    await admission(world, f"a{number}", tenant_id=tenant, account_id=f"x{number}")
+                )
                 for number in range(30)
                 for tenant in (TENANT, "southwind")
             ]
@@ -236,9 +276,17 @@ class TestLedger:
             entries = await world.store.entries(tenant, 0, 1_000)
             assert [entry.position for entry in entries] == list(range(1, 32))
             assert {entry.fields["tenant_id"] for entry in entries} == {tenant}
-        assert [entry.position for entry in await world.store.entries(TENANT, 10, 5)] == [11, 12, 13, 14, 15]
+        assert [entry.position for entry in await world.store.entries(TENANT, 10, 5)] == [
+            11,
+            12,
+            13,
+            14,
+            15,
+        ]
 
-    async def test_a_reader_that_waits_is_told_of_the_next_entry_at_once(self, world: World) -> None:
+    async def test_a_reader_that_waits_is_told_of_the_next_entry_at_once(
+        self, world: World
+    ) -> None:
         size = await world.store.ledger_size(TENANT)
         reader = asyncio.create_task(world.store.wait_for_entries(TENANT, size, 60_000))
         await asyncio.sleep(0.01)
@@ -260,7 +308,9 @@ class TestReads:
         assert await world.store.count_by_status(other) == {}
         assert await world.store.api_keys(other) == []
 
-    async def test_the_timeline_is_filtered_and_paged_by_the_latest_fact(self, world: World) -> None:
+    async def test_the_timeline_is_filtered_and_paged_by_the_latest_fact(
+        self, world: World
+    ) -> None:
         first = await admitted(world, "a")
         await admitted(world, "b", account_id="globex", confidence_score=0.1, now=NOON + 1_000)
         await admitted(world, "m", now=NOON + 2_000, **_mail())
@@ -280,8 +330,12 @@ class TestReads:
     async def test_what_waits_is_paged_oldest_first(self, world: World) -> None:
         for name in ("c", "a", "b"):
             await admitted(world, name, confidence_score=0.1)
-        assert [one.intent.action_intent_id for one in await world.store.waiting(TENANT, None, 2)] == ["c", "a"]
-        assert [one.intent.action_intent_id for one in await world.store.waiting(TENANT, "a", 2)] == ["b"]
+        assert [
+            one.intent.action_intent_id for one in await world.store.waiting(TENANT, None, 2)
+        ] == ["c", "a"]
+        assert [
+            one.intent.action_intent_id for one in await world.store.waiting(TENANT, "a", 2)
+        ] == ["b"]
         assert await world.store.count_by_status(TENANT) == {IntentStatus.AWAITING_APPROVAL: 3}
 
     async def test_the_sweeper_finds_what_is_due_and_nothing_else(self, world: World) -> None:
@@ -348,7 +402,11 @@ class TestCredentials:
         entry = draft(EntryKind.API_KEY_CREATED, NOON, OWNER)
         await world.store.add_api_key(self.key(), entry)
         size = await world.store.ledger_size(TENANT)
-        for taken in (self.key(secret=b"i" * 32), self.key(name="other"), self.key(tenant_id="southwind")):
+        for taken in (
+            self.key(secret=b"i" * 32),
+            self.key(name="other"),
+            self.key(tenant_id="southwind"),
+        ):
             with pytest.raises(Conflict):
                 await world.store.add_api_key(taken, entry)
         assert await world.store.ledger_size(TENANT) == size
@@ -374,4 +432,7 @@ def _due(name: str, approval_source: ApprovalSource | None = ApprovalSource.POLI
 
 
 def _mail() -> dict[str, Any]:
-    return {"action_type": "SEND_MAIL", "parameters": {"to": "a@example.com", "subject": "s", "body": "b"}}
+    return {
+        "action_type": "SEND_MAIL",
+        "parameters": {"to": "a@example.com", "subject": "s", "body": "b"},
+    }

@@ -34,10 +34,17 @@ forbid(principal, action == Action::"CREATE_TASK", resource) when { context.unat
 SETTINGS: Settings = compile_settings(
     "northwind", StoredSettings(SettingsVersion(1, 0), {**sample.document(), "policy": POLICY}, {})
 )
-INTENT = ActionIntent("northwind", "acme", "i1", "CREATE_TASK", {"title": "x"}, 0.9, RiskLevel.LOW, "ada")
+INTENT = ActionIntent(
+    "northwind", "acme", "i1", "CREATE_TASK", {"title": "x"}, 0.9, RiskLevel.LOW, "ada"
+)
 
 
-def decide(intent: ActionIntent = INTENT, used: dict[str, int] | None = None, now: int = NOON, **changes: Any) -> Any:
+def decide(
+    intent: ActionIntent = INTENT,
+    used: dict[str, int] | None = None,
+    now: int = NOON,
+    **changes: Any,
+) -> Any:
     return gate.decide(intent, Facts(replace(SETTINGS, **changes), used or {}), now)
 
 
@@ -55,10 +62,13 @@ def test_every_check_is_kept_in_its_order_and_the_budget_is_asked_last() -> None
 
 
 def test_the_first_of_the_strictest_findings_gives_the_reason() -> None:
-    decision = decide(replace(INTENT, confidence_score=0.5), modes=(ModeRule(AutonomyMode.PROPOSE_ONLY),))
+    decision = decide(
+        replace(INTENT, confidence_score=0.5), modes=(ModeRule(AutonomyMode.PROPOSE_ONLY),)
+    )
     assert decision.reason == "MODE_PROPOSE_ONLY"
     blocked = decide(
-        modes=(ModeRule(AutonomyMode.DISABLED),), allowlist=replace(SETTINGS.allowlist, tenant=frozenset())
+        modes=(ModeRule(AutonomyMode.DISABLED),),
+        allowlist=replace(SETTINGS.allowlist, tenant=frozenset()),
     )
     assert blocked.reason == "ACTION_TYPE_DISABLED"
     assert [finding.check for finding in blocked.findings][-1] == "mode", "BLOCK ends the row"
@@ -70,7 +80,9 @@ def test_policy_sees_the_higher_of_both_risks() -> None:
     assert decide(replace(INTENT, risk_level=RiskLevel.MINIMAL), catalog=riskier).reason == "RISKY"
 
 
-@pytest.mark.parametrize(("expires_at", "reason"), [(NOON, "INTENT_EXPIRED"), (NOON + 1, "TASKS_ALLOWED")])
+@pytest.mark.parametrize(
+    ("expires_at", "reason"), [(NOON, "INTENT_EXPIRED"), (NOON + 1, "TASKS_ALLOWED")]
+)
 def test_an_intent_is_expired_at_its_very_moment(expires_at: int, reason: str) -> None:
     assert decide(replace(INTENT, expires_at=expires_at)).reason == reason
 
@@ -128,7 +140,10 @@ def test_the_day_is_the_one_of_the_rules_zone() -> None:
     assert hold_for(BudgetRule(1, "UTC"), "T", None, midnight_in_utc - 1).day == "2026-11-24"
     assert hold_for(BudgetRule(1, "UTC"), "T", None, midnight_in_utc).day == "2026-11-25"
     assert hold_for(BudgetRule(1, "Pacific/Auckland"), "T", None, NOON).day == "2026-11-25"
-    assert hold_for(BudgetRule(1, "America/Los_Angeles"), "T", None, midnight_in_utc).day == "2026-11-24"
+    assert (
+        hold_for(BudgetRule(1, "America/Los_Angeles"), "T", None, midnight_in_utc).day
+        == "2026-11-24"
+    )
 
 
 @given(
@@ -140,15 +155,28 @@ def test_the_day_is_the_one_of_the_rules_zone() -> None:
     level=st.sampled_from([None, *StopLevel]),
 )
 def test_any_single_tightening_never_loosens_the_answer(
-    confidence: int, risk: RiskLevel, mode: AutonomyMode, listed: bool, used: int, level: StopLevel | None
+    confidence: int,
+    risk: RiskLevel,
+    mode: AutonomyMode,
+    listed: bool,
+    used: int,
+    level: StopLevel | None,
 ) -> None:
     intent = replace(INTENT, confidence_score=confidence / 10_000, risk_level=risk)
     allowlist = SETTINGS.allowlist if listed else replace(SETTINGS.allowlist, tenant=frozenset())
     switches = (StopSwitch(StopScope.TENANT, None, level, "x"),) if level else ()
-    facts: dict[str, Any] = {"modes": (ModeRule(mode),), "allowlist": allowlist, "stop_switches": switches}
+    facts: dict[str, Any] = {
+        "modes": (ModeRule(mode),),
+        "allowlist": allowlist,
+        "stop_switches": switches,
+    }
     loose = decide(intent, {"actions": used}, **facts)
     tightened = [
-        decide(intent, {"actions": used}, **{**facts, "allowlist": replace(allowlist, tenant=frozenset())}),
+        decide(
+            intent,
+            {"actions": used},
+            **{**facts, "allowlist": replace(allowlist, tenant=frozenset())},
+        ),
         decide(intent, {"actions": used + 20}, **facts),
         decide(intent, {"actions": used}, **{**facts, "modes": (ModeRule(AutonomyMode.DISABLED),)}),
         decide(intent, {"actions": used}, **{**facts, "budgets": ()}),
@@ -166,7 +194,15 @@ def test_any_single_tightening_never_loosens_the_answer(
 def test_the_nearest_changes_are_true() -> None:
     intent = replace(INTENT, confidence_score=0.5)
     decision = decide(intent)
-    admission = admit(intent, checked_content(intent), decision, SETTINGS, salt=b"s" * 16, actor=sample.AGENT, now=NOON)
+    admission = admit(
+        intent,
+        checked_content(intent),
+        decision,
+        SETTINGS,
+        salt=b"s" * 16,
+        actor=sample.AGENT,
+        now=NOON,
+    )
     explained = explain(admitted(admission, 1), Facts(SETTINGS), NOON)
     assert [change.sentence for change in explained.nearest_changes] == [
         "It would run without a person if the confidence were at least 0.8."

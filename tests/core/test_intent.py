@@ -15,7 +15,9 @@ from clearance.core.canonical import canonical
 from clearance.core.errors import InvalidInput, Refusal
 from clearance.core.intent import ActionIntent, RiskLevel, checked_content, fingerprint
 
-INTENT = ActionIntent("northwind", "acme", "i1", "CREATE_TASK", {"title": "x"}, 0.9, RiskLevel.LOW, "ada")
+INTENT = ActionIntent(
+    "northwind", "acme", "i1", "CREATE_TASK", {"title": "x"}, 0.9, RiskLevel.LOW, "ada"
+)
 
 JSON = st.recursive(
     st.none()
@@ -25,7 +27,9 @@ JSON = st.recursive(
     | st.text(st.characters(exclude_categories=["Cs"])),
     lambda inner: (
         st.lists(inner, max_size=4)
-        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), inner, max_size=4)
+        | st.dictionaries(
+            st.text(st.characters(exclude_categories=["Cs"]), max_size=5), inner, max_size=4
+        )
     ),
     max_leaves=20,
 )
@@ -36,7 +40,13 @@ def test_the_fast_path_writes_the_same_bytes_as_rfc_8785(value: Any) -> None:
     assert canonical(value) == rfc8785.dumps(value)
 
 
-@given(st.dictionaries(st.text(st.characters(max_codepoint=127)), st.integers() | st.text(st.characters()), max_size=5))
+@given(
+    st.dictionaries(
+        st.text(st.characters(max_codepoint=127)),
+        st.integers() | st.text(st.characters()),
+        max_size=5,
+    )
+)
 def test_what_has_no_canonical_form_is_refused_and_never_written(value: dict[str, Any]) -> None:
     try:
         expected = rfc8785.dumps(value)

@@ -60,7 +60,12 @@ def action(action_type: str, parameters: dict[str, Any]) -> Action:
 
 
 def record(required: list[str], **properties: Any) -> dict[str, Any]:
-    return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
+    return {
+        "type": "object",
+        "required": required,
+        "properties": properties,
+        "additionalProperties": False,
+    }
 
 
 def strings() -> dict[str, Any]:
@@ -69,11 +74,17 @@ def strings() -> dict[str, Any]:
 
 CATALOG = {
     "REFUND": action(
-        "REFUND", record(["amount_minor"], amount_minor={"type": "integer"}, recipient={"type": "string"})
+        "REFUND",
+        record(["amount_minor"], amount_minor={"type": "integer"}, recipient={"type": "string"}),
     ),
     "CREATE_TASK": action(
         "CREATE_TASK",
-        record(["title"], title={"type": "string"}, tags=strings(), due=record([], day={"type": "integer"})),
+        record(
+            ["title"],
+            title={"type": "string"},
+            tags=strings(),
+            due=record([], day={"type": "integer"}),
+        ),
     ),
     "SIGN_CONTRACT": action("SIGN_CONTRACT", record([], text={"type": "string"})),
     "PAUSE": action("PAUSE", record([])),
@@ -93,7 +104,10 @@ POLICIES = {
     "refunds": 'permit(principal, action == Action::"REFUND", resource);',
     "tasks": 'permit(principal, action == Action::"CREATE_TASK", resource);',
     "contracts": 'permit(principal, action == Action::"SIGN_CONTRACT", resource) unless { context.unattended };',
-    **{name: f"forbid(principal, action, resource) when {{ {condition} }};" for name, condition in HARD.items()},
+    **{
+        name: f"forbid(principal, action, resource) when {{ {condition} }};"
+        for name, condition in HARD.items()
+    },
     **{
         name: f"forbid(principal, action, resource) when {{ context.unattended && {condition} }};"
         for name, condition in SOFT.items()
@@ -125,7 +139,9 @@ PERMIT_ALL = annotated("all", "permit(principal, action, resource);")
 
 def ask(action_type: str = "REFUND", parameters: Any = None, **changes: Any) -> Question:
     parameters = {"amount_minor": 100} if parameters is None else parameters
-    return replace(Question("agent", "acme", action_type, 9_000, 1, "AUTO_EXECUTE", parameters), **changes)
+    return replace(
+        Question("agent", "acme", action_type, 9_000, 1, "AUTO_EXECUTE", parameters), **changes
+    )
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +174,8 @@ def _hard(question: Question) -> list[str]:
         "confidence-floor": question.confidence_bp < 3_000,
         "mode-disabled": question.mode == "DISABLED",
         "account-frozen": question.account_id == "frozen",
-        "refund-cap": question.action_type == "REFUND" and question.parameters["amount_minor"] > 1_000_000,
+        "refund-cap": question.action_type == "REFUND"
+        and question.parameters["amount_minor"] > 1_000_000,
     }
     return sorted(name for name, holds in found.items() if holds)
 
@@ -184,19 +201,29 @@ def grid() -> Iterator[Question]:
     """Questions at and beside every constant of the policies."""
     amounts = (-BIG, 0, 50_000, 50_001, 1_000_000, 1_000_001, BIG)
     refunds: list[dict[str, Any]] = [{"amount_minor": amount} for amount in amounts]
-    refunds += [{"amount_minor": 7, "recipient": name} for name in ("GB1", "GB3", "", ODD, 'GB1"]) || true')]
-    tasks: list[dict[str, Any]] = [{"title": "t"}, {"title": ODD, "tags": []}, {"title": "", "due": {}}]
+    refunds += [
+        {"amount_minor": 7, "recipient": name} for name in ("GB1", "GB3", "", ODD, 'GB1"]) || true')
+    ]
+    tasks: list[dict[str, Any]] = [
+        {"title": "t"},
+        {"title": ODD, "tags": []},
+        {"title": "", "due": {}},
+    ]
     tasks += [{"title": "t", "tags": tags} for tags in (["a"], ["b", "a", "a"], ["a", "c"], [ODD])]
     tasks += [{"title": "t", "tags": ["a"], "due": {"day": day}} for day in (30, 31)]
     acts = [("REFUND", refund) for refund in refunds] + [("CREATE_TASK", task) for task in tasks]
     acts += [("SIGN_CONTRACT", {}), ("SIGN_CONTRACT", {"text": ODD}), ("PAUSE", {})]
     confidences = (0, 2_999, 3_000, 5_999, 6_000, 8_499, 8_500, 10_000)
     modes = ("AUTO_EXECUTE", "APPROVAL_REQUIRED", "DISABLED")
-    for number, (act, confidence, risk, mode) in enumerate(product(acts, confidences, range(4), modes)):
+    for number, (act, confidence, risk, mode) in enumerate(
+        product(acts, confidences, range(4), modes)
+    ):
         # Two in seven, which is no factor of the grid's sides; agents and accounts take turns.
         if number % 7 in {0, 3}:
             account = ("acme", "frozen", ODD, "acme", "acme")[number % 5]
-            yield Question(("agent", ODD)[number % 2], account, act[0], confidence, risk, mode, act[1])
+            yield Question(
+                ("agent", ODD)[number % 2], account, act[0], confidence, risk, mode, act[1]
+            )
 
 
 def case(question: Question) -> dict[str, Any]:
@@ -238,7 +265,11 @@ def test_the_corpus_is_what_the_second_opinion_says() -> None:
 
 def test_an_answer_carries_the_words_of_the_first_clause(policy: PolicySet) -> None:
     auto = policy.decide(ask())
-    assert (auto.answer, auto.reason, auto.explanation) == (Answer.AUTO_EXECUTE, "REFUNDS", "Because of refunds.")
+    assert (auto.answer, auto.reason, auto.explanation) == (
+        Answer.AUTO_EXECUTE,
+        "REFUNDS",
+        "Because of refunds.",
+    )
     waits = policy.decide(ask(risk=3, mode="PROPOSE_ONLY"))
     assert waits.clauses == ("mode-not-auto", "risk-high")
     assert (waits.reason, waits.explanation) == ("MODE_NOT_AUTO", "Because of mode-not-auto.")
@@ -255,7 +286,11 @@ def test_all_clauses_that_determined_the_answer_are_named() -> None:
 
 
 def test_answers_are_ordered_by_what_they_allow() -> None:
-    assert sorted(Answer, key=lambda answer: answer.strictness) == ["AUTO_EXECUTE", "REQUIRE_APPROVAL", "BLOCK"]
+    assert sorted(Answer, key=lambda answer: answer.strictness) == [
+        "AUTO_EXECUTE",
+        "REQUIRE_APPROVAL",
+        "BLOCK",
+    ]
 
 
 def test_an_unknown_action_type_is_blocked(policy: PolicySet) -> None:
@@ -319,16 +354,24 @@ def test_a_question_that_does_not_fit_is_blocked(changes: dict[str, Any]) -> Non
     answer = PolicySet.load(PERMIT_ALL, CATALOG).decide(replace(ask(), **changes))
     assert (answer.answer, answer.reason, answer.clauses) == (Answer.BLOCK, POLICY_ERROR, ())
     assert answer.errors
-    assert answer.explanation == "The policy could not be evaluated for this action, so it is blocked."
+    assert (
+        answer.explanation == "The policy could not be evaluated for this action, so it is blocked."
+    )
 
 
 class Panic(BaseException):
     """Like the exception of a Rust panic, which is not an Exception."""
 
 
-@pytest.mark.parametrize("results", [[], ["one"], ["one", "two", "three"], None, ValueError("x"), Panic("y")], ids=str)
-def test_an_engine_that_misbehaves_blocks(policy: PolicySet, monkeypatch: pytest.MonkeyPatch, results: Any) -> None:
-    allowed = cedarpy.AuthzResult({"decision": "Allow", "diagnostics": {"reason": ["refunds"], "errors": []}})
+@pytest.mark.parametrize(
+    "results", [[], ["one"], ["one", "two", "three"], None, ValueError("x"), Panic("y")], ids=str
+)
+def test_an_engine_that_misbehaves_blocks(
+    policy: PolicySet, monkeypatch: pytest.MonkeyPatch, results: Any
+) -> None:
+    allowed = cedarpy.AuthzResult(
+        {"decision": "Allow", "diagnostics": {"reason": ["refunds"], "errors": []}}
+    )
 
     def engine(*_: object) -> Any:
         if isinstance(results, BaseException):
@@ -344,7 +387,10 @@ def test_an_engine_that_misbehaves_blocks(policy: PolicySet, monkeypatch: pytest
     [
         ({"decision": "NoDecision"}, {"decision": "Allow"}),
         ({"decision": "Allow"}, {"decision": "NoDecision"}),
-        ({"decision": "Allow"}, {"decision": "Allow", "diagnostics": {"reason": ["refunds"], "errors": ["x"]}}),
+        (
+            {"decision": "Allow"},
+            {"decision": "Allow", "diagnostics": {"reason": ["refunds"], "errors": ["x"]}},
+        ),
         ({"decision": "Allow", "diagnostics": {"reason": ["another"]}}, {"decision": "Allow"}),
         ({"decision": "Allow"}, {"decision": "Allow"}),
         ({"decision": "Maybe"}, {"decision": "Allow"}),
@@ -353,7 +399,10 @@ def test_an_engine_that_misbehaves_blocks(policy: PolicySet, monkeypatch: pytest
     ids=str,
 )
 def test_results_that_are_not_clear_block(
-    policy: PolicySet, monkeypatch: pytest.MonkeyPatch, unattended: dict[str, Any], attended: dict[str, Any]
+    policy: PolicySet,
+    monkeypatch: pytest.MonkeyPatch,
+    unattended: dict[str, Any],
+    attended: dict[str, Any],
 ) -> None:
     results = [cedarpy.AuthzResult(unattended), cedarpy.AuthzResult(attended)]
     monkeypatch.setattr(cedarpy, "is_authorized_batch", lambda *_: results)
@@ -361,9 +410,20 @@ def test_results_that_are_not_clear_block(
 
 
 CONDITIONS = st.recursive(
-    st.sampled_from([*HARD.values(), *SOFT.values(), "context.unattended", "!context.unattended", "true", "false"]),
+    st.sampled_from(
+        [
+            *HARD.values(),
+            *SOFT.values(),
+            "context.unattended",
+            "!context.unattended",
+            "true",
+            "false",
+        ]
+    ),
     lambda inner: st.one_of(
-        st.tuples(inner, st.sampled_from(["&&", "||"]), inner).map(lambda parts: "({} {} {})".format(*parts)),
+        st.tuples(inner, st.sampled_from(["&&", "||"]), inner).map(
+            lambda parts: "({} {} {})".format(*parts)
+        ),
         inner.map(lambda condition: f"!({condition})"),
         st.tuples(inner, inner, inner).map(lambda parts: "(if {} then {} else {})".format(*parts)),
     ),
@@ -378,7 +438,9 @@ QUESTIONS = st.sampled_from(list(grid()))
     condition=CONDITIONS,
     questions=st.lists(QUESTIONS, min_size=1, max_size=20),
 )
-def test_another_forbid_never_allows_more(kept: set[str], condition: str, questions: list[Question]) -> None:
+def test_another_forbid_never_allows_more(
+    kept: set[str], condition: str, questions: list[Question]
+) -> None:
     text = "".join(annotated(name, POLICIES[name]) for name in sorted(kept))
     more = text + annotated("more", f"forbid(principal, action, resource) when {{ {condition} }};")
     before, after = PolicySet.load(text, CATALOG), PolicySet.load(more, CATALOG)
@@ -388,12 +450,28 @@ def test_another_forbid_never_allows_more(kept: set[str], condition: str, questi
 
 HOSTILE = st.one_of(
     st.text(),
-    st.sampled_from([ODD, "", '"', "\\", "\x00", "\u2028", "__entity", 'x"); permit(principal, action, resource); //']),
+    st.sampled_from(
+        [
+            ODD,
+            "",
+            '"',
+            "\\",
+            "\x00",
+            "\u2028",
+            "__entity",
+            'x"); permit(principal, action, resource); //',
+        ]
+    ),
 )
 
 
 @settings(deadline=None)
-@given(agent=HOSTILE, account=HOSTILE, recipient=HOSTILE, names=st.dictionaries(HOSTILE, HOSTILE, max_size=3))
+@given(
+    agent=HOSTILE,
+    account=HOSTILE,
+    recipient=HOSTILE,
+    names=st.dictionaries(HOSTILE, HOSTILE, max_size=3),
+)
 def test_strings_that_no_rule_reads_change_nothing(
     policy: PolicySet, agent: str, account: str, recipient: str, names: dict[str, str]
 ) -> None:
@@ -402,12 +480,21 @@ def test_strings_that_no_rule_reads_change_nothing(
     answer = policy.decide(ask(agent_id=agent, account_id=account, parameters=parameters))
     assert answer.clauses == (("account-frozen",) if account == "frozen" else ("refunds",))
     stranger = policy.decide(ask(agent_id=agent, parameters={**parameters, "recipient": recipient}))
-    assert stranger.clauses == (("refunds",) if recipient in {"GB1", "GB2"} else ("recipient-known",))
+    assert stranger.clauses == (
+        ("refunds",) if recipient in {"GB1", "GB2"} else ("recipient-known",)
+    )
 
 
 @given(text=st.text(st.characters(categories=["Cs", "Cc", "Lu"])))
 def test_no_string_raises(policy: PolicySet, text: str) -> None:
-    policy.decide(ask(agent_id=text, account_id=text, mode=text, parameters={"amount_minor": 1, "recipient": text}))
+    policy.decide(
+        ask(
+            agent_id=text,
+            account_id=text,
+            mode=text,
+            parameters={"amount_minor": 1, "recipient": text},
+        )
+    )
     policy.decide(ask(text, {text: text}))
 
 
@@ -436,7 +523,11 @@ REFUSED = [
         "does not parse: unexpected token `5`; policy has no decimals: compare hundredths (line 1)",
         (),
     ),
-    (f'{FORBID} when {{ context.mode == "1.5" && }};', "does not parse: unexpected token `}` (line 1)", ()),
+    (
+        f'{FORBID} when {{ context.mode == "1.5" && }};',
+        "does not parse: unexpected token `}` (line 1)",
+        (),
+    ),
     (PERMIT_ALL + "\n;", "does not parse: unexpected token `;` (line 3)", ()),
     (PERMIT_ALL + ' "', "does not parse", ()),
     (PERMIT_ALL + " \ud800", "does not parse", ()),
@@ -449,17 +540,37 @@ REFUSED = [
     (PERMIT_ALL * 2, "shares its @id with another policy (line 1)", ("all",)),
     (f'@id("a") @explanation("E.") {FORBID};', "has no @reason", ("a",)),
     (f'@id("a") @reason @explanation("E.") {FORBID};', "has no @reason", ("a",)),
-    (f'@id("a") @reason("Too low") @explanation("E.") {FORBID};', "has a @reason that must be", ("a",)),
-    (f'@id("a") @reason("A\\n") @explanation("E.") {FORBID};', "has a @reason that must be", ("a",)),
+    (
+        f'@id("a") @reason("Too low") @explanation("E.") {FORBID};',
+        "has a @reason that must be",
+        ("a",),
+    ),
+    (
+        f'@id("a") @reason("A\\n") @explanation("E.") {FORBID};',
+        "has a @reason that must be",
+        ("a",),
+    ),
     (f'@id("a") @reason("POLICY_ERROR") @explanation("E.") {FORBID};', "is reserved", ("a",)),
     (f'@id("a") @reason("R") {FORBID};', "has no @explanation", ("a",)),
     (f'@id("a") @reason("R") @explanation(" ") {FORBID};', "has no @explanation", ("a",)),
-    (f'@id("a") @reason("R") @explanation("{"a" * 501}") {FORBID};', "one line of at most 500 characters", ("a",)),
-    (f'@id("a") @reason("R") @explanation("a\\nb") {FORBID};', "one line of at most 500 characters", ("a",)),
+    (
+        f'@id("a") @reason("R") @explanation("{"a" * 501}") {FORBID};',
+        "one line of at most 500 characters",
+        ("a",),
+    ),
+    (
+        f'@id("a") @reason("R") @explanation("a\\nb") {FORBID};',
+        "one line of at most 500 characters",
+        ("a",),
+    ),
     (f'@id("a") {COMMON} permit(principal == ?principal, action, resource);', "is a template", ()),
     (f'@id("a") {COMMON} {FORBID} when {{ context.foo }};', "attribute `foo` in context", ("a",)),
     (f'@id("a") {COMMON} {FORBID} when {{ context.mode > 3 }};', "does not fit the schema", ("a",)),
-    (f'@id("a") {COMMON} {FORBID} when {{ context.parameters.amount_minor > 3 }};', "amount_minor", ("a",)),
+    (
+        f'@id("a") {COMMON} {FORBID} when {{ context.parameters.amount_minor > 3 }};',
+        "amount_minor",
+        ("a",),
+    ),
     (
         f'@id("a") {COMMON} {FORBID_REFUND} when {{ context.parameters.recipient == "x" }};',
         "unable to guarantee safety of access to optional attribute",
@@ -470,14 +581,42 @@ REFUSED = [
         'unrecognized action `Action::"NONE"`',
         ("a",),
     ),
-    (f'@id("a") {COMMON} forbid(principal is Account, action, resource);', "does not fit the schema", ("a",)),
-    (f'@id("a") {COMMON} {FORBID} when {{ resource.owner == "x" }};', "does not fit the schema", ("a",)),
+    (
+        f'@id("a") {COMMON} forbid(principal is Account, action, resource);',
+        "does not fit the schema",
+        ("a",),
+    ),
+    (
+        f'@id("a") {COMMON} {FORBID} when {{ resource.owner == "x" }};',
+        "does not fit the schema",
+        ("a",),
+    ),
     (f'@id("a") {COMMON} {FORBID} when {{ context.risk + 1 > 2 }};', "does arithmetic (+)", ("a",)),
-    (f'@id("a") {COMMON} {FORBID} unless {{ context.risk - 1 > 2 }};', "does arithmetic (-)", ("a",)),
-    (f'@id("a") {COMMON} {FORBID} when {{ true || context.risk * 2 > 2 }};', "does arithmetic (*)", ("a",)),
-    (f'@id("a") {COMMON} {FORBID} when {{ [1].contains({{a: -context.risk}}.a) }};', "does arithmetic (neg)", ("a",)),
-    (f'@id("a") {COMMON} {FORBID} when {{ {A_DAY}.offset(duration("1d")) > {A_DAY} }};', "arithmetic (offset)", ("a",)),
-    (f'@id("a") {COMMON} {FORBID} when {{ context.risk > 9007199254740992 }};', "has an integer beyond", ("a",)),
+    (
+        f'@id("a") {COMMON} {FORBID} unless {{ context.risk - 1 > 2 }};',
+        "does arithmetic (-)",
+        ("a",),
+    ),
+    (
+        f'@id("a") {COMMON} {FORBID} when {{ true || context.risk * 2 > 2 }};',
+        "does arithmetic (*)",
+        ("a",),
+    ),
+    (
+        f'@id("a") {COMMON} {FORBID} when {{ [1].contains({{a: -context.risk}}.a) }};',
+        "does arithmetic (neg)",
+        ("a",),
+    ),
+    (
+        f'@id("a") {COMMON} {FORBID} when {{ {A_DAY}.offset(duration("1d")) > {A_DAY} }};',
+        "arithmetic (offset)",
+        ("a",),
+    ),
+    (
+        f'@id("a") {COMMON} {FORBID} when {{ context.risk > 9007199254740992 }};',
+        "has an integer beyond",
+        ("a",),
+    ),
     (
         f'@id("a") {COMMON} {FORBID} when {{ [-9007199254740992].contains(context.risk) }};',
         "has an integer beyond",
@@ -486,19 +625,31 @@ REFUSED = [
     (PERMIT_ALL + " // \u202e", "changes the direction of text (line 2)", ()),
     ("\n" * (TEXT_LENGTH_MAX + 1), "characters long; the limit is", ()),
     (PERMIT_ALL * (CLAUSES_MAX + 1), "policies; the limit is", ()),
-    (f"{FORBID} when {{ {'(' * 3000} true {')' * 3000} }};", f"nests more than {NESTING_MAX} brackets", ()),
+    (
+        f"{FORBID} when {{ {'(' * 3000} true {')' * 3000} }};",
+        f"nests more than {NESTING_MAX} brackets",
+        (),
+    ),
     (f"{FORBID} when {{ {')' * 3000} {'[' * 3000} ", f"nests more than {NESTING_MAX} brackets", ()),
     (f"{FORBID} when {{ // \r {'{' * 3000} ", f"nests more than {NESTING_MAX} brackets", ()),
     (f"{FORBID} when {{ {'if true then ' * 2000} ", f"nests more than {NESTING_MAX} brackets", ()),
     (f"{FORBID} when {{ context{'.a' * 3000} }};", f"operators; the limit is {OPERATORS_MAX}", ()),
-    (f'@id("a") {COMMON} {FORBID} when {{ {"true && " * 60} true }};', "nests more than 50 operators deep", ("a",)),
+    (
+        f'@id("a") {COMMON} {FORBID} when {{ {"true && " * 60} true }};',
+        "nests more than 50 operators deep",
+        ("a",),
+    ),
 ]
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence", "path"), REFUSED, ids=[f"{number} {refused[1]}" for number, refused in enumerate(REFUSED)]
+    ("text", "sentence", "path"),
+    REFUSED,
+    ids=[f"{number} {refused[1]}" for number, refused in enumerate(REFUSED)],
 )
-def test_a_policy_that_must_not_be_loaded(text: str, sentence: str, path: tuple[str | int, ...]) -> None:
+def test_a_policy_that_must_not_be_loaded(
+    text: str, sentence: str, path: tuple[str | int, ...]
+) -> None:
     with pytest.raises(InvalidInput) as refused:
         PolicySet.load(text, CATALOG)
     assert refused.value.code == "INVALID_POLICY"
@@ -546,7 +697,9 @@ def test_clauses_are_read_from_the_annotations(policy: PolicySet) -> None:
 
 
 def test_the_version_is_that_of_the_meaning(policy: PolicySet) -> None:
-    shuffled = "// A comment.\n" + "\n\n".join(reversed(TEXT.strip().split("\n\n"))).replace(" when ", "\n  when ")
+    shuffled = "// A comment.\n" + "\n\n".join(reversed(TEXT.strip().split("\n\n"))).replace(
+        " when ", "\n  when "
+    )
     assert PolicySet.load(shuffled, CATALOG) == policy
     reordered = {name: replace(CATALOG[name], sentence="other words") for name in reversed(CATALOG)}
     assert PolicySet.load(TEXT, reordered).version == policy.version
@@ -568,11 +721,17 @@ def test_the_schema_is_generated() -> None:
         urgent={"type": "boolean"},
         tags=strings(),
         note={"type": ["string", "null"]},
-        **{"two words": {"type": "integer"}, "if": {"type": "integer"}, 'a"\\\n': {"type": "integer"}},
+        **{
+            "two words": {"type": "integer"},
+            "if": {"type": "integer"},
+            'a"\\\n': {"type": "integer"},
+        },
         owner=record(["id"], id={"type": "string"}, extra={}),
         rows={"type": "array", "items": record([], n={"type": "integer"})},
     )
-    assert cedar_schema({"CREATE_CRM_TASK": action("CREATE_CRM_TASK", parameters), "B": action("B", {})}) == (
+    assert cedar_schema(
+        {"CREATE_CRM_TASK": action("CREATE_CRM_TASK", parameters), "B": action("B", {})}
+    ) == (
         r"""entity Agent;
 entity Account;
 
@@ -636,13 +795,20 @@ NOT_EXPRESSIBLE = [
     {"$ref": "#/$defs/a"},
     {"$ref": "#/$defs/a", "type": "integer"},
     {"type": "integer", "x-scale": 100},
-    *({"type": "number", "x-scale": scale} for scale in (0, -1, 1.5, 100.0, "100", True, None, [100], 10**9 + 1)),
+    *(
+        {"type": "number", "x-scale": scale}
+        for scale in (0, -1, 1.5, 100.0, "100", True, None, [100], 10**9 + 1)
+    ),
 ]
 
 
 @pytest.mark.parametrize("schema", NOT_EXPRESSIBLE, ids=str)
 def test_what_policy_cannot_express_is_not_in_it(schema: Any) -> None:
-    whole = {"type": "object", "required": ["a"], "properties": {"a": schema, "b": {"type": "boolean"}}}
+    whole = {
+        "type": "object",
+        "required": ["a"],
+        "properties": {"a": schema, "b": {"type": "boolean"}},
+    }
     assert policy_parameters(whole, {"a": 5, "b": True}) == {"b": True}
     nested = {"properties": {"a": {"type": "array", "items": whole}}}
     assert policy_parameters(nested, {"a": [{"a": None}]}) == {"a": [{}]}
@@ -673,7 +839,10 @@ def test_what_is_required_must_be_there() -> None:
 @pytest.mark.parametrize("name", ["__entity", "__extn", "__expr", "__cedar", "__", "\ud800", 5])
 def test_names_that_would_not_be_names(name: Any) -> None:
     schema = {
-        "properties": {name: {"type": "string"}, "a": {"type": "object", "properties": {name: {"type": "string"}}}}
+        "properties": {
+            name: {"type": "string"},
+            "a": {"type": "object", "properties": {name: {"type": "string"}}},
+        }
     }
     hostile = {name: {"type": "Agent", "id": "root"}, "a": {name: {"fn": "ip", "arg": "::1"}}}
     assert policy_parameters(schema, hostile) == {"a": {}}
@@ -723,7 +892,21 @@ def test_an_integer_may_be_written_with_a_point() -> None:
 NAMES = st.one_of(
     st.text(max_size=6),
     st.sampled_from(
-        ["a", "if", "in", "__entity", "__extn", "$ref", "type", "Long", "principal", 'x"', "\\", "\n", ODD]
+        [
+            "a",
+            "if",
+            "in",
+            "__entity",
+            "__extn",
+            "$ref",
+            "type",
+            "Long",
+            "principal",
+            'x"',
+            "\\",
+            "\n",
+            ODD,
+        ]
     ),
 )
 JSON = st.recursive(
@@ -772,15 +955,23 @@ PAIRS = st.recursive(
     st.sampled_from(LEAVES),
     lambda inner: st.one_of(
         _record_pairs(inner),
-        inner.map(lambda pair: ({"type": "array", "items": pair[0]}, st.lists(pair[1], max_size=3))),
+        inner.map(
+            lambda pair: ({"type": "array", "items": pair[0]}, st.lists(pair[1], max_size=3))
+        ),
     ),
     max_leaves=8,
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(pair=_record_pairs(PAIRS), data=st.data())
-def test_whatever_fits_the_json_schema_fits_the_policy_schema(pair: Pair, data: st.DataObject) -> None:
+def test_whatever_fits_the_json_schema_fits_the_policy_schema(
+    pair: Pair, data: st.DataObject
+) -> None:
     schema, values = pair
     catalog = {"A": action("A", schema)}
     policy = PolicySet.load(PERMIT_ALL, catalog)
@@ -796,11 +987,15 @@ def test_every_name_can_be_read_by_a_rule(name: str, value: int) -> None:
     schema = {"required": [name], "properties": {name: {"type": "integer"}}}
     quoted = "".join(f"\\u{{{ord(character):x}}}" for character in name)
     rule = annotated(
-        "one", f'permit(principal, action, resource) when {{ context.parameters["{quoted}"] == {value} }};'
+        "one",
+        f'permit(principal, action, resource) when {{ context.parameters["{quoted}"] == {value} }};',
     )
     policy = PolicySet.load(rule, {"A": action("A", schema)})
     assert policy.decide(ask("A", {name: value})).answer is Answer.AUTO_EXECUTE
-    assert policy.decide(ask("A", {name: value - 1 if value > 0 else value + 1})).reason == NO_POLICY_PERMITS
+    assert (
+        policy.decide(ask("A", {name: value - 1 if value > 0 else value + 1})).reason
+        == NO_POLICY_PERMITS
+    )
 
 
 if __name__ == "__main__":

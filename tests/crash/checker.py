@@ -41,9 +41,27 @@ NEVER_SENT = {"BLOCKED", "AWAITING_APPROVAL", "APPROVED", "REJECTED", "EXPIRED",
 
 EXPECTED_REFUSALS = {
     "propose": {"UNREACHABLE", "UNAVAILABLE"},
-    "approve": {"OWN_PROPOSAL", "APPROVAL_CLOSED", "APPROVAL_EXPIRED", "DIGEST_MISMATCH", "ILLEGAL_STEP"},
-    "reject": {"OWN_PROPOSAL", "APPROVAL_CLOSED", "APPROVAL_EXPIRED", "DIGEST_MISMATCH", "ILLEGAL_STEP"},
-    "edit": {"OWN_PROPOSAL", "APPROVAL_CLOSED", "APPROVAL_EXPIRED", "DIGEST_MISMATCH", "ILLEGAL_STEP"},
+    "approve": {
+        "OWN_PROPOSAL",
+        "APPROVAL_CLOSED",
+        "APPROVAL_EXPIRED",
+        "DIGEST_MISMATCH",
+        "ILLEGAL_STEP",
+    },
+    "reject": {
+        "OWN_PROPOSAL",
+        "APPROVAL_CLOSED",
+        "APPROVAL_EXPIRED",
+        "DIGEST_MISMATCH",
+        "ILLEGAL_STEP",
+    },
+    "edit": {
+        "OWN_PROPOSAL",
+        "APPROVAL_CLOSED",
+        "APPROVAL_EXPIRED",
+        "DIGEST_MISMATCH",
+        "ILLEGAL_STEP",
+    },
     "cancel": {"ALREADY_STARTED", "ILLEGAL_STEP"},
     "reconcile": {"NOT_UNKNOWN", "LEASE_NOT_OVER"},
     "stop": {"VERSION_MISMATCH", "NO_SUCH_STOP_SWITCH"},
@@ -67,7 +85,10 @@ def ledger_is_whole(case: Case) -> Found:
         if entry.fields["tenant_id"] != case.tenant_id:
             yield None, f"entry {number} is of the tenant {entry.fields['tenant_id']}"
     if case.evidence.ledger_size != len(case.evidence.entries):
-        yield None, f"the ledger counts {case.evidence.ledger_size} entries and has {len(case.evidence.entries)}"
+        yield (
+            None,
+            f"the ledger counts {case.evidence.ledger_size} entries and has {len(case.evidence.entries)}",
+        )
 
 
 def one_entry_per_revision(case: Case) -> Found:
@@ -78,9 +99,15 @@ def one_entry_per_revision(case: Case) -> Found:
         elif not story.facts:
             yield story.action_intent_id, "it is in the tables and not in the ledger"
         elif len(story.facts) != story.record.revision:
-            yield story.action_intent_id, f"it has {len(story.facts)} entries and revision {story.record.revision}"
+            yield (
+                story.action_intent_id,
+                f"it has {len(story.facts)} entries and revision {story.record.revision}",
+            )
         elif story.facts[-1].position != story.record.position:
-            yield story.action_intent_id, f"its latest entry is {story.facts[-1].position}, not {story.record.position}"
+            yield (
+                story.action_intent_id,
+                f"its latest entry is {story.facts[-1].position}, not {story.record.position}",
+            )
 
 
 def steps_are_legal(case: Case) -> Found:
@@ -98,7 +125,10 @@ def steps_are_legal(case: Case) -> Found:
             if fact.status not in STATUSES.get(fact.kind, set()):
                 yield story.action_intent_id, f"the entry {fact.kind} says {fact.status}"
         if story.record is not None and story.facts[-1].status != story.record.status:
-            yield story.action_intent_id, f"the ledger says {story.facts[-1].status}, the record {story.record.status}"
+            yield (
+                story.action_intent_id,
+                f"the ledger says {story.facts[-1].status}, the record {story.record.status}",
+            )
 
 
 # --- Nothing runs that may not, and only once ---
@@ -110,7 +140,10 @@ def nothing_runs_unapproved(case: Case) -> Found:
         for started in story.started:
             approved = story.approval_before(started.position)
             if approved is None:
-                yield story.action_intent_id, f"it started at {started.position} without an approval"
+                yield (
+                    story.action_intent_id,
+                    f"it started at {started.position} without an approval",
+                )
             elif approved.fields.get("approval_source") == "POLICY":
                 yield from _by_policy(story, approved)
             else:
@@ -122,11 +155,19 @@ def nothing_runs_unapproved(case: Case) -> Found:
 def _by_policy(story: Story, approved: Fact) -> Found:
     decision = approved.fields.get("decision") or {}
     if decision.get("decision") != "AUTO_EXECUTE":
-        yield story.action_intent_id, f"policy approved what was answered with {decision.get('decision')}"
-    objecting = [one["check"] for one in decision.get("findings", ()) if one["answer"] != "AUTO_EXECUTE"]
+        yield (
+            story.action_intent_id,
+            f"policy approved what was answered with {decision.get('decision')}",
+        )
+    objecting = [
+        one["check"] for one in decision.get("findings", ()) if one["answer"] != "AUTO_EXECUTE"
+    ]
     checks = [one["check"] for one in decision.get("findings", ())]
     if objecting or "budget" not in checks or "policy" not in checks:
-        yield story.action_intent_id, f"it was approved although {objecting or 'not every check'} said AUTO_EXECUTE"
+        yield (
+            story.action_intent_id,
+            f"it was approved although {objecting or 'not every check'} said AUTO_EXECUTE",
+        )
     if "hold" not in approved.fields:
         yield story.action_intent_id, "policy approved it without a hold on the budget"
 
@@ -137,7 +178,9 @@ def _by_person(story: Story, approved: Fact) -> Found:
         yield story.action_intent_id, f"{actor['kind']} {actor['id']} approved it"
     if actor["id"] == story.facts[0].fields.get("proposed_by"):
         yield story.action_intent_id, f"{actor['id']} approved what they proposed"
-    requests = [fact for fact in story.of_kind("APPROVAL_REQUESTED") if fact.position < approved.position]
+    requests = [
+        fact for fact in story.of_kind("APPROVAL_REQUESTED") if fact.position < approved.position
+    ]
     if not requests or requests[-1].fields.get("digest") != approved.fields.get("digest"):
         yield story.action_intent_id, "what was approved is not what was asked for"
 
@@ -148,7 +191,10 @@ def what_runs_is_what_was_decided_on(case: Case) -> Found:
         for started in story.started:
             approved = story.approval_before(started.position)
             if approved and not _same_binding(approved, started):
-                yield story.action_intent_id, f"what started at {started.position} is not what was approved"
+                yield (
+                    story.action_intent_id,
+                    f"what started at {started.position} is not what was approved",
+                )
         for call in story.calls:
             yield from _own_call(case, story, call.tool, call.arguments)
 
@@ -158,14 +204,22 @@ def _same_binding(approved: Fact, started: Fact) -> bool:
         return True
     then, now = approved.fields.get("binding") or {}, started.fields.get("binding") or {}
     kept = ("parameters", "tool", "action")
-    return "decision" in started.fields and bool(now) and all(now.get(part) == then.get(part) for part in kept)
+    return (
+        "decision" in started.fields
+        and bool(now)
+        and all(now.get(part) == then.get(part) for part in kept)
+    )
 
 
 def _own_call(case: Case, story: Story, tool: str, arguments: Mapping[str, Any]) -> Found:
     if story.record is None:
         return
     intent = story.record.intent
-    expected = {**intent.parameters, "account": intent.account_id, "intent": intent.action_intent_id}
+    expected = {
+        **intent.parameters,
+        "account": intent.account_id,
+        "intent": intent.action_intent_id,
+    }
     said = {name: value for name, value in arguments.items() if name != "request_id"}
     if tool != case.evidence.tools.get(intent.action_type) or said != expected:
         yield story.action_intent_id, f"the tool {tool} was called with {said}"
@@ -177,14 +231,20 @@ def at_most_one_execution(case: Case) -> Found:
         if len(story.effects) > 1:
             yield story.action_intent_id, f"it had {len(story.effects)} effects"
         if case.effect_of(story) == "at_most_once" and len(story.calls) > 1:
-            yield story.action_intent_id, f"a tool that may not be repeated was called {len(story.calls)} times"
+            yield (
+                story.action_intent_id,
+                f"a tool that may not be repeated was called {len(story.calls)} times",
+            )
         numbers = [fact.fields["attempt"] for fact in story.started]
         if numbers != list(range(1, len(numbers) + 1)) or len(numbers) > ATTEMPTS_MAX:
             yield story.action_intent_id, f"its attempts are {numbers}"
         for outcome in story.outcomes:
             current = [fact for fact in story.started if fact.position < outcome.position]
             if not current or current[-1].fields["attempt"] != outcome.fields["attempt"]:
-                yield story.action_intent_id, f"an outcome of attempt {outcome.fields['attempt']} was taken"
+                yield (
+                    story.action_intent_id,
+                    f"an outcome of attempt {outcome.fields['attempt']} was taken",
+                )
         if len(story.outcomes) > 1:
             yield story.action_intent_id, f"it has {len(story.outcomes)} outcomes"
 
@@ -199,11 +259,17 @@ def calls_lie_between_start_and_outcome(case: Case) -> Found:
                 yield story.action_intent_id, "the tool was called, and no attempt is in the ledger"
             elif call.ledger_size is not None and call.ledger_size < story.started[0].position:
                 at = f"the ledger had {call.ledger_size} entries, the attempt is entry {story.started[0].position}"
-                yield story.action_intent_id, f"the tool was called before the attempt was durable: {at}"
+                yield (
+                    story.action_intent_id,
+                    f"the tool was called before the attempt was durable: {at}",
+                )
         for call, outcome in late_calls(story):
             if not _leaves_room(story, outcome):
                 size = call.ledger_size
-                yield story.action_intent_id, f"the tool was called after the outcome ({outcome.position}, at {size})"
+                yield (
+                    story.action_intent_id,
+                    f"the tool was called after the outcome ({outcome.position}, at {size})",
+                )
 
 
 def late_calls(story: Story) -> list[tuple[Any, Fact]]:
@@ -235,7 +301,9 @@ def budget_is_kept(case: Case) -> Found:
             if name in held:
                 yield name, "it was charged twice"
             account, hold = fact.fields["account_id"], fact.fields["hold"]
-            held[name] = [((account, hold["day"], bucket), amount) for bucket, amount in hold["claims"]]
+            held[name] = [
+                ((account, hold["day"], bucket), amount) for bucket, amount in hold["claims"]
+            ]
             used.update(dict(held[name]))
             yield from _within(name, fact, used, dict(held[name]))
         elif name in held and fact.status in {"AWAITING_APPROVAL", "CANCELLED", "EXPIRED"}:
@@ -245,7 +313,10 @@ def budget_is_kept(case: Case) -> Found:
 
 
 def _within(
-    name: str, fact: Fact, used: Mapping[tuple[str, str, str], int], claims: Mapping[tuple[str, str, str], int]
+    name: str,
+    fact: Fact,
+    used: Mapping[tuple[str, str, str], int],
+    claims: Mapping[tuple[str, str, str], int],
 ) -> Found:
     findings = (fact.fields.get("decision") or {}).get("findings", ())
     budget = next((one for one in findings if one["check"] == "budget"), {"inputs": {"claims": []}})
@@ -264,7 +335,10 @@ def _holds_agree(case: Case, held: Mapping[str, object]) -> Found:
             state = hold.state if hold else "none"
             yield story.action_intent_id, f"its hold is {state}, and the ledger says otherwise"
         if hold is not None and counts and (hold.state == "SETTLED") != bool(story.started):
-            yield story.action_intent_id, f"its hold is {hold.state}, and it has {len(story.started)} attempts"
+            yield (
+                story.action_intent_id,
+                f"its hold is {hold.state}, and it has {len(story.started)} attempts",
+            )
 
 
 def _counters_agree(case: Case, used: Mapping[tuple[str, str, str], int]) -> Found:
@@ -275,7 +349,10 @@ def _counters_agree(case: Case, used: Mapping[tuple[str, str, str], int]) -> Fou
     }
     for key in sorted(counted.keys() | used.keys()):
         if counted.get(key, 0) != used.get(key, 0):
-            yield None, f"the budget {key} counts {counted.get(key, 0)}, its holds {used.get(key, 0)}"
+            yield (
+                None,
+                f"the budget {key} counts {counted.get(key, 0)}, its holds {used.get(key, 0)}",
+            )
 
 
 # --- What was said is true ---
@@ -288,9 +365,16 @@ def what_was_answered_is_kept(case: Case) -> Found:
         if one.verb == "propose" and (story is None or not story.facts):
             yield one.action_intent_id, "a proposal was acknowledged, and is lost"
         elif one.verb == "propose" and story is not None:
-            known = [_answer(fact.fields["decision"]) for fact in story.facts if "decision" in fact.fields]
+            known = [
+                _answer(fact.fields["decision"])
+                for fact in story.facts
+                if "decision" in fact.fields
+            ]
             if _answer(one.said) not in known:
-                yield one.action_intent_id, f"it was answered {_answer(one.said)}, and the ledger has {known}"
+                yield (
+                    one.action_intent_id,
+                    f"it was answered {_answer(one.said)}, and the ledger has {known}",
+                )
         elif one.verb in {"approve", "reject", "edit"}:
             yield from _ruling_kept(one.verb, one.said, story, one.action_intent_id)
         elif one.verb in {"cancel", "reconcile"}:
@@ -309,25 +393,37 @@ def _answer(decision: Mapping[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def _ruling_kept(verb: str, said: Mapping[str, Any], story: Story | None, name: str | None) -> Found:
+def _ruling_kept(
+    verb: str, said: Mapping[str, Any], story: Story | None, name: str | None
+) -> Found:
     found = [
         fact
         for fact in (story.facts if story else ())
-        if fact.fields.get("ruling") == verb and fact.fields.get("approval_id") == said["approval_id"]
+        if fact.fields.get("ruling") == verb
+        and fact.fields.get("approval_id") == said["approval_id"]
     ]
     if not found or found[0].fields["actor"]["id"] != said["by"]:
         yield name, f"the ruling '{verb}' of {said['by']} was acknowledged, and is lost"
     elif verb == "edit" and found[0].fields.get("superseded_by") != said["new_intent"]:
-        yield name, f"the edit proposed {said['new_intent']}, the ledger says {found[0].fields.get('superseded_by')}"
+        yield (
+            name,
+            f"the edit proposed {said['new_intent']}, the ledger says {found[0].fields.get('superseded_by')}",
+        )
 
 
 def _settings_kept(case: Case) -> Found:
     versions = [fact.fields["version"] for fact in case.about_tenant if "version" in fact.fields]
     if versions != list(range(1, len(versions) + 1)):
         yield None, f"the settings had the versions {versions[:20]}..."
-    told = max((one.said["version"] for one in case.evidence.answered if one.verb in {"stop", "settings"}), default=0)
+    told = max(
+        (one.said["version"] for one in case.evidence.answered if one.verb in {"stop", "settings"}),
+        default=0,
+    )
     if told > len(versions):
-        yield None, f"version {told} of the settings was acknowledged, and the ledger ends at {len(versions)}"
+        yield (
+            None,
+            f"version {told} of the settings was acknowledged, and the ledger ends at {len(versions)}",
+        )
 
 
 def outcomes_are_true(case: Case) -> Found:
@@ -340,7 +436,11 @@ def outcomes_are_true(case: Case) -> Found:
             yield story.action_intent_id, "it failed, and the tool did it"
         if status in NEVER_SENT and story.calls:
             yield story.action_intent_id, f"it is {status}, and the tool was called"
-        if status == "SUCCEEDED" and not story.of_kind("OUTCOME_RECONCILED") and not _answered_well(story):
+        if (
+            status == "SUCCEEDED"
+            and not story.of_kind("OUTCOME_RECONCILED")
+            and not _answered_well(story)
+        ):
             yield story.action_intent_id, "it succeeded, and the tool never answered so"
 
 
@@ -356,17 +456,29 @@ def unknown_only_where_allowed(case: Case) -> Found:
                 continue
             error = outcome.fields.get("error") or {}
             if error.get("sent") != "MAYBE":
-                yield story.action_intent_id, f"it is unknown, although the call was {error.get('sent')}"
+                yield (
+                    story.action_intent_id,
+                    f"it is unknown, although the call was {error.get('sent')}",
+                )
             elif case.effect_of(story) != "at_most_once" and not _given_up(case, story, outcome):
-                yield story.action_intent_id, f"it was left unknown after attempt {outcome.fields['attempt']}"
+                yield (
+                    story.action_intent_id,
+                    f"it was left unknown after attempt {outcome.fields['attempt']}",
+                )
 
 
 def _given_up(case: Case, story: Story, outcome: Fact) -> bool:
     """True if a repeatable call had been tried as often as it may be, or might not run any more."""
-    if outcome.fields.get("tries", 0) > 0:  # a living worker said so: tries, or the lease, were used up
+    if (
+        outcome.fields.get("tries", 0) > 0
+    ):  # a living worker said so: tries, or the lease, were used up
         return True
     decided = max(fact.position for fact in story.facts if "decision" in fact.fields)
-    moved = any(decided < fact.position < outcome.position for fact in case.about_tenant if "version" in fact.fields)
+    moved = any(
+        decided < fact.position < outcome.position
+        for fact in case.about_tenant
+        if "version" in fact.fields
+    )
     expires = story.record is not None and story.record.intent.expires_at is not None
     return outcome.fields["attempt"] == ATTEMPTS_MAX or moved or expires
 
@@ -381,11 +493,20 @@ def autopilot_is_named_as_such(case: Case) -> Found:
             elif fact.kind == "APPROVAL_REQUESTED":
                 source = None
             if fact.fields.get("approval_source") != source:
-                yield story.action_intent_id, f"{fact.kind} says {fact.fields.get('approval_source')}, not {source}"
+                yield (
+                    story.action_intent_id,
+                    f"{fact.kind} says {fact.fields.get('approval_source')}, not {source}",
+                )
             if source and fact.fields.get("auto_executed") is not (source == "POLICY"):
-                yield story.action_intent_id, f"{fact.kind} says auto_executed {fact.fields.get('auto_executed')}"
+                yield (
+                    story.action_intent_id,
+                    f"{fact.kind} says auto_executed {fact.fields.get('auto_executed')}",
+                )
         if story.record and story.record.approval_source != source:
-            yield story.action_intent_id, f"the record says {story.record.approval_source}, the ledger {source}"
+            yield (
+                story.action_intent_id,
+                f"the record says {story.record.approval_source}, the ledger {source}",
+            )
         yield from _shown_so(case, story)
 
 
@@ -397,14 +518,23 @@ def _shown_so(case: Case, story: Story) -> Found:
     ):
         if record is None or shown is None:
             continue
-        if record.status is IntentStatus.EXPIRED and shown["status"] == IntentStatus.AWAITING_APPROVAL:
+        if (
+            record.status is IntentStatus.EXPIRED
+            and shown["status"] == IntentStatus.AWAITING_APPROVAL
+        ):
             continue  # its time came after the API was asked, and before the record was read
         said = (shown["status"], shown["auto_executed"], shown["approval_source"])
         if said != (record.status, record.auto_executed, record.approval_source):
             yield story.action_intent_id, f"the API shows {said}, the record is {record.status}"
         outcome = shown.get("outcome")
-        if outcome and (outcome["auto_executed"], outcome["status"]) != (record.auto_executed, record.status):
-            yield story.action_intent_id, f"the API shows the outcome {outcome['status']}, {outcome['auto_executed']}"
+        if outcome and (outcome["auto_executed"], outcome["status"]) != (
+            record.auto_executed,
+            record.status,
+        ):
+            yield (
+                story.action_intent_id,
+                f"the API shows the outcome {outcome['status']}, {outcome['auto_executed']}",
+            )
 
 
 def tenants_are_apart(case: Case) -> Found:
@@ -436,7 +566,10 @@ def a_stop_stops(case: Case) -> Found:
             }
             for switch in on:
                 if switch["scope"] in subjects and switch["subject"] == subjects[switch["scope"]]:
-                    yield str(fact.fields["action_intent_id"]), f"it started at {fact.position} under {switch}"
+                    yield (
+                        str(fact.fields["action_intent_id"]),
+                        f"it started at {fact.position} under {switch}",
+                    )
 
 
 def refusals_are_expected(case: Case) -> Found:
@@ -473,7 +606,9 @@ PROMISES: tuple[Callable[[Case], Found], ...] = (
 )
 
 
-def check(evidence: Evidence, promises: Iterable[Callable[[Case], Found]] = PROMISES) -> list[Violation]:
+def check(
+    evidence: Evidence, promises: Iterable[Callable[[Case], Found]] = PROMISES
+) -> list[Violation]:
     """Everything that breaks a promise."""
     case = Case(evidence)
     return [

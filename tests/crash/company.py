@@ -26,7 +26,12 @@ OWNER = "olivia"
 ACCOUNTS = ("hot", "a1", "a2", "a3", "a4", "careful", "closed", "poor")
 """`hot` meets every second proposal; `careful` asks a person for everything; `closed` blocks; `poor` has hardly any budget."""
 
-EFFECTS = {"CREATE_TASK": "keyed", "ISSUE_REFUND": "keyed", "SET_FIELD": "idempotent", "SEND_MAIL": "at_most_once"}
+EFFECTS = {
+    "CREATE_TASK": "keyed",
+    "ISSUE_REFUND": "keyed",
+    "SET_FIELD": "idempotent",
+    "SEND_MAIL": "at_most_once",
+}
 TOOLS = {
     "CREATE_TASK": "create_task",
     "ISSUE_REFUND": "issue_refund",
@@ -52,7 +57,10 @@ forbid(principal, action == Action::"ISSUE_REFUND", resource) when { context.par
 _TEXT = {"type": "string", "maxLength": 200}
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "CREATE_TASK": {"title": _TEXT},
-    "ISSUE_REFUND": {"order_id": _TEXT, "amount_minor": {"type": "integer", "minimum": 1, "maximum": 10_000_000}},
+    "ISSUE_REFUND": {
+        "order_id": _TEXT,
+        "amount_minor": {"type": "integer", "minimum": 1, "maximum": 10_000_000},
+    },
     "SET_FIELD": {"name": _TEXT, "value": _TEXT},
     "SEND_MAIL": {"to": _TEXT, "body": _TEXT},
 }
@@ -95,7 +103,11 @@ def document(tenant_id: str, tool_server: str, deadline_seconds: int, most: int)
         if EFFECTS[action_type] == "keyed":
             catalog[action_type]["idempotency_argument"] = "request_id"
     catalog["ISSUE_REFUND"]["spends"] = "amount_minor"
-    server = {"url": f"{tool_server}/{tenant_id}", "deadline_seconds": deadline_seconds, "concurrency_max": 16}
+    server = {
+        "url": f"{tool_server}/{tenant_id}",
+        "deadline_seconds": deadline_seconds,
+        "concurrency_max": 16,
+    }
     return {
         "tool_servers": {"crm": server},
         "catalog": catalog,
@@ -136,7 +148,10 @@ def plan(seed: int, tenant_id: str, action_intent_id: str) -> Plan:
             "order_id": f"ORD-{action_intent_id}",
             "amount_minor": drawn.choice([900, 4_000, 95_000, 600_000]),
         },
-        "SET_FIELD": {"name": f"field-{action_intent_id}", "value": f"{tenant_id}-{drawn.randrange(1000)}"},
+        "SET_FIELD": {
+            "name": f"field-{action_intent_id}",
+            "value": f"{tenant_id}-{drawn.randrange(1000)}",
+        },
         "SEND_MAIL": {"to": f"{action_intent_id}@example.com", "body": tenant_id},
         "LAUNCH_ROCKET": {},
     }[action_type]
@@ -150,4 +165,10 @@ def plan(seed: int, tenant_id: str, action_intent_id: str) -> Plan:
     }
     if drawn.random() < 0.06:
         said["expires_at"] = datetime.now(UTC) + timedelta(seconds=drawn.uniform(1, 20))  # noqa: TID251 - a client's clock
-    return Plan(tenant_id, drawn.choice(AGENTS), said, withdraws=drawn.random() < 0.04, once=drawn.random() < 0.1)
+    return Plan(
+        tenant_id,
+        drawn.choice(AGENTS),
+        said,
+        withdraws=drawn.random() < 0.04,
+        once=drawn.random() < 0.1,
+    )

@@ -33,17 +33,25 @@ class Told:
     first_answers: list[float] = field(default_factory=list)
     unanswered: list[tuple[str, str]] = field(default_factory=list)
 
-    def keep(self, verb: str, tenant_id: str, action_intent_id: str | None, said: Mapping[str, Any]) -> None:
+    def keep(
+        self, verb: str, tenant_id: str, action_intent_id: str | None, said: Mapping[str, Any]
+    ) -> None:
         self.answered.append(Answered(verb, tenant_id, action_intent_id, said, time.monotonic()))
 
     async def ask(
-        self, verb: str, tenant_id: str, action_intent_id: str | None, asking: Awaitable[Mapping[str, Any]]
+        self,
+        verb: str,
+        tenant_id: str,
+        action_intent_id: str | None,
+        asking: Awaitable[Mapping[str, Any]],
     ) -> Mapping[str, Any] | None:
         """The answer, or None if it was refused or did not come; both are noted."""
         try:
             return await asking
         except ClearanceError as error:
-            self.refused.append(Refused(verb, tenant_id, action_intent_id, error.code, error.sentence))
+            self.refused.append(
+                Refused(verb, tenant_id, action_intent_id, error.code, error.sentence)
+            )
             return None
 
 
@@ -52,7 +60,9 @@ class Doors:
 
     def __init__(self, urls: Sequence[str]) -> None:
         self._clients = {
-            (number, tenant, name): AsyncClearance(url, company.key_of(tenant, name), timeout_seconds=TIMEOUT_SECONDS)
+            (number, tenant, name): AsyncClearance(
+                url, company.key_of(tenant, name), timeout_seconds=TIMEOUT_SECONDS
+            )
             for number, url in enumerate(urls)
             for tenant in company.TENANTS
             for name in company.PEOPLE
@@ -139,11 +149,15 @@ class Crowd:
         self.told.first_answers.append(at)
         if plan.withdraws and answer["status"] == "AWAITING_APPROVAL":
             client = self.doors.through(door, plan.tenant_id, plan.agent)
-            said = await self.told.ask("cancel", plan.tenant_id, name, client.cancel(name, "changed my mind"))
+            said = await self.told.ask(
+                "cancel", plan.tenant_id, name, client.cancel(name, "changed my mind")
+            )
             if said is not None:
                 self.told.keep("cancel", plan.tenant_id, name, {"status": said["status"]})
 
-    async def _send(self, plan: Plan, door: int, pause: float, sending: int) -> tuple[float, Mapping[str, Any]] | None:
+    async def _send(
+        self, plan: Plan, door: int, pause: float, sending: int
+    ) -> tuple[float, Mapping[str, Any]] | None:
         """One of the sendings: again through another process until an answer comes, or the run is over."""
         await asyncio.sleep(pause)
         name = plan.said["action_intent_id"]
@@ -156,7 +170,9 @@ class Crowd:
                     return None
                 continue
             except ClearanceError as error:
-                self.told.refused.append(Refused("propose", plan.tenant_id, name, error.code, error.sentence))
+                self.told.refused.append(
+                    Refused("propose", plan.tenant_id, name, error.code, error.sentence)
+                )
                 return None
             kept = ("decision", "reason", "policy_clause", "settings_version", "status")
             self.told.keep("propose", plan.tenant_id, name, {part: said[part] for part in kept})
@@ -180,14 +196,21 @@ class Crowd:
                     await self._rule(client, tenant, name, item, drawn)
 
     async def _rule(
-        self, client: AsyncClearance, tenant: str, name: str, item: Mapping[str, Any], drawn: random.Random
+        self,
+        client: AsyncClearance,
+        tenant: str,
+        name: str,
+        item: Mapping[str, Any],
+        drawn: random.Random,
     ) -> None:
         approval_id, digest = item["approval_id"], item["digest"]
         verb = drawn.choices(["approve", "reject", "edit"], [70, 18, 12])[0]
         asking: Callable[[], Awaitable[Mapping[str, Any]]] = {
             "approve": lambda: client.approve(approval_id, digest=digest),
             "reject": lambda: client.reject(approval_id, reason="not now", digest=digest),
-            "edit": lambda: client.edit(approval_id, parameters=item["parameters"], reason="as it is", digest=digest),
+            "edit": lambda: client.edit(
+                approval_id, parameters=item["parameters"], reason="as it is", digest=digest
+            ),
         }[verb]
         said = await self.told.ask(verb, tenant, item["action_intent_id"], asking())
         if said is not None:
@@ -214,7 +237,9 @@ class Crowd:
             )
             await self._change(client, tenant, part, value)
 
-    async def _change(self, client: AsyncClearance, tenant: str, part: str, value: Mapping[str, Any]) -> None:
+    async def _change(
+        self, client: AsyncClearance, tenant: str, part: str, value: Mapping[str, Any]
+    ) -> None:
         now = await self.told.ask("read", tenant, None, client.settings_part(part))
         if now is None:
             return
@@ -224,13 +249,23 @@ class Crowd:
         if said is not None:
             self.told.keep("settings", tenant, None, {"version": said["version"]})
 
-    async def _stop_for_a_while(self, client: AsyncClearance, tenant: str, drawn: random.Random) -> None:
+    async def _stop_for_a_while(
+        self, client: AsyncClearance, tenant: str, drawn: random.Random
+    ) -> None:
         scope, subject = drawn.choice(
-            [("ACCOUNT", "hot"), ("ACTION_TYPE", "SEND_MAIL"), ("TOOL_SERVER", "crm"), ("TENANT", None)]
+            [
+                ("ACCOUNT", "hot"),
+                ("ACTION_TYPE", "SEND_MAIL"),
+                ("TOOL_SERVER", "crm"),
+                ("TENANT", None),
+            ]
         )
         level = drawn.choice(["HOLD", "HOLD", "REFUSE"])
         said = await self.told.ask(
-            "stop", tenant, None, client.stop(scope, subject, level=level, reason="a look at things")
+            "stop",
+            tenant,
+            None,
+            client.stop(scope, subject, level=level, reason="a look at things"),
         )
         if said is not None:
             self.told.keep("stop", tenant, None, {"version": said["version"]})
@@ -246,7 +281,9 @@ class Crowd:
                 continue
             if not now["stop_switches"]:
                 return True
-            put = client.put_settings_part("stop-switches", {"stop_switches": []}, version=now["version"])
+            put = client.put_settings_part(
+                "stop-switches", {"stop_switches": []}, version=now["version"]
+            )
             if (said := await self.told.ask("stop", tenant, None, put)) is not None:
                 self.told.keep("stop", tenant, None, {"version": said["version"]})
                 return True

@@ -84,7 +84,11 @@ class Evidence:
 
 
 async def collect(
-    store: Store, tenant_id: str, calls: Sequence[Call], effects: Mapping[str, str], tools: Mapping[str, str]
+    store: Store,
+    tenant_id: str,
+    calls: Sequence[Call],
+    effects: Mapping[str, str],
+    tools: Mapping[str, str],
 ) -> Evidence:
     """Reads a tenant through the port, whatever the store is."""
     entries: list[Entry] = []
@@ -98,7 +102,9 @@ async def collect(
     days = {record.hold.day for record in records.values() if record.hold}
     accounts = {record.intent.account_id for record in records.values()}
     used = {
-        (account, day): dict(await store.budget_used(tenant_id, account, day)) for account in accounts for day in days
+        (account, day): dict(await store.budget_used(tenant_id, account, day))
+        for account in accounts
+        for day in days
     }
     own = [call for call in calls if call.tenant_id == tenant_id]
     evidence = Evidence(tenant_id, entries, records, used, own, effects, tools)
@@ -113,6 +119,17 @@ def calls_of(record: Path) -> list[Call]:
             "select seq, tenant, tool, key, arguments, behaviour, ledger_size, acted, answered, at_ms from call order by seq"
         ).fetchall()
     return [
-        Call(seq, tenant, tool, key, json.loads(arguments), behaviour, size, bool(acted), answered, at_ms)
+        Call(
+            seq,
+            tenant,
+            tool,
+            key,
+            json.loads(arguments),
+            behaviour,
+            size,
+            bool(acted),
+            answered,
+            at_ms,
+        )
         for seq, tenant, tool, key, arguments, behaviour, size, acted, answered, at_ms in rows
     ]

@@ -49,7 +49,9 @@ def usual_rate(moments: Sequence[float]) -> float:
         return 0.0
     count = int((moments[-1] - moments[0]) / WINDOW_SECONDS)
     begins = [moments[0] + number * WINDOW_SECONDS for number in range(count)]
-    return median(rate(moments, begin, begin + WINDOW_SECONDS) for begin in begins) if begins else 0.0
+    return (
+        median(rate(moments, begin, begin + WINDOW_SECONDS) for begin in begins) if begins else 0.0
+    )
 
 
 def recovery(kill: Kill, moments: Sequence[float], until: float) -> Recovery | None:
@@ -61,7 +63,10 @@ def recovery(kill: Kill, moments: Sequence[float], until: float) -> Recovery | N
     if usual < TOO_FEW_PER_SECOND or kill.at + STEADY_WINDOWS * WINDOW_SECONDS > until:
         return None
     lowest, back, at = usual, None, kill.at
-    while at + STEADY_WINDOWS * WINDOW_SECONDS <= min(until, kill.at + RECOVERY_SECONDS_MAX) and back is None:
+    while (
+        at + STEADY_WINDOWS * WINDOW_SECONDS <= min(until, kill.at + RECOVERY_SECONDS_MAX)
+        and back is None
+    ):
         begins = [at + number * WINDOW_SECONDS for number in range(STEADY_WINDOWS)]
         rates = [rate(moments, begin, begin + WINDOW_SECONDS) for begin in begins]
         lowest = min(lowest, rates[0])
@@ -90,7 +95,11 @@ def _left(story: Story, kills: Mapping[str, Kill]) -> Iterable[float]:
 
 def spread(values: Sequence[float]) -> str:
     """Median and worst, for people."""
-    return f"median {median(values):.1f}, worst {max(values):.1f} ({len(values)})" if values else "none"
+    return (
+        f"median {median(values):.1f}, worst {max(values):.1f} ({len(values)})"
+        if values
+        else "none"
+    )
 
 
 def table(rows: Sequence[tuple[str, str]]) -> str:

@@ -62,7 +62,9 @@ class Struck:
     process: str
 
 
-def plan(seed: int, kinds: frozenset[str], seconds: float, every: float, lease_seconds: float) -> list[Fault]:
+def plan(
+    seed: int, kinds: frozenset[str], seconds: float, every: float, lease_seconds: float
+) -> list[Fault]:
     """The faults of a run: each kind that is possible at least once if there is the time, the rest by their weights."""
     drawn = random.Random(f"{seed}:nemesis")
     chosen = sorted(kinds)
@@ -155,7 +157,9 @@ class Nemesis:
 
     async def _cut(self, fault: Fault) -> None:
         low, high = CUT_SHARES
-        with contextlib.suppress(psycopg.Error):  # there is nothing to cut while PostgreSQL restarts
+        with contextlib.suppress(
+            psycopg.Error
+        ):  # there is nothing to cut while PostgreSQL restarts
             cut = await asyncio.to_thread(self._postgres.cut, low + (high - low) * fault.strength)
             self._note(fault, f"{cut} connections")
 

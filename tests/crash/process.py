@@ -61,7 +61,9 @@ def tell_names(path: Path) -> None:
 
     start, told = execute.start, set[str]()
 
-    async def telling(context: Context, tenant_id: str, action_intent_id: str, worker: str) -> execute.Started | None:
+    async def telling(
+        context: Context, tenant_id: str, action_intent_id: str, worker: str
+    ) -> execute.Started | None:
         if worker not in told:
             told.add(worker)
             with path.open("a") as file:

@@ -72,7 +72,9 @@ class Profile(ABC):
 
     def processes(self) -> list[Process]:
         """Everything of Clearance that runs."""
-        return [self._api(number) for number in range(self.apis)] + [self._worker(one) for one in range(self.workers)]
+        return [self._api(number) for number in range(self.apis)] + [
+            self._worker(one) for one in range(self.workers)
+        ]
 
     def _process(self, name: str, port: int, *command: str) -> Process:
         words = (*PYTHON, MODULE, *command)
@@ -97,7 +99,9 @@ class Local(Profile):
     name = "local"
     faults = frozenset({"kill_api", "stop_api", "kill_tool", "stop_tool", "full_disk", "clock_api"})
 
-    def __init__(self, folder: Path, apis: int = 1, workers: int = 0, forks: Zygote | None = None) -> None:
+    def __init__(
+        self, folder: Path, apis: int = 1, workers: int = 0, forks: Zygote | None = None
+    ) -> None:
         super().__init__(folder, 1, 0, forks)
         self.data = folder / "data"
         for name in ("kill_worker", "stop_worker", "clock_worker", "cut", "kill_postgres"):
@@ -138,7 +142,9 @@ class Postgres(Profile):
 
     def __init__(self, folder: Path, apis: int, workers: int, forks: Zygote | None = None) -> None:
         super().__init__(folder, apis, workers, forks)
-        self.home = Path(tempfile.mkdtemp(prefix="torture-pg-", dir="/tmp"))  # a socket's path must be short
+        self.home = Path(
+            tempfile.mkdtemp(prefix="torture-pg-", dir="/tmp")
+        )  # a socket's path must be short
         self.server = _Server(self.home)
         if not self.server.own_disk:
             self.faults = self.faults - {"full_disk"}
@@ -162,7 +168,9 @@ class Postgres(Profile):
         await asyncio.to_thread(self.server.start)
         with psycopg.connect(self.server.url("postgres"), autocommit=True) as connection:
             connection.execute("CREATE DATABASE clearance")
-        migrating = Process("migrate", (*PYTHON, MODULE, "migrate"), self.environment, self.folder, forks=self.forks)
+        migrating = Process(
+            "migrate", (*PYTHON, MODULE, "migrate"), self.environment, self.folder, forks=self.forks
+        )
         migrating.start()
         assert migrating.popen is not None
         if await asyncio.to_thread(migrating.popen.wait, START_SECONDS_MAX):
@@ -184,7 +192,9 @@ class Postgres(Profile):
         """Ends a share of the connections of others; how many."""
         sql = """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
             WHERE datname = 'clearance' AND pid <> pg_backend_pid() AND random() < %s"""
-        with psycopg.connect(self.server.url("postgres"), autocommit=True, connect_timeout=5) as connection:
+        with psycopg.connect(
+            self.server.url("postgres"), autocommit=True, connect_timeout=5
+        ) as connection:
             row = connection.execute(sql, (share,)).fetchone()
         return int(row[0]) if row else 0
 
@@ -225,7 +235,10 @@ class _Server:
 
     def answers(self) -> bool:
         """True if a connection can be made now."""
-        with contextlib.suppress(psycopg.Error), psycopg.connect(self.url("postgres"), connect_timeout=2):
+        with (
+            contextlib.suppress(psycopg.Error),
+            psycopg.connect(self.url("postgres"), connect_timeout=2),
+        ):
             return True
         return False
 
@@ -237,7 +250,9 @@ class _Server:
             shutil.chown(self.home, self._user)
         self._library.ensure_pgdata_inited()
         with (self.data / "postgresql.conf").open("a") as file:
-            file.write("max_connections = 200\nshared_buffers = 64MB\nmax_wal_size = 192MB\nmin_wal_size = 80MB\n")
+            file.write(
+                "max_connections = 200\nshared_buffers = 64MB\nmax_wal_size = 192MB\nmin_wal_size = 80MB\n"
+            )
             file.write("listen_addresses = ''\nlog_min_messages = fatal\n")
             file.write(f"unix_socket_directories = '{self.home}'\n")
 
@@ -261,10 +276,16 @@ class _Server:
 
     def fill_disk(self) -> None:
         """Leaves no free byte on the file system that the database lies on."""
-        with contextlib.suppress(OSError), (self.disk / "ballast").open("wb", buffering=0) as ballast:
+        with (
+            contextlib.suppress(OSError),
+            (self.disk / "ballast").open("wb", buffering=0) as ballast,
+        ):
             while True:
                 ballast.write(bytes(1 << 20))
-        with contextlib.suppress(OSError), (self.disk / "ballast").open("ab", buffering=0) as ballast:
+        with (
+            contextlib.suppress(OSError),
+            (self.disk / "ballast").open("ab", buffering=0) as ballast,
+        ):
             while True:
                 ballast.write(bytes(1 << 10))
 

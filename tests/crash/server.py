@@ -24,7 +24,9 @@ from clearance.stores.sqlite.group_commit import GroupCommit
 from clearance.tools.mcp import McpTools
 from tests.crash.process import torture
 
-ON_ITS_WAY_SECONDS = 0.002  # until a statement has left, and its transaction may or may not have ended
+ON_ITS_WAY_SECONDS = (
+    0.002  # until a statement has left, and its transaction may or may not have ended
+)
 
 
 def die() -> None:
@@ -73,7 +75,9 @@ class KillSwitch:
     def _patch_postgres(self) -> None:
         transition = PostgresStore._transition
 
-        async def committing(store: PostgresStore, tenant_id: str, units: Sequence[dict[str, Any]]) -> Sequence[Any]:
+        async def committing(
+            store: PostgresStore, tenant_id: str, units: Sequence[dict[str, Any]]
+        ) -> Sequence[Any]:
             chosen = self.counts("commit")
             if chosen and self.when == "before":
                 die()
@@ -89,7 +93,9 @@ class KillSwitch:
     def _patch_tools(self) -> None:
         call = McpTools.call
 
-        async def calling(tools: McpTools, tenant_id: str, one: ToolCall, cleared: Cleared) -> ToolAnswer:
+        async def calling(
+            tools: McpTools, tenant_id: str, one: ToolCall, cleared: Cleared
+        ) -> ToolAnswer:
             chosen = self.counts("tool")
             if chosen and self.when == "before":
                 die()

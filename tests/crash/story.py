@@ -22,7 +22,9 @@ class Violation:
     sentence: str
 
     def __str__(self) -> str:
-        about = f"{self.tenant_id}/{self.action_intent_id}" if self.action_intent_id else self.tenant_id
+        about = (
+            f"{self.tenant_id}/{self.action_intent_id}" if self.action_intent_id else self.tenant_id
+        )
         return f"{self.promise}: {about}: {self.sentence}"
 
 
@@ -70,7 +72,12 @@ class Story:
     def approval_before(self, position: int) -> Fact | None:
         """The latest ACTION_APPROVED before a position."""
         return next(
-            (fact for fact in reversed(self.facts) if fact.position < position and fact.kind == "ACTION_APPROVED"), None
+            (
+                fact
+                for fact in reversed(self.facts)
+                if fact.position < position and fact.kind == "ACTION_APPROVED"
+            ),
+            None,
         )
 
 
@@ -107,4 +114,8 @@ class Case:
 
     def effect_of(self, story: Story) -> str | None:
         """What the catalog says that a repeat of the intent's call does; None for an unknown action."""
-        return self.evidence.effects.get(str(story.facts[0].fields.get("action_type"))) if story.facts else None
+        return (
+            self.evidence.effects.get(str(story.facts[0].fields.get("action_type")))
+            if story.facts
+            else None
+        )

@@ -70,14 +70,18 @@ class Process:
         environment = {**self.environment, "TORTURE_CLOCK": str(self.clock)}
         if self.forks is not None:
             words = self.command[self.command.index(MODULE) + 1 :]
-            self.popen = self.forks.start([str(self.folder / "armed"), "never", *words], environment, self.log)
+            self.popen = self.forks.start(
+                [str(self.folder / "armed"), "never", *words], environment, self.log
+            )
         else:
             self.popen = self._new(environment)
         self.was_up = False
         self.lives.append((time.monotonic(), self.popen.pid))
 
     def _new(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("CLEARANCE_")}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith("CLEARANCE_")
+        }
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 self.command,
@@ -180,7 +184,9 @@ class Supervisor:
                 continue
             if popen.pid not in self._killed:
                 if process.was_up:
-                    self.ended_alone.append(f"{process.name} ended with {popen.returncode}: {process.tail()}")
+                    self.ended_alone.append(
+                        f"{process.name} ended with {popen.returncode}: {process.tail()}"
+                    )
                 await asyncio.sleep(AGAIN_SECONDS)
             if process.wanted:
                 process.start()
@@ -190,7 +196,9 @@ class Supervisor:
         """Starts some, and waits until all are up. RuntimeError names the one that is not."""
         for process in processes:
             process.start()
-        for process, up in zip(processes, await asyncio.gather(*(one.up() for one in processes)), strict=True):
+        for process, up in zip(
+            processes, await asyncio.gather(*(one.up() for one in processes)), strict=True
+        ):
             if not up:
                 raise RuntimeError(f"{process.name} did not start: {process.tail()}")
 

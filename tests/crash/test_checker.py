@@ -84,8 +84,14 @@ class History:
     async def rule(self, name: str, kind: RulingKind, reason: str | None = None) -> None:
         record = await self.world.record(name)
         assert record.approval is not None
-        await self.world.control.rule(APPROVER, record.approval.approval_id, RulingRequest(kind, reason))
-        told = {"approval_id": record.approval.approval_id, "by": APPROVER.actor_id, "new_intent": None}
+        await self.world.control.rule(
+            APPROVER, record.approval.approval_id, RulingRequest(kind, reason)
+        )
+        told = {
+            "approval_id": record.approval.approval_id,
+            "by": APPROVER.actor_id,
+            "new_intent": None,
+        }
         self.answered.append(Answered(kind.value, TENANT, name, told))
 
     async def play(self) -> None:
@@ -108,11 +114,16 @@ class History:
         self.fails["refused"] = CallError(ErrorClass.VALIDATION, "not sent", Sent.NOT_SENT)
         for name in ("task", "failing", "mail", "lost", "asked"):
             await self.world.run(name)
-        self.calls = [replace(call, acted=call.acted and call.arguments["intent"] != "failing") for call in self.calls]
+        self.calls = [
+            replace(call, acted=call.acted and call.arguments["intent"] != "failing")
+            for call in self.calls
+        ]
         calls = list(self.calls)
         await self.world.run("refused")
         self.calls = calls  # it never arrived
-        await self._switches([{"scope": "ACCOUNT", "subject": "a4", "level": "HOLD", "reason": "a look"}])
+        await self._switches(
+            [{"scope": "ACCOUNT", "subject": "a4", "level": "HOLD", "reason": "a look"}]
+        )
         assert await self.world.run("stopped") is None, "it is held"
         await self._switches([])
         await self.world.run("stopped")
@@ -120,7 +131,9 @@ class History:
 
     async def _switches(self, switches: list[dict[str, Any]]) -> None:
         part = SettingsPart.STOP_SWITCHES
-        await self.world.control.put_settings_part(OWNER, part, {"stop_switches": switches}, version=ANY_VERSION)
+        await self.world.control.put_settings_part(
+            OWNER, part, {"stop_switches": switches}, version=ANY_VERSION
+        )
 
 
 async def _play(folder: Path) -> Evidence:
@@ -203,7 +216,10 @@ def change_call(evidence: Evidence, name: str, **fields: Any) -> None:
 def call_for(evidence: Evidence, name: str) -> None:
     """A call for an intent that was never sent."""
     key = idempotency_key(TENANT, name)
-    said = {**evidence.records[name].intent.parameters, "account": evidence.records[name].intent.account_id}
+    said = {
+        **evidence.records[name].intent.parameters,
+        "account": evidence.records[name].intent.account_id,
+    }
     another_call(evidence, "task", key=key, arguments={**said, "intent": name}, acted=False)
 
 
@@ -214,19 +230,32 @@ def decision_of(evidence: Evidence, name: str, **fields: Any) -> dict[str, Any]:
 def objecting(evidence: Evidence) -> None:
     findings = decision_of(evidence, "task")["findings"]
     findings[0] = {**findings[0], "answer": "REQUIRE_APPROVAL"}
-    rewrite(evidence, "task", "ACTION_APPROVED", decision=decision_of(evidence, "task", findings=findings))
+    rewrite(
+        evidence,
+        "task",
+        "ACTION_APPROVED",
+        decision=decision_of(evidence, "task", findings=findings),
+    )
 
 
 def limit_of_nothing(evidence: Evidence) -> None:
     findings = decision_of(evidence, "task")["findings"]
     for claim in findings[-1]["inputs"]["claims"]:
         claim["limit"] = 0
-    rewrite(evidence, "task", "ACTION_APPROVED", decision=decision_of(evidence, "task", findings=findings))
+    rewrite(
+        evidence,
+        "task",
+        "ACTION_APPROVED",
+        decision=decision_of(evidence, "task", findings=findings),
+    )
 
 
 def other_answer(evidence: Evidence) -> None:
     first = evidence.answered[0]
-    evidence.answered = [replace(first, said={**first.said, "reason": "ANOTHER"}), *evidence.answered[1:]]
+    evidence.answered = [
+        replace(first, said={**first.said, "reason": "ANOTHER"}),
+        *evidence.answered[1:],
+    ]
 
 
 def told(evidence: Evidence, verb: str, name: str | None, **said: Any) -> None:
@@ -285,7 +314,14 @@ def charged_twice(evidence: Evidence) -> None:
 
 def edited_elsewhere(evidence: Evidence) -> None:
     rewrite(evidence, "rejected", "ACTION_REJECTED", ruling="edit", superseded_by="new")
-    told(evidence, "edit", "rejected", approval_id="rejected.1", by=APPROVER.actor_id, new_intent="another")
+    told(
+        evidence,
+        "edit",
+        "rejected",
+        approval_id="rejected.1",
+        by=APPROVER.actor_id,
+        new_intent="another",
+    )
 
 
 def still_on(evidence: Evidence) -> None:
@@ -296,7 +332,11 @@ def still_on(evidence: Evidence) -> None:
 BROKEN: list[tuple[str, str, Callable[[Evidence], object]]] = [
     ("ledger_is_whole", "an entry is missing", lambda e: e.entries.pop(3)),
     ("ledger_is_whole", "the last entry is missing", lambda e: e.entries.pop()),
-    ("ledger_is_whole", "bytes are not canonical", lambda e: e.entries.insert(0, spaced(e.entries.pop(0)))),
+    (
+        "ledger_is_whole",
+        "bytes are not canonical",
+        lambda e: e.entries.insert(0, spaced(e.entries.pop(0))),
+    ),
     (
         "ledger_is_whole",
         "an entry is of another tenant",
@@ -305,34 +345,63 @@ BROKEN: list[tuple[str, str, Callable[[Evidence], object]]] = [
     ("one_entry_per_revision", "an intent is lost", lambda e: e.records.pop("task")),
     ("one_entry_per_revision", "a step has no entry", lambda e: record(e, "task", revision=4)),
     ("one_entry_per_revision", "the record is behind", lambda e: record(e, "task", position=1)),
-    ("one_entry_per_revision", "an intent has no entry", lambda e: erase(e, "blocked", "ACTION_BLOCKED")),
-    ("steps_are_legal", "a step that does not exist", lambda e: erase(e, "task", "EXECUTION_STARTED")),
+    (
+        "one_entry_per_revision",
+        "an intent has no entry",
+        lambda e: erase(e, "blocked", "ACTION_BLOCKED"),
+    ),
+    (
+        "steps_are_legal",
+        "a step that does not exist",
+        lambda e: erase(e, "task", "EXECUTION_STARTED"),
+    ),
     ("steps_are_legal", "it begins in the middle", lambda e: erase(e, "task", "ACTION_APPROVED")),
     (
         "steps_are_legal",
         "an entry says another state",
         lambda e: rewrite(e, "task", "ACTION_APPROVED", status="BLOCKED"),
     ),
-    ("steps_are_legal", "the record says another state", lambda e: record(e, "task", status=IntentStatus.FAILED)),
+    (
+        "steps_are_legal",
+        "the record says another state",
+        lambda e: record(e, "task", status=IntentStatus.FAILED),
+    ),
     ("nothing_runs_unapproved", "no approval", lambda e: erase(e, "task", "ACTION_APPROVED")),
     (
         "nothing_runs_unapproved",
         "another decision",
-        lambda e: rewrite(e, "task", "ACTION_APPROVED", decision=decision_of(e, "task", decision="REQUIRE_APPROVAL")),
+        lambda e: rewrite(
+            e,
+            "task",
+            "ACTION_APPROVED",
+            decision=decision_of(e, "task", decision="REQUIRE_APPROVAL"),
+        ),
     ),
     ("nothing_runs_unapproved", "a check objects", objecting),
-    ("nothing_runs_unapproved", "no hold", lambda e: rewrite(e, "task", "ACTION_APPROVED", hold=None)),
+    (
+        "nothing_runs_unapproved",
+        "no hold",
+        lambda e: rewrite(e, "task", "ACTION_APPROVED", hold=None),
+    ),
     (
         "nothing_runs_unapproved",
         "time approves",
-        lambda e: rewrite(e, "asked", "ACTION_APPROVED", actor={"id": "clearance", "kind": "SYSTEM"}),
+        lambda e: rewrite(
+            e, "asked", "ACTION_APPROVED", actor={"id": "clearance", "kind": "SYSTEM"}
+        ),
     ),
     (
         "nothing_runs_unapproved",
         "its proposer approves",
-        lambda e: rewrite(e, "asked", "ACTION_APPROVED", actor={"id": AGENT.actor_id, "kind": "PERSON"}),
+        lambda e: rewrite(
+            e, "asked", "ACTION_APPROVED", actor={"id": AGENT.actor_id, "kind": "PERSON"}
+        ),
     ),
-    ("nothing_runs_unapproved", "a rejection", lambda e: rewrite(e, "asked", "ACTION_APPROVED", ruling="reject")),
+    (
+        "nothing_runs_unapproved",
+        "a rejection",
+        lambda e: rewrite(e, "asked", "ACTION_APPROVED", ruling="reject"),
+    ),
     ("nothing_runs_unapproved", "nobody asked", lambda e: erase(e, "asked", "APPROVAL_REQUESTED")),
     (
         "nothing_runs_unapproved",
@@ -347,13 +416,31 @@ BROKEN: list[tuple[str, str, Callable[[Evidence], object]]] = [
     (
         "what_runs_is_what_was_decided_on",
         "other arguments",
-        lambda e: change_call(e, "task", arguments={**call_of(e, "task").arguments, "title": "another"}),
+        lambda e: change_call(
+            e, "task", arguments={**call_of(e, "task").arguments, "title": "another"}
+        ),
     ),
-    ("what_runs_is_what_was_decided_on", "another tool", lambda e: change_call(e, "task", tool="send_mail")),
+    (
+        "what_runs_is_what_was_decided_on",
+        "another tool",
+        lambda e: change_call(e, "task", tool="send_mail"),
+    ),
     ("at_most_one_execution", "two effects", lambda e: another_call(e, "task")),
-    ("at_most_one_execution", "two calls of a mail", lambda e: another_call(e, "lost", acted=False)),
-    ("at_most_one_execution", "attempts too many", lambda e: rewrite(e, "task", "EXECUTION_STARTED", attempt=4)),
-    ("at_most_one_execution", "an old attempt's outcome", lambda e: rewrite(e, "task", "OUTCOME_RECORDED", attempt=2)),
+    (
+        "at_most_one_execution",
+        "two calls of a mail",
+        lambda e: another_call(e, "lost", acted=False),
+    ),
+    (
+        "at_most_one_execution",
+        "attempts too many",
+        lambda e: rewrite(e, "task", "EXECUTION_STARTED", attempt=4),
+    ),
+    (
+        "at_most_one_execution",
+        "an old attempt's outcome",
+        lambda e: rewrite(e, "task", "OUTCOME_RECORDED", attempt=2),
+    ),
     (
         "at_most_one_execution",
         "two outcomes",
@@ -362,19 +449,33 @@ BROKEN: list[tuple[str, str, Callable[[Evidence], object]]] = [
     ("calls_lie_between_start_and_outcome", "before the attempt", early),
     ("calls_lie_between_start_and_outcome", "after the outcome", late),
     ("calls_lie_between_start_and_outcome", "no attempt", lambda e: call_for(e, "waiting")),
-    ("calls_lie_between_start_and_outcome", "nobody's call", lambda e: another_call(e, "task", key="ik_stranger")),
+    (
+        "calls_lie_between_start_and_outcome",
+        "nobody's call",
+        lambda e: another_call(e, "task", key="ik_stranger"),
+    ),
     ("budget_is_kept", "charged twice", charged_twice),
     ("budget_is_kept", "overspent", limit_of_nothing),
     ("budget_is_kept", "the counter is wrong", counter),
-    ("budget_is_kept", "given back although it was sent", lambda e: settled(e, "task", HoldState.RELEASED)),
-    ("budget_is_kept", "kept although nothing was sent", lambda e: settled(e, "refused", HoldState.SETTLED)),
+    (
+        "budget_is_kept",
+        "given back although it was sent",
+        lambda e: settled(e, "task", HoldState.RELEASED),
+    ),
+    (
+        "budget_is_kept",
+        "kept although nothing was sent",
+        lambda e: settled(e, "refused", HoldState.SETTLED),
+    ),
     ("budget_is_kept", "not settled", lambda e: settled(e, "task", HoldState.HELD)),
     ("what_was_answered_is_kept", "a proposal is lost", lambda e: told(e, "propose", "gone")),
     ("what_was_answered_is_kept", "another answer", other_answer),
     (
         "what_was_answered_is_kept",
         "a ruling is lost",
-        lambda e: told(e, "approve", "waiting", approval_id="waiting.1", by="olga", new_intent=None),
+        lambda e: told(
+            e, "approve", "waiting", approval_id="waiting.1", by="olga", new_intent=None
+        ),
     ),
     (
         "what_was_answered_is_kept",
@@ -383,15 +484,31 @@ BROKEN: list[tuple[str, str, Callable[[Evidence], object]]] = [
     ),
     ("what_was_answered_is_kept", "an edit leads elsewhere", edited_elsewhere),
     ("what_was_answered_is_kept", "a withdrawal is lost", lambda e: told(e, "cancel", "task")),
-    ("what_was_answered_is_kept", "a reconciliation is lost", lambda e: told(e, "reconcile", "lost")),
-    ("what_was_answered_is_kept", "settings are lost", lambda e: told(e, "settings", None, version=99)),
-    ("what_was_answered_is_kept", "a version is missing", lambda e: erase(e, None, "SETTINGS_CHANGED")),
+    (
+        "what_was_answered_is_kept",
+        "a reconciliation is lost",
+        lambda e: told(e, "reconcile", "lost"),
+    ),
+    (
+        "what_was_answered_is_kept",
+        "settings are lost",
+        lambda e: told(e, "settings", None, version=99),
+    ),
+    (
+        "what_was_answered_is_kept",
+        "a version is missing",
+        lambda e: erase(e, None, "SETTINGS_CHANGED"),
+    ),
     ("outcomes_are_true", "it did nothing", lambda e: change_call(e, "task", acted=False)),
     ("outcomes_are_true", "it failed, and did it", lambda e: change_call(e, "failing", acted=True)),
     ("outcomes_are_true", "rejected, and called", lambda e: call_for(e, "rejected")),
     ("outcomes_are_true", "cancelled, and called", lambda e: call_for(e, "refused")),
     ("outcomes_are_true", "nobody answered so", lambda e: change_call(e, "task", answered=None)),
-    ("unknown_only_where_allowed", "it was answered", lambda e: error_of(e, "lost", sent="ANSWERED")),
+    (
+        "unknown_only_where_allowed",
+        "it was answered",
+        lambda e: error_of(e, "lost", sent="ANSWERED"),
+    ),
     ("unknown_only_where_allowed", "it could be repeated", lost_at_once),
     (
         "autopilot_is_named_as_such",
@@ -401,22 +518,42 @@ BROKEN: list[tuple[str, str, Callable[[Evidence], object]]] = [
     (
         "autopilot_is_named_as_such",
         "the attempt claims it",
-        lambda e: rewrite(e, "asked", "EXECUTION_STARTED", approval_source="POLICY", auto_executed=True),
+        lambda e: rewrite(
+            e, "asked", "EXECUTION_STARTED", approval_source="POLICY", auto_executed=True
+        ),
     ),
-    ("autopilot_is_named_as_such", "the record hides it", lambda e: record(e, "task", approval_source=None)),
-    ("autopilot_is_named_as_such", "the timeline hides it", lambda e: shown(e, "task", auto_executed=False)),
+    (
+        "autopilot_is_named_as_such",
+        "the record hides it",
+        lambda e: record(e, "task", approval_source=None),
+    ),
+    (
+        "autopilot_is_named_as_such",
+        "the timeline hides it",
+        lambda e: shown(e, "task", auto_executed=False),
+    ),
     (
         "autopilot_is_named_as_such",
         "the API's outcome hides it",
-        lambda e: seen(e, "task", outcome={**e.seen_whole["task"]["outcome"], "auto_executed": False}),
+        lambda e: seen(
+            e, "task", outcome={**e.seen_whole["task"]["outcome"], "auto_executed": False}
+        ),
     ),
     ("tenants_are_apart", "a record of another", lambda e: of_tenant(e, "task", OTHER)),
     ("tenants_are_apart", "the API shows another's", lambda e: seen(e, "task", tenant_id=OTHER)),
     ("tenants_are_apart", "the timeline shows another's", lambda e: shown(e, "theirs")),
     ("a_stop_stops", "it started under a switch", still_on),
     ("refusals_are_expected", "something unforeseen", lambda e: refused(e, "propose", "INTERNAL")),
-    ("refusals_are_expected", "the same, and a conflict", lambda e: refused(e, "propose", "INTENT_ID_REUSED")),
-    ("nothing_is_left", "nobody carries it out", lambda e: record(e, "task", status=IntentStatus.APPROVED)),
+    (
+        "refusals_are_expected",
+        "the same, and a conflict",
+        lambda e: refused(e, "propose", "INTENT_ID_REUSED"),
+    ),
+    (
+        "nothing_is_left",
+        "nobody carries it out",
+        lambda e: record(e, "task", status=IntentStatus.APPROVED),
+    ),
     ("nothing_is_left", "nobody ends it", lambda e: record(e, "task", status=IntentStatus.RUNNING)),
 ]
 
@@ -443,13 +580,17 @@ def test_a_true_history_breaks_no_promise(evidence: Evidence) -> None:
     }
 
 
-@pytest.mark.parametrize(("promise", "how", "broken"), BROKEN, ids=[f"{name}: {how}" for name, how, _ in BROKEN])
+@pytest.mark.parametrize(
+    ("promise", "how", "broken"), BROKEN, ids=[f"{name}: {how}" for name, how, _ in BROKEN]
+)
 def test_whatever_is_broken_is_found(
     evidence: Evidence, promise: str, how: str, broken: Callable[[Evidence], object]
 ) -> None:
     broken(evidence)
     found = check(evidence)
-    assert promise in {violation.promise for violation in found}, [str(violation) for violation in found]
+    assert promise in {violation.promise for violation in found}, [
+        str(violation) for violation in found
+    ]
 
 
 def test_every_promise_is_broken_once() -> None:

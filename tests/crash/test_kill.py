@@ -36,10 +36,14 @@ KEY = "a-key-for-crash-tests-only-0000000"
 SETTLED = {"SUCCEEDED", "FAILED", "UNKNOWN", "CANCELLED", "BLOCKED", "REJECTED", "EXPIRED"}
 COMMITS = 3  # admit, start_attempt, record_outcome
 TOOL = ["tool:before", "tool:after"]
-POINTS = [f"commit:{number}:{when}" for number in range(1, COMMITS + 1) for when in ("before", "after")] + TOOL
+POINTS = [
+    f"commit:{number}:{when}" for number in range(1, COMMITS + 1) for when in ("before", "after")
+] + TOOL
 # On PostgreSQL one process admits, and another starts the attempt and records the outcome.
 SERVER_POINTS = [f"commit:1:{when}" for when in ("before", "sent", "after")]
-WORKER_POINTS = [f"commit:{number}:{when}" for number in (1, 2) for when in ("before", "sent", "after")] + TOOL
+WORKER_POINTS = [
+    f"commit:{number}:{when}" for number in (1, 2) for when in ("before", "sent", "after")
+] + TOOL
 UP_SECONDS_MAX = 40.0
 SETTLE_SECONDS_MAX = 40.0
 DEADLINE_SECONDS = 8  # of a tool server at an address
@@ -55,7 +59,9 @@ ACTS: dict[str, dict[str, Any]] = {
 class Crashing:
     """A configuration, a tool server that answers at once at an address, and processes that come and go."""
 
-    def __init__(self, folder: Path, forks: Zygote, address: str, database: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, forks: Zygote, address: str, database: str | None = None
+    ) -> None:
         self.folder = folder
         self.forks = forks
         self.address = address
@@ -71,7 +77,9 @@ class Crashing:
         document["tool_servers"]["crm"] = {"url": address, "deadline_seconds": DEADLINE_SECONDS}
         policy = document.pop("policy")
         (folder / "policy.cedar").write_text(policy)
-        self.config.write_text(yaml.safe_dump({"version": 1, "tenant": TENANT, "policy": "policy.cedar", **document}))
+        self.config.write_text(
+            yaml.safe_dump({"version": 1, "tenant": TENANT, "policy": "policy.cedar", **document})
+        )
 
     @contextmanager
     def running(self, point: str, *command: str) -> Iterator[tuple[Forked, str]]:
@@ -104,14 +112,19 @@ class Crashing:
     @contextmanager
     def serving(self, point: str = "never") -> Iterator[tuple[Forked, Clearance]]:
         with (
-            self.running(point, "serve", "--config", str(self.config), *self.place) as (process, url),
+            self.running(point, "serve", "--config", str(self.config), *self.place) as (
+                process,
+                url,
+            ),
             Clearance(url, KEY) as client,
         ):
             yield process, client
 
     def migrate(self) -> None:
         log = self.folder / "migrate.log"
-        code = self.forks.start([str(self.armed), "never", "migrate"], self.environment, log).wait(60)
+        code = self.forks.start([str(self.armed), "never", "migrate"], self.environment, log).wait(
+            60
+        )
         assert code == 0, log.read_text()[-2000:]
 
     def settle(self, client: Clearance) -> dict[str, Any]:
@@ -133,7 +146,9 @@ class Crashing:
     def check(self, client: Clearance, point: str, action_type: str, *, started: bool) -> None:
         """What must hold at the end; `started`: the attempt was durable before the kill, and the outcome was not."""
         intent = self.settle(client)
-        kinds = [entry["kind"] for entry in client.ledger() if entry.get("action_intent_id") == "i1"]
+        kinds = [
+            entry["kind"] for entry in client.ledger() if entry.get("action_intent_id") == "i1"
+        ]
         expected = "UNKNOWN" if action_type == "SEND_MAIL" and started else "SUCCEEDED"
         assert intent["status"] == expected
         assert intent["outcome"]["auto_executed"] is True
@@ -214,7 +229,9 @@ def test_kill_dash_nine_loses_nothing_and_repeats_nothing_that_could_hurt(
 
     with world.serving() as (_, client):
         if acknowledged is not None:
-            assert client.intent("i1")["decision"] == acknowledged["decision"], "what was acknowledged is there"
+            assert client.intent("i1")["decision"] == acknowledged["decision"], (
+                "what was acknowledged is there"
+            )
         again = propose(client, action_type)
         assert again is not None
         assert acknowledged is None or again["reason"] == acknowledged["reason"]
@@ -224,7 +241,10 @@ def test_kill_dash_nine_loses_nothing_and_repeats_nothing_that_could_hurt(
 
 @pytest.fixture
 def on_postgres(tmp_path: Path, forks: Zygote, postgres_folder: Path) -> Iterator[Crashing]:
-    with new_database(postgres_folder) as database, steady_tools(tmp_path / "calls.sqlite3") as address:
+    with (
+        new_database(postgres_folder) as database,
+        steady_tools(tmp_path / "calls.sqlite3") as address,
+    ):
         world = Crashing(tmp_path, forks, address, database)
         world.migrate()
         yield world
@@ -286,6 +306,8 @@ def test_on_postgres_another_worker_takes_up_what_a_killed_one_left(
         with world.taking_up():
             world.check(client, f"worker:{point}", action_type, started=status == "RUNNING")
         if not point.endswith("sent"):
-            durable = {"commit:1:before": "APPROVED", "commit:2:after": "SUCCEEDED"}.get(point, "RUNNING")
+            durable = {"commit:1:before": "APPROVED", "commit:2:after": "SUCCEEDED"}.get(
+                point, "RUNNING"
+            )
             assert status == durable, "what is durable at this point"
         assert propose(client, action_type)["reason"] == acknowledged["reason"]

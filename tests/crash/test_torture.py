@@ -50,7 +50,9 @@ def test_a_short_torture_breaks_no_promise(tmp_path: Path, forks: Zygote, profil
     assert result.faults.total() >= 3
     assert result.counts["acknowledged"] >= 10
     assert result.counts["effects"] >= 3
-    assert result.counts["answers to proposals"] > result.counts["acknowledged"], "each is sent three times"
+    assert result.counts["answers to proposals"] > result.counts["acknowledged"], (
+        "each is sent three times"
+    )
 
 
 def test_the_same_seed_has_the_same_faults() -> None:
@@ -59,11 +61,15 @@ def test_the_same_seed_has_the_same_faults() -> None:
     assert faults == plan(7, kinds, 60, 5, 19)
     assert faults != plan(8, kinds, 60, 5, 19)
     assert {fault.kind for fault in faults} == kinds
-    assert all(fault.seconds > 19 for fault in faults if fault.kind == "stop_worker"), "beyond a lease"
+    assert all(fault.seconds > 19 for fault in faults if fault.kind == "stop_worker"), (
+        "beyond a lease"
+    )
 
 
 def test_a_rate_that_falls_and_comes_back_is_seen() -> None:
-    moments = [second / 10 for second in range(1200) if not 500 <= second < 580]  # ten a second, none for eight
+    moments = [
+        second / 10 for second in range(1200) if not 500 <= second < 580
+    ]  # ten a second, none for eight
     kill = Kill("kill_worker", 50.0, 0)
     found = recovery(kill, moments, 120.0)
     assert found is not None

@@ -88,7 +88,9 @@ class Record:
     def __init__(self, path: Path, seed: str, witness: Witness, chances: dict[str, float]) -> None:
         self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._database.execute("pragma journal_mode = wal")
-        self._database.execute("pragma synchronous = normal")  # it is killed, and the machine is not
+        self._database.execute(
+            "pragma synchronous = normal"
+        )  # it is killed, and the machine is not
         self._database.executescript(SCHEMA)
         self._lock = threading.Lock()
         self._seed, self._witness, self._chances = seed, witness, chances
@@ -97,11 +99,23 @@ class Record:
         """Writes a call down before anything else happens."""
         size = self._witness.ledger_size(tenant)
         with self._lock:
-            found = self._database.execute("select count(*) from call where tenant = ? and key = ?", (tenant, key))
+            found = self._database.execute(
+                "select count(*) from call where tenant = ? and key = ?", (tenant, key)
+            )
             nth = found.fetchone()[0]
             meets = behaviour(self._seed, tenant, key, nth, self._chances)
             request_id = arguments.get("request_id") if tool in KEYED else None
-            row = (_now_ms(), tenant, tool, key, request_id, json.dumps(arguments), meets, size, nth)
+            row = (
+                _now_ms(),
+                tenant,
+                tool,
+                key,
+                request_id,
+                json.dumps(arguments),
+                meets,
+                size,
+                nth,
+            )
             inserted = self._database.execute(
                 "insert into call (at_ms, tenant, tool, key, request_id, arguments, behaviour, ledger_size, nth)"
                 " values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -117,7 +131,8 @@ class Record:
                 new = self._is_new(call)
                 if new:
                     self._database.execute(
-                        "update call set acted = 1, acted_at_ms = ? where seq = ?", (_now_ms(), call.seq)
+                        "update call set acted = 1, acted_at_ms = ? where seq = ?",
+                        (_now_ms(), call.seq),
                     )
                 self._database.execute("commit")
             except sqlite3.Error:
@@ -192,12 +207,17 @@ class _Handler(BaseHTTPRequestHandler):
             session = f"s{random.SystemRandom().getrandbits(64):x}"
             self.server.sessions.add(session)
             result = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}}
-            self._reply(message, {**result, "serverInfo": {"name": "torture", "version": "1"}}, session)
+            self._reply(
+                message, {**result, "serverInfo": {"name": "torture", "version": "1"}}, session
+            )
         elif self.headers.get("mcp-session-id") not in self.server.sessions:
             self._send(400 if self.headers.get("mcp-session-id") is None else 404)
         elif method == "tools/list":
             named = ("create_task", "issue_refund", "set_field", "send_mail")
-            self._reply(message, {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in named]})
+            self._reply(
+                message,
+                {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in named]},
+            )
         elif method == "tools/call":
             self._called(message, message["params"])
         else:
@@ -206,7 +226,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _called(self, message: dict[str, Any], params: dict[str, Any]) -> None:
         tenant = self.path.strip("/").partition("/")[0]
         key = str((params.get("_meta") or {}).get(KEY_IN_META))
-        call = self.server.record.arrived(tenant, params["name"], key, params.get("arguments") or {})
+        call = self.server.record.arrived(
+            tenant, params["name"], key, params.get("arguments") or {}
+        )
         refusals: dict[str, Callable[[], None]] = {
             "busy": lambda: self._send(503),
             "too_many": lambda: self._send(429, {"retry-after": "1"}),
@@ -250,11 +272,17 @@ class _Handler(BaseHTTPRequestHandler):
         self._reply(message, {"content": text, "structuredContent": said, "isError": True})
 
     def _error(self, message: dict[str, Any], sentence: str) -> None:
-        body = {"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32603, "message": sentence}}
+        body = {
+            "jsonrpc": "2.0",
+            "id": message["id"],
+            "error": {"code": -32603, "message": sentence},
+        }
         self._send(200, {"content-type": "application/json"}, json.dumps(body).encode())
 
     def _reply(self, message: dict[str, Any], result: object, session: str | None = None) -> None:
-        headers = {"content-type": "application/json"} | ({"Mcp-Session-Id": session} if session else {})
+        headers = {"content-type": "application/json"} | (
+            {"Mcp-Session-Id": session} if session else {}
+        )
         body = {"jsonrpc": "2.0", "id": message["id"], "result": result}
         self._send(200, headers, json.dumps(body).encode())
 

@@ -140,7 +140,13 @@ async def _torture(run: Run, profile: Profile, supervisor: Supervisor) -> Result
 
 def _tool_server(run: Run, profile: Profile) -> Process:
     port = free_port()
-    command = (*PYTHON, "tests.crash.toolserver", str(port), str(run.folder / "calls.sqlite3"), str(run.seed))
+    command = (
+        *PYTHON,
+        "tests.crash.toolserver",
+        str(port),
+        str(run.folder / "calls.sqlite3"),
+        str(run.seed),
+    )
     url = f"http://127.0.0.1:{port}"
     return Process("tool-0", (*command, profile.witness), {}, run.folder, url=url)
 
@@ -158,7 +164,9 @@ async def _configure(run: Run, profile: Profile, tool_server: str) -> None:
             if report.unreachable or report.missing:
                 raise RuntimeError(f"the tools were not pinned: {report}")
             for name, role in company.PEOPLE.items():
-                await ensure_api_key(context, operator(tenant), name, role, company.key_of(tenant, name))
+                await ensure_api_key(
+                    context, operator(tenant), name, role, company.key_of(tenant, name)
+                )
     finally:
         await tools.close()
         await store.close()
@@ -175,7 +183,10 @@ async def _strike(
         run.say(f"not here: {kind} ({why})")
     began = time.monotonic()
     tormentor = Nemesis(
-        supervisor, profile, run.lease_seconds, lambda said: run.say(f"{time.monotonic() - began:7.1f} s  {said}")
+        supervisor,
+        profile,
+        run.lease_seconds,
+        lambda said: run.say(f"{time.monotonic() - began:7.1f} s  {said}"),
     )
     crowding = asyncio.create_task(crowd.run())
     tormenting = asyncio.create_task(tormentor.run(faults, began))
@@ -228,10 +239,17 @@ async def _settle(run: Run, doors: Doors) -> list[str]:
 async def _reconcile(run: Run, doors: Doors, crowd: Crowd) -> None:
     """People say what became of what is unknown, after a look at the tool's own record."""
     await asyncio.sleep(run.lease_seconds if run.lease_seconds < 10 else SWEEP_SECONDS)
-    done = {(call.tenant_id, call.arguments["intent"]) for call in calls_of(run.folder / "calls.sqlite3") if call.acted}
+    done = {
+        (call.tenant_id, call.arguments["intent"])
+        for call in calls_of(run.folder / "calls.sqlite3")
+        if call.acted
+    }
     for tenant in company.TENANTS:
         client = doors.through(0, tenant, company.RULERS[0])
-        unknown = [item["action_intent_id"] async for item in client.timeline(status=("UNKNOWN",), page_size=500)]
+        unknown = [
+            item["action_intent_id"]
+            async for item in client.timeline(status=("UNKNOWN",), page_size=500)
+        ]
         for name in unknown[::2]:  # the others stay unknown, and must still be so at the end
             status = "SUCCEEDED" if (tenant, name) in done else "FAILED"
             asking = client.reconcile(name, status=status, reason="the tool's record says so")
@@ -252,7 +270,9 @@ async def _shown(doors: Doors, tenant: str, seed: int) -> tuple[dict[str, Any], 
         try:
             whole[name] = await client.intent(name)
         except ClearanceError as error:
-            raise RuntimeError(f"{tenant}/{name} is in the timeline and cannot be read: {error}") from error
+            raise RuntimeError(
+                f"{tenant}/{name} is in the timeline and cannot be read: {error}"
+            ) from error
     return items, whole
 
 
@@ -260,14 +280,18 @@ async def _drain(supervisor: Supervisor) -> list[Violation]:
     """Everybody of Clearance is asked to end, and must do so in good order."""
     violations = []
     asked = [process for process in supervisor.processes if not process.name.startswith("tool")]
-    for process, code in zip(asked, await asyncio.gather(*(one.end() for one in asked)), strict=True):
+    for process, code in zip(
+        asked, await asyncio.gather(*(one.end() for one in asked)), strict=True
+    ):
         if code != 0:
             said = f"{process.name} ended with {code}: {process.tail()}"
             violations.append(Violation("processes_end_in_order", "-", None, said))
     return violations
 
 
-async def _collect(run: Run, profile: Profile, crowd: Crowd, shown: Sequence[tuple[Any, Any]]) -> list[Evidence]:
+async def _collect(
+    run: Run, profile: Profile, crowd: Crowd, shown: Sequence[tuple[Any, Any]]
+) -> list[Evidence]:
     calls = calls_of(run.folder / "calls.sqlite3")
     store = await profile.open()
     evidence = []
@@ -286,9 +310,13 @@ async def _collect(run: Run, profile: Profile, crowd: Crowd, shown: Sequence[tup
 
 def _keep(folder: Path, evidence: Evidence) -> None:
     with (folder / f"ledger-{evidence.tenant_id}.jsonl").open("w") as file:
-        file.writelines(json.dumps({"position": one.position, **one.fields}) + "\n" for one in evidence.entries)
+        file.writelines(
+            json.dumps({"position": one.position, **one.fields}) + "\n" for one in evidence.entries
+        )
     with (folder / f"told-{evidence.tenant_id}.jsonl").open("w") as file:
-        file.writelines(json.dumps(asdict(one)) + "\n" for one in [*evidence.answered, *evidence.refused])
+        file.writelines(
+            json.dumps(asdict(one)) + "\n" for one in [*evidence.answered, *evidence.refused]
+        )
 
 
 def _result(
@@ -348,19 +376,31 @@ def _counts(crowd: Crowd, cases: Sequence[Case]) -> dict[str, int]:
     counts = {
         "intents": crowd.proposed,
         "intents in the store": sum(len(case.stories) for case in cases),
-        "acknowledged": len({(one.tenant_id, one.action_intent_id) for one in told.answered if one.verb == "propose"}),
+        "acknowledged": len(
+            {
+                (one.tenant_id, one.action_intent_id)
+                for one in told.answered
+                if one.verb == "propose"
+            }
+        ),
         "answers to proposals": sum(one.verb == "propose" for one in told.answered),
         "never answered": len(told.unanswered),
         "rulings": sum(one.verb in {"approve", "reject", "edit"} for one in told.answered),
-        "changes of settings and switches": sum(one.verb in {"stop", "settings"} for one in told.answered),
+        "changes of settings and switches": sum(
+            one.verb in {"stop", "settings"} for one in told.answered
+        ),
         "ledger entries": sum(len(case.facts) for case in cases),
         "calls of the tool": sum(len(case.evidence.calls) for case in cases),
         "effects": sum(call.acted for case in cases for call in case.evidence.calls),
-        "attempts beyond the first": sum(max(len(story.started) - 1, 0) for case in cases for story in case),
+        "attempts beyond the first": sum(
+            max(len(story.started) - 1, 0) for case in cases for story in case
+        ),
         "calls that came after an outcome that leaves room": sum(
             len(late_calls(story)) for case in cases for story in case
         ),
-        "calls without a witness": sum(call.ledger_size is None for case in cases for call in case.evidence.calls),
+        "calls without a witness": sum(
+            call.ledger_size is None for case in cases for call in case.evidence.calls
+        ),
     }
     return counts | {f"status {status}": count for status, count in sorted(statuses.items())}
 
@@ -381,18 +421,33 @@ def _names(path: Path) -> dict[int, str]:
 
 
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.crash.torture", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.crash.torture", description=__doc__.partition("\n")[0]
+    )
     parser.add_argument("--profile", choices=sorted(PROFILES), default="postgres")
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--seed", type=int, default=None, help="without it a new one, which is printed")
+    parser.add_argument(
+        "--seed", type=int, default=None, help="without it a new one, which is printed"
+    )
     parser.add_argument("--api", type=int, default=3)
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--clients", type=int, default=64)
-    parser.add_argument("--per-second", type=float, default=25.0, help="intents proposed per second, each three times")
-    parser.add_argument("--fault-every", type=float, default=6.0, help="seconds between faults, on average")
+    parser.add_argument(
+        "--per-second",
+        type=float,
+        default=25.0,
+        help="intents proposed per second, each three times",
+    )
+    parser.add_argument(
+        "--fault-every", type=float, default=6.0, help="seconds between faults, on average"
+    )
     parser.add_argument("--only", default="", help="these faults alone, with commas between them")
-    parser.add_argument("--folder", type=Path, default=None, help="where everything is kept; without it a new one")
-    parser.add_argument("--keep", action="store_true", help="keep the folder also if nothing was found")
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="where everything is kept; without it a new one"
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the folder also if nothing was found"
+    )
     return parser.parse_args(given)
 
 
@@ -416,7 +471,9 @@ def main(given: Sequence[str] | None = None) -> int:
         only=only,
         say=lambda said: print(said, flush=True),  # noqa: T201
     )
-    run.say(f"profile {run.profile}, seed {seed}, {asked.minutes:g} minutes, everything in {folder}")
+    run.say(
+        f"profile {run.profile}, seed {seed}, {asked.minutes:g} minutes, everything in {folder}"
+    )
     result = asyncio.run(torture(run))
     report = figures.table([("seed", str(seed)), ("profile", run.profile), *result.rows])
     (folder / "report.txt").write_text("\n".join([report, *map(str, result.violations)]) + "\n")

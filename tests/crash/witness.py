@@ -39,7 +39,9 @@ class SqliteWitness:
         try:
             connection = getattr(self._local, "connection", None)
             if connection is None:
-                connection = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=1, isolation_level=None)
+                connection = sqlite3.connect(
+                    f"file:{self._path}?mode=ro", uri=True, timeout=1, isolation_level=None
+                )
                 self._local.connection = connection
             row = connection.execute(sql, (tenant_id,)).fetchone()
         except sqlite3.Error:
@@ -63,7 +65,10 @@ class PostgresWitness:
                 try:
                     if self._connection is None:
                         self._connection = psycopg.connect(
-                            self._address, autocommit=True, connect_timeout=2, options="-c statement_timeout=1000"
+                            self._address,
+                            autocommit=True,
+                            connect_timeout=2,
+                            options="-c statement_timeout=1000",
                         )
                     row = self._connection.execute(sql, (tenant_id,)).fetchone()
                 except psycopg.Error:

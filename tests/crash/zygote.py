@@ -84,7 +84,9 @@ def zygote() -> Iterator[Zygote]:
     """A zygote that is ready; everything that it forked ends with the block."""
     command = [sys.executable, "-m", "tests.crash.zygote"]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CLEARANCE_")}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=kept) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=kept
+    ) as process:
         try:
             yield Zygote(process)
         finally:

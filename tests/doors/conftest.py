@@ -122,6 +122,8 @@ async def door(world: World, quick_hashes: None) -> AsyncIterator[Door]:
     async with AsyncExitStack() as open_clients:
         for creator, name, role in people:
             _, made.keys[name] = await world.control.create_api_key(creator, name, role)
-            made.clients[name] = await open_clients.enter_async_context(client(made.app, made.keys[name]))
+            made.clients[name] = await open_clients.enter_async_context(
+                client(made.app, made.keys[name])
+            )
         made.clients["nobody"] = await open_clients.enter_async_context(client(made.app, None))
         yield made

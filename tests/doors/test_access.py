@@ -48,7 +48,17 @@ async def test_a_key_says_who_acts(access: Access, made: tuple[ApiKey, str]) -> 
 
 
 @pytest.mark.parametrize(
-    "key", [None, "", "short", "clr_" + "a" * 43, "x" * 257, "clé-" + "a" * 40, "two words here", "a\x00b"]
+    "key",
+    [
+        None,
+        "",
+        "short",
+        "clr_" + "a" * 43,
+        "x" * 257,
+        "clé-" + "a" * 40,
+        "two words here",
+        "a\x00b",
+    ],
 )
 async def test_anything_else_is_nobody_with_one_sentence(access: Access, key: str | None) -> None:
     with pytest.raises(Unauthenticated) as refused:
@@ -126,7 +136,9 @@ async def test_a_flood_of_new_keys_is_asked_to_come_again(
     assert sorted(answers, key=str) == [Unauthenticated] * 3 + [Unavailable] * 7
 
 
-async def test_nothing_remembers_the_text_of_a_key(access: Access, made: tuple[ApiKey, str]) -> None:
+async def test_nothing_remembers_the_text_of_a_key(
+    access: Access, made: tuple[ApiKey, str]
+) -> None:
     await access.sign_in(made[1])
     assert made[1] not in repr(vars(access))
 
@@ -142,7 +154,9 @@ async def test_a_session_is_its_keys_and_ends_after_twelve_hours_whatever_is_don
         await access.session(token)
 
 
-async def test_signing_out_ends_one_session_and_not_another(access: Access, made: tuple[ApiKey, str]) -> None:
+async def test_signing_out_ends_one_session_and_not_another(
+    access: Access, made: tuple[ApiKey, str]
+) -> None:
     one, _ = await access.sign_in(made[1])
     other, _ = await access.sign_in(made[1])
     await access.sign_out(one)
@@ -152,7 +166,9 @@ async def test_signing_out_ends_one_session_and_not_another(access: Access, made
     assert (await access.session(other)).actor_id == "agent-ada"
 
 
-@pytest.mark.parametrize("token", [None, "", "a" * 42, "é" * 43, "a" * 43, "\ud800" * 43, "a" * 100_000])
+@pytest.mark.parametrize(
+    "token", [None, "", "a" * 42, "é" * 43, "a" * 43, "\ud800" * 43, "a" * 100_000]
+)
 async def test_what_is_no_session_opens_nothing(access: Access, token: str | None) -> None:
     with pytest.raises(Unauthenticated):
         await access.session(token)

@@ -43,18 +43,40 @@ INTENT = {
     "why": [HOSTILE, "because"],
     "changed_at": "2026-11-23T06:00:00.000Z",
     "approval": {"approval_id": "i1.1", "state": "OPEN", "ruling": None},
-    "outcome": {"status": "FAILED", "sentence": HOSTILE, "result": HOSTILE, "error": {"sentence": HOSTILE}},
+    "outcome": {
+        "status": "FAILED",
+        "sentence": HOSTILE,
+        "result": HOSTILE,
+        "error": {"sentence": HOSTILE},
+    },
 }
-FINDING = {"check": "mode", "answer": "REQUIRE_APPROVAL", "code": "MODE", "sentence": HOSTILE, "inputs": {}}
+FINDING = {
+    "check": "mode",
+    "answer": "REQUIRE_APPROVAL",
+    "code": "MODE",
+    "sentence": HOSTILE,
+    "inputs": {},
+}
 EXPLANATION = {
-    **{name: INTENT[name] for name in ("action_intent_id", "sentence", "decision", "reason", "explanation")},
+    **{
+        name: INTENT[name]
+        for name in ("action_intent_id", "sentence", "decision", "reason", "explanation")
+    },
     "findings": [FINDING],
     "current": False,
     "nearest_changes": [{"sentence": HOSTILE, "decision": "AUTO_EXECUTE"}],
 }
 TOLD = {
     **{
-        name: INTENT[name] for name in ("action_intent_id", "account_id", "action_type", "sentence", "status", "reason")
+        name: INTENT[name]
+        for name in (
+            "action_intent_id",
+            "account_id",
+            "action_type",
+            "sentence",
+            "status",
+            "reason",
+        )
     },
     "position": 7,
     "at": "2026-11-23T06:00:00.000Z",
@@ -63,7 +85,10 @@ TOLD = {
     "approved_by": HOSTILE,
 }
 ASKED = {
-    **{name: INTENT[name] for name in ("action_intent_id", "sentence", "parameters", "target", "why", "risk_level")},
+    **{
+        name: INTENT[name]
+        for name in ("action_intent_id", "sentence", "parameters", "target", "why", "risk_level")
+    },
     "approval_id": "i1.1",
     "explanation": HOSTILE,
     "digest": "sha256:2",
@@ -88,7 +113,12 @@ API_KEY = {
     "created_at": "2026-11-23T06:00:00.000Z",
     "revoked_at": None,
 }
-WHO = {"tenant_id": HOSTILE, "actor_id": HOSTILE, "kind": "AGENT", "permissions": ["propose", HOSTILE]}
+WHO = {
+    "tenant_id": HOSTILE,
+    "actor_id": HOSTILE,
+    "kind": "AGENT",
+    "permissions": ["propose", HOSTILE],
+}
 
 
 def page(*items: object) -> dict[str, Any]:
@@ -112,7 +142,17 @@ ANSWERS: dict[str, Any] = {
     "POST /v1/api-keys": {**API_KEY, "key": "clr_new"},
     "DELETE /v1/api-keys/k1": None,
 }
-PROPOSE = ("propose", "--account", "acme", "--action-type", "SEND_EMAIL", "--confidence", "0.9", "--risk", "LOW")
+PROPOSE = (
+    "propose",
+    "--account",
+    "acme",
+    "--action-type",
+    "SEND_EMAIL",
+    "--confidence",
+    "0.9",
+    "--risk",
+    "LOW",
+)
 COMMANDS: list[tuple[str, ...]] = [
     (*PROPOSE, "--parameters", '{"to": "a"}', "--why", "because", "--target", '"x"', "--id", "i1"),
     ("show", "i1"),
@@ -144,7 +184,9 @@ class Server:
         self.streams = ""
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._http.server_port}"
-        threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
 
     def close(self) -> None:
         self._http.shutdown()
@@ -155,15 +197,20 @@ class Server:
             def _answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
                 path = self.path.partition("?")[0]
-                server.asked.append((f"{self.command} {path}", self.path, json.loads(body) if body else None))
+                server.asked.append(
+                    (f"{self.command} {path}", self.path, json.loads(body) if body else None)
+                )
                 if path == "/v1/events":
                     return self._send(200, "text/event-stream", server.streams.encode())
                 value = server.answers.get(
-                    f"{self.command} {path}", {"code": "NOT_FOUND", "detail": HOSTILE, "status": 404}
+                    f"{self.command} {path}",
+                    {"code": "NOT_FOUND", "detail": HOSTILE, "status": 404},
                 )
                 value = value(self.path) if callable(value) else value
                 status = value.get("status") if value and "code" in value else 200
-                return self._send(status, "application/json", json.dumps(value).encode() if value else b"{}")
+                return self._send(
+                    status, "application/json", json.dumps(value).encode() if value else b"{}"
+                )
 
             def _send(self, status: int, media_type: str, body: bytes) -> None:
                 self.send_response(status)
@@ -209,7 +256,11 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 def unsafe(text: str) -> set[str]:
     """The characters in a text that a terminal would not just show."""
-    return {one for one in text if one != "\n" and (unicodedata.category(one)[0] == "C" or one in "\u2028\u2029")}
+    return {
+        one
+        for one in text
+        if one != "\n" and (unicodedata.category(one)[0] == "C" or one in "\u2028\u2029")
+    }
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command[:2]))
@@ -241,7 +292,17 @@ def test_a_failed_request_says_why_without_obeying_it(server, run):
 
 
 def test_a_proposal_says_each_field_and_ends_as_it_stands(server, run):
-    run(*PROPOSE, "--parameters", '{"to": "a"}', "--why", "one", "--why", "two", "--expires-at", "2026-11-23T06:00:00Z")
+    run(
+        *PROPOSE,
+        "--parameters",
+        '{"to": "a"}',
+        "--why",
+        "one",
+        "--why",
+        "two",
+        "--expires-at",
+        "2026-11-23T06:00:00Z",
+    )
     said = server.asked[-1][2]
     assert len(said.pop("action_intent_id")) == 32
     assert said == {
@@ -253,7 +314,13 @@ def test_a_proposal_says_each_field_and_ends_as_it_stands(server, run):
         "why": ["one", "two"],
         "expires_at": "2026-11-23T06:00:00Z",
     }
-    for status, expected in (("BLOCKED", 1), ("FAILED", 1), ("UNKNOWN", 1), ("APPROVED", 0), ("SUCCEEDED", 0)):
+    for status, expected in (
+        ("BLOCKED", 1),
+        ("FAILED", 1),
+        ("UNKNOWN", 1),
+        ("APPROVED", 0),
+        ("SUCCEEDED", 0),
+    ):
         server.answers["POST /v1/intents"] = {**INTENT, "status": status}
         code, out, _ = run(*PROPOSE, "--json")
         assert (code, json.loads(out)["status"]) == (expected, status)
@@ -270,7 +337,10 @@ def test_parameters_come_from_a_file_or_standard_input(server, run, tmp_path, mo
     file.write_text('{"to": "ü"}', encoding="utf-8")
     run(*PROPOSE, "--parameters", f"@{file}")
     assert server.asked[-1][2]["parameters"] == {"to": "ü"}
-    server.answers["POST /v1/approvals/i1.1/rulings"] = {**INTENT, "new_intent": {**INTENT, "status": "BLOCKED"}}
+    server.answers["POST /v1/approvals/i1.1/rulings"] = {
+        **INTENT,
+        "new_intent": {**INTENT, "status": "BLOCKED"},
+    }
     code, out, _ = run("edit", "i1.1", "--parameters", f"@{file}")
     assert server.asked[-1][2] == {"ruling": "edit", "parameters": {"to": "ü"}}
     assert (code, "BLOCKED" in out) == (1, True)
@@ -334,7 +404,10 @@ def test_a_stop_covers_what_was_named(server, run, options, scope, subject):
     run("stop", *options, "--reason", "incident")
     switch = {"scope": scope, "subject": subject, "level": "HOLD", "reason": "incident"}
     assert server.asked[-1][2] == {"stop_switches": [switch]}
-    server.answers["GET /v1/autonomy/stop-switches"] = {"stop_switches": [switch, SWITCH], "version": 4}
+    server.answers["GET /v1/autonomy/stop-switches"] = {
+        "stop_switches": [switch, SWITCH],
+        "version": 4,
+    }
     run("stop", *options, "--lift")
     assert server.asked[-1][2] == {"stop_switches": [SWITCH]}
 
@@ -369,12 +442,23 @@ def test_lists_say_whether_there_is_more(server, run):
 
 
 def test_the_timeline_goes_on_with_each_step_once(server, run):
-    events = [{**ENTRY, "action_intent_id": name, "account_id": "acme"} for name in ("i1", "i2", "i2", "i3")]
+    events = [
+        {**ENTRY, "action_intent_id": name, "account_id": "acme"}
+        for name in ("i1", "i2", "i2", "i3")
+    ]
     events[3] = {**events[3], "account_id": "other"}
-    server.streams = "".join(f"id: {8 + n}\ndata: {json.dumps(one)}\n\n" for n, one in enumerate(events))
-    server.answers["GET /v1/intents/i2"] = {**INTENT, "action_intent_id": "i2", "status": "SUCCEEDED"}
+    server.streams = "".join(
+        f"id: {8 + n}\ndata: {json.dumps(one)}\n\n" for n, one in enumerate(events)
+    )
+    server.answers["GET /v1/intents/i2"] = {
+        **INTENT,
+        "action_intent_id": "i2",
+        "status": "SUCCEEDED",
+    }
     server.answers["GET /v1/timeline"] = page({**TOLD, "status": "AWAITING_APPROVAL"})
-    code, out, err = _until_the_stream_is_refused(server, run, "timeline", "--follow", "--account", "acme", "--json")
+    code, out, err = _until_the_stream_is_refused(
+        server, run, "timeline", "--follow", "--account", "acme", "--json"
+    )
     lines = [json.loads(line) for line in out.splitlines()]
     assert [(one["action_intent_id"], one["status"]) for one in lines] == [
         ("i1", "AWAITING_APPROVAL"),
@@ -403,13 +487,19 @@ def test_colour_is_ours_alone_and_can_be_turned_off(server, run, monkeypatch):
 
 def test_help_comes_at_once():
     started = time.perf_counter()
-    ended = subprocess.run([sys.executable, "-m", "clearance.cli.main", "--help"], capture_output=True, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-m", "clearance.cli.main", "--help"], capture_output=True, check=False
+    )
     assert ended.returncode == 0
     loaded = "import sys, clearance.cli.main; print(*{m.partition('.')[0] for m in sys.modules})"
-    modules = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.split()
+    modules = subprocess.run(
+        [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert not {"httpx2", "fastapi", "pydantic", "rich", "mcp", "cedarpy", "uvicorn"} & set(modules)
     assert time.perf_counter() - started < 5  # two starts on a busy machine; what is loaded decides
 
 
 def test_the_reference_is_what_the_commands_say():
-    assert PAGE.read_text(encoding="utf-8") == reference(), "run: python tests/doors/cli_reference.py"
+    assert PAGE.read_text(encoding="utf-8") == reference(), (
+        "run: python tests/doors/cli_reference.py"
+    )

@@ -20,7 +20,12 @@ from clearance.client import AsyncClearance, Clearance, ClearanceError, Clearanc
 from clearance.client.wire import RECONNECTS_MAX, STOP_TRIES_MAX, TRIES_MAX
 
 KEY = "clr_never-to-be-seen-again"
-INTENT = {"account_id": "acme", "action_type": "SEND_EMAIL", "confidence_score": 0.9, "risk_level": "LOW"}
+INTENT = {
+    "account_id": "acme",
+    "action_type": "SEND_EMAIL",
+    "confidence_score": 0.9,
+    "risk_level": "LOW",
+}
 
 Script = Callable[[httpx2.Request], httpx2.Response]
 
@@ -43,9 +48,15 @@ class Asked:
         answer = getattr(self.client, verb)(*args, **kwargs)
         return asyncio.run(answer) if asyncio.iscoroutine(answer) else answer
 
-    def listed(self, verb: str, *args: object, count: int | None = None, **kwargs: object) -> list[Any]:
+    def listed(
+        self, verb: str, *args: object, count: int | None = None, **kwargs: object
+    ) -> list[Any]:
         items = getattr(self.client, verb)(*args, **kwargs)
-        return list(islice(items, count)) if isinstance(items, Iterator) else asyncio.run(_collect(items, count))
+        return (
+            list(islice(items, count))
+            if isinstance(items, Iterator)
+            else asyncio.run(_collect(items, count))
+        )
 
 
 async def _collect(items: AsyncIterator[Any], count: int | None) -> list[Any]:
@@ -58,7 +69,9 @@ async def _collect(items: AsyncIterator[Any], count: int | None) -> list[Any]:
 
 
 @pytest.fixture(params=["blocking", "asyncio"])
-def asked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[Script], Asked]:
+def asked(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Script], Asked]:
     """Makes a client over a scripted server; its pauses are written down and not waited."""
     pauses: list[float] = []
 
@@ -90,12 +103,21 @@ def ok(**fields: object) -> httpx2.Response:
 
 
 def problem(status: int, code: str, **more: object) -> httpx2.Response:
-    body = {"type": "about:blank", "status": status, "title": "No", "detail": "It is not so.", "code": code, **more}
+    body = {
+        "type": "about:blank",
+        "status": status,
+        "title": "No",
+        "detail": "It is not so.",
+        "code": code,
+        **more,
+    }
     return httpx2.Response(status, json=body, headers={"content-type": "application/problem+json"})
 
 
 def test_a_proposal_is_repeated_with_the_same_bytes_until_an_answer_comes(asked):
-    it = asked(answers(httpx2.ReadTimeout("slow"), problem(503, "UNAVAILABLE"), ok(status="APPROVED")))
+    it = asked(
+        answers(httpx2.ReadTimeout("slow"), problem(503, "UNAVAILABLE"), ok(status="APPROVED"))
+    )
     assert it.ask("propose", **INTENT)["status"] == "APPROVED"
     first, *repeats = [request.content for request in it.requests]
     assert repeats == [first, first]
@@ -106,7 +128,14 @@ def test_a_proposal_is_repeated_with_the_same_bytes_until_an_answer_comes(asked)
 def test_two_proposals_are_two_intents_and_what_is_said_is_sent(asked):
     it = asked(answers(ok()))
     moment = datetime(2026, 11, 23, 6, tzinfo=UTC)
-    it.ask("propose", **INTENT, why="because", target={"id": 1}, expires_at=moment, parameters={"to": "é"})
+    it.ask(
+        "propose",
+        **INTENT,
+        why="because",
+        target={"id": 1},
+        expires_at=moment,
+        parameters={"to": "é"},
+    )
     it.ask("propose", **INTENT, action_intent_id="mine")
     first, second = (json.loads(request.content) for request in it.requests)
     assert first.pop("action_intent_id") != second["action_intent_id"] == "mine"
@@ -120,7 +149,8 @@ def test_two_proposals_are_two_intents_and_what_is_said_is_sent(asked):
 
 
 @pytest.mark.parametrize(
-    "failure", [httpx2.ConnectError("refused"), httpx2.ReadError("cut"), problem(503, "UNAVAILABLE")]
+    "failure",
+    [httpx2.ConnectError("refused"), httpx2.ReadError("cut"), problem(503, "UNAVAILABLE")],
 )
 def test_without_an_answer_it_raises_and_says_under_which_id(asked, failure):
     it = asked(answers(failure))
@@ -141,7 +171,9 @@ def test_what_may_have_been_done_is_not_done_twice(asked):
 
 
 def test_the_server_says_how_long_to_wait_within_a_limit(asked):
-    later = [httpx2.Response(503, headers={"retry-after": seconds}) for seconds in ("2", "86400", "soon")]
+    later = [
+        httpx2.Response(503, headers={"retry-after": seconds}) for seconds in ("2", "86400", "soon")
+    ]
     it = asked(answers(*later, ok()))
     it.ask("whoami")
     assert 2 <= it.pauses[0] <= 2.5
@@ -265,12 +297,24 @@ def test_what_is_not_json_is_refused_here(asked):
 
 
 def test_lists_are_read_page_by_page_as_far_as_asked(asked):
-    pages = (ok(items=[{"n": 1}, {"n": 2}], next_cursor="c/1"), ok(items=[{"n": 3}], next_cursor=None))
+    pages = (
+        ok(items=[{"n": 1}, {"n": 2}], next_cursor="c/1"),
+        ok(items=[{"n": 3}], next_cursor=None),
+    )
     it = asked(answers(*pages))
-    query = {"status": ["FAILED", "UNKNOWN"], "auto_executed": True, "since": "2026-11-23T00:00:00Z"}
+    query = {
+        "status": ["FAILED", "UNKNOWN"],
+        "auto_executed": True,
+        "since": "2026-11-23T00:00:00Z",
+    }
     assert [item["n"] for item in it.listed("timeline", **query, page_size=2)] == [1, 2, 3]
     first, second = (dict(request.url.params.multi_items()) for request in it.requests)
-    assert first == {"auto_executed": "true", "since": "2026-11-23T00:00:00Z", "status": "UNKNOWN", "limit": "2"}
+    assert first == {
+        "auto_executed": "true",
+        "since": "2026-11-23T00:00:00Z",
+        "status": "UNKNOWN",
+        "limit": "2",
+    }
     assert second == {**first, "cursor": "c/1"}
     it = asked(answers(*pages))
     assert it.listed("approvals", count=1) == [{"n": 1}]
@@ -278,7 +322,12 @@ def test_lists_are_read_page_by_page_as_far_as_asked(asked):
 
 
 def test_the_ledger_goes_on_behind_the_last_position(asked):
-    it = asked(answers(ok(items=[{"position": 8}, {"position": 9}], next_cursor="9"), ok(items=[], next_cursor=None)))
+    it = asked(
+        answers(
+            ok(items=[{"position": 8}, {"position": 9}], next_cursor="9"),
+            ok(items=[], next_cursor=None),
+        )
+    )
     assert [entry["position"] for entry in it.listed("ledger", after=7)] == [8, 9]
     assert [request.url.params["after"] for request in it.requests] == ["7", "9"]
 
@@ -369,7 +418,9 @@ class Broken(httpx2.SyncByteStream, httpx2.AsyncByteStream):
 
 
 def streamed(*events: str) -> httpx2.Response:
-    return httpx2.Response(200, stream=Broken(*events), headers={"content-type": "text/event-stream; charset=utf-8"})
+    return httpx2.Response(
+        200, stream=Broken(*events), headers={"content-type": "text/event-stream; charset=utf-8"}
+    )
 
 
 def event(position: int) -> str:
@@ -404,5 +455,7 @@ def test_events_end_when_the_credential_does_or_nobody_answers(asked):
 
 def test_the_client_brings_no_server_code():
     loaded = "import sys, clearance.client; print(*sorted(m for m in sys.modules if m.startswith('clearance')))"
-    names = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout.split()
+    names = subprocess.run(
+        [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert names == ["clearance", "clearance.client", "clearance.client.wire"]

@@ -62,14 +62,20 @@ class Stream:
     def events(self) -> list[tuple[int, str, dict[str, Any]]]:
         found = []
         for block in self.text.split("\n\n"):
-            fields = dict(line.split(": ", 1) for line in block.splitlines() if line and not line.startswith(":"))
+            fields = dict(
+                line.split(": ", 1)
+                for line in block.splitlines()
+                if line and not line.startswith(":")
+            )
             if "data" in fields:
                 found.append((int(fields["id"]), fields["event"], json.loads(fields["data"])))
         return found
 
 
 @asynccontextmanager
-async def streaming(door: Door, *, key: str = "audrey", query: str = "", **headers: str) -> AsyncIterator[Stream]:
+async def streaming(
+    door: Door, *, key: str = "audrey", query: str = "", **headers: str
+) -> AsyncIterator[Stream]:
     stream = Stream()
     sent = {
         "authorization": f"Bearer {door.keys[key]}",
@@ -122,9 +128,12 @@ async def test_what_happens_arrives_once_and_in_order(door: Door) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "headers"), [("", {"last_event_id": "2"}), ("after=2", {}), ("after=9", {"last_event_id": "2"})]
+    ("query", "headers"),
+    [("", {"last_event_id": "2"}), ("after=2", {}), ("after=9", {"last_event_id": "2"})],
 )
-async def test_a_stream_goes_on_where_it_was(door: Door, query: str, headers: dict[str, str]) -> None:
+async def test_a_stream_goes_on_where_it_was(
+    door: Door, query: str, headers: dict[str, str]
+) -> None:
     size = await door.world.store.ledger_size("northwind")
     async with streaming(door, query=query, **headers) as stream:
         await stream.until(size - 2)
@@ -133,8 +142,12 @@ async def test_a_stream_goes_on_where_it_was(door: Door, query: str, headers: di
     assert [position for position, _, _ in stream.events] == list(range(3, size + 2))
 
 
-@pytest.mark.parametrize(("query", "headers"), [("", {"last_event_id": "x"}), ("after=-1", {}), ("since=2", {})])
-async def test_a_place_that_is_none_is_refused(door: Door, query: str, headers: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("query", "headers"), [("", {"last_event_id": "x"}), ("after=-1", {}), ("since=2", {})]
+)
+async def test_a_place_that_is_none_is_refused(
+    door: Door, query: str, headers: dict[str, str]
+) -> None:
     async with streaming(door, query=query, **headers) as stream:
         await stream.over()
     assert (stream.status, json.loads(stream.text)["code"]) == (422, "INVALID_QUERY")
@@ -149,15 +162,21 @@ async def test_a_tenant_hears_only_its_own(door: Door) -> None:
     assert [entry["tenant_id"] for _, _, entry in stream.events] == ["other-tenant"]
 
 
-async def test_a_silent_stream_says_that_it_is_there(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_stream_says_that_it_is_there(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(events, "HEARTBEAT_MS", 1)
     async with streaming(door) as stream:
         await stream.until(2, ": still here\n\n")
     assert stream.events == []
 
 
-async def test_a_revoked_key_ends_its_stream_before_the_next_fact(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = (await door.owner.post("/v1/api-keys", json={"name": "nightly", "role": "auditor"})).json()
+async def test_a_revoked_key_ends_its_stream_before_the_next_fact(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = (
+        await door.owner.post("/v1/api-keys", json={"name": "nightly", "role": "auditor"})
+    ).json()
     door.keys["nightly"] = made["key"]
     async with streaming(door, key="nightly") as stream:
         await stream.until(1, "retry: ")
@@ -190,7 +209,9 @@ async def test_streams_are_bounded_and_a_client_that_leaves_makes_room(
     assert "clearance_event_streams 0.0" in (await door.nobody.get("/metrics")).text
 
 
-async def test_one_actor_does_not_take_every_place(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_actor_does_not_take_every_place(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(streams, "STREAMS_PER_ACTOR_MAX", 1)
     async with streaming(door) as first:
         await first.until(1, "retry: ")

@@ -53,7 +53,9 @@ UNREADABLE = {
     "an integer past 2^53": with_raw("target", str(2**53)),
     "a huge integer": with_raw("confidence_score", "9" * 5_000),
     "a name twice": intent()[:-1] + b', "account_id": "other"}',
-    "a name twice deep inside": with_raw("parameters", '{"title": "a", "x": [{"y": 1, "\\u0079": 2}]}'),
+    "a name twice deep inside": with_raw(
+        "parameters", '{"title": "a", "x": [{"y": 1, "\\u0079": 2}]}'
+    ),
     "10,000 lists": with_raw("target", nested(10_000)),
     "100,000 lists": nested(100_000).encode(),
     "10,000 objects": with_raw("target", '{"a":' * 10_000 + "1" + "}" * 10_000),
@@ -67,7 +69,9 @@ UNFIT = {
     "a string": b'"intent"',
     "an unknown field": intent(approved=True),
     "a field of the outcome": intent(auto_executed=True),
-    "no account": json.dumps({name: value for name, value in INTENT.items() if name != "account_id"}).encode(),
+    "no account": json.dumps(
+        {name: value for name, value in INTENT.items() if name != "account_id"}
+    ).encode(),
     "a number as a string": intent(confidence_score="0.95"),
     "a boolean as a number": intent(confidence_score=True),
     "null as a number": intent(confidence_score=None),
@@ -106,7 +110,9 @@ UNFIT = {
 
 
 @anyio_test
-async def test_every_hostile_body_is_a_problem_and_nothing_is_stored_or_consumed(door: Door) -> None:
+async def test_every_hostile_body_is_a_problem_and_nothing_is_stored_or_consumed(
+    door: Door,
+) -> None:
     before = await state(door)
     for table, statuses in ((UNREADABLE, {400}), (UNFIT, {422})):
         for name, content in table.items():
@@ -116,8 +122,13 @@ async def test_every_hostile_body_is_a_problem_and_nothing_is_stored_or_consumed
     assert (await door.propose())["status"] == "APPROVED"
 
 
-async def refused(door: Door, name: str, content: bytes, statuses: set[int], **headers: str) -> dict[str, Any]:
-    sent = {"Content-Type": "application/json", **{key.replace("_", "-"): text for key, text in headers.items()}}
+async def refused(
+    door: Door, name: str, content: bytes, statuses: set[int], **headers: str
+) -> dict[str, Any]:
+    sent = {
+        "Content-Type": "application/json",
+        **{key.replace("_", "-"): text for key, text in headers.items()},
+    }
     response = await door.agent.post("/v1/intents", content=content, headers=sent)
     assert response.status_code in statuses, (name, response.status_code, response.text)
     assert response.headers["content-type"] == "application/problem+json", name
@@ -148,7 +159,9 @@ async def test_a_body_too_large_is_not_read_to_its_end(door: Door) -> None:
             sent += 65_536
             yield b" " * 65_536
 
-    response = await door.agent.post("/v1/intents", content=drip(), headers={"Content-Type": "application/json"})
+    response = await door.agent.post(
+        "/v1/intents", content=drip(), headers={"Content-Type": "application/json"}
+    )
     assert (response.status_code, response.json()["code"]) == (413, "BODY_TOO_LARGE")
     assert response.headers["connection"] == "close"
     assert sent <= BODY_BYTES_MAX + 2 * 65_536
@@ -203,9 +216,15 @@ async def test_no_other_body_is_read_more_kindly(door: Door) -> None:
     before = await state(door)
     for call, headers in OTHER_BODIES.items():
         method, path = call.split()
-        for content in [*UNREADABLE.values(), *unfit_for(path.rpartition("/")[2].replace("-", "_"))]:
+        for content in [
+            *UNREADABLE.values(),
+            *unfit_for(path.rpartition("/")[2].replace("-", "_")),
+        ]:
             response = await door.owner.request(
-                method, path, content=content, headers={"Content-Type": "application/json", **headers}
+                method,
+                path,
+                content=content,
+                headers={"Content-Type": "application/json", **headers},
             )
             assert response.status_code in {400, 413, 422}, (call, content[:80], response.text)
             assert response.headers["content-type"] == "application/problem+json"
@@ -222,7 +241,9 @@ def unfit_for(part: str) -> list[bytes]:
         b'{"surprise": 1}',
         json.dumps({part: {"a": [1, {"b": None}]}, "policy": 7}).encode(),
         deep.encode(),
-        json.dumps({"policy": "permit(principal, action, resource) when {" + "(" * 20_000}).encode(),
+        json.dumps(
+            {"policy": "permit(principal, action, resource) when {" + "(" * 20_000}
+        ).encode(),
         b"x" * (BODY_BYTES_MAX + 1),
     ]
 
@@ -230,8 +251,22 @@ def unfit_for(part: str) -> list[bytes]:
 @anyio_test
 async def test_hostile_names_in_paths_and_queries_find_nothing(door: Door) -> None:
     before = await state(door)
-    for name in ("%00", "..%2f..%2fetc", "x" * 65, "x" * 5_000, "%ff", "t1%0a", "'%20OR%201=1", "%F0%9F%98%80", "{id}"):
-        for path in (f"/v1/intents/{name}", f"/v1/intents/{name}/explanation", f"/v1/autonomy/{name}"):
+    for name in (
+        "%00",
+        "..%2f..%2fetc",
+        "x" * 65,
+        "x" * 5_000,
+        "%ff",
+        "t1%0a",
+        "'%20OR%201=1",
+        "%F0%9F%98%80",
+        "{id}",
+    ):
+        for path in (
+            f"/v1/intents/{name}",
+            f"/v1/intents/{name}/explanation",
+            f"/v1/autonomy/{name}",
+        ):
             response = await door.owner.get(path)
             assert (response.status_code, response.json()["code"]) == (404, "NOT_FOUND"), path
             assert len(response.content) < 2_000
@@ -246,8 +281,12 @@ async def test_hostile_names_in_paths_and_queries_find_nothing(door: Door) -> No
 
 @anyio_test
 async def test_what_an_agent_writes_comes_back_as_data(door: Door) -> None:
-    title = "<script>alert(1)</script> {account_id} \u202e \u0007 '; DROP TABLE intent;-- \U0001f600"
-    answer = await door.propose({**UNSURE, "parameters": {"title": title}, "why": [title], "target": {title: title}})
+    title = (
+        "<script>alert(1)</script> {account_id} \u202e \u0007 '; DROP TABLE intent;-- \U0001f600"
+    )
+    answer = await door.propose(
+        {**UNSURE, "parameters": {"title": title}, "why": [title], "target": {title: title}}
+    )
     assert answer["parameters"] == {"title": title}
     assert answer["target"] == {title: title}
     assert "\u202e" not in answer["sentence"]
@@ -262,7 +301,9 @@ async def test_what_an_agent_writes_comes_back_as_data(door: Door) -> None:
         | st.integers(-(2**53) + 1, 2**53 - 1)
         | st.text(st.characters(codec="utf-8"))
         | st.floats(allow_nan=False, allow_infinity=False),
-        lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner),
+        lambda inner: (
+            st.lists(inner) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner)
+        ),
     )
 )
 @settings(suppress_health_check=[HealthCheck.too_slow])
@@ -286,7 +327,10 @@ def test_whatever_comes_is_a_value_or_a_refusal(text: str) -> None:
 
 def test_depth_is_counted_outside_of_strings_only() -> None:
     brackets = "[{" * 10_000
-    assert strict_json.parse(json.dumps([brackets, '\\"' + brackets]).encode()) == [brackets, '\\"' + brackets]
+    assert strict_json.parse(json.dumps([brackets, '\\"' + brackets]).encode()) == [
+        brackets,
+        '\\"' + brackets,
+    ]
     assert strict_json.parse(nested(BODY_DEPTH_MAX).encode()) is not None
     with pytest.raises(UnreadableBody, match="levels deep"):
         strict_json.parse(nested(BODY_DEPTH_MAX + 1).encode())

@@ -48,7 +48,12 @@ def test_a_data_directory_moves_into_a_database_and_its_keys_work_there(here: In
     data, file = str(here.folder / "data"), here.folder / "moved.jsonl"
     code, out, _ = here.run("export", str(file), "--data", data, "--json")
     said = json.loads(out)
-    assert (code, said["store"], said["counts"]["intent"], said["counts"]["api_key"]) == (0, "sqlite", 1, 1)
+    assert (code, said["store"], said["counts"]["intent"], said["counts"]["api_key"]) == (
+        0,
+        "sqlite",
+        1,
+        1,
+    )
     assert json.loads(file.read_text(encoding="utf-8").splitlines()[-1])["sha256"] == said["sha256"]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert here.key not in file.read_text(encoding="utf-8")
@@ -61,7 +66,10 @@ def test_a_data_directory_moves_into_a_database_and_its_keys_work_there(here: In
     code, out, _ = here.run("import", str(file), url=here.owner)
     assert code == 0
     assert "Imported 1 intents, " in out
-    assert code_of(here.run("import", str(file), "--json", url=here.owner)) == (1, "STORE_NOT_EMPTY")
+    assert code_of(here.run("import", str(file), "--json", url=here.owner)) == (
+        1,
+        "STORE_NOT_EMPTY",
+    )
 
     server = here.start("serve", "--port", "0")
     assert server.said["first_key"] is None
@@ -83,7 +91,9 @@ def _killed_in_the_middle(here: Installation, archive: bytes) -> None:
     """An import that has all but the last line, and is killed; what it put into the database is gone with it."""
     waits = """SELECT pid FROM pg_stat_activity WHERE application_name = 'clearance-archive' AND query LIKE '%budget_use%'
         AND state = 'idle in transaction' AND datname = current_database()"""
-    with subprocess.Popen(words("import", "-"), env=here.environment(here.owner), stdin=subprocess.PIPE) as importing:
+    with subprocess.Popen(
+        words("import", "-"), env=here.environment(here.owner), stdin=subprocess.PIPE
+    ) as importing:
         try:
             assert importing.stdin is not None
             importing.stdin.write(archive[: archive.rindex(b'{"kind":"end"')])
@@ -97,7 +107,11 @@ def _killed_in_the_middle(here: Installation, archive: bytes) -> None:
 def test_through_a_pipe(here: Installation) -> None:
     data = str(here.folder / "data")
     out = subprocess.run(
-        words("export", "-", "--data", data), env=here.environment(), check=True, timeout=60, stdout=subprocess.PIPE
+        words("export", "-", "--data", data),
+        env=here.environment(),
+        check=True,
+        timeout=60,
+        stdout=subprocess.PIPE,
     ).stdout
     assert out.splitlines()[0].startswith(b'{"kind":"header"')
     into = words("import", "-", "--data", str(here.folder / "copy"), "--json")
@@ -105,7 +119,9 @@ def test_through_a_pipe(here: Installation) -> None:
         into, env=here.environment(), input=out, check=True, timeout=60, stdout=subprocess.PIPE
     ).stdout
     assert json.loads(said)["counts"]["intent"] == 1
-    assert here.run("doctor", "--data", str(here.folder / "copy"), "--json")[1].count('"failure"') == 0
+    assert (
+        here.run("doctor", "--data", str(here.folder / "copy"), "--json")[1].count('"failure"') == 0
+    )
 
 
 def test_files_that_are_not_there_and_places_that_are_empty(here: Installation) -> None:
@@ -114,9 +130,15 @@ def test_files_that_are_not_there_and_places_that_are_empty(here: Installation) 
     assert code_of(here.run("import", nowhere, "--json")) == (1, "FILE_NOT_READ")
     assert code_of(here.run("export", nowhere, "--data", data, "--json")) == (1, "FILE_NOT_WRITTEN")
     empty = str(here.folder / "empty")
-    assert code_of(here.run("export", str(here.folder / "x.jsonl"), "--data", empty, "--json")) == (1, "NO_DATA")
+    assert code_of(here.run("export", str(here.folder / "x.jsonl"), "--data", empty, "--json")) == (
+        1,
+        "NO_DATA",
+    )
     assert not (here.folder / "x.jsonl").exists()
-    assert code_of(here.run("import", "/dev/full", "--data", empty, "--json")) == (1, "ARCHIVE_LINE_TOO_LONG")
+    assert code_of(here.run("import", "/dev/full", "--data", empty, "--json")) == (
+        1,
+        "ARCHIVE_LINE_TOO_LONG",
+    )
     (here.folder / "text.jsonl").write_text("hello\n", encoding="utf-8")
     code, out, err = here.run("import", str(here.folder / "text.jsonl"), "--data", empty)
     assert (code, out) == (1, "")

@@ -102,7 +102,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def about_something_known(case: Any) -> Any:
-    case.path_parameters = {name: KNOWN.get(name, value) for name, value in (case.path_parameters or {}).items()}
+    case.path_parameters = {
+        name: KNOWN.get(name, value) for name, value in (case.path_parameters or {}).items()
+    }
     return case
 
 
@@ -113,7 +115,12 @@ def statuses_of(operation: Any, headers: dict[str, str]) -> set[int]:
     seen: set[int] = set()
 
     @given(case=fits | unfit | fits.map(about_something_known))
-    @settings(max_examples=EXAMPLES, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=EXAMPLES,
+        phases=[Phase.generate],
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
     def send(case: Any) -> None:
         seen.add(case.call_and_validate(headers=headers, checks=CHECKS).status_code)
 
@@ -125,7 +132,9 @@ def test_every_answer_is_one_that_the_schema_promises(served: Served) -> None:
     schema = schemathesis.openapi.from_url(f"{served.server.url}/openapi.json")
     authorization = {"Authorization": f"Bearer {served.key}"}
     operations = [result.ok() for result in schema.get_all_operations()]
-    statuses = {one.label: statuses_of(one, authorization) for one in operations if one.path != ENDLESS}
+    statuses = {
+        one.label: statuses_of(one, authorization) for one in operations if one.path != ENDLESS
+    }
     assert len(statuses) == 20
     assert {label for label, seen in statuses.items() if min(seen) >= 400} <= NEEDS_MORE_THAN_LUCK
 
@@ -145,7 +154,9 @@ def test_the_schema_says_what_is_needed_and_nothing_of_the_framework(served: Ser
             assert operation["summary"], path
             assert ("requestBody" in operation) is (method in {"post", "put"}), path
             for status, response in operation["responses"].items():
-                if int(status) >= 400 and path != "/readyz":  # which also says, in its own words, that it drains
+                if (
+                    int(status) >= 400 and path != "/readyz"
+                ):  # which also says, in its own words, that it drains
                     assert list(response["content"]) == ["application/problem+json"], (path, status)
     assert served.app.openapi() == schema
 
@@ -158,7 +169,9 @@ def test_the_example_of_the_schema_is_a_proposal(served: Served) -> None:
     assert response.json()["action_type"] == example["action_type"]
 
 
-def test_the_reference_for_people_has_every_call_and_no_code_that_is_not_there(served: Served) -> None:
+def test_the_reference_for_people_has_every_call_and_no_code_that_is_not_there(
+    served: Served,
+) -> None:
     reference = (ROOT / "docs" / "api.md").read_text()
     for path, methods in served.app.openapi()["paths"].items():
         for method in methods:

@@ -92,7 +92,15 @@ async def waiting_refund(door: Door, name: str = "big", **changes: Any) -> dict[
     return {"digest": record.approval.digest, "from": "needs-you"}
 
 
-PAGES = ("/", "/needs-you", "/intents/big", "/intents/big/why", "/approvals/big.1/edit", "/stop", "/nowhere")
+PAGES = (
+    "/",
+    "/needs-you",
+    "/intents/big",
+    "/intents/big/why",
+    "/approvals/big.1/edit",
+    "/stop",
+    "/nowhere",
+)
 FORMS = {
     "/approvals/big.1/rulings": {"ruling": "approve"},
     "/approvals/big.1/edit": {"p.order_id": "ORD-1", "p.amount_minor": "1"},
@@ -108,7 +116,10 @@ async def test_nobody_sees_a_page_without_signing_in(door: Door) -> None:
     browser = door.browser()
     for path in PAGES:
         answer = await browser.get(path)
-        assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, "/sign-in"), path
+        assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (
+            303,
+            "/sign-in",
+        ), path
         fragment = await browser.get(path, headers={"HX-Request": "true"})
         assert (fragment.status_code, fragment.headers["hx-redirect"]) == (401, "/sign-in")
     for path, form in FORMS.items():
@@ -162,7 +173,9 @@ async def test_a_wrong_key_gets_nothing_and_guessing_is_slow(door: Door) -> None
     assert (await browser.post("/sign-in", data={"key": key})).status_code == 303
 
 
-@pytest.mark.parametrize("target", ["//evil.test", "https://evil.test", "/\\evil.test", "", "/\u2028"])
+@pytest.mark.parametrize(
+    "target", ["//evil.test", "https://evil.test", "/\\evil.test", "", "/\u2028"]
+)
 async def test_signing_in_leads_nowhere_else(door: Door, target: str) -> None:
     key = await door.key("olga", Role.APPROVER)
     answer = await door.browser().post("/sign-in", data={"key": key, "next": target})
@@ -183,7 +196,9 @@ async def test_a_form_that_is_not_the_sessions_own_does_nothing(door: Door) -> N
     ]
     for path, fields_given in FORMS.items():
         for extra, headers in refused:
-            answer = await browser.post(path, data={**form, **fields_given, **extra}, headers=headers)
+            answer = await browser.post(
+                path, data={**form, **fields_given, **extra}, headers=headers
+            )
             assert answer.status_code == 403, (path, extra, headers)
             assert answer.headers["content-type"].startswith("text/html")
     assert len(await door.world.entries()) == before
@@ -211,17 +226,27 @@ async def test_every_page_has_the_headers_and_no_inline_code(door: Door) -> None
     await door.world.propose(task("done"))
     await door.world.run("done")
     browser = await door.signed_in("owner-2", Role.OWNER)
-    for path in (*PAGES, "/sign-in?next=/", "/intents/done", "/?outcome=nonsense", "/?account_id=nobody"):
+    for path in (
+        *PAGES,
+        "/sign-in?next=/",
+        "/intents/done",
+        "/?outcome=nonsense",
+        "/?account_id=nobody",
+    ):
         answer = await browser.get(path)
         if answer.status_code == 303:
             continue
-        assert answer.headers["content-security-policy"].startswith("default-src 'self'; base-uri 'none'")
+        assert answer.headers["content-security-policy"].startswith(
+            "default-src 'self'; base-uri 'none'"
+        )
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
         assert "unsafe" not in answer.headers["content-security-policy"]
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "no-referrer"
-        assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=\"/static/)|javascript:", answer.text)
+        assert not re.search(
+            r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=\"/static/)|javascript:", answer.text
+        )
         assert "http" not in re.sub(r"http-equiv|http://www.w3.org", "", answer.text), path
     static = re.search(r'href="(/static/clearance\.css\?[0-9a-f]+)"', (await browser.get("/")).text)
     assert static
@@ -243,9 +268,23 @@ async def test_hostile_text_is_only_text(door: Door) -> None:
     await waiting_refund(door)
     browser = await door.signed_in("owner-2", Role.OWNER)
     csrf = csrf_in((await browser.get("/")).text)
-    stopped = {"do": "stop", "scope": "ACCOUNT", "subject": "x", "level": "HOLD", "reason": HOSTILE, "csrf": csrf}
+    stopped = {
+        "do": "stop",
+        "scope": "ACCOUNT",
+        "subject": "x",
+        "level": "HOLD",
+        "reason": HOSTILE,
+        "csrf": csrf,
+    }
     assert (await browser.post("/stop", data=stopped)).status_code == 303
-    for path in ("/", "/needs-you", "/intents/auto", "/intents/wait", "/approvals/wait.1/edit", "/stop"):
+    for path in (
+        "/",
+        "/needs-you",
+        "/intents/auto",
+        "/intents/wait",
+        "/approvals/wait.1/edit",
+        "/stop",
+    ):
         page = (await browser.get(path)).text
         assert "onerror" in page, path
         assert "<img src=x" not in page
@@ -257,7 +296,10 @@ async def test_hostile_text_is_only_text(door: Door) -> None:
 
 
 def test_what_hides_is_shown_by_its_number() -> None:
-    assert visible("a\u202eb\x00c\u200bd\ud800\U000e0041") == "a⟨U+202E⟩b⟨U+0000⟩c⟨U+200B⟩d⟨U+D800⟩⟨U+E0041⟩"
+    assert (
+        visible("a\u202eb\x00c\u200bd\ud800\U000e0041")
+        == "a⟨U+202E⟩b⟨U+0000⟩c⟨U+200B⟩d⟨U+D800⟩⟨U+E0041⟩"
+    )
     kept = "line\nline\ttab – Ærø 東京 👍🏽 ❤️"
     assert visible(kept) == kept
 
@@ -267,11 +309,20 @@ async def test_a_tenant_sees_only_its_own(door: Door) -> None:
     await door.world.configure(sample.DOCUMENT, STRANGER.tenant_id)
     browser = await door.signed_in("mallory", Role.OWNER, STRANGER.tenant_id)
     csrf = csrf_in((await browser.get("/")).text)
-    for path in ("/intents/secret", "/intents/secret/why", "/approvals/secret.1/edit", "/events/intents/secret"):
+    for path in (
+        "/intents/secret",
+        "/intents/secret/why",
+        "/approvals/secret.1/edit",
+        "/events/intents/secret",
+    ):
         answer = await browser.get(path)
         assert answer.status_code == 404, path
         assert "refund 75000" not in answer.text
-    for path in ("/approvals/secret.1/rulings", "/approvals/secret.1/edit", "/intents/secret/cancellation"):
+    for path in (
+        "/approvals/secret.1/rulings",
+        "/approvals/secret.1/edit",
+        "/intents/secret/cancellation",
+    ):
         sent = {**form, "ruling": "approve", "reason": "mine", "csrf": csrf, "p.amount_minor": "1"}
         assert (await browser.post(path, data=sent)).status_code == 404, path
     for path in ("/", "/needs-you", "/needs-you?ruled=secret", "/?account_id=acme"):
@@ -325,15 +376,21 @@ async def test_an_edit_is_a_new_intent(door: Door) -> None:
     browser = await door.signed_in("owner-2", Role.OWNER)
     path = "/approvals/big.1/edit"
     page = (await browser.get(path)).text
-    assert 'type="number" id="field-2" name="p.amount_minor" value="75000" step="1" required' in page
+    assert (
+        'type="number" id="field-2" name="p.amount_minor" value="75000" step="1" required' in page
+    )
     form["csrf"] = csrf_in(page)
     wrong = await browser.post(path, data={**form, "p.order_id": "ORD-9", "p.amount_minor": "-5"})
     assert wrong.status_code == 422
     assert 'value="-5"' in wrong.text
     assert "less than the minimum" in wrong.text
-    unread = await browser.post(path, data={**form, "p.order_id": "ORD-9", "p.amount_minor": "1_000"})
+    unread = await browser.post(
+        path, data={**form, "p.order_id": "ORD-9", "p.amount_minor": "1_000"}
+    )
     assert (unread.status_code, "must be a number" in unread.text) == (422, True)
-    edited = await browser.post(path, data={**form, "p.order_id": "ORD-9", "p.amount_minor": "60000", "reason": "half"})
+    edited = await browser.post(
+        path, data={**form, "p.order_id": "ORD-9", "p.amount_minor": "60000", "reason": "half"}
+    )
     assert edited.status_code == 303
     new = edited.headers["location"].removeprefix("/intents/").partition("?")[0]
     record = await door.world.record(new)
@@ -371,7 +428,10 @@ async def test_an_unknown_outcome_is_settled_by_a_person(door: Door) -> None:
     assert "It did not happen" in (await browser.get("/intents/lost")).text
     done = await browser.post("/intents/lost/reconciliation", data=settled)
     assert done.headers["location"] == "/intents/lost?said=reconciled"
-    assert "Reconciled by olga: It is in the outbox." in (await browser.get(done.headers["location"])).text
+    assert (
+        "Reconciled by olga: It is in the outbox."
+        in (await browser.get(done.headers["location"])).text
+    )
     assert (await door.world.record("lost")).status is IntentStatus.SUCCEEDED
 
 
@@ -387,8 +447,16 @@ async def test_the_stop_switch_holds_says_so_and_is_lifted_alone(door: Door) -> 
         "reason": "doubled tasks",
         "csrf": csrf,
     }
-    for wrong in ({"reason": " "}, {"subject": ""}, {"scope": "GLOBAL"}, {"level": "x"}, {"scope": "TENANT"}):
-        assert (await browser.post("/stop", data={**stop, **wrong})).status_code in {403, 422}, wrong
+    for wrong in (
+        {"reason": " "},
+        {"subject": ""},
+        {"scope": "GLOBAL"},
+        {"level": "x"},
+        {"scope": "TENANT"},
+    ):
+        assert (await browser.post("/stop", data={**stop, **wrong})).status_code in {403, 422}, (
+            wrong
+        )
     assert (await browser.post("/stop", data=stop)).headers["location"] == "/stop?said=stopped"
     await door.world.propose(task("held"))
     await door.world.propose(refund("not-held", 75_000, account_id="globex"))
@@ -399,7 +467,9 @@ async def test_the_stop_switch_holds_says_so_and_is_lifted_alone(door: Door) -> 
     assert "The account acme holds doubled tasks" in page
     assert "1 intent that has not started is covered." in page
     assert "olga" in page.partition("Changed lately")[2]
-    lifted = await browser.post("/stop", data={"do": "lift", "scope": "AGENT", "subject": "agent-x", "csrf": csrf})
+    lifted = await browser.post(
+        "/stop", data={"do": "lift", "scope": "AGENT", "subject": "agent-x", "csrf": csrf}
+    )
     assert lifted.headers["location"] == "/stop?said=lifted"
     assert "Held by the stop switch: 1 waiting." in text_of((await browser.get("/")).text)
     switches = (await door.world.control.settings(OWNER)).stop_switches
@@ -409,15 +479,29 @@ async def test_the_stop_switch_holds_says_so_and_is_lifted_alone(door: Door) -> 
 async def test_the_whole_tenant_is_stopped_and_lifted_in_the_page(door: Door) -> None:
     browser = await door.signed_in()
     csrf = csrf_in((await browser.get("/stop")).text)
-    stop = {"do": "stop", "scope": "TENANT", "subject": "", "level": "HOLD", "reason": "incident", "csrf": csrf}
+    stop = {
+        "do": "stop",
+        "scope": "TENANT",
+        "subject": "",
+        "level": "HOLD",
+        "reason": "incident",
+        "csrf": csrf,
+    }
     assert (await browser.post("/stop", data=stop)).headers["location"] == "/stop?said=stopped"
-    [switch] = (await door.world.control.settings_part(OWNER, SettingsPart.STOP_SWITCHES))[0]["stop_switches"]
+    [switch] = (await door.world.control.settings_part(OWNER, SettingsPart.STOP_SWITCHES))[0][
+        "stop_switches"
+    ]
     assert switch == {"scope": "TENANT", "subject": None, "level": "HOLD", "reason": "incident"}
     page = await browser.get("/stop")
-    assert (page.status_code, "The whole tenant holds incident" in text_of(page.text)) == (200, True)
+    assert (page.status_code, "The whole tenant holds incident" in text_of(page.text)) == (
+        200,
+        True,
+    )
     again = await browser.post("/stop", data={**stop, "level": "REFUSE"})
     assert again.headers["location"] == "/stop?said=stopped"
-    lifted = await browser.post("/stop", data={"do": "lift", "scope": "TENANT", "subject": "", "csrf": csrf})
+    lifted = await browser.post(
+        "/stop", data={"do": "lift", "scope": "TENANT", "subject": "", "csrf": csrf}
+    )
     assert lifted.headers["location"] == "/stop?said=lifted"
     assert "Nothing is stopped." in text_of((await browser.get("/stop")).text)
 
@@ -433,7 +517,10 @@ async def test_a_page_names_a_rule_only_where_it_gave_the_reason(door: Door) -> 
     document["autonomy"]["modes"] = [{"mode": "APPROVAL_REQUIRED"}]
     await door.world.configure(document)
     record = await door.world.propose(task("asked"))
-    assert (record.decision.reason, record.decision.policy_clause) == ("MODE_APPROVAL_REQUIRED", ("tasks",))
+    assert (record.decision.reason, record.decision.policy_clause) == (
+        "MODE_APPROVAL_REQUIRED",
+        ("tasks",),
+    )
     by_mode = text_of((await browser.get("/intents/asked")).text)
     assert "by the rule" not in by_mode
     assert "Rules that decided none" in by_mode
@@ -445,14 +532,18 @@ async def test_a_spent_budget_says_what_was_asked_for(door: Door) -> None:
     record = await door.world.propose(mail("over"))
     said = record.decision.explanation
     assert record.decision.reason == "BUDGET_EXCEEDED"
-    assert re.search(r" for \d{4}-\d\d-\d\d has 0 of 0 used \(actions:SEND_MAIL\); this needs 1 more\.$", said), said
+    assert re.search(
+        r" for \d{4}-\d\d-\d\d has 0 of 0 used \(actions:SEND_MAIL\); this needs 1 more\.$", said
+    ), said
 
 
 async def test_who_approved_is_told_that_it_is_asked_again(door: Door) -> None:
     form = await waiting_refund(door)
     browser = await door.signed_in()
     csrf = csrf_in((await browser.get("/needs-you")).text)
-    ruled = await browser.post("/approvals/big.1/rulings", data={**form, "ruling": "approve", "csrf": csrf})
+    ruled = await browser.post(
+        "/approvals/big.1/rulings", data={**form, "ruling": "approve", "csrf": csrf}
+    )
     document = sample.document()
     document["catalog"]["ISSUE_REFUND"]["tool"] = "crm.refund_again"
     await door.world.configure(document)
@@ -475,7 +566,10 @@ async def test_the_timeline_says_what_was_done_and_what_was_not(door: Door) -> N
     said = text_of(page)
     assert "Autopilot created the task 'Renewal call' for acme" in said
     assert "and 3 more like this" in said
-    assert "Blocked: agent-ada wanted to refund 900000 for ORD-1 Refunds above 5000.00 are never issued here." in said
+    assert (
+        "Blocked: agent-ada wanted to refund 900000 for ORD-1 Refunds above 5000.00 are never issued here."
+        in said
+    )
     assert "agent-ada wants to refund 75000 for ORD-1 Refunds above 500.00 need a person." in said
     assert "acme 4 of 10" in said
     assert page.count('class="badge autopilot"') == 4
@@ -484,7 +578,14 @@ async def test_the_timeline_says_what_was_done_and_what_was_not(door: Door) -> N
     assert "refund 75000" not in only
     assert "Nothing matches." in (await browser.get("/?source=people")).text
     assert "Nothing matches." in (await browser.get("/?source=people&outcome=blocked")).text
-    for wrong in ("outcome=odd", "source=odd", "before=x", "before=-1", "action_type=a", "account_id=%00"):
+    for wrong in (
+        "outcome=odd",
+        "source=odd",
+        "before=x",
+        "before=-1",
+        "action_type=a",
+        "account_id=%00",
+    ):
         assert (await browser.get(f"/?{wrong}")).status_code == 422, wrong
 
 
@@ -512,7 +613,9 @@ async def test_the_ladder_names_every_check_of_the_gate(door: Door) -> None:
     assert rungs[-1].name == "Budget"
     browser = await door.signed_in()
     why = text_of((await browser.get("/intents/absurd/why")).text)
-    assert "Policy blocks it Refunds above 5000.00 are never issued here. REFUND_OVER_HARD_CAP" in why
+    assert (
+        "Policy blocks it Refunds above 5000.00 are never issued here. REFUND_OVER_HARD_CAP" in why
+    )
     await door.world.propose(task("unsure", confidence_score=0.5))
     said = text_of((await browser.get("/intents/unsure")).text)
     assert "It would run without a person if the confidence were at least 0.8." in said
@@ -524,7 +627,9 @@ async def test_what_has_not_started_is_withdrawn_with_a_reason(door: Door) -> No
     csrf = csrf_in((await browser.get("/intents/big")).text)
     path = "/intents/big/cancellation"
     assert (await browser.post(path, data={"csrf": csrf, "reason": " "})).status_code == 422
-    done = await browser.post(path, data={"csrf": csrf, "reason": "The order was refunded by phone."})
+    done = await browser.post(
+        path, data={"csrf": csrf, "reason": "The order was refunded by phone."}
+    )
     page = (await browser.get(done.headers["location"])).text
     assert "Withdrawn: it will not run." in page
     assert "The order was refunded by phone." in page
@@ -534,13 +639,26 @@ async def test_what_has_not_started_is_withdrawn_with_a_reason(door: Door) -> No
 
 async def test_addresses_that_lead_nowhere(door: Door) -> None:
     browser = await door.signed_in()
-    for path in ("/nowhere", "/intents/none", "/intents/a%2Fb", "/intents/a.b", "/approvals/none.1/edit", "/a/b/c"):
+    for path in (
+        "/nowhere",
+        "/intents/none",
+        "/intents/a%2Fb",
+        "/intents/a.b",
+        "/approvals/none.1/edit",
+        "/a/b/c",
+    ):
         answer = await browser.get(path)
-        assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8"), path
+        assert (answer.status_code, answer.headers["content-type"]) == (
+            404,
+            "text/html; charset=utf-8",
+        ), path
         assert "There is nothing here" in answer.text
     for path in ("/v1/nowhere", "/v1/", "/v1"):
         answer = await browser.get(path)
-        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json"), path
+        assert (answer.status_code, answer.headers["content-type"]) == (
+            404,
+            "application/problem+json",
+        ), path
 
 
 async def test_a_store_that_cannot_answer_is_said_and_nothing_leaks(
@@ -558,7 +676,9 @@ async def test_a_store_that_cannot_answer_is_said_and_nothing_leaks(
     assert "hunter2" not in answer.text
 
 
-async def test_while_nobody_can_be_recognised_there_is_a_page_too(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_while_nobody_can_be_recognised_there_is_a_page_too(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
     browser = await door.signed_in()
     sentence = "The database does not answer; nothing happened."
 
@@ -566,14 +686,23 @@ async def test_while_nobody_can_be_recognised_there_is_a_page_too(door: Door, mo
         raise Unavailable(sentence)
 
     monkeypatch.setattr(door.world.store, "session_key", away)
-    said = [await browser.get("/"), await browser.get("/sign-in"), await browser.post("/stop", data={"csrf": "x"})]
+    said = [
+        await browser.get("/"),
+        await browser.get("/sign-in"),
+        await browser.post("/stop", data={"csrf": "x"}),
+    ]
     for answer in said:
-        assert (answer.status_code, answer.headers["content-type"]) == (503, "text/html; charset=utf-8")
+        assert (answer.status_code, answer.headers["content-type"]) == (
+            503,
+            "text/html; charset=utf-8",
+        )
         assert sentence in answer.text
 
 
 async def test_a_link_from_another_site_is_asked_for_once_more(door: Door) -> None:
-    answer = await door.browser().get("/intents/big?ruled=big", headers={"Sec-Fetch-Site": "cross-site"})
+    answer = await door.browser().get(
+        "/intents/big?ruled=big", headers={"Sec-Fetch-Site": "cross-site"}
+    )
     assert answer.status_code == 200
     assert '<meta http-equiv="refresh" content="0; url=/intents/big?ruled=big">' in answer.text
 
@@ -626,7 +755,9 @@ def sent(shown: list[edit_form.Field]) -> dict[str, str]:
 
 @given(PARAMETERS)
 @pytest.mark.parametrize("schema", [SCHEMA, {"type": "object"}])
-def test_an_untouched_form_says_what_was_there(schema: dict[str, Any], parameters: dict[str, Any]) -> None:
+def test_an_untouched_form_says_what_was_there(
+    schema: dict[str, Any], parameters: dict[str, Any]
+) -> None:
     shown = edit_form.fields(schema, parameters)
     assert edit_form.read(schema, parameters, sent(shown)) == parameters
     assert all(visible(field.text) == field.text for field in shown)

@@ -65,7 +65,9 @@ class Process:
     def ask(self, path: str) -> tuple[int, Any]:
         with httpx2.Client(trust_env=False, timeout=10) as http:
             answer = http.get(self.url + path)
-        return answer.status_code, answer.json() if "json" in answer.headers["content-type"] else answer.text
+        return answer.status_code, answer.json() if "json" in answer.headers[
+            "content-type"
+        ] else answer.text
 
     def signal(self, number: int) -> None:
         self.popen.send_signal(number)
@@ -87,8 +89,14 @@ class Installation:
     key: str = ""
 
     def environment(self, url: str | None = None) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("CLEARANCE_")}
-        here = {"CRM_DB": str(self.folder / "crm.sqlite"), "TOKEN": "of the worker", "CLEARANCE_API_KEY": self.key}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith("CLEARANCE_")
+        }
+        here = {
+            "CRM_DB": str(self.folder / "crm.sqlite"),
+            "TOKEN": "of the worker",
+            "CLEARANCE_API_KEY": self.key,
+        }
         return {**kept, **here, "CLEARANCE_DATABASE_URL": url or self.serving, "NO_COLOR": "1"}
 
     def run(self, *arguments: str, url: str | None = None) -> tuple[int, str, str]:
@@ -96,7 +104,13 @@ class Installation:
         out, err = io.StringIO(), io.StringIO()
         here = patch.dict(os.environ, self.environment(url), clear=True)
         said = patch.object(sys, "argv", ["clearance", *arguments])
-        with here, said, redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+        with (
+            here,
+            said,
+            redirect_stdout(out),
+            redirect_stderr(err),
+            pytest.raises(SystemExit) as ended,
+        ):
             cli.main()
         return int(ended.value.code or 0), out.getvalue(), err.getvalue()
 
@@ -167,7 +181,9 @@ def installation(postgres_folder: Path, folder: Path) -> Iterator[Installation]:
         with psycopg.connect(admin, autocommit=True) as connection:
             script = re.sub("|".join(names), lambda found: names[found[0]], block.text)
             script = re.sub(r"DATABASE clearance\b", f"DATABASE {connection.info.dbname}", script)
-            script = re.sub(r"CREATE DATABASE (\w+) OWNER", r"ALTER DATABASE \1 OWNER TO", script)  # it is there
+            script = re.sub(
+                r"CREATE DATABASE (\w+) OWNER", r"ALTER DATABASE \1 OWNER TO", script
+            )  # it is there
             for statement in script.split(";\n"):
                 if "CREATE ROLE clearance_app" not in statement or not _has_app_role(connection):
                     connection.execute(statement)  # type: ignore[arg-type]
@@ -189,7 +205,9 @@ def _has_app_role(connection: psycopg.Connection) -> bool:
 def configure(here: Installation) -> Path:
     """The configuration, with a tool that takes as long as it is told."""
     text = CONFIGURATION.format(python=sys.executable)
-    raw = RAW.format(python=sys.executable, script=Path(__file__).parents[1] / "tools" / "raw_server.py")
+    raw = RAW.format(
+        python=sys.executable, script=Path(__file__).parents[1] / "tools" / "raw_server.py"
+    )
     text = text.replace("tool_servers:\n", raw).replace("autonomy:\n", SLOW)
     text = text.replace("allowlist: [CREATE_TASK]", "allowlist: [CREATE_TASK, SLOW]")
     text = text.replace("    - {mode: APPROVAL_REQUIRED}\n", "    - {mode: AUTO_EXECUTE}\n")
@@ -201,7 +219,9 @@ def configure(here: Installation) -> Path:
 
 
 @pytest.fixture(scope="module")
-def running(postgres_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def running(
+    postgres_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
     """Migrated, configured, and served by three processes that started at the same moment."""
     with installation(postgres_folder, tmp_path_factory.mktemp("postgres")) as here:
         assert here.run("migrate", url=here.owner)[0] == 0
@@ -232,7 +252,9 @@ def test_servers_that_start_at_once_configure_once_and_make_one_key(running: Ins
     assert kinds.count("API_KEY_CREATED") == 1
 
 
-def test_what_is_proposed_three_times_through_three_servers_runs_once_in_the_worker(running: Installation) -> None:
+def test_what_is_proposed_three_times_through_three_servers_runs_once_in_the_worker(
+    running: Installation,
+) -> None:
     answers: list[str] = []
 
     def propose(process: Process) -> None:
@@ -274,12 +296,17 @@ def test_the_worker_says_how_it_is_and_what_it_did(running: Installation) -> Non
     assert "clearance_worker_sweeping 1.0" in text
     assert worker.ask("/v1/whoami")[0] == 404
     documented = {
-        row[0].strip("`") for row in page("docs/postgres.md").rows("Health and metrics") if "clearance_" in row[0]
+        row[0].strip("`")
+        for row in page("docs/postgres.md").rows("Health and metrics")
+        if "clearance_" in row[0]
     }
     named = {
-        re.sub("_(count|sum|created|bucket)$", "", name) for name in re.findall(r"^(clearance_\w+)", text, re.MULTILINE)
+        re.sub("_(count|sum|created|bucket)$", "", name)
+        for name in re.findall(r"^(clearance_\w+)", text, re.MULTILINE)
     }
-    assert documented == {f"{name}_total" if f"{name}_total" in documented else name for name in named}
+    assert documented == {
+        f"{name}_total" if f"{name}_total" in documented else name for name in named
+    }
 
 
 def test_the_doctor_knows_who_asks(running: Installation) -> None:
@@ -288,12 +315,17 @@ def test_the_doctor_knows_who_asks(running: Installation) -> None:
     assert code == 0
     assert [status for sentence, status in said.items() if "no more" in sentence] == ["ok"]
     assert [status for sentence, status in said.items() if "1 worker works" in sentence] == ["ok"]
-    assert [status for sentence, status in said.items() if "clock and the database's agree" in sentence] == ["ok"]
-    assert [status for sentence, status in said.items() if "tool server crm answers" in sentence] == ["ok"]
+    assert [
+        status for sentence, status in said.items() if "clock and the database's agree" in sentence
+    ] == ["ok"]
+    assert [
+        status for sentence, status in said.items() if "tool server crm answers" in sentence
+    ] == ["ok"]
     assert [status for sentence, status in said.items() if "fsync" in sentence] == ["ok"]
     for url, sentence in ((running.owner, "owns the schema"), (running.admin, "superuser")):
         said = {
-            one["sentence"]: one["status"] for one in json.loads(running.run("doctor", "--json", url=url)[1])["checks"]
+            one["sentence"]: one["status"]
+            for one in json.loads(running.run("doctor", "--json", url=url)[1])["checks"]
         }
         assert [status for one, status in said.items() if sentence in one] == ["warning"]
     unsafe = make_conninfo(running.serving, options="-c synchronous_commit=off")
@@ -302,7 +334,9 @@ def test_the_doctor_knows_who_asks(running: Installation) -> None:
 
 
 def test_commands_work_on_the_database_and_the_servers_see_it(running: Installation) -> None:
-    made = json.loads(running.run("key", "create", "direct", "--role", "agent", "--direct", "--json")[1])
+    made = json.loads(
+        running.run("key", "create", "direct", "--role", "agent", "--direct", "--json")[1]
+    )
     with Clearance(running.started[1].url, made["key"]) as agent:
         assert agent.whoami()["actor_id"] == "direct"
     code, out, _ = running.run("apply", str(running.folder / "clearance.yaml"), "--yes")
@@ -338,7 +372,10 @@ def test_a_worker_that_drains_finishes_and_takes_nothing_more(running: Installat
             assert worker.ask("/healthz")[0] == 200
             late = owner.propose(**SLOWLY, parameters={"seconds": 0}, action_intent_id="late")
             assert worker.ended() == 0
-            assert (late["decision"], owner.intent("late")["status"]) == ("AUTO_EXECUTE", "APPROVED")
+            assert (late["decision"], owner.intent("late")["status"]) == (
+                "AUTO_EXECUTE",
+                "APPROVED",
+            )
             assert owner.intent("slow")["status"] == "SUCCEEDED"
         assert owner.wait("late", SECONDS_MAX)["status"] == "SUCCEEDED"
 
@@ -366,7 +403,9 @@ def test_readiness_is_the_truth_while_the_database_is_away(running: Installation
     other = make_conninfo(running.admin, dbname="postgres")
     with psycopg.connect(other, autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")  # type: ignore[arg-type]
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+        )
         try:
             until(lambda: serving.ask("/readyz")[0] == 503)
             until(lambda: worker.ask("/readyz")[0] == 503)
@@ -374,7 +413,9 @@ def test_readiness_is_the_truth_while_the_database_is_away(running: Installation
             assert serving.ask("/readyz")[1]["code"] == "UNAVAILABLE"
             body = {**TASK, "parameters": {"title": "Away"}, "action_intent_id": "away"}
             headers = {"Authorization": f"Bearer {running.key}"}
-            refused = httpx2.post(serving.url + "/v1/intents", json=body, headers=headers, timeout=30, trust_env=False)
+            refused = httpx2.post(
+                serving.url + "/v1/intents", json=body, headers=headers, timeout=30, trust_env=False
+            )
             assert (refused.status_code, refused.json()["code"]) == (503, "UNAVAILABLE")
         finally:
             connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")  # type: ignore[arg-type]
@@ -393,18 +434,26 @@ def test_a_database_that_is_not_migrated_starts_nothing(empty: Installation) -> 
     assert (code, failed) == (1, {"schema", "queue", "tenants"})
 
 
-def test_two_that_migrate_at_once_migrate_once_and_the_old_software_goes_on(empty: Installation) -> None:
+def test_two_that_migrate_at_once_migrate_once_and_the_old_software_goes_on(
+    empty: Installation,
+) -> None:
     at_once = [empty.begin("migrate", url=empty.owner) for _ in range(3)]
-    applied = [json.loads(popen.communicate(timeout=SECONDS_MAX)[0])["applied"] for popen in at_once]
+    applied = [
+        json.loads(popen.communicate(timeout=SECONDS_MAX)[0])["applied"] for popen in at_once
+    ]
     assert [popen.returncode for popen in at_once] == [0, 0, 0]
     names = [name for one in applied for name in one]
     assert len(names) == len(set(names)) >= 3
     assert json.loads(empty.run("migrate", "--json", url=empty.owner)[1]) == {"applied": []}
     up = empty.start("serve", "--port", "0")
     assert up.ask("/readyz")[0] == 200
-    empty.sql("INSERT INTO clearance.migration (number, name, works_with) VALUES (98, '0098_expands', 1)")
+    empty.sql(
+        "INSERT INTO clearance.migration (number, name, works_with) VALUES (98, '0098_expands', 1)"
+    )
     assert empty.run("stop", "--everything", "--list")[0] == 0
-    empty.sql("INSERT INTO clearance.migration (number, name, works_with) VALUES (99, '0099_contracts', 99)")
+    empty.sql(
+        "INSERT INTO clearance.migration (number, name, works_with) VALUES (99, '0099_contracts', 99)"
+    )
     for command in (("serve", "--port", "0"), ("worker",)):
         code, out, err = empty.run(*command, "--json")
         assert (code, out, json.loads(err)["error"]["code"]) == (1, "", "STORE_TOO_NEW")
@@ -413,12 +462,16 @@ def test_two_that_migrate_at_once_migrate_once_and_the_old_software_goes_on(empt
 
 
 def test_only_the_owner_drops_months(running: Installation) -> None:
-    assert json.loads(running.run("age-out", "2020-01", "--json", url=running.owner)[1]) == {"dropped": []}
+    assert json.loads(running.run("age-out", "2020-01", "--json", url=running.owner)[1]) == {
+        "dropped": []
+    }
     code, _, err = running.run("age-out", "2020-01", "--json")
     assert (code, json.loads(err)["error"]["code"]) == (1, "FORBIDDEN")
     code, _, err = running.run("age-out", "january", "--json", url=running.owner)
     assert (code, json.loads(err)["error"]["code"]) == (1, "INVALID_MONTH")
-    months = running.sql("SELECT count(*) FROM pg_class WHERE relname ~ '^intent_[0-9]{4}_[0-9]{2}$'")
+    months = running.sql(
+        "SELECT count(*) FROM pg_class WHERE relname ~ '^intent_[0-9]{4}_[0-9]{2}$'"
+    )
     assert months[0][0] == 3
 
 
@@ -443,7 +496,8 @@ def test_servers_end_in_order_and_a_stream_is_told(running: Installation) -> Non
         up.signal(signal.SIGTERM)
         assert until(lambda: up.ask("/readyz") == (503, {"status": "draining"})) < 1
         assert (
-            owner.propose(**TASK, parameters={"title": "Last"}, action_intent_id="last")["decision"] == "AUTO_EXECUTE"
+            owner.propose(**TASK, parameters={"title": "Last"}, action_intent_id="last")["decision"]
+            == "AUTO_EXECUTE"
         )
     assert up.ended(2 + 5 + 5) == 0
     with running.client(running.started[0]) as owner:

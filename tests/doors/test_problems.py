@@ -13,7 +13,11 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_every_kind_of_refusal_has_its_status() -> None:
-    kinds = {kind for kind in vars(errors).values() if isinstance(kind, type) and kind.__base__ is errors.Refusal}
+    kinds = {
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and kind.__base__ is errors.Refusal
+    }
     assert kinds <= KINDS.keys()
     assert {kind.__name__: KINDS[kind][0].value for kind in kinds} == {
         "InvalidInput": 422,
@@ -46,7 +50,9 @@ async def test_a_store_that_cannot_answer_is_503_and_worth_another_try(
     assert (await door.nobody.get("/healthz")).json() == {"status": "ok"}
 
 
-async def test_what_nobody_foresaw_is_logged_and_tells_nothing(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_nobody_foresaw_is_logged_and_tells_nothing(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def broken(*_: object) -> None:
         sentence = "password=hunter2"
         raise RuntimeError(sentence)

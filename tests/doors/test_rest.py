@@ -72,7 +72,11 @@ async def test_the_same_again_is_the_same_answer_and_other_content_a_conflict(do
     again = await door.agent.post("/v1/intents", json=dict(INTENT))
     assert (again.status_code, again.json()) == (200, first)
     assert "location" not in again.headers
-    problem(await door.agent.post("/v1/intents", json={**INTENT, "account_id": "other"}), 409, "INTENT_ID_REUSED")
+    problem(
+        await door.agent.post("/v1/intents", json={**INTENT, "account_id": "other"}),
+        409,
+        "INTENT_ID_REUSED",
+    )
     assert await door.world.used() == {"actions": 1, "actions:CREATE_TASK": 1}
 
 
@@ -81,14 +85,27 @@ async def test_an_id_is_made_if_none_is_given_and_the_tenant_is_the_credentials(
     answer = (await door.agent.post("/v1/intents", json={**said, "tenant_id": "northwind"})).json()
     assert len(answer["action_intent_id"]) == 32
     assert answer["tenant_id"] == "northwind"
-    problem(await door.agent.post("/v1/intents", json={**said, "tenant_id": "other-tenant"}), 403, "TENANT_MISMATCH")
+    problem(
+        await door.agent.post("/v1/intents", json={**said, "tenant_id": "other-tenant"}),
+        403,
+        "TENANT_MISMATCH",
+    )
 
 
 async def test_a_moment_has_its_offset(door: Door) -> None:
     answer = await door.propose({**INTENT, "expires_at": "2026-11-25T13:00:00.5+01:00"})
     assert answer["expires_at"] == "2026-11-25T12:00:00.500Z"
-    for text in ("2026-11-25T12:00:00", "2026-11-25", "soon", "2026-13-01T00:00:00Z", "20261125T120000Z", ""):
-        response = await door.agent.post("/v1/intents", json={**INTENT, "action_intent_id": "t2", "expires_at": text})
+    for text in (
+        "2026-11-25T12:00:00",
+        "2026-11-25",
+        "soon",
+        "2026-13-01T00:00:00Z",
+        "20261125T120000Z",
+        "",
+    ):
+        response = await door.agent.post(
+            "/v1/intents", json={**INTENT, "action_intent_id": "t2", "expires_at": text}
+        )
         assert problem(response, 422, "INVALID_BODY")["problems"][0]["path"] == "expires_at"
 
 
@@ -105,18 +122,30 @@ async def test_the_inbox_shows_what_would_run_and_an_approval_lets_it(door: Door
 
     stale = await ruled(door, "t1", ruling="approve", digest="sha256:" + "0" * 64)
     problem(stale, 409, "DIGEST_MISMATCH")
-    response = await ruled(door, "t1", ruling="approve", digest=item["digest"], reason="Known customer.")
+    response = await ruled(
+        door, "t1", ruling="approve", digest=item["digest"], reason="Known customer."
+    )
     assert response.status_code == 201
     wire.RuledIntent.model_validate(response.json())
     answer = response.json()
     assert set(answer) == INTENT_NAMES | {"new_intent"}
-    assert (answer["status"], answer["approval_source"], answer["auto_executed"]) == ("APPROVED", "HUMAN", False)
+    assert (answer["status"], answer["approval_source"], answer["auto_executed"]) == (
+        "APPROVED",
+        "HUMAN",
+        False,
+    )
     assert answer["approval"]["ruling"]["ruled_by"] == "olga"
     problem(await ruled(door, "t1", ruling="approve"), 409, "APPROVAL_CLOSED")
 
     await door.world.run("t1")
-    (told,) = (await door.auditor.get("/v1/timeline", params={"status": "SUCCEEDED"})).json()["items"]
-    assert (told["approved_by"], told["approval_source"], told["auto_executed"]) == ("olga", "HUMAN", False)
+    (told,) = (await door.auditor.get("/v1/timeline", params={"status": "SUCCEEDED"})).json()[
+        "items"
+    ]
+    assert (told["approved_by"], told["approval_source"], told["auto_executed"]) == (
+        "olga",
+        "HUMAN",
+        False,
+    )
     assert (await door.approver.get("/v1/approvals")).json() == {"items": [], "next_cursor": None}
 
 
@@ -130,13 +159,17 @@ async def test_the_effective_risk_is_shown_not_the_agents(door: Door) -> None:
     assert (await door.propose(refund))["risk_level"] == "MINIMAL"
     (item,) = (await door.approver.get("/v1/approvals")).json()["items"]
     assert item["risk_level"] == "MEDIUM"
-    assert (await door.auditor.get("/v1/intents/t1/explanation")).json()["knew"]["risk_level"] == "MEDIUM"
+    assert (await door.auditor.get("/v1/intents/t1/explanation")).json()["knew"][
+        "risk_level"
+    ] == "MEDIUM"
 
 
 async def test_an_edit_is_a_new_intent_through_the_whole_gate(door: Door) -> None:
     await door.propose(UNSURE)
     problem(await ruled(door, "t1", ruling="edit"), 422, "EDIT_PARAMETERS")
-    problem(await ruled(door, "t1", ruling="edit", parameters={"title": 5}), 422, "INVALID_PARAMETERS")
+    problem(
+        await ruled(door, "t1", ruling="edit", parameters={"title": 5}), 422, "INVALID_PARAMETERS"
+    )
     response = await ruled(door, "t1", ruling="edit", parameters={"title": "Call"})
     assert response.status_code == 201
     answer = response.json()
@@ -150,19 +183,31 @@ async def test_an_edit_is_a_new_intent_through_the_whole_gate(door: Door) -> Non
 async def test_a_rejection_needs_a_reason_and_is_final(door: Door) -> None:
     await door.propose(UNSURE)
     problem(await ruled(door, "t1", ruling="reject"), 422, "REASON_REQUIRED")
-    assert (await ruled(door, "t1", ruling="reject", reason="Not now.")).json()["status"] == "REJECTED"
-    problem(await door.agent.post("/v1/intents/t1/cancellation", json={"reason": "x"}), 409, "ALREADY_STARTED")
+    assert (await ruled(door, "t1", ruling="reject", reason="Not now.")).json()[
+        "status"
+    ] == "REJECTED"
+    problem(
+        await door.agent.post("/v1/intents/t1/cancellation", json={"reason": "x"}),
+        409,
+        "ALREADY_STARTED",
+    )
 
 
 async def test_an_approval_that_was_never_asked_for_is_not_found(door: Door) -> None:
     await door.propose()
     for name in ("t1.1", "t2.1", "nonsense", "a.b.c", "." * 200):
-        problem(await door.approver.post(f"/v1/approvals/{name}/rulings", json={"ruling": "approve"}), 404, "NOT_FOUND")
+        problem(
+            await door.approver.post(f"/v1/approvals/{name}/rulings", json={"ruling": "approve"}),
+            404,
+            "NOT_FOUND",
+        )
 
 
 async def test_its_proposer_withdraws_an_intent_and_the_budget_comes_back(door: Door) -> None:
     await door.propose()
-    response = await door.agent.post("/v1/intents/t1/cancellation", json={"reason": "Done by hand."})
+    response = await door.agent.post(
+        "/v1/intents/t1/cancellation", json={"reason": "Done by hand."}
+    )
     assert (response.status_code, response.json()["status"]) == (200, "CANCELLED")
     assert response.json()["budget"]["state"] == "RELEASED"
     usage = (await door.auditor.get("/v1/budgets/usage", params={"account_id": "acme"})).json()
@@ -184,7 +229,9 @@ async def test_an_unknown_outcome_is_shown_and_reconciled_by_a_person(door: Door
     assert unknown["outcome"]["error"]["class"] == "TIMEOUT"
     said = {"status": "SUCCEEDED", "reason": "The mail is in her inbox."}
     problem(await door.agent.post("/v1/intents/t1/reconciliation", json=said), 403, "FORBIDDEN")
-    problem(await door.approver.post("/v1/intents/t1/reconciliation", json=said), 409, "LEASE_NOT_OVER")
+    problem(
+        await door.approver.post("/v1/intents/t1/reconciliation", json=said), 409, "LEASE_NOT_OVER"
+    )
     door.world.clock.forward(60_000)
     response = await door.approver.post("/v1/intents/t1/reconciliation", json=said)
     assert (response.status_code, response.json()["status"]) == (200, "SUCCEEDED")
@@ -236,7 +283,11 @@ async def test_the_timeline_is_filtered_and_paged_without_gaps(door: Door) -> No
 
 async def test_a_cursor_that_was_never_given_out_is_refused(door: Door) -> None:
     places = ("timeline:x", "timeline:", "approvals:a.b", "ledger:-1", "other:1", "\x00", "")
-    cursors = [urlsafe_b64encode(place.encode()).decode() for place in places] + ["***", "\u00e9", "x" * 300]
+    cursors = [urlsafe_b64encode(place.encode()).decode() for place in places] + [
+        "***",
+        "\u00e9",
+        "x" * 300,
+    ]
     for path in ("/v1/timeline", "/v1/approvals", "/v1/ledger/entries"):
         for cursor in cursors:
             code = "INVALID_CURSOR" if len(cursor) < 256 else "INVALID_QUERY"
@@ -254,8 +305,14 @@ async def test_the_inbox_is_paged(door: Door) -> None:
     for number in range(3):
         await door.propose({**UNSURE, "action_intent_id": f"t{number}"})
     first = (await door.approver.get("/v1/approvals?limit=2")).json()
-    rest = (await door.approver.get("/v1/approvals", params={"cursor": first["next_cursor"]})).json()
-    assert [item["action_intent_id"] for item in first["items"] + rest["items"]] == ["t0", "t1", "t2"]
+    rest = (
+        await door.approver.get("/v1/approvals", params={"cursor": first["next_cursor"]})
+    ).json()
+    assert [item["action_intent_id"] for item in first["items"] + rest["items"]] == [
+        "t0",
+        "t1",
+        "t2",
+    ]
     assert rest["next_cursor"] is None
 
 
@@ -266,9 +323,17 @@ async def test_settings_change_only_from_the_version_that_was_read(door: Door) -
     wanted = {"budgets": [{"max_per_day": 3}]}
     problem(await door.owner.put(path, json=wanted), 428, "VERSION_REQUIRED")
     for stale in ('"0"', '"99"', "*"):
-        problem(await door.owner.put(path, json=wanted, headers={"If-Match": stale}), 412, "VERSION_MISMATCH")
+        problem(
+            await door.owner.put(path, json=wanted, headers={"If-Match": stale}),
+            412,
+            "VERSION_MISMATCH",
+        )
     for text in ("1", 'W/"1"', '"x"', '"1", "2"', '"' + "9" * 40 + '"'):
-        problem(await door.owner.put(path, json=wanted, headers={"If-Match": text}), 422, "INVALID_IF_MATCH")
+        problem(
+            await door.owner.put(path, json=wanted, headers={"If-Match": text}),
+            422,
+            "INVALID_IF_MATCH",
+        )
     if_match = {"If-Match": read.headers["etag"]}
     problem(await door.agent.put(path, json=wanted, headers=if_match), 403, "FORBIDDEN")
     changed = await door.owner.put(path, json=wanted, headers=if_match)
@@ -285,7 +350,9 @@ async def test_what_was_read_of_a_part_can_be_put_back_and_changes_nothing(door:
         path = f"/v1/autonomy/{part}"
         read = await door.owner.get(path)
         wire.SettingsPartResource.model_validate(read.json())
-        back = await door.owner.put(path, json=read.json(), headers={"If-Match": read.headers["etag"]})
+        back = await door.owner.put(
+            path, json=read.json(), headers={"If-Match": read.headers["etag"]}
+        )
         assert (back.status_code, back.json()) == (200, read.json())
     assert await door.world.store.ledger_size("northwind") == size
 
@@ -294,13 +361,21 @@ async def test_tool_servers_are_no_part_that_the_api_knows(door: Door) -> None:
     problem(await door.owner.get("/v1/autonomy/tool_servers"), 404, "NOT_FOUND")
     wanted = {"tool_servers": {"crm": {"command": ["sh"]}}}
     problem(
-        await door.owner.put("/v1/autonomy/catalog", json=wanted, headers={"If-Match": '"1"'}), 422, "INVALID_SETTINGS"
+        await door.owner.put("/v1/autonomy/catalog", json=wanted, headers={"If-Match": '"1"'}),
+        422,
+        "INVALID_SETTINGS",
     )
 
 
 async def test_an_emergency_stop_needs_no_version_and_stops(door: Door) -> None:
-    stop = {"stop_switches": [{"scope": "TENANT", "subject": None, "level": "REFUSE", "reason": "Incident."}]}
-    response = await door.approver.put("/v1/autonomy/stop-switches", json=stop, headers={"If-Match": "*"})
+    stop = {
+        "stop_switches": [
+            {"scope": "TENANT", "subject": None, "level": "REFUSE", "reason": "Incident."}
+        ]
+    }
+    response = await door.approver.put(
+        "/v1/autonomy/stop-switches", json=stop, headers={"If-Match": "*"}
+    )
     assert response.status_code == 200, response.text
     blocked = await door.propose()
     assert (blocked["status"], blocked["reason"]) == ("BLOCKED", "STOP_SWITCH_ON")
@@ -316,14 +391,18 @@ async def test_the_ledger_is_paged_and_its_bytes_are_what_was_digested(door: Doo
         response = await door.auditor.get(f"/v1/ledger/entries/{entry['position']}/bytes")
         assert response.headers["content-type"] == "application/json"
         assert "sha256:" + sha256(response.content).hexdigest() == entry["entry_digest"]
-        own = {name: value for name, value in entry.items() if name not in {"position", "entry_digest"}}
+        own = {
+            name: value for name, value in entry.items() if name not in {"position", "entry_digest"}
+        }
         assert response.json() == own
     approved = entries[-1]
     assert (approved["kind"], approved["auto_executed"]) == ("ACTION_APPROVED", True)
     assert approved["digest"] == (await door.agent.get("/v1/intents/t1")).json()["digest"]
 
     first = (await door.auditor.get("/v1/ledger/entries?limit=2")).json()
-    rest = (await door.auditor.get("/v1/ledger/entries", params={"cursor": first["next_cursor"]})).json()
+    rest = (
+        await door.auditor.get("/v1/ledger/entries", params={"cursor": first["next_cursor"]})
+    ).json()
     behind = (await door.auditor.get("/v1/ledger/entries?after=2")).json()
     assert first["items"] + rest["items"] == entries
     assert behind == rest
@@ -358,14 +437,24 @@ async def test_credentials_are_made_listed_and_ended(door: Door) -> None:
     problem(refused, 401, "UNAUTHENTICATED")
     problem(await door.owner.delete(f"/v1/api-keys/{made.json()['key_id']}"), 404, "NOT_FOUND")
     for name in (" ", "", "x" * 129, "a\nb", "nightly\u202e"):
-        problem(await door.owner.post("/v1/api-keys", json={"name": name, "role": "agent"}), 422, "INVALID_NAME")
+        problem(
+            await door.owner.post("/v1/api-keys", json={"name": name, "role": "agent"}),
+            422,
+            "INVALID_NAME",
+        )
 
 
 async def test_another_tenant_sees_and_moves_nothing(door: Door) -> None:
     await door.propose(UNSURE)
-    made = (await door.owner.post("/v1/api-keys", json={"name": "nightly", "role": "auditor"})).json()
+    made = (
+        await door.owner.post("/v1/api-keys", json={"name": "nightly", "role": "auditor"})
+    ).json()
     size = await door.world.store.ledger_size("northwind")
-    for path in ("/v1/intents/t1", "/v1/intents/t1/explanation", f"/v1/ledger/entries/{size}/bytes"):
+    for path in (
+        "/v1/intents/t1",
+        "/v1/intents/t1/explanation",
+        f"/v1/ledger/entries/{size}/bytes",
+    ):
         problem(await door.stranger.get(path), 404, "NOT_FOUND")
     reason = {"reason": "x"}
     for path, body in (
@@ -379,7 +468,9 @@ async def test_another_tenant_sees_and_moves_nothing(door: Door) -> None:
         assert (await door.stranger.get(path)).json()["items"] == []
     theirs = (await door.stranger.get("/v1/ledger/entries")).json()["items"]
     assert {entry["tenant_id"] for entry in theirs} == {"other-tenant"}
-    assert [key["name"] for key in (await door.stranger.get("/v1/api-keys")).json()["items"]] == ["mallory"]
+    assert [key["name"] for key in (await door.stranger.get("/v1/api-keys")).json()["items"]] == [
+        "mallory"
+    ]
     usage = (await door.stranger.get("/v1/budgets/usage?account_id=acme")).json()
     assert {bucket["used"] for bucket in usage["buckets"]} == {0}
     own = await door.stranger.post("/v1/intents", json=dict(INTENT))
@@ -395,7 +486,11 @@ async def test_no_call_under_v1_answers_without_a_valid_key(door: Door) -> None:
         if not path.startswith("/v1/"):
             continue
         for method in operations:
-            for headers in ({}, {"Authorization": "Bearer clr_" + "x" * 43}, {"Authorization": "Basic b3duZXI6"}):
+            for headers in (
+                {},
+                {"Authorization": "Bearer clr_" + "x" * 43},
+                {"Authorization": "Basic b3duZXI6"},
+            ):
                 # A body that does not parse shows that who asks is looked at first.
                 response = await door.nobody.request(method, path, headers=headers, content=b"{")
                 problem(response, 401, "UNAUTHENTICATED")
@@ -407,11 +502,25 @@ async def test_no_call_under_v1_answers_without_a_valid_key(door: Door) -> None:
 async def test_roles_do_what_they_may_and_no_more(door: Door) -> None:
     await door.propose(UNSURE)
     problem(await door.auditor.post("/v1/intents", json=dict(INTENT)), 403, "FORBIDDEN")
-    problem(await door.agent.post("/v1/approvals/t1.1/rulings", json={"ruling": "approve"}), 403, "FORBIDDEN")
+    problem(
+        await door.agent.post("/v1/approvals/t1.1/rulings", json={"ruling": "approve"}),
+        403,
+        "FORBIDDEN",
+    )
     stop = {"stop_switches": []}
     any_version = {"If-Match": "*"}
-    problem(await door.agent.put("/v1/autonomy/stop-switches", json=stop, headers=any_version), 403, "FORBIDDEN")
-    for read in ("/v1/intents/t1", "/v1/timeline", "/v1/approvals", "/v1/ledger/entries", "/v1/autonomy/policies"):
+    problem(
+        await door.agent.put("/v1/autonomy/stop-switches", json=stop, headers=any_version),
+        403,
+        "FORBIDDEN",
+    )
+    for read in (
+        "/v1/intents/t1",
+        "/v1/timeline",
+        "/v1/approvals",
+        "/v1/ledger/entries",
+        "/v1/autonomy/policies",
+    ):
         assert (await door.auditor.get(read)).status_code == 200
 
 
@@ -429,4 +538,7 @@ async def test_results_of_tools_come_out_as_they_are_even_where_utf8_cannot_say_
 
     monkeypatch.setattr(door.world.store, "intent", found)
     response = await door.agent.get("/v1/intents/t1")
-    assert json.loads(response.content)["outcome"]["result"]["note"] == "half \ud83d, whole \U0001f600, <b>"
+    assert (
+        json.loads(response.content)["outcome"]["result"]["note"]
+        == "half \ud83d, whole \U0001f600, <b>"
+    )

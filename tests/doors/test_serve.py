@@ -69,7 +69,16 @@ TASK: dict[str, Any] = {
     "confidence_score": 0.95,
 }
 UNSURE = {**TASK, "confidence_score": 0.5}
-PROPOSE = ("propose", "--account", "acme", "--action-type", "CREATE_TASK", "--risk", "LOW", "--json")
+PROPOSE = (
+    "propose",
+    "--account",
+    "acme",
+    "--action-type",
+    "CREATE_TASK",
+    "--risk",
+    "LOW",
+    "--json",
+)
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -101,7 +110,9 @@ class Served:
 
 def start(folder: Path, *options: str) -> Served:
     """Starts a server, and waits for its first words."""
-    (folder / "clearance.yaml").write_text(CONFIGURATION.format(python=sys.executable), encoding="utf-8")
+    (folder / "clearance.yaml").write_text(
+        CONFIGURATION.format(python=sys.executable), encoding="utf-8"
+    )
     (folder / "policy.cedar").write_text(POLICY, encoding="utf-8")
     command = [
         "serve",
@@ -180,16 +191,24 @@ def test_autopilot_acts_once_whoever_repeats_it(served):
         "AUTO_EXECUTE",
         "INTENT_ID_REUSED",
     )
-    assert (done["status"], done["auto_executed"], done["approval_source"]) == ("SUCCEEDED", True, "POLICY")
+    assert (done["status"], done["auto_executed"], done["approval_source"]) == (
+        "SUCCEEDED",
+        True,
+        "POLICY",
+    )
     assert done["sentence"] == "Autopilot created the task 'Once' for acme"
-    assert [json.dumps(effect).count("Once") for effect in effects(served.folder / "crm.sqlite")] == [1]
+    assert [
+        json.dumps(effect).count("Once") for effect in effects(served.folder / "crm.sqlite")
+    ] == [1]
 
 
 def test_the_asyncio_client_sees_it_happen(served):
     async def conversation() -> tuple[dict[str, Any], list[dict[str, Any]]]:
         async with AsyncClearance(served.said["url"], served.keys["ada"]) as agent:
             after = max([entry["position"] async for entry in agent.ledger()])
-            proposed = await agent.propose(**TASK, parameters={"title": "Seen"}, action_intent_id="seen")
+            proposed = await agent.propose(
+                **TASK, parameters={"title": "Seen"}, action_intent_id="seen"
+            )
             told = []
             async for entry in agent.events(after=after):
                 told.append(entry)
@@ -199,7 +218,11 @@ def test_the_asyncio_client_sees_it_happen(served):
 
     proposed, told = asyncio.run(asyncio.wait_for(conversation(), SECONDS_MAX))
     assert proposed["status"] in {"APPROVED", "RUNNING", "SUCCEEDED"}
-    assert [entry["kind"] for entry in told] == ["ACTION_APPROVED", "EXECUTION_STARTED", "OUTCOME_RECORDED"]
+    assert [entry["kind"] for entry in told] == [
+        "ACTION_APPROVED",
+        "EXECUTION_STARTED",
+        "OUTCOME_RECORDED",
+    ]
     assert {entry["action_intent_id"] for entry in told} == {"seen"}
     assert [entry["position"] - told[0]["position"] for entry in told] == [0, 1, 2]
 
@@ -229,7 +252,10 @@ def test_a_person_rules_on_what_was_shown(served):
         "olga",
     )
     assert (rejected["status"], cancelled["status"]) == ("REJECTED", "CANCELLED")
-    assert (edited["status"], edited["new_intent"]["parameters"]) == ("REJECTED", {"title": "better"})
+    assert (edited["status"], edited["new_intent"]["parameters"]) == (
+        "REJECTED",
+        {"title": "better"},
+    )
     assert edited["new_intent"]["supersedes"] == "edit"
 
 
@@ -259,14 +285,19 @@ def test_the_commands_tell_the_same_story(served, run):
     title = json.dumps({"title": "By hand"})
     code, out, err = run(*PROPOSE, "--confidence", "0.5", "--parameters", title, "--id", "hand")
     assert (code, err, json.loads(out)["status"]) == (0, "", "AWAITING_APPROVAL")
-    assert "hand.1" in {one["approval_id"] for one in json.loads(run("inbox", "--json")[1])["items"]}
+    assert "hand.1" in {
+        one["approval_id"] for one in json.loads(run("inbox", "--json")[1])["items"]
+    }
     assert json.loads(run("explain", "hand", "--json")[1])["nearest_changes"]
     assert json.loads(run("approve", "hand", "--json")[1])["approval_source"] == "HUMAN"
     with served.client() as owner:
         assert owner.wait("hand", SECONDS_MAX)["status"] == "SUCCEEDED"
     assert "created the task 'By hand' for acme" in run("timeline")[1]
     assert "SUCCEEDED" in run("show", "hand")[1]
-    kinds = [entry["kind"] for entry in json.loads(run("ledger", "--limit", "1000", "--json")[1])["items"]]
+    kinds = [
+        entry["kind"]
+        for entry in json.loads(run("ledger", "--limit", "1000", "--json")[1])["items"]
+    ]
     assert kinds[0] == "SETTINGS_CHANGED"
     assert json.loads(run("whoami", "--json")[1])["actor_id"] == "owner"
     assert run("reconcile", "hand", "--status", "failed", "--reason", "no")[0] == 1
@@ -294,8 +325,13 @@ def test_a_configuration_is_shown_applied_once_and_holds_at_once(served, run):
     with served.client("ada") as agent:
         assert agent.propose(**TASK, parameters={"title": "Before"})["decision"] == "AUTO_EXECUTE"
         applied = json.loads(run("apply", configuration, "--json")[1])
-        assert (applied["applied"], [one["path"] for one in applied["differences"]]) == (True, ["policy"])
-        assert agent.propose(**TASK, parameters={"title": "After"})["decision"] == "REQUIRE_APPROVAL"
+        assert (applied["applied"], [one["path"] for one in applied["differences"]]) == (
+            True,
+            ["policy"],
+        )
+        assert (
+            agent.propose(**TASK, parameters={"title": "After"})["decision"] == "REQUIRE_APPROVAL"
+        )
     (served.folder / "policy.cedar").write_text(POLICY, encoding="utf-8")
     assert "Applied 1 change to northwind." in run("apply", configuration, "--yes")[1]
     assert run("apply", configuration, "--repin", "crm.create_task")[0] == 0
@@ -304,22 +340,38 @@ def test_a_configuration_is_shown_applied_once_and_holds_at_once(served, run):
 
 def test_on_a_terminal_it_asks_before_it_applies(served, run, tmp_path):
     wanted = tmp_path / "clearance.yaml"
-    wanted.write_text(served.configuration.read_text(encoding="utf-8").replace("50", "60"), encoding="utf-8")
+    wanted.write_text(
+        served.configuration.read_text(encoding="utf-8").replace("50", "60"), encoding="utf-8"
+    )
     (tmp_path / "policy.cedar").write_text(POLICY, encoding="utf-8")
     ours, theirs = os.openpty()
     os.write(ours, b"n\n")
-    command = [sys.executable, "-c", "from clearance.cli.main import main; main()", "apply", str(wanted)]
-    ended = subprocess.run(command, stdin=theirs, stdout=theirs, stderr=theirs, timeout=SECONDS_MAX, check=False)
+    command = [
+        sys.executable,
+        "-c",
+        "from clearance.cli.main import main; main()",
+        "apply",
+        str(wanted),
+    ]
+    ended = subprocess.run(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, timeout=SECONDS_MAX, check=False
+    )
     said = os.read(ours, 65_536).decode()
     os.close(theirs)
     os.close(ours)
-    assert (ended.returncode, "was 50 and is 60 now" in said, "Nothing was changed." in said) == (1, True, True)
+    assert (ended.returncode, "was 50 and is 60 now" in said, "Nothing was changed." in said) == (
+        1,
+        True,
+        True,
+    )
     assert run("apply", str(served.configuration))[1] == "Nothing to change.\n"
 
 
 def test_a_wrong_configuration_says_where_and_changes_nothing(served, run, tmp_path):
     wrong = tmp_path / "wrong.yaml"
-    wrong.write_text(served.configuration.read_text(encoding="utf-8").replace("50", "many"), encoding="utf-8")
+    wrong.write_text(
+        served.configuration.read_text(encoding="utf-8").replace("50", "many"), encoding="utf-8"
+    )
     (tmp_path / "policy.cedar").write_text("permit(principal", encoding="utf-8")
     for command in (
         ("apply", str(wrong)),
@@ -338,32 +390,43 @@ def test_a_wrong_configuration_says_where_and_changes_nothing(served, run, tmp_p
 def test_the_policy_is_shown_and_checked(served, run):
     configuration = str(served.configuration)
     assert 'action "CREATE_TASK" appliesTo' in run("policy", "schema", "--config", configuration)[1]
-    assert "title: String" in json.loads(run("policy", "schema", "--config", configuration, "--json")[1])["schema"]
+    assert (
+        "title: String"
+        in json.loads(run("policy", "schema", "--config", configuration, "--json")[1])["schema"]
+    )
     checked = json.loads(run("policy", "check", "--config", configuration, "--json")[1])
     assert [one["id"] for one in checked["clauses"]] == ["tasks", "sure-enough"]
 
 
-@pytest.mark.parametrize("where", [(), ("--data",), ("--direct",)], ids=["server", "data directory", "direct"])
+@pytest.mark.parametrize(
+    "where", [(), ("--data",), ("--direct",)], ids=["server", "data directory", "direct"]
+)
 def test_keys_are_made_listed_and_ended(served, run, where):
     at = (*where, str(served.data)) if where == ("--data",) else where
-    made = json.loads(run("key", "create", f"temporary{'-'.join(where)}", "--role", "agent", *at, "--json")[1])
+    made = json.loads(
+        run("key", "create", f"temporary{'-'.join(where)}", "--role", "agent", *at, "--json")[1]
+    )
     with Clearance(served.said["url"], made["key"]) as temporary:
         assert temporary.whoami()["actor_id"] == made["name"]
-    listed = {one["key_id"]: one for one in json.loads(run("key", "list", *at, "--json")[1])["items"]}
+    listed = {
+        one["key_id"]: one for one in json.loads(run("key", "list", *at, "--json")[1])["items"]
+    }
     assert listed[made["key_id"]]["revoked_at"] is None
     assert made["key"] not in run("key", "list", *at)[1]
     assert run("key", "revoke", made["key_id"], *at)[0] == 0
     assert run("key", "revoke", made["key_id"], *at)[0] == 1
-    revoked = {one["key_id"]: one for one in json.loads(run("key", "list", *at, "--json")[1])["items"]}
+    revoked = {
+        one["key_id"]: one for one in json.loads(run("key", "list", *at, "--json")[1])["items"]
+    }
     assert revoked[made["key_id"]]["revoked_at"] is not None
 
 
 def test_a_tool_that_its_server_does_not_offer_is_an_obvious_problem(served, run):
     right = served.configuration.read_text(encoding="utf-8")
-    served.configuration.write_text(right.replace("crm.create_task", "crm.create_tsk"), encoding="utf-8")
-    sentence = (
-        "The catalog names crm.create_tsk, which the tool server crm does not offer; did you mean crm.create_task?"
+    served.configuration.write_text(
+        right.replace("crm.create_task", "crm.create_tsk"), encoding="utf-8"
     )
+    sentence = "The catalog names crm.create_tsk, which the tool server crm does not offer; did you mean crm.create_task?"
     code, out, _ = run("apply", str(served.configuration), "--yes")
     assert (code, "Applied " in out, sentence in out) == (1, True, True)
     code, out, _ = run("doctor")
@@ -501,7 +564,10 @@ def test_without_the_extra_it_says_what_to_install(run, monkeypatch):
 def test_a_named_data_directory_goes_before_the_database(served, run, monkeypatch):
     monkeypatch.setenv("CLEARANCE_DATABASE_URL", "postgresql:///nowhere?host=/nowhere")
     assert run("key", "list", "--data", str(served.data))[0] == 0
-    assert run("apply", str(served.configuration), "--data", str(served.data))[1] == "Nothing to change.\n"
+    assert (
+        run("apply", str(served.configuration), "--data", str(served.data))[1]
+        == "Nothing to change.\n"
+    )
     code, _, err = run("key", "list", "--direct", "--json")
     assert (code, json.loads(err)["error"]["code"]) == (3, "DATABASE_UNREACHABLE")
     assert run("key", "list")[0] == 0

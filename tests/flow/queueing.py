@@ -122,11 +122,26 @@ class Line:
 # Looks into the queue, without a worker
 
 
-def defer(conninfo: str, tenant_id: str, names: Sequence[str], *, places: int = 64, by_person: bool = False) -> int:
+def defer(
+    conninfo: str,
+    tenant_id: str,
+    names: Sequence[str],
+    *,
+    places: int = 64,
+    by_person: bool = False,
+) -> int:
     """Queues jobs in one lane of the tenant; how many were new."""
     count = len(names)
-    rows = ([tenant_id] * count, list(names), [f"lane-{tenant_id}"] * count, [places] * count, [by_person] * count)
-    return asked(conninfo, "SELECT clearance_queue.defer_hints(%s, %s, %s, %s::integer[], %s)", *rows)[0]
+    rows = (
+        [tenant_id] * count,
+        list(names),
+        [f"lane-{tenant_id}"] * count,
+        [places] * count,
+        [by_person] * count,
+    )
+    return asked(
+        conninfo, "SELECT clearance_queue.defer_hints(%s, %s, %s, %s::integer[], %s)", *rows
+    )[0]
 
 
 def new_worker(conninfo: str, seconds_ago: int = 0) -> int:
@@ -141,7 +156,9 @@ def new_worker(conninfo: str, seconds_ago: int = 0) -> int:
 
 def fetch(conninfo: str, worker: int) -> str | None:
     """The intent of the job that is next, which is under way then; None if none has a place."""
-    found = asked(conninfo, "SELECT args->>'action_intent_id' FROM clearance_queue.fetch_next(%s)", worker)
+    found = asked(
+        conninfo, "SELECT args->>'action_intent_id' FROM clearance_queue.fetch_next(%s)", worker
+    )
     return found[0] if found else None
 
 

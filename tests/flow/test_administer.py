@@ -41,7 +41,12 @@ from tests.world import World
 
 pytestmark = pytest.mark.anyio
 
-SWITCH = {"scope": "ACTION_TYPE", "subject": "ISSUE_REFUND", "level": "REFUSE", "reason": "odd refunds"}
+SWITCH = {
+    "scope": "ACTION_TYPE",
+    "subject": "ISSUE_REFUND",
+    "level": "REFUSE",
+    "reason": "odd refunds",
+}
 SECRET = "s3cr3t-value"
 
 
@@ -63,7 +68,9 @@ async def last_entry(world: World, tenant_id: str = TENANT) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", SettingsPart)
-async def test_what_is_read_can_be_put_again_and_changes_nothing(world: World, name: SettingsPart) -> None:
+async def test_what_is_read_can_be_put_again_and_changes_nothing(
+    world: World, name: SettingsPart
+) -> None:
     value, version = await part(world, name)
     before = await world.entries()
     assert await put(world, name, value, version) == version
@@ -104,7 +111,11 @@ async def test_a_change_is_one_version_and_one_entry_that_says_it(
     assert await put(world, SettingsPart(name), value) == version + 1
     entry = await last_entry(world)
     assert len(await world.entries()) == entries + 1
-    assert (entry["kind"], entry["version"], entry["actor"]["id"]) == ("SETTINGS_CHANGED", version + 1, "owner")
+    assert (entry["kind"], entry["version"], entry["actor"]["id"]) == (
+        "SETTINGS_CHANGED",
+        version + 1,
+        "owner",
+    )
     assert said in entry["differences"]
     assert entry["differences_count"] == len(entry["differences"])
     assert entry["digest"] == digest((await world.store.settings(TENANT)).document)
@@ -136,7 +147,10 @@ async def test_a_put_needs_the_version_in_force(world: World) -> None:
 
 async def test_of_many_changes_from_one_version_exactly_one_is_made(world: World) -> None:
     version = (await part(world, SettingsPart.BUDGETS))[1]
-    puts = [put(world, SettingsPart.BUDGETS, {"budgets": [{"max_per_day": n}]}, version) for n in range(8)]
+    puts = [
+        put(world, SettingsPart.BUDGETS, {"budgets": [{"max_per_day": n}]}, version)
+        for n in range(8)
+    ]
     answers = await asyncio.gather(*puts, return_exceptions=True)
     assert sum(answer == version + 1 for answer in answers) == 1
     assert sum(isinstance(answer, VersionMismatch) for answer in answers) == 7
@@ -201,12 +215,16 @@ async def test_the_policy_is_read_with_its_clauses(world: World) -> None:
 
 async def test_an_approver_stops_without_a_version_and_the_gate_obeys(world: World) -> None:
     value = {"stop_switches": [SWITCH]}
-    version = await world.control.put_settings_part(APPROVER, SettingsPart.STOP_SWITCHES, value, version=-1)
+    version = await world.control.put_settings_part(
+        APPROVER, SettingsPart.STOP_SWITCHES, value, version=-1
+    )
     assert await part(world, SettingsPart.STOP_SWITCHES) == (value, version)
     assert (await world.propose(refund("i"))).status is IntentStatus.BLOCKED
     entry = await last_entry_of_kind(world, "STOP_SWITCHES_CHANGED")
     assert (entry["before"], entry["after"], entry["version"]) == ([], [SWITCH], version)
-    await world.control.put_settings_part(APPROVER, SettingsPart.STOP_SWITCHES, {"stop_switches": []}, version=version)
+    await world.control.put_settings_part(
+        APPROVER, SettingsPart.STOP_SWITCHES, {"stop_switches": []}, version=version
+    )
     assert (await world.propose(refund("j"))).status is IntentStatus.APPROVED
 
 
@@ -228,11 +246,15 @@ class Meddling:
             self._left -= 1
             version = (await self._store.settings_version(TENANT)).tenant
             document = sample.document(budgets=[{"max_per_day": self._left}])
-            await self._store.configure(SettingsChange(TENANT, version, document, change.entry, change.at))
+            await self._store.configure(
+                SettingsChange(TENANT, version, document, change.entry, change.at)
+            )
         return await self._store.configure(change)
 
 
-async def test_an_emergency_stop_wins_races_and_gives_up_honestly_when_it_cannot(world: World) -> None:
+async def test_an_emergency_stop_wins_races_and_gives_up_honestly_when_it_cannot(
+    world: World,
+) -> None:
     real, world.context.store = world.context.store, Meddling(world, 4)
     value = {"stop_switches": [SWITCH]}
     await world.control.put_settings_part(APPROVER, SettingsPart.STOP_SWITCHES, value, version=-1)
@@ -242,12 +264,18 @@ async def test_an_emergency_stop_wins_races_and_gives_up_honestly_when_it_cannot
     world.context.store = Meddling(world, 99)
     held = {"stop_switches": [{**SWITCH, "level": "HOLD"}]}
     with pytest.raises(Unavailable):
-        await world.control.put_settings_part(APPROVER, SettingsPart.STOP_SWITCHES, held, version=-1)
+        await world.control.put_settings_part(
+            APPROVER, SettingsPart.STOP_SWITCHES, held, version=-1
+        )
 
 
-async def test_a_stop_works_when_the_rest_of_the_document_is_not_valid_any_more(world: World) -> None:
+async def test_a_stop_works_when_the_rest_of_the_document_is_not_valid_any_more(
+    world: World,
+) -> None:
     await world.configure({**sample.document(), "policy": "permit("})
-    await world.control.put_settings_part(OWNER, SettingsPart.STOP_SWITCHES, {"stop_switches": [SWITCH]}, version=-1)
+    await world.control.put_settings_part(
+        OWNER, SettingsPart.STOP_SWITCHES, {"stop_switches": [SWITCH]}, version=-1
+    )
     assert (await world.store.settings(TENANT)).document["stop_switches"] == [SWITCH]
 
 
@@ -264,7 +292,9 @@ async def test_only_the_operator_stops_everything(world: World) -> None:
     await everywhere_stop(world.context, OWNER, [])
     assert (await world.control.settings(OWNER)).stop_switches == ()
     with pytest.raises(InvalidInput):
-        await everywhere_stop(world.context, OWNER, [StopSwitch(StopScope.ACCOUNT, "acme", StopLevel.HOLD, "x")])
+        await everywhere_stop(
+            world.context, OWNER, [StopSwitch(StopScope.ACCOUNT, "acme", StopLevel.HOLD, "x")]
+        )
 
 
 # --- The whole document ---
@@ -275,7 +305,9 @@ async def test_applying_keeps_switches_and_the_pins_of_tools_that_stay(world: Wo
     await put(world, SettingsPart.STOP_SWITCHES, {"stop_switches": [SWITCH]}, -1)
     smaller = sample.document(allowlist=["CREATE_TASK"], budgets=[{"max_per_day": 5}])
     smaller["catalog"] = {"CREATE_TASK": smaller["catalog"]["CREATE_TASK"]}
-    smaller["policy"] = '@id("a") @reason("A") @explanation("a") permit(principal, action, resource);'
+    smaller["policy"] = (
+        '@id("a") @reason("A") @explanation("a") permit(principal, action, resource);'
+    )
     expected = await world.control.compare(OWNER, smaller)
     assert await world.control.apply(OWNER, smaller) == expected
     assert "catalog.SEND_MAIL is gone." in [difference.sentence for difference in expected]
@@ -317,7 +349,10 @@ async def test_applying_retries_when_somebody_else_is_faster(world: World) -> No
 
 async def test_secrets_are_in_no_difference_and_no_entry(world: World) -> None:
     first = sample.document()
-    first["tool_servers"]["git"] = {"url": f"https://x/mcp?key={SECRET}", "headers": {"Authorization": SECRET}}
+    first["tool_servers"]["git"] = {
+        "url": f"https://x/mcp?key={SECRET}",
+        "headers": {"Authorization": SECRET},
+    }
     first["tool_servers"]["crm"]["environment"] = {"TOKEN": SECRET, "GONE": SECRET}
     second = copy.deepcopy(first)
     second["tool_servers"]["git"]["headers"] = {"Authorization": SECRET + "2"}
@@ -325,11 +360,15 @@ async def test_secrets_are_in_no_difference_and_no_entry(world: World) -> None:
     said = []
     for document in (first, second, sample.document()):
         said += [
-            json.dumps([d.path, d.before, d.after, d.sentence]) for d in await world.control.apply(OWNER, document)
+            json.dumps([d.path, d.before, d.after, d.sentence])
+            for d in await world.control.apply(OWNER, document)
         ]
     assert any("tool_servers.crm.environment.TOKEN changed." in line for line in said)
     assert any("tool_servers.git.headers.Authorization changed." in line for line in said)
-    assert any('{"url": "https://x/mcp", "headers": {"Authorization": "(not shown)"}}' in line for line in said)
+    assert any(
+        '{"url": "https://x/mcp", "headers": {"Authorization": "(not shown)"}}' in line
+        for line in said
+    )
     assert SECRET not in "".join(said)
     assert SECRET not in json.dumps(await world.entries())
 
@@ -366,7 +405,10 @@ class Unreachable(RecordingTools):
 
 async def test_tools_are_pinned_at_first_contact_and_only_again_when_asked(world: World) -> None:
     document = sample.document()
-    document["tool_servers"] |= {"git": {"url": "http://127.0.0.1:1/mcp"}, "unused": {"command": ["x"]}}
+    document["tool_servers"] |= {
+        "git": {"url": "http://127.0.0.1:1/mcp"},
+        "unused": {"command": ["x"]},
+    }
     document["catalog"]["PUSH"] = {**document["catalog"]["SEND_MAIL"], "tool": "git.push"}
     document["catalog"]["ODD"] = {**document["catalog"]["SEND_MAIL"], "tool": "crm.odd"}
     await world.control.apply(OWNER, document)
@@ -378,8 +420,14 @@ async def test_tools_are_pinned_at_first_contact_and_only_again_when_asked(world
     assert (first.pinned, first.changed, first.missing) == (offered, (), ("crm.odd",))
     assert first.unreachable == {"git": "git is away."}
     entry = await last_entry(world)
-    assert (entry["kind"], entry["parts"], entry["actor"]["kind"]) == ("SETTINGS_CHANGED", ["tool_pins"], "SYSTEM")
-    assert (await world.control.settings(OWNER)).tool_pins == dict.fromkeys(offered, digest(tools.schema))
+    assert (entry["kind"], entry["parts"], entry["actor"]["kind"]) == (
+        "SETTINGS_CHANGED",
+        ["tool_pins"],
+        "SYSTEM",
+    )
+    assert (await world.control.settings(OWNER)).tool_pins == dict.fromkeys(
+        offered, digest(tools.schema)
+    )
 
     entries = await world.entries()
     again = await pin_tools(world.context, OWNER, TENANT)
@@ -418,8 +466,15 @@ async def test_a_key_is_made_once_found_by_its_hash_and_ended(world: World) -> N
     with pytest.raises(NotFound):
         await world.control.revoke_api_key(OWNER, key.key_id)
     again, _ = await world.control.create_api_key(OWNER, "agent-ada", Role.AGENT)
-    assert {known.key_id for known in await world.control.api_keys(OWNER)} == {key.key_id, again.key_id}
-    said = [(e["kind"], e["key_id"], e["name"], e["role"]) for e in await world.entries() if "key_id" in e]
+    assert {known.key_id for known in await world.control.api_keys(OWNER)} == {
+        key.key_id,
+        again.key_id,
+    }
+    said = [
+        (e["kind"], e["key_id"], e["name"], e["role"])
+        for e in await world.entries()
+        if "key_id" in e
+    ]
     assert said == [
         ("API_KEY_CREATED", key.key_id, "agent-ada", "agent"),
         ("API_KEY_REVOKED", key.key_id, "agent-ada", "agent"),

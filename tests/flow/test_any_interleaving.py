@@ -16,7 +16,13 @@ from typing import Any, TypeVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from clearance.core import call as calls
 from clearance.core.approval import RulingKind
@@ -63,7 +69,13 @@ IS_SILENT = CallError(ErrorClass.TIMEOUT, "?", Sent.MAYBE)  # having acted
 FAILURES = st.lists(st.sampled_from([None, REFUSES, IS_BUSY, IS_AWAY, IS_SILENT]), max_size=3)
 SETTINGS = settings(settings.get_profile("clearance"), max_examples=60, stateful_step_count=40)
 NEVER_ACTED = frozenset(
-    {IntentStatus.BLOCKED, IntentStatus.REJECTED, IntentStatus.EXPIRED, IntentStatus.CANCELLED, IntentStatus.APPROVED}
+    {
+        IntentStatus.BLOCKED,
+        IntentStatus.REJECTED,
+        IntentStatus.EXPIRED,
+        IntentStatus.CANCELLED,
+        IntentStatus.APPROVED,
+    }
 )
 
 
@@ -72,7 +84,9 @@ class Interleavings(RuleBasedStateMachine):
 
     holds = """SELECT a.account_id, h.day, h.state, h.claims FROM hold h JOIN intent i USING (intent_no)
         JOIN account a USING (account_no)"""
-    budget_use = "SELECT account_id, day, bucket, used FROM budget_use JOIN account USING (account_no)"
+    budget_use = (
+        "SELECT account_id, day, bucket, used FROM budget_use JOIN account USING (account_no)"
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,7 +130,9 @@ class Interleavings(RuleBasedStateMachine):
             raise ToolCallFailed(failure)
         self.sent[call.idempotency_key] = self.sent.get(call.idempotency_key, 0) + 1
         # A keyed tool acts once for each key; the other one acts with each call.
-        self.effects[call.idempotency_key] = 1 if call.tool != "send_mail" else self.sent[call.idempotency_key]
+        self.effects[call.idempotency_key] = (
+            1 if call.tool != "send_mail" else self.sent[call.idempotency_key]
+        )
         if failure is not None:
             raise ToolCallFailed(failure)
         return {"ok": True}
@@ -163,7 +179,9 @@ class Interleavings(RuleBasedStateMachine):
     @rule()
     def a_slow_worker_comes_back(self) -> None:
         if self.abandoned:
-            started, answered = self.abandoned.pop()  # a call that it made before, it does not make again
+            started, answered = (
+                self.abandoned.pop()
+            )  # a call that it made before, it does not make again
             outcome, tries = answered or self.do(execute.invoke(self.world.context, started))
             self.do(execute.record(self.world.context, started, outcome, tries=tries))
 
@@ -191,7 +209,12 @@ class Interleavings(RuleBasedStateMachine):
         if level is not None:
             switch = StopSwitch(StopScope.ACTION_TYPE, "CREATE_TASK", level, "test")
             document["stop_switches"] = [
-                {"scope": switch.scope.value, "subject": switch.subject, "level": level.value, "reason": "test"}
+                {
+                    "scope": switch.scope.value,
+                    "subject": switch.subject,
+                    "level": level.value,
+                    "reason": "test",
+                }
             ]
         self.do(self.world.configure(document))
 
@@ -221,18 +244,27 @@ class Interleavings(RuleBasedStateMachine):
             record = one.record
             name, status = record.intent.action_intent_id, record.status
             before = self.last_status.get(name)
-            assert before is None or status is before or _reachable(before, status), (name, before, status)
+            assert before is None or status is before or _reachable(before, status), (
+                name,
+                before,
+                status,
+            )
             self.last_status[name] = status
             acted = self.sent.get(_key(name), 0) > 0
             assert not (acted and status in NEVER_ACTED), (name, status)
-            assert status is not IntentStatus.SUCCEEDED or acted or _was_reconciled(record), (name, status)
+            assert status is not IntentStatus.SUCCEEDED or acted or _was_reconciled(record), (
+                name,
+                status,
+            )
             assert record.outcome is None or record.outcome.status.value == status.value
 
     @invariant()
     def the_ledger_tells_the_same_story_as_the_tables(self) -> None:
         story: dict[str, dict[str, Any]] = {}
         counts: dict[str, int] = {}
-        for number, entry in enumerate(self.do(self.world.store.entries(TENANT, 0, 10_000)), start=1):
+        for number, entry in enumerate(
+            self.do(self.world.store.entries(TENANT, 0, 10_000)), start=1
+        ):
             assert entry.position == number, "positions have no gaps"
             fields = entry.fields
             if name := fields.get("action_intent_id"):
@@ -305,7 +337,12 @@ class OnDynamo(Interleavings):
     def all_holds(self) -> Iterable[tuple[str, str, str, str]]:
         for item in self.items("INTENT"):
             if "hold" in item:
-                yield item["account_id"], item["hold"]["day"], item["hold"]["state"], item["hold"]["claims"]
+                yield (
+                    item["account_id"],
+                    item["hold"]["day"],
+                    item["hold"]["state"],
+                    item["hold"]["claims"],
+                )
 
     def all_used(self) -> Iterable[tuple[str, str, str, int]]:
         for item in self.items("BUDGET"):
@@ -326,4 +363,6 @@ def test_on_postgres(postgres_folder: Path) -> None:
 
 def test_on_dynamodb(ministack_dynamodb: Any, ministack_endpoint: str) -> None:
     OnDynamo.client, OnDynamo.endpoint = ministack_dynamodb, ministack_endpoint
-    run_state_machine_as_test(OnDynamo, settings=settings(SETTINGS, max_examples=6, stateful_step_count=30))
+    run_state_machine_as_test(
+        OnDynamo, settings=settings(SETTINGS, max_examples=6, stateful_step_count=30)
+    )

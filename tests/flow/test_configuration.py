@@ -72,7 +72,9 @@ def refused(
     return caught.value.sentence.replace(f"{folder}/", "").splitlines()
 
 
-def test_a_file_becomes_a_document_with_the_policy_in_it_and_the_servers_variables_by_name(tmp_path: Path) -> None:
+def test_a_file_becomes_a_document_with_the_policy_in_it_and_the_servers_variables_by_name(
+    tmp_path: Path,
+) -> None:
     found = read(tmp_path)
     assert found.tenant_id == "northwind"
     assert found.document["policy"] == POLICY
@@ -103,18 +105,32 @@ def test_every_problem_is_said_at_once_with_its_file_and_line(tmp_path: Path) ->
 
 
 def test_a_problem_of_the_policy_names_the_line_of_the_policy_file(tmp_path: Path) -> None:
-    wrong = POLICY + '\n@id("tasks2") @reason("R") @explanation("E")\npermit(principal, action, resource) when { 1 };\n'
+    wrong = (
+        POLICY
+        + '\n@id("tasks2") @reason("R") @explanation("E")\npermit(principal, action, resource) when { 1 };\n'
+    )
     [line] = refused(tmp_path, policy=wrong)
     assert line.startswith("policy.cedar:4: tasks2: ")
     [line] = refused(tmp_path, FILE.replace("policy.cedar", "gone.cedar"))
-    assert line == "clearance.yaml:27: policy: the policy file gone.cedar cannot be read: No such file or directory"
+    assert (
+        line
+        == "clearance.yaml:27: policy: the policy file gone.cedar cannot be read: No such file or directory"
+    )
 
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("tenant: northwind", "tenant: a\ntenant: b", "clearance.yaml:2: tenant: is written twice; again in line 3"),
-        ("max_per_day: 50", "max_per_day: yes", "yes can be read in two ways: write true or false, or put the word in"),
+        (
+            "tenant: northwind",
+            "tenant: a\ntenant: b",
+            "clearance.yaml:2: tenant: is written twice; again in line 3",
+        ),
+        (
+            "max_per_day: 50",
+            "max_per_day: yes",
+            "yes can be read in two ways: write true or false, or put the word in",
+        ),
         ("max_per_day: 50", "max_per_day: 1:30", "1:30 is no decimal number"),
         ("max_per_day: 50", "max_per_day: 010", "010 is no decimal number"),
         ("max_per_day: 50", "max_per_day: .nan", ".nan is no decimal number"),
@@ -125,12 +141,28 @@ def test_a_problem_of_the_policy_names_the_line_of_the_policy_file(tmp_path: Pat
             "the tag python/object:os.system is not for this file",
         ),
         ("max_per_day: 50", "max_per_day: !!binary eA==", "the tag binary is not for this file"),
-        ("account: acme,", "no: acme,", "clearance.yaml:24: autonomy.modes.1: the key no in line 24 must be text"),
+        (
+            "account: acme,",
+            "no: acme,",
+            "clearance.yaml:24: autonomy.modes.1: the key no in line 24 must be text",
+        ),
         ("allowlist: [", "allowlist: [[", "clearance.yaml:22: is not YAML: "),
-        ("tenant: northwind", "tenant: north/wind", "clearance.yaml:2: tenant: must be 1 to 64 characters of"),
-        ("${SOURCE}", "${SOURCE", "clearance.yaml:18: catalog.CREATE_CRM_TASK.arguments.source: ${...} must hold the"),
+        (
+            "tenant: northwind",
+            "tenant: north/wind",
+            "clearance.yaml:2: tenant: must be 1 to 64 characters of",
+        ),
+        (
+            "${SOURCE}",
+            "${SOURCE",
+            "clearance.yaml:18: catalog.CREATE_CRM_TASK.arguments.source: ${...} must hold the",
+        ),
         ("${CRM_DB}", "${CRM-DB}", "${...} must hold the name of an environment variable"),
-        ("policy: policy.cedar", "policy: [x]", "clearance.yaml:27: policy: must be the name of a file"),
+        (
+            "policy: policy.cedar",
+            "policy: [x]",
+            "clearance.yaml:27: policy: must be the name of a file",
+        ),
         (
             "policy: policy.cedar",
             "stop_switches: []",
@@ -141,10 +173,16 @@ def test_a_problem_of_the_policy_names_the_line_of_the_policy_file(tmp_path: Pat
             "tenant: northwind\n---\na: 1",
             "clearance.yaml:3: is not YAML: but found another document",
         ),
-        ("tenant: northwind", "tenant: \x07", "clearance.yaml:2: has a character that YAML does not allow"),
+        (
+            "tenant: northwind",
+            "tenant: \x07",
+            "clearance.yaml:2: has a character that YAML does not allow",
+        ),
     ],
 )
-def test_what_could_be_read_in_two_ways_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_what_could_be_read_in_two_ways_is_refused(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
     assert old in FILE
     [line] = refused(tmp_path, FILE.replace(old, new))
     assert said in line
@@ -162,7 +200,10 @@ def test_what_could_be_read_in_two_ways_is_refused(tmp_path: Path, old: str, new
         "a: &a {b: *a}",
         "? [x]\n: 1",
         "a: &a [x,x,x,x,x,x,x,x,x]\n"
-        + "\n".join(f"{c}: &{c} [{','.join(['*' + p] * 9)}]" for p, c in zip("abcdefgh", "bcdefghi", strict=True)),
+        + "\n".join(
+            f"{c}: &{c} [{','.join(['*' + p] * 9)}]"
+            for p, c in zip("abcdefgh", "bcdefghi", strict=True)
+        ),
         f"a: &a {'x' * 100_000}\nb: [{','.join(['*a'] * 40_000)}]",
         "version: " + "9" * 10_000,
         "a: " + "x" * 2_000_000,
@@ -175,19 +216,30 @@ def test_hostile_yaml_is_refused_in_bounded_time_and_memory(tmp_path: Path, text
 
 def test_files_that_cannot_be_read_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
-    for name, said in [("gone.yaml", "No such file"), (".", "Is a directory"), ("binary.yaml", "is not UTF-8 text")]:
+    for name, said in [
+        ("gone.yaml", "No such file"),
+        (".", "Is a directory"),
+        ("binary.yaml", "is not UTF-8 text"),
+    ]:
         with pytest.raises(ConfigurationError, match=said):
             load(tmp_path / name, {})
 
 
 def test_the_examples_of_the_reference_are_valid_and_every_key_is_in_it(tmp_path: Path) -> None:
     text = DOCS.read_text()
-    blocks = dict(re.findall(r"^`(\w+\.\w+)`:\n\n```\w+\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    blocks = dict(
+        re.findall(r"^`(\w+\.\w+)`:\n\n```\w+\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    )
     assert set(blocks) == {"clearance.yaml", "policy.cedar"}
     for name, block in blocks.items():
         (tmp_path / name).write_text(block)
-    found = load(tmp_path / "clearance.yaml", {"CRM_DB": "x", "BILLING_TOKEN": "x", "REPOSITORY": "/srv/repository"})
-    settings = compile_settings(found.tenant_id, StoredSettings(SettingsVersion(1, 0), found.document, {}))
+    found = load(
+        tmp_path / "clearance.yaml",
+        {"CRM_DB": "x", "BILLING_TOKEN": "x", "REPOSITORY": "/srv/repository"},
+    )
+    settings = compile_settings(
+        found.tenant_id, StoredSettings(SettingsVersion(1, 0), found.document, {})
+    )
     assert settings.policy is not None
     schema = parse_document({}).model_json_schema()
     keys = {key for shape in [schema, *schema["$defs"].values()] for key in shape["properties"]}
@@ -207,7 +259,9 @@ def test_the_examples_of_the_reference_are_valid_and_every_key_is_in_it(tmp_path
         ("{A: x${NOTES_DB}y, B: 1${A}}", {"A": "x${NOTES_DB}y", "B": "1${A}"}),
     ],
 )
-def test_a_variable_needs_no_quotes_among_braces(tmp_path: Path, written: str, read: dict[str, str]) -> None:
+def test_a_variable_needs_no_quotes_among_braces(
+    tmp_path: Path, written: str, read: dict[str, str]
+) -> None:
     example = Path(__file__).parents[2] / "examples" / "notes"
     text = (example / "clearance.yaml").read_text().replace('{NOTES_DB: "${NOTES_DB}"}', written)
     (tmp_path / "clearance.yaml").write_text(text)

@@ -21,10 +21,15 @@ pytestmark = pytest.mark.anyio
 APPROVE = RulingRequest(RulingKind.APPROVE)
 
 
-async def test_all_preconditions_hold_so_it_runs_without_a_person_and_says_so_everywhere(world: World) -> None:
+async def test_all_preconditions_hold_so_it_runs_without_a_person_and_says_so_everywhere(
+    world: World,
+) -> None:
     proposed = await world.propose(task("t1"))
     assert proposed.decision.answer is Answer.AUTO_EXECUTE
-    assert (proposed.decision.reason, proposed.decision.policy_clause) == ("TASKS_ALLOWED", ("tasks",))
+    assert (proposed.decision.reason, proposed.decision.policy_clause) == (
+        "TASKS_ALLOWED",
+        ("tasks",),
+    )
     assert proposed.status is IntentStatus.APPROVED
     assert world.engine.hints == ["t1"]
 
@@ -37,8 +42,14 @@ async def test_all_preconditions_hold_so_it_runs_without_a_person_and_says_so_ev
     told = await world.control.timeline(OWNER, TimelineQuery(auto_executed=True))
     assert [one.sentence for one in told] == ["Autopilot created the task 'Renewal call' for acme"]
     entries = [entry for entry in await world.entries() if entry.get("action_intent_id") == "t1"]
-    assert [entry["kind"] for entry in entries] == ["ACTION_APPROVED", "EXECUTION_STARTED", "OUTCOME_RECORDED"]
-    assert all(entry["auto_executed"] is True and entry["approval_source"] == "POLICY" for entry in entries)
+    assert [entry["kind"] for entry in entries] == [
+        "ACTION_APPROVED",
+        "EXECUTION_STARTED",
+        "OUTCOME_RECORDED",
+    ]
+    assert all(
+        entry["auto_executed"] is True and entry["approval_source"] == "POLICY" for entry in entries
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,7 +75,9 @@ async def test_any_precondition_missing_so_a_person_is_asked_and_nothing_runs(
     assert await world.run("t1") is None
     assert world.tools.calls == []
     assert await world.used() == {}
-    assert [one.record.intent.action_intent_id for one in await world.control.waiting(OWNER)] == ["t1"]
+    assert [one.record.intent.action_intent_id for one in await world.control.waiting(OWNER)] == [
+        "t1"
+    ]
 
 
 async def test_a_budget_that_is_used_up_asks_a_person(world: World) -> None:
@@ -91,7 +104,9 @@ async def test_an_amount_limit_binds_beside_the_count(world: World) -> None:
         (task("t1", expires_at=1), {}, "INTENT_EXPIRED"),
     ],
 )
-async def test_block_is_final(world: World, proposal: object, autonomy: dict[str, object], reason: str) -> None:
+async def test_block_is_final(
+    world: World, proposal: object, autonomy: dict[str, object], reason: str
+) -> None:
     await world.autonomy(**autonomy)
     blocked = await world.propose(proposal)  # type: ignore[arg-type]
     assert (blocked.status, blocked.decision.reason) == (IntentStatus.BLOCKED, reason)
@@ -103,10 +118,15 @@ async def test_block_is_final(world: World, proposal: object, autonomy: dict[str
     await world.sweep(alone=True)
     assert (await world.record("t1")).status is IntentStatus.BLOCKED
     assert world.tools.calls == []
-    assert (await world.entries())[-2 if autonomy else -1]["kind"] in {"ACTION_BLOCKED", "SETTINGS_CHANGED"}
+    assert (await world.entries())[-2 if autonomy else -1]["kind"] in {
+        "ACTION_BLOCKED",
+        "SETTINGS_CHANGED",
+    }
 
 
-async def test_a_person_approves_and_it_takes_the_same_path_without_being_called_autopilot(world: World) -> None:
+async def test_a_person_approves_and_it_takes_the_same_path_without_being_called_autopilot(
+    world: World,
+) -> None:
     await world.propose(task("t1", confidence_score=0.5))
     ruled = await world.control.rule(APPROVER, "t1.1", APPROVE)
     assert ruled.record.status is IntentStatus.APPROVED
@@ -119,14 +139,25 @@ async def test_a_person_approves_and_it_takes_the_same_path_without_being_called
         False,
     )
     assert await world.used() == {}, "only autonomous acts spend the autonomy budget"
-    kinds = [entry["kind"] for entry in await world.entries() if entry.get("action_intent_id") == "t1"]
-    assert kinds == ["APPROVAL_REQUESTED", "ACTION_APPROVED", "EXECUTION_STARTED", "OUTCOME_RECORDED"]
+    kinds = [
+        entry["kind"] for entry in await world.entries() if entry.get("action_intent_id") == "t1"
+    ]
+    assert kinds == [
+        "APPROVAL_REQUESTED",
+        "ACTION_APPROVED",
+        "EXECUTION_STARTED",
+        "OUTCOME_RECORDED",
+    ]
     told = await world.control.timeline(OWNER, TimelineQuery())
-    assert told[0].sentence == "agent-ada, approved by olga, created the task 'Renewal call' for acme"
+    assert (
+        told[0].sentence == "agent-ada, approved by olga, created the task 'Renewal call' for acme"
+    )
     assert (await world.entries())[-1]["auto_executed"] is False
 
 
-async def test_the_same_intent_again_gets_the_same_answer_and_consumes_nothing(world: World) -> None:
+async def test_the_same_intent_again_gets_the_same_answer_and_consumes_nothing(
+    world: World,
+) -> None:
     first = await world.control.propose(AGENT, task("t1"))
     again = await world.control.propose(AGENT, task("t1", trace_id="another-run"))
     assert (first.created, again.created) == (True, False)
@@ -141,12 +172,18 @@ async def test_the_same_intent_again_gets_the_same_answer_and_consumes_nothing(w
     assert len(world.tools.calls) == 1
 
 
-async def test_the_same_intent_again_after_the_catalog_changed_gets_the_same_answer(world: World) -> None:
+async def test_the_same_intent_again_after_the_catalog_changed_gets_the_same_answer(
+    world: World,
+) -> None:
     first = await world.propose(task("t1"))
     document = {**await _document(world)}
-    document["catalog"] = {name: action for name, action in document["catalog"].items() if name != "CREATE_TASK"}
+    document["catalog"] = {
+        name: action for name, action in document["catalog"].items() if name != "CREATE_TASK"
+    }
     document["autonomy"] = {**document["autonomy"], "allowlist": ["SEND_MAIL"]}
-    document["policy"] = '@id("a") @reason("A") @explanation("b") permit(principal, action, resource);'
+    document["policy"] = (
+        '@id("a") @reason("A") @explanation("b") permit(principal, action, resource);'
+    )
     await world.configure(document)
     assert (await world.propose(task("t1"))).decision == first.decision
 
@@ -168,7 +205,10 @@ async def test_an_edit_is_a_new_intent_through_the_whole_gate(world: World) -> N
     edit = RulingRequest(RulingKind.EDIT, parameters={"order_id": "ORD-1", "amount_minor": 600_000})
     ruled = await world.control.rule(APPROVER, "r1.1", edit)
     assert ruled.admitted is not None
-    assert (ruled.record.status, ruled.admitted.status) == (IntentStatus.REJECTED, IntentStatus.BLOCKED)
+    assert (ruled.record.status, ruled.admitted.status) == (
+        IntentStatus.REJECTED,
+        IntentStatus.BLOCKED,
+    )
     assert ruled.admitted.decision.reason == "REFUND_OVER_HARD_CAP"
     assert ruled.admitted.intent.supersedes == "r1"
     assert ruled.record.approval is not None
@@ -186,13 +226,18 @@ async def test_what_nobody_rules_on_expires_and_never_runs(world: World) -> None
     assert await world.run("t1") is None
 
 
-async def test_an_approved_intent_that_expires_before_it_starts_gives_its_budget_back(world: World) -> None:
+async def test_an_approved_intent_that_expires_before_it_starts_gives_its_budget_back(
+    world: World,
+) -> None:
     await world.propose(task("t1", expires_at=world.clock.now + 1_000))
     assert await world.used() == {"actions": 1, "actions:CREATE_TASK": 1}
     world.clock.forward(2_000)
     assert await world.run("t1") is None
     expired = await world.record("t1")
-    assert (expired.status, expired.hold and expired.hold.state) == (IntentStatus.EXPIRED, HoldState.RELEASED)
+    assert (expired.status, expired.hold and expired.hold.state) == (
+        IntentStatus.EXPIRED,
+        HoldState.RELEASED,
+    )
     assert await world.used() == {"actions": 0, "actions:CREATE_TASK": 0}
 
 
@@ -203,7 +248,9 @@ async def test_an_unknown_outcome_is_reconciled_by_a_person_and_only_once(world:
     await world.sweep("worker-2")
     unknown = await world.record("m1")
     assert (unknown.status, started) == (IntentStatus.UNKNOWN, True)
-    done = await world.control.reconcile(APPROVER, "m1", OutcomeStatus.SUCCEEDED, "It is in the outbox.")
+    done = await world.control.reconcile(
+        APPROVER, "m1", OutcomeStatus.SUCCEEDED, "It is in the outbox."
+    )
     assert done.status is IntentStatus.SUCCEEDED
     with pytest.raises(Conflict):
         await world.control.reconcile(APPROVER, "m1", OutcomeStatus.FAILED, "No.")

@@ -12,7 +12,12 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from clearance.configuration.document import DOCUMENT_BYTES_MAX, StoredSettings, compile_settings, parse_document
+from clearance.configuration.document import (
+    DOCUMENT_BYTES_MAX,
+    StoredSettings,
+    compile_settings,
+    parse_document,
+)
 from clearance.core.budget import BudgetRule, rule_for
 from clearance.core.catalog import Effect
 from clearance.core.decision import SettingsVersion
@@ -39,7 +44,10 @@ def full() -> dict[str, Any]:
         "arguments": {"task_id": "{result.task_id}", "why": ["undo of {title}", None]},
         "within": "24h",
     }
-    made["autonomy"]["allowlist"] = {"tenant": ["SEND_MAIL", "CREATE_TASK"], "accounts": {"acme": ["ISSUE_REFUND"]}}
+    made["autonomy"]["allowlist"] = {
+        "tenant": ["SEND_MAIL", "CREATE_TASK"],
+        "accounts": {"acme": ["ISSUE_REFUND"]},
+    }
     made["tool_pins"] = {"crm.create_task": "sha256:" + "0" * 64}
     made["stop_switches"] = [dict(SWITCH)]
     return made
@@ -50,7 +58,10 @@ def said(document: Any) -> list[str]:
     with pytest.raises(InvalidInput) as caught:
         parse_document(document)
     assert caught.value.code == "INVALID_SETTINGS"
-    return ["/".join(map(str, problem.path)) + f": {problem.sentence}" for problem in caught.value.problems]
+    return [
+        "/".join(map(str, problem.path)) + f": {problem.sentence}"
+        for problem in caught.value.problems
+    ]
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
@@ -81,9 +92,15 @@ def test_a_document_keeps_its_meaning_on_the_way_through_the_store() -> None:
 
 
 def test_what_a_document_compiles_to() -> None:
-    settings = compiled(full(), {"stop_switches": [{"scope": "GLOBAL", "level": "REFUSE", "reason": "maintenance"}]})
+    settings = compiled(
+        full(), {"stop_switches": [{"scope": "GLOBAL", "level": "REFUSE", "reason": "maintenance"}]}
+    )
     action = settings.catalog["CREATE_TASK"]
-    assert (action.tool.server, action.tool.tool, action.effect) == ("crm", "create_task", Effect.KEYED)
+    assert (action.tool.server, action.tool.tool, action.effect) == (
+        "crm",
+        "create_task",
+        Effect.KEYED,
+    )
     assert (action.risk_level, action.approval_expires_after_ms) == (RiskLevel.LOW, 72 * HOUR_MS)
     assert action.undo.within_ms == 24 * HOUR_MS
     assert action.undo.arguments["why"] == ["undo of {title}", None]
@@ -102,7 +119,12 @@ def test_what_a_document_compiles_to() -> None:
 
 def test_nothing_configured_compiles_to_nothing_permitted() -> None:
     settings = compiled({})
-    assert (settings.catalog, settings.policy, settings.budgets, settings.modes) == ({}, None, (), ())
+    assert (settings.catalog, settings.policy, settings.budgets, settings.modes) == (
+        {},
+        None,
+        (),
+        (),
+    )
 
 
 def test_what_is_left_out_has_the_documented_default() -> None:
@@ -124,19 +146,47 @@ REFUSED: list[tuple[str, Any, str]] = [
     (f"{ACTION}/undo/with", "1h", f"{ACTION}/undo/with: is not a key here; did you mean within?"),
     ("autonomy/budgets/0/max", 5, "autonomy/budgets/0/max: is not a key here"),
     (f"{ACTION}/tool", ..., f"{ACTION}/tool: is required"),
-    ("autonomy/modes", None, "autonomy/modes: must be a list; leave the key out if there is nothing to say"),
-    ("autonomy/budgets/0/max_per_day", True, "autonomy/budgets/0/max_per_day: must be an integer from 0 to 1000000000"),
-    ("autonomy/budgets/0/max_per_day", -1, "autonomy/budgets/0/max_per_day: must be an integer from 0 to"),
-    ("autonomy/budgets/0/max_per_day", 10**9 + 1, "autonomy/budgets/0/max_per_day: must be an integer from 0 to"),
-    ("autonomy/budgets/0/max_per_day", "5", "autonomy/budgets/0/max_per_day: must be an integer from 0 to"),
-    ("autonomy/budgets/0/max_per_day", 5.0, "autonomy/budgets/0/max_per_day: must be an integer from 0 to"),
+    (
+        "autonomy/modes",
+        None,
+        "autonomy/modes: must be a list; leave the key out if there is nothing to say",
+    ),
+    (
+        "autonomy/budgets/0/max_per_day",
+        True,
+        "autonomy/budgets/0/max_per_day: must be an integer from 0 to 1000000000",
+    ),
+    (
+        "autonomy/budgets/0/max_per_day",
+        -1,
+        "autonomy/budgets/0/max_per_day: must be an integer from 0 to",
+    ),
+    (
+        "autonomy/budgets/0/max_per_day",
+        10**9 + 1,
+        "autonomy/budgets/0/max_per_day: must be an integer from 0 to",
+    ),
+    (
+        "autonomy/budgets/0/max_per_day",
+        "5",
+        "autonomy/budgets/0/max_per_day: must be an integer from 0 to",
+    ),
+    (
+        "autonomy/budgets/0/max_per_day",
+        5.0,
+        "autonomy/budgets/0/max_per_day: must be an integer from 0 to",
+    ),
     (
         "autonomy/budgets/0/zone",
         "Europe/Berln",
         "zone: must be an IANA time zone such as UTC or Europe/Berlin; did you",
     ),
     ("autonomy/budgets/0/zone", "../UTC", "zone: must be an IANA time zone"),
-    ("autonomy/modes/0/mode", "AUTO", "mode: must be one of DISABLED, PROPOSE_ONLY, APPROVAL_REQUIRED, AUTO_EXECUTE"),
+    (
+        "autonomy/modes/0/mode",
+        "AUTO",
+        "mode: must be one of DISABLED, PROPOSE_ONLY, APPROVAL_REQUIRED, AUTO_EXECUTE",
+    ),
     ("autonomy/modes/0/mode", "auto_execute", "did you mean AUTO_EXECUTE?"),
     ("autonomy/modes/0/account", " acme", "account: must not start or end with a space"),
     (f"{ACTION}/risk_level", 1, "risk_level: must be one of MINIMAL, LOW, MEDIUM, HIGH"),
@@ -149,71 +199,177 @@ REFUSED: list[tuple[str, Any, str]] = [
     (f"{ACTION}/approval", {"expires_after": "367d"}, "expires_after: must be a duration such as"),
     (f"{ACTION}/sentence", "", "sentence: must be 1 to 300 characters of text"),
     ("catalog/create_task", {}, "catalog/create_task: must be 1 to 64 characters of A-Z 0-9 _"),
-    ("tool_servers/crm/deadline_seconds", 601, "deadline_seconds: must be an integer from 1 to 600"),
+    (
+        "tool_servers/crm/deadline_seconds",
+        601,
+        "deadline_seconds: must be an integer from 1 to 600",
+    ),
     ("tool_servers/crm/concurrency_max", 0, "concurrency_max: must be an integer from 1 to 64"),
-    ("tool_servers/crm/environment", {"PORT": 80}, "environment/PORT: must be text; put it in quotes"),
+    (
+        "tool_servers/crm/environment",
+        {"PORT": 80},
+        "environment/PORT: must be text; put it in quotes",
+    ),
     ("tool_servers/git/url", "ftp://x", "url: must be an address that starts with http"),
-    ("tool_servers/git/url", "https://u:p@x/", "url: must not hold a user or password: use headers, with ${NAME}"),
+    (
+        "tool_servers/git/url",
+        "https://u:p@x/",
+        "url: must not hold a user or password: use headers, with ${NAME}",
+    ),
     ("tool_servers/git/url", "https://${HOST}/", "url: must be written out"),
     ("tool_servers/git/headers", {"X": "a\nb"}, "headers/X: must be one line of text"),
-    ("tool_pins/crm.create_task", "md5:0", "tool_pins/crm.create_task: must be sha256: and 64 hexadecimal digits"),
+    (
+        "tool_pins/crm.create_task",
+        "md5:0",
+        "tool_pins/crm.create_task: must be sha256: and 64 hexadecimal digits",
+    ),
     ("stop_switches/0/level", "STOP", "level: must be one of HOLD, REFUSE"),
     # What has to fit
     ("tool_servers/git/command", ["x"], "tool_servers/git: needs either a command"),
     ("tool_servers/git/url", ..., "tool_servers/git: needs either a command"),
-    ("tool_servers/crm/headers", {"X": "y"}, "tool_servers/crm/headers: only a server with a url has headers"),
-    ("tool_servers/git/environment", {"X": "y"}, "tool_servers/git/environment: only a server with a command"),
-    (f"{ACTION}/tool", "crn.create_task", f"{ACTION}/tool: there is no tool server crn; did you mean crm?"),
+    (
+        "tool_servers/crm/headers",
+        {"X": "y"},
+        "tool_servers/crm/headers: only a server with a url has headers",
+    ),
+    (
+        "tool_servers/git/environment",
+        {"X": "y"},
+        "tool_servers/git/environment: only a server with a command",
+    ),
+    (
+        f"{ACTION}/tool",
+        "crn.create_task",
+        f"{ACTION}/tool: there is no tool server crn; did you mean crm?",
+    ),
     (f"{ACTION}/undo/tool", "hr.x", f"{ACTION}/undo/tool: there is no tool server hr"),
-    (f"{ACTION}/sentence", "did {titel}", "sentence: {titel} names nothing that is known here; did you mean title?"),
-    (f"{ACTION}/sentence", "did {account_id.x}", "sentence: {account_id.x} names nothing that is known here"),
-    (f"{ACTION}/proposal", "do {result.x}", "proposal: {result.x}: there is no result before the action is done"),
-    (f"{ACTION}/arguments", {"a": ["{result.x}"]}, "arguments/a/0: {result.x}: there is no result before"),
+    (
+        f"{ACTION}/sentence",
+        "did {titel}",
+        "sentence: {titel} names nothing that is known here; did you mean title?",
+    ),
+    (
+        f"{ACTION}/sentence",
+        "did {account_id.x}",
+        "sentence: {account_id.x} names nothing that is known here",
+    ),
+    (
+        f"{ACTION}/proposal",
+        "do {result.x}",
+        "proposal: {result.x}: there is no result before the action is done",
+    ),
+    (
+        f"{ACTION}/arguments",
+        {"a": ["{result.x}"]},
+        "arguments/a/0: {result.x}: there is no result before",
+    ),
     (f"{SCHEMA}/required", [], "undo/arguments/why/0: {title}: the parameter must be required"),
     (f"{ACTION}/idempotency_argument", "title", "idempotency_argument: title is filled by us"),
     (f"{ACTION}/idempotency_argument", "account", "idempotency_argument: account is filled by us"),
     (f"{ACTION}/spends", "amount", f"{ACTION}/spends: names no parameter"),
-    (f"{ACTION}/spends", "title", "spends: the parameter title must be an integer, or a number with x-scale"),
-    ("catalog/ISSUE_REFUND/parameters/required", ["order_id"], "spends: the parameter amount_minor must be required"),
+    (
+        f"{ACTION}/spends",
+        "title",
+        "spends: the parameter title must be an integer, or a number with x-scale",
+    ),
+    (
+        "catalog/ISSUE_REFUND/parameters/required",
+        ["order_id"],
+        "spends: the parameter amount_minor must be required",
+    ),
     (
         "catalog/ISSUE_REFUND/spends",
         ...,
         "ISSUE_REFUND: the catalog does not say which parameter of ISSUE_REFUND it spends",
     ),
     (f"{SCHEMA}/type", "array", "parameters/type: must be object"),
-    (f"{SCHEMA}/additionalProperties", ..., "additionalProperties: must be false, so that the tool gets nothing that"),
+    (
+        f"{SCHEMA}/additionalProperties",
+        ...,
+        "additionalProperties: must be false, so that the tool gets nothing that",
+    ),
     (f"{SCHEMA}/additionalProperties", {}, "additionalProperties: must be false"),
     (f"{SCHEMA}/properties/title", {"type": "text"}, f"{SCHEMA}: is not a valid JSON Schema"),
     (f"{SCHEMA}/properties/title", {"pattern": "("}, f"{SCHEMA}: is not a valid JSON Schema"),
-    (f"{SCHEMA}/properties/title", {"$ref": "#/$defs/gone"}, f"{SCHEMA}: is not a valid JSON Schema"),
+    (
+        f"{SCHEMA}/properties/title",
+        {"$ref": "#/$defs/gone"},
+        f"{SCHEMA}: is not a valid JSON Schema",
+    ),
     (f"{SCHEMA}/properties/title", {"$ref": "http://x/y"}, "title/$ref: must start with #/"),
-    (f"{SCHEMA}/properties/title", {"type": "number", "x-scale": 0}, "x-scale: must be an integer from 1 to 1000000"),
-    (f"{SCHEMA}/properties/title", {"type": "integer", "x-scale": 100}, "x-scale: belongs to type: number"),
+    (
+        f"{SCHEMA}/properties/title",
+        {"type": "number", "x-scale": 0},
+        "x-scale: must be an integer from 1 to 1000000",
+    ),
+    (
+        f"{SCHEMA}/properties/title",
+        {"type": "integer", "x-scale": 100},
+        "x-scale: belongs to type: number",
+    ),
     (f"{SCHEMA}/$ref", "#/$defs/x", "$ref: the parameters themselves cannot be a reference"),
     (
         "autonomy/allowlist/tenant/1",
         "CREATE_TASC",
         "tenant/1: the catalog has no action CREATE_TASC; did you mean CREATE",
     ),
-    ("autonomy/allowlist", ["CREATE_TASK", "NOPE"], "autonomy/allowlist/1: the catalog has no action NOPE"),
-    ("autonomy/allowlist/accounts/acme/0", "NOPE", "accounts/acme/0: the catalog has no action NOPE"),
-    ("autonomy/modes/0/action_type", "NOPE", "autonomy/modes/0/action_type: the catalog has no action NOPE"),
+    (
+        "autonomy/allowlist",
+        ["CREATE_TASK", "NOPE"],
+        "autonomy/allowlist/1: the catalog has no action NOPE",
+    ),
+    (
+        "autonomy/allowlist/accounts/acme/0",
+        "NOPE",
+        "accounts/acme/0: the catalog has no action NOPE",
+    ),
+    (
+        "autonomy/modes/0/action_type",
+        "NOPE",
+        "autonomy/modes/0/action_type: the catalog has no action NOPE",
+    ),
     (
         "autonomy/modes",
         [{"mode": "DISABLED"}] * 2,
         "autonomy/modes/1: is for the same place as entry 0 (every account)",
     ),
-    ("autonomy/budgets/0/account", "acme", "autonomy/budgets/1: is for the same place as entry 0 (acme)"),
-    ("autonomy/budgets/1/max_per_day_by_action_type", {"NOPE": 1}, "NOPE: the catalog has no action NOPE"),
-    ("stop_switches/0/scope", "TENANT", "stop_switches/0/subject: the scope TENANT needs no subject"),
-    ("stop_switches/0/subject", ..., "stop_switches/0/subject: the scope ACCOUNT needs the subject that it covers"),
-    ("policy", "permit(principal, action, resource);", "policy: the rule in line 1 has no @id (line 1)"),
-    ("policy", sample.POLICY.replace("CREATE_TASK", "GONE"), "policy/tasks: does not fit the schema"),
+    (
+        "autonomy/budgets/0/account",
+        "acme",
+        "autonomy/budgets/1: is for the same place as entry 0 (acme)",
+    ),
+    (
+        "autonomy/budgets/1/max_per_day_by_action_type",
+        {"NOPE": 1},
+        "NOPE: the catalog has no action NOPE",
+    ),
+    (
+        "stop_switches/0/scope",
+        "TENANT",
+        "stop_switches/0/subject: the scope TENANT needs no subject",
+    ),
+    (
+        "stop_switches/0/subject",
+        ...,
+        "stop_switches/0/subject: the scope ACCOUNT needs the subject that it covers",
+    ),
+    (
+        "policy",
+        "permit(principal, action, resource);",
+        "policy: the rule in line 1 has no @id (line 1)",
+    ),
+    (
+        "policy",
+        sample.POLICY.replace("CREATE_TASK", "GONE"),
+        "policy/tasks: does not fit the schema",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("path", "value", "problem"), REFUSED)
-def test_each_mistake_is_refused_in_its_place_with_what_would_be_right(path: str, value: Any, problem: str) -> None:
+def test_each_mistake_is_refused_in_its_place_with_what_would_be_right(
+    path: str, value: Any, problem: str
+) -> None:
     found = said(changed(path, value))
     assert any(problem in line for line in found), found
 
@@ -254,7 +410,10 @@ def test_all_problems_are_found_at_once_in_entries_with_and_without_the_right_sh
 def test_sizes_are_limited() -> None:
     action = full()["catalog"]["SEND_MAIL"]
     assert "catalog: has 501 entries; the limit is 500" in said(
-        {"tool_servers": full()["tool_servers"], "catalog": {f"A{number}": action for number in range(501)}}
+        {
+            "tool_servers": full()["tool_servers"],
+            "catalog": {f"A{number}": action for number in range(501)},
+        }
     )
     assert str(DOCUMENT_BYTES_MAX) in said({"policy": "x" * DOCUMENT_BYTES_MAX})[0]
     nested: Any = "x"
@@ -271,13 +430,34 @@ junk = st.recursive(
     | st.floats()
     | st.text(max_size=8)
     | st.sampled_from(
-        ["CREATE_TASK", "acme", "crm.x", "{title}", "72h", "UTC", "Europe", "\ud800", "$ref", "#/", "object", b"x"]
+        [
+            "CREATE_TASK",
+            "acme",
+            "crm.x",
+            "{title}",
+            "72h",
+            "UTC",
+            "Europe",
+            "\ud800",
+            "$ref",
+            "#/",
+            "object",
+            b"x",
+        ]
     ),
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
             st.sampled_from(
-                [*full(), *full()["catalog"]["CREATE_TASK"], *full()["autonomy"], "type", "properties", "$ref", "allOf"]
+                [
+                    *full(),
+                    *full()["catalog"]["CREATE_TASK"],
+                    *full()["autonomy"],
+                    "type",
+                    "properties",
+                    "$ref",
+                    "allOf",
+                ]
             )
             | st.text(max_size=3)
             | st.integers(),
@@ -291,7 +471,13 @@ junk = st.recursive(
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The path of every value in a document."""
-    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    pairs = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     return [path, *(place for key, part in pairs for place in places(part, (*path, key)))]
 
 
@@ -328,7 +514,9 @@ def test_junk_is_refused_and_never_breaks_anything(document: Any) -> None:
 
 @examples(max_examples=400)
 @given(st.data())
-def test_a_valid_document_with_junk_in_one_place_is_refused_or_means_something(data: st.DataObject) -> None:
+def test_a_valid_document_with_junk_in_one_place_is_refused_or_means_something(
+    data: st.DataObject,
+) -> None:
     path = data.draw(st.sampled_from(places(full())))
     refuses_or_keeps(replaced(full(), path, data.draw(junk)))
 

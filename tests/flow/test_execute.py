@@ -50,11 +50,17 @@ def error(error_class: ErrorClass, sent: Sent) -> CallError:
     return CallError(error_class, "The tool said no.", sent)
 
 
-async def test_the_tool_gets_the_parameters_the_catalogs_arguments_and_our_key(world: World) -> None:
+async def test_the_tool_gets_the_parameters_the_catalogs_arguments_and_our_key(
+    world: World,
+) -> None:
     await world.propose(task("t1"))
     await world.run("t1")
     key = idempotency_key(TENANT, "t1")
-    assert world.tools.calls[0].arguments == {"title": "Renewal call", "account": "acme", "request_id": key}
+    assert world.tools.calls[0].arguments == {
+        "title": "Renewal call",
+        "account": "acme",
+        "request_id": key,
+    }
     assert world.tools.calls[0].idempotency_key == key
 
 
@@ -82,7 +88,10 @@ async def test_the_tool_gets_the_parameters_the_catalogs_arguments_and_our_key(w
         # one try may have gone through: a later one that was surely not sent does not make that undone
         (
             task("i"),
-            [error(ErrorClass.TIMEOUT, Sent.MAYBE), *[error(ErrorClass.DOWNSTREAM, Sent.NOT_SENT)] * 2],
+            [
+                error(ErrorClass.TIMEOUT, Sent.MAYBE),
+                *[error(ErrorClass.DOWNSTREAM, Sent.NOT_SENT)] * 2,
+            ],
             "UNKNOWN",
             3,
             1,
@@ -90,7 +99,10 @@ async def test_the_tool_gets_the_parameters_the_catalogs_arguments_and_our_key(w
         # one try was answered: the budget stays spent, whatever the later ones met
         (
             task("i"),
-            [error(ErrorClass.RATE_LIMIT, Sent.ANSWERED), *[error(ErrorClass.DOWNSTREAM, Sent.NOT_SENT)] * 2],
+            [
+                error(ErrorClass.RATE_LIMIT, Sent.ANSWERED),
+                *[error(ErrorClass.DOWNSTREAM, Sent.NOT_SENT)] * 2,
+            ],
             "FAILED",
             3,
             1,
@@ -159,7 +171,9 @@ async def test_a_refusing_stop_switch_cancels_what_was_approved_and_blocks_what_
     assert world.tools.calls == []
 
 
-async def test_a_stop_between_claim_and_call_sends_nothing_and_gives_the_budget_back(world: World) -> None:
+async def test_a_stop_between_claim_and_call_sends_nothing_and_gives_the_budget_back(
+    world: World,
+) -> None:
     await world.propose(task("t1"))
     started = await execute.start(world.context, TENANT, "t1", "worker-1")
     assert started is not None
@@ -175,7 +189,9 @@ async def test_a_stop_between_claim_and_call_sends_nothing_and_gives_the_budget_
     assert await world.used() == {"actions": 0, "actions:CREATE_TASK": 0}
 
 
-async def test_autonomy_withdrawn_after_the_approval_asks_a_person_and_gives_the_budget_back(world: World) -> None:
+async def test_autonomy_withdrawn_after_the_approval_asks_a_person_and_gives_the_budget_back(
+    world: World,
+) -> None:
     await world.propose(task("t1"))
     await world.autonomy(modes=[{"mode": "APPROVAL_REQUIRED"}])
     assert await world.run("t1") is None
@@ -189,7 +205,9 @@ async def test_autonomy_withdrawn_after_the_approval_asks_a_person_and_gives_the
     assert (done.status, done.auto_executed) == (IntentStatus.SUCCEEDED, False)
 
 
-async def test_settings_changed_but_the_decision_holds_so_it_runs_under_the_new_one(world: World) -> None:
+async def test_settings_changed_but_the_decision_holds_so_it_runs_under_the_new_one(
+    world: World,
+) -> None:
     await world.propose(task("t1"))
     await world.autonomy(budgets=[{"max_per_day": 5}])
     done = await world.run("t1")
@@ -224,7 +242,9 @@ async def test_a_person_is_asked_again_when_what_they_approved_changed(world: Wo
     assert world.tools.calls == []
 
 
-async def test_what_a_person_approved_is_cancelled_when_the_policy_now_blocks_it(world: World) -> None:
+async def test_what_a_person_approved_is_cancelled_when_the_policy_now_blocks_it(
+    world: World,
+) -> None:
     await world.propose(refund("r1", 60_000))
     await world.control.rule(APPROVER, "r1.1", APPROVE)
     document = sample.document()
@@ -234,7 +254,9 @@ async def test_what_a_person_approved_is_cancelled_when_the_policy_now_blocks_it
     assert (await world.record("r1")).status is IntentStatus.CANCELLED
 
 
-@pytest.mark.parametrize(("proposal", "status", "calls"), [(task("i"), "SUCCEEDED", 1), (mail("i"), "UNKNOWN", 0)])
+@pytest.mark.parametrize(
+    ("proposal", "status", "calls"), [(task("i"), "SUCCEEDED", 1), (mail("i"), "UNKNOWN", 0)]
+)
 async def test_what_a_dead_worker_left_is_repeated_only_if_the_effect_allows_it(
     world: World, proposal: Any, status: str, calls: int
 ) -> None:
@@ -248,7 +270,9 @@ async def test_what_a_dead_worker_left_is_repeated_only_if_the_effect_allows_it(
     assert (done.status.value, len(world.tools.calls)) == (status, calls)
 
 
-async def test_a_slow_worker_sends_nothing_after_its_lease_and_its_outcome_is_refused(world: World) -> None:
+async def test_a_slow_worker_sends_nothing_after_its_lease_and_its_outcome_is_refused(
+    world: World,
+) -> None:
     await world.propose(task("t1"))
     slow = await execute.start(world.context, TENANT, "t1", "slow")
     assert slow is not None
@@ -289,7 +313,9 @@ async def test_a_tenant_whose_state_is_busy_keeps_the_sweep_from_nobody_elses_wo
     async def busy(change: Change) -> Any:
         asked.append(change.action_intent_id)
         if change.tenant_id == TENANT:
-            assert "t1" in world.engine.hints  # who waits for its start does not wait for those who expire
+            assert (
+                "t1" in world.engine.hints
+            )  # who waits for its start does not wait for those who expire
             raise Unavailable("Too many transitions of the tenant wait.")
         return await advance(change)
 
@@ -318,7 +344,9 @@ async def test_large_answers_are_cut_and_said_to_be(world: World) -> None:
     assert len(str(done.outcome.result).encode()) <= 33_000
 
 
-async def test_a_stop_that_comes_while_the_call_waits_for_its_turn_sends_nothing(world: World) -> None:
+async def test_a_stop_that_comes_while_the_call_waits_for_its_turn_sends_nothing(
+    world: World,
+) -> None:
     await world.propose(task("t1"))
     call = world.tools.call
 
@@ -344,7 +372,9 @@ async def test_a_stop_that_comes_while_the_call_waits_for_its_turn_sends_nothing
     ],
 )
 async def test_a_repeat_is_revalidated_like_a_start(world: World, what: str, status: str) -> None:
-    await world.propose(task("t1", expires_at=world.clock.now + 10_000 if what == "expired" else None))
+    await world.propose(
+        task("t1", expires_at=world.clock.now + 10_000 if what == "expired" else None)
+    )
     assert await execute.start(world.context, TENANT, "t1", "dead") is not None
     document = sample.document()
     if what == "disabled":
@@ -361,7 +391,9 @@ async def test_a_repeat_is_revalidated_like_a_start(world: World, what: str, sta
     assert (done.status.value, len(world.tools.calls)) == (status, 1 if what == "nothing" else 0)
 
 
-async def test_a_repeat_that_meets_an_error_says_that_the_first_call_may_have_acted(world: World) -> None:
+async def test_a_repeat_that_meets_an_error_says_that_the_first_call_may_have_acted(
+    world: World,
+) -> None:
     await world.propose(task("t1"))
     assert await execute.start(world.context, TENANT, "t1", "dead") is not None
     world.clock.forward(60_000)
@@ -371,7 +403,9 @@ async def test_a_repeat_that_meets_an_error_says_that_the_first_call_may_have_ac
     assert (done.status, done.hold and done.hold.state.value) == (IntentStatus.UNKNOWN, "SETTLED")
 
 
-async def test_one_tenants_broken_policy_does_not_keep_anothers_work_from_being_carried_on(world: World) -> None:
+async def test_one_tenants_broken_policy_does_not_keep_anothers_work_from_being_carried_on(
+    world: World,
+) -> None:
     await world.configure(sample.DOCUMENT, tenant_id="southwind")
     await world.propose(task("t1"))
     southwind = Principal("southwind", "ada", AGENT.kind, AGENT.permissions)
@@ -397,7 +431,9 @@ async def test_parameters_that_the_catalog_now_refuses_do_not_run(world: World) 
 async def test_a_limit_that_is_set_later_finds_what_was_used_before(world: World) -> None:
     for number in range(3):
         await world.propose(task(f"t{number}"))
-    await world.autonomy(budgets=[{"max_per_day": 10, "max_per_day_by_action_type": {"CREATE_TASK": 1}}])
+    await world.autonomy(
+        budgets=[{"max_per_day": 10, "max_per_day_by_action_type": {"CREATE_TASK": 1}}]
+    )
     for number in range(3):
         await world.run(f"t{number}")
     assert len(world.tools.calls) == 1
@@ -464,14 +500,18 @@ async def test_a_known_answer_survives_a_store_that_cannot_commit_for_a_while(
     assert done.status is IntentStatus.SUCCEEDED
 
 
-async def test_a_tool_that_was_never_seen_is_pinned_on_first_contact_and_held_to_it(world: World) -> None:
+async def test_a_tool_that_was_never_seen_is_pinned_on_first_contact_and_held_to_it(
+    world: World,
+) -> None:
     await world.propose(task("t1"))
     await world.run("t1")
     assert world.tools.calls[0].schema_digest == digest(world.tools.schema)
     world.tools.schema = {"type": "object", "title": "another"}
     await world.propose(task("t2"))
     await world.run("t2")
-    assert world.tools.calls[1].schema_digest == digest({"type": "object"}), "the runner is told the agreed one"
+    assert world.tools.calls[1].schema_digest == digest({"type": "object"}), (
+        "the runner is told the agreed one"
+    )
 
 
 async def test_a_store_that_cannot_be_read_before_the_call_means_that_nothing_was_sent(
@@ -493,11 +533,15 @@ async def test_many_first_contacts_at_once_pin_the_tool_once(world: World) -> No
     for number in range(10):
         await world.propose(task(f"t{number}"))
     done = await asyncio.gather(*(world.run(f"t{number}") for number in range(10)))
-    left = [number for number, one in enumerate(done) if one is None]  # the settings moved while they started
+    left = [
+        number for number, one in enumerate(done) if one is None
+    ]  # the settings moved while they started
     for number in left:
         await world.run(f"t{number}")
     assert len(world.tools.calls) == 10
-    assert {(await world.record(f"t{number}")).status for number in range(10)} == {IntentStatus.SUCCEEDED}
+    assert {(await world.record(f"t{number}")).status for number in range(10)} == {
+        IntentStatus.SUCCEEDED
+    }
     assert [entry["kind"] for entry in await world.entries()].count("SETTINGS_CHANGED") == 2
 
 

@@ -34,12 +34,17 @@ async def test_exactly_the_budget_runs_alone_each_effect_once_and_every_repeat_g
         for _ in range(3):
             await asyncio.sleep(0)
             record = (await control.propose(AGENT, task(f"c{number}"))).record
-            answers.append((record.decision.answer, record.decision.reason, record.decision.explanation))
+            answers.append(
+                (record.decision.answer, record.decision.reason, record.decision.explanation)
+            )
         return answers
 
     said = await asyncio.gather(*(client(number) for number in range(CLIENTS)))
     async with asyncio.timeout(60):
-        while (await world.store.count_by_status(TENANT)).keys() & {IntentStatus.APPROVED, IntentStatus.RUNNING}:
+        while (await world.store.count_by_status(TENANT)).keys() & {
+            IntentStatus.APPROVED,
+            IntentStatus.RUNNING,
+        }:
             await asyncio.sleep(0.01)
     stopped.set()
     await working
@@ -51,4 +56,7 @@ async def test_exactly_the_budget_runs_alone_each_effect_once_and_every_repeat_g
     assert set(world.tools.by_key().values()) == {1}
     assert await world.used() == {"actions": LIMIT, "actions:CREATE_TASK": LIMIT}
     kinds = [entry["kind"] for entry in await world.entries()]
-    assert (kinds.count("ACTION_APPROVED"), kinds.count("APPROVAL_REQUESTED")) == (LIMIT, CLIENTS - LIMIT)
+    assert (kinds.count("ACTION_APPROVED"), kinds.count("APPROVAL_REQUESTED")) == (
+        LIMIT,
+        CLIENTS - LIMIT,
+    )

@@ -50,18 +50,24 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.usefixtures("no_sweep")
-async def test_what_is_approved_in_one_process_is_carried_out_once_in_another(shop: World, queue_place: str) -> None:
+async def test_what_is_approved_in_one_process_is_carried_out_once_in_another(
+    shop: World, queue_place: str
+) -> None:
     async with working(shop, queue_place), approving(shop, queue_place) as control:
         for number in range(5):
             await control.propose(AGENT, task(f"t{number}"))
         await until(lambda: len(shop.tools.calls) == 5)
-    assert {(await shop.record(f"t{number}")).status for number in range(5)} == {IntentStatus.SUCCEEDED}
+    assert {(await shop.record(f"t{number}")).status for number in range(5)} == {
+        IntentStatus.SUCCEEDED
+    }
     assert set(shop.tools.by_key().values()) == {1}
     assert waiting(queue_place) == []
 
 
 @pytest.mark.usefixtures("no_sweep")
-async def test_an_intent_waits_once_however_often_and_wherever_it_is_hinted(shop: World, queue_place: str) -> None:
+async def test_an_intent_waits_once_however_often_and_wherever_it_is_hinted(
+    shop: World, queue_place: str
+) -> None:
     await propose(shop, ["t1", "t2"])
     dues = [Due(TENANT, "t1", "CREATE_TASK"), Due(TENANT, "t2", "CREATE_TASK")]
     await asyncio.gather(*(hint(shop, queue_place, dues * 3) for _ in range(4)))
@@ -95,7 +101,9 @@ async def test_a_hint_too_many_or_without_a_queue_is_dropped_with_a_line_and_not
     assert said == [("hints dropped", "TOO_MANY_WAIT", 2), ("hints dropped", "QUEUE_AWAY", 1)]
 
 
-async def test_hints_survive_a_connection_that_broke_while_nothing_was_sent(shop: World, queue_place: str) -> None:
+async def test_hints_survive_a_connection_that_broke_while_nothing_was_sent(
+    shop: World, queue_place: str
+) -> None:
     hints = Hints(queue_place)
     running = asyncio.create_task(hints.run(shop.context))
     for name in ("t1", "t2"):
@@ -107,7 +115,9 @@ async def test_hints_survive_a_connection_that_broke_while_nothing_was_sent(shop
     assert waiting(queue_place) == ["t1", "t2"]
 
 
-async def test_hints_left_when_the_process_ends_are_deferred_before_it_does(shop: World, queue_place: str) -> None:
+async def test_hints_left_when_the_process_ends_are_deferred_before_it_does(
+    shop: World, queue_place: str
+) -> None:
     async with approving(shop, queue_place) as control:
         await asyncio.gather(*(control.propose(AGENT, task(f"t{number}")) for number in range(20)))
     assert len(waiting(queue_place)) == 20
@@ -136,7 +146,9 @@ async def test_calls_to_one_tool_server_are_bounded_over_all_workers(
 
 
 @pytest.mark.usefixtures("no_sweep")
-async def test_a_tool_server_that_hangs_keeps_nobody_else_waiting(shop: World, queue_place: str) -> None:
+async def test_a_tool_server_that_hangs_keeps_nobody_else_waiting(
+    shop: World, queue_place: str
+) -> None:
     made = document(2)
     made["tool_servers"]["mails"] = dict(made["tool_servers"]["crm"])
     made["catalog"]["SEND_MAIL"]["tool"] = "mails.send_mail"
@@ -164,7 +176,9 @@ async def test_a_tool_server_that_hangs_keeps_nobody_else_waiting(shop: World, q
     assert line.most == 2
 
 
-async def test_a_long_row_that_waits_for_places_costs_a_look_at_each_lane_and_no_more(queue_place: str) -> None:
+async def test_a_long_row_that_waits_for_places_costs_a_look_at_each_lane_and_no_more(
+    queue_place: str,
+) -> None:
     defer(queue_place, "a", [f"a{number}" for number in range(10_000)], places=1)
     defer(queue_place, "b", ["b0"], places=1)
     worker = new_worker(queue_place)
@@ -173,7 +187,8 @@ async def test_a_long_row_that_waits_for_places_costs_a_look_at_each_lane_and_no
     with psycopg.connect(queue_place, autocommit=True) as connection:
         for _ in range(2):  # the first time, a connection also looks up what the names mean
             explained = connection.execute(
-                "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT * FROM clearance_queue.fetch_next(%s)", (worker,)
+                "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT * FROM clearance_queue.fetch_next(%s)",
+                (worker,),
             ).fetchone()
     assert explained is not None
     plan = explained[0][0]["Plan"]
@@ -184,7 +199,9 @@ async def test_a_long_row_that_waits_for_places_costs_a_look_at_each_lane_and_no
 
 
 @pytest.mark.usefixtures("no_sweep")
-async def test_a_tenant_with_500_waiting_does_not_starve_another_one(shop: World, queue_place: str) -> None:
+async def test_a_tenant_with_500_waiting_does_not_starve_another_one(
+    shop: World, queue_place: str
+) -> None:
     await shop.configure(sample.document(budgets=ROOM), "globex")
     many = [f"t{number}" for number in range(500)]
     await asyncio.gather(*(propose(shop, many[part::10]) for part in range(10)))
@@ -218,7 +235,9 @@ async def test_turns_are_equal_whoever_came_first_and_however_much_waits(queue_p
     assert served(queue_place, worker, 6) == ["a53", "b3", "d0", "a54", "b4", "d1"]
 
 
-async def test_a_tenant_that_never_has_two_waiting_does_not_push_away_one_that_has_many(queue_place: str) -> None:
+async def test_a_tenant_that_never_has_two_waiting_does_not_push_away_one_that_has_many(
+    queue_place: str,
+) -> None:
     worker = new_worker(queue_place)
     defer(queue_place, "a", [f"a{number}" for number in range(100)])
     order = []
@@ -233,7 +252,9 @@ async def test_turns_begin_again_when_nothing_waits(queue_place: str) -> None:
     for _ in range(3):
         defer(queue_place, "a", ["a0", "a1", "a2"])
         defer(queue_place, "a", ["p0", "p1"], by_person=True)
-        found = asked(queue_place, "SELECT priority FROM clearance_queue.procrastinate_jobs ORDER BY priority")
+        found = asked(
+            queue_place, "SELECT priority FROM clearance_queue.procrastinate_jobs ORDER BY priority"
+        )
         assert found == [-2, -1, 0, (1 << 30) - 1, 1 << 30]
         assert served(queue_place, worker, 5) == ["p0", "p1", "a0", "a1", "a2"]
 
@@ -244,11 +265,15 @@ async def test_the_last_turn_is_shared(queue_place: str) -> None:
     asked(queue_place, "UPDATE clearance_queue.procrastinate_jobs SET priority = 2 - (1 << 30)")
     defer(queue_place, "a", ["a1", "a2", "a3"])
     defer(queue_place, "p", ["p0"], by_person=True)
-    assert asked(queue_place, "SELECT min(priority) FROM clearance_queue.procrastinate_jobs") == [1 - (1 << 30)]
+    assert asked(queue_place, "SELECT min(priority) FROM clearance_queue.procrastinate_jobs") == [
+        1 - (1 << 30)
+    ]
     assert served(queue_place, worker, 5) == ["p0", "a0", "a1", "a2", "a3"]
 
 
-async def test_jobs_that_are_queued_one_by_one_take_turns_as_those_in_a_batch_do(queue_place: str) -> None:
+async def test_jobs_that_are_queued_one_by_one_take_turns_as_those_in_a_batch_do(
+    queue_place: str,
+) -> None:
     for number in range(5):
         defer(queue_place, "a", [f"a{number}"])
     defer(queue_place, "b", ["b0"])
@@ -265,7 +290,9 @@ async def test_two_workers_that_look_at_once_do_not_take_the_same_place(queue_pl
     first, second = new_worker(queue_place), new_worker(queue_place)
     with psycopg.connect(queue_place) as looking:  # and has not come to an end
         looking.execute("SELECT clearance_queue.fetch_next(%s)", (first,))
-        defer(queue_place, "a", ["p0"], places=1, by_person=True)  # in the same lane, before the one that is taken
+        defer(
+            queue_place, "a", ["p0"], places=1, by_person=True
+        )  # in the same lane, before the one that is taken
         impatient = make_conninfo(queue_place, options="-c lock_timeout=200ms")
         with pytest.raises(psycopg.errors.LockNotAvailable):
             fetch(impatient, second)
@@ -273,7 +300,9 @@ async def test_two_workers_that_look_at_once_do_not_take_the_same_place(queue_pl
 
 
 @pytest.mark.usefixtures("no_sweep")
-async def test_what_a_person_approved_goes_before_what_policy_approved(shop: World, queue_place: str) -> None:
+async def test_what_a_person_approved_goes_before_what_policy_approved(
+    shop: World, queue_place: str
+) -> None:
     async with approving(shop, queue_place) as control:
         for number in range(20):
             await control.propose(AGENT, task(f"t{number}"))
@@ -295,7 +324,8 @@ def served(conninfo: str, worker: int, count: int) -> list[str]:
     with psycopg.connect(conninfo, autocommit=True) as connection:
         for _ in range(count):
             row = connection.execute(
-                "SELECT id, args->>'action_intent_id' FROM clearance_queue.fetch_next(%s)", (worker,)
+                "SELECT id, args->>'action_intent_id' FROM clearance_queue.fetch_next(%s)",
+                (worker,),
             ).fetchone()
             assert row is not None
             connection.execute("SELECT clearance_queue.finish(%s, %s)", (row[0], worker))
@@ -312,12 +342,16 @@ async def test_preparing_twice_or_at_once_is_preparing_once(database: str) -> No
     assert await prepare(database) == []
 
 
-async def test_an_older_procrastinate_is_brought_up_to_the_new_one(database: str, postgres_folder: Path) -> None:
+async def test_an_older_procrastinate_is_brought_up_to_the_new_one(
+    database: str, postgres_folder: Path
+) -> None:
     steps = migration_files()
     older = [step for step in steps if step.name < "03.03"]
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("CREATE SCHEMA clearance_queue; SET search_path = clearance_queue")
-        connection.execute("CREATE TABLE applied (name text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())")
+        connection.execute(
+            "CREATE TABLE applied (name text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())"
+        )
         for step in older:
             connection.execute(step.read_text())  # type: ignore[arg-type]
             connection.execute("INSERT INTO applied (name) VALUES (%s)", (step.name,))
@@ -334,7 +368,9 @@ async def test_an_older_procrastinate_is_brought_up_to_the_new_one(database: str
 
 
 def migration_files() -> list[Path]:
-    return sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"), key=lambda step: step.name)
+    return sorted(
+        Path(SchemaManager.get_migrations_path()).glob("*.sql"), key=lambda step: step.name
+    )
 
 
 def shape(conninfo: str) -> list[object]:
@@ -354,7 +390,9 @@ def shape(conninfo: str) -> list[object]:
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_login_that_is_only_a_member_of_the_role_can_hint_work_and_sweep(shop: World, queue_place: str) -> None:
+async def test_a_login_that_is_only_a_member_of_the_role_can_hint_work_and_sweep(
+    shop: World, queue_place: str
+) -> None:
     name = f"login_{abs(hash(queue_place))}"
     asked(queue_place, f"CREATE ROLE {name} LOGIN NOINHERIT IN ROLE clearance_app")
     try:
@@ -369,7 +407,9 @@ async def test_a_login_that_is_only_a_member_of_the_role_can_hint_work_and_sweep
         asked(queue_place, f"DROP ROLE {name}")
 
 
-async def test_a_tenant_whose_settings_cannot_be_read_keeps_nobody_from_being_hinted(world: World) -> None:
+async def test_a_tenant_whose_settings_cannot_be_read_keeps_nobody_from_being_hinted(
+    world: World,
+) -> None:
     class Settled(Context):
         async def settings(self, tenant_id: str) -> Settings:
             if tenant_id == "bad":

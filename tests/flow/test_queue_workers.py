@@ -103,7 +103,9 @@ async def test_who_sweeps_is_replaced_when_it_gives_no_sign_of_life(queue_place:
 
 
 @pytest.mark.usefixtures("quick")
-async def test_what_is_held_does_not_hide_the_rest_from_the_sweep(shop: World, queue_place: str) -> None:
+async def test_what_is_held_does_not_hide_the_rest_from_the_sweep(
+    shop: World, queue_place: str
+) -> None:
     held = [f"t{number:03}" for number in range(STEP_MAX + 20)]
     await asyncio.gather(*(propose(shop, held[part::10]) for part in range(10)))
     await shop.configure(await stopped_for(shop, "acme"))
@@ -118,7 +120,12 @@ async def stopped_for(shop: World, account_id: str) -> dict[str, Any]:
     switch = StopSwitch(StopScope.ACCOUNT, account_id, StopLevel.HOLD, "incident")
     made = document(64)
     made["stop_switches"] = [
-        {"scope": switch.scope.value, "subject": switch.subject, "level": switch.level.value, "reason": switch.reason}
+        {
+            "scope": switch.scope.value,
+            "subject": switch.subject,
+            "level": switch.level.value,
+            "reason": switch.reason,
+        }
     ]
     return made
 
@@ -146,7 +153,9 @@ async def test_a_sweep_that_fails_lets_another_worker_try(
 
 
 @pytest.mark.usefixtures("quick")
-async def test_what_a_dead_worker_left_is_tried_again_within_the_places(shop: World, queue_place: str) -> None:
+async def test_what_a_dead_worker_left_is_tried_again_within_the_places(
+    shop: World, queue_place: str
+) -> None:
     await shop.configure(document(2))
     line = Line(0.02)
     names = [f"t{number}" for number in range(12)]
@@ -158,7 +167,9 @@ async def test_what_a_dead_worker_left_is_tried_again_within_the_places(shop: Wo
     shop.clock.forward(60_000)
     async with working(shop, queue_place, tools=line.tools):
         async with asyncio.timeout(WAIT_SECONDS):
-            while {(await shop.record(name)).status for name in [*names, "m1"]} & {IntentStatus.RUNNING}:
+            while {(await shop.record(name)).status for name in [*names, "m1"]} & {
+                IntentStatus.RUNNING
+            }:
                 await asyncio.sleep(0.02)
     records = [await shop.record(name) for name in names]
     assert {(record.status, record.attempt.number) for record in records if record.attempt} == {
@@ -195,7 +206,9 @@ async def test_jobs_of_a_worker_that_gave_no_sign_are_taken_up_and_their_places_
     defer(queue_place, TENANT, names, places=4)
     dead = new_worker(queue_place, seconds_ago=60)
     assert [fetch(queue_place, dead) for _ in names] == names
-    defer(queue_place, TENANT, ["t0"], places=4)  # hinted again: this one waits beside the job that is lost
+    defer(
+        queue_place, TENANT, ["t0"], places=4
+    )  # hinted again: this one waits beside the job that is lost
     assert fetch(queue_place, dead) is None
     async with working(shop, queue_place):
         await until(lambda: len(shop.tools.calls) == 4)
@@ -209,7 +222,9 @@ async def test_a_job_whose_fetch_was_not_answered_goes_back(shop: World, queue_p
     await propose(shop, ["t1"])
     async with working(shop, queue_place):
         worker = asked(queue_place, "SELECT id FROM clearance_queue.procrastinate_workers")[0]
-        with psycopg.connect(queue_place) as connection:  # in one transaction, so that nobody else can fetch it
+        with psycopg.connect(
+            queue_place
+        ) as connection:  # in one transaction, so that nobody else can fetch it
             connection.execute(
                 "SELECT clearance_queue.defer_hints(%s, %s, %s, %s::integer[], %s)",
                 ([TENANT], ["t1"], ["lane"], [1], [False]),
@@ -220,10 +235,14 @@ async def test_a_job_whose_fetch_was_not_answered_goes_back(shop: World, queue_p
 
 
 @pytest.mark.usefixtures("quick", "no_sweep")
-async def test_a_worker_that_was_taken_for_dead_works_on_under_a_new_number(shop: World, queue_place: str) -> None:
+async def test_a_worker_that_was_taken_for_dead_works_on_under_a_new_number(
+    shop: World, queue_place: str
+) -> None:
     async with working(shop, queue_place), approving(shop, queue_place) as control:
         first = asked(queue_place, "DELETE FROM clearance_queue.procrastinate_workers RETURNING id")
-        await until(lambda: bool(asked(queue_place, "SELECT id FROM clearance_queue.procrastinate_workers")))
+        await until(
+            lambda: bool(asked(queue_place, "SELECT id FROM clearance_queue.procrastinate_workers"))
+        )
         await control.propose(AGENT, task("t1"))
         await until(lambda: len(shop.tools.calls) == 1)
         assert asked(queue_place, "SELECT id FROM clearance_queue.procrastinate_workers") != first
@@ -252,7 +271,9 @@ async def test_an_exception_in_one_execution_ends_neither_the_worker_nor_another
 
 
 @pytest.mark.usefixtures("quick")
-async def test_connections_that_are_cut_end_no_worker_and_repeat_no_call(shop: World, queue_place: str) -> None:
+async def test_connections_that_are_cut_end_no_worker_and_repeat_no_call(
+    shop: World, queue_place: str
+) -> None:
     line = Line(0.01)
     async with (
         working(shop, queue_place, tools=line.tools) as queue,
@@ -285,7 +306,9 @@ async def test_a_restart_of_the_server_costs_two_lines_and_no_worker(tmp_path: P
                     await asyncio.to_thread(server(folder).start)
                     await until(queue.ready)
                     await until(lambda: len(shop.tools.calls) == 2)
-                said = Counter(line["event"] for line in logs if line["log_level"] in {"warning", "error"})
+                said = Counter(
+                    line["event"] for line in logs if line["log_level"] in {"warning", "error"}
+                )
         assert said == {"queue away": 1, "hints dropped": said["hints dropped"], "queue back": 1}
         assert set(shop.tools.by_key().values()) == {1}
 
@@ -293,7 +316,9 @@ async def test_a_restart_of_the_server_costs_two_lines_and_no_worker(tmp_path: P
 # The end
 
 
-async def test_a_stopped_worker_finishes_what_is_under_way_and_begins_nothing(shop: World, queue_place: str) -> None:
+async def test_a_stopped_worker_finishes_what_is_under_way_and_begins_nothing(
+    shop: World, queue_place: str
+) -> None:
     line = Line(-1)
     queue, stopped = Queue(queue_place, concurrency=1), asyncio.Event()
     context = Context(shop.store, line.tools, queue, shop.clock)
@@ -379,9 +404,18 @@ async def test_ready_is_only_who_works(shop: World, queue_place: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def process(conninfo: str, effects: Path, seconds: float) -> AsyncIterator[asyncio.subprocess.Process]:
+async def process(
+    conninfo: str, effects: Path, seconds: float
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """A worker process, from when it is ready."""
-    command = (sys.executable, "-m", "tests.flow.queue_process", conninfo, str(effects), str(seconds))
+    command = (
+        sys.executable,
+        "-m",
+        "tests.flow.queue_process",
+        conninfo,
+        str(effects),
+        str(seconds),
+    )
     started = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     try:
         assert started.stdout is not None
@@ -413,11 +447,15 @@ async def test_the_work_of_a_process_that_is_killed_is_taken_up_by_another_one(
                 for name in names:
                     await control.propose(AGENT, task(name))
             begun = effects.read_text().count(f" {first.pid}\n")
-            await until(lambda: effects.read_text().count(f" {first.pid}\n") > begun)  # for a while it is under way
+            await until(
+                lambda: effects.read_text().count(f" {first.pid}\n") > begun
+            )  # for a while it is under way
             first.kill()
             killed = time.monotonic()
             async with asyncio.timeout(50):
-                while {(await shop.record(name)).status for name in names} != {IntentStatus.SUCCEEDED}:
+                while {(await shop.record(name)).status for name in names} != {
+                    IntentStatus.SUCCEEDED
+                }:
                     await asyncio.sleep(0.1)
             assert time.monotonic() - killed < 50
         by_key = Counter(line.split()[0] for line in effects.read_text().splitlines())

@@ -29,7 +29,9 @@ from tests.sample import AGENT, TENANT, RecordingTools, mail, task
 from tests.world import World
 
 pytestmark = pytest.mark.anyio
-RECORDING_SECONDS = 0.1  # in which whoever still waits for a closed runner would have recorded what it says
+RECORDING_SECONDS = (
+    0.1  # in which whoever still waits for a closed runner would have recorded what it says
+)
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +53,9 @@ class Gate:
         self.reached.set()
         await self.opened.wait()
         if self.closed:
-            raise ToolCallFailed(CallError(ErrorClass.DOWNSTREAM, "The tool runner is closed.", Sent.NOT_SENT))
+            raise ToolCallFailed(
+                CallError(ErrorClass.DOWNSTREAM, "The tool runner is closed.", Sent.NOT_SENT)
+            )
         return {"ok": True}
 
     async def close(self) -> None:
@@ -104,7 +108,11 @@ async def test_a_stopped_worker_finishes_what_is_under_way_and_begins_nothing(wo
     ids=["at_most_once", "keyed"],
 )
 async def test_a_call_that_outlasts_the_drain_stays_running_and_the_next_start_says_what_is_known(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proposal: Proposal, status: IntentStatus, calls: int
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    proposal: Proposal,
+    status: IntentStatus,
+    calls: int,
 ) -> None:
     monkeypatch.setattr(workers, "DRAIN_SECONDS", 0.05)
     gate = Gate()
@@ -168,7 +176,9 @@ async def test_a_drain_that_is_itself_cancelled_still_ends_before_the_worker_doe
 
 
 @pytest.mark.usefixtures("no_sweep")
-async def test_hints_of_what_waits_or_is_under_way_are_dropped(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hints_of_what_waits_or_is_under_way_are_dropped(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     executed, gate, worker = executions(monkeypatch), Gate(), Worker(concurrency=1)
     world.tools = gate.tools
     async with working(world, worker) as control:
@@ -214,7 +224,9 @@ async def test_executions_at_a_time_are_bounded(world: World) -> None:
     async with working(world, Worker(concurrency=3)):
         await until(lambda: len(at_once) == 18)
     assert max(at_once) == 3
-    assert {(await world.record(f"t{number}")).status for number in range(9)} == {IntentStatus.SUCCEEDED}
+    assert {(await world.record(f"t{number}")).status for number in range(9)} == {
+        IntentStatus.SUCCEEDED
+    }
 
 
 @pytest.mark.usefixtures("no_sweep")
@@ -238,7 +250,9 @@ async def test_an_exception_in_one_execution_ends_neither_the_worker_nor_another
     assert statuses == ["SUCCEEDED", "RUNNING", "SUCCEEDED"]
 
 
-async def test_an_exception_in_a_sweep_does_not_end_the_sweeping(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_exception_in_a_sweep_does_not_end_the_sweeping(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(workers, "SWEEP_SECONDS", 0.01)
     find, failures = Sweeper.find, [RuntimeError("a bug"), Unavailable("The store is away.")]
 

@@ -17,11 +17,15 @@ from tests.model.scenarios import SCENARIOS, STORE_FAULTS, Scenario
 def further(scenario: Scenario) -> Iterator[Scenario]:
     """The scenario with one more of each thing that may happen in it."""
     faulty = tuple(dict.fromkeys((*scenario.faulty, *STORE_FAULTS)))
-    yield replace(scenario, name=f"{scenario.name}, one more fault", faults=scenario.faults + 1, faulty=faulty)
+    yield replace(
+        scenario, name=f"{scenario.name}, one more fault", faults=scenario.faults + 1, faulty=faulty
+    )
     if scenario.ticks:
         yield replace(scenario, name=f"{scenario.name}, one more tick", ticks=scenario.ticks + 1)
     if scenario.changes:
-        yield replace(scenario, name=f"{scenario.name}, one more change", changes_max=scenario.changes_max + 1)
+        yield replace(
+            scenario, name=f"{scenario.name}, one more change", changes_max=scenario.changes_max + 1
+        )
 
 
 def main(names: list[str]) -> int:

@@ -66,7 +66,11 @@ def _unfenced(record: IntentRecord, _number: int, *arguments: Any, **named: Any)
 
 def _giving_back(record: IntentRecord, number: int, outcome: Any, **named: Any) -> Change:
     change = _REAL_RECORD_OUTCOME(record, number, outcome, **named)
-    return replace(change, hold=HoldState.RELEASED) if outcome.status is OutcomeStatus.FAILED else change
+    return (
+        replace(change, hold=HoldState.RELEASED)
+        if outcome.status is OutcomeStatus.FAILED
+        else change
+    )
 
 
 async def _looks_at_no_lease(context: Any, started: Any, _needs_ms: int) -> None:
@@ -99,7 +103,11 @@ async def _none_dead(*_: object, **__: object) -> tuple[()]:
 
 
 def _expires_while_it_runs(status: IntentStatus, intent: Any, approval: Any) -> int | None:
-    return intent.expires_at if status is IntentStatus.RUNNING else _REAL_DUE_AT(status, intent, approval)
+    return (
+        intent.expires_at
+        if status is IntentStatus.RUNNING
+        else _REAL_DUE_AT(status, intent, approval)
+    )
 
 
 VARIANTS = (
@@ -129,7 +137,10 @@ VARIANTS = (
         ((execute, "_cleared", _looks_at_no_lease),),
     ),
     Variant(
-        "the stop is not looked at before the send", _KEYED, Promise.STOP, ((execute, "_cleared", _looks_at_no_stop),)
+        "the stop is not looked at before the send",
+        _KEYED,
+        Promise.STOP,
+        ((execute, "_cleared", _looks_at_no_stop),),
     ),
     Variant(
         "the last look comes before the wait for a place",
@@ -161,7 +172,12 @@ VARIANTS = (
         Promise.BUDGET,
         guards={"counts": False},
     ),
-    Variant("the store does not compare the settings", _STOPPED, Promise.STOP, guards={"versions": False}),
+    Variant(
+        "the store does not compare the settings",
+        _STOPPED,
+        Promise.STOP,
+        guards={"versions": False},
+    ),
     Variant(
         "what runs may expire",
         Scenario("expiry", "", (proposes("t1", expires_at=half_past(0)),), (W, expires()), ticks=1),
@@ -169,13 +185,27 @@ VARIANTS = (
         (
             (steps, "_require_not_started", lambda _record: None),
             (steps, "_due_at", _expires_while_it_runs),
-            (steps, "STEPS", {**STEPS, IntentStatus.RUNNING: STEPS[IntentStatus.RUNNING] | {IntentStatus.EXPIRED}}),
+            (
+                steps,
+                "STEPS",
+                {
+                    **STEPS,
+                    IntentStatus.RUNNING: STEPS[IntentStatus.RUNNING] | {IntentStatus.EXPIRED},
+                },
+            ),
         ),
         ignoring=frozenset({Promise.FENCE}),
     ),
     Variant(
         "an approval that is over may be ruled on",
-        Scenario("people", "", (proposes("t1", expires_at=half_past(0)),), (APPROVES,), settings="ask", ticks=1),
+        Scenario(
+            "people",
+            "",
+            (proposes("t1", expires_at=half_past(0)),),
+            (APPROVES,),
+            settings="ask",
+            ticks=1,
+        ),
         Promise.TIME,
         ((approvals, "check_ruling", lambda *_, **__: None),),
     ),
@@ -193,8 +223,16 @@ VARIANTS = (
         "the ledger says that people approve everything",
         replace(_KEYED, setup=(), slots=(proposes("t1"),)),
         Promise.LEDGER,
-        ((steps, "_source_facts", lambda _source: {"approval_source": "HUMAN", "auto_executed": False}),),
+        (
+            (
+                steps,
+                "_source_facts",
+                lambda _source: {"approval_source": "HUMAN", "auto_executed": False},
+            ),
+        ),
     ),
-    Variant("the sweep finds nothing dead", _KEYED, Promise.SETTLES, ((Sweeper, "_dead", _none_dead),)),
+    Variant(
+        "the sweep finds nothing dead", _KEYED, Promise.SETTLES, ((Sweeper, "_dead", _none_dead),)
+    ),
     Variant("the sweep hints nothing", _KEYED, Promise.SETTLES, ((Sweeper, "_hint", _nothing),)),
 )

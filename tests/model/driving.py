@@ -138,7 +138,9 @@ class Replay:
         assert answer.key[0] == verb
         return answer.value
 
-    async def forgetting(self, context: Context, name: str, function: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    async def forgetting(
+        self, context: Context, name: str, function: Callable[[], Coroutine[Any, Any, Any]]
+    ) -> Any:
         """What the function returns; once it has ended, its answers are replaced by its end."""
         if self._at < len(self._history) and self._history[self._at].key[:2] == ("ended", name):
             answer = self.next_answer()
@@ -150,7 +152,14 @@ class Replay:
         except (ToolCallFailed, Unavailable) as failed:
             result, error = None, failed
         compiled = tuple(context._compiled.items())
-        key = ("ended", name, last_learned(self.taken[begins:]), _shown(result), _shown(error), _versions(compiled))
+        key = (
+            "ended",
+            name,
+            last_learned(self.taken[begins:]),
+            _shown(result),
+            _shown(error),
+            _versions(compiled),
+        )
         ended = Ended(result, error, compiled)
         self.taken[begins:] = [Answer(key, ended)]
         self._looked = {}  # as it is when it ends again
@@ -268,7 +277,9 @@ def _forgetful(name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
 
     async def forgetful(context: Context, *arguments: Any, **named: Any) -> Any:
         replay: Any = context.clock
-        return await replay.forgetting(context, name, lambda: function(context, *arguments, **named))
+        return await replay.forgetting(
+            context, name, lambda: function(context, *arguments, **named)
+        )
 
     return forgetful
 
@@ -280,7 +291,9 @@ HOLDING = ("invoke", "record")
 def _holding(name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
     function = getattr(execute, name)
 
-    def holding(context: Context, started: Started, *arguments: Any, **named: Any) -> Coroutine[Any, Any, Any]:
+    def holding(
+        context: Context, started: Started, *arguments: Any, **named: Any
+    ) -> Coroutine[Any, Any, Any]:
         replay: Any = context.clock
         replay.started = started
         coroutine: Coroutine[Any, Any, Any] = function(context, started, *arguments, **named)
@@ -331,13 +344,17 @@ class Places:
         key = (place, answer.key)
         found = self._after.get(key)
         if found is None:
-            found = self._after[key] = self._place(self.programs[place], (*self.histories[place], answer))
+            found = self._after[key] = self._place(
+                self.programs[place], (*self.histories[place], answer)
+            )
         return found
 
     def _place(self, program: Program, history: tuple[Answer, ...]) -> int:
         replay = Replay(history, torn=self._torn)
         ask = play(program, replay)
-        assert replay.next_answer() is None, "what is replayed takes every answer that it took before"
+        assert replay.next_answer() is None, (
+            "what is replayed takes every answer that it took before"
+        )
         history = tuple(replay.taken)
         key: Hashable = (program.key, tuple(answer.key for answer in history))
         if isinstance(ask, Done):

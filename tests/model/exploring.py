@@ -134,9 +134,13 @@ class Explorer:
         # Slots with the same program stand side by side, and which of them stands where is no matter.
         self._groups = [(slot.program.key, slot.process) for slot in self.slots]
         runs = [(key, len(list(run))) for key, run in itertools.groupby(self._groups)]
-        assert len({key for key, _ in runs}) == len(runs), "interchangeable slots stand side by side"
+        assert len({key for key, _ in runs}) == len(runs), (
+            "interchangeable slots stand side by side"
+        )
         ends = list(itertools.accumulate(length for _, length in runs))
-        self.sorted_runs = [(end - length, end) for end, (_, length) in zip(ends, runs, strict=True) if length > 1]
+        self.sorted_runs = [
+            (end - length, end) for end, (_, length) in zip(ends, runs, strict=True) if length > 1
+        ]
 
     def compiled(self, names: tuple[str, ...], version: int | None = None) -> Settings:
         """The settings of a version."""
@@ -199,7 +203,9 @@ class Explorer:
         if ask.verb == "sleep":
             return True
         if ask.verb == "clock":
-            return world.ticks == self.scenario.ticks and (world.offset != 0 or not self.scenario.jumps)
+            return world.ticks == self.scenario.ticks and (
+                world.offset != 0 or not self.scenario.jumps
+            )
         if ask.verb in LOOKS:
             return world.changes == 0 and (world.faults == 0 or "down" not in self.scenario.faulty)
         return ask.verb == "place" and (world.faults == 0 or "refused" not in self.scenario.faulty)
@@ -222,11 +228,15 @@ class Explorer:
             for name in scenario.changes:
                 if name != names[-1]:
                     settings = self.settings.of((*names, name))
-                    yield Move(None, name, world._replace(settings=settings, changes=world.changes - 1), 0)
+                    yield Move(
+                        None, name, world._replace(settings=settings, changes=world.changes - 1), 0
+                    )
         if world.process + 1 < scenario.processes:
             yield Move(None, "kill", world._replace(process=world.process + 1), 0)
 
-    def moves_of(self, world: World, places: tuple[int, ...], number: int, slot: Slot | None = None) -> Iterator[Move]:
+    def moves_of(
+        self, world: World, places: tuple[int, ...], number: int, slot: Slot | None = None
+    ) -> Iterator[Move]:
         """The steps of one slot: what it asks, with every answer that it may get."""
         place = places[number]
         ask = self.places.asks[place]
@@ -235,7 +245,9 @@ class Explorer:
         if ask.verb == "clock":
             now = NOON + world.ticks * TICK_MS
             looked = {"wall": now + world.offset * TICK_MS, "monotonic": now}
-            yield self._move(number, "", world, place, Answer(("clock", world.ticks, world.offset), looked))
+            yield self._move(
+                number, "", world, place, Answer(("clock", world.ticks, world.offset), looked)
+            )
         elif ask.verb == "sleep":
             yield self._move(number, "", world, place, Answer(("slept",), None))
         elif ask.verb == "under_way":
@@ -252,7 +264,13 @@ class Explorer:
             yield from self._asks_the_store(world, number, place, slot or self.slots[number])
 
     def _move(
-        self, slot: int, choice: str, world: World, place: int, answer: Answer, broken: tuple[Broken, ...] = ()
+        self,
+        slot: int,
+        choice: str,
+        world: World,
+        place: int,
+        answer: Answer,
+        broken: tuple[Broken, ...] = (),
     ) -> Move:
         after = self.places.after(place, answer)
         ended = self.places.asks[after]
@@ -273,7 +291,9 @@ class Explorer:
         )
 
     def _asks_the_store(self, world: World, number: int, place: int, slot: Slot) -> Iterator[Move]:
-        now = world.ticks if self.scenario.jumps else 0  # else no check needs more than the times in the step itself
+        now = (
+            world.ticks if self.scenario.jumps else 0
+        )  # else no check needs more than the times in the step itself
         key = (world.settings, world.kept, world.seen, place, now)
         found = self._steps.get(key)
         if found is None:
@@ -285,7 +305,9 @@ class Explorer:
                 after = world._replace(kept=kept, faults=world.faults - 1)
                 yield self._move(number, choice, after, place, answer, broken)
 
-    def _answers(self, world: World, place: int, slot: Slot) -> Iterator[tuple[str, Answer, int, tuple[Broken, ...]]]:
+    def _answers(
+        self, world: World, place: int, slot: Slot
+    ) -> Iterator[tuple[str, Answer, int, tuple[Broken, ...]]]:
         """What the store may answer: as it should; that it cannot be reached; or nothing, after it committed."""
         ask = self.places.asks[place]
         assert isinstance(ask, Ask)
@@ -298,7 +320,10 @@ class Explorer:
             broken
             for step in steps
             for broken in promises.check_step(
-                step, doer, self.compiled(names), seen.get(step.after.intent.action_intent_id, Effects())
+                step,
+                doer,
+                self.compiled(names),
+                seen.get(step.after.intent.action_intent_id, Effects()),
             )
         ]
         if steps:
@@ -322,23 +347,32 @@ class Explorer:
         ]
         saw = dict(self.seen.values[world.seen])
         before = saw.get(intent, Effects())
-        for choice in ("ok", *(name for name in self.scenario.faulty if name in ANSWERED and world.faults)):
+        for choice in (
+            "ok",
+            *(name for name in self.scenario.faulty if name in ANSWERED and world.faults),
+        ):
             effects = before.effects
             if choice in {"ok", "lost"}:
                 effects |= {self._identity(call, before)}
             after = Effects(before.sends + 1, effects)
-            seen = self.seen.of(tuple(sorted({**saw, intent: after}.items(), key=lambda item: item[0])))
+            seen = self.seen.of(
+                tuple(sorted({**saw, intent: after}.items(), key=lambda item: item[0]))
+            )
             faults = world.faults - (choice != "ok")
             also = promises.check_effects(after, repeatable=self.repeatable)
             moved = world._replace(seen=seen, faults=faults)
-            yield self._move(number, choice, moved, place, Answer((choice,), choice), (*broken, *also))
+            yield self._move(
+                number, choice, moved, place, Answer((choice,), choice), (*broken, *also)
+            )
 
     def _identity(self, call: ToolCall, before: Effects) -> str:
         """What the tool server tells effects apart by: the key that it was given, what it was asked, or each call."""
         if not self.repeatable:
             return f"call {before.sends + 1}"
         return (
-            str(call.arguments.get("request_id")) if self.scenario.effect == "keyed" else digest(dict(call.arguments))
+            str(call.arguments.get("request_id"))
+            if self.scenario.effect == "keyed"
+            else digest(dict(call.arguments))
         )
 
     def _check_look(self, world: World, place: int, record: IntentRecord) -> Iterator[Broken]:
@@ -352,7 +386,9 @@ class Explorer:
             yield Broken(Promise.STOP, "It was sent although the last look saw a stop.")
         now = self.compiled(self.settings.values[world.settings])
         if self.scenario.no_gap and stop.strictest(now.stop_switches, record.intent, None):
-            yield Broken(Promise.STOP, "It was sent while a stop was on that came behind the last look.")
+            yield Broken(
+                Promise.STOP, "It was sent while a stop was on that came behind the last look."
+            )
 
     def _unkept(self, result: Any, world: World) -> Iterator[Broken]:
         """What was acknowledged and is not kept."""
@@ -368,8 +404,15 @@ class Explorer:
             if said is None:
                 continue
             kept = self.keeper.record(self.kept.values[world.kept], said.intent.action_intent_id)
-            if kept is None or kept.revision < said.revision or kept.fingerprint != said.fingerprint:
-                yield Broken(Promise.ACKNOWLEDGED, f"{said.intent.action_intent_id} was acknowledged and is not kept.")
+            if (
+                kept is None
+                or kept.revision < said.revision
+                or kept.fingerprint != said.fingerprint
+            ):
+                yield Broken(
+                    Promise.ACKNOWLEDGED,
+                    f"{said.intent.action_intent_id} was acknowledged and is not kept.",
+                )
 
     # What becomes of it if every task dies now
 
@@ -380,8 +423,14 @@ class Explorer:
             return None
         self._settled.add(key)
         names = self.settings.values[world.settings]
-        settings = world.settings if not self.compiled(names).stop_switches else self.settings.of((*names, "calm"))
-        world = world._replace(settings=settings, faults=0, changes=0, process=self.scenario.processes)
+        settings = (
+            world.settings
+            if not self.compiled(names).stop_switches
+            else self.settings.of((*names, "calm"))
+        )
+        world = world._replace(
+            settings=settings, faults=0, changes=0, process=self.scenario.processes
+        )
         way = []
         for _ in range(ROUNDS_MAX):
             if world in self._settling:
@@ -394,7 +443,8 @@ class Explorer:
                 return broken
         else:
             return Broken(
-                Promise.SETTLES, f"After {ROUNDS_MAX} sweeps, a tick apart, it still is: {self._statuses(world)}."
+                Promise.SETTLES,
+                f"After {ROUNDS_MAX} sweeps, a tick apart, it still is: {self._statuses(world)}.",
             )
         self._settling.update(way)
         return None
@@ -403,7 +453,10 @@ class Explorer:
         return next((one for one in broken if one.promise not in self.scenario.ignoring), None)
 
     def _at_rest(self, number: int) -> bool:
-        return self.keeper.records[number].status not in {IntentStatus.APPROVED, IntentStatus.RUNNING}
+        return self.keeper.records[number].status not in {
+            IntentStatus.APPROVED,
+            IntentStatus.RUNNING,
+        }
 
     def _statuses(self, world: World) -> str:
         kept = self.kept.values[world.kept].intents
@@ -415,14 +468,22 @@ class Explorer:
         world, done, broken = self._to_the_end(world, self.begun(slot), slot)
         assert isinstance(done.result, Found), done
         hinted = [*done.hints, *(due.action_intent_id for due in done.result.dead)]
-        for program in [carries_on(intent, "rescuer", alone=self.scenario.alone).program for intent in hinted]:
+        for program in [
+            carries_on(intent, "rescuer", alone=self.scenario.alone).program for intent in hinted
+        ]:
             if broken is None and program is not None:
-                place = self.places.begin(program if program.known else replace(program, known=self._known))
+                place = self.places.begin(
+                    program if program.known else replace(program, known=self._known)
+                )
                 world, _, broken = self._to_the_end(world, place, slot)
         return world._replace(ticks=world.ticks + 1), broken
 
     def _to_the_end(
-        self, world: World, place: int, slot: Slot, witness: Callable[[World, Ask], None] = lambda _world, _ask: None
+        self,
+        world: World,
+        place: int,
+        slot: Slot,
+        witness: Callable[[World, Ask], None] = lambda _world, _ask: None,
     ) -> tuple[World, Done, Broken | None]:
         broken = None
         while isinstance(ask := self.places.asks[place], Ask):
@@ -446,7 +507,9 @@ class Explorer:
 
     def store_answer(self, world: World, ask: Ask) -> Answer:
         """What the store answers."""
-        answer, _, _ = self.keeper.ask(ask, self.kept.values[world.kept], self.settings.values[world.settings])
+        answer, _, _ = self.keeper.ask(
+            ask, self.kept.values[world.kept], self.settings.values[world.settings]
+        )
         return answer
 
     def explore(self) -> Explored:
@@ -501,7 +564,9 @@ class Explorer:
             way.append(search.parents[way[-1]])
         moves: list[tuple[State, Move]] = []
         for here, there in itertools.pairwise(search.states[number] for number in reversed(way)):
-            moves.append((here, next(move for move in self.moves(here) if self.after(here, move) == there)))
+            moves.append(
+                (here, next(move for move in self.moves(here) if self.after(here, move) == there))
+            )
         if search.last is not None:
             moves.append((search.states[search.at], search.last))
         yield from narrating.sentences(self, moves)

@@ -15,7 +15,14 @@ from clearance.core.decision import SettingsVersion
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.record import Admission, Change, IntentRecord, IntentStatus, admitted
 from clearance.flow.ports.due import Due
-from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted, Applied, BudgetSpent, RecordMoved, SettingsMoved
+from clearance.flow.ports.transitions import (
+    Admitted,
+    AlreadyAdmitted,
+    Applied,
+    BudgetSpent,
+    RecordMoved,
+    SettingsMoved,
+)
 from tests.model.driving import Answer, Ask
 from tests.sample import TENANT
 
@@ -41,12 +48,31 @@ def key_of(record: IntentRecord, *, with_worker: bool = False) -> Hashable:
     approval, attempt, hold, outcome = record.approval, record.attempt, record.hold, record.outcome
     ruling = approval.ruling if approval else None
     return (
-        (record.intent.action_intent_id, record.fingerprint, record.status, record.revision, record.approval_source),
+        (
+            record.intent.action_intent_id,
+            record.fingerprint,
+            record.status,
+            record.revision,
+            record.approval_source,
+        ),
         (record.decision.answer, record.decision.reason, record.decision.settings_version),
         record.binding,
-        approval and (approval.number, approval.state, approval.digest, approval.expires_at, approval.superseded_by),
+        approval
+        and (
+            approval.number,
+            approval.state,
+            approval.digest,
+            approval.expires_at,
+            approval.superseded_by,
+        ),
         ruling and (ruling.kind, ruling.ruled_by),
-        attempt and (attempt.number, attempt.lease_until, attempt.idempotency_key, with_worker and attempt.worker),
+        attempt
+        and (
+            attempt.number,
+            attempt.lease_until,
+            attempt.idempotency_key,
+            with_worker and attempt.worker,
+        ),
         hold and (hold.day, hold.state, hold.claims),
         outcome and (outcome.status, outcome.error and (outcome.error.code, outcome.error.sent)),
     )
@@ -67,12 +93,21 @@ class Keeper:
         self.documents = documents
         self.records: list[IntentRecord] = []
         self._numbers: dict[Hashable, int] = {}
-        self._with_worker, self._fences, self._counts, self._versions = with_worker, fences, counts, versions
+        self._with_worker, self._fences, self._counts, self._versions = (
+            with_worker,
+            fences,
+            counts,
+            versions,
+        )
         self._verbs: Mapping[str, Callable[..., tuple[Answer, Kept, list[Step]]]] = {
             "admit": self._admit,
             "advance": self._advance,
             "intent": self._intent,
-            "budget_used": lambda kept, _settings, *_: (Answer(("used", kept.used), dict(kept.used)), kept, []),
+            "budget_used": lambda kept, _settings, *_: (
+                Answer(("used", kept.used), dict(kept.used)),
+                kept,
+                [],
+            ),
             "expired": self._expired,
             "approved": self._approved,
             "dead_leases": self._dead_leases,
@@ -88,16 +123,25 @@ class Keeper:
 
     def record(self, kept: Kept, action_intent_id: str) -> IntentRecord | None:
         """The record of an intent."""
-        return next((self.records[number] for name, number, _ in kept.intents if name == action_intent_id), None)
+        return next(
+            (self.records[number] for name, number, _ in kept.intents if name == action_intent_id),
+            None,
+        )
 
-    def ask(self, ask: Ask, kept: Kept, settings: tuple[str, ...]) -> tuple[Answer, Kept, list[Step]]:
+    def ask(
+        self, ask: Ask, kept: Kept, settings: tuple[str, ...]
+    ) -> tuple[Answer, Kept, list[Step]]:
         """The answer, what is kept then, and the transitions. `settings` names the documents that held, by version."""
         version = SettingsVersion(len(settings), 0)
         if ask.verb == "settings_version":
             return Answer(("version", version), version), kept, []
         if ask.verb == "settings":
             document = self.documents[settings[-1]]
-            return Answer(("settings", version, settings[-1]), StoredSettings(version, document, {})), kept, []
+            return (
+                Answer(("settings", version, settings[-1]), StoredSettings(version, document, {})),
+                kept,
+                [],
+            )
         return self._verbs[ask.verb](kept, settings, *ask.arguments, **dict(ask.named))
 
     def answer(self, value: Any) -> Answer:
@@ -119,10 +163,14 @@ class Keeper:
             case _:
                 raise TypeError(value)
 
-    def _intent(self, kept: Kept, _settings: object, _tenant: str, name: str) -> tuple[Answer, Kept, list[Step]]:
+    def _intent(
+        self, kept: Kept, _settings: object, _tenant: str, name: str
+    ) -> tuple[Answer, Kept, list[Step]]:
         return self.answer(self.record(kept, name)), kept, []
 
-    def _admit(self, kept: Kept, settings: tuple[str, ...], admission: Admission) -> tuple[Answer, Kept, list[Step]]:
+    def _admit(
+        self, kept: Kept, settings: tuple[str, ...], admission: Admission
+    ) -> tuple[Answer, Kept, list[Step]]:
         intent, hold = admission.intent, admission.decision.hold
         if known := self.record(kept, intent.action_intent_id):
             return self.answer(AlreadyAdmitted(known)), kept, []
@@ -139,7 +187,9 @@ class Keeper:
         kept = Kept((*kept.intents, named), tuple(sorted(used.items())))
         return self.answer(Admitted(record)), kept, [Step(None, admission, record)]
 
-    def _advance(self, kept: Kept, settings: tuple[str, ...], change: Change) -> tuple[Answer, Kept, list[Step]]:
+    def _advance(
+        self, kept: Kept, settings: tuple[str, ...], change: Change
+    ) -> tuple[Answer, Kept, list[Step]]:
         before = self.record(kept, change.action_intent_id)
         if before is None or (self._fences and before.revision != change.revision):
             return self.answer(RecordMoved()), kept, []
@@ -153,28 +203,47 @@ class Keeper:
                 return answer, kept, []
         after = _bare(applied(before, change))
         used = dict(kept.used)
-        if change.hold is HoldState.RELEASED and before.hold is not None and before.hold.state.counts:
+        if (
+            change.hold is HoldState.RELEASED
+            and before.hold is not None
+            and before.hold.state.counts
+        ):
             for claim in before.hold.claims:
                 used[claim.bucket] -= claim.amount
         due = change.due_at
         intents = tuple(
-            (name, self.number(after), due) if name == change.action_intent_id else (name, number, due_at)
+            (name, self.number(after), due)
+            if name == change.action_intent_id
+            else (name, number, due_at)
             for name, number, due_at in kept.intents
         )
         kept = Kept(intents, tuple(sorted(used.items())))
         admitted = steps[0].after if steps else None
         return self.answer(Applied(after, admitted)), kept, [*steps, Step(before, change, after)]
 
-    def _expired(self, kept: Kept, _settings: object, now: int, _limit: int) -> tuple[Answer, Kept, list[Step]]:
+    def _expired(
+        self, kept: Kept, _settings: object, now: int, _limit: int
+    ) -> tuple[Answer, Kept, list[Step]]:
         found = [name for name, _, due_at in kept.intents if due_at is not None and due_at <= now]
         return self._due(kept, found)
 
-    def _approved(self, kept: Kept, _settings: object, *_: object) -> tuple[Answer, Kept, list[Step]]:
-        found = [name for name, no, _ in kept.intents if self.records[no].status is IntentStatus.APPROVED]
+    def _approved(
+        self, kept: Kept, _settings: object, *_: object
+    ) -> tuple[Answer, Kept, list[Step]]:
+        found = [
+            name for name, no, _ in kept.intents if self.records[no].status is IntentStatus.APPROVED
+        ]
         return self._due(kept, found)
 
     def _dead_leases(
-        self, kept: Kept, _settings: object, now: int, _limit: int, _after: object, *, living_worker: str | None
+        self,
+        kept: Kept,
+        _settings: object,
+        now: int,
+        _limit: int,
+        _after: object,
+        *,
+        living_worker: str | None,
     ) -> tuple[Answer, Kept, list[Step]]:
         found = []
         for name, number, _ in kept.intents:
@@ -188,7 +257,12 @@ class Keeper:
     def _due(self, kept: Kept, names: list[str]) -> tuple[Answer, Kept, list[Step]]:
         records = [self.record(kept, name) for name in names]
         due = [
-            Due(TENANT, record.intent.action_intent_id, record.intent.action_type, record.approval_source)
+            Due(
+                TENANT,
+                record.intent.action_intent_id,
+                record.intent.action_type,
+                record.approval_source,
+            )
             for record in records
             if record is not None
         ]
@@ -201,7 +275,11 @@ def applied(record: IntentRecord, change: Change) -> IntentRecord:
     outcome = change.outcome
     if outcome is not None and record.outcome is not None:
         unknown = record.outcome.status is OutcomeStatus.UNKNOWN
-        outcome = replace(record.outcome, status=outcome.status, sentence=outcome.sentence) if unknown else None
+        outcome = (
+            replace(record.outcome, status=outcome.status, sentence=outcome.sentence)
+            if unknown
+            else None
+        )
     decided = change.decision is not None
     return replace(
         record,

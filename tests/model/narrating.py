@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 from clearance.configuration.document import StoredSettings
 from clearance.core.decision import SettingsVersion
 from clearance.core.record import IntentRecord
-from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted, Applied, BudgetSpent, RecordMoved, SettingsMoved
+from clearance.flow.ports.transitions import (
+    Admitted,
+    AlreadyAdmitted,
+    Applied,
+    BudgetSpent,
+    RecordMoved,
+    SettingsMoved,
+)
 from tests.model.driving import Ask
 from tests.model.scenarios import TICK_MS
 
@@ -30,7 +37,9 @@ def sentences(explorer: Explorer, moves: Iterable[tuple[State, Move]]) -> Iterat
     taken: dict[str, int] = {}
     for number, name in enumerate(names):
         taken[name] = taken.get(name, 0) + 1
-        names[number] = f"{name} ({taken[name]})" if names.count(name) > 1 or taken[name] > 1 else name
+        names[number] = (
+            f"{name} ({taken[name]})" if names.count(name) > 1 or taken[name] > 1 else name
+        )
     for state, move in moves:
         places = list(state[explorer.world_size :])
         if move.slot is None:
@@ -68,12 +77,18 @@ def _told(explorer: Explorer, state: State, before: int, move: Move) -> str:
         case "sleep":
             return "waits before it tries again."
         case "place":
-            return "gets a connection to the tool." if move.choice == "ok" else "gets no connection to the tool."
+            return (
+                "gets a connection to the tool."
+                if move.choice == "ok"
+                else "gets no connection to the tool."
+            )
         case "send":
             return f"SENDS the call. {SENT[move.choice]}"
         case "under_way":
             return "looks whether it is busy with this itself."
-    return f"{_asked(ask)}: {_answered(explorer.store_answer(explorer.world_of(state), ask).value)}."
+    return (
+        f"{_asked(ask)}: {_answered(explorer.store_answer(explorer.world_of(state), ask).value)}."
+    )
 
 
 def _asked(ask: Ask) -> str:

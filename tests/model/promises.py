@@ -24,7 +24,9 @@ class Promise(StrEnum):
     """What must hold in every state that can be reached."""
 
     ONE_EXECUTION = "one effect per intent, and one send where a repeat is not allowed"
-    APPROVED_FIRST = "nothing runs that was not admitted by policy and budget or approved by a person"
+    APPROVED_FIRST = (
+        "nothing runs that was not admitted by policy and budget or approved by a person"
+    )
     CLOSED_IS_CLOSED = "nothing is sent but by the current attempt of an intent that is RUNNING"
     LEASE = "nothing is sent when the lease is over, and nobody claims over a lease that is not"
     STOP = "nothing starts while a stop is on, and nothing is sent whose last look saw one"
@@ -102,28 +104,42 @@ def _check_times(before: IntentRecord, made: Change) -> Iterator[Broken]:
         due = waits.expires_at if waits else before.intent.expires_at
         if due is None or made.at < due:
             yield Broken(Promise.TIME, "It expired before its time.")
-    lease = before.attempt.lease_until if before.status is IntentStatus.UNKNOWN and before.attempt else 0
+    lease = (
+        before.attempt.lease_until
+        if before.status is IntentStatus.UNKNOWN and before.attempt
+        else 0
+    )
     if made.at < lease:
-        yield Broken(Promise.HONEST, "A person reconciled it while the call could still be under way.")
+        yield Broken(
+            Promise.HONEST, "A person reconciled it while the call could still be under way."
+        )
 
 
 def _check_ledger(step: Step, entry: Mapping[str, Any]) -> Iterator[Broken]:
     before, after = step.before, step.after
     if entry["status"] != after.status:
-        yield Broken(Promise.LEDGER, f"The entry says {entry['status']}, the state is {after.status}.")
+        yield Broken(
+            Promise.LEDGER, f"The entry says {entry['status']}, the state is {after.status}."
+        )
     if after.approval_source is not None:
         said = entry.get("approval_source"), entry.get("auto_executed")
         if said != (after.approval_source, after.approval_source is ApprovalSource.POLICY):
-            yield Broken(Promise.LEDGER, f"The entry says {said}, the record {after.approval_source}.")
+            yield Broken(
+                Promise.LEDGER, f"The entry says {said}, the record {after.approval_source}."
+            )
     approved_by = before.approval_source if before is not None else None
     asked_again = after.status is IntentStatus.AWAITING_APPROVAL
-    if approved_by is not None and after.approval_source is not (None if asked_again else approved_by):
+    if approved_by is not None and after.approval_source is not (
+        None if asked_again else approved_by
+    ):
         yield Broken(Promise.LEDGER, "Who approved changed without a new approval.")
 
 
 def _check_admission(made: Admission, settings: Settings) -> Iterator[Broken]:
     if made.decision.settings_version != settings.version:
-        yield Broken(Promise.APPROVED_FIRST, "It was decided under settings that were no longer in force.")
+        yield Broken(
+            Promise.APPROVED_FIRST, "It was decided under settings that were no longer in force."
+        )
     if made.status is IntentStatus.APPROVED:
         if stop.strictest(settings.stop_switches, made.intent, None):
             yield Broken(Promise.STOP, "It was approved by policy while a stop was on.")
@@ -139,7 +155,10 @@ def _check_order(before: IntentRecord, made: Change, after: IntentRecord) -> Ite
     elif after.status not in STEPS[before.status]:
         yield Broken(Promise.FENCE, f"{before.status} became {after.status}, which is no step.")
     if made.revision != before.revision:
-        yield Broken(Promise.FENCE, f"A step from revision {made.revision} was taken on revision {before.revision}.")
+        yield Broken(
+            Promise.FENCE,
+            f"A step from revision {made.revision} was taken on revision {before.revision}.",
+        )
     if made.hold is not None and before.hold is not None:
         legal = {(HoldState.HELD, HoldState.SETTLED), (HoldState.HELD, HoldState.RELEASED)}
         legal.add((HoldState.SETTLED, HoldState.RELEASED))
@@ -147,20 +166,24 @@ def _check_order(before: IntentRecord, made: Change, after: IntentRecord) -> Ite
             yield Broken(Promise.BUDGET, f"The hold went from {before.hold.state} to {made.hold}.")
 
 
-def _check_claim(before: IntentRecord, made: Change, doer: Doer, settings: Settings) -> Iterator[Broken]:
+def _check_claim(
+    before: IntentRecord, made: Change, doer: Doer, settings: Settings
+) -> Iterator[Broken]:
     if before.status not in START_OF or made.attempt is None:
         yield Broken(Promise.CLOSED_IS_CLOSED, f"{before.status} was started.")
         return
     if before.attempt is not None and not doer.finds_over(before, made.at):
-        sentence = (
-            f"Attempt {made.attempt.number} was claimed while the lease of attempt {before.attempt.number} lived."
-        )
+        sentence = f"Attempt {made.attempt.number} was claimed while the lease of attempt {before.attempt.number} lived."
         yield Broken(Promise.LEASE, sentence)
     if stop.strictest(settings.stop_switches, before.intent, None):
         yield Broken(Promise.STOP, "It started while a stop was on.")
     if before.intent.expires_at is not None and before.intent.expires_at <= made.at:
         yield Broken(Promise.TIME, "It started after it had expired.")
-    if before.hold is not None and before.hold.state is HoldState.HELD and made.hold is not HoldState.SETTLED:
+    if (
+        before.hold is not None
+        and before.hold.state is HoldState.HELD
+        and made.hold is not HoldState.SETTLED
+    ):
         yield Broken(Promise.BUDGET, "It started without settling its hold.")
 
 
@@ -174,11 +197,16 @@ def _check_outcome(
     if error is not None and error.code == "WORKER_LOST":
         if not doer.finds_over(before, made.at):
             number = before.attempt.number
-            yield Broken(Promise.HONEST, f"Attempt {number} was given up as lost while its lease lived.")
+            yield Broken(
+                Promise.HONEST, f"Attempt {number} was given up as lost while its lease lived."
+            )
     else:
         held = doer.started.attempt.number if doer.started else None
         if held != before.attempt.number or entry["attempt"] != held:
-            yield Broken(Promise.FENCE, f"Attempt {held} wrote the outcome of attempt {before.attempt.number}.")
+            yield Broken(
+                Promise.FENCE,
+                f"Attempt {held} wrote the outcome of attempt {before.attempt.number}.",
+            )
     wrong = {
         IntentStatus.CANCELLED: seen.sends > 0,
         IntentStatus.SUCCEEDED: not seen.effects,
@@ -191,15 +219,26 @@ def _check_outcome(
 
 def _check_ruling(before: IntentRecord, made: Change) -> Iterator[Broken]:
     was, ruled = before.approval, made.approval
-    if was is None or ruled is None or was.state is not ApprovalState.OPEN or made.at >= was.expires_at:
+    if (
+        was is None
+        or ruled is None
+        or was.state is not ApprovalState.OPEN
+        or made.at >= was.expires_at
+    ):
         yield Broken(Promise.TIME, "It was approved although no approval was open.")
         return
     by = ruled.ruling.ruled_by if ruled.ruling and ruled.ruling.kind is RulingKind.APPROVE else None
-    if by is None or by == before.intent.proposed_by or made.approval_source is not ApprovalSource.HUMAN:
+    if (
+        by is None
+        or by == before.intent.proposed_by
+        or made.approval_source is not ApprovalSource.HUMAN
+    ):
         yield Broken(Promise.APPROVED_FIRST, "It was approved by nobody who may.")
 
 
-def check_send(record: IntentRecord, started: Started, call: ToolCall, wall: int, monotonic: int) -> Iterator[Broken]:
+def check_send(
+    record: IntentRecord, started: Started, call: ToolCall, wall: int, monotonic: int
+) -> Iterator[Broken]:
     """What sending a call breaks. `record` is what the store says of the intent now; times are now's, in milliseconds."""
     current = record.attempt.number if record.attempt else None
     if record.status is not IntentStatus.RUNNING or current != started.attempt.number:
@@ -207,7 +246,10 @@ def check_send(record: IntentRecord, started: Started, call: ToolCall, wall: int
         yield Broken(Promise.CLOSED_IS_CLOSED, sentence)
     margin = calls.LEASE_MARGIN_MS
     if wall + margin > started.attempt.lease_until or monotonic + margin > started.lease_ends_ms:
-        yield Broken(Promise.LEASE, f"Attempt {started.attempt.number} sent when its lease was over, or about to be.")
+        yield Broken(
+            Promise.LEASE,
+            f"Attempt {started.attempt.number} sent when its lease was over, or about to be.",
+        )
     if call.arguments["title"] != record.intent.parameters["title"]:
         yield Broken(Promise.APPROVED_FIRST, "What was sent is not what was decided on.")
     if record.approval_source is ApprovalSource.POLICY:
@@ -215,7 +257,11 @@ def check_send(record: IntentRecord, started: Started, call: ToolCall, wall: int
         stands = record.decision.answer is Decided.AUTO_EXECUTE and held
     else:
         approval = record.approval
-        stands = approval is not None and approval.state is ApprovalState.APPROVED and approval.ruling is not None
+        stands = (
+            approval is not None
+            and approval.state is ApprovalState.APPROVED
+            and approval.ruling is not None
+        )
         stands = stands and record.approval_source is ApprovalSource.HUMAN
     if not stands:
         yield Broken(Promise.APPROVED_FIRST, "It was sent without an approval that stands.")
@@ -226,7 +272,9 @@ def check_effects(seen: Effects, *, repeatable: bool) -> Iterator[Broken]:
     if len(seen.effects) > 1:
         yield Broken(Promise.ONE_EXECUTION, f"The intent had {len(seen.effects)} effects.")
     if not repeatable and seen.sends > 1:
-        yield Broken(Promise.ONE_EXECUTION, f"A call that may not be repeated was sent {seen.sends} times.")
+        yield Broken(
+            Promise.ONE_EXECUTION, f"A call that may not be repeated was sent {seen.sends} times."
+        )
 
 
 def check_kept(kept: Kept, records: list[IntentRecord], limit: int) -> Iterator[Broken]:
@@ -238,10 +286,18 @@ def check_kept(kept: Kept, records: list[IntentRecord], limit: int) -> Iterator[
             for claim in record.hold.claims:
                 total[claim.bucket] = total.get(claim.bucket, 0) + claim.amount
         settled = record.hold is not None and record.hold.state is HoldState.SETTLED
-        charged = record.auto_executed and record.attempt is not None and record.status is not IntentStatus.CANCELLED
+        charged = (
+            record.auto_executed
+            and record.attempt is not None
+            and record.status is not IntentStatus.CANCELLED
+        )
         if charged and not settled:
             yield Broken(Promise.BUDGET, f"{record.status} by policy, and the hold is not settled.")
     if total != {bucket: used for bucket, used in kept.used if used or bucket in total}:
-        yield Broken(Promise.BUDGET, f"The holds sum up to {total}, the counters say {dict(kept.used)}.")
+        yield Broken(
+            Promise.BUDGET, f"The holds sum up to {total}, the counters say {dict(kept.used)}."
+        )
     if total.get("actions", 0) > limit:
-        yield Broken(Promise.BUDGET, f"{total['actions']} actions are held or settled; the limit is {limit}.")
+        yield Broken(
+            Promise.BUDGET, f"{total['actions']} actions are held or settled; the limit is {limit}."
+        )

@@ -101,12 +101,20 @@ class Scenario:
 
 
 def _variants(calm: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    made = {name: copy.deepcopy(calm) for name in ("hold", "refuse", "ask", "other policy", "other tool", "gone")}
+    made = {
+        name: copy.deepcopy(calm)
+        for name in ("hold", "refuse", "ask", "other policy", "other tool", "gone")
+    }
     for level in ("hold", "refuse"):
-        made[level]["stop_switches"] = [{"scope": "TENANT", "level": level.upper(), "reason": "A test."}]
+        made[level]["stop_switches"] = [
+            {"scope": "TENANT", "level": level.upper(), "reason": "A test."}
+        ]
     made["ask"]["autonomy"]["modes"] = [{"mode": "APPROVAL_REQUIRED"}]
     made["other policy"]["policy"] += "\n// Said in other words.\n"
-    made["other tool"]["catalog"]["CREATE_TASK"]["arguments"] = {"account": "{account_id}", "source": "clearance"}
+    made["other tool"]["catalog"]["CREATE_TASK"]["arguments"] = {
+        "account": "{account_id}",
+        "source": "clearance",
+    }
     made["gone"]["catalog"] = {}
     made["gone"]["policy"] = ""
     made["gone"]["autonomy"]["allowlist"] = []
@@ -116,13 +124,22 @@ def _variants(calm: dict[str, Any]) -> dict[str, dict[str, Any]]:
 # What tasks do: the flow's own coroutines, one after the other as the engines call them
 
 
-def proposes(intent: str, *, by: Principal = AGENT, title: str = "Renewal call", expires_at: int | None = None) -> Slot:
+def proposes(
+    intent: str,
+    *,
+    by: Principal = AGENT,
+    title: str = "Renewal call",
+    expires_at: int | None = None,
+) -> Slot:
     """An agent proposes a task. Its server knows the first settings, and no later ones."""
     proposal = sample.task(intent, parameters={"title": title}, expires_at=expires_at)
     return Slot(
         f"{by.actor_id}, proposing {intent}",
         "door",
-        Program(("propose", intent, title, by.actor_id), lambda context, _: submit.propose(context, by, proposal)),
+        Program(
+            ("propose", intent, title, by.actor_id),
+            lambda context, _: submit.propose(context, by, proposal),
+        ),
     )
 
 
@@ -156,19 +173,25 @@ def claims(intent: str = "t1") -> Slot:
         if await execute.start(context, TENANT, intent, "worker") is None:
             await execute.restart(context, TENANT, intent, "worker")
 
-    return Slot(f"worker, soon to die, told of {intent}", "worker", Program(("claim", intent), begin))
+    return Slot(
+        f"worker, soon to die, told of {intent}", "worker", Program(("claim", intent), begin)
+    )
 
 
 def carries_on_whole(intent: str = "t1") -> Slot:
     """The same as one program, as the engine calls it."""
-    program = Program(("whole", intent), lambda context, _: execute.carry_on(context, TENANT, intent, "worker"))
+    program = Program(
+        ("whole", intent), lambda context, _: execute.carry_on(context, TENANT, intent, "worker")
+    )
     return Slot(f"worker, told of {intent}", "worker", program)
 
 
 def executes(worker: str, process: int, intent: str = "t1") -> Slot:
     """The embedded worker carries out an intent that it was told of."""
     key = ("execute", intent, worker)
-    program = Program(key, lambda context, _: execute.start(context, TENANT, intent, worker), then=invokes)
+    program = Program(
+        key, lambda context, _: execute.start(context, TENANT, intent, worker), then=invokes
+    )
     return Slot(f"{worker}, told of {intent}", worker, program, process)
 
 
@@ -178,11 +201,15 @@ def takes_over(worker: str, process: int) -> Slot:
     async def begin(context: Any, replay: Any) -> Started | None:
         sweeper = Sweeper(context, worker, alone=True, under_way=replay)
         found = [due.action_intent_id for due in await sweeper._dead()]
-        claimed = [await execute.restart(context, TENANT, intent, worker, alone=True) for intent in found]
+        claimed = [
+            await execute.restart(context, TENANT, intent, worker, alone=True) for intent in found
+        ]
         assert len(claimed) <= 1
         return claimed[0] if claimed else None
 
-    return Slot(f"{worker}, sweeping", worker, Program(("take over", worker), begin, then=invokes), process)
+    return Slot(
+        f"{worker}, sweeping", worker, Program(("take over", worker), begin, then=invokes), process
+    )
 
 
 def invokes(started: Started | None, again: Program | None = None) -> Program | None:
@@ -199,7 +226,9 @@ def invokes(started: Started | None, again: Program | None = None) -> Program | 
     )
 
 
-def _records(key: Any, started: Started, outcome: Outcome, tries: int, again: Program | None) -> Program:
+def _records(
+    key: Any, started: Started, outcome: Outcome, tries: int, again: Program | None
+) -> Program:
     error = outcome.error and (outcome.error.code, outcome.error.sent)
     return Program(
         ("record", key, outcome.status, error),
@@ -234,14 +263,17 @@ def rules(ruler: Principal, kind: RulingKind, intent: str = "t1", number: int = 
     request = RulingRequest(kind, "So it is.", edited)
     name = approval_id(intent, number)
     program = Program(
-        ("rule", ruler.actor_id, kind, name), lambda context, _: review.rule(context, ruler, name, request)
+        ("rule", ruler.actor_id, kind, name),
+        lambda context, _: review.rule(context, ruler, name, request),
     )
     return Slot(f"{ruler.actor_id}, who would {kind} {name}", "door", program)
 
 
 def withdraws(intent: str = "t1") -> Slot:
     """The agent withdraws its intent."""
-    program = Program(("cancel", intent), lambda context, _: review.cancel(context, AGENT, intent, "Not needed."))
+    program = Program(
+        ("cancel", intent), lambda context, _: review.cancel(context, AGENT, intent, "Not needed.")
+    )
     return Slot(f"{AGENT.actor_id}, withdrawing {intent}", "door", program)
 
 
@@ -382,7 +414,12 @@ SCENARIOS = (
         "edit",
         "one person edits and another one approves",
         T1,
-        (rules(APPROVER, RulingKind.EDIT), rules(OTHER_APPROVER, RulingKind.APPROVE), W, carries_on("edited")),
+        (
+            rules(APPROVER, RulingKind.EDIT),
+            rules(OTHER_APPROVER, RulingKind.APPROVE),
+            W,
+            carries_on("edited"),
+        ),
         settings="ask",
         changes=("calm",),
         changes_max=1,
@@ -413,7 +450,12 @@ SCENARIOS = (
         "one process after the other",
         "the server is killed, and the next one takes over at once",
         T1,
-        (executes("first", 0), takes_over("second", 1), executes("second", 1), takes_over("third", 2)),
+        (
+            executes("first", 0),
+            takes_over("second", 1),
+            executes("second", 1),
+            takes_over("third", 2),
+        ),
         processes=3,
         ticks=1,
         faults=1,

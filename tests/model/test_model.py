@@ -15,7 +15,9 @@ from tests.model.promises import Promise
 from tests.model.scenarios import SCENARIOS, T1, Scenario, W, carries_on_whole
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name.replace(" ", "-"))
+@pytest.mark.parametrize(
+    "scenario", SCENARIOS, ids=lambda scenario: scenario.name.replace(" ", "-")
+)
 def test_every_promise_holds_in_every_state(scenario: Scenario) -> None:
     with stepwise():
         explorer = Explorer(scenario)
@@ -26,7 +28,11 @@ def test_every_promise_holds_in_every_state(scenario: Scenario) -> None:
 
 
 def test_the_scenarios_reach_every_status() -> None:
-    assert {status for scenario in SCENARIOS for status in scenario.reaches} == set(IntentStatus) >= set(STEPS)
+    assert (
+        {status for scenario in SCENARIOS for status in scenario.reaches}
+        == set(IntentStatus)
+        >= set(STEPS)
+    )
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name.replace(" ", "-"))
@@ -41,7 +47,10 @@ def test_what_is_broken_is_caught(variant: Variant) -> None:
 @pytest.mark.parametrize(
     ("scenario", "promise"),
     [
-        (Scenario("a stop", "", T1, (W,), changes=("refuse",), changes_max=1, no_gap=True), Promise.STOP),
+        (
+            Scenario("a stop", "", T1, (W,), changes=("refuse",), changes_max=1, no_gap=True),
+            Promise.STOP,
+        ),
         (Scenario("a pause", "", T1, (W,), ticks=2, pauses=True), Promise.LEASE),
     ],
     ids=["a-stop-behind-the-last-look", "a-pause-behind-the-last-look"],
@@ -57,7 +66,9 @@ def test_the_gap_between_the_last_look_and_the_send_is_there_and_is_no_longer(
     assert found.broken.promise is promise
     *_, sent, _why = found.trace
     assert "SENDS" in sent
-    last_look = max(number for number, told in enumerate(found.trace) if "clock" in told or "settings:" in told)
+    last_look = max(
+        number for number, told in enumerate(found.trace) if "clock" in told or "settings:" in told
+    )
     between = found.trace[last_look + 1 : found.trace.index(sent)]
     assert between
     assert all(told.startswith(("Somebody changes", "Time goes on")) for told in between)
@@ -75,7 +86,10 @@ def reached(scenario: Scenario) -> set[object]:
 
 SMALL = tuple(
     replace(
-        scenario, ticks=min(scenario.ticks, 2), faults=min(scenario.faults, 1), changes_max=min(scenario.changes_max, 1)
+        scenario,
+        ticks=min(scenario.ticks, 2),
+        faults=min(scenario.faults, 1),
+        changes_max=min(scenario.changes_max, 1),
     )
     for scenario in SCENARIOS
     if scenario.name in {"two faults", "at most once", "stop", "proposals", "people"}
@@ -83,7 +97,9 @@ SMALL = tuple(
 
 
 @pytest.mark.parametrize("scenario", SMALL, ids=lambda scenario: scenario.name.replace(" ", "-"))
-def test_steps_whose_order_is_no_matter_may_be_taken_first(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_whose_order_is_no_matter_may_be_taken_first(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reduced = reached(scenario)
     monkeypatch.setattr(Explorer, "_of_no_matter", lambda *_: False)
     assert reached(scenario) == reduced

@@ -49,8 +49,12 @@ class Walk:
             moves = list(self.explorer.moves(state))
             if not moves:
                 break
-            who = self.chance.choice(sorted({-1 if move.slot is None else move.slot for move in moves}))
-            move = self.chance.choice([move for move in moves if move.slot == (None if who < 0 else who)])
+            who = self.chance.choice(
+                sorted({-1 if move.slot is None else move.slot for move in moves})
+            )
+            move = self.chance.choice(
+                [move for move in moves if move.slot == (None if who < 0 else who)]
+            )
             await self._follow(state, move.slot, move.choice, move.world)
             state = self.explorer.after(state, move)
         return World.of(state)
@@ -98,14 +102,18 @@ def places(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Plac
         if request.param == "dynamodb":
             from tests.aws.emulators import new_table  # noqa: PLC0415 - most tests need no AWS
 
-            client, endpoint = (request.getfixturevalue(f"ministack_{name}") for name in ("dynamodb", "endpoint"))
+            client, endpoint = (
+                request.getfixturevalue(f"ministack_{name}") for name in ("dynamodb", "endpoint")
+            )
             yield [stack.enter_context(new_table(client, endpoint)) for _ in ways]
             return
         folder = request.getfixturevalue("postgres_folder")
         yield [stack.enter_context(migrated_database(folder)) for _ in ways]
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name.replace(" ", "-"))
+@pytest.mark.parametrize(
+    "scenario", SCENARIOS, ids=lambda scenario: scenario.name.replace(" ", "-")
+)
 async def test_a_store_answers_as_the_model_says(scenario: Scenario, places: list[Place]) -> None:
     asked = 0
     for way, place in enumerate(places):
@@ -126,7 +134,9 @@ async def check_what_is_kept(explorer: Explorer, world: World, store: Store) -> 
     """Records, counters, and the ledger: one entry per revision, the last of which tells the state."""
     kept = explorer.kept.values[world.kept]
     used = await store.budget_used(TENANT, "acme", DAY)
-    assert {bucket: count for bucket, count in used.items() if count} == {name: n for name, n in kept.used if n}
+    assert {bucket: count for bucket, count in used.items() if count} == {
+        name: n for name, n in kept.used if n
+    }
     for name, number, _ in kept.intents:
         record = await store.intent(TENANT, name)
         assert record is not None

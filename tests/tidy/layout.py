@@ -12,7 +12,10 @@ SOURCE = ROOT / "src" / "clearance"
 PAGE = ROOT / "docs" / "architecture.md"
 SECTION = re.compile(r"(?<=<!-- layout -->\n).*?(?=<!-- /layout -->)", re.DOTALL)
 CHAPTERS = (
-    ("core", "The rules, in the order in which an intent meets them. Pure: no I/O, no clock, no framework."),
+    (
+        "core",
+        "The rules, in the order in which an intent meets them. Pure: no I/O, no clock, no framework.",
+    ),
     (
         "configuration",
         "A tenant's settings as people write them: the file, its shape, the document, how two of them differ.",
@@ -56,11 +59,15 @@ def layout() -> str:
     known = sentences()
     parts = []
     chapters = dict(CHAPTERS)
-    folders = {folder: list(names) for folder, names in groupby(sorted(known, key=_folder), key=_folder)}
+    folders = {
+        folder: list(names) for folder, names in groupby(sorted(known, key=_folder), key=_folder)
+    }
     assert set(folders) == set(chapters), "every folder has a line in CHAPTERS"
     for folder, said in CHAPTERS:
         names = sorted(folders[folder], key=_reading_order)
-        rows = "".join(f"| `{name}` | {known[name].replace('|', chr(92) + '|')} |\n" for name in names)
+        rows = "".join(
+            f"| `{name}` | {known[name].replace('|', chr(92) + '|')} |\n" for name in names
+        )
         title = f"`{folder}/`" if folder != "." else "At the top"
         parts.append(f"\n### {title}\n\n{said}\n\n| file | holds |\n|---|---|\n{rows}")
     return "".join(parts) + "\n"
@@ -72,7 +79,11 @@ def _folder(name: str) -> str:
 
 def _reading_order(name: str) -> tuple[int, str]:
     """The core's chapters as its import contract orders them, the first one first; everything else by name."""
-    contract = (ROOT / "pyproject.toml").read_text(encoding="utf-8").partition('containers = ["clearance.core"]')[2]
+    contract = (
+        (ROOT / "pyproject.toml")
+        .read_text(encoding="utf-8")
+        .partition('containers = ["clearance.core"]')[2]
+    )
     chapters = re.findall(r"[a-z_]+", contract.partition("layers = [")[2].partition("]")[0])
     stem = name.removeprefix("core/").removesuffix(".py")
     return (-chapters.index(stem) if name.startswith("core/") else 0, name)

@@ -25,7 +25,8 @@ QUIET_SECONDS = 0.3  # after which a server has said its first words
 PORT_WRITTEN = "8600"  # in the pages; a test takes a free one
 
 _BLOCK = re.compile(
-    r"(?:^<!-- (?P<mark>.*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+    r"(?:^<!-- (?P<mark>.*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
 )
 _LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
 _IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")
@@ -67,7 +68,10 @@ class Page:
 
     @property
     def blocks(self) -> list[Block]:
-        return [Block(found["mark"], found["language"], found["text"]) for found in _BLOCK.finditer(self.text)]
+        return [
+            Block(found["mark"], found["language"], found["text"])
+            for found in _BLOCK.finditer(self.text)
+        ]
 
     @property
     def prose(self) -> str:
@@ -96,7 +100,11 @@ class Page:
         [section] = [one for one in part if one.startswith(f"{heading}\n")]
         lines = [line for line in section.splitlines() if line.startswith("|")]
         rules = {number for number, line in enumerate(lines) if re.fullmatch(r"[|\s:-]+", line)}
-        kept = [line for number, line in enumerate(lines) if number not in rules and number + 1 not in rules]
+        kept = [
+            line
+            for number, line in enumerate(lines)
+            if number not in rules and number + 1 not in rules
+        ]
         return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in kept]
 
 
@@ -119,7 +127,9 @@ def matches(expected: str, said: str) -> bool:
         if line == "...":
             pattern += r"(?:.*\n)*"
         else:
-            parts = [re.sub(r"(?:\\ ){2,}", " +", re.escape(part)) for part in line.rstrip().split("...")]
+            parts = [
+                re.sub(r"(?:\\ ){2,}", " +", re.escape(part)) for part in line.rstrip().split("...")
+            ]
             pattern += ".*".join(parts) + " *\\n"
     return re.fullmatch(pattern, said.rstrip("\n") + "\n" if said.strip() else "") is not None
 
@@ -131,13 +141,21 @@ class Shell:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = str(free.getsockname()[1])
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("CLEARANCE_")}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith("CLEARANCE_")
+        }
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
         self.folder = folder
         self.process = subprocess.Popen(
             ["bash", "--norc"],
             cwd=folder,
-            env={**kept, "PATH": path, "CLEARANCE_URL": f"http://127.0.0.1:{self.port}", "NO_COLOR": "1", **variables},
+            env={
+                **kept,
+                "PATH": path,
+                "CLEARANCE_URL": f"http://127.0.0.1:{self.port}",
+                "NO_COLOR": "1",
+                **variables,
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -148,7 +166,10 @@ class Shell:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.run("kill $SERVER; wait $SERVER")
         assert self.process.stdin is not None
@@ -177,7 +198,9 @@ class Shell:
         _, code = self.run(listening)
         ends = time.monotonic() + PATIENCE_SECONDS
         said, before = "", None
-        while f"/127.0.0.1:{self.port}" not in said or said != before:  # it says more than its address
+        while (
+            f"/127.0.0.1:{self.port}" not in said or said != before
+        ):  # it says more than its address
             assert time.monotonic() < ends, said
             time.sleep(QUIET_SECONDS)
             said, before = (self.folder / "served.txt").read_text(encoding="utf-8"), said

@@ -49,9 +49,15 @@ async def test_many_admissions_share_a_round_trip(database: str) -> None:
 
 def test_a_floor_is_met_by_the_median_of_the_ratios_of_the_rounds() -> None:
     floor = Goal("to raw", MINE, OTHER, 1.8)
-    assert "| 2.00 [2.00..2.00] | met |" in floor.row(results(rounds(200, 20, 2), rounds(100, 10, 1)))
-    assert "| 2.00 [1.00..3.00] | met, not in every round |" in floor.row(results(rounds(1, 2, 3), rounds(1, 1, 1)))
-    assert "| 0.90 [0.90..0.90] | **missed by 50%** |" in floor.row(results(rounds(90), rounds(100)))
+    assert "| 2.00 [2.00..2.00] | met |" in floor.row(
+        results(rounds(200, 20, 2), rounds(100, 10, 1))
+    )
+    assert "| 2.00 [1.00..3.00] | met, not in every round |" in floor.row(
+        results(rounds(1, 2, 3), rounds(1, 1, 1))
+    )
+    assert "| 0.90 [0.90..0.90] | **missed by 50%** |" in floor.row(
+        results(rounds(90), rounds(100))
+    )
 
 
 def test_of_a_percentile_less_is_better() -> None:
@@ -65,14 +71,23 @@ def test_a_run_whose_yardstick_varied_more_than_three_times_is_invalid() -> None
     [reason] = results(rounds(1, 1, 1), rounds(100, 200, 301)).invalid()
     assert "`sqlite raw` varied 3.0 times" in reason
     assert results(rounds(1, 1), rounds(1, 1)).invalid() == ["fewer than 3 rounds"]
-    assert "**Invalid:**" in report.report(results(rounds(1, 1, 1), rounds(100, 200, 301)), [], 1.6, "")
+    assert "**Invalid:**" in report.report(
+        results(rounds(1, 1, 1), rounds(100, 200, 301)), [], 1.6, ""
+    )
 
 
 def test_what_was_not_measured_says_why() -> None:
     found = results(rounds(1), rounds(1))
-    found.missing = {variant.key: "there is no PostgreSQL here" for variant in ROUND if variant.store == "postgres"}
+    found.missing = {
+        variant.key: "there is no PostgreSQL here"
+        for variant in ROUND
+        if variant.store == "postgres"
+    }
     text = report.report(found, [], 1.6, "")
-    assert "| raw: insert and commit, psycopg pool of 16 | not measured: there is no PostgreSQL here |" in text
+    assert (
+        "| raw: insert and commit, psycopg pool of 16 | not measured: there is no PostgreSQL here |"
+        in text
+    )
     assert "| PostgreSQL, storage part, 64 callers, to raw | >= 1.4x | not measured | |" in text
 
 
@@ -88,7 +103,10 @@ def test_a_wrong_count_is_no_measurement(tmp_path: Path) -> None:
     with pytest.raises(WrongCount, match="entries: 2, not 3"):
         must_be(2, 3, "entries")
     wrong = Variant("wrong", "bench.policy", "", "", {1: 431})
-    with Children(tmp_path, 60) as children, pytest.raises(NotMeasured, match="questions: 432, not 431"):
+    with (
+        Children(tmp_path, 60) as children,
+        pytest.raises(NotMeasured, match="questions: 432, not 431"),
+    ):
         Run(children, tmp_path, "", 1, 60.0)._tried(wrong, 1)
 
 
@@ -101,16 +119,26 @@ def test_a_child_that_does_not_answer_is_ended(tmp_path: Path) -> None:
 
 
 def test_every_goal_is_of_something_that_is_measured() -> None:
-    known = {(variant.key, callers) for variant in ROUND for callers in variant.operations if callers in CALLERS}
+    known = {
+        (variant.key, callers)
+        for variant in ROUND
+        for callers in variant.operations
+        if callers in CALLERS
+    }
     assert {cell[:2] for goal in GOALS for cell in (goal.mine, goal.other)} <= known
-    assert {variant.beside for variant in ROUND if variant.beside} <= {variant.key for variant in ROUND}
+    assert {variant.beside for variant in ROUND if variant.beside} <= {
+        variant.key for variant in ROUND
+    }
 
 
 def test_the_result_is_written_between_the_marks(tmp_path: Path) -> None:
     page = tmp_path / "performance.md"
     page.write_text("before\n<!-- bench -->\nold\n<!-- /bench -->\nafter\n", encoding="utf-8")
     report.write("new", page)
-    assert page.read_text(encoding="utf-8") == "before\n<!-- bench -->\n\nnew\n<!-- /bench -->\nafter\n"
+    assert (
+        page.read_text(encoding="utf-8")
+        == "before\n<!-- bench -->\n\nnew\n<!-- /bench -->\nafter\n"
+    )
     page.write_text("no marks\n", encoding="utf-8")
     with pytest.raises(ValueError, match="marks"):
         report.write("new", page)

@@ -28,7 +28,10 @@ def test_start(folder: Path) -> None:
         for block in page("docs/start.md").blocks:
             if block.language in {"console", "python"}:
                 shell.follow(block)
-    assert {path.name for path in (folder / ".clearance").iterdir()} == {"clearance.sqlite3", "serve.lock"}
+    assert {path.name for path in (folder / ".clearance").iterdir()} == {
+        "clearance.sqlite3",
+        "serve.lock",
+    }
 
 
 def test_operate(folder: Path) -> None:
@@ -59,6 +62,12 @@ def test_the_demo_shows_what_the_readme_says(tmp_path: Path) -> None:
 
 
 def test_what_is_to_be_made_can_be_made() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    named = {name for one in pages() for name in re.findall(r"(?:`|\$ |^)make ([a-z]+)", one.text, re.MULTILINE)}
+    targets = set(
+        re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    named = {
+        name
+        for one in pages()
+        for name in re.findall(r"(?:`|\$ |^)make ([a-z]+)", one.text, re.MULTILINE)
+    }
     assert {"demo", "test", "setup", "bench"} <= named <= targets

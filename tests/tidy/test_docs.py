@@ -28,10 +28,33 @@ from tests.world import World
 SOURCE = ROOT / "src" / "clearance"
 ADMITTED = {"BLOCKED", "AWAITING_APPROVAL", "APPROVED"}
 PLAN = (
-    *("ActionIntentV1", "AutonomyModeConfigV1", "AutoApprovalPolicyV1", "AutoApprovalPolicyEngine.evaluate"),
-    *("AutonomyBudgetService.checkAndConsume", "ACTION_APPROVED", "auto_executed", "ActionOutcomeV1"),
-    *("ExecutionAttempt", "ExecutionRecorder", "execution-starter", "tool-invoker", "execution-recorder"),
-    *("auto-approval-gate-handler", "Status API", "EventBridge", "Step Functions", "Lambda", "Autopilot did X"),
+    *(
+        "ActionIntentV1",
+        "AutonomyModeConfigV1",
+        "AutoApprovalPolicyV1",
+        "AutoApprovalPolicyEngine.evaluate",
+    ),
+    *(
+        "AutonomyBudgetService.checkAndConsume",
+        "ACTION_APPROVED",
+        "auto_executed",
+        "ActionOutcomeV1",
+    ),
+    *(
+        "ExecutionAttempt",
+        "ExecutionRecorder",
+        "execution-starter",
+        "tool-invoker",
+        "execution-recorder",
+    ),
+    *(
+        "auto-approval-gate-handler",
+        "Status API",
+        "EventBridge",
+        "Step Functions",
+        "Lambda",
+        "Autopilot did X",
+    ),
 )
 UNITS = {
     "KiB": 1024,
@@ -75,12 +98,18 @@ def test_every_test_that_is_named_is_there(one: Page) -> None:
     for text, target in one.links:
         named = re.fullmatch(r"`(?:(?P<file>\w+\.py)::)?(?P<name>(?:test_|Test)\w+)`", text)
         if not named:
-            assert "tests/" not in target or not target.endswith(".py"), f"{one.name}: [{text}]({target})"
+            assert "tests/" not in target or not target.endswith(".py"), (
+                f"{one.name}: [{text}]({target})"
+            )
             continue
         path = (one.path.parent / target).resolve()
         assert named["file"] in {None, path.name}, f"{one.name}: {text} is not in {target}"
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+        names = {
+            node.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        }
         names |= {
             target.id
             for node in tree.body
@@ -113,12 +142,16 @@ def test_every_variable_that_is_named_exists(one: Page) -> None:
 
 def test_every_variable_of_the_process_is_explained() -> None:
     explained = " ".join(row[0] for row in page("docs/operate.md").rows("The process"))
-    assert {name for name in Environment.model_fields if f"`CLEARANCE_{name.upper()}`" not in explained} == set()
+    assert {
+        name for name in Environment.model_fields if f"`CLEARANCE_{name.upper()}`" not in explained
+    } == set()
 
 
 @every_page
 def test_every_code_that_is_named_exists(one: Page) -> None:
-    written = "\n".join(block.text for block in one.blocks if block.language in {"yaml", "cedar", "python"})
+    written = "\n".join(
+        block.text for block in one.blocks if block.language in {"yaml", "cedar", "python"}
+    )
     known = source_text(".py", ".yaml", ".cedar", ".sql") + written
     named = set(re.findall(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`", one.prose))
     named = {name for name in named if not name.startswith(("CLEARANCE_", "AWS_"))}
@@ -130,7 +163,9 @@ def test_files_that_are_shown_are_the_files() -> None:
     for one in pages():
         for block in one.blocks:
             if block.mark and block.mark.startswith("file: "):
-                assert block.text == (ROOT / block.mark.removeprefix("file: ")).read_text(encoding="utf-8")
+                assert block.text == (ROOT / block.mark.removeprefix("file: ")).read_text(
+                    encoding="utf-8"
+                )
                 shown += 1
     assert shown == len(list((ROOT / "examples" / "notes").iterdir()))
 
@@ -139,7 +174,11 @@ def test_files_that_are_shown_are_the_files() -> None:
 
 
 def test_the_diagram_has_exactly_the_steps_of_the_code() -> None:
-    [diagram] = [block.text for block in page("docs/life-of-an-intent.md").blocks if block.language == "mermaid"]
+    [diagram] = [
+        block.text
+        for block in page("docs/life-of-an-intent.md").blocks
+        if block.language == "mermaid"
+    ]
     drawn = set(re.findall(r"^ +(\S+) --> (\w+):", diagram, re.MULTILINE))
     steps = {(before.value, after.value) for before, afters in STEPS.items() for after in afters}
     assert drawn == steps | {("[*]", status) for status in ADMITTED}
@@ -147,9 +186,13 @@ def test_the_diagram_has_exactly_the_steps_of_the_code() -> None:
 
 
 def test_every_table_of_the_store_is_on_the_page() -> None:
-    schema = (SOURCE / "stores" / "sqlite" / "migrations" / "0001_first.sql").read_text(encoding="utf-8")
+    schema = (SOURCE / "stores" / "sqlite" / "migrations" / "0001_first.sql").read_text(
+        encoding="utf-8"
+    )
     tables = re.findall(r"CREATE TABLE (\w+)", schema)
-    assert [table for table in tables if f"`{table}`" not in page("docs/life-of-an-intent.md").prose] == []
+    assert [
+        table for table in tables if f"`{table}`" not in page("docs/life-of-an-intent.md").prose
+    ] == []
 
 
 @pytest.mark.anyio
@@ -159,7 +202,9 @@ async def test_entries_have_the_fields_that_the_page_shows(world: World) -> None
     await world.control.rule(APPROVER, "mood-1.1", RulingRequest(RulingKind.APPROVE))
     await world.run("quote-1")
     real = {(entry["kind"], entry.get("approval_source")): entry for entry in await world.entries()}
-    shown = [block for block in page("docs/life-of-an-intent.md").blocks if block.language == "json"]
+    shown = [
+        block for block in page("docs/life-of-an-intent.md").blocks if block.language == "json"
+    ]
     assert len(shown) == 4
     for block in shown:
         assert block.mark
@@ -170,7 +215,12 @@ async def test_entries_have_the_fields_that_the_page_shows(world: World) -> None
 
 def _fields(entry: dict[str, Any]) -> set[str]:
     """The names of an entry, and of what is in it by name."""
-    inner = {f"{name}.{part}" for name, value in entry.items() if isinstance(value, dict) for part in value}
+    inner = {
+        f"{name}.{part}"
+        for name, value in entry.items()
+        if isinstance(value, dict)
+        for part in value
+    }
     return {*entry, *inner}
 
 
@@ -206,7 +256,11 @@ def test_every_code_of_the_gate_that_asks_or_blocks_fails_closed_in_the_table() 
         "BUDGET_HELD",
         *Answer,
     }
-    rows = [row for row in page("docs/architecture.md").rows("What fails closed") if len(row) == 4 and row[2]]
+    rows = [
+        row
+        for row in page("docs/architecture.md").rows("What fails closed")
+        if len(row) == 4 and row[2]
+    ]
     listed = {code for row in rows for code in re.findall(r"`(\w+)`", row[2])}
     assert tightening <= listed
     for row in rows:
@@ -230,7 +284,9 @@ def test_the_limits_are_those_of_the_code() -> None:
 
 def test_the_roles_are_those_of_the_code() -> None:
     text = page("docs/operate.md").text.partition("## Keys and roles")[2]
-    names = [cell.strip() for cell in re.findall(r"^\| role \|(.*)\|$", text, re.MULTILINE)[0].split("|")]
+    names = [
+        cell.strip() for cell in re.findall(r"^\| role \|(.*)\|$", text, re.MULTILINE)[0].split("|")
+    ]
     assert names == [
         permission.value
         for permission in (
@@ -246,7 +302,10 @@ def test_the_roles_are_those_of_the_code() -> None:
         row[0].strip("`"): {name for name, cell in zip(names, row[1:], strict=True) if cell}
         for row in page("docs/operate.md").rows("Keys and roles")
     }
-    assert rows == {role.value: {permission.value for permission in allowed} for role, allowed in PERMISSIONS.items()}
+    assert rows == {
+        role.value: {permission.value for permission in allowed}
+        for role, allowed in PERMISSIONS.items()
+    }
 
 
 def test_every_name_of_the_plan_has_its_place_and_every_demand_its_test() -> None:

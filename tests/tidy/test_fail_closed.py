@@ -27,7 +27,10 @@ APPROVE = RulingRequest(RulingKind.APPROVE)
 async def test_without_a_policy_everything_is_blocked(world: World) -> None:
     await world.configure({**sample.document(), "policy": ""})
     blocked = await world.propose(task("t1"))
-    assert (blocked.status, blocked.decision.reason) == (IntentStatus.BLOCKED, "POLICY_NOT_CONFIGURED")
+    assert (blocked.status, blocked.decision.reason) == (
+        IntentStatus.BLOCKED,
+        "POLICY_NOT_CONFIGURED",
+    )
 
 
 async def test_an_empty_row_of_checks_blocks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +39,9 @@ async def test_an_empty_row_of_checks_blocks(world: World, monkeypatch: pytest.M
     assert (blocked.status, blocked.decision.reason) == (IntentStatus.BLOCKED, "NOTHING_CHECKED")
 
 
-async def test_every_check_can_only_tighten_what_the_others_say(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_check_can_only_tighten_what_the_others_say(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     proposed = await world.propose(task("t1", confidence_score=0.5))
     settings, row = await world.context.settings(TENANT), gate.ROW
     whole = gate.decide(proposed.intent, gate.Facts(settings), world.clock.now_ms())
@@ -54,7 +59,9 @@ async def test_nobody_rules_on_what_they_proposed(world: World) -> None:
         await world.control.rule(both, "t1.1", APPROVE)
     assert refused.value.code == "OWN_PROPOSAL"
     allowed = replace(both, permissions=both.permissions | {Permission.RULE_OWN})
-    assert (await world.control.rule(allowed, "t1.1", APPROVE)).record.status is IntentStatus.APPROVED
+    assert (
+        await world.control.rule(allowed, "t1.1", APPROVE)
+    ).record.status is IntentStatus.APPROVED
 
 
 async def test_an_outdated_approval_says_so_in_the_ledger(world: World) -> None:
@@ -100,5 +107,7 @@ async def test_an_outcome_of_an_older_attempt_is_refused(world: World) -> None:
     assert again is not None
     outcome = Outcome(OutcomeStatus.FAILED, "Too late.")
     with pytest.raises(Conflict) as refused:
-        steps.record_outcome(again.record, 1, outcome, tries=1, actor=system(TENANT), now=world.clock.now_ms())
+        steps.record_outcome(
+            again.record, 1, outcome, tries=1, actor=system(TENANT), now=world.clock.now_ms()
+        )
     assert refused.value.code == "FENCED"

@@ -17,14 +17,33 @@ FILE_LINES_MAX = 600
 
 NOT_NOUNS_OF_THE_DOMAIN = {
     # Kinds of refusals: doors map them to statuses; the word is "refusal".
-    *("InvalidInput", "TooLarge", "Unauthenticated", "Forbidden", "NotFound", "Conflict", "Unavailable"),
+    *(
+        "InvalidInput",
+        "TooLarge",
+        "Unauthenticated",
+        "Forbidden",
+        "NotFound",
+        "Conflict",
+        "Unavailable",
+    ),
     *("VersionMismatch", "VersionRequired"),
     # What a store answers to a transition.
     *("Admitted", "AlreadyAdmitted", "SettingsMoved", "BudgetSpent", "RecordMoved", "Applied"),
     # How settings travel to a store; the word is "settings".
     "SettingsChange",
 }
-BANNED_FILES = {"utils", "util", "helpers", "helper", "models", "model", "common", "manager", "managers", "misc"}
+BANNED_FILES = {
+    "utils",
+    "util",
+    "helpers",
+    "helper",
+    "models",
+    "model",
+    "common",
+    "manager",
+    "managers",
+    "misc",
+}
 BANNED_WORDS = {
     "src/clearance": r"approval requests?\b|\bkill switch|\bwhitelist|\bworkflow",
     "docs": r"\bkill switch|\bwhitelist",
@@ -37,7 +56,10 @@ def modules() -> Iterator[tuple[Path, ast.Module]]:
 
 
 def test_every_noun_of_the_rules_is_in_the_glossary_and_nothing_else() -> None:
-    files = [*sorted((SOURCE / "core").glob("*.py")), *sorted((SOURCE / "flow" / "ports").glob("*.py"))]
+    files = [
+        *sorted((SOURCE / "core").glob("*.py")),
+        *sorted((SOURCE / "flow" / "ports").glob("*.py")),
+    ]
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files]
     classes = {
         node.name
@@ -45,28 +67,39 @@ def test_every_noun_of_the_rules_is_in_the_glossary_and_nothing_else() -> None:
         for node in tree.body
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     }
-    rows = page("docs/glossary.md").rows("The story of an intent") + page("docs/glossary.md").rows("What surrounds it")
+    rows = page("docs/glossary.md").rows("The story of an intent") + page("docs/glossary.md").rows(
+        "What surrounds it"
+    )
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row[2])}
     assert classes - named == NOT_NOUNS_OF_THE_DOMAIN
     assert named - classes == set()
 
 
 def test_a_word_has_one_entry() -> None:
-    rows = page("docs/glossary.md").rows("The story of an intent") + page("docs/glossary.md").rows("What surrounds it")
+    rows = page("docs/glossary.md").rows("The story of an intent") + page("docs/glossary.md").rows(
+        "What surrounds it"
+    )
     words = [word.strip() for row in rows for word in row[0].split(",")]
     assert len(words) == len(set(words))
 
 
 @pytest.mark.parametrize("where", sorted(BANNED_WORDS))
 def test_words_that_we_do_not_use(where: str) -> None:
-    files = [path for path in (ROOT / where).rglob("*") if path.suffix in {".py", ".html", ".md", ".sql"}]
+    files = [
+        path for path in (ROOT / where).rglob("*") if path.suffix in {".py", ".html", ".md", ".sql"}
+    ]
     assert files
-    allowed = {ROOT / "docs" / "glossary.md", ROOT / "docs" / "plan.md"}  # they say what we call it instead
+    allowed = {
+        ROOT / "docs" / "glossary.md",
+        ROOT / "docs" / "plan.md",
+    }  # they say what we call it instead
     found = {
         f"{path.relative_to(ROOT)}: {match[0]}"
         for path in files
         if path not in allowed
-        for match in re.finditer(BANNED_WORDS[where], path.read_text(encoding="utf-8"), re.IGNORECASE)
+        for match in re.finditer(
+            BANNED_WORDS[where], path.read_text(encoding="utf-8"), re.IGNORECASE
+        )
     }
     assert found == set()
 

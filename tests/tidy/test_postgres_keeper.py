@@ -21,7 +21,9 @@ SECONDS_MAX = 30.0
 
 def started(run: str) -> tuple[subprocess.Popen[str], int]:
     words = [sys.executable, "-W", "ignore", "-c", PROGRAM, run]
-    process = subprocess.Popen(words, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        words, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     return process, int(process.stdout.readline())
 
@@ -36,12 +38,17 @@ def killed(process: subprocess.Popen[str]) -> None:
 def works(pid: int) -> bool:
     """A process that has ended and that nobody has asked about yet does not work any more."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] not in "ZX"
+        return (
+            Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+            not in "ZX"
+        )
     except (FileNotFoundError, ProcessLookupError):
         return False
 
 
-def test_when_the_last_process_of_a_run_is_killed_its_server_ends_and_the_next_run_has_its_own() -> None:
+def test_when_the_last_process_of_a_run_is_killed_its_server_ends_and_the_next_run_has_its_own() -> (
+    None
+):
     run = f"kill-{time.monotonic_ns() % 10**12}"
     first, server = started(run)
     second, same = started(run)

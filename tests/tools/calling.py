@@ -31,7 +31,9 @@ def real_http_process() -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 def raw_server(mode: str = "", **more: Any) -> ToolServer:
     """The hostile stdio server; `-I` and `-S` make it start at once."""
-    return ToolServer("raw", (sys.executable, "-I", "-S", str(HERE / "raw_server.py"), mode), **more)
+    return ToolServer(
+        "raw", (sys.executable, "-I", "-S", str(HERE / "raw_server.py"), mode), **more
+    )
 
 
 async def cleared() -> None:
@@ -49,7 +51,9 @@ def call(
     tenant_id: str = "northwind",
 ) -> Awaitable[ToolAnswer]:
     return tools.call(
-        tenant_id, ToolCall(server, tool, arguments or {}, "ik_test", deadline_ms, schema_digest), cleared
+        tenant_id,
+        ToolCall(server, tool, arguments or {}, "ik_test", deadline_ms, schema_digest),
+        cleared,
     )
 
 
@@ -79,5 +83,7 @@ def children() -> set[int]:
     found = set()
     for task in Path(f"/proc/{os.getpid()}/task").iterdir():
         with suppress(FileNotFoundError, ProcessLookupError):  # a thread that ended meanwhile
-            found |= {int(pid) for pid in (task / "children").read_text().split() if alive(int(pid))}
+            found |= {
+                int(pid) for pid in (task / "children").read_text().split() if alive(int(pid))
+            }
     return found

@@ -7,7 +7,18 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-TOOLS = ("echo", "status", "cut", "cut_body", "cut_events", "body", "events", "slow", "tell", "asks")
+TOOLS = (
+    "echo",
+    "status",
+    "cut",
+    "cut_body",
+    "cut_events",
+    "body",
+    "events",
+    "slow",
+    "tell",
+    "asks",
+)
 
 
 class RawHttpServer(ThreadingHTTPServer):
@@ -58,7 +69,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         message = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+        self.server.seen.append(
+            (self.path, {name.lower(): value for name, value in self.headers.items()})
+        )
         method, params = message.get("method"), message.get("params") or {}
         if self.server.handshake_status != 200:
             self.answer(self.server.handshake_status)
@@ -76,7 +89,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.headers.get("mcp-session-id") not in self.server.sessions:
             self.answer(400 if self.headers.get("mcp-session-id") is None else 404)
         elif method == "tools/list":
-            self.reply(message, {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in TOOLS]})
+            self.reply(
+                message,
+                {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in TOOLS]},
+            )
         else:
             self.server.calls += 1
             self.call(message, params["name"], params.get("arguments") or {})
@@ -87,12 +103,21 @@ class _Handler(BaseHTTPRequestHandler):
         if name == "echo":
             self.reply(message, {"content": [], "structuredContent": arguments})
         elif name == "status":
-            self.answer(arguments["status"], arguments.get("headers"), json.dumps(arguments.get("body")).encode())
+            self.answer(
+                arguments["status"],
+                arguments.get("headers"),
+                json.dumps(arguments.get("body")).encode(),
+            )
         elif name == "asks":
             question = b'data: {"jsonrpc": "2.0", "id": "q", "method": "ping"}\n\n'
-            refusal = b'data: {"jsonrpc": "2.0", "id": %d, "error": {"code": 7, "message": "no"}}\n\n' % message["id"]
+            refusal = (
+                b'data: {"jsonrpc": "2.0", "id": %d, "error": {"code": 7, "message": "no"}}\n\n'
+                % message["id"]
+            )
             size = str(len(question) + len(refusal))
-            self.answer(200, {"content-type": "text/event-stream", "content-length": size}, question)
+            self.answer(
+                200, {"content-type": "text/event-stream", "content-length": size}, question
+            )
             self.server.release.wait(5)
             self.wfile.write(refusal)
         elif name == "tell":
@@ -105,14 +130,20 @@ class _Handler(BaseHTTPRequestHandler):
         elif name == "body":
             self.answer(200, {"content-type": arguments.get("type", "application/json")}, line)
         elif name == "events":
-            self.answer(200, {"content-type": "text/event-stream"}, b"event: message\ndata: " + line + b"\n\n")
+            self.answer(
+                200,
+                {"content-type": "text/event-stream"},
+                b"event: message\ndata: " + line + b"\n\n",
+            )
         else:
             if name != "cut":
                 kind = {"cut_body": "application/json", "cut_events": "text/event-stream"}[name]
                 self.answer(200, {"content-type": kind, "content-length": "1000"}, b"data: {")
             self.close_connection = True
 
-    def reply(self, message: dict[str, Any], result: object, headers: dict[str, str] | None = None) -> None:
+    def reply(
+        self, message: dict[str, Any], result: object, headers: dict[str, str] | None = None
+    ) -> None:
         body = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}).encode()
         self.answer(200, {"content-type": "application/json", **(headers or {})}, body)
 

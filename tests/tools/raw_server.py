@@ -15,7 +15,20 @@ MODE = sys.argv[1] if len(sys.argv) > 1 else ""
 OUT = threading.Lock()
 STATE = {"now": 0, "most": 0, "cancelled": [], "schema": {"type": "object"}, "calls": 0}
 CACHED = {"resultType": "complete", "ttlMs": 3_600_000, "cacheScope": "public"}
-TOOLS = ("echo", "die", "hang", "slow", "huge", "raw", "error", "fail", "change", "noise", "stderr", "environment")
+TOOLS = (
+    "echo",
+    "die",
+    "hang",
+    "slow",
+    "huge",
+    "raw",
+    "error",
+    "fail",
+    "change",
+    "noise",
+    "stderr",
+    "environment",
+)
 TOOLS += ("arguments", "child", "calls", "cancelled", "needs_input", "task")
 
 
@@ -98,7 +111,9 @@ def call(request_id, params):
 
 def answer(name, arguments, params):
     answers = {
-        "echo": lambda a: structured({"arguments": a, "meta": params.get("_meta"), "pid": os.getpid()}),
+        "echo": lambda a: structured(
+            {"arguments": a, "meta": params.get("_meta"), "pid": os.getpid()}
+        ),
         "slow": slow,
         "huge": lambda a: text("x" * a["bytes"]),
         "fail": lambda a: {"isError": True, **text(a.pop("text", "it broke")), **a},
@@ -117,18 +132,30 @@ def answer(name, arguments, params):
 
 
 def hear(message):
-    method, request_id, params = message.get("method"), message.get("id"), message.get("params") or {}
+    method, request_id, params = (
+        message.get("method"),
+        message.get("id"),
+        message.get("params") or {},
+    )
     if method == "initialize":
         capabilities = {"tools": {"listChanged": True}}
         info = {"name": "raw", "version": "1"}
         result = {"protocolVersion": "2025-11-25", "capabilities": capabilities, "serverInfo": info}
         write({"id": request_id, "result": result})
     elif method == "server/discover" and MODE == "modern":
-        result = {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {"listChanged": True}}}
+        result = {
+            "supportedVersions": ["2026-07-28"],
+            "capabilities": {"tools": {"listChanged": True}},
+        }
         write({"id": request_id, "result": {**result, **CACHED}})
     elif method == "tools/list":
         if MODE != "no-list":
-            write({"id": request_id, "result": {**list_tools(params), **(CACHED if MODE == "modern" else {})}})
+            write(
+                {
+                    "id": request_id,
+                    "result": {**list_tools(params), **(CACHED if MODE == "modern" else {})},
+                }
+            )
     elif method == "tools/call":
         threading.Thread(target=call, args=(request_id, params), daemon=True).start()
     elif method == "notifications/cancelled":

@@ -43,7 +43,9 @@ def fail(text: str) -> None:
 
 
 def refuse() -> None:
-    raise ToolCallFailed(CallError(ErrorClass.RATE_LIMIT, "Later.", Sent.ANSWERED, retry_after_ms=5))
+    raise ToolCallFailed(
+        CallError(ErrorClass.RATE_LIMIT, "Later.", Sent.ANSWERED, retry_after_ms=5)
+    )
 
 
 def odd() -> object:
@@ -84,7 +86,11 @@ async def test_nothing_is_called_that_does_not_fit(functions: FunctionTools) -> 
         (ToolServer("there"), "add", {"a": 1}, None, "TOOL_ERROR"),
     ):
         error = await failure(functions, server, tool, arguments, schema_digest=pin)
-        assert (error.error_class, error.sent, error.code) == (ErrorClass.VALIDATION, Sent.NOT_SENT, code)
+        assert (error.error_class, error.sent, error.code) == (
+            ErrorClass.VALIDATION,
+            Sent.NOT_SENT,
+            code,
+        )
     assert not CALLED
 
 
@@ -101,7 +107,9 @@ async def test_deadline(functions: FunctionTools, tool: str) -> None:
     assert (error.error_class, error.sent) == (ErrorClass.TIMEOUT, Sent.MAYBE)
 
 
-async def test_a_deadline_that_passes_before_a_thread_is_free_calls_nothing(functions: FunctionTools) -> None:
+async def test_a_deadline_that_passes_before_a_thread_is_free_calls_nothing(
+    functions: FunctionTools,
+) -> None:
     CALLED.clear()
     blocking = [asyncio.ensure_future(call(functions, SERVER, "block")) for _ in range(32)]
     await asyncio.sleep(0)
@@ -120,7 +128,9 @@ async def test_after_closing_nothing_is_called(functions: FunctionTools) -> None
     assert (await failure(functions, SERVER, "add", {"a": 1})).sent is Sent.NOT_SENT
 
 
-async def test_functions_by_name_and_everything_else_of_servers(functions: FunctionTools, tools: McpTools) -> None:
+async def test_functions_by_name_and_everything_else_of_servers(
+    functions: FunctionTools, tools: McpTools
+) -> None:
     either = EitherTools(functions, tools)
     assert await result(either, SERVER, "add", {"a": 1}) == 3
     assert (await result(either, raw_server(), "echo", {"a": 1}))["arguments"] == {"a": 1}

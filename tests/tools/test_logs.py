@@ -19,7 +19,9 @@ library.warning("this may be read")
 
 
 def test_no_library_prints_below_warning_even_if_its_logger_is_set_to() -> None:
-    ended = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True
+    )
     assert "before" in ended.stdout
     assert "this may be read" in ended.stdout
     assert "this may be read" in ended.stderr

@@ -14,7 +14,9 @@ pytestmark = pytest.mark.anyio
 
 
 def git(repository: Path, *command: str) -> str:
-    run = subprocess.run(["git", "-C", repository, *command], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        ["git", "-C", repository, *command], capture_output=True, text=True, check=True
+    )
     return run.stdout.strip()
 
 
@@ -25,7 +27,13 @@ async def test_a_commit_through_the_git_server(tools: McpTools, tmp_path: Path) 
     (tmp_path / "a.txt").write_text("hello\n")
     server = ToolServer("git", ("python", "-m", "mcp_server_git", "--repository", str(tmp_path)))
     described = await tools.describe("northwind", server)
-    assert {"git_add", "git_commit", "git_create_branch", "git_log", "git_status"} <= described.keys()
+    assert {
+        "git_add",
+        "git_commit",
+        "git_create_branch",
+        "git_log",
+        "git_status",
+    } <= described.keys()
     assert described["git_commit"].input_schema["required"] == ["repo_path", "message"]
     assert described["git_add"].input_schema["required"] == ["repo_path", "files"]
     where = {"repo_path": str(tmp_path)}
@@ -33,9 +41,14 @@ async def test_a_commit_through_the_git_server(tools: McpTools, tmp_path: Path) 
     error = await failure(tools, server, "git_commit", {**where, "message": "too early"})
     assert (error.error_class, error.sent) == (ErrorClass.UNKNOWN, Sent.ANSWERED)
     assert "No changes staged" in error.sentence
-    assert await result(tools, server, "git_add", {**where, "files": ["a.txt"]}) == "Files staged successfully"
+    assert (
+        await result(tools, server, "git_add", {**where, "files": ["a.txt"]})
+        == "Files staged successfully"
+    )
     agreed = described["git_commit"].schema_digest
-    said = await result(tools, server, "git_commit", {**where, "message": "First"}, schema_digest=agreed)
+    said = await result(
+        tools, server, "git_commit", {**where, "message": "First"}, schema_digest=agreed
+    )
     assert said == f"Changes committed successfully with hash {git(tmp_path, 'rev-parse', 'HEAD')}"
 
     outside = await failure(tools, server, "git_status", {"repo_path": str(tmp_path.parent)})

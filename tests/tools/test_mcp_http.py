@@ -27,8 +27,12 @@ def server_at(raw_http: RawHttpServer, **more: object) -> ToolServer:
 async def test_a_real_server(tools: McpTools, real_http_address: str) -> None:
     server = ToolServer("real", url=real_http_address)
     agreed = (await tools.describe("northwind", server))["add"].schema_digest
-    assert await result(tools, server, "add", {"a": 1, "b": 2}, schema_digest=agreed) == {"result": 3}
-    said = await asyncio.gather(*(result(tools, server, "add", {"a": n, "b": n}) for n in range(20)))
+    assert await result(tools, server, "add", {"a": 1, "b": 2}, schema_digest=agreed) == {
+        "result": 3
+    }
+    said = await asyncio.gather(
+        *(result(tools, server, "add", {"a": n, "b": n}) for n in range(20))
+    )
     assert [one["result"] for one in said] == [2 * n for n in range(20)]
     error = await failure(tools, server, "add", {"a": "x"})
     assert error.sent is Sent.ANSWERED
@@ -75,15 +79,23 @@ async def test_a_status(
     tools: McpTools, raw_http: RawHttpServer, status: int, error_class: ErrorClass, sent: Sent
 ) -> None:
     headers = {"retry-after": "2", "location": "http://127.0.0.1:9/elsewhere"}
-    error = await failure(tools, server_at(raw_http), "status", {"status": status, "headers": headers})
+    error = await failure(
+        tools, server_at(raw_http), "status", {"status": status, "headers": headers}
+    )
     assert (error.error_class, error.sent) == (error_class, sent)
     assert error.retry_after_ms == (2000 if status in (202, 302, 408, 429, 500, 503) else None)
     assert await result(tools, server_at(raw_http), "echo", {"a": 1}) == {"a": 1}
     assert raw_http.calls == 2
 
 
-async def test_an_error_of_the_protocol_under_a_status_says_why(tools: McpTools, raw_http: RawHttpServer) -> None:
-    body = {"jsonrpc": "2.0", "id": None, "error": {"code": -32602, "message": "amount is\nmissing"}}
+async def test_an_error_of_the_protocol_under_a_status_says_why(
+    tools: McpTools, raw_http: RawHttpServer
+) -> None:
+    body = {
+        "jsonrpc": "2.0",
+        "id": None,
+        "error": {"code": -32602, "message": "amount is\nmissing"},
+    }
     arguments = {"status": 400, "headers": {"content-type": "application/json"}, "body": body}
     error = await failure(tools, server_at(raw_http), "status", arguments)
     assert error.sent is Sent.ANSWERED
@@ -114,7 +126,10 @@ async def test_a_cut_connection_may_have_worked_and_hurts_no_other_call(
 @pytest.mark.parametrize(
     ("raw", "kept"),
     [
-        (r'{"content": [], "structuredContent": {"a": "x\ud800y", "b": NaN}}', {"a": "x\ufffdy", "b": "nan"}),
+        (
+            r'{"content": [], "structuredContent": {"a": "x\ud800y", "b": NaN}}',
+            {"a": "x\ufffdy", "b": "nan"},
+        ),
         ('{"content": [], "structuredContent": {"a": "caf\xe9"}}', {"a": "caf\ufffd"}),
         ('{"content": [{"type": "text", "text": "%s"}]}' % ("x" * 2_000_000), None),
         ("[" * 5000 + "]" * 5000, Sent.MAYBE),
@@ -123,7 +138,9 @@ async def test_a_cut_connection_may_have_worked_and_hurts_no_other_call(
     ],
     ids=["unclean", "not-utf-8", "huge", "deep", "broken", "endless"],
 )
-async def test_an_unclean_answer(tools: McpTools, raw_http: RawHttpServer, tool: str, raw: str, kept: object) -> None:
+async def test_an_unclean_answer(
+    tools: McpTools, raw_http: RawHttpServer, tool: str, raw: str, kept: object
+) -> None:
     arguments = {"result": raw}
     if isinstance(kept, Sent):
         assert (await failure(tools, server_at(raw_http), tool, arguments)).sent is kept
@@ -133,19 +150,28 @@ async def test_an_unclean_answer(tools: McpTools, raw_http: RawHttpServer, tool:
     await call(tools, server_at(raw_http), "echo")
 
 
-async def test_a_question_of_the_server_in_between_changes_nothing(tools: McpTools, raw_http: RawHttpServer) -> None:
+async def test_a_question_of_the_server_in_between_changes_nothing(
+    tools: McpTools, raw_http: RawHttpServer
+) -> None:
     error = await failure(tools, server_at(raw_http), "asks")
     assert (error.error_class, error.sent) == (ErrorClass.UNKNOWN, Sent.ANSWERED)
 
 
-async def test_an_answer_of_another_kind_may_have_worked(tools: McpTools, raw_http: RawHttpServer) -> None:
+async def test_an_answer_of_another_kind_may_have_worked(
+    tools: McpTools, raw_http: RawHttpServer
+) -> None:
     error = await failure(tools, server_at(raw_http), "body", {"type": "text/html"})
     assert error.sent is Sent.MAYBE
 
 
 @pytest.mark.parametrize(
     ("status", "error_class"),
-    [(401, ErrorClass.AUTH), (429, ErrorClass.RATE_LIMIT), (404, ErrorClass.VALIDATION), (503, ErrorClass.DOWNSTREAM)],
+    [
+        (401, ErrorClass.AUTH),
+        (429, ErrorClass.RATE_LIMIT),
+        (404, ErrorClass.VALIDATION),
+        (503, ErrorClass.DOWNSTREAM),
+    ],
 )
 async def test_a_refused_handshake_sends_nothing(
     tools: McpTools, raw_http: RawHttpServer, status: int, error_class: ErrorClass
@@ -164,10 +190,16 @@ async def test_a_forgotten_session_is_replaced(
     await call(tools, server, "echo")
     raw_http.sessions.clear()
     error = await failure(tools, server, "echo")
-    assert (error.error_class, error.sent, error.code) == (ErrorClass.DOWNSTREAM, Sent.ANSWERED, "TOOL_SESSION_LOST")
+    assert (error.error_class, error.sent, error.code) == (
+        ErrorClass.DOWNSTREAM,
+        Sent.ANSWERED,
+        "TOOL_SESSION_LOST",
+    )
     await call(tools, server, "echo")
     raw_http.sessions.clear()
-    monkeypatch.setattr(session, "LISTING_AGE_SECONDS_MAX", -1)  # as after a pause: the tools are read first
+    monkeypatch.setattr(
+        session, "LISTING_AGE_SECONDS_MAX", -1
+    )  # as after a pause: the tools are read first
     await call(tools, server, "echo")
 
 
@@ -179,7 +211,9 @@ async def test_nobody_listens(tools: McpTools) -> None:
     assert (error.error_class, error.sent) == (ErrorClass.DOWNSTREAM, Sent.NOT_SENT)
 
 
-@pytest.mark.parametrize("url", ["", "nonsense", "ftp://127.0.0.1/x", "http://[", "http://127.0.0.1:99999/"])
+@pytest.mark.parametrize(
+    "url", ["", "nonsense", "ftp://127.0.0.1/x", "http://[", "http://127.0.0.1:99999/"]
+)
 async def test_an_address_that_is_none(tools: McpTools, url: str) -> None:
     error = await failure(tools, ToolServer("web", url=url), "echo")
     assert (error.error_class, error.sent) == (ErrorClass.DOWNSTREAM, Sent.NOT_SENT)
@@ -206,7 +240,9 @@ async def test_secrets_arrive_and_are_seen_nowhere_else(
     assert "***" in error.sentence
     assert "s3cr3t" not in error.sentence
     assert "dXNlcjpz" not in error.sentence
-    told = [record.getMessage() for record in caplog.records if not record.name.startswith("asyncio")]
+    told = [
+        record.getMessage() for record in caplog.records if not record.name.startswith("asyncio")
+    ]
     assert told
     assert not [line for line in told if "s3cr3t" in line]
     assert "s3cr3t" not in "".join(capfd.readouterr())

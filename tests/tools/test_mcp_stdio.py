@@ -25,11 +25,15 @@ RAW = raw_server()
 async def test_arguments_arrive_as_they_are_and_the_key_is_in_meta(tools: McpTools) -> None:
     arguments = {"none": None, "deep": {"none": [None, 1.5, "é", 2**53 - 1]}, "text": "\u2028\x00"}
     said = await result(tools, RAW, "echo", arguments)
-    assert said["arguments"] == arguments | {"text": "\u2028\ufffd"}  # cleaned on the way back, not on the way there
+    assert said["arguments"] == arguments | {
+        "text": "\u2028\ufffd"
+    }  # cleaned on the way back, not on the way there
     assert said["meta"][IDEMPOTENCY_META_KEY] == "ik_test"
 
 
-async def test_one_process_serves_all_calls_of_a_tenant_and_no_other_tenant(tools: McpTools) -> None:
+async def test_one_process_serves_all_calls_of_a_tenant_and_no_other_tenant(
+    tools: McpTools,
+) -> None:
     pids = [(await result(tools, RAW, "echo"))["pid"] for _ in range(3)]
     other = (await result(tools, RAW, "echo", tenant_id="contoso"))["pid"]
     assert len(set(pids)) == 1
@@ -46,7 +50,11 @@ async def test_all_pages_of_tools_are_read(tools: McpTools) -> None:
 async def test_a_tool_that_cannot_be_pinned_fails_alone(tools: McpTools, tool: str) -> None:
     assert tool not in await tools.describe("northwind", RAW)
     error = await failure(tools, RAW, tool)
-    assert (error.error_class, error.sent, error.code) == (ErrorClass.VALIDATION, Sent.NOT_SENT, "TOOL_UNUSABLE")
+    assert (error.error_class, error.sent, error.code) == (
+        ErrorClass.VALIDATION,
+        Sent.NOT_SENT,
+        "TOOL_UNUSABLE",
+    )
     await call(tools, RAW, "echo")
 
 
@@ -57,7 +65,11 @@ async def test_a_list_without_an_end_is_given_up(tools: McpTools) -> None:
 
 async def test_a_tool_that_is_not_offered_is_not_called(tools: McpTools) -> None:
     error = await failure(tools, RAW, "nothing")
-    assert (error.error_class, error.sent, error.code) == (ErrorClass.VALIDATION, Sent.NOT_SENT, "TOOL_NOT_OFFERED")
+    assert (error.error_class, error.sent, error.code) == (
+        ErrorClass.VALIDATION,
+        Sent.NOT_SENT,
+        "TOOL_NOT_OFFERED",
+    )
 
 
 async def test_a_changed_schema_is_found_before_the_call(tools: McpTools) -> None:
@@ -66,11 +78,17 @@ async def test_a_changed_schema_is_found_before_the_call(tools: McpTools) -> Non
     await call(tools, RAW, "change")
     before = (await result(tools, RAW, "calls"))["calls"]
     error = await failure(tools, RAW, "echo", schema_digest=agreed)
-    assert (error.error_class, error.sent, error.code) == (ErrorClass.VALIDATION, Sent.NOT_SENT, "TOOL_SCHEMA_CHANGED")
+    assert (error.error_class, error.sent, error.code) == (
+        ErrorClass.VALIDATION,
+        Sent.NOT_SENT,
+        "TOOL_SCHEMA_CHANGED",
+    )
     assert (await result(tools, RAW, "calls"))["calls"] == before + 1
 
 
-async def test_old_tools_are_read_again_without_being_told(tools: McpTools, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_old_tools_are_read_again_without_being_told(
+    tools: McpTools, monkeypatch: pytest.MonkeyPatch
+) -> None:
     agreed = (await tools.describe("northwind", RAW))["echo"].schema_digest
     await call(tools, RAW, "change")
     monkeypatch.setattr(session.types, "ToolListChangedNotification", int)  # deaf
@@ -78,7 +96,9 @@ async def test_old_tools_are_read_again_without_being_told(tools: McpTools, monk
     assert (await failure(tools, RAW, "echo", schema_digest=agreed)).code == "TOOL_SCHEMA_CHANGED"
 
 
-async def test_a_server_that_dies_in_the_middle_may_have_done_it_and_is_started_again(tools: McpTools) -> None:
+async def test_a_server_that_dies_in_the_middle_may_have_done_it_and_is_started_again(
+    tools: McpTools,
+) -> None:
     first = (await result(tools, RAW, "echo"))["pid"]
     error = await failure(tools, RAW, "die")
     assert (error.error_class, error.sent) == (ErrorClass.DOWNSTREAM, Sent.MAYBE)
@@ -88,7 +108,9 @@ async def test_a_server_that_dies_in_the_middle_may_have_done_it_and_is_started_
 async def test_a_death_tells_all_calls_on_their_way(tools: McpTools) -> None:
     server = raw_server(concurrency_max=3)
     await call(tools, server, "echo")
-    errors = await asyncio.gather(*(failure(tools, server, tool) for tool in ("hang", "hang", "die")))
+    errors = await asyncio.gather(
+        *(failure(tools, server, tool) for tool in ("hang", "hang", "die"))
+    )
     assert {error.sent for error in errors} == {Sent.MAYBE}
 
 
@@ -148,7 +170,9 @@ async def test_a_caller_cancelled_while_the_server_starts_does_not_stop_it(tools
     assert (await other)["arguments"] == {}
 
 
-async def test_a_changed_definition_gets_a_new_session_and_lets_the_old_one_finish(tools: McpTools) -> None:
+async def test_a_changed_definition_gets_a_new_session_and_lets_the_old_one_finish(
+    tools: McpTools,
+) -> None:
     old = (await result(tools, RAW, "echo"))["pid"]
     finishing = asyncio.ensure_future(result(tools, RAW, "slow", {"seconds": 0.2}))
     await asyncio.sleep(0.05)
@@ -159,7 +183,9 @@ async def test_a_changed_definition_gets_a_new_session_and_lets_the_old_one_fini
     await until_dead(old)
 
 
-async def test_calls_that_wait_while_the_definition_changes_leave_no_process(tools: McpTools) -> None:
+async def test_calls_that_wait_while_the_definition_changes_leave_no_process(
+    tools: McpTools,
+) -> None:
     before = children()
     old, new = raw_server(concurrency_max=1), raw_server(concurrency_max=2)
     waiting = [asyncio.ensure_future(result(tools, old, "slow")) for _ in range(3)]
@@ -175,7 +201,10 @@ async def test_calls_that_wait_while_the_definition_changes_leave_no_process(too
 @pytest.mark.parametrize(
     ("server", "told"),
     [
-        (ToolServer("raw", ("/nowhere/at/all",)), "could not be started: No such file or directory"),
+        (
+            ToolServer("raw", ("/nowhere/at/all",)),
+            "could not be started: No such file or directory",
+        ),
         (ToolServer("raw", ("a\x00b",)), "could not be"),
         (raw_server("crash"), "ended before it was ready"),
         (ToolServer("raw"), "could not be"),
@@ -189,7 +218,9 @@ async def test_a_server_that_does_not_start(tools: McpTools, server: ToolServer,
         await tools.describe("northwind", server)
 
 
-async def test_a_server_that_never_shakes_hands(tools: McpTools, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_never_shakes_hands(
+    tools: McpTools, monkeypatch: pytest.MonkeyPatch
+) -> None:
     error = await failure(tools, raw_server("mute"), "echo", deadline_ms=100)
     assert (error.error_class, error.sent) == (ErrorClass.TIMEOUT, Sent.NOT_SENT)
     await tools.close()
@@ -200,7 +231,9 @@ async def test_a_server_that_never_shakes_hands(tools: McpTools, monkeypatch: py
     await again.close()
 
 
-async def test_a_server_that_does_not_list_its_tools(tools: McpTools, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_does_not_list_its_tools(
+    tools: McpTools, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(session, "LISTING_SECONDS_MAX", 0.1)
     error = await failure(tools, raw_server("no-list"), "echo")
     assert (error.error_class, error.sent) == (ErrorClass.DOWNSTREAM, Sent.NOT_SENT)
@@ -210,7 +243,9 @@ async def test_a_server_that_hears_nothing_before_initialize(tools: McpTools) ->
     assert "pid" in await result(tools, raw_server("only-initialize"), "echo")
 
 
-async def test_a_missing_variable_is_named(tools: McpTools, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_variable_is_named(
+    tools: McpTools, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("CLEARANCE_TEST_NONE", raising=False)
     monkeypatch.setenv("CLEARANCE_TEST_TOKEN", "s3cr3t-value")
     environment = {"A": "${CLEARANCE_TEST_TOKEN}", "B": "x${CLEARANCE_TEST_NONE}"}
@@ -220,10 +255,14 @@ async def test_a_missing_variable_is_named(tools: McpTools, monkeypatch: pytest.
     assert "s3cr3t" not in error.sentence
 
 
-async def test_a_server_gets_a_minimal_environment(tools: McpTools, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_gets_a_minimal_environment(
+    tools: McpTools, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CLEARANCE_TEST_TOKEN", "s3cr3t-value")
     monkeypatch.setenv("CLEARANCE_TEST_OTHER", "other")
-    said = await result(tools, raw_server(environment={"TOKEN": "Bearer ${CLEARANCE_TEST_TOKEN}"}), "environment")
+    said = await result(
+        tools, raw_server(environment={"TOKEN": "Bearer ${CLEARANCE_TEST_TOKEN}"}), "environment"
+    )
     assert said["TOKEN"] == "Bearer s3cr3t-value"
     assert not {name for name in said if name.startswith("CLEARANCE")}
     assert said.keys() - {"TOKEN", "PATH", "LC_CTYPE"} <= set(stdio.INHERITED)
@@ -238,7 +277,9 @@ async def test_variables_in_command_words_are_filled_in_and_seen_nowhere_else(
     server = ToolServer("raw", (*words, "--key=${CLEARANCE_TEST_TOKEN}", "$PLAIN", "${not a name}"))
     started = await result(tools, server, "arguments")
     assert started["arguments"] == ["", "--key=s3cr3t-value", "$PLAIN", "${not a name}"]
-    error = await failure(tools, server, "fail", {"text": "the key s3cr3t-value is bad, says raw_server.py"})
+    error = await failure(
+        tools, server, "fail", {"text": "the key s3cr3t-value is bad, says raw_server.py"}
+    )
     assert error.sentence == "The tool raw.fail failed: the key *** is bad, says raw_server.py"
     error = await failure(tools, ToolServer("raw", (*words, "x${CLEARANCE_TEST_NONE}")), "echo")
     assert (error.error_class, error.sent, error.code) == (
@@ -265,7 +306,9 @@ async def test_secrets_are_in_no_error_and_no_log(
     shown = "".join(capfd.readouterr())
     assert "s3cr3t" not in shown
     assert "\x1b[31mline" not in shown
-    assert shown.count("tool_server_stderr") <= stdio.STDERR_LINES_MAX + 2  # the server that crashes is started twice
+    assert (
+        shown.count("tool_server_stderr") <= stdio.STDERR_LINES_MAX + 2
+    )  # the server that crashes is started twice
 
 
 @pytest.mark.parametrize(
@@ -273,7 +316,11 @@ async def test_secrets_are_in_no_error_and_no_log(
     [
         ({}, ErrorClass.UNKNOWN, None),
         ({"structuredContent": {"error_class": "validation"}}, ErrorClass.VALIDATION, None),
-        ({"_meta": {"error_class": "RATE_LIMIT", "retry_after_ms": 1500}}, ErrorClass.RATE_LIMIT, 1500),
+        (
+            {"_meta": {"error_class": "RATE_LIMIT", "retry_after_ms": 1500}},
+            ErrorClass.RATE_LIMIT,
+            1500,
+        ),
         ({"_meta": {"error_class": "AUTH", "retry_after_ms": -1}}, ErrorClass.AUTH, None),
         ({"_meta": {"error_class": "AUTH", "retry_after_ms": True}}, ErrorClass.AUTH, None),
         ({"structuredContent": {"error_class": "NONSENSE"}}, ErrorClass.UNKNOWN, None),
@@ -281,19 +328,32 @@ async def test_secrets_are_in_no_error_and_no_log(
     ],
 )
 async def test_an_error_of_a_tool_is_of_the_class_that_it_declares(
-    tools: McpTools, arguments: dict[str, object], error_class: ErrorClass, retry_after_ms: int | None
+    tools: McpTools,
+    arguments: dict[str, object],
+    error_class: ErrorClass,
+    retry_after_ms: int | None,
 ) -> None:
     error = await failure(tools, RAW, "fail", arguments)
-    assert (error.error_class, error.sent, error.retry_after_ms) == (error_class, Sent.ANSWERED, retry_after_ms)
+    assert (error.error_class, error.sent, error.retry_after_ms) == (
+        error_class,
+        Sent.ANSWERED,
+        retry_after_ms,
+    )
     assert error.sentence == "The tool raw.fail failed: it broke"
 
 
 @pytest.mark.parametrize(
     ("code", "error_class"),
-    [(-32600, ErrorClass.VALIDATION), (-32601, ErrorClass.VALIDATION), (-32602, ErrorClass.VALIDATION)]
+    [
+        (-32600, ErrorClass.VALIDATION),
+        (-32601, ErrorClass.VALIDATION),
+        (-32602, ErrorClass.VALIDATION),
+    ]
     + [(code, ErrorClass.UNKNOWN) for code in (-32603, -32700, -32000, -32001, 0, 42)],
 )
-async def test_an_error_of_the_protocol_is_an_answer(tools: McpTools, code: int, error_class: ErrorClass) -> None:
+async def test_an_error_of_the_protocol_is_an_answer(
+    tools: McpTools, code: int, error_class: ErrorClass
+) -> None:
     error = await failure(tools, RAW, "error", {"code": code, "message": "no\nway" * 1000})
     assert (error.error_class, error.sent) == (error_class, Sent.ANSWERED)
 
@@ -301,17 +361,31 @@ async def test_an_error_of_the_protocol_is_an_answer(tools: McpTools, code: int,
 @pytest.mark.parametrize(
     ("raw", "kept"),
     [
-        ('{"content": [], "structuredContent": {"a": NaN, "b": -Infinity}}', {"a": "nan", "b": "-inf"}),
-        (r'{"content": [], "structuredContent": {"a": "x\ud800y", "\udc00": 1}}', {"a": "x\ufffdy", "\ufffd": 1}),
-        (r'{"content": [], "structuredContent": {"a": "\ud83d\ude00 \\ud800 \\\ud800"}}', {"a": "😀 \\ud800 \\\ufffd"}),
+        (
+            '{"content": [], "structuredContent": {"a": NaN, "b": -Infinity}}',
+            {"a": "nan", "b": "-inf"},
+        ),
+        (
+            r'{"content": [], "structuredContent": {"a": "x\ud800y", "\udc00": 1}}',
+            {"a": "x\ufffdy", "\ufffd": 1},
+        ),
+        (
+            r'{"content": [], "structuredContent": {"a": "\ud83d\ude00 \\ud800 \\\ud800"}}',
+            {"a": "😀 \\ud800 \\\ufffd"},
+        ),
         ('{"content": [], "structuredContent": {"a": "caf\xe9"}}', {"a": "caf\ufffd"}),
-        ('{"content": [], "structuredContent": {"a": 9007199254740993}}', {"a": "9007199254740993"}),
+        (
+            '{"content": [], "structuredContent": {"a": 9007199254740993}}',
+            {"a": "9007199254740993"},
+        ),
         ('{"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}', "a\nb"),
         ('{"content": [], "structuredContent": [1]}', None),
     ],
 )
 async def test_what_is_not_storable_is_made_so(tools: McpTools, raw: str, kept: object) -> None:
-    if kept is None:  # a structured content that this version of the protocol does not know: it may have worked
+    if (
+        kept is None
+    ):  # a structured content that this version of the protocol does not know: it may have worked
         assert (await failure(tools, RAW, "raw", {"result": raw})).sent is Sent.MAYBE
     else:
         assert await result(tools, RAW, "raw", {"result": raw}) == kept
@@ -328,7 +402,9 @@ async def test_deep_nesting_is_cut(tools: McpTools) -> None:
     assert depth == untrusted.DEPTH_MAX
 
 
-@pytest.mark.parametrize("raw", ['{"a": %s}' % ("[" * 5000 + "]" * 5000), "{", '"text"', '{"content": 7}'])
+@pytest.mark.parametrize(
+    "raw", ['{"a": %s}' % ("[" * 5000 + "]" * 5000), "{", '"text"', '{"content": 7}']
+)
 async def test_an_answer_that_cannot_be_read_may_have_worked(tools: McpTools, raw: str) -> None:
     error = await failure(tools, RAW, "raw", {"result": raw})
     assert error.sent is Sent.MAYBE
@@ -373,7 +449,9 @@ async def test_closing_leaves_no_process(tools: McpTools) -> None:
     assert (await failure(tools, RAW, "echo")).sent is Sent.NOT_SENT
 
 
-async def test_a_call_that_waits_for_its_place_while_all_is_closed_starts_nothing(tools: McpTools) -> None:
+async def test_a_call_that_waits_for_its_place_while_all_is_closed_starts_nothing(
+    tools: McpTools,
+) -> None:
     before, server = children(), raw_server(concurrency_max=1)
     await call(tools, server, "echo")
     hanging = asyncio.ensure_future(failure(tools, server, "hang"))

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from clearance.flow.control import Control
 
 TITLE = "Clearance"
-_DESCRIPTION = "AI agents act on their own, within limits you set, and Clearance proves what they did."
+_DESCRIPTION = (
+    "AI agents act on their own, within limits you set, and Clearance proves what they did."
+)
 _ROUTERS = (
     intents.router,
     approvals.router,

@@ -10,7 +10,17 @@ from starlette.responses import Response
 
 from clearance.api import resources, wire
 from clearance.api.body import read
-from clearance.api.door import BODY, Caller, PageQuery, TheControl, answer, cursor_at, place_of, problems, takes
+from clearance.api.door import (
+    BODY,
+    Caller,
+    PageQuery,
+    TheControl,
+    answer,
+    cursor_at,
+    place_of,
+    problems,
+    takes,
+)
 from clearance.core.approval import RulingKind
 from clearance.core.intent import ACTION_INTENT_ID
 from clearance.flow.observe import narrate
@@ -27,17 +37,25 @@ ApprovalId = Annotated[str, Field(pattern=rf"^{ACTION_INTENT_ID.pattern}\.[0-9]{
     response_model=wire.ApprovalPage,
     responses=problems(422),
 )
-async def approvals(query: Annotated[PageQuery, Query()], caller: Caller, control: TheControl) -> Response:
+async def approvals(
+    query: Annotated[PageQuery, Query()], caller: Caller, control: TheControl
+) -> Response:
     """Every approval that waits, oldest request first."""
     after = place_of("approvals", query.cursor, ACTION_INTENT_ID)
     told = await control.waiting(caller, after=after, limit=query.limit)
     catalog = (await control.settings(caller)).catalog
     items = [
-        resources.approval_item(one, one.record.approval, catalog.get(one.record.intent.action_type))
+        resources.approval_item(
+            one, one.record.approval, catalog.get(one.record.intent.action_type)
+        )
         for one in told
         if one.record.approval is not None
     ]
-    more = cursor_at("approvals", told[-1].record.intent.action_intent_id) if len(told) == query.limit else None
+    more = (
+        cursor_at("approvals", told[-1].record.intent.action_intent_id)
+        if len(told) == query.limit
+        else None
+    )
     return answer(wire.ApprovalPage(items=items, next_cursor=more))
 
 
@@ -50,7 +68,9 @@ async def approvals(query: Annotated[PageQuery, Query()], caller: Caller, contro
     responses=problems(404, 409, *BODY),
     openapi_extra=takes(wire.RulingBody),
 )
-async def rule(request: Request, approval_id: ApprovalId, caller: Caller, control: TheControl) -> Response:
+async def rule(
+    request: Request, approval_id: ApprovalId, caller: Caller, control: TheControl
+) -> Response:
     """Approves, rejects, or edits: an edit closes the approval and proposes a new intent through the whole gate."""
     body = await read(request, wire.RulingBody)
     ruling = RulingRequest(RulingKind(body.ruling), body.reason, body.parameters, body.digest)

@@ -40,7 +40,9 @@ async def settings_part(part: SettingsPart, caller: Caller, control: TheControl)
 
 async def if_match(
     part: SettingsPart,
-    given: Annotated[str | None, Header(alias="If-Match", description="The version, quoted.")] = None,
+    given: Annotated[
+        str | None, Header(alias="If-Match", description="The version, quoted.")
+    ] = None,
 ) -> int | None:
     """The version that a change was made from. `*` is for the stop switches alone."""
     if given is None:
@@ -99,7 +101,9 @@ class BudgetQuery(door.Query):
     response_model=wire.BudgetUsage,
     responses=problems(422),
 )
-async def budget_usage(query: Annotated[BudgetQuery, Query()], caller: Caller, control: TheControl) -> Response:
+async def budget_usage(
+    query: Annotated[BudgetQuery, Query()], caller: Caller, control: TheControl
+) -> Response:
     """What is held and settled of each bucket, on the day that it is now in the budget's zone."""
     rule, day, used = await control.budget(caller, query.account_id)
     return answer(resources.budget_usage(query.account_id, rule, day, used))

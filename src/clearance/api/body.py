@@ -50,7 +50,11 @@ async def read_json(request: Request) -> Json:
 
 async def _read_bytes(request: Request) -> bytes:
     announced = request.headers.get("content-length", "")
-    if announced.isascii() and announced.isdigit() and int(announced[:LENGTH_DIGITS_MAX]) > BODY_BYTES_MAX:
+    if (
+        announced.isascii()
+        and announced.isdigit()
+        and int(announced[:LENGTH_DIGITS_MAX]) > BODY_BYTES_MAX
+    ):
         raise _too_large()
     body = bytearray()
     try:

@@ -26,7 +26,9 @@ from clearance.flow.control import Control
 CURSOR_LENGTH_MAX = 256  # characters
 
 _bearer = HTTPBearer(
-    auto_error=False, scheme_name="API key", description="An API key of the tenant, as a bearer token."
+    auto_error=False,
+    scheme_name="API key",
+    description="An API key of the tenant, as a bearer token.",
 )
 
 
@@ -42,7 +44,9 @@ async def access_of(request: Request) -> Access:
     return access
 
 
-async def key_of(given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> str | None:
+async def key_of(
+    given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+) -> str | None:
     """The API key that came with the request."""
     return given.credentials if given else None
 
@@ -93,7 +97,9 @@ def place_of(kind: str, cursor: str | None, pattern: re.Pattern[str]) -> str | N
     return place
 
 
-def answer(resource: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def answer(
+    resource: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     """A resource as JSON."""
     content = json_bytes(resource.model_dump(by_alias=True))
     return Response(content, status, dict(headers or {}), "application/json")
@@ -102,12 +108,19 @@ def answer(resource: BaseModel, status: int = 200, headers: Mapping[str, str] | 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """How the schema says which problems a route may answer, beside those that every route may."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": _MEANS[status], "content": content} for status in sorted({*_EVERYWHERE, *statuses})}
+    return {
+        status: {"description": _MEANS[status], "content": content}
+        for status in sorted({*_EVERYWHERE, *statuses})
+    }
 
 
-def answers(status: int, description: str, media_type: str, schema: str) -> dict[int | str, dict[str, Any]]:
+def answers(
+    status: int, description: str, media_type: str, schema: str
+) -> dict[int | str, dict[str, Any]]:
     """How the schema says what a route answers that is no resource; `schema` is the type of its content."""
-    return {status: {"description": description, "content": {media_type: {"schema": {"type": schema}}}}}
+    return {
+        status: {"description": description, "content": {media_type: {"schema": {"type": schema}}}}
+    }
 
 
 _EVERYWHERE = (401, 403, 500, 503)

@@ -28,7 +28,9 @@ ENTRIES_MAX = 100  # entries that are read at once
 class EntryFeed:
     """The entries of one tenant behind a position, as text, for as long as a key is valid."""
 
-    def __init__(self, control: Control, access: Access, key: str | None, caller: Principal, after: int) -> None:
+    def __init__(
+        self, control: Control, access: Access, key: str | None, caller: Principal, after: int
+    ) -> None:
         self._control = control
         self._access = access
         self._key = key
@@ -43,13 +45,17 @@ class EntryFeed:
         """Events as they come, and a comment when there are none. Ends when the credential is no longer valid."""
         yield f"retry: {RECONNECT_MS}\nid: {self._after}\n\n"  # the place is known even if nothing comes before a break
         while True:
-            there_are = await self._control.wait_for_entries(self.caller, after=self._after, timeout_ms=HEARTBEAT_MS)
+            there_are = await self._control.wait_for_entries(
+                self.caller, after=self._after, timeout_ms=HEARTBEAT_MS
+            )
             # Asked again each time: what a revoked key opened ends with it.
             self.caller = await self._access.authenticate(self._key)
             if not there_are:
                 yield ": still here\n\n"
                 continue
-            for entry in await self._control.ledger(self.caller, after=self._after, limit=ENTRIES_MAX):
+            for entry in await self._control.ledger(
+                self.caller, after=self._after, limit=ENTRIES_MAX
+            ):
                 yield event(entry)
                 self._after = entry.position
 

@@ -11,7 +11,17 @@ from starlette.responses import Response
 
 from clearance.api import resources, wire
 from clearance.api.body import read
-from clearance.api.door import BODY, Caller, PageQuery, TheControl, answer, cursor_at, place_of, problems, takes
+from clearance.api.door import (
+    BODY,
+    Caller,
+    PageQuery,
+    TheControl,
+    answer,
+    cursor_at,
+    place_of,
+    problems,
+    takes,
+)
 from clearance.api.metrics import Metrics
 from clearance.api.proposals import milliseconds, proposal_of
 from clearance.core.intent import ACTION_INTENT_ID
@@ -84,7 +94,9 @@ async def explanation(action_intent_id: IntentId, caller: Caller, control: TheCo
     responses=problems(404, 409, *BODY),
     openapi_extra=takes(wire.CancellationBody),
 )
-async def cancel(request: Request, action_intent_id: IntentId, caller: Caller, control: TheControl) -> Response:
+async def cancel(
+    request: Request, action_intent_id: IntentId, caller: Caller, control: TheControl
+) -> Response:
     """Withdraws an intent that has not started: its proposer may, and whoever may rule."""
     body = await read(request, wire.CancellationBody)
     record = await control.cancel(caller, action_intent_id, body.reason)
@@ -99,10 +111,14 @@ async def cancel(request: Request, action_intent_id: IntentId, caller: Caller, c
     responses=problems(404, 409, *BODY),
     openapi_extra=takes(wire.ReconciliationBody),
 )
-async def reconcile(request: Request, action_intent_id: IntentId, caller: Caller, control: TheControl) -> Response:
+async def reconcile(
+    request: Request, action_intent_id: IntentId, caller: Caller, control: TheControl
+) -> Response:
     """Writes what became of an intent whose outcome is UNKNOWN, by whom and why."""
     body = await read(request, wire.ReconciliationBody)
-    record = await control.reconcile(caller, action_intent_id, OutcomeStatus(body.status), body.reason)
+    record = await control.reconcile(
+        caller, action_intent_id, OutcomeStatus(body.status), body.reason
+    )
     return answer(resources.intent(narrate(record, await control.settings(caller))))
 
 
@@ -112,7 +128,9 @@ class TimelineFilter(PageQuery):
     account_id: str | None = None
     action_type: str | None = None
     auto_executed: bool | None = None
-    status: Annotated[list[wire.StatusName], Field(max_length=len(IntentStatus), default_factory=list)]
+    status: Annotated[
+        list[wire.StatusName], Field(max_length=len(IntentStatus), default_factory=list)
+    ]
     since: wire.Moment | None = None
     until: wire.Moment | None = None
 
@@ -124,7 +142,9 @@ class TimelineFilter(PageQuery):
     response_model=wire.TimelinePage,
     responses=problems(422),
 )
-async def timeline(query: Annotated[TimelineFilter, Query()], caller: Caller, control: TheControl) -> Response:
+async def timeline(
+    query: Annotated[TimelineFilter, Query()], caller: Caller, control: TheControl
+) -> Response:
     """One sentence per intent, by its latest fact, newest first."""
     place = place_of("timeline", query.cursor, POSITION)
     told = await control.timeline(
@@ -141,6 +161,8 @@ async def timeline(query: Annotated[TimelineFilter, Query()], caller: Caller, co
         ),
     )
     catalog = (await control.settings(caller)).catalog
-    items = [resources.timeline_item(one, catalog.get(one.record.intent.action_type)) for one in told]
+    items = [
+        resources.timeline_item(one, catalog.get(one.record.intent.action_type)) for one in told
+    ]
     more = cursor_at("timeline", items[-1].position) if len(items) == query.limit else None
     return answer(wire.TimelinePage(items=items, next_cursor=more))

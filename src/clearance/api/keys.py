@@ -38,7 +38,9 @@ async def who_am_i(caller: Caller) -> Response:
 async def api_keys(caller: Caller, control: TheControl) -> Response:
     """Every credential, revoked ones too; never a secret."""
     caller.require(Permission.CONFIGURE)
-    return answer(wire.ApiKeyPage(items=[resources.api_key(key) for key in await control.api_keys(caller)]))
+    return answer(
+        wire.ApiKeyPage(items=[resources.api_key(key) for key in await control.api_keys(caller)])
+    )
 
 
 @router.post(
@@ -66,7 +68,9 @@ async def create_api_key(request: Request, caller: Caller, control: TheControl) 
     responses=problems(404),
 )
 async def revoke_api_key(
-    key_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")], caller: Caller, control: TheControl
+    key_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")],
+    caller: Caller,
+    control: TheControl,
 ) -> Response:
     """It stops working within a second, and so does every browser that signed in with it."""
     await control.revoke_api_key(caller, key_id)

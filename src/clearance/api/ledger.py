@@ -48,7 +48,9 @@ class LedgerQuery(PageQuery):
     response_model=wire.LedgerPage,
     responses=problems(422),
 )
-async def entries(query: Annotated[LedgerQuery, Query()], caller: Caller, control: TheControl) -> Response:
+async def entries(
+    query: Annotated[LedgerQuery, Query()], caller: Caller, control: TheControl
+) -> Response:
     """The tenant's entries, oldest first."""
     if query.after is not None and query.cursor is not None:
         sentence = "A page begins behind a position or behind a cursor, not both."
@@ -75,7 +77,9 @@ async def entry_bytes(
     if not found or found[0].position != position:
         sentence = f"The ledger has no entry {position}."
         raise NotFound(sentence)
-    return Response(found[0].body, headers={"ETag": f'"{found[0].digest}"'}, media_type="application/json")
+    return Response(
+        found[0].body, headers={"ETag": f'"{found[0].digest}"'}, media_type="application/json"
+    )
 
 
 class EventsQuery(door.Query):
@@ -98,7 +102,9 @@ async def events(
     control: TheControl,
     access: TheAccess,
     key: TheKey,
-    last_event_id: Annotated[Position | None, Header(description="Goes on behind this position.")] = None,
+    last_event_id: Annotated[
+        Position | None, Header(description="Goes on behind this position.")
+    ] = None,
 ) -> Response:
     """Entries behind `Last-Event-ID`, else behind `after`, else from now on."""
     # Asked in any case: whoever may not read is told so now, not within the stream.

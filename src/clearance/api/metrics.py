@@ -27,7 +27,9 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         labels = ("method", "route", "status")
-        self._requests = Counter("clearance_requests", "Requests answered.", labels, registry=self._registry)
+        self._requests = Counter(
+            "clearance_requests", "Requests answered.", labels, registry=self._registry
+        )
         self._seconds = Histogram(
             "clearance_request_seconds",
             "Seconds until the head of the answer was sent.",
@@ -36,9 +38,14 @@ class Metrics:
             registry=self._registry,
         )
         self._decisions = Counter(
-            "clearance_decisions", "New action intents, by the gate's answer.", ("decision",), registry=self._registry
+            "clearance_decisions",
+            "New action intents, by the gate's answer.",
+            ("decision",),
+            registry=self._registry,
         )
-        self.streams = Gauge("clearance_event_streams", "Open event streams.", registry=self._registry)
+        self.streams = Gauge(
+            "clearance_event_streams", "Open event streams.", registry=self._registry
+        )
 
     def decided(self, decision: Answer) -> None:
         """Counts a decision on a new intent."""

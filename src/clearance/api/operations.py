@@ -28,7 +28,9 @@ class Draining(Resource):
     status: Literal["draining"]
 
 
-def worker_app(check: Callable[[], Awaitable[None]], measure: Callable[[], Awaitable[bytes]]) -> FastAPI:
+def worker_app(
+    check: Callable[[], Awaitable[None]], measure: Callable[[], Awaitable[bytes]]
+) -> FastAPI:
     """The three questions alone, for a process that has no other door; `check` raises Unavailable if it cannot work."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.state.check = check

@@ -59,7 +59,10 @@ _HEADERS: Mapping[HTTPStatus, Mapping[str, str]] = {
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": str(RETRY_AFTER_SECONDS)},
     # The rest of the body is not read, so the connection cannot carry another request.
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: {"Connection": "close"},
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: {"Accept": "application/json", "Accept-Encoding": "identity"},
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: {
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+    },
 }
 
 
@@ -83,7 +86,9 @@ def of_unexpected(request: Request, error: Exception) -> Response:
     """The answer when something broke. The log gets the traceback (without values of variables), the caller nothing."""
     trace = "".join(traceback.format_exception(error))
     _log.error("unexpected error", method=request.method, path=_instance(request), traceback=trace)
-    return _answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "Unexpected error", "INTERNAL", INTERNAL)
+    return _answer(
+        request, HTTPStatus.INTERNAL_SERVER_ERROR, "Unexpected error", "INTERNAL", INTERNAL
+    )
 
 
 async def _on_refusal(request: Request, error: Exception) -> Response:
@@ -100,9 +105,13 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
     if any(found["loc"][0] == "path" for found in details):
         sentence = "There is nothing of this name."
         return of_refusal(request, errors.NotFound(sentence))
-    problems = tuple(Problem(problem.path[1:], problem.sentence) for problem in problems_of(details))
+    problems = tuple(
+        Problem(problem.path[1:], problem.sentence) for problem in problems_of(details)
+    )
     sentence = "The query does not fit: " + "; ".join(str(problem) for problem in problems[:3])
-    return of_refusal(request, errors.InvalidInput(sentence, code="INVALID_QUERY", problems=problems))
+    return of_refusal(
+        request, errors.InvalidInput(sentence, code="INVALID_QUERY", problems=problems)
+    )
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
@@ -123,7 +132,12 @@ _FRAMEWORK_SAYS = {
 
 
 def _answer(
-    request: Request, status: HTTPStatus, title: str, code: str, sentence: str, problems: Sequence[Problem] = ()
+    request: Request,
+    status: HTTPStatus,
+    title: str,
+    code: str,
+    sentence: str,
+    problems: Sequence[Problem] = (),
 ) -> Response:
     body: dict[str, Any] = {
         "type": "urn:clearance:problem:" + code.lower().replace("_", "-"),

@@ -32,7 +32,9 @@ def intent(told: NarratedIntent) -> wire.Intent:
 
 def ruled_intent(told: NarratedIntent, admitted: NarratedIntent | None) -> wire.RuledIntent:
     """The intent after a ruling, with the one that an edit proposed."""
-    return wire.RuledIntent(**_intent_fields(told), new_intent=intent(admitted) if admitted else None)
+    return wire.RuledIntent(
+        **_intent_fields(told), new_intent=intent(admitted) if admitted else None
+    )
 
 
 def _intent_fields(told: NarratedIntent) -> dict[str, Any]:
@@ -85,7 +87,10 @@ def _approval(approval: Approval) -> wire.Approval:
         expires_at=as_text(approval.expires_at),
         differences=list(approval.differences),
         ruling=wire.Ruling(
-            ruling=ruling.kind.value, ruled_by=ruling.ruled_by, reason=ruling.reason, ruled_at=as_text(ruling.ruled_at)
+            ruling=ruling.kind.value,
+            ruled_by=ruling.ruled_by,
+            reason=ruling.reason,
+            ruled_at=as_text(ruling.ruled_at),
         )
         if ruling
         else None,
@@ -114,7 +119,10 @@ def _outcome(record: IntentRecord, outcome: Outcome) -> wire.Outcome:
         result_bytes=outcome.result_bytes,
         result_truncated=outcome.result_truncated,
         error=wire.OutcomeError(
-            **{"class": error.error_class.value}, code=error.code, sentence=error.sentence, sent=error.sent.value
+            **{"class": error.error_class.value},
+            code=error.code,
+            sentence=error.sentence,
+            sent=error.sent.value,
         )
         if error
         else None,
@@ -122,7 +130,10 @@ def _outcome(record: IntentRecord, outcome: Outcome) -> wire.Outcome:
 
 
 def _budget_hold(hold: Hold) -> wire.BudgetHold:
-    claims = [wire.BudgetClaim(bucket=claim.bucket, amount=claim.amount, limit=claim.limit) for claim in hold.claims]
+    claims = [
+        wire.BudgetClaim(bucket=claim.bucket, amount=claim.amount, limit=claim.limit)
+        for claim in hold.claims
+    ]
     return wire.BudgetHold(day=hold.day, state=hold.state.value, claims=claims)
 
 
@@ -175,11 +186,15 @@ def timeline_item(told: NarratedIntent, action: Action | None) -> wire.TimelineI
         approval_source=source.value if source else None,
         approved_by=ruling.ruled_by if ruling and source and not record.auto_executed else None,
         outcome_status=record.outcome.status.value if record.outcome else None,
-        undoable=record.status is IntentStatus.SUCCEEDED and action is not None and action.undo is not None,
+        undoable=record.status is IntentStatus.SUCCEEDED
+        and action is not None
+        and action.undo is not None,
     )
 
 
-def approval_item(told: NarratedIntent, approval: Approval, action: Action | None) -> wire.ApprovalItem:
+def approval_item(
+    told: NarratedIntent, approval: Approval, action: Action | None
+) -> wire.ApprovalItem:
     """One card of the inbox."""
     record, said = told.record, told.record.intent
     known = _catalog_inputs(record.decision)
@@ -212,16 +227,24 @@ def approval_item(told: NarratedIntent, approval: Approval, action: Action | Non
 
 def entry(found: Entry) -> wire.LedgerEntry:
     """An entry's own fields, beside its place and the digest of its exact bytes."""
-    return wire.LedgerEntry(**{**found.fields, "position": found.position, "entry_digest": found.digest})
+    return wire.LedgerEntry(
+        **{**found.fields, "position": found.position, "entry_digest": found.digest}
+    )
 
 
-def budget_usage(account_id: str, rule: BudgetRule | None, day: str, used: Mapping[str, int]) -> wire.BudgetUsage:
+def budget_usage(
+    account_id: str, rule: BudgetRule | None, day: str, used: Mapping[str, int]
+) -> wire.BudgetUsage:
     """Every bucket that has a limit or was used."""
     limits: dict[str, int] = {}
     if rule is not None:
         limits["actions"] = rule.max_per_day
-        limits |= {f"actions:{name}": most for name, most in rule.max_per_day_by_action_type.items()}
-        limits |= {f"amount:{name}": most for name, most in rule.max_amount_per_day_by_action_type.items()}
+        limits |= {
+            f"actions:{name}": most for name, most in rule.max_per_day_by_action_type.items()
+        }
+        limits |= {
+            f"amount:{name}": most for name, most in rule.max_amount_per_day_by_action_type.items()
+        }
     return wire.BudgetUsage(
         account_id=account_id,
         configured=rule is not None,

@@ -12,19 +12,29 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from clearance.core.approval import REASON_LENGTH_MAX
-from clearance.core.intent import ACTION_INTENT_ID, ACTION_TYPE, NAME_LENGTH_MAX, WHY_COUNT_MAX, WHY_LENGTH_MAX
+from clearance.core.intent import (
+    ACTION_INTENT_ID,
+    ACTION_TYPE,
+    NAME_LENGTH_MAX,
+    WHY_COUNT_MAX,
+    WHY_LENGTH_MAX,
+)
 from clearance.core.moment import from_text
 
 PAGE_SIZE_DEFAULT = 50
 PAGE_SIZE_MAX = 500
 
-_RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})")
+_RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
 
 
 def moment(text: str) -> str:
     """The text, if it is an RFC 3339 moment with its offset from UTC; ValueError if not."""
     if not _RFC_3339.fullmatch(text):
-        sentence = "must be an RFC 3339 moment with its offset from UTC, for example 2026-11-23T06:00:00Z"
+        sentence = (
+            "must be an RFC 3339 moment with its offset from UTC, for example 2026-11-23T06:00:00Z"
+        )
         raise ValueError(sentence)
     from_text(text)
     return text
@@ -83,14 +93,18 @@ class ProposalBody(Body):
         str | None, Field(description="Chosen by the caller, or made by us.", json_schema_extra=_ID)
     ] = None
     parameters: Annotated[dict[str, Any], Field(description="What the tool is called with.")] = {}
-    target: Annotated[Any, Field(description="What the act is aimed at, for people to read.")] = None
+    target: Annotated[Any, Field(description="What the act is aimed at, for people to read.")] = (
+        None
+    )
     why: Annotated[
         list[Annotated[str, Field(json_schema_extra={"maxLength": WHY_LENGTH_MAX})]],
         Field(json_schema_extra={"maxItems": WHY_COUNT_MAX}),
     ] = []
     expires_at: Moment | None = None
     trace_id: Annotated[str | None, Field(json_schema_extra=_NAME)] = None
-    tenant_id: Annotated[str | None, Field(description="Must be the credential's own tenant, if it is sent.")] = None
+    tenant_id: Annotated[
+        str | None, Field(description="Must be the credential's own tenant, if it is sent.")
+    ] = None
 
 
 class RulingBody(Body):
@@ -128,7 +142,12 @@ class SettingsPartBody(BaseModel):
     model_config = ConfigDict(
         extra="allow",
         json_schema_extra={
-            "example": {"budgets": [{"max_per_day": 50, "zone": "UTC"}, {"account": "acme", "max_per_day": 20}]}
+            "example": {
+                "budgets": [
+                    {"max_per_day": 50, "zone": "UTC"},
+                    {"account": "acme", "max_per_day": 20},
+                ]
+            }
         },
     )
 
@@ -228,7 +247,9 @@ class Decided(Resource):
     explanation: str
     policy_version: str | None
     policy_clause: list[str]
-    settings_version: Annotated[list[int], Field(description="The tenant's version, and that of the global switches.")]
+    settings_version: Annotated[
+        list[int], Field(description="The tenant's version, and that of the global switches.")
+    ]
     findings: list[Finding]
 
 
@@ -242,7 +263,9 @@ class Intent(Decided):
     status: StatusName
     sentence: str
     approval_source: SourceName | None
-    auto_executed: Annotated[bool, Field(description="True only if nobody approved this but policy and budget.")]
+    auto_executed: Annotated[
+        bool, Field(description="True only if nobody approved this but policy and budget.")
+    ]
     proposed_by: str
     parameters: dict[str, Any]
     target: Any
@@ -303,7 +326,9 @@ class Explanation(Decided):
 
     action_intent_id: str
     sentence: str
-    current: Annotated[bool, Field(description="False if the settings have changed since the decision.")]
+    current: Annotated[
+        bool, Field(description="False if the settings have changed since the decision.")
+    ]
     nearest_changes: list[NearestChange]
     knew: Knew
     history: list[LedgerEntry]
@@ -339,7 +364,9 @@ class ApprovalItem(Resource):
     parameters: dict[str, Any]
     target: Any
     why: list[str]
-    risk_level: Annotated[RiskName, Field(description="The higher of the catalog's and the intent's.")]
+    risk_level: Annotated[
+        RiskName, Field(description="The higher of the catalog's and the intent's.")
+    ]
     confidence_score: float
     reason: str
     explanation: str

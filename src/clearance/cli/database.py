@@ -22,11 +22,20 @@ Json = Any
 
 def worker(
     *,
-    concurrency: Annotated[int, typer.Option(metavar="N", min=1, max=CONCURRENCY_MAX, help="Executions at once.")] = 16,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address for --port.")] = "127.0.0.1",
+    concurrency: Annotated[
+        int, typer.Option(metavar="N", min=1, max=CONCURRENCY_MAX, help="Executions at once.")
+    ] = 16,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="The address for --port.")
+    ] = "127.0.0.1",
     port: Annotated[
         int | None,
-        typer.Option(metavar="PORT", min=0, max=65_535, help="Answer /healthz, /readyz and /metrics here; 0 for any."),
+        typer.Option(
+            metavar="PORT",
+            min=0,
+            max=65_535,
+            help="Answer /healthz, /readyz and /metrics here; 0 for any.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -57,7 +66,10 @@ def migrate(*, as_json: AsJson = False) -> None:
 
 
 def age_out(
-    month: Annotated[str, typer.Argument(metavar="MONTH", help="Keep this month and what came after it: YYYY-MM.")],
+    month: Annotated[
+        str,
+        typer.Argument(metavar="MONTH", help="Keep this month and what came after it: YYYY-MM."),
+    ],
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: AsJson = False,
@@ -71,14 +83,22 @@ def age_out(
     from clearance.profiles import postgres
 
     where = postgres.database()
-    if not (yes or as_json) and sys.stdin.isatty() and not typer.confirm(f"Drop what is older than {month}?"):
+    if (
+        not (yes or as_json)
+        and sys.stdin.isatty()
+        and not typer.confirm(f"Drop what is older than {month}?")
+    ):
         raise typer.Exit(1)
     gone = run(postgres.age_out(where, month))
     output.show({"dropped": gone}, _tell_gone, as_json=as_json)
 
 
 def _tell_gone(terminal: Terminal, said: Json) -> None:
-    terminal.line(f"Dropped {', '.join(said['dropped'])}." if said["dropped"] else "There was no month to drop.")
+    terminal.line(
+        f"Dropped {', '.join(said['dropped'])}."
+        if said["dropped"]
+        else "There was no month to drop."
+    )
 
 
 def _tell_migrated(terminal: Terminal, said: Json) -> None:
@@ -97,7 +117,9 @@ def _announce_worker(said: WorkerAnnouncement, *, as_json: bool) -> None:
 
 
 def _tell_worker(terminal: Terminal, said: Json) -> None:
-    terminal.line(f"The worker {said['name']} carries out up to {said['concurrency']} approved actions at once.")
+    terminal.line(
+        f"The worker {said['name']} carries out up to {said['concurrency']} approved actions at once."
+    )
     if said["url"]:
         terminal.line(f"Its health is at {said['url']}/readyz.")
     for sentence in said["missing"]:

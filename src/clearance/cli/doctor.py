@@ -113,12 +113,20 @@ async def _python() -> Findings:
 async def _sqlite() -> Findings:
     good = sqlite3.sqlite_version_info >= SQLITE_MIN
     wanted = ".".join(map(str, SQLITE_MIN))
-    yield (OK if good else FAILURE, f"SQLite {sqlite3.sqlite_version}{'' if good else f'; {wanted} is needed'}.")
+    yield (
+        OK if good else FAILURE,
+        f"SQLite {sqlite3.sqlite_version}{'' if good else f'; {wanted} is needed'}.",
+    )
 
 
 async def _environment() -> Findings:
     names = sorted(name for name in os.environ if name.startswith(VARIABLE_PREFIX))
-    yield OK, f"Set (values are not shown): {', '.join(names)}." if names else "No CLEARANCE_ variable is set."
+    yield (
+        OK,
+        f"Set (values are not shown): {', '.join(names)}."
+        if names
+        else "No CLEARANCE_ variable is set.",
+    )
     if "CLEARANCE_API_KEY" not in names:
         yield WARNING, "CLEARANCE_API_KEY is not set: commands that ask the server need it."
 
@@ -150,7 +158,11 @@ async def _store(data: Path) -> Findings:
     except sqlite3.Error as error:
         yield FAILURE, f"{path} cannot be read: {error}."
         return
-    yield (OK, "The database is intact.") if whole == "ok" else (FAILURE, f"The database is damaged: {whole}.")
+    yield (
+        (OK, "The database is intact.")
+        if whole == "ok"
+        else (FAILURE, f"The database is damaged: {whole}.")
+    )
     if mode != "wal":
         yield FAILURE, f"The database's journal mode is {mode}, not wal."
 
@@ -174,11 +186,16 @@ async def _database(where: Database) -> Findings:
     if server.read_only:
         yield FAILURE, "This is a standby, which takes no writes: connect to the primary."
     if unsafe := [
-        name for name in ("fsync", "full_page_writes", "synchronous_commit") if getattr(server, name) == "off"
+        name
+        for name in ("fsync", "full_page_writes", "synchronous_commit")
+        if getattr(server, name) == "off"
     ]:
         yield FAILURE, f"{', '.join(unsafe)} is off: what was acknowledged can be lost."
     else:
-        yield OK, f"fsync and full_page_writes are on, synchronous_commit is {server.synchronous_commit}."
+        yield (
+            OK,
+            f"fsync and full_page_writes are on, synchronous_commit is {server.synchronous_commit}.",
+        )
     yield _clock_of(server, began, SystemClock().now_ms())
     free = server.connections_max - server.connections
     said = f"{server.connections} of {server.connections_max} connections are taken."
@@ -194,9 +211,15 @@ def _role(server: DatabaseServer) -> tuple[str, str]:
         said = f"Connected as {server.role}, who owns the schema and could change the ledger"
         return WARNING, f"{said}: right to migrate; serve as a role that has clearance_app alone."
     if server.bypasses_row_security:
-        return WARNING, f"The role {server.role} passes row-level security: ALTER ROLE {server.role} NOBYPASSRLS."
+        return (
+            WARNING,
+            f"The role {server.role} passes row-level security: ALTER ROLE {server.role} NOBYPASSRLS.",
+        )
     if not server.has_app_role:
-        return FAILURE, f"The role {server.role} does not have clearance_app: GRANT clearance_app TO {server.role}."
+        return (
+            FAILURE,
+            f"The role {server.role} does not have clearance_app: GRANT clearance_app TO {server.role}.",
+        )
     return OK, f"Connected as {server.role}, who has what clearance_app has and no more."
 
 
@@ -210,7 +233,10 @@ def _clock_of(server: DatabaseServer, began: int, ended: int) -> tuple[str, str]
 
 
 async def _schema(where: Database) -> Findings:
-    yield OK, f"The schema is {await postgres.check_schema(where)}, which this Clearance works with."
+    yield (
+        OK,
+        f"The schema is {await postgres.check_schema(where)}, which this Clearance works with.",
+    )
 
 
 async def _queue(where: Database) -> Findings:
@@ -229,16 +255,28 @@ async def _queue(where: Database) -> Findings:
 async def _table(where: Table) -> Findings:
     """What DynamoDB says of the table: whether it is whole, and what would be left of it after a mistake."""
     table = await aws.look(where, SystemClock())
-    yield (OK if table.status == "ACTIVE" else FAILURE, f"The table {where.name} is {table.status}.")
+    yield (
+        OK if table.status == "ACTIVE" else FAILURE,
+        f"The table {where.name} is {table.status}.",
+    )
     if table.missing:
-        yield FAILURE, f"The table lacks the indexes {', '.join(table.missing)}: it is not what this Clearance deploys."
+        yield (
+            FAILURE,
+            f"The table lacks the indexes {', '.join(table.missing)}: it is not what this Clearance deploys.",
+        )
     if not table.ages_sessions_out:
-        yield WARNING, "Time to live is off: sessions and budget counters of days long past stay for ever."
+        yield (
+            WARNING,
+            "Time to live is off: sessions and budget counters of days long past stay for ever.",
+        )
     kept = {"point-in-time recovery": table.recoverable, "deletion protection": table.protected}
     for name, on in kept.items():
         yield (OK, f"It has {name}.") if on else (WARNING, f"It has no {name}.")
     if abs(table.clock_apart_ms) > TABLE_CLOCK_APART_MS_MAX:
-        yield WARNING, f"This machine's clock and AWS's are {abs(table.clock_apart_ms) // 1_000} seconds apart."
+        yield (
+            WARNING,
+            f"This machine's clock and AWS's are {abs(table.clock_apart_ms) // 1_000} seconds apart.",
+        )
 
 
 async def _configuration(config: Path | None, where: Place) -> Findings:
@@ -262,14 +300,21 @@ async def _tenants(where: Place) -> Findings:
         for tenant_id in await store.tenants():
             for entry in await store.entries(tenant_id, await store.ledger_size(tenant_id) - 1, 1):
                 if from_text(entry.fields["at"]) > parts.context.clock.now_ms():
-                    yield FAILURE, f"This machine's clock is behind the latest ledger entry, of {entry.fields['at']}."
+                    yield (
+                        FAILURE,
+                        f"This machine's clock is behind the latest ledger entry, of {entry.fields['at']}.",
+                    )
             settings = await parts.context.settings(tenant_id)
             for name in settings.tool_servers:
                 elsewhere = isinstance(where, Table)
-                yield await _tool_server(parts.context.tools, settings, name, secrets_elsewhere=elsewhere)
+                yield await _tool_server(
+                    parts.context.tools, settings, name, secrets_elsewhere=elsewhere
+                )
 
 
-async def _tool_server(tools: Tools, settings: Settings, name: str, *, secrets_elsewhere: bool) -> tuple[str, str]:
+async def _tool_server(
+    tools: Tools, settings: Settings, name: str, *, secrets_elsewhere: bool
+) -> tuple[str, str]:
     """Whether a server answers, and its tools have the schemas that are pinned."""
     try:
         offered = await tools.describe(settings.tenant_id, settings.tool_servers[name])
@@ -281,14 +326,21 @@ async def _tool_server(tools: Tools, settings: Settings, name: str, *, secrets_e
             )
         return FAILURE, f"The tool server {name} does not answer: {failed.error.sentence}"
     actions = settings.catalog.values()
-    needed = [action.tool for action in actions] + [action.undo.tool for action in actions if action.undo]
+    needed = [action.tool for action in actions] + [
+        action.undo.tool for action in actions if action.undo
+    ]
     wanted = {tool.tool for tool in needed if tool.server == name}
     if missing := sorted(wanted - offered.keys()):
         names = [f"{name}.{tool}" for tool in offered]
         return FAILURE, " ".join(not_offered(f"{name}.{tool}", names) for tool in missing)
     pins = {tool: settings.tool_pins.get(f"{name}.{tool}") for tool in wanted}
-    if changed := sorted(tool for tool, pin in pins.items() if pin not in (None, offered[tool].schema_digest)):
-        return FAILURE, f"The tool server {name} has another schema than its pin for {', '.join(changed)}."
+    if changed := sorted(
+        tool for tool, pin in pins.items() if pin not in (None, offered[tool].schema_digest)
+    ):
+        return (
+            FAILURE,
+            f"The tool server {name} has another schema than its pin for {', '.join(changed)}.",
+        )
     if unpinned := sorted(tool for tool, pin in pins.items() if pin is None):
         return WARNING, f"The tool server {name} answers; not pinned yet: {', '.join(unpinned)}."
     return OK, f"The tool server {name} answers, and its tools are as they were pinned."
@@ -296,17 +348,25 @@ async def _tool_server(tools: Tools, settings: Settings, name: str, *, secrets_e
 
 def not_offered(tool: str, offered: Collection[str]) -> str:
     """A sentence about a tool (`server.tool`) of the catalog that its server lacks, with what may have been meant."""
-    said = f"The catalog names {tool}, which the tool server {tool.partition('.')[0]} does not offer"
+    said = (
+        f"The catalog names {tool}, which the tool server {tool.partition('.')[0]} does not offer"
+    )
     return f"{said}{suggestion(tool, offered) or '.'}"
 
 
 async def _server() -> Findings:
     url = os.environ.get("CLEARANCE_URL") or URL_DEFAULT
     try:
-        async with httpx2.AsyncClient(timeout=SERVER_SECONDS_MAX, trust_env=url.startswith("https:")) as http:
+        async with httpx2.AsyncClient(
+            timeout=SERVER_SECONDS_MAX, trust_env=url.startswith("https:")
+        ) as http:
             answer = await http.get(url.rstrip("/") + "/readyz")
     except (httpx2.HTTPError, httpx2.InvalidURL):
-        named = "" if os.environ.get("CLEARANCE_URL") else " CLEARANCE_URL is not set; it names another one."
+        named = (
+            ""
+            if os.environ.get("CLEARANCE_URL")
+            else " CLEARANCE_URL is not set; it names another one."
+        )
         yield WARNING, f"No server answers at {url}.{named}"
         return
     if answer.status_code != httpx2.codes.OK:
@@ -331,6 +391,11 @@ async def _server() -> Findings:
 async def _clocks(headers: Mapping[str, str]) -> Findings:
     if "date" not in headers:
         return
-    apart_ms = SystemClock().now_ms() - int(parsedate_to_datetime(headers["date"]).timestamp() * 1_000)
+    apart_ms = SystemClock().now_ms() - int(
+        parsedate_to_datetime(headers["date"]).timestamp() * 1_000
+    )
     if abs(apart_ms) > CLOCK_APART_SECONDS_MAX * 1_000:
-        yield WARNING, f"This machine's clock and the server's are {abs(apart_ms) // 1_000} seconds apart."
+        yield (
+            WARNING,
+            f"This machine's clock and the server's are {abs(apart_ms) // 1_000} seconds apart.",
+        )

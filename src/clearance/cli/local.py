@@ -46,17 +46,27 @@ Config = Annotated[Path, typer.Option(metavar="FILE", help="clearance.yaml.")]
 Direct = Annotated[
     bool,
     typer.Option(
-        "--direct", help="Work on the state itself (a data directory, a database, a table); do not ask the server."
+        "--direct",
+        help="Work on the state itself (a data directory, a database, a table); do not ask the server.",
     ),
 ]
 AtHome = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Work on this data directory; do not ask the server.")
+    Path | None,
+    typer.Option(
+        "--data", metavar="DIR", help="Work on this data directory; do not ask the server."
+    ),
 ]
-TenantName = Annotated[str | None, typer.Option(metavar="NAME", help="With --direct or --data, if it has several.")]
+TenantName = Annotated[
+    str | None, typer.Option(metavar="NAME", help="With --direct or --data, if it has several.")
+]
 RoleName: TypeAlias = Literal["agent", "approver", "auditor", "owner"]
 
-policy_app = typer.Typer(help="Look at the policy of a configuration.", no_args_is_help=True, rich_markup_mode=None)
-key_app = typer.Typer(help="Make, list and end API keys.", no_args_is_help=True, rich_markup_mode=None)
+policy_app = typer.Typer(
+    help="Look at the policy of a configuration.", no_args_is_help=True, rich_markup_mode=None
+)
+key_app = typer.Typer(
+    help="Make, list and end API keys.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 # The server
@@ -65,16 +75,25 @@ key_app = typer.Typer(help="Make, list and end API keys.", no_args_is_help=True,
 def serve(
     *,
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="clearance.yaml; without it: as it was left.")
+        Path | None,
+        typer.Option(metavar="FILE", help="clearance.yaml; without it: as it was left."),
     ] = None,
     data: Data = None,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="The address to listen on.")
+    ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(metavar="PORT", min=0, max=65_535, help="The port; 0 for any that is free.")
+        int,
+        typer.Option(metavar="PORT", min=0, max=65_535, help="The port; 0 for any that is free."),
     ] = 8600,
     linger: Annotated[
         int,
-        typer.Option(metavar="SECONDS", min=0, max=600, help="Asked to end: answer on so long, with /readyz at 503."),
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            max=600,
+            help="Asked to end: answer on so long, with /readyz at 503.",
+        ),
     ] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -106,9 +125,12 @@ def demo(
     *,
     once: Annotated[bool, typer.Option("--once", help="Play the day, print it, and end.")] = False,
     data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keep the day here; without it nothing is kept.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep the day here; without it nothing is kept."),
     ] = None,
-    port: Annotated[int, typer.Option(metavar="PORT", min=0, max=65_535, help="The port of the pages.")] = 8600,
+    port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65_535, help="The port of the pages.")
+    ] = 8600,
     as_json: AsJson = False,
 ) -> None:
     """Play a day with agents.
@@ -138,9 +160,13 @@ def _tell_start(terminal: Terminal, said: Json) -> None:
     if said["first_key"]:
         terminal.line(f"The owner's API key, shown this once: {said['first_key']}")
     if said["weak_key"]:
-        terminal.line("The key in CLEARANCE_BOOTSTRAP_API_KEY is short: use a longer one where others can reach this.")
+        terminal.line(
+            "The key in CLEARANCE_BOOTSTRAP_API_KEY is short: use a longer one where others can reach this."
+        )
     if not said["url"].startswith(LOOPBACK_URLS):
-        terminal.line("This address is open to other machines, and not encrypted: put a TLS proxy before it.")
+        terminal.line(
+            "This address is open to other machines, and not encrypted: put a TLS proxy before it."
+        )
 
 
 def _pins(report: PinReport, offered: Collection[str] = ()) -> Json:
@@ -178,11 +204,17 @@ def apply(
     *,
     data: Data = None,
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Do not ask; with --json, or without a terminal, it never asks.")
+        bool,
+        typer.Option(
+            "--yes", "-y", help="Do not ask; with --json, or without a terminal, it never asks."
+        ),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would change.")
+    ] = False,
     repin: Annotated[
-        list[str] | None, typer.Option(metavar="SERVER.TOOL", help="Accept this tool's schema as it is now.")
+        list[str] | None,
+        typer.Option(metavar="SERVER.TOOL", help="Accept this tool's schema as it is now."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -194,13 +226,19 @@ def apply(
     from clearance.cli import output
 
     agree = not (yes or dry_run or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
-    work = _apply(file, _place(data), frozenset(repin or ()), ask=agree, dry_run=dry_run, as_json=as_json)
+    work = _apply(
+        file, _place(data), frozenset(repin or ()), ask=agree, dry_run=dry_run, as_json=as_json
+    )
     answer = run(work)
     output.show(answer, _tell_applied, as_json=as_json)
-    raise typer.Exit(int(answer.get("declined", False) or bool((answer["pins"] or {}).get("missing"))))
+    raise typer.Exit(
+        int(answer.get("declined", False) or bool((answer["pins"] or {}).get("missing")))
+    )
 
 
-async def _apply(file: Path, where: Place, repin: frozenset[str], *, ask: bool, dry_run: bool, as_json: bool) -> Json:
+async def _apply(
+    file: Path, where: Place, repin: frozenset[str], *, ask: bool, dry_run: bool, as_json: bool
+) -> Json:
     from clearance.cli import output
     from clearance.configuration import file as configuration
     from clearance.flow.pins import pin_tools
@@ -228,7 +266,13 @@ async def _apply(file: Path, where: Place, repin: frozenset[str], *, ask: bool, 
         report = await pin_tools(parts.context, actor, wanted.tenant_id, repin=repin)
         pins = _pins(report, await _offered(parts, wanted.tenant_id, report))
     said = [asdict(one) for one in changed]
-    return {**answer, "applied": bool(found or repin), "differences": said, "pins": pins, "dry_run": False}
+    return {
+        **answer,
+        "applied": bool(found or repin),
+        "differences": said,
+        "pins": pins,
+        "dry_run": False,
+    }
 
 
 async def _offered(parts: Parts, tenant_id: str, report: PinReport) -> list[str]:
@@ -251,7 +295,9 @@ def _tell_applied(terminal: Terminal, answer: Json) -> None:
     elif answer.get("declined"):
         terminal.line("Nothing was changed.")
     elif answer["applied"]:
-        terminal.line(f"Applied {'1 change' if count == 1 else f'{count} changes'} to {answer['tenant_id']}.")
+        terminal.line(
+            f"Applied {'1 change' if count == 1 else f'{count} changes'} to {answer['tenant_id']}."
+        )
     else:
         terminal.line("Nothing was changed: this was a dry run.")
     _tell_pins(terminal, answer["pins"])
@@ -270,7 +316,9 @@ def policy_schema(*, config: Config, as_json: AsJson = False) -> None:
 
     document = configuration.load(config).document
     schema = cedar_schema(catalog_of(parse_document({**document, "policy": ""})))
-    output.show({"schema": schema}, lambda terminal, value: terminal.block(value["schema"]), as_json=as_json)
+    output.show(
+        {"schema": schema}, lambda terminal, value: terminal.block(value["schema"]), as_json=as_json
+    )
 
 
 @policy_app.command("check")
@@ -289,7 +337,9 @@ def policy_check(*, config: Config, as_json: AsJson = False) -> None:
     answer = {
         "tenant_id": wanted.tenant_id,
         "policy_version": policy.version if policy else None,
-        "clauses": [{"id": one.id, "effect": one.effect.value, "reason": one.reason} for one in clauses],
+        "clauses": [
+            {"id": one.id, "effect": one.effect.value, "reason": one.reason} for one in clauses
+        ],
     }
     output.show(answer, _tell_policy, as_json=as_json)
 
@@ -307,7 +357,9 @@ def _tell_policy(terminal: Terminal, answer: Json) -> None:
 
 @key_app.command("create")
 def key_create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Who will use it: the ledger names them so.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Who will use it: the ledger names them so.")
+    ],
     *,
     role: Annotated[RoleName, typer.Option(help="What it may do.")],
     direct: Direct = False,
@@ -328,13 +380,21 @@ def key_create(
         key, text = await parts.control.create_api_key(operator(tenant_id), name, Role(role))
         return {**_key(key), "key": text}
 
-    answer = _at_home(data, tenant, make) if direct or data else _from_server("create_api_key", name, role)
+    answer = (
+        _at_home(data, tenant, make)
+        if direct or data
+        else _from_server("create_api_key", name, role)
+    )
     output.show(answer, output.new_key, as_json=as_json)
 
 
 @key_app.command("list")
 def key_list(
-    *, direct: Direct = False, data: AtHome = None, tenant: TenantName = None, as_json: AsJson = False
+    *,
+    direct: Direct = False,
+    data: AtHome = None,
+    tenant: TenantName = None,
+    as_json: AsJson = False,
 ) -> None:
     """List the API keys.
 
@@ -374,7 +434,9 @@ def key_revoke(
 
     _ = _at_home(data, tenant, end) if direct or data else _from_server("revoke_api_key", key_id)
     said = {"key_id": key_id, "revoked": True}
-    output.show(said, lambda terminal, _: terminal.line(f"The key {key_id} is revoked."), as_json=as_json)
+    output.show(
+        said, lambda terminal, _: terminal.line(f"The key {key_id} is revoked."), as_json=as_json
+    )
 
 
 def _key(key: ApiKey) -> Json:
@@ -414,7 +476,9 @@ def _place(data: Path | None) -> Place:
     return place(data)
 
 
-def _at_home(data: Path | None, tenant: str | None, work: Callable[[Parts, str], Coroutine[Any, Any, T]]) -> T:
+def _at_home(
+    data: Path | None, tenant: str | None, work: Callable[[Parts, str], Coroutine[Any, Any, T]]
+) -> T:
     """Does something to the state itself, for its only tenant or the one that is named."""
     from clearance.profiles import choose
 
@@ -443,7 +507,9 @@ async def _tenant(parts: Parts, named: str | None) -> str:
     raise Conflict(sentence, code="TENANT_NEEDED")
 
 
-def stop_everywhere(data: Path | None, level: str, reason: str | None, *, lift: bool, listed: bool) -> Json:
+def stop_everywhere(
+    data: Path | None, level: str, reason: str | None, *, lift: bool, listed: bool
+) -> Json:
     """Stops every tenant of a data directory, a database or a table, or lifts that; the switches that are on then."""
     from clearance.core.principal import EVERYWHERE
     from clearance.core.stop import StopLevel, StopScope, StopSwitch
@@ -460,7 +526,11 @@ def stop_everywhere(data: Path | None, level: str, reason: str | None, *, lift: 
                 await everywhere_stop(parts.context, operator(EVERYWHERE), [] if lift else [switch])
             stored = await parts.context.store.settings(EVERYWHERE)
             switches = stored.document.get("stop_switches", [])
-            return {"stop_switches": switches, "version": stored.version.tenant, "place": choose.said(where)}
+            return {
+                "stop_switches": switches,
+                "version": stored.version.tenant,
+                "place": choose.said(where),
+            }
 
     return run(work_there())
 
@@ -468,7 +538,9 @@ def stop_everywhere(data: Path | None, level: str, reason: str | None, *, lift: 
 def doctor(
     *,
     data: Data = None,
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Check this clearance.yaml too.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Check this clearance.yaml too.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Look for what is wrong.
@@ -480,7 +552,11 @@ def doctor(
 
     found = run(examine(_place(data), config))
     failed = any(one.status == FAILURE for one in found)
-    output.show({"healthy": not failed, "checks": [asdict(one) for one in found]}, output.checks, as_json=as_json)
+    output.show(
+        {"healthy": not failed, "checks": [asdict(one) for one in found]},
+        output.checks,
+        as_json=as_json,
+    )
     raise typer.Exit(1 if failed else 0)
 
 

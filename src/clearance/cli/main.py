@@ -95,7 +95,9 @@ def _refused(error: Exception, *, as_json: bool) -> int:
     sentence = error.sentence
     if isinstance(error, ClearanceUnavailable) and error.action_intent_id:
         name = error.action_intent_id
-        sentence += f" The action intent is {name}: repeat with --id {name}, so that it cannot act twice."
+        sentence += (
+            f" The action intent is {name}: repeat with --id {name}, so that it cannot act twice."
+        )
     output.error(error.code, sentence, problems, as_json=as_json)
     gone = isinstance(error, ClearanceUnavailable | Unavailable) and error.code not in LASTING
     return UNREACHABLE if gone else REFUSED

@@ -27,7 +27,9 @@ Json = Any
 
 
 def export(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; - for standard output.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A new file; - for standard output.")
+    ],
     *,
     data: Data = None,
     as_json: AsJson = False,
@@ -49,7 +51,9 @@ def export(
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What export wrote; - for standard input.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="What export wrote; - for standard input.")
+    ],
     *,
     data: Data = None,
     as_json: AsJson = False,
@@ -79,7 +83,9 @@ def _log_aside() -> None:
 
 def _tell_exported(terminal: Terminal, said: Json) -> None:
     terminal.line(f"Exported {_counted(said['counts'])} to {said['file']}.")
-    terminal.line("It has what agents said and hashes of credentials: keep it as safe as the data, and not for long.")
+    terminal.line(
+        "It has what agents said and hashes of credentials: keep it as safe as the data, and not for long."
+    )
 
 
 def _tell_imported(terminal: Terminal, said: Json) -> None:
@@ -87,7 +93,11 @@ def _tell_imported(terminal: Terminal, said: Json) -> None:
 
 
 def _counted(counts: Json) -> str:
-    named = {"intents": counts["intent"], "ledger entries": counts["entry"], "API keys": counts["api_key"]}
+    named = {
+        "intents": counts["intent"],
+        "ledger entries": counts["entry"],
+        "API keys": counts["api_key"],
+    }
     return ", ".join(f"{count:,} {name}" for name, count in named.items())
 
 
@@ -114,7 +124,9 @@ def _new(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
     except BaseException as error:
         path.unlink(missing_ok=True)
-        if not isinstance(error, OSError) or error.filename is not None:  # that one is about another file
+        if (
+            not isinstance(error, OSError) or error.filename is not None
+        ):  # that one is about another file
             raise
         sentence = f"The file {path} could not be written: {error.strerror}."
         raise InvalidInput(sentence, code="FILE_NOT_WRITTEN") from None

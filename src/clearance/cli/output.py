@@ -100,12 +100,21 @@ class Terminal:
         given = [(name, value) for name, value in pairs if value not in (None, "", [], {})]
         width = max((cell_len(clean(name)) for name, _ in given), default=0)
         for name, value in given:
-            self.line((_padded(name, width), Tone.QUIET), GAP, value if isinstance(value, str) else clean(value))
+            self.line(
+                (_padded(name, width), Tone.QUIET),
+                GAP,
+                value if isinstance(value, str) else clean(value),
+            )
 
     def table(self, rows: Sequence[Sequence[Part]]) -> None:
         """Rows in columns; the last column is as wide as it is."""
-        parts = [[part if isinstance(part, tuple) else (part, Tone.PLAIN) for part in row] for row in rows]
-        widths = [max(cell_len(clean(text)) for text, _ in column) for column in zip(*parts, strict=True)]
+        parts = [
+            [part if isinstance(part, tuple) else (part, Tone.PLAIN) for part in row]
+            for row in rows
+        ]
+        widths = [
+            max(cell_len(clean(text)) for text, _ in column) for column in zip(*parts, strict=True)
+        ]
         for row in parts:
             said: list[Part] = []
             for (text, tone), width in zip(row[:-1], widths, strict=False):
@@ -126,7 +135,9 @@ def show(value: Json, render: Callable[[Terminal, Json], None], *, as_json: bool
         render(Terminal(), value)
 
 
-def follow(values: Iterable[Json], render: Callable[[Terminal, Json], None], *, as_json: bool) -> None:
+def follow(
+    values: Iterable[Json], render: Callable[[Terminal, Json], None], *, as_json: bool
+) -> None:
     """Answers as they come: each as one line of JSON, or as lines for people."""
     terminal = Terminal()
     for value in values:
@@ -200,9 +211,17 @@ def intent(terminal: Terminal, one: Facts) -> None:
             ("risk", one.get("risk_level")),
             ("the agent says", " / ".join(one.get("why") or [])),
             ("approval", _state(approval)),
-            ("ruled by", " ".join(filter(None, (ruling.get("ruled_by"), _quoted(ruling.get("reason")))))),
+            (
+                "ruled by",
+                " ".join(filter(None, (ruling.get("ruled_by"), _quoted(ruling.get("reason"))))),
+            ),
             ("outcome", outcome.get("sentence")),
-            ("error", error_.get("sentence") if error_.get("sentence") != outcome.get("sentence") else None),
+            (
+                "error",
+                error_.get("sentence")
+                if error_.get("sentence") != outcome.get("sentence")
+                else None,
+            ),
             ("result", outcome.get("result")),
             ("superseded by", one.get("superseded_by")),
             ("changed", local_time(one["changed_at"]) if one.get("changed_at") else None),
@@ -212,8 +231,14 @@ def intent(terminal: Terminal, one: Facts) -> None:
 
 def _rules(one: Facts) -> Sequence[str]:
     """The rules of the policy, where they gave the reason; where something else asked, a rule only permitted."""
-    findings = [finding for finding in one.get("findings") or () if finding.get("check") == "policy"]
-    return one.get("policy_clause") or () if any(said.get("code") == one.get("reason") for said in findings) else ()
+    findings = [
+        finding for finding in one.get("findings") or () if finding.get("check") == "policy"
+    ]
+    return (
+        one.get("policy_clause") or ()
+        if any(said.get("code") == one.get("reason") for said in findings)
+        else ()
+    )
 
 
 def _state(approval: Facts) -> str:
@@ -257,7 +282,10 @@ def explanation(terminal: Terminal, one: Facts) -> None:
             [
                 (
                     str(finding.get("check")),
-                    (str(finding.get("answer")), DECISION_TONES.get(str(finding.get("answer")), Tone.PLAIN)),
+                    (
+                        str(finding.get("answer")),
+                        DECISION_TONES.get(str(finding.get("answer")), Tone.PLAIN),
+                    ),
                     str(finding.get("sentence")),
                 )
                 for finding in findings
@@ -265,7 +293,12 @@ def explanation(terminal: Terminal, one: Facts) -> None:
         )
         terminal.line()
     if not one.get("current", True):
-        terminal.line(("The settings have changed since; what follows holds under those of today.", Tone.WAITING))
+        terminal.line(
+            (
+                "The settings have changed since; what follows holds under those of today.",
+                Tone.WAITING,
+            )
+        )
     for change in one.get("nearest_changes") or []:
         terminal.line(str(change.get("sentence")))
 
@@ -301,7 +334,9 @@ def _count(count: int, *, rules: bool) -> str:
     if count == 0:
         return "Nothing needs you." if rules else "Nothing waits for a person."
     if not rules:
-        return "1 action waits for a person." if count == 1 else f"{count} actions wait for a person."
+        return (
+            "1 action waits for a person." if count == 1 else f"{count} actions wait for a person."
+        )
     return "1 action needs you." if count == 1 else f"{count} actions need you."
 
 
@@ -340,7 +375,11 @@ def ledger(terminal: Terminal, page: Facts) -> None:
 def entry(terminal: Terminal, one: Facts) -> None:
     """One ledger entry."""
     actor = one.get("actor") or {}
-    about = " ".join(str(one[name]) for name in ("action_intent_id", "account_id", "action_type") if one.get(name))
+    about = " ".join(
+        str(one[name])
+        for name in ("action_intent_id", "account_id", "action_type")
+        if one.get(name)
+    )
     terminal.line(
         f"{one.get('position')!s:>7}",
         GAP,
@@ -403,7 +442,9 @@ def _lines(value: Json) -> list[str]:
     """A value over its lines: a policy as it is written, anything else as JSON; None has none."""
     if value is None:
         return []
-    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)).splitlines()
+    return (
+        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+    ).splitlines()
 
 
 def api_keys(terminal: Terminal, page: Facts) -> None:
@@ -419,7 +460,9 @@ def api_keys(terminal: Terminal, page: Facts) -> None:
                 str(key.get("name")),
                 str(key.get("role")),
                 f"made {local_time(key.get('created_at'))}",
-                (f"revoked {local_time(key['revoked_at'])}", Tone.STOPPED) if key.get("revoked_at") else "valid",
+                (f"revoked {local_time(key['revoked_at'])}", Tone.STOPPED)
+                if key.get("revoked_at")
+                else "valid",
             )
             for key in keys
         ]
@@ -428,7 +471,9 @@ def api_keys(terminal: Terminal, page: Facts) -> None:
 
 def new_key(terminal: Terminal, key: Facts) -> None:
     """A new credential, with its secret."""
-    terminal.line(f"The key {key['name']} ({key['role']}) is made. Keep it now: it is not shown again.")
+    terminal.line(
+        f"The key {key['name']} ({key['role']}) is made. Keep it now: it is not shown again."
+    )
     terminal.line()
     terminal.line((str(key["key"]), Tone.STRONG))
 
@@ -439,4 +484,9 @@ CHECK_TONES = {"ok": Tone.DONE, "warning": Tone.WAITING, "failure": Tone.STOPPED
 def checks(terminal: Terminal, report: Facts) -> None:
     """What the doctor found."""
     rows = report["checks"]
-    terminal.table([((one["status"], CHECK_TONES[one["status"]]), one["name"], one["sentence"]) for one in rows])
+    terminal.table(
+        [
+            ((one["status"], CHECK_TONES[one["status"]]), one["name"], one["sentence"])
+            for one in rows
+        ]
+    )

@@ -36,9 +36,15 @@ ApprovalName = Annotated[
     str, typer.Argument(metavar="ID", help="An approval id, or an intent's (its latest approval).")
 ]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why, for the ledger.")]
-ReasonIfAny = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the ledger.")]
-Account = Annotated[str | None, typer.Option("--account", metavar="NAME", help="Only this account.")]
-ActionType = Annotated[str | None, typer.Option("--action-type", metavar="TYPE", help="Only this action type.")]
+ReasonIfAny = Annotated[
+    str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the ledger.")
+]
+Account = Annotated[
+    str | None, typer.Option("--account", metavar="NAME", help="Only this account.")
+]
+ActionType = Annotated[
+    str | None, typer.Option("--action-type", metavar="TYPE", help="Only this action type.")
+]
 Risk: TypeAlias = Literal["MINIMAL", "LOW", "MEDIUM", "HIGH"]
 
 
@@ -77,24 +83,41 @@ class Status(StrEnum):
 def propose(
     *,
     account_id: Annotated[
-        str, typer.Option("--account", "--account-id", metavar="NAME", help="Whose account it touches.")
+        str,
+        typer.Option("--account", "--account-id", metavar="NAME", help="Whose account it touches."),
     ],
     action_type: Annotated[str, typer.Option(metavar="TYPE", help="An action of the catalog.")],
     confidence_score: Annotated[
-        float, typer.Option("--confidence", "--confidence-score", metavar="NUMBER", help="From 0 to 1.")
+        float,
+        typer.Option("--confidence", "--confidence-score", metavar="NUMBER", help="From 0 to 1."),
     ],
-    risk_level: Annotated[Risk, typer.Option("--risk", "--risk-level", help="As the agent sees it.")],
+    risk_level: Annotated[
+        Risk, typer.Option("--risk", "--risk-level", help="As the agent sees it.")
+    ],
     parameters: Annotated[
         str, typer.Option(metavar="JSON", help="An object; @FILE reads a file, @- standard input.")
     ] = "{}",
     action_intent_id: Annotated[
-        str | None, typer.Option("--id", "--action-intent-id", metavar="ID", help="Yours; without it one is made.")
+        str | None,
+        typer.Option(
+            "--id", "--action-intent-id", metavar="ID", help="Yours; without it one is made."
+        ),
     ] = None,
-    target: Annotated[str | None, typer.Option(metavar="JSON", help="What it is aimed at, for people to read.")] = None,
-    why: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="A reason; give it again for more.")] = None,
-    expires_at: Annotated[str | None, typer.Option(metavar="MOMENT", help="For example 2026-11-23T06:00:00Z.")] = None,
-    trace_id: Annotated[str | None, typer.Option(metavar="ID", help="The run that this belongs to.")] = None,
-    wait: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Wait for the outcome, at most so long.")] = 0,
+    target: Annotated[
+        str | None, typer.Option(metavar="JSON", help="What it is aimed at, for people to read.")
+    ] = None,
+    why: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="A reason; give it again for more.")
+    ] = None,
+    expires_at: Annotated[
+        str | None, typer.Option(metavar="MOMENT", help="For example 2026-11-23T06:00:00Z.")
+    ] = None,
+    trace_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="The run that this belongs to.")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="Wait for the outcome, at most so long.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Propose an action.
@@ -148,14 +171,20 @@ def explain(action_intent_id: Name, *, as_json: AsJson = False) -> None:
     """
     from clearance.cli import output
 
-    _answer(lambda clearance: clearance.explanation(action_intent_id), output.explanation, as_json=as_json)
+    _answer(
+        lambda clearance: clearance.explanation(action_intent_id),
+        output.explanation,
+        as_json=as_json,
+    )
 
 
 def cancel(action_intent_id: Name, *, reason: Reason, as_json: AsJson = False) -> None:
     """Withdraw an intent that has not started."""
     from clearance.cli import output
 
-    _answer(lambda clearance: clearance.cancel(action_intent_id, reason), output.intent, as_json=as_json)
+    _answer(
+        lambda clearance: clearance.cancel(action_intent_id, reason), output.intent, as_json=as_json
+    )
 
 
 # People
@@ -176,7 +205,9 @@ def inbox(*, limit: Limit = LIMIT_DEFAULT, as_json: AsJson = False) -> None:
 
 Digest = Annotated[
     str | None,
-    typer.Option(metavar="SHA256", help="Of what you were shown: refuse if something else would run by now."),
+    typer.Option(
+        metavar="SHA256", help="Of what you were shown: refuse if something else would run by now."
+    ),
 ]
 
 
@@ -193,7 +224,11 @@ def approve(
     """
     from clearance.cli import output
 
-    _answer(lambda clearance: clearance.approve(name, reason=reason, digest=digest), output.ruled, as_json=as_json)
+    _answer(
+        lambda clearance: clearance.approve(name, reason=reason, digest=digest),
+        output.ruled,
+        as_json=as_json,
+    )
 
 
 def reject(name: ApprovalName, *, reason: Reason, as_json: AsJson = False) -> None:
@@ -206,7 +241,9 @@ def reject(name: ApprovalName, *, reason: Reason, as_json: AsJson = False) -> No
 def edit(
     name: ApprovalName,
     *,
-    parameters: Annotated[str, typer.Option(metavar="JSON", help="All of them, as an object; @FILE reads a file.")],
+    parameters: Annotated[
+        str, typer.Option(metavar="JSON", help="All of them, as an object; @FILE reads a file.")
+    ],
     reason: ReasonIfAny = None,
     digest: Digest = None,
     as_json: AsJson = False,
@@ -248,17 +285,26 @@ def reconcile(
 def stop(
     *,
     account: Annotated[str | None, typer.Option(metavar="NAME", help="Stop this account.")] = None,
-    action_type: Annotated[str | None, typer.Option(metavar="TYPE", help="Stop this action type.")] = None,
-    tool_server: Annotated[str | None, typer.Option(metavar="NAME", help="Stop this tool server.")] = None,
+    action_type: Annotated[
+        str | None, typer.Option(metavar="TYPE", help="Stop this action type.")
+    ] = None,
+    tool_server: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Stop this tool server.")
+    ] = None,
     agent: Annotated[str | None, typer.Option(metavar="NAME", help="Stop this agent.")] = None,
     everything: Annotated[
         bool,
         typer.Option(
-            "--everything", help="Stop every tenant: works on the data directory, the database or the table itself."
+            "--everything",
+            help="Stop every tenant: works on the data directory, the database or the table itself.",
         ),
     ] = False,
-    level: Annotated[Level, typer.Option(help="Hold what it covers until it is lifted, or refuse it.")] = Level.HOLD,
-    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why, for the ledger. Needed to stop.")] = None,
+    level: Annotated[
+        Level, typer.Option(help="Hold what it covers until it is lifted, or refuse it.")
+    ] = Level.HOLD,
+    reason: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Why, for the ledger. Needed to stop.")
+    ] = None,
     lift: Annotated[bool, typer.Option("--lift", help="Turn the switch off again.")] = False,
     listed: Annotated[bool, typer.Option("--list", help="Show which switches are on.")] = False,
     data: Data = None,
@@ -291,10 +337,20 @@ def stop(
 
 
 def _scope(
-    account: str | None, action_type: str | None, tool_server: str | None, agent: str | None, *, everything: bool
+    account: str | None,
+    action_type: str | None,
+    tool_server: str | None,
+    agent: str | None,
+    *,
+    everything: bool,
 ) -> tuple[str, str | None]:
     """What a stop covers: the one thing that was named, else the tenant."""
-    named = {"ACCOUNT": account, "ACTION_TYPE": action_type, "TOOL_SERVER": tool_server, "AGENT": agent}
+    named = {
+        "ACCOUNT": account,
+        "ACTION_TYPE": action_type,
+        "TOOL_SERVER": tool_server,
+        "AGENT": agent,
+    }
     given = [(scope, subject) for scope, subject in named.items() if subject is not None]
     if len(given) + everything > 1:
         sentence = "name one thing to stop: --account, --action-type, --tool-server, --agent or --everything"
@@ -310,14 +366,22 @@ def timeline(
     account: Account = None,
     action_type: ActionType = None,
     auto_executed: Annotated[
-        bool | None, typer.Option("--autopilot/--not-autopilot", help="Only what nobody approved, or only the rest.")
+        bool | None,
+        typer.Option(
+            "--autopilot/--not-autopilot", help="Only what nobody approved, or only the rest."
+        ),
     ] = None,
-    status: Annotated[list[Status] | None, typer.Option(help="Only this status; give it again for more.")] = None,
-    since: Annotated[str | None, typer.Option(metavar="MOMENT", help="For example 2026-11-23T06:00:00Z.")] = None,
+    status: Annotated[
+        list[Status] | None, typer.Option(help="Only this status; give it again for more.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="MOMENT", help="For example 2026-11-23T06:00:00Z.")
+    ] = None,
     until: Annotated[str | None, typer.Option(metavar="MOMENT", help="Up to this moment.")] = None,
     limit: Limit = LIMIT_DEFAULT,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on as things happen; --json: a line for each.")
+        bool,
+        typer.Option("--follow", "-f", help="Go on as things happen; --json: a line for each."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -341,18 +405,28 @@ def timeline(
             output.show(page, output.timeline, as_json=as_json)
 
 
-def _told(clearance: Clearance, items: list[Answer], filters: Mapping[str, Json]) -> Iterator[Answer]:
+def _told(
+    clearance: Clearance, items: list[Answer], filters: Mapping[str, Json]
+) -> Iterator[Answer]:
     """The items oldest first, then each intent that a new ledger entry is about, as an item of the timeline."""
     yield from reversed(items)
-    seen: deque[tuple[str, str]] = deque(((one["action_intent_id"], one["status"]) for one in items), maxlen=SEEN_MAX)
+    seen: deque[tuple[str, str]] = deque(
+        ((one["action_intent_id"], one["status"]) for one in items), maxlen=SEEN_MAX
+    )
     for entry in clearance.events(after=items[0]["position"] if items else None):
         name = entry.get("action_intent_id")
-        if name is None or not all(filters[key] in (None, entry.get(key)) for key in ("account_id", "action_type")):
+        if name is None or not all(
+            filters[key] in (None, entry.get(key)) for key in ("account_id", "action_type")
+        ):
             continue
         one = _item(entry, clearance.intent(name))
         step = (name, one["status"])
         wanted = filters["auto_executed"] in (None, one["auto_executed"])
-        if step not in seen and wanted and (not filters["status"] or one["status"] in filters["status"]):
+        if (
+            step not in seen
+            and wanted
+            and (not filters["status"] or one["status"] in filters["status"])
+        ):
             seen.append(step)
             yield one
 
@@ -377,7 +451,9 @@ def _item(entry: Mapping[str, Json], one: Mapping[str, Json]) -> Answer:
 
 def ledger(
     *,
-    after: Annotated[int | None, typer.Option(min=0, metavar="N", help="From behind this position.")] = None,
+    after: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="From behind this position.")
+    ] = None,
     limit: Limit = LIMIT_DEFAULT,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on as entries come; --json: a line for each.")
@@ -418,7 +494,9 @@ def connected() -> Clearance:
     return Clearance()
 
 
-def _answer(ask: Callable[[Clearance], Answer], render: Callable[[Terminal, Json], None], *, as_json: bool) -> None:
+def _answer(
+    ask: Callable[[Clearance], Answer], render: Callable[[Terminal, Json], None], *, as_json: bool
+) -> None:
     from clearance.cli import output
 
     with connected() as clearance:

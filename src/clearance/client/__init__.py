@@ -69,7 +69,9 @@ class _Verbs(ABC, Generic[_A, _I]):
         Without an `action_intent_id` one is made here, once, so that a repeat after a lost answer cannot act twice.
         """
         said: Answer = {
-            "action_intent_id": secrets.token_hex(ID_BYTES) if action_intent_id is None else action_intent_id,
+            "action_intent_id": secrets.token_hex(ID_BYTES)
+            if action_intent_id is None
+            else action_intent_id,
             "account_id": account_id,
             "action_type": action_type,
             "parameters": dict(parameters or {}),
@@ -82,14 +84,20 @@ class _Verbs(ABC, Generic[_A, _I]):
             "expires_at": wire.moment(expires_at),
             "trace_id": trace_id,
         }
-        return self._run(wire.propose(said | {name: value for name, value in given.items() if value is not None}))
+        return self._run(
+            wire.propose(said | {name: value for name, value in given.items() if value is not None})
+        )
 
     def intent(self, action_intent_id: str) -> _A:
         """One intent as it stands: status, decision, approval, attempt, outcome."""
         return self._run(wire.send(wire.Request("GET", wire.path("intents", action_intent_id))))
 
     def wait(
-        self, action_intent_id: str, timeout_seconds: float = WAIT_SECONDS_DEFAULT, *, past_approval: bool = False
+        self,
+        action_intent_id: str,
+        timeout_seconds: float = WAIT_SECONDS_DEFAULT,
+        *,
+        past_approval: bool = False,
     ) -> _A:
         """The intent once it is finished, or waits for a person, or when the time is over: its `status` says which.
 
@@ -100,12 +108,18 @@ class _Verbs(ABC, Generic[_A, _I]):
 
     def explanation(self, action_intent_id: str) -> _A:
         """Why an intent was answered as it was, and what would change the answer."""
-        return self._run(wire.send(wire.Request("GET", wire.path("intents", action_intent_id, "explanation"))))
+        return self._run(
+            wire.send(wire.Request("GET", wire.path("intents", action_intent_id, "explanation")))
+        )
 
     def cancel(self, action_intent_id: str, reason: str) -> _A:
         """Withdraws an intent that has not started."""
         return self._run(
-            wire.send(wire.post(wire.path("intents", action_intent_id, "cancellation"), {"reason": reason}))
+            wire.send(
+                wire.post(
+                    wire.path("intents", action_intent_id, "cancellation"), {"reason": reason}
+                )
+            )
         )
 
     # People
@@ -126,16 +140,28 @@ class _Verbs(ABC, Generic[_A, _I]):
         return self._run(wire.rule(name, {"ruling": "reject", "reason": reason, "digest": digest}))
 
     def edit(
-        self, name: str, *, parameters: Mapping[str, Json], reason: str | None = None, digest: str | None = None
+        self,
+        name: str,
+        *,
+        parameters: Mapping[str, Json],
+        reason: str | None = None,
+        digest: str | None = None,
     ) -> _A:
         """Closes the approval and proposes a new intent with these parameters: `new_intent` of the answer."""
-        ruling = {"ruling": "edit", "parameters": dict(parameters), "reason": reason, "digest": digest}
+        ruling = {
+            "ruling": "edit",
+            "parameters": dict(parameters),
+            "reason": reason,
+            "digest": digest,
+        }
         return self._run(wire.rule(name, ruling))
 
     def reconcile(self, action_intent_id: str, *, status: str, reason: str) -> _A:
         """Says what became of an intent whose outcome is UNKNOWN: `SUCCEEDED` or `FAILED`."""
         said = {"status": status, "reason": reason}
-        return self._run(wire.send(wire.post(wire.path("intents", action_intent_id, "reconciliation"), said)))
+        return self._run(
+            wire.send(wire.post(wire.path("intents", action_intent_id, "reconciliation"), said))
+        )
 
     # Everybody who may read
 
@@ -187,7 +213,9 @@ class _Verbs(ABC, Generic[_A, _I]):
         """Replaces one part of the settings, if `version` is still in force."""
         return self._run(wire.send(wire.put(part, value, f'"{version}"')))
 
-    def stop(self, scope: str, subject: str | None = None, *, level: str = "HOLD", reason: str) -> _A:
+    def stop(
+        self, scope: str, subject: str | None = None, *, level: str = "HOLD", reason: str
+    ) -> _A:
         """Turns a stop switch on: `TENANT`, or `ACCOUNT`, `ACTION_TYPE`, `TOOL_SERVER`, `AGENT` with its name.
 
         `HOLD`: nothing starts until it is lifted. `REFUSE`: what waits or comes is cancelled or blocked.
@@ -195,7 +223,9 @@ class _Verbs(ABC, Generic[_A, _I]):
         switch = {"scope": scope, "subject": subject, "level": level, "reason": reason}
 
         def change(switches: list[Answer]) -> list[Answer]:
-            return [other for other in switches if not wire.covers(other, scope, subject)] + [switch]
+            return [other for other in switches if not wire.covers(other, scope, subject)] + [
+                switch
+            ]
 
         return self._run(wire.change_stops(change))
 
@@ -222,7 +252,9 @@ class _Verbs(ABC, Generic[_A, _I]):
 
     def revoke_api_key(self, key_id: str) -> _A:
         """Ends a credential."""
-        return self._run(wire.send(wire.Request("DELETE", wire.path("api-keys", key_id), repeatable=False)))
+        return self._run(
+            wire.send(wire.Request("DELETE", wire.path("api-keys", key_id), repeatable=False))
+        )
 
 
 class Clearance(_Verbs[Answer, Iterator[Answer]]):
@@ -271,7 +303,9 @@ class Clearance(_Verbs[Answer, Iterator[Answer]]):
                 yield step.value
             given = self._carry_out(step)
 
-    def _carry_out(self, step: wire.Request | wire.Pause | wire.Item) -> wire.Reply | wire.Failure | None:
+    def _carry_out(
+        self, step: wire.Request | wire.Pause | wire.Item
+    ) -> wire.Reply | wire.Failure | None:
         match step:
             case wire.Request():
                 try:
@@ -345,7 +379,9 @@ class AsyncClearance(_Verbs[Coroutine[Any, Any, Answer], AsyncIterator[Answer]])
                 yield step.value
             given = await self._carry_out(step)
 
-    async def _carry_out(self, step: wire.Request | wire.Pause | wire.Item) -> wire.Reply | wire.Failure | None:
+    async def _carry_out(
+        self, step: wire.Request | wire.Pause | wire.Item
+    ) -> wire.Reply | wire.Failure | None:
         match step:
             case wire.Request():
                 try:

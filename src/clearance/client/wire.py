@@ -43,7 +43,12 @@ class ClearanceError(Exception):
     """
 
     def __init__(
-        self, code: str, sentence: str, *, status: int | None = None, problems: Sequence[Mapping[str, Json]] = ()
+        self,
+        code: str,
+        sentence: str,
+        *,
+        status: int | None = None,
+        problems: Sequence[Mapping[str, Json]] = (),
     ) -> None:
         super().__init__(code, sentence)
         self.code = code
@@ -249,13 +254,17 @@ class Feed:
         self._failures += 1
         if self._failures > RECONNECTS_MAX:
             raise _unavailable(reply)
-        self.pause_seconds = _longer(min(PAUSE_SECONDS_FIRST * 2**self._failures, PAUSE_SECONDS_MAX), reply)
+        self.pause_seconds = _longer(
+            min(PAUSE_SECONDS_FIRST * 2**self._failures, PAUSE_SECONDS_MAX), reply
+        )
 
 
 # The wire
 
 
-def connection(url: str | None, api_key: str | None, timeout_seconds: float, *, allow_insecure: bool) -> dict[str, Any]:
+def connection(
+    url: str | None, api_key: str | None, timeout_seconds: float, *, allow_insecure: bool
+) -> dict[str, Any]:
     """What both HTTP clients are made with. The key is in their headers and nowhere else."""
     address = _address(url or os.environ.get("CLEARANCE_URL") or URL_DEFAULT)
     key = api_key or os.environ.get("CLEARANCE_API_KEY")
@@ -263,7 +272,9 @@ def connection(url: str | None, api_key: str | None, timeout_seconds: float, *, 
         sentence = "No API key: set CLEARANCE_API_KEY."
         raise ClearanceError("NO_API_KEY", sentence)
     if not (key.isascii() and key.isprintable()) or " " in key:
-        sentence = "The API key must be printable ASCII without spaces: was a line break copied with it?"
+        sentence = (
+            "The API key must be printable ASCII without spaces: was a line break copied with it?"
+        )
         raise ClearanceError("INVALID_API_KEY", sentence)
     encrypted, here = address.scheme == "https", _is_loopback(address.host)
     if not (encrypted or here or allow_insecure):
@@ -271,7 +282,11 @@ def connection(url: str | None, api_key: str | None, timeout_seconds: float, *, 
         raise ClearanceError("INSECURE_URL", sentence)
     return {
         "base_url": address,
-        "headers": {"Authorization": f"Bearer {key}", "Accept": "application/json", "User-Agent": "clearance-python"},
+        "headers": {
+            "Authorization": f"Bearer {key}",
+            "Accept": "application/json",
+            "User-Agent": "clearance-python",
+        },
         "timeout": timeout_seconds,
         # A proxy from the environment would read an unencrypted key that was meant for this machine only.
         "trust_env": encrypted or not here,
@@ -313,7 +328,9 @@ def post(path: str, said: Mapping[str, Json], *, repeatable: bool = False) -> Re
 
 def put(part: str, value: Mapping[str, Json], if_match: str) -> Request:
     """A request that replaces a part of the settings, if what it was made from is still in force."""
-    return Request("PUT", path("autonomy", part), body=_body(value), if_match=if_match, repeatable=False)
+    return Request(
+        "PUT", path("autonomy", part), body=_body(value), if_match=if_match, repeatable=False
+    )
 
 
 def _body(value: Mapping[str, Json]) -> bytes:
@@ -358,7 +375,9 @@ def read_reply(response: httpx2.Response) -> Reply:
 def read_failure(error: httpx2.RequestError) -> Failure:
     """What is known of a request that got no answer. The error's own text stays out: it may quote what was sent."""
     server = _server(error)
-    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout | httpx2.ProxyError):
+    if isinstance(
+        error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout | httpx2.ProxyError
+    ):
         return Failure(f"Clearance cannot be reached{server}", sent=False)
     if isinstance(error, httpx2.TimeoutException):
         return Failure(f"Clearance{server} did not answer in time", sent=True)
@@ -406,7 +425,9 @@ def _unavailable(reply: Reply | Failure) -> ClearanceUnavailable:
         return ClearanceUnavailable("UNREACHABLE", f"{reply.sentence}; nothing may be assumed.")
     value = _json_object(reply.body) or {}
     sentence = str(value.get("detail") or "Clearance is unavailable; nothing may be assumed.")
-    return ClearanceUnavailable(str(value.get("code") or "UNAVAILABLE"), sentence, status=reply.status)
+    return ClearanceUnavailable(
+        str(value.get("code") or "UNAVAILABLE"), sentence, status=reply.status
+    )
 
 
 def _longer(pause: float, reply: Reply | Failure) -> float:

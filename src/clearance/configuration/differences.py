@@ -34,17 +34,30 @@ def _by_place(document: SettingsDocument) -> dict[str, Json]:
     """The document with its lists as mappings by what an entry is about: entries are compared, not positions."""
     whole = document.as_json()
     allowlist = document.autonomy.allowlist
-    accounts = {account: dict.fromkeys(names, "listed") for account, names in allowlist.accounts.items() if names}
-    modes = {_place(shape.account, shape.action_type): shape.mode for shape in document.autonomy.modes}
-    budgets = {
-        _place(shape.account): shape.model_dump(mode="json", exclude={"account"}) for shape in document.autonomy.budgets
+    accounts = {
+        account: dict.fromkeys(names, "listed")
+        for account, names in allowlist.accounts.items()
+        if names
     }
-    switches = {" ".join(filter(None, (s.scope, s.subject, s.level))): s.reason for s in document.stop_switches}
+    modes = {
+        _place(shape.account, shape.action_type): shape.mode for shape in document.autonomy.modes
+    }
+    budgets = {
+        _place(shape.account): shape.model_dump(mode="json", exclude={"account"})
+        for shape in document.autonomy.budgets
+    }
+    switches = {
+        " ".join(filter(None, (s.scope, s.subject, s.level))): s.reason
+        for s in document.stop_switches
+    }
     return {
         "tool_servers": whole.get("tool_servers", {}),
         "catalog": whole.get("catalog", {}),
         "autonomy": {
-            "allowlist": {"tenant": dict.fromkeys(allowlist.tenant, "listed"), "accounts": accounts},
+            "allowlist": {
+                "tenant": dict.fromkeys(allowlist.tenant, "listed"),
+                "accounts": accounts,
+            },
             "modes": modes,
             "budgets": budgets,
         },
@@ -62,17 +75,23 @@ _ABSENT = object()
 
 
 def _different(path: tuple[str, ...], before: Json, after: Json) -> Iterator[SettingsDifference]:
-    if path[:1] == ("autonomy",):  # there, every single limit gets its sentence, also when its whole place is new
+    if path[:1] == (
+        "autonomy",
+    ):  # there, every single limit gets its sentence, also when its whole place is new
         before, after = (
             {} if this is _ABSENT and isinstance(other, dict) else this
             for this, other in ((before, after), (after, before))
         )
     if isinstance(before, dict) and isinstance(after, dict):
         for name in [*before, *(name for name in after if name not in before)]:
-            yield from _different((*path, name), before.get(name, _ABSENT), after.get(name, _ABSENT))
+            yield from _different(
+                (*path, name), before.get(name, _ABSENT), after.get(name, _ABSENT)
+            )
         return
     # As JSON: to Python, 1 and true are equal.
-    if before is after or (_ABSENT not in (before, after) and canonical(before) == canonical(after)):
+    if before is after or (
+        _ABSENT not in (before, after) and canonical(before) == canonical(after)
+    ):
         return
     shown = [None if value is _ABSENT else _shown(path, value) for value in (before, after)]
     was, now = (_said(value) for value in shown)
@@ -82,7 +101,11 @@ def _different(path: tuple[str, ...], before: Json, after: Json) -> Iterator[Set
     elif after is _ABSENT:
         sentence = f"{where} is gone{': it was ' + was if was else ''}."
     else:
-        sentence = f"{where} was {was} and is {now} now." if was and now and was != now else f"{where} changed."
+        sentence = (
+            f"{where} was {was} and is {now} now."
+            if was and now and was != now
+            else f"{where} changed."
+        )
     yield SettingsDifference(where, shown[0], shown[1], sentence)
 
 
@@ -94,10 +117,20 @@ def _shown(path: tuple[str, ...], value: Json) -> Json:
         return NOT_SHOWN if len(path) > 3 else dict.fromkeys(value, NOT_SHOWN)  # noqa: PLR2004 - section.server.field.NAME
     if path[2:] == ("url",):
         return value.partition("?")[0]
-    return {name: _shown((*path, name), part) for name, part in value.items()} if isinstance(value, dict) else value
+    return (
+        {name: _shown((*path, name), part) for name, part in value.items()}
+        if isinstance(value, dict)
+        else value
+    )
 
 
 def _said(value: Json) -> str:
     """A value for a sentence; empty for what is too long for one."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= VALUE_SHOWN_LENGTH_MAX and text.isprintable() and not isinstance(value, dict) else ""
+    return (
+        text
+        if len(text) <= VALUE_SHOWN_LENGTH_MAX
+        and text.isprintable()
+        and not isinstance(value, dict)
+        else ""
+    )

@@ -75,7 +75,10 @@ def _shaped(value: Json) -> tuple[SettingsDocument | None, list[Problem]]:
         try:
             return SettingsDocument.model_validate_json(text), problems
         except ValidationError as error:
-            found = [(_path(details["loc"], value), details) for details in error.errors(include_url=False)]
+            found = [
+                (_path(details["loc"], value), details)
+                for details in error.errors(include_url=False)
+            ]
         problems += [Problem(path, _sentence(path, details)) for path, details in found]
         entries = {_entry(path) for path, _ in found}
         if not isinstance(value, dict) or () in entries or ("catalog",) in entries:
@@ -91,13 +94,19 @@ def _json_text(value: Json) -> str:
     except (InvalidInput, RecursionError) as refusal:
         raise _refusal([Problem((), str(refusal))]) from None
     if size > DOCUMENT_BYTES_MAX:
-        raise _refusal([Problem((), f"the document has {size} bytes; the limit is {DOCUMENT_BYTES_MAX}")])
+        raise _refusal(
+            [Problem((), f"the document has {size} bytes; the limit is {DOCUMENT_BYTES_MAX}")]
+        )
     return text
 
 
 def _refusal(problems: Sequence[Problem]) -> InvalidInput:
     said = "; ".join(str(problem) for problem in problems[:PROBLEMS_SAID_MAX])
-    more = f"; and {len(problems) - PROBLEMS_SAID_MAX} more" if len(problems) > PROBLEMS_SAID_MAX else ""
+    more = (
+        f"; and {len(problems) - PROBLEMS_SAID_MAX} more"
+        if len(problems) > PROBLEMS_SAID_MAX
+        else ""
+    )
     sentence = f"The settings are not valid: {said}{more}."
     return InvalidInput(sentence, code="INVALID_SETTINGS", problems=tuple(problems[:PROBLEMS_MAX]))
 
@@ -105,14 +114,20 @@ def _refusal(problems: Sequence[Problem]) -> InvalidInput:
 def _path(loc: Path, value: Json) -> Path:
     """Where a problem is in what was written: no marks of the parser's, and a plain allowlist has no sections."""
     path = tuple(part for part in loc if part != "[key]")
-    if path[:3] == ("autonomy", "allowlist", "tenant") and isinstance(value["autonomy"]["allowlist"], list):
+    if path[:3] == ("autonomy", "allowlist", "tenant") and isinstance(
+        value["autonomy"]["allowlist"], list
+    ):
         return (*path[:2], *path[3:])
     return path
 
 
 def _entry(path: Path) -> Path:
     """What has to be left out for the rest to have the right shape."""
-    return path[:2] if path[:1] in {("tool_servers",), ("catalog",), ("autonomy",), ("tool_pins",)} else path[:1]
+    return (
+        path[:2]
+        if path[:1] in {("tool_servers",), ("catalog",), ("autonomy",), ("tool_pins",)}
+        else path[:1]
+    )
 
 
 def _without(value: dict[str, Json], entries: set[Path]) -> dict[str, Json]:
@@ -120,7 +135,11 @@ def _without(value: dict[str, Json], entries: set[Path]) -> dict[str, Json]:
     for section, content in value.items():
         if (section,) not in entries:
             whole = not isinstance(content, dict)
-            left[section] = content if whole else {k: v for k, v in content.items() if (section, k) not in entries}
+            left[section] = (
+                content
+                if whole
+                else {k: v for k, v in content.items() if (section, k) not in entries}
+            )
     return left
 
 
@@ -152,7 +171,12 @@ def _keys_at(path: Path) -> list[str]:
         if isinstance(shape, type) and issubclass(shape, BaseModel):
             shape = shape.model_fields[str(part)].annotation
             shape = next(
-                (kind for kind in get_args(shape) if kind is not type(None) and type(None) in get_args(shape)), shape
+                (
+                    kind
+                    for kind in get_args(shape)
+                    if kind is not type(None) and type(None) in get_args(shape)
+                ),
+                shape,
             )
         else:
             shape = get_args(shape)[-1]
@@ -167,14 +191,23 @@ def _fit_problems(document: SettingsDocument, value: Json) -> list[Problem]:
     servers, actions = (_names(value, section) for section in ("tool_servers", "catalog"))
     found: list[Problem] = [*_count_problems(document)]
     for name, server in document.tool_servers.items():
-        found += [Problem(("tool_servers", name, *path), said) for path, said in _server_problems(server)]
+        found += [
+            Problem(("tool_servers", name, *path), said) for path, said in _server_problems(server)
+        ]
     for name, action in document.catalog.items():
-        found += [Problem(("catalog", name, *path), said) for path, said in _action_problems(action, servers)]
-    found += [Problem(("autonomy", *path), said) for path, said in _autonomy_problems(document, actions)]
+        found += [
+            Problem(("catalog", name, *path), said)
+            for path, said in _action_problems(action, servers)
+        ]
+    found += [
+        Problem(("autonomy", *path), said) for path, said in _autonomy_problems(document, actions)
+    ]
     for position, switch in enumerate(document.stop_switches):
         if (switch.subject is None) != (StopScope(switch.scope) in NAMES_NOTHING):
             said = "needs no subject" if switch.subject else "needs the subject that it covers"
-            found.append(Problem(("stop_switches", position, "subject"), f"the scope {switch.scope} {said}"))
+            found.append(
+                Problem(("stop_switches", position, "subject"), f"the scope {switch.scope} {said}")
+            )
     return [Problem(_path(problem.path, value), problem.sentence) for problem in found]
 
 
@@ -185,7 +218,11 @@ def _names(value: Json, section: str) -> frozenset[str] | None:
 
 
 def _count_problems(document: SettingsDocument) -> Iterator[Problem]:
-    limits = {"catalog": CATALOG_ACTIONS_MAX, "tool_servers": TOOL_SERVERS_MAX, "stop_switches": STOP_SWITCHES_MAX}
+    limits = {
+        "catalog": CATALOG_ACTIONS_MAX,
+        "tool_servers": TOOL_SERVERS_MAX,
+        "stop_switches": STOP_SWITCHES_MAX,
+    }
     for section, limit in limits.items():
         if (count := len(getattr(document, section))) > limit:
             yield Problem((section,), f"has {count} entries; the limit is {limit}")
@@ -197,7 +234,10 @@ _Found: TypeAlias = Iterator[tuple[Path, str]]
 
 def _server_problems(server: ToolServerShape) -> _Found:
     if bool(server.command) == (server.url is not None):
-        yield (), "needs either a command (a server that we start) or a url (a server that runs), not both"
+        yield (
+            (),
+            "needs either a command (a server that we start) or a url (a server that runs), not both",
+        )
     elif server.headers and server.url is None:
         yield ("headers",), "only a server with a url has headers; a command has an environment"
     elif server.environment and not server.command:
@@ -222,7 +262,9 @@ def _action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Fo
             yield path, f"there is no tool server {server}{suggestion(server, servers)}"
     for path, template, has_result, must_be_there in templates:
         for inner, name in _named_in(template, path):
-            if said := _placeholder_problem(name, action, has_result=has_result, must_be_there=must_be_there):
+            if said := _placeholder_problem(
+                name, action, has_result=has_result, must_be_there=must_be_there
+            ):
                 yield inner, said
     key = action.idempotency_argument
     if key in properties or key in action.arguments:
@@ -231,17 +273,25 @@ def _action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Fo
             f"{key} is filled by us, so it can be no parameter and no argument of the action",
         )
     if action.spends is not None:
-        yield from ((("spends",), said) for said in _spends_problems(action.spends, properties, required))
+        yield from (
+            (("spends",), said) for said in _spends_problems(action.spends, properties, required)
+        )
 
 
 def _properties(schema: Mapping[str, Json]) -> tuple[Mapping[str, Json], Sequence[str]]:
     properties, required = schema.get("properties"), schema.get("required")
-    return properties if isinstance(properties, dict) else {}, required if isinstance(required, list) else []
+    return properties if isinstance(properties, dict) else {}, required if isinstance(
+        required, list
+    ) else []
 
 
-def _spends_problems(spends: str, properties: Mapping[str, Json], required: Sequence[str]) -> Iterator[str]:
+def _spends_problems(
+    spends: str, properties: Mapping[str, Json], required: Sequence[str]
+) -> Iterator[str]:
     schema = properties.get(spends)
-    kind, scale = (schema.get("type"), schema.get("x-scale")) if isinstance(schema, dict) else (None, None)
+    kind, scale = (
+        (schema.get("type"), schema.get("x-scale")) if isinstance(schema, dict) else (None, None)
+    )
     if spends not in properties:
         yield f"names no parameter{suggestion(spends, list(properties))}"
     elif kind != "integer" and not (kind == "number" and scale is not None):
@@ -254,9 +304,7 @@ def _schema_problems(schema: Mapping[str, Json]) -> _Found:
     if schema.get("type") != "object":
         yield ("type",), "must be object"
     if not isinstance(schema.get("additionalProperties"), bool):
-        sentence = (
-            "must be false, so that the tool gets nothing that policy and people did not see (or true, to allow it)"
-        )
+        sentence = "must be false, so that the tool gets nothing that policy and people did not see (or true, to allow it)"
         yield ("additionalProperties",), sentence
     if "$ref" in schema:
         yield ("$ref",), "the parameters themselves cannot be a reference; their properties can"
@@ -301,7 +349,9 @@ def _named_in(template: Json, path: Path) -> Iterator[tuple[Path, str]]:
             yield from _named_in(part, (*path, key))
 
 
-def _placeholder_problem(name: str, action: ActionShape, *, has_result: bool, must_be_there: bool) -> str | None:
+def _placeholder_problem(
+    name: str, action: ActionShape, *, has_result: bool, must_be_there: bool
+) -> str | None:
     first, _, rest = name.partition(".")
     if first in _FIXED_NAMES and (not rest or first == "target"):
         return None
@@ -336,22 +386,33 @@ def _autonomy_problems(document: SettingsDocument, actions: frozenset[str] | Non
 
 def _action_types_in(autonomy: AutonomyShape) -> _Found:
     """Every action type that is named, and where."""
-    yield from ((("allowlist", "tenant", position), name) for position, name in enumerate(autonomy.allowlist.tenant))
+    yield from (
+        (("allowlist", "tenant", position), name)
+        for position, name in enumerate(autonomy.allowlist.tenant)
+    )
     for account, names in autonomy.allowlist.accounts.items():
-        yield from ((("allowlist", "accounts", account, position), name) for position, name in enumerate(names))
+        yield from (
+            (("allowlist", "accounts", account, position), name)
+            for position, name in enumerate(names)
+        )
     for position, mode in enumerate(autonomy.modes):
         if mode.action_type is not None:
             yield ("modes", position, "action_type"), mode.action_type
     for position, budget in enumerate(autonomy.budgets):
         for field in ("max_per_day_by_action_type", "max_amount_per_day_by_action_type"):
-            yield from ((("budgets", position, field, name), name) for name in getattr(budget, field))
+            yield from (
+                (("budgets", position, field, name), name) for name in getattr(budget, field)
+            )
 
 
 def _repeats(field: str, places: Sequence[tuple[str | None, ...]]) -> _Found:
     for position, place in enumerate(places):
         if (first := places.index(place)) < position:
             said = ", ".join(part for part in place if part) or "every account"
-            yield (field, position), f"is for the same place as entry {first} ({said}): one of them must go"
+            yield (
+                (field, position),
+                f"is for the same place as entry {first} ({said}): one of them must go",
+            )
 
 
 def _policy_problems(document: SettingsDocument) -> list[Problem]:
@@ -387,10 +448,15 @@ def compile_settings(tenant_id: str, stored: StoredSettings) -> Settings:
         tenant_id=tenant_id,
         version=stored.version,
         catalog=catalog_of(document),
-        tool_servers={name: tool_server_of(name, shape) for name, shape in document.tool_servers.items()},
+        tool_servers={
+            name: tool_server_of(name, shape) for name, shape in document.tool_servers.items()
+        },
         tool_pins=document.tool_pins,
         allowlist=Allowlist(frozenset(autonomy.allowlist.tenant), accounts),
-        modes=tuple(ModeRule(AutonomyMode(shape.mode), shape.account, shape.action_type) for shape in autonomy.modes),
+        modes=tuple(
+            ModeRule(AutonomyMode(shape.mode), shape.account, shape.action_type)
+            for shape in autonomy.modes
+        ),
         budgets=tuple(BudgetRule(**dict(shape)) for shape in autonomy.budgets),
         policy=policy_of(document),
         stop_switches=(*_switches(everywhere), *_switches(document)),
@@ -407,7 +473,9 @@ def read_document(value: Json) -> SettingsDocument:
 
 def policy_of(document: SettingsDocument) -> PolicySet | None:
     """The document's policy for its catalog, None if it has none. InvalidInput (`INVALID_POLICY`) if it is refused."""
-    return PolicySet.load(document.policy, catalog_of(document)) if document.policy.strip() else None
+    return (
+        PolicySet.load(document.policy, catalog_of(document)) if document.policy.strip() else None
+    )
 
 
 def catalog_of(document: SettingsDocument) -> dict[str, Action]:

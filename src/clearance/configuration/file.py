@@ -60,7 +60,9 @@ class Configuration:
     document: dict[str, Json]
 
 
-def load(path: Path, environment: Mapping[str, str] = os.environ, *, secrets_elsewhere: bool = False) -> Configuration:
+def load(
+    path: Path, environment: Mapping[str, str] = os.environ, *, secrets_elsewhere: bool = False
+) -> Configuration:
     """Reads a file and its policy file. ConfigurationError with every problem that was found.
 
     `secrets_elsewhere`: the variables of tool servers are set where these are called, and need not be set here.
@@ -111,14 +113,20 @@ class _File:
     def read_policy(self, path: Path) -> str:
         """The text of the policy file; empty, and a problem more, if it cannot be read."""
         try:
-            return _read_text(path, POLICY_BYTES_MAX, lambda sentence: ValueError(f"the policy file {path} {sentence}"))
+            return _read_text(
+                path,
+                POLICY_BYTES_MAX,
+                lambda sentence: ValueError(f"the policy file {path} {sentence}"),
+            )
         except ValueError as error:
             self.problems.append(Problem(("policy",), str(error)))
             return ""
 
     def error(self, policy_path: Path | None) -> ConfigurationError:
         """All problems, in the order of the file."""
-        problems = sorted(dict.fromkeys(self.problems), key=lambda problem: self._line(problem.path))
+        problems = sorted(
+            dict.fromkeys(self.problems), key=lambda problem: self._line(problem.path)
+        )
         said = "\n".join(self._said(problem, policy_path) for problem in problems)
         return ConfigurationError(said, problems=tuple(problems))
 
@@ -144,10 +152,14 @@ class _File:
         if _OPENING in text or _CLOSING in text:
             raise self._refused("has a character for private use")
         try:
-            root = yaml.compose(_WRITTEN_VARIABLE.sub(f"{_OPENING}\\1{_CLOSING}", text), Loader=yaml.SafeLoader)
+            root = yaml.compose(
+                _WRITTEN_VARIABLE.sub(f"{_OPENING}\\1{_CLOSING}", text), Loader=yaml.SafeLoader
+            )
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            raise self._refused(f"is not YAML: {error.problem}", mark.line + 1 if mark else 1) from None
+            raise self._refused(
+                f"is not YAML: {error.problem}", mark.line + 1 if mark else 1
+            ) from None
         except yaml.reader.ReaderError as error:
             line = text.count("\n", 0, error.position) + 1
             raise self._refused("has a character that YAML does not allow", line) from None
@@ -162,16 +174,22 @@ class _File:
         self.nodes += 1
         self.characters += len(node.value) if isinstance(node, yaml.ScalarNode) else 0
         if self.nodes > NODES_MAX or self.characters > TEXT_MAX:
-            raise self._refused("says too much, once its aliases are written out", node.start_mark.line + 1)
+            raise self._refused(
+                "says too much, once its aliases are written out", node.start_mark.line + 1
+            )
         if len(path) > DEPTH_MAX:
-            raise self._refused(f"is nested more than {DEPTH_MAX} levels deep", node.start_mark.line + 1)
+            raise self._refused(
+                f"is nested more than {DEPTH_MAX} levels deep", node.start_mark.line + 1
+            )
         kind = node.tag.removeprefix(_TAG)
         if isinstance(node, yaml.MappingNode) and kind == "map":
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode) and kind == "seq":
             for position, child in enumerate(node.value):
                 self.lines[*path, position] = child.start_mark.line + 1
-            return [self._value(child, (*path, position)) for position, child in enumerate(node.value)]
+            return [
+                self._value(child, (*path, position)) for position, child in enumerate(node.value)
+            ]
         try:
             return _scalar(kind, _with_variables(node.value))
         except ValueError as error:
@@ -184,7 +202,11 @@ class _File:
             line = key.start_mark.line + 1
             if key.tag != f"{_TAG}str":
                 written = key.value if isinstance(key, yaml.ScalarNode) else "a list or a mapping"
-                self.problems.append(Problem(path, f"the key {written} in line {line} must be text; put it in quotes"))
+                self.problems.append(
+                    Problem(
+                        path, f"the key {written} in line {line} must be text; put it in quotes"
+                    )
+                )
                 continue
             here = (*path, key.value)
             if key.value in value:
@@ -308,7 +330,9 @@ def _resolved(document: Mapping[str, Json], environment: Mapping[str, str]) -> d
     if not isinstance(catalog, dict):
         return dict(document)
     actions = {
-        name: with_arguments({**action, "undo": with_arguments(action["undo"])} if "undo" in action else action)
+        name: with_arguments(
+            {**action, "undo": with_arguments(action["undo"])} if "undo" in action else action
+        )
         if isinstance(action, dict)
         else action
         for name, action in catalog.items()

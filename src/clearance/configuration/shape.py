@@ -13,12 +13,24 @@ from functools import cache, partial
 from typing import Annotated, TypeAlias
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, PlainValidator, model_serializer
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    PlainValidator,
+    model_serializer,
+)
 from pydantic_core import PydanticCustomError
 
 from clearance.core.budget import AMOUNT_MAX, COUNT_MAX
 from clearance.core.canonical import Json
-from clearance.core.catalog import CONCURRENCY_DEFAULT, DEADLINE_SECONDS_DEFAULT, DEADLINE_SECONDS_MAX, Effect
+from clearance.core.catalog import (
+    CONCURRENCY_DEFAULT,
+    DEADLINE_SECONDS_DEFAULT,
+    DEADLINE_SECONDS_MAX,
+    Effect,
+)
 from clearance.core.intent import ACTION_TYPE, RiskLevel, name_problem
 from clearance.core.mode import AutonomyMode
 from clearance.core.moment import HOUR_MS, SECOND_MS
@@ -88,26 +100,38 @@ def _name(value: Json) -> str:
 def _duration(value: Json) -> str:
     fits = isinstance(value, str) and re.fullmatch(r"[1-9][0-9]{0,8}[smhd]", value)
     if not fits or duration_ms(value) > DURATION_DAYS_MAX * _UNIT_MS["d"]:
-        raise _wrong(f"must be a duration such as 90s, 30m, 72h or 7d, of at most {DURATION_DAYS_MAX} days")
+        raise _wrong(
+            f"must be a duration such as 90s, 30m, 72h or 7d, of at most {DURATION_DAYS_MAX} days"
+        )
     return str(value)
 
 
 def _zone(value: Json) -> str:
     if not isinstance(value, str) or value not in _zones():
-        raise _wrong(f"must be an IANA time zone such as UTC or Europe/Berlin{suggestion(value, _zones())}")
+        raise _wrong(
+            f"must be an IANA time zone such as UTC or Europe/Berlin{suggestion(value, _zones())}"
+        )
     return value
 
 
 @cache
 def _zones() -> frozenset[str]:
-    return frozenset(available_timezones() - {"localtime"})  # which means something else on every machine
+    return frozenset(
+        available_timezones() - {"localtime"}
+    )  # which means something else on every machine
 
 
 def _address(value: Json) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"https?://[^\s/?#]+\S*", value) or len(value) > VALUE_LENGTH_MAX:
+    if (
+        not isinstance(value, str)
+        or not re.fullmatch(r"https?://[^\s/?#]+\S*", value)
+        or len(value) > VALUE_LENGTH_MAX
+    ):
         raise _wrong("must be an address that starts with http:// or https://")
     if "${" in value:
-        raise _wrong("must be written out: ${NAME} is for the environment, the headers and the command")
+        raise _wrong(
+            "must be written out: ${NAME} is for the environment, the headers and the command"
+        )
     if "@" in value.split("/")[2]:
         raise _wrong("must not hold a user or password: use headers, with ${NAME} for the secret")
     return value
@@ -133,17 +157,27 @@ def duration_ms(text: str) -> int:
 
 _ACTION_TYPE_SENTENCE = "1 to 64 characters of A-Z 0-9 _, starting with a letter"
 ActionType: TypeAlias = Annotated[str, _matching(ACTION_TYPE.pattern, _ACTION_TYPE_SENTENCE)]
-ServerName: TypeAlias = Annotated[str, _matching(_SERVER_NAME, "1 to 64 characters of A-Z a-z 0-9 _ -")]
-ToolReference: TypeAlias = Annotated[
-    str, _matching(rf"{_SERVER_NAME}\.[A-Za-z0-9_./-]{{1,128}}", "SERVER.TOOL, for example crm.create_task")
+ServerName: TypeAlias = Annotated[
+    str, _matching(_SERVER_NAME, "1 to 64 characters of A-Z a-z 0-9 _ -")
 ]
-Pin: TypeAlias = Annotated[str, _matching(r"sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits")]
+ToolReference: TypeAlias = Annotated[
+    str,
+    _matching(
+        rf"{_SERVER_NAME}\.[A-Za-z0-9_./-]{{1,128}}", "SERVER.TOOL, for example crm.create_task"
+    ),
+]
+Pin: TypeAlias = Annotated[
+    str, _matching(r"sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits")
+]
 VariableName: TypeAlias = Annotated[
     str, _matching(r"[A-Za-z_][A-Za-z0-9_]{0,127}", "the name of an environment variable")
 ]
-HeaderName: TypeAlias = Annotated[str, _matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}", "the name of an HTTP header")]
+HeaderName: TypeAlias = Annotated[
+    str, _matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}", "the name of an HTTP header")
+]
 HeaderValue: TypeAlias = Annotated[
-    str, _matching(rf"[^\x00-\x1f\x7f]{{1,{VALUE_LENGTH_MAX}}}", "one line of text; put it in quotes")
+    str,
+    _matching(rf"[^\x00-\x1f\x7f]{{1,{VALUE_LENGTH_MAX}}}", "one line of text; put it in quotes"),
 ]
 Name: TypeAlias = Annotated[str, PlainValidator(_name)]
 Value: TypeAlias = Annotated[str, PlainValidator(partial(_text, length_max=VALUE_LENGTH_MAX))]
@@ -258,7 +292,12 @@ class StopSwitchShape(_Shape):
     @model_serializer
     def _whole(self) -> dict[str, Json]:
         """Every key, also a subject that is null: who compares switches reads scope and subject of each."""
-        return {"scope": self.scope, "subject": self.subject, "level": self.level, "reason": self.reason}
+        return {
+            "scope": self.scope,
+            "subject": self.subject,
+            "level": self.level,
+            "reason": self.reason,
+        }
 
 
 class SettingsDocument(_Shape):

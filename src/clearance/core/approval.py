@@ -76,7 +76,13 @@ def intent_of(name: str) -> str:
 
 
 def open_approval(
-    intent: ActionIntent, *, number: int, digest: str, lasts_ms: int, now: int, differences: tuple[str, ...] = ()
+    intent: ActionIntent,
+    *,
+    number: int,
+    digest: str,
+    lasts_ms: int,
+    now: int,
+    differences: tuple[str, ...] = (),
 ) -> Approval:
     """A new approval; it expires with the intent if that is sooner."""
     expires_at = now + lasts_ms
@@ -87,12 +93,23 @@ def open_approval(
 
 
 def check_ruling(
-    approval: Approval, intent: ActionIntent, ruler: Principal, ruling: RulingKind, reason: str | None, *, now: int
+    approval: Approval,
+    intent: ActionIntent,
+    ruler: Principal,
+    ruling: RulingKind,
+    reason: str | None,
+    *,
+    now: int,
 ) -> None:
     """Raises unless `ruler` may now rule so: Forbidden, Conflict (`APPROVAL_CLOSED`, `APPROVAL_EXPIRED`), InvalidInput."""
     ruler.require(Permission.RULE)
-    if ruler.actor_id in {intent.proposed_by, intent.edited_by} and Permission.RULE_OWN not in ruler.permissions:
-        sentence = "Nobody rules on what they proposed or edited themselves: this needs another person."
+    if (
+        ruler.actor_id in {intent.proposed_by, intent.edited_by}
+        and Permission.RULE_OWN not in ruler.permissions
+    ):
+        sentence = (
+            "Nobody rules on what they proposed or edited themselves: this needs another person."
+        )
         raise Forbidden(sentence, code="OWN_PROPOSAL")
     if approval.state is not ApprovalState.OPEN:
         sentence = f"The approval {approval.approval_id} is closed: {approval.state.value}."

@@ -52,9 +52,15 @@ def bind(intent: ActionIntent, settings: Settings, salt: bytes) -> Binding | Non
 def differences(then: Binding, now: Binding) -> tuple[str, ...]:
     """What changed between two bindings, a sentence each. A tool schema that is seen for the first time is no change."""
     changed = [
-        (then.parameters != now.parameters, "The parameters are not the ones that were decided on."),
+        (
+            then.parameters != now.parameters,
+            "The parameters are not the ones that were decided on.",
+        ),
         (then.tool != now.tool, f"The tool was {then.tool} and is {now.tool} now."),
-        (then.tool_schema not in {None, now.tool_schema}, f"The schema of the tool {now.tool} changed."),
+        (
+            then.tool_schema not in {None, now.tool_schema},
+            f"The schema of the tool {now.tool} changed.",
+        ),
         (then.action != now.action, "The action's entry in the catalog changed."),
         (then.policy_version != now.policy_version, "The policy changed."),
     ]

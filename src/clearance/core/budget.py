@@ -82,7 +82,9 @@ def hold_for(rule: BudgetRule, action_type: str, amount: int | None, now: int) -
         # An amount limit on an act whose amount is unknown must let nothing through: claim more than any limit. And where
         # nobody set one there is still one, for a counter that overflows counts nothing.
         limit = AMOUNT_MAX if amount_limit is None else amount_limit
-        claims.append(Claim(f"amount:{action_type}", AMOUNT_MAX + 1 if amount is None else amount, limit))
+        claims.append(
+            Claim(f"amount:{action_type}", AMOUNT_MAX + 1 if amount is None else amount, limit)
+        )
     return Hold(day_in_zone(now, rule.zone), tuple(claims))
 
 

@@ -39,7 +39,9 @@ def arguments(action: Action, intent: ActionIntent) -> dict[str, Json]:
     filled = fill(dict(action.arguments), values_of(intent))
     named = {**intent.parameters, **filled}
     if action.idempotency_argument:
-        named[action.idempotency_argument] = idempotency_key(intent.tenant_id, intent.action_intent_id)
+        named[action.idempotency_argument] = idempotency_key(
+            intent.tenant_id, intent.action_intent_id
+        )
     return named
 
 

@@ -30,7 +30,9 @@ def canonical(value: Json) -> bytes:
 
 
 # For values without fractions and with ASCII names, the standard library's C encoder writes the same bytes ten times faster.
-_PLAIN = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+_PLAIN = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+)
 
 
 _LEAVES = frozenset({str, bool, type(None)})
@@ -43,7 +45,9 @@ def _plain(value: Json) -> bool:
     if kind is int:
         return bool(-INTEGER_MAX <= value <= INTEGER_MAX)
     if kind is dict:
-        return all(type(name) is str and name.isascii() and _plain(part) for name, part in value.items())
+        return all(
+            type(name) is str and name.isascii() and _plain(part) for name, part in value.items()
+        )
     return kind is list and all(map(_plain, value))
 
 

@@ -150,7 +150,10 @@ Catalog = Mapping[str, Action]
 def schema_validator(schema: Mapping[str, Json]) -> jsonschema_rs.Validator:
     """A validator of a JSON Schema that fetches nothing and matches patterns in linear time; ValueError for a bad schema."""
     return jsonschema_rs.validator_for(
-        dict(schema), validate_formats=True, offline=True, pattern_options=jsonschema_rs.RegexOptions()
+        dict(schema),
+        validate_formats=True,
+        offline=True,
+        pattern_options=jsonschema_rs.RegexOptions(),
     )
 
 

@@ -22,14 +22,21 @@ def new_key(secret: bytes) -> str:
 
 def check_key(key: str) -> None:
     """Raises InvalidInput if a key is too short or too long to be one."""
-    if not KEY_LENGTH_MIN <= len(key) <= KEY_LENGTH_MAX or not key.isascii() or not key.isprintable() or " " in key:
+    if (
+        not KEY_LENGTH_MIN <= len(key) <= KEY_LENGTH_MAX
+        or not key.isascii()
+        or not key.isprintable()
+        or " " in key
+    ):
         sentence = f"An API key has {KEY_LENGTH_MIN} to {KEY_LENGTH_MAX} printable ASCII characters without spaces."
         raise InvalidInput(sentence, code="INVALID_API_KEY")
 
 
 def hash_key(key: str, installation_salt: bytes) -> bytes:
     """Scrypt (RFC 7914; N = 2^14, r = 8, p = 1; 32 bytes). One salt for all keys, so that a key is found by its hash."""
-    return scrypt(key.encode(), salt=installation_salt, n=2**14, r=8, p=1, maxmem=64 * 1024 * 1024, dklen=32)
+    return scrypt(
+        key.encode(), salt=installation_salt, n=2**14, r=8, p=1, maxmem=64 * 1024 * 1024, dklen=32
+    )
 
 
 def principal_of(tenant_id: str, name: str, role: Role) -> Principal:

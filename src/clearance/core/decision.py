@@ -91,7 +91,13 @@ def from_json(value: Mapping[str, Json]) -> Decision:
         policy_clause=tuple(value["policy_clause"]),
         settings_version=SettingsVersion(*value["settings_version"]),
         findings=tuple(
-            Finding(item["check"], Answer(item["answer"]), item["code"], item["sentence"], item["inputs"])
+            Finding(
+                item["check"],
+                Answer(item["answer"]),
+                item["code"],
+                item["sentence"],
+                item["inputs"],
+            )
             for item in value["findings"]
         ),
     )

@@ -26,7 +26,9 @@ class Refusal(Exception):
 
     code = "REFUSED"
 
-    def __init__(self, sentence: str, *, code: str | None = None, problems: tuple[Problem, ...] = ()) -> None:
+    def __init__(
+        self, sentence: str, *, code: str | None = None, problems: tuple[Problem, ...] = ()
+    ) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.problems = problems

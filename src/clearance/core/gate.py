@@ -42,7 +42,9 @@ class _Case:
     policy_answer: PolicyAnswer | None = None
     hold: Hold | None = None
 
-    def found(self, check: str, answer: Answer, code: str, sentence: str, **inputs: Json) -> Finding:
+    def found(
+        self, check: str, answer: Answer, code: str, sentence: str, **inputs: Json
+    ) -> Finding:
         return Finding(check, answer, code, sentence, inputs)
 
 
@@ -75,7 +77,9 @@ def decide(intent: ActionIntent, facts: Facts, now: int) -> Decision:
 def _walk(case: _Case, row: Sequence[Callable[[_Case], Finding]] | None = None) -> list[Finding]:
     findings: list[Finding] = []
     for check in ROW if row is None else row:
-        if check is _check_budget and any(finding.answer is not Answer.AUTO_EXECUTE for finding in findings):
+        if check is _check_budget and any(
+            finding.answer is not Answer.AUTO_EXECUTE for finding in findings
+        ):
             continue
         findings.append(check(case))
         if findings[-1].answer is Answer.BLOCK:
@@ -91,7 +95,9 @@ def _deciding(findings: Sequence[Finding]) -> Finding | None:
 def _check_stop(case: _Case) -> Finding:
     switch = stop.strictest(case.facts.settings.stop_switches, case.intent, case.action)
     if switch is None:
-        return case.found("stop_switch", Answer.AUTO_EXECUTE, "NOT_STOPPED", "No stop switch covers this.")
+        return case.found(
+            "stop_switch", Answer.AUTO_EXECUTE, "NOT_STOPPED", "No stop switch covers this."
+        )
     answer = Answer.BLOCK if switch.level is stop.StopLevel.REFUSE else Answer.REQUIRE_APPROVAL
     sentence = f"The stop switch for {switch} is on."
     return case.found(
@@ -108,11 +114,17 @@ def _check_stop(case: _Case) -> Finding:
 def _check_expiry(case: _Case) -> Finding:
     expires_at = case.intent.expires_at
     if expires_at is None:
-        return case.found("expiry", Answer.AUTO_EXECUTE, "NOT_EXPIRED", "The intent does not expire.")
+        return case.found(
+            "expiry", Answer.AUTO_EXECUTE, "NOT_EXPIRED", "The intent does not expire."
+        )
     moment = as_text(expires_at)
     if expires_at <= case.now:
         return case.found(
-            "expiry", Answer.BLOCK, "INTENT_EXPIRED", f"The intent expired at {moment}.", expires_at=moment
+            "expiry",
+            Answer.BLOCK,
+            "INTENT_EXPIRED",
+            f"The intent expired at {moment}.",
+            expires_at=moment,
         )
     sentence = f"The intent expires at {moment}."
     return case.found("expiry", Answer.AUTO_EXECUTE, "NOT_EXPIRED", sentence, expires_at=moment)
@@ -138,22 +150,38 @@ def _check_catalog(case: _Case) -> Finding:
 def _check_allowlist(case: _Case) -> Finding:
     action_type = case.intent.action_type
     if case.facts.settings.allowlist.allows(case.intent.account_id, action_type):
-        return case.found("allowlist", Answer.AUTO_EXECUTE, "ALLOWLISTED", f"{action_type} is on the allowlist.")
+        return case.found(
+            "allowlist", Answer.AUTO_EXECUTE, "ALLOWLISTED", f"{action_type} is on the allowlist."
+        )
     sentence = f"{action_type} is not on the allowlist of what may run unattended."
     return case.found("allowlist", Answer.REQUIRE_APPROVAL, "ACTION_TYPE_NOT_ALLOWLISTED", sentence)
 
 
 def _check_mode(case: _Case) -> Finding:
-    found = modes.resolve(case.facts.settings.modes, case.intent.account_id, case.intent.action_type)
+    found = modes.resolve(
+        case.facts.settings.modes, case.intent.account_id, case.intent.action_type
+    )
     answer, code, sentence = {
-        AutonomyMode.DISABLED: (Answer.BLOCK, "ACTION_TYPE_DISABLED", "The autonomy mode is DISABLED"),
-        AutonomyMode.PROPOSE_ONLY: (Answer.REQUIRE_APPROVAL, "MODE_PROPOSE_ONLY", "The autonomy mode is PROPOSE_ONLY"),
+        AutonomyMode.DISABLED: (
+            Answer.BLOCK,
+            "ACTION_TYPE_DISABLED",
+            "The autonomy mode is DISABLED",
+        ),
+        AutonomyMode.PROPOSE_ONLY: (
+            Answer.REQUIRE_APPROVAL,
+            "MODE_PROPOSE_ONLY",
+            "The autonomy mode is PROPOSE_ONLY",
+        ),
         AutonomyMode.APPROVAL_REQUIRED: (
             Answer.REQUIRE_APPROVAL,
             "MODE_APPROVAL_REQUIRED",
             "The autonomy mode is APPROVAL_REQUIRED",
         ),
-        AutonomyMode.AUTO_EXECUTE: (Answer.AUTO_EXECUTE, "MODE_AUTO_EXECUTE", "The autonomy mode is AUTO_EXECUTE"),
+        AutonomyMode.AUTO_EXECUTE: (
+            Answer.AUTO_EXECUTE,
+            "MODE_AUTO_EXECUTE",
+            "The autonomy mode is AUTO_EXECUTE",
+        ),
     }[found.mode]
     sentence = f"{sentence} (from: {found.source})."
     return case.found("mode", answer, code, sentence, mode=found.mode.value, source=found.source)
@@ -162,14 +190,18 @@ def _check_mode(case: _Case) -> Finding:
 def _check_policy(case: _Case) -> Finding:
     policy, action, intent = case.facts.settings.policy, case.action, case.intent
     if policy is None or action is None:
-        return case.found("policy", Answer.BLOCK, "POLICY_NOT_CONFIGURED", "The tenant has no policy.")
+        return case.found(
+            "policy", Answer.BLOCK, "POLICY_NOT_CONFIGURED", "The tenant has no policy."
+        )
     question = Question(
         agent_id=intent.proposed_by,
         account_id=intent.account_id,
         action_type=intent.action_type,
         confidence_bp=intent.confidence_bp,
         risk=int(action.effective_risk(intent)),
-        mode=modes.resolve(case.facts.settings.modes, intent.account_id, intent.action_type).mode.value,
+        mode=modes.resolve(
+            case.facts.settings.modes, intent.account_id, intent.action_type
+        ).mode.value,
         parameters=intent.parameters,
     )
     said = policy.decide(question)

@@ -90,11 +90,15 @@ def checked_content(intent: ActionIntent) -> bytes:
     for field in ("parameters", "target"):
         problems += _json_problems(getattr(intent, field), (field,))
     if problems:
-        sentence = "The action intent does not fit its limits: " + "; ".join(str(problem) for problem in problems[:3])
+        sentence = "The action intent does not fit its limits: " + "; ".join(
+            str(problem) for problem in problems[:3]
+        )
         raise InvalidInput(sentence, code="INVALID_INTENT", problems=tuple(problems))
     said = canonical(content(intent))
     if len(said) > CONTENT_BYTES_MAX:
-        sentence = f"The action intent has {len(said)} bytes of content; the limit is {CONTENT_BYTES_MAX}."
+        sentence = (
+            f"The action intent has {len(said)} bytes of content; the limit is {CONTENT_BYTES_MAX}."
+        )
         raise TooLarge(sentence, code="INTENT_TOO_LARGE")
     return said
 
@@ -106,7 +110,11 @@ def _name_problems(intent: ActionIntent) -> list[Problem]:
         if value is not None and not ACTION_INTENT_ID.fullmatch(value):
             problems.append(Problem((field,), "must be 1 to 64 characters of A-Z a-z 0-9 _ -"))
     if not ACTION_TYPE.fullmatch(intent.action_type):
-        problems.append(Problem(("action_type",), "must be 1 to 64 characters of A-Z 0-9 _, starting with a letter"))
+        problems.append(
+            Problem(
+                ("action_type",), "must be 1 to 64 characters of A-Z 0-9 _, starting with a letter"
+            )
+        )
     for field in ("account_id", "trace_id"):
         value = getattr(intent, field)
         if value is not None and (problem := name_problem(value)):
@@ -118,9 +126,13 @@ def name_problem(name: str) -> str | None:
     """What is wrong with a free name (an account, an actor), or None."""
     if not 1 <= len(name) <= NAME_LENGTH_MAX:
         return f"must be 1 to {NAME_LENGTH_MAX} characters"
-    if not name.isascii() and (unicodedata.normalize("NFC", name) != name or not _FILLERS.isdisjoint(name)):
+    if not name.isascii() and (
+        unicodedata.normalize("NFC", name) != name or not _FILLERS.isdisjoint(name)
+    ):
         return "must be in Unicode's composed form (NFC), without filler characters"
-    if name != name.strip() or any(unicodedata.category(character) in _UNFIT_CATEGORIES for character in name):
+    if name != name.strip() or any(
+        unicodedata.category(character) in _UNFIT_CATEGORIES for character in name
+    ):
         return "must not start or end with a space, nor contain control, direction or invisible characters"
     return None
 
@@ -130,12 +142,20 @@ def _value_problems(intent: ActionIntent) -> list[Problem]:
     score = intent.confidence_score
     if not (math.isfinite(score) and 0 <= score <= 1):
         problems.append(Problem(("confidence_score",), "must be a number from 0 to 1"))
-    if len(intent.why) > WHY_COUNT_MAX or any(len(reason) > WHY_LENGTH_MAX for reason in intent.why):
-        problems.append(Problem(("why",), f"must be at most {WHY_COUNT_MAX} reasons of {WHY_LENGTH_MAX} characters"))
+    if len(intent.why) > WHY_COUNT_MAX or any(
+        len(reason) > WHY_LENGTH_MAX for reason in intent.why
+    ):
+        problems.append(
+            Problem(
+                ("why",), f"must be at most {WHY_COUNT_MAX} reasons of {WHY_LENGTH_MAX} characters"
+            )
+        )
     if any(_surrogate(reason) for reason in intent.why):
         problems.append(Problem(("why",), "must not contain lone surrogates"))
     if intent.expires_at is not None and not 0 <= intent.expires_at <= MOMENT_MS_MAX:
-        problems.append(Problem(("expires_at",), "must be a moment between the years 1970 and 9999"))
+        problems.append(
+            Problem(("expires_at",), "must be a moment between the years 1970 and 9999")
+        )
     return problems
 
 
@@ -164,11 +184,19 @@ def _scalar_problems(value: Json, path: tuple[str | int, ...]) -> list[Problem]:
     if isinstance(value, str):
         return [Problem(path, "contains a lone surrogate")] if _surrogate(value) else []
     if isinstance(value, int):
-        return [] if abs(value) <= INTEGER_MAX else [Problem(path, f"is an integer beyond {INTEGER_MAX}")]
+        return (
+            []
+            if abs(value) <= INTEGER_MAX
+            else [Problem(path, f"is an integer beyond {INTEGER_MAX}")]
+        )
     if isinstance(value, float):
         return [] if math.isfinite(value) else [Problem(path, "is not a finite number")]
     return [Problem(path, f"is not a JSON value but {type(value).__name__}")]
 
 
 def _surrogate(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text) if not text.isascii() else False
+    return (
+        any("\ud800" <= character <= "\udfff" for character in text)
+        if not text.isascii()
+        else False
+    )

@@ -78,7 +78,9 @@ def draft(kind: EntryKind, at: int, actor: Principal, **facts: Json) -> Draft:
     return Draft(kind, canonical(body))
 
 
-def draft_about(intent: ActionIntent, kind: EntryKind, at: int, actor: Principal, **facts: Json) -> Draft:
+def draft_about(
+    intent: ActionIntent, kind: EntryKind, at: int, actor: Principal, **facts: Json
+) -> Draft:
     """An entry about one intent."""
     named: Mapping[str, Json] = {
         "action_intent_id": intent.action_intent_id,

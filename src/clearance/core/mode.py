@@ -57,4 +57,6 @@ class Allowlist:
 
     def allows(self, account_id: str, action_type: str) -> bool:
         """True if the action type is listed for the tenant or for the account."""
-        return action_type in self.tenant or action_type in self.accounts.get(account_id, frozenset())
+        return action_type in self.tenant or action_type in self.accounts.get(
+            account_id, frozenset()
+        )

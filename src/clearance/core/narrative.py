@@ -71,8 +71,12 @@ def _rejected(record: IntentRecord, action: Action | None) -> str:
 
 
 _SAID: dict[IntentStatus, Callable[[IntentRecord, Action | None], str]] = {
-    IntentStatus.BLOCKED: lambda r, a: f"Blocked: {r.intent.proposed_by} wanted to {proposal(r, a)}",
-    IntentStatus.AWAITING_APPROVAL: lambda r, a: f"{r.intent.proposed_by} wants to {proposal(r, a)}",
+    IntentStatus.BLOCKED: lambda r, a: (
+        f"Blocked: {r.intent.proposed_by} wanted to {proposal(r, a)}"
+    ),
+    IntentStatus.AWAITING_APPROVAL: lambda r, a: (
+        f"{r.intent.proposed_by} wants to {proposal(r, a)}"
+    ),
     IntentStatus.APPROVED: lambda r, a: f"{_actor(r)} is about to {proposal(r, a)}",
     IntentStatus.RUNNING: lambda r, a: f"{_actor(r)} is starting to {proposal(r, a)}",
     IntentStatus.SUCCEEDED: _succeeded,
@@ -81,8 +85,12 @@ _SAID: dict[IntentStatus, Callable[[IntentRecord, Action | None], str]] = {
         f"{_actor(r)} tried to {proposal(r, a)}; no answer came, so the outcome is unknown"
     ),
     IntentStatus.REJECTED: _rejected,
-    IntentStatus.EXPIRED: lambda r, a: f"Expired: {r.intent.proposed_by} wanted to {proposal(r, a)}",
-    IntentStatus.CANCELLED: lambda r, a: f"Cancelled: {r.intent.proposed_by} wanted to {proposal(r, a)}",
+    IntentStatus.EXPIRED: lambda r, a: (
+        f"Expired: {r.intent.proposed_by} wanted to {proposal(r, a)}"
+    ),
+    IntentStatus.CANCELLED: lambda r, a: (
+        f"Cancelled: {r.intent.proposed_by} wanted to {proposal(r, a)}"
+    ),
 }
 
 
@@ -116,7 +124,9 @@ def explain(record: IntentRecord, facts: Facts, now: int) -> Explanation:
     return Explanation(record, say(record, action), current, found)
 
 
-def _nearest_changes(intent: ActionIntent, facts: Facts, base: Decision, now: int) -> Iterator[NearestChange]:
+def _nearest_changes(
+    intent: ActionIntent, facts: Facts, base: Decision, now: int
+) -> Iterator[NearestChange]:
     if base.answer is Answer.AUTO_EXECUTE:
         return
     for said, changed_intent, changed_facts in _single_changes(intent, facts, now):
@@ -138,7 +148,9 @@ def _single_changes(intent: ActionIntent, facts: Facts, now: int) -> Iterator[_C
         )
     if intent.expires_at is not None:
         yield _say("the intent had not expired"), replace(intent, expires_at=None), facts
-    listed = Allowlist(settings.allowlist.tenant | {intent.action_type}, settings.allowlist.accounts)
+    listed = Allowlist(
+        settings.allowlist.tenant | {intent.action_type}, settings.allowlist.accounts
+    )
     if not settings.allowlist.allows(intent.account_id, intent.action_type):
         yield (
             _say(f"{intent.action_type} were on the allowlist"),
@@ -147,7 +159,9 @@ def _single_changes(intent: ActionIntent, facts: Facts, now: int) -> Iterator[_C
         )
     rule = ModeRule(AutonomyMode.AUTO_EXECUTE, intent.account_id, intent.action_type)
     others = tuple(
-        other for other in settings.modes if (other.account, other.action_type) != (rule.account, rule.action_type)
+        other
+        for other in settings.modes
+        if (other.account, other.action_type) != (rule.account, rule.action_type)
     )
     yield (
         _say("the autonomy mode were AUTO_EXECUTE"),
@@ -166,7 +180,11 @@ def _policy_changes(intent: ActionIntent, facts: Facts, now: int) -> Iterator[_C
         return
     for level in (RiskLevel.MEDIUM, RiskLevel.LOW, RiskLevel.MINIMAL):
         if action.risk_level <= level < action.effective_risk(intent):
-            yield _say(f"the agent had said risk {level.name}"), replace(intent, risk_level=level), facts
+            yield (
+                _say(f"the agent had said risk {level.name}"),
+                replace(intent, risk_level=level),
+                facts,
+            )
     if (needed := _confidence_needed(intent, facts, now)) is not None:
         said = f"the confidence were at least {needed / CONFIDENCE_BP_MAX:.4g}"
         yield _say(said), replace(intent, confidence_score=needed / CONFIDENCE_BP_MAX), facts

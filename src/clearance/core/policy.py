@@ -125,14 +125,21 @@ class PolicySet:
 
         The engine's warnings do not reach us, so a rule that can never match is accepted, unless its types show it.
         """
-        types = {action_type: parameters_type(action.parameters) for action_type, action in catalog.items()}
+        types = {
+            action_type: parameters_type(action.parameters)
+            for action_type, action in catalog.items()
+        }
         schema = schema_text(types)
         engine_schema = cedarpy.Schema.from_str(schema)
         policies = _load(text, engine_schema)
         return cls(
-            version=digest({"engine": "cedar", "format": 4, "policies": policies, "schema": schema}),
+            version=digest(
+                {"engine": "cedar", "format": 4, "policies": policies, "schema": schema}
+            ),
             schema=schema,
-            clauses=MappingProxyType({name: _clause(name, policy) for name, policy in policies.items()}),
+            clauses=MappingProxyType(
+                {name: _clause(name, policy) for name, policy in policies.items()}
+            ),
             _types=types,
             _engine_policies=_engine_policies(policies),
             _engine_schema=engine_schema,
@@ -157,16 +164,24 @@ class PolicySet:
             "confidence_bp": question.confidence_bp,
             "risk": question.risk,
             "mode": question.mode,
-            "parameters": self._types[question.action_type].read(question.parameters, ("parameters",)),
+            "parameters": self._types[question.action_type].read(
+                question.parameters, ("parameters",)
+            ),
         }
-        rest = json.dumps(context)[1:]  # the two contexts differ in one value: the rest is written once
+        rest = json.dumps(context)[
+            1:
+        ]  # the two contexts differ in one value: the rest is written once
         request = {
             "principal": {"type": "Agent", "id": question.agent_id},
             "action": {"type": "Action", "id": question.action_type},
             "resource": {"type": "Account", "id": question.account_id},
         }
-        requests = [{**request, "context": f'{{"unattended": {flag}, {rest}'} for flag in ("true", "false")]
-        return cedarpy.is_authorized_batch(requests, self._engine_policies, _NO_ENTITIES, self._engine_schema)
+        requests = [
+            {**request, "context": f'{{"unattended": {flag}, {rest}'} for flag in ("true", "false")
+        ]
+        return cedarpy.is_authorized_batch(
+            requests, self._engine_policies, _NO_ENTITIES, self._engine_schema
+        )
 
     def _fold(self, unattended: cedarpy.AuthzResult, attended: cedarpy.AuthzResult) -> PolicyAnswer:
         for result in (unattended, attended):
@@ -179,7 +194,9 @@ class PolicySet:
                 return self._answer(Answer.REQUIRE_APPROVAL, unattended)
             permits = tuple(sorted(attended.diagnostics.reasons))
             sentence = "No policy permits this action unattended; a person may approve it."
-            return PolicyAnswer(Answer.REQUIRE_APPROVAL, NOT_PERMITTED_UNATTENDED, sentence, permits)
+            return PolicyAnswer(
+                Answer.REQUIRE_APPROVAL, NOT_PERMITTED_UNATTENDED, sentence, permits
+            )
         if attended.diagnostics.reasons:
             return self._answer(Answer.BLOCK, attended)
         return PolicyAnswer(Answer.BLOCK, NO_POLICY_PERMITS, "No policy permits this action.")
@@ -195,7 +212,9 @@ _NO_ENTITIES = cedarpy.Entities.from_json_str("[]")
 
 def _error(errors: Iterator[str] | list[str]) -> PolicyAnswer:
     sentence = "The policy could not be evaluated for this action, so it is blocked."
-    return PolicyAnswer(Answer.BLOCK, POLICY_ERROR, sentence, errors=tuple(_one_line(error) for error in errors))
+    return PolicyAnswer(
+        Answer.BLOCK, POLICY_ERROR, sentence, errors=tuple(_one_line(error) for error in errors)
+    )
 
 
 # --- Loading ---
@@ -230,15 +249,31 @@ def _load(text: str, schema: cedarpy.Schema) -> dict[str, Json]:
 def _statements(text: str) -> list[_Statement]:
     """The policies of a text, found without the engine; InvalidInput for a text that does not even get so far."""
     if len(text) > TEXT_LENGTH_MAX:
-        raise _refusal([Problem(("policy",), f"is {len(text)} characters long; the limit is {TEXT_LENGTH_MAX}")])
+        raise _refusal(
+            [
+                Problem(
+                    ("policy",), f"is {len(text)} characters long; the limit is {TEXT_LENGTH_MAX}"
+                )
+            ]
+        )
     if mark := _DIRECTION_MARK.search(text):
         line = _line_at(text, mark.start())
-        raise _refusal([Problem(("policy",), f"has a character that changes the direction of text (line {line})")])
+        raise _refusal(
+            [
+                Problem(
+                    ("policy",), f"has a character that changes the direction of text (line {line})"
+                )
+            ]
+        )
     statements = list(_scan(text))
     if not statements:
-        raise _refusal([Problem(("policy",), "has no policies, so that nothing would be permitted")])
+        raise _refusal(
+            [Problem(("policy",), "has no policies, so that nothing would be permitted")]
+        )
     if len(statements) > CLAUSES_MAX:
-        raise _refusal([Problem(("policy",), f"has {len(statements)} policies; the limit is {CLAUSES_MAX}")])
+        raise _refusal(
+            [Problem(("policy",), f"has {len(statements)} policies; the limit is {CLAUSES_MAX}")]
+        )
     return statements
 
 
@@ -286,7 +321,9 @@ def _parse(text: str, statements: list[_Statement]) -> tuple[list[int], dict[int
     except ValueError as error:
         # The engine does not say where: try one by one.
         problems = list(_syntax_problems(text, statements))
-        raise _refusal(problems or [Problem(("policy",), f"does not parse: {_one_line(str(error))}")]) from None
+        raise _refusal(
+            problems or [Problem(("policy",), f"does not parse: {_one_line(str(error))}")]
+        ) from None
     policies = {_number(name): policy for name, policy in parsed["staticPolicies"].items()}
     return sorted(map(_number, parsed["templates"])), dict(sorted(policies.items()))
 
@@ -302,7 +339,11 @@ def _syntax_problems(text: str, statements: list[_Statement]) -> Iterator[Proble
 
 def _hint(text: str) -> str:
     """What is most often wrong with a policy that does not parse, if it looks like it."""
-    tokens = [(token.lastgroup, token[0]) for token in _TOKEN.finditer(text) if token.lastgroup != "skipped"]
+    tokens = [
+        (token.lastgroup, token[0])
+        for token in _TOKEN.finditer(text)
+        if token.lastgroup != "skipped"
+    ]
     written = "".join('""' if kind == "string" else said for kind, said in tokens)
     if _DECIMAL.search(written):
         return "; policy has no decimals: compare hundredths"
@@ -322,12 +363,16 @@ def _clause_problems(
             sentences.append("shares its @id with another policy")
         for condition in policy["conditions"]:
             sentences += _expression_problems(condition["body"], 1)
-        problems += [_problem(names[number], sentence, statements[number]) for sentence in sentences]
+        problems += [
+            _problem(names[number], sentence, statements[number]) for sentence in sentences
+        ]
     return problems
 
 
 def _annotation_problems(policy: Json) -> Iterator[str]:
-    name, reason, explanation = (_annotation(policy, key) for key in ("id", "reason", "explanation"))
+    name, reason, explanation = (
+        _annotation(policy, key) for key in ("id", "reason", "explanation")
+    )
     if not name:
         yield "has no @id"
     elif problem := name_problem(name):
@@ -370,9 +415,13 @@ def _validation_problems(
         if re.fullmatch(r"policy\d+", error.policy_id):
             number = _number(error.policy_id)
             sentence = _one_line(error.error.removeprefix(f"for policy `{error.policy_id}`, "))
-            problems.append(_problem(names[number], f"does not fit the schema: {sentence}", statements[number]))
+            problems.append(
+                _problem(names[number], f"does not fit the schema: {sentence}", statements[number])
+            )
         else:
-            problems.append(Problem(("policy",), f"does not fit the schema: {_one_line(error.error)}"))
+            problems.append(
+                Problem(("policy",), f"does not fit the schema: {_one_line(error.error)}")
+            )
     if not result.validation_passed and not problems:
         problems.append(Problem(("policy",), "does not fit the schema"))
     return problems
@@ -385,7 +434,9 @@ def _engine_policies(policies: Mapping[str, Json]) -> cedarpy.PolicySet:
     try:
         return cedarpy.PolicySet.from_json_str(engine_json)
     except ValueError as error:
-        raise _refusal([Problem(("policy",), f"cannot be loaded: {_one_line(str(error))}")]) from None
+        raise _refusal(
+            [Problem(("policy",), f"cannot be loaded: {_one_line(str(error))}")]
+        ) from None
 
 
 def _clause(name: str, policy: Json) -> Clause:

@@ -22,7 +22,9 @@ SCALE_MAX = 10**9
 _IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
 _RESERVED = frozenset({"true", "false", "if", "then", "else", "in", "like", "has", "is"})
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-_EXACT = Context(prec=64, rounding=ROUND_FLOOR)  # a double has 17 digits and a scale 10: only the floor rounds
+_EXACT = Context(
+    prec=64, rounding=ROUND_FLOOR
+)  # a double has 17 digits and a scale 10: only the floor rounds
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -35,7 +37,9 @@ class ParameterType:
     read: Callable[[Json, Path], Json]
 
 
-def policy_parameters(schema: Mapping[str, Json], parameters: Mapping[str, Json]) -> dict[str, Json]:
+def policy_parameters(
+    schema: Mapping[str, Json], parameters: Mapping[str, Json]
+) -> dict[str, Json]:
     """The record that policy reads: what `schema` types and policy can express, decimals as integers rounded down.
 
     Raises InvalidInput (`INVALID_PARAMETERS`) for a value that is not of its type; after validation by `schema`, only
@@ -47,7 +51,9 @@ def policy_parameters(schema: Mapping[str, Json], parameters: Mapping[str, Json]
 
 def cedar_schema(catalog: Catalog) -> str:
     """The Cedar schema of a catalog: an action for each action type, its parameters as far as policy reads them."""
-    return schema_text({action_type: parameters_type(catalog[action_type].parameters) for action_type in catalog})
+    return schema_text(
+        {action_type: parameters_type(catalog[action_type].parameters) for action_type in catalog}
+    )
 
 
 def schema_text(types: Mapping[str, ParameterType]) -> str:
@@ -90,7 +96,9 @@ def _type_of(schema: Json, depth: int) -> ParameterType | None:
             kind = ParameterType("Long", _read_integer)
         case "number" if type(scale) is int and 1 <= scale <= SCALE_MAX:
             kind = ParameterType("Long", partial(_read_decimal, scale=scale))
-        case "array" if "prefixItems" not in schema:  # which takes its items out of the reach of `items`
+        case "array" if (
+            "prefixItems" not in schema
+        ):  # which takes its items out of the reach of `items`
             item = _type_of(schema.get("items"), depth + 1)
             kind = item and ParameterType(f"Set<{item.cedar}>", partial(_read_array, item=item))
         case "object" if "properties" in schema:
@@ -125,7 +133,11 @@ def _attribute(name: str) -> str:
 
 def _quoted(text: str) -> str:
     """A Cedar string literal; its escapes are not JSON's."""
-    return '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\u{{{ord(c):x}}}" for c in text) + '"'
+    return (
+        '"'
+        + "".join(c if c.isprintable() and c not in '"\\' else f"\\u{{{ord(c):x}}}" for c in text)
+        + '"'
+    )
 
 
 def _read_string(value: Json, path: Path) -> str:
@@ -142,13 +154,19 @@ def _read_boolean(value: Json, path: Path) -> bool:
 
 def _read_integer(value: Json, path: Path) -> int:
     """An integer; to JSON Schema, 5.0 is one too."""
-    if isinstance(value, bool) or not (isinstance(value, int) or (isinstance(value, float) and value.is_integer())):
+    if isinstance(value, bool) or not (
+        isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    ):
         raise _unfit(path, "is not an integer")
     return _within_range(int(value), path)
 
 
 def _read_decimal(value: Json, path: Path, *, scale: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -INTEGER_MAX <= value <= INTEGER_MAX:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not -INTEGER_MAX <= value <= INTEGER_MAX
+    ):
         raise _unfit(path, f"is not a number within {INTEGER_MAX}")
     units = _EXACT.multiply(Decimal(repr(value)), Decimal(scale))
     return _within_range(int(units.to_integral_value(context=_EXACT)), path)
@@ -167,7 +185,9 @@ def _read_record(
         raise _unfit(path, "is not an object")
     if missing := needed.difference(value):
         raise _unfit((*path, min(missing)), "is missing")
-    return {name: kind.read(value[name], (*path, name)) for name, kind in types.items() if name in value}
+    return {
+        name: kind.read(value[name], (*path, name)) for name, kind in types.items() if name in value
+    }
 
 
 def _within_range(units: int, path: Path) -> int:

@@ -39,7 +39,12 @@ STEPS: Mapping[IntentStatus, frozenset[IntentStatus]] = {
         {IntentStatus.APPROVED, IntentStatus.REJECTED, IntentStatus.EXPIRED, IntentStatus.CANCELLED}
     ),
     IntentStatus.APPROVED: frozenset(
-        {IntentStatus.RUNNING, IntentStatus.AWAITING_APPROVAL, IntentStatus.EXPIRED, IntentStatus.CANCELLED}
+        {
+            IntentStatus.RUNNING,
+            IntentStatus.AWAITING_APPROVAL,
+            IntentStatus.EXPIRED,
+            IntentStatus.CANCELLED,
+        }
     ),
     IntentStatus.RUNNING: frozenset(
         {

@@ -49,27 +49,45 @@ def revalidate(record: IntentRecord, facts: gate.Facts, now: int) -> Revalidatio
     intent, settings = record.intent, facts.settings
     binding = bind(intent, settings, record.salt)
 
-    def verdict(kind: Verdict, code: str, sentence: str, decision: Decision = record.decision) -> Revalidation:
+    def verdict(
+        kind: Verdict, code: str, sentence: str, decision: Decision = record.decision
+    ) -> Revalidation:
         changed = differences(record.binding, binding) if record.binding and binding else ()
         return Revalidation(kind, code, sentence, decision, binding, changed)
 
     if intent.expires_at is not None and intent.expires_at <= now:
-        return verdict(Verdict.EXPIRE, "INTENT_EXPIRED", f"The intent expired at {as_text(intent.expires_at)}.")
-    switch = stop.strictest(settings.stop_switches, intent, settings.catalog.get(intent.action_type))
+        return verdict(
+            Verdict.EXPIRE, "INTENT_EXPIRED", f"The intent expired at {as_text(intent.expires_at)}."
+        )
+    switch = stop.strictest(
+        settings.stop_switches, intent, settings.catalog.get(intent.action_type)
+    )
     if switch is not None:
         held = switch.level is stop.StopLevel.HOLD
         return verdict(
-            Verdict.WAIT if held else Verdict.CANCEL, "STOP_SWITCH_ON", f"The stop switch for {switch} is on."
+            Verdict.WAIT if held else Verdict.CANCEL,
+            "STOP_SWITCH_ON",
+            f"The stop switch for {switch} is on.",
         )
     if record.binding is None or binding is None or record.binding.parameters != binding.parameters:
-        return verdict(Verdict.CANCEL, "DIGEST_MISMATCH", "What would run is not what was decided on.")
+        return verdict(
+            Verdict.CANCEL, "DIGEST_MISMATCH", "What would run is not what was decided on."
+        )
     if not _approval_stands(record, record.binding):
-        return verdict(Verdict.CANCEL, "APPROVAL_MISSING", "Neither a decision nor a ruling says that this may run.")
+        return verdict(
+            Verdict.CANCEL,
+            "APPROVAL_MISSING",
+            "Neither a decision nor a ruling says that this may run.",
+        )
     if settings.version == record.decision.settings_version:
         if binding != record.binding:
-            return verdict(Verdict.CANCEL, "DIGEST_MISMATCH", "What would run is not what was decided on.")
+            return verdict(
+                Verdict.CANCEL, "DIGEST_MISMATCH", "What would run is not what was decided on."
+            )
         return verdict(Verdict.START, "UNCHANGED", "Nothing changed since the decision.")
-    return _revalidate_changed(record, facts, now, verdict(Verdict.START, "STILL_HOLDS", "The approval still holds."))
+    return _revalidate_changed(
+        record, facts, now, verdict(Verdict.START, "STILL_HOLDS", "The approval still holds.")
+    )
 
 
 def _approval_stands(record: IntentRecord, binding: Binding) -> bool:
@@ -80,29 +98,41 @@ def _approval_stands(record: IntentRecord, binding: Binding) -> bool:
     approval = record.approval
     if record.decision.answer is Answer.BLOCK or approval is None or approval.ruling is None:
         return False
-    approved = approval.state is ApprovalState.APPROVED and approval.ruling.kind is RulingKind.APPROVE
+    approved = (
+        approval.state is ApprovalState.APPROVED and approval.ruling.kind is RulingKind.APPROVE
+    )
     return approved and approval.digest == binding.digest
 
 
-def _revalidate_changed(record: IntentRecord, facts: gate.Facts, now: int, start: Revalidation) -> Revalidation:
+def _revalidate_changed(
+    record: IntentRecord, facts: gate.Facts, now: int, start: Revalidation
+) -> Revalidation:
     """The settings changed since the decision: decide again, and compare with what the approval was bound to."""
     action = facts.settings.catalog.get(record.intent.action_type)
     if action is not None:
         try:
             action.check_parameters(record.intent.parameters)
         except InvalidInput as misfit:
-            return replace(start, verdict=Verdict.CANCEL, code="INVALID_PARAMETERS", sentence=misfit.sentence)
+            return replace(
+                start, verdict=Verdict.CANCEL, code="INVALID_PARAMETERS", sentence=misfit.sentence
+            )
     decision = gate.decide(record.intent, facts, now)
     anew = replace(start, decision=decision)
     if decision.answer is Answer.BLOCK:
-        return replace(anew, verdict=Verdict.CANCEL, code=decision.reason, sentence=decision.explanation)
+        return replace(
+            anew, verdict=Verdict.CANCEL, code=decision.reason, sentence=decision.explanation
+        )
     if not record.auto_executed:
         if start.differences:
             sentence = " ".join(start.differences)
-            return replace(anew, verdict=Verdict.REOPEN, code="APPROVAL_OUTDATED", sentence=sentence)
+            return replace(
+                anew, verdict=Verdict.REOPEN, code="APPROVAL_OUTDATED", sentence=sentence
+            )
         return start  # the ruling stands, and so does the decision that asked for it
     if decision.answer is not Answer.AUTO_EXECUTE:
-        return replace(anew, verdict=Verdict.REOPEN, code=decision.reason, sentence=decision.explanation)
+        return replace(
+            anew, verdict=Verdict.REOPEN, code=decision.reason, sentence=decision.explanation
+        )
     if not _holds_all(record.hold, decision.hold):
         sentence = "What it spends is counted in another way now."
         return replace(anew, verdict=Verdict.REOPEN, code="BUDGET_CHANGED", sentence=sentence)
@@ -112,10 +142,14 @@ def _revalidate_changed(record: IntentRecord, facts: gate.Facts, now: int, start
 def _holds_all(held: Hold | None, needed: Hold | None) -> bool:
     """True if what is held covers what would have to be held now."""
     taken = {claim.bucket: claim.amount for claim in held.claims} if held else {}
-    return needed is not None and all(taken.get(claim.bucket, -1) >= claim.amount for claim in needed.claims)
+    return needed is not None and all(
+        taken.get(claim.bucket, -1) >= claim.amount for claim in needed.claims
+    )
 
 
-def may_repeat(record: IntentRecord, checked: Revalidation, action: Action, *, unsent: bool = False) -> bool:
+def may_repeat(
+    record: IntentRecord, checked: Revalidation, action: Action, *, unsent: bool = False
+) -> bool:
     """True if a further attempt may be made: it is the same call, attempts are below the cap, and the effect allows a repeat.
 
     `unsent`: it is known that no attempt has sent anything, so whatever the effect is, it is no repeat.
@@ -132,4 +166,6 @@ def same_call(record: IntentRecord, binding: Binding) -> bool:
     """True if what would run now is the call that was decided on; the policy that allows it may be another one."""
     if record.binding is None:
         return False
-    return not differences(record.binding, replace(binding, policy_version=record.binding.policy_version))
+    return not differences(
+        record.binding, replace(binding, policy_version=record.binding.policy_version)
+    )

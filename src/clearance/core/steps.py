@@ -63,7 +63,11 @@ def admit(
     approval = None
     if status is IntentStatus.AWAITING_APPROVAL and binding is not None:
         approval = approvals.open_approval(
-            intent, number=1, digest=binding.digest, lasts_ms=_approval_lasts_ms(intent, settings), now=now
+            intent,
+            number=1,
+            digest=binding.digest,
+            lasts_ms=_approval_lasts_ms(intent, settings),
+            now=now,
         )
     entry = draft_about(
         intent,
@@ -138,11 +142,19 @@ def rule(
         superseded_by=successor,
         **_source_facts(source),
     )
-    return _change(record, status, entry, now, approval=ruled, approval_source=source, superseded_by=edited)
+    return _change(
+        record, status, entry, now, approval=ruled, approval_source=source, superseded_by=edited
+    )
 
 
 def start_attempt(
-    record: IntentRecord, checked: Revalidation, settings: Settings, *, worker: str, actor: Principal, now: int
+    record: IntentRecord,
+    checked: Revalidation,
+    settings: Settings,
+    *,
+    worker: str,
+    actor: Principal,
+    now: int,
 ) -> Change:
     """Claims the execution: from APPROVED, or again from RUNNING once the lease is dead and the effect allows a repeat."""
     action = settings.catalog[record.intent.action_type]
@@ -185,10 +197,20 @@ def start_attempt(
 
 
 def record_outcome(
-    record: IntentRecord, attempt_number: int, outcome: Outcome, *, tries: int, actor: Principal, now: int
+    record: IntentRecord,
+    attempt_number: int,
+    outcome: Outcome,
+    *,
+    tries: int,
+    actor: Principal,
+    now: int,
 ) -> Change:
     """Writes what the world answered. Conflict (`FENCED`) if another attempt, or another outcome, came meanwhile."""
-    if record.status is not IntentStatus.RUNNING or record.attempt is None or record.attempt.number != attempt_number:
+    if (
+        record.status is not IntentStatus.RUNNING
+        or record.attempt is None
+        or record.attempt.number != attempt_number
+    ):
         sentence = f"Attempt {attempt_number} of {record.intent.action_intent_id} is no longer the current one."
         raise Conflict(sentence, code="FENCED")
     error = outcome.error
@@ -200,12 +222,20 @@ def record_outcome(
         status=outcome.status.value,
         attempt=attempt_number,
         tries=tries,
-        result_digest=digest({"salt": record.salt.hex(), "result": outcome.result, "sentence": outcome.sentence}),
+        result_digest=digest(
+            {"salt": record.salt.hex(), "result": outcome.result, "sentence": outcome.sentence}
+        ),
         result_bytes=outcome.result_bytes,
-        error={"class": error.error_class.value, "code": error.code, "sent": error.sent.value} if error else None,
+        error={"class": error.error_class.value, "code": error.code, "sent": error.sent.value}
+        if error
+        else None,
         **_source_facts(record.approval_source),
     )
-    gives_back = outcome.nothing_sent and record.hold is not None and record.hold.state is not HoldState.RELEASED
+    gives_back = (
+        outcome.nothing_sent
+        and record.hold is not None
+        and record.hold.state is not HoldState.RELEASED
+    )
     return _change(
         record,
         IntentStatus(outcome.status.value),
@@ -216,7 +246,9 @@ def record_outcome(
     )
 
 
-def reopen(record: IntentRecord, checked: Revalidation, settings: Settings, *, actor: Principal, now: int) -> Change:
+def reopen(
+    record: IntentRecord, checked: Revalidation, settings: Settings, *, actor: Principal, now: int
+) -> Change:
     """Asks people (again): the hold is given back, and a new approval shows what changed."""
     if checked.binding is None:
         sentence = "What would run is no longer known."
@@ -256,11 +288,20 @@ def reopen(record: IntentRecord, checked: Revalidation, settings: Settings, *, a
     )
 
 
-def cancel(record: IntentRecord, *, code: str, reason: str | None, actor: Principal, now: int) -> Change:
+def cancel(
+    record: IntentRecord, *, code: str, reason: str | None, actor: Principal, now: int
+) -> Change:
     """Closes an intent that has not started; the hold is given back."""
     _require_not_started(record)
     return _close(
-        record, IntentStatus.CANCELLED, EntryKind.ACTION_CANCELLED, ApprovalState.WITHDRAWN, actor, now, code, reason
+        record,
+        IntentStatus.CANCELLED,
+        EntryKind.ACTION_CANCELLED,
+        ApprovalState.WITHDRAWN,
+        actor,
+        now,
+        code,
+        reason,
     )
 
 
@@ -272,7 +313,14 @@ def expire(record: IntentRecord, *, actor: Principal, now: int) -> Change:
         sentence = f"The intent {record.intent.action_intent_id} has not expired."
         raise Conflict(sentence, code="NOT_EXPIRED")
     return _close(
-        record, IntentStatus.EXPIRED, EntryKind.ACTION_EXPIRED, ApprovalState.EXPIRED, actor, now, "EXPIRED", None
+        record,
+        IntentStatus.EXPIRED,
+        EntryKind.ACTION_EXPIRED,
+        ApprovalState.EXPIRED,
+        actor,
+        now,
+        "EXPIRED",
+        None,
     )
 
 
@@ -283,16 +331,24 @@ def _due_at(status: IntentStatus, intent: ActionIntent, approval: Approval | Non
     return intent.expires_at if status is IntentStatus.APPROVED else None
 
 
-def reconcile(record: IntentRecord, status: OutcomeStatus, reason: str, *, by: Principal, now: int) -> Change:
+def reconcile(
+    record: IntentRecord, status: OutcomeStatus, reason: str, *, by: Principal, now: int
+) -> Change:
     """A person says what became of an UNKNOWN outcome, and why they know; only after lease and deadline have passed."""
     by.require(Permission.RULE)
-    if record.status is not IntentStatus.UNKNOWN or record.attempt is None or record.outcome is None:
+    if (
+        record.status is not IntentStatus.UNKNOWN
+        or record.attempt is None
+        or record.outcome is None
+    ):
         sentence = f"The outcome of {record.intent.action_intent_id} is not unknown."
         raise Conflict(sentence, code="NOT_UNKNOWN")
     if now < record.attempt.lease_until:
         sentence = f"The call may still be under way until {as_text(record.attempt.lease_until)}."
         raise Conflict(sentence, code="LEASE_NOT_OVER")
-    outcome = replace(record.outcome, status=status, sentence=f"Reconciled by {by.actor_id}: {reason}")
+    outcome = replace(
+        record.outcome, status=status, sentence=f"Reconciled by {by.actor_id}: {reason}"
+    )
     entry = draft_about(
         record.intent,
         EntryKind.OUTCOME_RECONCILED,
@@ -316,9 +372,7 @@ def _change(
     **parts: object,
 ) -> Change:
     if status not in STEPS.get(record.status, frozenset()):
-        sentence = (
-            f"The intent {record.intent.action_intent_id} is {record.status.value}, so it cannot become {status.value}."
-        )
+        sentence = f"The intent {record.intent.action_intent_id} is {record.status.value}, so it cannot become {status.value}."
         raise Conflict(sentence, code="ILLEGAL_STEP")
     keeps_source = status not in {IntentStatus.APPROVED, IntentStatus.AWAITING_APPROVAL}
     return Change(
@@ -345,7 +399,9 @@ def _close(
     code: str,
     reason: str | None,
 ) -> Change:
-    open_one = record.approval if record.approval and record.approval.state is ApprovalState.OPEN else None
+    open_one = (
+        record.approval if record.approval and record.approval.state is ApprovalState.OPEN else None
+    )
     entry = draft_about(
         record.intent,
         kind,
@@ -353,7 +409,9 @@ def _close(
         actor,
         status=status.value,
         code=code,
-        reason=None if actor.kind is ActorKind.AGENT else reason,  # what agents write is not in the ledger
+        reason=None
+        if actor.kind is ActorKind.AGENT
+        else reason,  # what agents write is not in the ledger
         approval_id=open_one.approval_id if open_one else None,
         **_source_facts(record.approval_source),
     )
@@ -362,7 +420,10 @@ def _close(
 
 
 def _require_not_started(record: IntentRecord) -> None:
-    if record.status not in {IntentStatus.AWAITING_APPROVAL, IntentStatus.APPROVED} or record.attempt is not None:
+    if (
+        record.status not in {IntentStatus.AWAITING_APPROVAL, IntentStatus.APPROVED}
+        or record.attempt is not None
+    ):
         sentence = f"The intent {record.intent.action_intent_id} is {record.status.value}; only what has not started can be closed."
         raise Conflict(sentence, code="ALREADY_STARTED")
 
@@ -389,7 +450,9 @@ def _binding_facts(binding: Binding | None) -> dict[str, Json]:
 def _hold_facts(hold: Hold | None) -> dict[str, Json]:
     if hold is None:
         return {}
-    return {"hold": {"day": hold.day, "claims": [[claim.bucket, claim.amount] for claim in hold.claims]}}
+    return {
+        "hold": {"day": hold.day, "claims": [[claim.bucket, claim.amount] for claim in hold.claims]}
+    }
 
 
 def _approval_facts(approval: Approval | None) -> dict[str, Json] | None:

@@ -50,7 +50,9 @@ class StopSwitch:
         return covered if self.subject is None else f"{covered} {self.subject}"
 
 
-def strictest(switches: Iterable[StopSwitch], intent: ActionIntent, action: Action | None) -> StopSwitch | None:
+def strictest(
+    switches: Iterable[StopSwitch], intent: ActionIntent, action: Action | None
+) -> StopSwitch | None:
     """The strictest switch that covers an intent and the tool behind it (REFUSE before HOLD), or None."""
     subjects = {
         StopScope.ACCOUNT: intent.account_id,
@@ -61,6 +63,7 @@ def strictest(switches: Iterable[StopSwitch], intent: ActionIntent, action: Acti
     covering = [
         switch
         for switch in switches
-        if switch.scope in NAMES_NOTHING or (switch.subject is not None and subjects[switch.scope] == switch.subject)
+        if switch.scope in NAMES_NOTHING
+        or (switch.subject is not None and subjects[switch.scope] == switch.subject)
     ]
     return max(covering, key=lambda switch: switch.level is StopLevel.REFUSE, default=None)

@@ -22,7 +22,9 @@ from pydantic import Field
 
 BUSY_TIMEOUT_MS = 5_000  # for another server process with the same file
 LOCKED_ORDER = "ORD-LOCKED"  # orders that start so are not refunded
-CRASHING_ADDRESS = "@crash.example"  # a mail to an address that ends so is sent, and nobody lives to tell
+CRASHING_ADDRESS = (
+    "@crash.example"  # a mail to an address that ends so is sent, and nobody lives to tell
+)
 
 SCHEMA = """
 create table if not exists effect (
@@ -48,7 +50,9 @@ server = MCPServer("clearance-demo-crm", log_level="WARNING", subscriptions=Fals
 
 Account = Annotated[str, Field(description="The customer's account", min_length=1, max_length=128)]
 UNASSIGNED = "unassigned"  # the account of what names none
-RequestId = Annotated[str, Field(description="The same id twice does the work once", min_length=1, max_length=128)]
+RequestId = Annotated[
+    str, Field(description="The same id twice does the work once", min_length=1, max_length=128)
+]
 
 
 class Task(TypedDict):
@@ -114,28 +118,36 @@ def create_task(
     body = {"account": account, "title": title, "due": due}
 
     def do(database: sqlite3.Connection) -> dict[str, Any]:
-        row = database.execute("insert into task (account, title, due) values (:account, :title, :due)", body)
+        row = database.execute(
+            "insert into task (account, title, due) values (:account, :title, :due)", body
+        )
         return {"task_id": f"task-{row.lastrowid}", **body}
 
     return _answer(lambda: _once("create_task", account, request_id, body, do))
 
 
 @server.tool(annotations=ToolAnnotations(destructive_hint=True, idempotent_hint=True))
-def delete_task(task_id: Annotated[str, Field(pattern=r"^task-[0-9]{1,18}$")]) -> Annotated[CallToolResult, Deleted]:
+def delete_task(
+    task_id: Annotated[str, Field(pattern=r"^task-[0-9]{1,18}$")],
+) -> Annotated[CallToolResult, Deleted]:
     """Delete a task; deleting it again changes nothing."""
 
     def do() -> dict[str, Any]:
         number = int(task_id.removeprefix("task-"))
         with closing(_open()) as database, database:
             database.execute("begin immediate")
-            task = database.execute("select account, deleted from task where id = ?", (number,)).fetchone()
+            task = database.execute(
+                "select account, deleted from task where id = ?", (number,)
+            ).fetchone()
             if task is None:
                 message = f"there is no {task_id}"
                 raise RefusedError(message)
             answer = {"task_id": task_id, "deleted": True}
             if not task["deleted"]:
                 database.execute("update task set deleted = 1 where id = ?", (number,))
-                _record(database, "delete_task", task["account"], None, {"task_id": task_id}, answer)
+                _record(
+                    database, "delete_task", task["account"], None, {"task_id": task_id}, answer
+                )
             return answer
 
     return _answer(do)
@@ -143,7 +155,9 @@ def delete_task(task_id: Annotated[str, Field(pattern=r"^task-[0-9]{1,18}$")]) -
 
 @server.tool(annotations=ToolAnnotations(destructive_hint=False, idempotent_hint=True))
 def add_note(
-    text: Annotated[str, Field(min_length=1, max_length=4_000)], request_id: RequestId, account: Account = UNASSIGNED
+    text: Annotated[str, Field(min_length=1, max_length=4_000)],
+    request_id: RequestId,
+    account: Account = UNASSIGNED,
 ) -> Annotated[CallToolResult, Note]:
     """Add a note to an account."""
     body = {"account": account, "text": text}
@@ -189,7 +203,12 @@ def issue_refund(
     account: Account = UNASSIGNED,
 ) -> Annotated[CallToolResult, Refund]:
     """Pay money back for an order."""
-    body = {"account": account, "order_id": order_id, "amount_minor": amount_minor, "currency": currency}
+    body = {
+        "account": account,
+        "order_id": order_id,
+        "amount_minor": amount_minor,
+        "currency": currency,
+    }
 
     def do(database: sqlite3.Connection) -> dict[str, Any]:
         if order_id.startswith(LOCKED_ORDER):
@@ -207,7 +226,9 @@ def issue_refund(
     return _answer(lambda: _once("issue_refund", account, request_id, body, do))
 
 
-@server.tool(annotations=ToolAnnotations(destructive_hint=True, idempotent_hint=False, open_world_hint=True))
+@server.tool(
+    annotations=ToolAnnotations(destructive_hint=True, idempotent_hint=False, open_world_hint=True)
+)
 def send_mail(
     to: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)],
     subject: Annotated[str, Field(max_length=200)],
@@ -219,7 +240,8 @@ def send_mail(
 
     def do(database: sqlite3.Connection) -> dict[str, Any]:
         row = database.execute(
-            "insert into outbox (account, recipient, subject, body) values (:account, :to, :subject, :body)", mail
+            "insert into outbox (account, recipient, subject, body) values (:account, :to, :subject, :body)",
+            mail,
         )
         return {"mail_id": f"mail-{row.lastrowid}", "to": to}
 
@@ -237,7 +259,9 @@ def effects(path: str | Path) -> list[dict[str, Any]]:
         database.row_factory = sqlite3.Row
         if not database.execute("select 1 from sqlite_master where name = 'effect'").fetchone():
             return []
-        rows = database.execute("select seq, tool, account, request_id, body, at from effect order by seq")
+        rows = database.execute(
+            "select seq, tool, account, request_id, body, at from effect order by seq"
+        )
         return [{**dict(row), "body": json.loads(row["body"])} for row in rows]
 
 
@@ -281,11 +305,15 @@ def _answer(do: Callable[[], dict[str, Any]]) -> CallToolResult:
         said, text, is_error = (answer := do()), json.dumps(answer), False
     except RefusedError as refusal:
         said, text, is_error = {"error_class": "VALIDATION"}, str(refusal), True
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=said, is_error=is_error)
+    return CallToolResult(
+        content=[TextContent(type="text", text=text)], structured_content=said, is_error=is_error
+    )
 
 
 def _open() -> sqlite3.Connection:
-    database = sqlite3.connect(os.environ["CRM_DB"], timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None)
+    database = sqlite3.connect(
+        os.environ["CRM_DB"], timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None
+    )
     database.row_factory = sqlite3.Row
     return database
 

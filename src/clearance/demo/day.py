@@ -41,7 +41,9 @@ def run(*, once: bool, as_json: bool, data: Path | None, port: int) -> int:
     """Plays the day. `once`: quickly, with a scripted approver, then ends; else the pages stay up until Ctrl-C."""
     with _folder(data) as folder, contextlib.suppress(KeyboardInterrupt):
         console = Console(stderr=as_json, highlight=False, soft_wrap=True)
-        return asyncio.run(_play(_Stage(folder, console), once=once, as_json=as_json, port=0 if once else port))
+        return asyncio.run(
+            _play(_Stage(folder, console), once=once, as_json=as_json, port=0 if once else port)
+        )
     return 0
 
 
@@ -104,7 +106,14 @@ def _prepare(stage: _Stage) -> Path:
         (stage.folder / name).write_text(text, encoding="utf-8")
     if not stage.repository.exists():
         stage.repository.mkdir()
-        said = ("-c", "user.name=Demo", "-c", "user.email=demo@northwind.example", "-c", "commit.gpgsign=false")
+        said = (
+            "-c",
+            "user.name=Demo",
+            "-c",
+            "user.email=demo@northwind.example",
+            "-c",
+            "commit.gpgsign=false",
+        )
         for command in (("init", "-q"), ("commit", "-q", "--allow-empty", "-m", "The beginning")):
             subprocess.run(["git", *said, *command], cwd=stage.repository, check=True)  # noqa: S603, S607
     os.environ["CRM_DB"] = str(stage.crm_file)
@@ -138,9 +147,13 @@ async def _act(console: Console, agent: AsyncClearance, act: Act, *, quiet: bool
         why=list(act.why),
     )
     if not quiet:
-        colour = {"AUTO_EXECUTE": "green", "REQUIRE_APPROVAL": "yellow", "BLOCK": "red"}[answer["decision"]]
+        colour = {"AUTO_EXECUTE": "green", "REQUIRE_APPROVAL": "yellow", "BLOCK": "red"}[
+            answer["decision"]
+        ]
         console.print(
-            Text.assemble((f"{answer['decision']:<17}", colour), f"{act.agent:<15} ", answer["sentence"]),
+            Text.assemble(
+                (f"{answer['decision']:<17}", colour), f"{act.agent:<15} ", answer["sentence"]
+            ),
         )
         note = f"  ({act.watch})" if act.watch else ""
         console.print(f"[dim]{'':<17}{escape(answer['explanation'])}{escape(note)}[/dim]")
@@ -154,7 +167,9 @@ async def _rule(console: Console, approver: AsyncClearance, *, quiet: bool) -> N
         if ruling == "approve":
             await approver.approve(approval["approval_id"], digest=approval["digest"])
         elif ruling == "reject":
-            await approver.reject(approval["approval_id"], reason=reason or "", digest=approval["digest"])
+            await approver.reject(
+                approval["approval_id"], reason=reason or "", digest=approval["digest"]
+            )
         if ruling and not quiet:
             console.print(Text(f"{APPROVER} {ruling}s: {approval['sentence']}"))
 
@@ -179,7 +194,10 @@ async def _summary(stage: _Stage, owner: AsyncClearance) -> dict[str, Any]:
         "by_decision": dict(Counter(item["decision"] for item in items)),
         "by_status": dict(Counter(item["status"] for item in items)),
         "auto_executed": sum(bool(item["auto_executed"]) for item in items),
-        "effects": {"total": len(effects), "by_tool": dict(Counter(effect["tool"] for effect in effects))},
+        "effects": {
+            "total": len(effects),
+            "by_tool": dict(Counter(effect["tool"] for effect in effects)),
+        },
         "ledger_entries": len(entries),
         "timeline": [item["sentence"] for item in reversed(items)],
     }
@@ -193,7 +211,9 @@ def _welcome(console: Console, serving: Serving) -> None:
     console.print(
         "Three agents work for several accounts. The gate answers each proposal; real MCP tools carry it out."
     )
-    console.print(f"Open [bold]{serving.url}[/bold] and sign in with this key: [bold]{serving.first_key}[/bold]\n")
+    console.print(
+        f"Open [bold]{serving.url}[/bold] and sign in with this key: [bold]{serving.first_key}[/bold]\n"
+    )
 
 
 def _tell(console: Console, summary: Mapping[str, Any]) -> None:

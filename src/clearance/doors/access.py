@@ -24,11 +24,17 @@ from clearance.core.principal import Principal
 from clearance.flow.ports.clock import Clock
 from clearance.flow.ports.store import Store
 
-LOOKUP_MS_MAX = 1 * SECOND_MS  # how long a key may still work (or still be unknown) after the store learned otherwise
+LOOKUP_MS_MAX = (
+    1 * SECOND_MS
+)  # how long a key may still work (or still be unknown) after the store learned otherwise
 KEYS_REMEMBERED_MAX = 4_096  # valid keys whose slow hash is kept
-STRANGERS_REMEMBERED_MAX = 1_024  # texts that are no valid key; apart, so that guessing never evicts a valid one
+STRANGERS_REMEMBERED_MAX = (
+    1_024  # texts that are no valid key; apart, so that guessing never evicts a valid one
+)
 HASHES_AT_ONCE_MAX = 2  # scrypt takes 16 MiB and some 50 ms of one core each
-HASHES_WAITING_MAX = 64  # new texts whose hash is under way; past it, one never seen before is asked to come again
+HASHES_WAITING_MAX = (
+    64  # new texts whose hash is under way; past it, one never seen before is asked to come again
+)
 ANSWER_SECONDS_MAX = 2  # of the store, to say whether it is there
 
 SESSION_MS = 12 * HOUR_MS  # absolute: use does not prolong it
@@ -67,7 +73,9 @@ class Access:
         api_key = await self._api_key(key)
         token = secrets.token_urlsafe(TOKEN_BYTES)
         now = self._clock.now_ms()
-        session = PageSession(_token_hash(token), api_key.key_id, created_at=now, expires_at=now + SESSION_MS)
+        session = PageSession(
+            _token_hash(token), api_key.key_id, created_at=now, expires_at=now + SESSION_MS
+        )
         await self._store.add_session(session)
         return token, _principal(api_key)
 
@@ -151,7 +159,9 @@ class Access:
         self._valid.pop(name, None)
         self._strangers.pop(name, None)
         memory, most = (
-            (self._valid, KEYS_REMEMBERED_MAX) if seen.api_key else (self._strangers, STRANGERS_REMEMBERED_MAX)
+            (self._valid, KEYS_REMEMBERED_MAX)
+            if seen.api_key
+            else (self._strangers, STRANGERS_REMEMBERED_MAX)
         )
         memory[name] = seen
         if len(memory) > most:
@@ -165,7 +175,9 @@ def csrf_token(token: str) -> str:
 
 def check_csrf(token: str, given: str | None) -> None:
     """Raises Forbidden (`CSRF_REFUSED`) unless a form carries the session's own token; compared in constant time."""
-    if given is None or not hmac.compare_digest(csrf_token(token).encode(), given.encode(errors="replace")):
+    if given is None or not hmac.compare_digest(
+        csrf_token(token).encode(), given.encode(errors="replace")
+    ):
         sentence = "This form does not belong to the session; load the page again."
         raise Forbidden(sentence, code="CSRF_REFUSED")
 

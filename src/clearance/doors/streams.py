@@ -106,7 +106,13 @@ class EventStream(Response):
         """Sends until the end; what the feed says of a refusal if there is no place."""
         try:
             with self._streams.place(self._feed.caller) as until:
-                await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": self.raw_headers})
+                await send(
+                    {
+                        "type": "http.response.start",
+                        "status": HTTPStatus.OK,
+                        "headers": self.raw_headers,
+                    }
+                )
                 with until:
                     await self._send_while_connected(receive, send)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -124,7 +130,9 @@ class EventStream(Response):
             both.start_soon(until_gone)
             try:
                 async for text in self._feed.texts():
-                    await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+                    await send(
+                        {"type": "http.response.body", "body": text.encode(), "more_body": True}
+                    )
             except Refusal:
                 # The credential is over, or the store cannot answer: the client comes again, and is told then.
                 pass

@@ -44,7 +44,11 @@ def parse(body: bytes) -> Json:
         text = body.decode()
         _check_depth(text)
         value = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer, parse_float=_number
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_int=_integer,
+            parse_float=_number,
         )
         if _SURROGATE_ESCAPE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
@@ -92,7 +96,9 @@ def _constant(name: str) -> NoReturn:
 
 def _integer(digits: str) -> int:
     if len(digits.lstrip("-")) > INTEGER_DIGITS_MAX or abs(int(digits)) > INTEGER_MAX:
-        sentence = f"The body has an integer beyond {INTEGER_MAX}, which not every reader carries exactly."
+        sentence = (
+            f"The body has an integer beyond {INTEGER_MAX}, which not every reader carries exactly."
+        )
         raise UnreadableBody(sentence)
     return int(digits)
 
@@ -110,16 +116,25 @@ def fitted(value: Json, shape: type[Shape]) -> Shape:
     try:
         return shape.model_validate(value)
     except ValidationError as error:
-        problems = problems_of(error.errors(include_url=False, include_context=False, include_input=False))
+        problems = problems_of(
+            error.errors(include_url=False, include_context=False, include_input=False)
+        )
     more = f"; and {len(problems) - SAID_MAX} more" if len(problems) > SAID_MAX else ""
-    sentence = "The body does not fit: " + "; ".join(str(problem) for problem in problems[:SAID_MAX]) + more
+    sentence = (
+        "The body does not fit: "
+        + "; ".join(str(problem) for problem in problems[:SAID_MAX])
+        + more
+    )
     raise InvalidInput(sentence, code="INVALID_BODY", problems=problems)
 
 
 def problems_of(details: Sequence[ErrorDetails]) -> tuple[Problem, ...]:
     """What pydantic found, in our words where its own are about Python; never with the value that was sent."""
     return tuple(
-        Problem(tuple(found["loc"]), _SAID.get(found["type"], found["msg"].removeprefix("Value error, ")))
+        Problem(
+            tuple(found["loc"]),
+            _SAID.get(found["type"], found["msg"].removeprefix("Value error, ")),
+        )
         for found in details[:PROBLEMS_MAX]
     )
 

@@ -58,7 +58,9 @@ class Bus:
             self._left = 0
         entries: list[Entry] = []
         for begin in range(0, len(waiting), ENTRIES_MAX):
-            looked = await asyncio.gather(*(self._entry(context, due) for due in waiting[begin : begin + ENTRIES_MAX]))
+            looked = await asyncio.gather(
+                *(self._entry(context, due) for due in waiting[begin : begin + ENTRIES_MAX])
+            )
             entries += [entry for entry in looked if entry is not None]
         published = 0
         for begin in range(0, len(entries), ENTRIES_MAX):
@@ -66,7 +68,9 @@ class Bus:
             left = await self._publish(batch)
             published += len(batch) - left
             if left == len(batch):  # the bus is away: what is behind would only wait for it again
-                _log.warning("events not published", code="BUS_AWAY", count=len(entries) - published)
+                _log.warning(
+                    "events not published", code="BUS_AWAY", count=len(entries) - published
+                )
                 break
         return published
 
@@ -77,7 +81,9 @@ class Bus:
             try:
                 record = await execute.due(context, due.tenant_id, due.action_intent_id)
             except Refusal as refusal:
-                _log.warning("not published", code=refusal.code, action_intent_id=due.action_intent_id)
+                _log.warning(
+                    "not published", code=refusal.code, action_intent_id=due.action_intent_id
+                )
                 return None
             if record is None:
                 return None
@@ -94,7 +100,12 @@ class Bus:
             "auto_executed": source is ApprovalSource.POLICY,
         }
         said = json.dumps(detail, ensure_ascii=False)
-        return {"EventBusName": self._name, "Source": SOURCE, "DetailType": DETAIL_TYPE, "Detail": said}
+        return {
+            "EventBusName": self._name,
+            "Source": SOURCE,
+            "DetailType": DETAIL_TYPE,
+            "Detail": said,
+        }
 
     async def _publish(self, batch: Sequence[Entry]) -> int:
         """Publishes up to ENTRIES_MAX events; how many could not be. Only what failed is sent again, a random moment later."""

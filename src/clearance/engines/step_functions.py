@@ -41,7 +41,9 @@ DEFINITION = Path(__file__).with_name("execution.asl.json")
 PAUSE_MS = 1_000  # of the state Pause
 LOOKS_MAX = 5  # at an intent that moves on while its execution ends
 NAME_PREFIX = "exec-"
-NAME_HASH_CHARACTERS = 10  # of 5 bits: with an id of 64 characters, a name has the 80 that it may have
+NAME_HASH_CHARACTERS = (
+    10  # of 5 bits: with an id of 64 characters, a name has the 80 that it may have
+)
 ALREADY_EXISTS = "ExecutionAlreadyExists"
 RUNNING = "RUNNING"
 ABORTED = "ABORTED"
@@ -110,7 +112,9 @@ class Machine:
         if status == RUNNING:
             return None
         if status == ABORTED and record.status is IntentStatus.APPROVED:
-            _log.warning("not launched", code="EXECUTION_ABORTED", action_intent_id=action_intent_id)
+            _log.warning(
+                "not launched", code="EXECUTION_ABORTED", action_intent_id=action_intent_id
+            )
             return None  # a person ended it before it began; the function `aborted` cancels the intent as soon as it hears of it
         # It ended without having done its work: the intent was held when it looked, or it broke. Its name is taken for 90 days.
         record = await execute.due(context, tenant_id, action_intent_id)
@@ -122,9 +126,15 @@ class Machine:
     async def _start(self, name: str, record: IntentRecord) -> bool:
         """False if an execution of this name has ended, or is another one. One that runs with the same input is the answer."""
         intent = record.intent
-        said = {"tenant_id": intent.tenant_id, "action_intent_id": intent.action_intent_id, "revision": record.revision}
+        said = {
+            "tenant_id": intent.tenant_id,
+            "action_intent_id": intent.action_intent_id,
+            "revision": record.revision,
+        }
         try:
-            await self._ask("start_execution", stateMachineArn=self._arn, name=name, input=json.dumps(said))
+            await self._ask(
+                "start_execution", stateMachineArn=self._arn, name=name, input=json.dumps(said)
+            )
         except _AlreadyExists:
             return False
         return True
@@ -135,7 +145,9 @@ class Machine:
 
     async def _ask(self, call: str, **request: str) -> Mapping[str, Any]:
         try:
-            answer: Mapping[str, Any] = await asyncio.to_thread(getattr(self._client, call), **request)
+            answer: Mapping[str, Any] = await asyncio.to_thread(
+                getattr(self._client, call), **request
+            )
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code"))
             if code == ALREADY_EXISTS:
@@ -154,12 +166,16 @@ def execution_name(record: IntentRecord, *, again: str = "") -> str:
     """At most 80 characters of A-Za-z0-9_-. Its end differs between tenants, and between the states of an intent."""
     intent = record.intent
     said = canonical([intent.tenant_id, intent.action_intent_id, record.revision, again])
-    hashed = b32encode(blake2b(said, digest_size=10).digest()).decode().lower()[:NAME_HASH_CHARACTERS]
+    hashed = (
+        b32encode(blake2b(said, digest_size=10).digest()).decode().lower()[:NAME_HASH_CHARACTERS]
+    )
     return f"{NAME_PREFIX}{intent.action_intent_id}-{hashed}"
 
 
 def _away(reason: str) -> Unavailable:
-    return Unavailable(f"Step Functions does not answer as it should ({reason}).", code="STEP_FUNCTIONS_AWAY")
+    return Unavailable(
+        f"Step Functions does not answer as it should ({reason}).", code="STEP_FUNCTIONS_AWAY"
+    )
 
 
 # The states
@@ -167,14 +183,20 @@ def _away(reason: str) -> Unavailable:
 
 async def start(context: Context, marks: Marks, event: Mapping[str, Json]) -> dict[str, Json]:
     """The state Start: claims an attempt under the execution's name. Raises NothingToStart."""
-    tenant_id, action_intent_id, worker = event["tenant_id"], event["action_intent_id"], event["execution"]
+    tenant_id, action_intent_id, worker = (
+        event["tenant_id"],
+        event["action_intent_id"],
+        event["execution"],
+    )
     number = await _claimed(context, marks, tenant_id, action_intent_id, worker)
     if number is None:
         raise NothingToStart(f"There is nothing to start for {action_intent_id} now.")
     return _handle(tenant_id, action_intent_id, number)
 
 
-async def _claimed(context: Context, marks: Marks, tenant_id: str, action_intent_id: str, worker: str) -> int | None:
+async def _claimed(
+    context: Context, marks: Marks, tenant_id: str, action_intent_id: str, worker: str
+) -> int | None:
     """The number of the attempt that this execution has now: claimed just now, or before an answer that was lost."""
     started = await execute.start(context, tenant_id, action_intent_id, worker)
     if started is None:
@@ -190,7 +212,9 @@ async def _claimed(context: Context, marks: Marks, tenant_id: str, action_intent
         except Conflict:  # it is somebody else's by now
             return None
         number = record.attempt.number
-        started = await execute.restart(context, tenant_id, action_intent_id, worker, after=number, unsent=unsent)
+        started = await execute.restart(
+            context, tenant_id, action_intent_id, worker, after=number, unsent=unsent
+        )
     return None if started is None else started.attempt.number
 
 
@@ -225,7 +249,9 @@ async def invoke(context: Context, marks: Marks, event: Mapping[str, Json]) -> d
         await tries.over(tried)
         raise AGAIN[tried.error.error_class if tried.error else ErrorClass.DOWNSTREAM](tried)
     if tried.error and tried.error.code == execute.LEASE_TOO_SHORT and not tries.begun:
-        sentence = "This attempt came too late to its call; a further one is made once its lease is over."
+        sentence = (
+            "This attempt came too late to its call; a further one is made once its lease is over."
+        )
         raise Conflict(sentence, code=execute.LEASE_TOO_SHORT)
     outcome = await tries.settled(tried.outcome, tried)
     intent = started.record.intent
@@ -236,11 +262,15 @@ async def invoke(context: Context, marks: Marks, event: Mapping[str, Json]) -> d
 async def _tried(context: Context, started: Started, tries: Tries) -> Tried:
     if not execute.same_call(started):
         return _not_called(tries.before)
-    return await execute.try_once(replace(context, tools=tries.announced(context.tools)), started, tries.before)
+    return await execute.try_once(
+        replace(context, tools=tries.announced(context.tools)), started, tries.before
+    )
 
 
 async def _resumed(context: Context, event: Mapping[str, Json]) -> Started:
-    return await execute.resume(context, event["tenant_id"], event["action_intent_id"], event["attempt"])
+    return await execute.resume(
+        context, event["tenant_id"], event["action_intent_id"], event["attempt"]
+    )
 
 
 def _not_called(before: Tried) -> Tried:
@@ -255,13 +285,17 @@ async def record(context: Context, marks: Marks, event: Mapping[str, Json]) -> d
     try:
         started = await _resumed(context, event)
     except Conflict as fenced:
-        _log.warning("outcome refused", code=fenced.code, action_intent_id=event["action_intent_id"])
+        _log.warning(
+            "outcome refused", code=fenced.code, action_intent_id=event["action_intent_id"]
+        )
         return _told(event, None)
     found = _said(event)
     if found is None:
         tried = await _closed(context, marks, started.record)
         if _continues(started, tried):
-            _log.warning("left to its lease", code="INVOKER_LOST", action_intent_id=event["action_intent_id"])
+            _log.warning(
+                "left to its lease", code="INVOKER_LOST", action_intent_id=event["action_intent_id"]
+            )
             return _told(event, None)
         why = "The invoker ended before it said what was answered."
         found = _ended_without_answer(tried, why, "INVOKER_LOST"), tried.tries
@@ -270,7 +304,10 @@ async def record(context: Context, marks: Marks, event: Mapping[str, Json]) -> d
 
 
 def _told(event: Mapping[str, Json], written: IntentRecord | None) -> dict[str, Json]:
-    answer: dict[str, Json] = {"action_intent_id": event["action_intent_id"], "recorded": written is not None}
+    answer: dict[str, Json] = {
+        "action_intent_id": event["action_intent_id"],
+        "recorded": written is not None,
+    }
     if written is None:
         return answer
     source = written.approval_source
@@ -289,7 +326,15 @@ def _said(event: Mapping[str, Json]) -> tuple[Outcome, int] | None:
     try:
         outcome, tries = _OUTCOME.validate_python(event["outcome"]), int(event["tries"])
         fits = len(canonical(event["outcome"])) <= OUTCOME_BYTES_MAX and 0 <= tries <= INTEGER_MAX
-    except (Refusal, ValidationError, KeyError, TypeError, ValueError, OverflowError, RecursionError):
+    except (
+        Refusal,
+        ValidationError,
+        KeyError,
+        TypeError,
+        ValueError,
+        OverflowError,
+        RecursionError,
+    ):
         return None
     return (outcome, tries) if fits else None
 
@@ -324,14 +369,22 @@ async def ended(context: Context, marks: Marks, detail: Mapping[str, Json]) -> d
         found = await context.store.intent(said["tenant_id"], said["action_intent_id"])
         if found is None:
             return _told(said, None)
-        if found.status is IntentStatus.APPROVED and _was_for(found, said) and detail.get("status") == ABORTED:
+        if (
+            found.status is IntentStatus.APPROVED
+            and _was_for(found, said)
+            and detail.get("status") == ABORTED
+        ):
             cancelled = await _cancel(context, found)
             if cancelled is None:
                 continue  # it began meanwhile
             return _told(said, cancelled)
-        if found.status is not IntentStatus.RUNNING or not _is_its_own(context, found, said, detail):
+        if found.status is not IntentStatus.RUNNING or not _is_its_own(
+            context, found, said, detail
+        ):
             return _told(said, None)
-        return _told(said, await _end(context, marks, found, aborted=detail.get("status") == ABORTED))
+        return _told(
+            said, await _end(context, marks, found, aborted=detail.get("status") == ABORTED)
+        )
     raise Unavailable("The intent moves on; ask again.")
 
 
@@ -340,7 +393,9 @@ def _was_for(record: IntentRecord, said: Mapping[str, Json]) -> bool:
     return bool(said["revision"] == record.revision)
 
 
-def _is_its_own(context: Context, record: IntentRecord, said: Mapping[str, Json], detail: Mapping[str, Json]) -> bool:
+def _is_its_own(
+    context: Context, record: IntentRecord, said: Mapping[str, Json], detail: Mapping[str, Json]
+) -> bool:
     """True if the attempt is the execution's; or a dead one, which a person aborted this execution before it had followed."""
     if record.attempt is None:
         return False
@@ -350,7 +405,9 @@ def _is_its_own(context: Context, record: IntentRecord, said: Mapping[str, Json]
     )
 
 
-async def _end(context: Context, marks: Marks, found: IntentRecord, *, aborted: bool) -> IntentRecord | None:
+async def _end(
+    context: Context, marks: Marks, found: IntentRecord, *, aborted: bool
+) -> IntentRecord | None:
     intent, number = found.intent, found.attempt.number if found.attempt else 0
     try:
         started = await execute.resume(context, intent.tenant_id, intent.action_intent_id, number)

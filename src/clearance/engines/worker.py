@@ -46,7 +46,9 @@ class Worker:
     async def run(self, context: Context, stopped: asyncio.Event) -> None:
         """Works until `stopped` is set, then finishes what is under way, for at most DRAIN_SECONDS."""
         self._context = context
-        sweeper = asyncio.create_task(self._sweep(Sweeper(context, self.name, alone=True, under_way=self._busy)))
+        sweeper = asyncio.create_task(
+            self._sweep(Sweeper(context, self.name, alone=True, under_way=self._busy))
+        )
         stopping = asyncio.create_task(stopped.wait())
         try:
             while not stopped.is_set():
@@ -90,7 +92,9 @@ class Worker:
 
     async def _carry_on(self, tenant_id: str, action_intent_id: str) -> None:
         if self._context is not None:
-            await execute.carry_on(self._context, tenant_id, action_intent_id, self.name, alone=True)
+            await execute.carry_on(
+                self._context, tenant_id, action_intent_id, self.name, alone=True
+            )
 
     async def _sweep(self, sweeper: Sweeper) -> None:
         """Sweeps for ever. What a dead worker left waits in the same line as everything else."""

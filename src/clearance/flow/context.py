@@ -36,7 +36,9 @@ class Context:
     _compiled: dict[str, Settings] = field(default_factory=dict)
     _salt_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     _salts: Iterator[int] = field(default_factory=count)
-    _turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    _turns: defaultdict[str, asyncio.Lock] = field(
+        default_factory=lambda: defaultdict(asyncio.Lock)
+    )
 
     async def settings(self, tenant_id: str) -> Settings:
         """The settings in force, compiled. Another process may change them, so their version is read each time."""
@@ -52,7 +54,11 @@ class Context:
     async def _in_force(self, tenant_id: str) -> Settings | None:
         """What is compiled already, if it is in force."""
         known = self._compiled.get(tenant_id)
-        return known if known is not None and known.version == await self.store.settings_version(tenant_id) else None
+        return (
+            known
+            if known is not None and known.version == await self.store.settings_version(tenant_id)
+            else None
+        )
 
     async def last_settings(self, tenant_id: str) -> Settings:
         """The settings as last seen: enough where the store checks their version when it commits."""
@@ -78,4 +84,6 @@ class Context:
 
     def new_salt(self) -> bytes:
         """16 bytes that nobody can guess, which bind an entry to content without revealing it."""
-        return blake2b(next(self._salts).to_bytes(8, "big"), key=self._salt_key, digest_size=SALT_BYTES).digest()
+        return blake2b(
+            next(self._salts).to_bytes(8, "big"), key=self._salt_key, digest_size=SALT_BYTES
+        ).digest()

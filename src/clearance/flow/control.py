@@ -44,7 +44,9 @@ class Control:
 
     # People
 
-    async def waiting(self, principal: Principal, *, after: str | None = None, limit: int = 50) -> list[NarratedIntent]:
+    async def waiting(
+        self, principal: Principal, *, after: str | None = None, limit: int = 50
+    ) -> list[NarratedIntent]:
         """What needs a person, oldest request first."""
         return await observe.waiting(self._context, principal, after=after, limit=limit)
 
@@ -52,7 +54,9 @@ class Control:
         """Rules on an approval: approve, reject, or edit (a new intent through the whole gate)."""
         return await review.rule(self._context, principal, approval_id, request)
 
-    async def cancel(self, principal: Principal, action_intent_id: str, reason: str) -> IntentRecord:
+    async def cancel(
+        self, principal: Principal, action_intent_id: str, reason: str
+    ) -> IntentRecord:
         """Withdraws an intent that has not started."""
         return await review.cancel(self._context, principal, action_intent_id, reason)
 
@@ -76,7 +80,9 @@ class Control:
         """The ledger entries of one intent, in order."""
         return await observe.history(self._context, principal, action_intent_id)
 
-    async def ledger(self, principal: Principal, *, after: int = 0, limit: int = 100) -> list[Entry]:
+    async def ledger(
+        self, principal: Principal, *, after: int = 0, limit: int = 100
+    ) -> list[Entry]:
         """The tenant's ledger, in order, from behind a position."""
         return await observe.ledger(self._context, principal, after=after, limit=limit)
 
@@ -86,13 +92,17 @@ class Control:
 
     async def wait_for_entries(self, principal: Principal, *, after: int, timeout_ms: int) -> bool:
         """Waits until the ledger has an entry behind a position; False if the time is over first."""
-        return await observe.wait_for_entries(self._context, principal, after=after, timeout_ms=timeout_ms)
+        return await observe.wait_for_entries(
+            self._context, principal, after=after, timeout_ms=timeout_ms
+        )
 
     async def counts(self, principal: Principal) -> Mapping[IntentStatus, int]:
         """How many intents are in each state that is not terminal."""
         return await observe.counts(self._context, principal)
 
-    async def budget(self, principal: Principal, account_id: str) -> tuple[BudgetRule | None, str, Mapping[str, int]]:
+    async def budget(
+        self, principal: Principal, account_id: str
+    ) -> tuple[BudgetRule | None, str, Mapping[str, int]]:
         """The account's budget rule, today's day in its zone, and what is used of each bucket."""
         return await observe.budget(self._context, principal, account_id)
 
@@ -110,17 +120,25 @@ class Control:
         self, principal: Principal, part: SettingsPart, value: Json, *, version: int | None
     ) -> int:
         """Replaces one part of the settings; the new version. Tool servers are no part: they come only from the file."""
-        return await settings.put_settings_part(self._context, principal, part, value, version=version)
+        return await settings.put_settings_part(
+            self._context, principal, part, value, version=version
+        )
 
-    async def compare(self, principal: Principal, document: Mapping[str, Json]) -> Sequence[SettingsDifference]:
+    async def compare(
+        self, principal: Principal, document: Mapping[str, Json]
+    ) -> Sequence[SettingsDifference]:
         """What applying a settings document would change."""
         return await settings.compare(self._context, principal, document)
 
-    async def apply(self, principal: Principal, document: Mapping[str, Json]) -> Sequence[SettingsDifference]:
+    async def apply(
+        self, principal: Principal, document: Mapping[str, Json]
+    ) -> Sequence[SettingsDifference]:
         """Applies a settings document whole, or nothing of it; what it changed (nothing: it was in force already)."""
         return await settings.apply(self._context, principal, document)
 
-    async def create_api_key(self, principal: Principal, name: str, role: Role) -> tuple[ApiKey, str]:
+    async def create_api_key(
+        self, principal: Principal, name: str, role: Role
+    ) -> tuple[ApiKey, str]:
         """Makes a credential; its secret is returned here and never again."""
         return await credentials.create_api_key(self._context, principal, name, role)
 

@@ -19,7 +19,9 @@ from clearance.core.principal import EVERYWHERE, Permission, Principal, Role
 from clearance.flow.context import Context
 
 
-async def create_api_key(context: Context, principal: Principal, name: str, role: Role) -> tuple[ApiKey, str]:
+async def create_api_key(
+    context: Context, principal: Principal, name: str, role: Role
+) -> tuple[ApiKey, str]:
     """Makes a credential: the key and its text, which is kept nowhere. Conflict if a valid key has the name."""
     _may_have_keys(principal)
     _check_name(name)
@@ -34,7 +36,9 @@ def _may_have_keys(principal: Principal) -> None:
         raise Forbidden(sentence)
 
 
-async def ensure_api_key(context: Context, principal: Principal, name: str, role: Role, key_text: str) -> bool:
+async def ensure_api_key(
+    context: Context, principal: Principal, name: str, role: Role, key_text: str
+) -> bool:
     """Sees to it that the key of this name has this secret and role; an older one ends. True if anything changed."""
     _may_have_keys(principal)
     _check_name(name)
@@ -79,15 +83,26 @@ async def _hash(context: Context, text: str) -> bytes:
     return await asyncio.to_thread(hash_key, text, await context.store.installation_salt())
 
 
-async def _add_api_key(context: Context, principal: Principal, name: str, role: Role, key_hash: bytes) -> ApiKey:
+async def _add_api_key(
+    context: Context, principal: Principal, name: str, role: Role, key_hash: bytes
+) -> ApiKey:
     now = context.clock.now_ms()
     key = ApiKey(context.clock.new_id(), principal.tenant_id, name, role, key_hash, now)
-    entry = draft(EntryKind.API_KEY_CREATED, now, principal, key_id=key.key_id, name=name, role=role.value)
+    entry = draft(
+        EntryKind.API_KEY_CREATED, now, principal, key_id=key.key_id, name=name, role=role.value
+    )
     await context.store.add_api_key(key, entry)
     return key
 
 
 async def _revoke(context: Context, principal: Principal, key: ApiKey) -> bool:
     now = context.clock.now_ms()
-    entry = draft(EntryKind.API_KEY_REVOKED, now, principal, key_id=key.key_id, name=key.name, role=key.role.value)
+    entry = draft(
+        EntryKind.API_KEY_REVOKED,
+        now,
+        principal,
+        key_id=key.key_id,
+        name=key.name,
+        role=key.role.value,
+    )
     return await context.store.revoke_api_key(principal.tenant_id, key.key_id, now, entry)

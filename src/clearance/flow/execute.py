@@ -79,7 +79,9 @@ async def carry_on(
     return await record(context, started, outcome, tries=tries)
 
 
-async def execute(context: Context, tenant_id: str, action_intent_id: str, worker: str) -> IntentRecord | None:
+async def execute(
+    context: Context, tenant_id: str, action_intent_id: str, worker: str
+) -> IntentRecord | None:
     """Starter, invoker, recorder. None if there was nothing to start: held, closed, done, or somebody else's."""
     started = await start(context, tenant_id, action_intent_id, worker)
     if started is None:
@@ -91,7 +93,9 @@ async def execute(context: Context, tenant_id: str, action_intent_id: str, worke
 # The execution-starter
 
 
-async def start(context: Context, tenant_id: str, action_intent_id: str, worker: str) -> Started | None:
+async def start(
+    context: Context, tenant_id: str, action_intent_id: str, worker: str
+) -> Started | None:
     """Revalidates and claims. What may not run any more is cancelled, expired or asked again: never run quietly."""
     for _ in range(DECISIONS_MAX):
         record = await context.store.intent(tenant_id, action_intent_id)
@@ -143,13 +147,19 @@ async def restart(
         return None
     action = settings.catalog.get(record.intent.action_type)
     starts = checked.verdict is Verdict.START
-    if not starts or action is None or not revalidation.may_repeat(record, checked, action, unsent=unsent):
+    if (
+        not starts
+        or action is None
+        or not revalidation.may_repeat(record, checked, action, unsent=unsent)
+    ):
         await _leave(context, record, now, unsent=unsent)
         return None
     actor = system(tenant_id)
     change = steps.start_attempt(record, checked, settings, worker=worker, actor=actor, now=now)
     answer = await context.store.advance(change)
-    return _started(answer.record, settings, monotonic, now) if isinstance(answer, Applied) else None
+    return (
+        _started(answer.record, settings, monotonic, now) if isinstance(answer, Applied) else None
+    )
 
 
 async def due(context: Context, tenant_id: str, action_intent_id: str) -> IntentRecord | None:
@@ -197,20 +207,28 @@ async def _facts(context: Context, settings: Settings, record: IntentRecord) -> 
         return Facts(settings)
     rule = rule_for(settings.budgets, record.intent.account_id)
     today = day_in_zone(context.clock.now_ms(), rule.zone if rule else "UTC")
-    return Facts(settings, await used_by_others(context, record, record.hold.day if record.hold else today))
+    return Facts(
+        settings, await used_by_others(context, record, record.hold.day if record.hold else today)
+    )
 
 
-def _next(record: IntentRecord, checked: Revalidation, settings: Settings, worker: str, now: int) -> Change:
+def _next(
+    record: IntentRecord, checked: Revalidation, settings: Settings, worker: str, now: int
+) -> Change:
     actor = system(record.intent.tenant_id)
     match checked.verdict:
         case Verdict.START:
-            return steps.start_attempt(record, checked, settings, worker=worker, actor=actor, now=now)
+            return steps.start_attempt(
+                record, checked, settings, worker=worker, actor=actor, now=now
+            )
         case Verdict.REOPEN:
             return steps.reopen(record, checked, settings, actor=actor, now=now)
         case Verdict.EXPIRE:
             return steps.expire(record, actor=actor, now=now)
         case _:
-            return steps.cancel(record, code=checked.code, reason=checked.sentence, actor=actor, now=now)
+            return steps.cancel(
+                record, code=checked.code, reason=checked.sentence, actor=actor, now=now
+            )
 
 
 def _started(record: IntentRecord, settings: Settings, monotonic: int, now: int) -> Started | None:
@@ -231,7 +249,9 @@ async def _leave(context: Context, record: IntentRecord, now: int, *, unsent: bo
     known = (ErrorClass.DOWNSTREAM, Sent.NOT_SENT) if unsent else (ErrorClass.UNKNOWN, Sent.MAYBE)
     outcome = calls.outcome_of(CallError(known[0], sentence, known[1], code="WORKER_LOST"))
     actor = system(record.intent.tenant_id)
-    change = steps.record_outcome(record, record.attempt.number, outcome, tries=0, actor=actor, now=now)
+    change = steps.record_outcome(
+        record, record.attempt.number, outcome, tries=0, actor=actor, now=now
+    )
     await context.store.advance(change)
 
 
@@ -286,7 +306,9 @@ async def _call_once(context: Context, started: Started) -> Outcome:
     try:
         named = calls.arguments(action, intent)
     except KeyError as missing:
-        sentence = f"The catalog's arguments name {missing.args[0]}, which the intent does not have."
+        sentence = (
+            f"The catalog's arguments name {missing.args[0]}, which the intent does not have."
+        )
         raise _not_sent("ARGUMENT_MISSING", sentence) from None
     call = ToolCall(
         server=started.server,
@@ -297,7 +319,9 @@ async def _call_once(context: Context, started: Started) -> Outcome:
         schema_digest=await _pin(context, started),
     )
     await _cleared(context, started, call.deadline_ms)
-    return keep(await context.tools.call(intent.tenant_id, call, lambda: _cleared(context, started, 0)))
+    return keep(
+        await context.tools.call(intent.tenant_id, call, lambda: _cleared(context, started, 0))
+    )
 
 
 async def _cleared(context: Context, started: Started, needs_ms: int) -> None:
@@ -306,18 +330,25 @@ async def _cleared(context: Context, started: Started, needs_ms: int) -> None:
     settings = await context.settings(intent.tenant_id)
     switch = stop.strictest(settings.stop_switches, intent, started.action)
     if switch is not None:
-        raise _not_sent("STOP_SWITCH_ON", f"The stop switch for {switch} was turned on before the call was sent.")
+        raise _not_sent(
+            "STOP_SWITCH_ON",
+            f"The stop switch for {switch} was turned on before the call was sent.",
+        )
     # By both clocks: the monotonic one may stand still while the machine sleeps, the other may be set.
     needs_ms += calls.LEASE_MARGIN_MS
     over = context.clock.monotonic_ms() + needs_ms > started.lease_ends_ms
     if over or context.clock.now_ms() + needs_ms > started.attempt.lease_until:
-        raise _not_sent(LEASE_TOO_SHORT, "The lease would end before the call's deadline, so nothing was sent.")
+        raise _not_sent(
+            LEASE_TOO_SHORT, "The lease would end before the call's deadline, so nothing was sent."
+        )
 
 
 async def _pin(context: Context, started: Started) -> str:
     """The schema that the tool must have. A tool that has no pin yet is pinned on this first contact, before it is called."""
     tenant_id, tool = started.record.intent.tenant_id, str(started.action.tool)
-    if tool in started.settings.tool_pins:  # the one that was looked at together with everything else that was approved
+    if (
+        tool in started.settings.tool_pins
+    ):  # the one that was looked at together with everything else that was approved
         return started.settings.tool_pins[tool]
     why = "."
     for first_look in (True, False):
@@ -330,7 +361,9 @@ async def _pin(context: Context, started: Started) -> str:
                 said = report.unreachable.get(started.action.tool.server)
                 why = f": {said}" if said else why
     sentence = f"The tool {tool} has no pinned schema, and its server does not show one now{why}"
-    raise ToolCallFailed(CallError(ErrorClass.DOWNSTREAM, sentence, Sent.NOT_SENT, code="TOOL_NOT_PINNED"))
+    raise ToolCallFailed(
+        CallError(ErrorClass.DOWNSTREAM, sentence, Sent.NOT_SENT, code="TOOL_NOT_PINNED")
+    )
 
 
 def _not_sent(code: str, sentence: str) -> ToolCallFailed:
@@ -339,14 +372,21 @@ def _not_sent(code: str, sentence: str) -> ToolCallFailed:
 
 def _lease_allows(context: Context, started: Started, wait_ms: int) -> bool:
     """True if a call that is sent after `wait_ms` is over, by its deadline, before the lease is."""
-    ends = context.clock.monotonic_ms() + wait_ms + calls.deadline_ms(started.server) + calls.LEASE_MARGIN_MS
+    ends = (
+        context.clock.monotonic_ms()
+        + wait_ms
+        + calls.deadline_ms(started.server)
+        + calls.LEASE_MARGIN_MS
+    )
     return ends <= started.lease_ends_ms
 
 
 # The execution-recorder
 
 
-async def record(context: Context, started: Started, outcome: Outcome, *, tries: int) -> IntentRecord | None:
+async def record(
+    context: Context, started: Started, outcome: Outcome, *, tries: int
+) -> IntentRecord | None:
     """Writes the outcome once, with the source of the approval. None if another attempt has the intent by now.
 
     An answer that is known must not be lost to a store that cannot commit for a while: it is tried until the lease is over.
@@ -360,21 +400,29 @@ async def record(context: Context, started: Started, outcome: Outcome, *, tries:
             await asyncio.sleep(RECORD_AGAIN_SECONDS)
 
 
-async def try_to_record(context: Context, started: Started, outcome: Outcome, *, tries: int) -> IntentRecord | None:
+async def try_to_record(
+    context: Context, started: Started, outcome: Outcome, *, tries: int
+) -> IntentRecord | None:
     """As `record`, once: whoever calls it tries again when it raises Unavailable."""
     return await _record_once(context, started, outcome, tries=tries)
 
 
-async def _record_once(context: Context, started: Started, outcome: Outcome, *, tries: int) -> IntentRecord | None:
+async def _record_once(
+    context: Context, started: Started, outcome: Outcome, *, tries: int
+) -> IntentRecord | None:
     intent = started.record.intent
     actor = system(intent.tenant_id)
     current = started.record
     for _ in range(DECISIONS_MAX):
         now = context.clock.now_ms()
         try:
-            change = steps.record_outcome(current, started.attempt.number, outcome, tries=tries, actor=actor, now=now)
+            change = steps.record_outcome(
+                current, started.attempt.number, outcome, tries=tries, actor=actor, now=now
+            )
         except Conflict as fenced:
-            _log.warning("outcome refused", code=fenced.code, action_intent_id=intent.action_intent_id)
+            _log.warning(
+                "outcome refused", code=fenced.code, action_intent_id=intent.action_intent_id
+            )
             return None
         answer = await context.store.advance(change)
         if isinstance(answer, Applied):

@@ -36,7 +36,9 @@ async def intent(context: Context, principal: Principal, action_intent_id: str) 
 
 def narrate(record: IntentRecord, settings: Settings) -> NarratedIntent:
     """The record with its sentence."""
-    return NarratedIntent(record, timelines.say(record, settings.catalog.get(record.intent.action_type)))
+    return NarratedIntent(
+        record, timelines.say(record, settings.catalog.get(record.intent.action_type))
+    )
 
 
 async def settings_for_reader(context: Context, principal: Principal) -> Settings:
@@ -45,14 +47,18 @@ async def settings_for_reader(context: Context, principal: Principal) -> Setting
     return await context.settings(principal.tenant_id)
 
 
-async def waiting(context: Context, principal: Principal, *, after: str | None, limit: int) -> list[NarratedIntent]:
+async def waiting(
+    context: Context, principal: Principal, *, after: str | None, limit: int
+) -> list[NarratedIntent]:
     """What awaits a person."""
     settings = await settings_for_reader(context, principal)
     records = await context.store.waiting(principal.tenant_id, after, min(limit, PAGE_SIZE_MAX))
     return [narrate(record, settings) for record in records]
 
 
-async def timeline(context: Context, principal: Principal, query: TimelineQuery) -> list[NarratedIntent]:
+async def timeline(
+    context: Context, principal: Principal, query: TimelineQuery
+) -> list[NarratedIntent]:
     """A page of the timeline."""
     settings = await settings_for_reader(context, principal)
     bounded = replace(query, limit=min(query.limit, PAGE_SIZE_MAX))
@@ -80,7 +86,9 @@ async def _facts(context: Context, settings: Settings, record: IntentRecord, now
 
 async def used_by_others(context: Context, record: IntentRecord, day: str) -> Mapping[str, int]:
     """What is used of the account's buckets on a day, without what this intent itself holds or has settled."""
-    used = dict(await context.store.budget_used(record.intent.tenant_id, record.intent.account_id, day))
+    used = dict(
+        await context.store.budget_used(record.intent.tenant_id, record.intent.account_id, day)
+    )
     if record.hold and record.hold.day == day and record.hold.state.counts:
         for claim in record.hold.claims:
             used[claim.bucket] = used.get(claim.bucket, 0) - claim.amount
@@ -106,7 +114,9 @@ async def ledger_size(context: Context, principal: Principal) -> int:
     return await context.store.ledger_size(principal.tenant_id)
 
 
-async def wait_for_entries(context: Context, principal: Principal, *, after: int, timeout_ms: int) -> bool:
+async def wait_for_entries(
+    context: Context, principal: Principal, *, after: int, timeout_ms: int
+) -> bool:
     """Waits for the next entry."""
     principal.require(Permission.READ)
     return await context.store.wait_for_entries(principal.tenant_id, after, timeout_ms)

@@ -55,7 +55,9 @@ async def pin_tools(
 
 def _check_repin(repin: frozenset[str], document: SettingsDocument) -> None:
     for tool in sorted(repin - document.tools):
-        sentence = f"No action of the catalog needs the tool {tool}{suggestion(tool, document.tools)}."
+        sentence = (
+            f"No action of the catalog needs the tool {tool}{suggestion(tool, document.tools)}."
+        )
         raise InvalidInput(sentence, code="UNKNOWN_TOOL")
 
 
@@ -68,7 +70,9 @@ async def _offered(
 
     async def ask(name: str) -> None:
         try:
-            tools = await context.tools.describe(tenant_id, tool_server_of(name, document.tool_servers[name]))
+            tools = await context.tools.describe(
+                tenant_id, tool_server_of(name, document.tool_servers[name])
+            )
         except ToolCallFailed as failure:
             unreachable[name] = failure.error.sentence
         else:

@@ -20,7 +20,13 @@ from clearance.core.outcome import OutcomeStatus
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import Admission, Change, IntentRecord
 from clearance.flow.context import Context
-from clearance.flow.ports.transitions import AlreadyAdmitted, Applied, BudgetSpent, RecordMoved, SettingsMoved
+from clearance.flow.ports.transitions import (
+    AlreadyAdmitted,
+    Applied,
+    BudgetSpent,
+    RecordMoved,
+    SettingsMoved,
+)
 from clearance.flow.submit import DECISIONS_MAX, admission_of, hint_if_approved
 
 RECONCILABLE = frozenset({OutcomeStatus.SUCCEEDED, OutcomeStatus.FAILED})
@@ -44,7 +50,9 @@ class Ruled:
     admitted: IntentRecord | None = None
 
 
-async def rule(context: Context, ruler: Principal, approval_id: str, request: RulingRequest) -> Ruled:
+async def rule(
+    context: Context, ruler: Principal, approval_id: str, request: RulingRequest
+) -> Ruled:
     """Rules on the latest approval of an intent. Conflict if it is closed, expired or about something else by now."""
     ruler.require(Permission.RULE)
     if (request.kind is RulingKind.EDIT) != (request.parameters is not None):
@@ -70,7 +78,9 @@ async def rule(context: Context, ruler: Principal, approval_id: str, request: Ru
     raise _kept_moving(approval_id)
 
 
-async def _under_approval(context: Context, ruler: Principal, approval_id: str, request: RulingRequest) -> IntentRecord:
+async def _under_approval(
+    context: Context, ruler: Principal, approval_id: str, request: RulingRequest
+) -> IntentRecord:
     record = await context.store.intent(ruler.tenant_id, intent_of(approval_id))
     if record is None or record.approval is None:
         sentence = f"There is no approval {approval_id}."
@@ -82,7 +92,9 @@ async def _under_approval(context: Context, ruler: Principal, approval_id: str, 
     if request.digest is not None and request.digest != approval.digest:
         sentence = "What would run is not what was shown; look again before you rule."
         raise Conflict(sentence, code="DIGEST_MISMATCH")
-    check_ruling(approval, record.intent, ruler, request.kind, request.reason, now=context.clock.now_ms())
+    check_ruling(
+        approval, record.intent, ruler, request.kind, request.reason, now=context.clock.now_ms()
+    )
     return record
 
 
@@ -105,10 +117,14 @@ async def _edited(
     )
     content = checked_content(intent)
     settings = await context.settings(ruler.tenant_id)
-    return admission_of(intent, content, Facts(settings, used), ruler, salt=salt, now=context.clock.now_ms())
+    return admission_of(
+        intent, content, Facts(settings, used), ruler, salt=salt, now=context.clock.now_ms()
+    )
 
 
-async def cancel(context: Context, principal: Principal, action_intent_id: str, reason: str) -> IntentRecord:
+async def cancel(
+    context: Context, principal: Principal, action_intent_id: str, reason: str
+) -> IntentRecord:
     """Withdraws an intent that has not started: the proposer may, and whoever may rule."""
     _check_reason(reason)
 
@@ -123,7 +139,11 @@ async def cancel(context: Context, principal: Principal, action_intent_id: str, 
 
 
 async def reconcile(
-    context: Context, principal: Principal, action_intent_id: str, status: OutcomeStatus, reason: str
+    context: Context,
+    principal: Principal,
+    action_intent_id: str,
+    status: OutcomeStatus,
+    reason: str,
 ) -> IntentRecord:
     """Writes what became of an UNKNOWN outcome, by whom and why."""
     _check_reason(reason)

@@ -12,7 +12,12 @@ from dataclasses import replace
 from enum import StrEnum
 
 from clearance.configuration.differences import SettingsDifference, differences
-from clearance.configuration.document import StoredSettings, parse_document, policy_of, read_document
+from clearance.configuration.document import (
+    StoredSettings,
+    parse_document,
+    policy_of,
+    read_document,
+)
 from clearance.configuration.shape import SettingsDocument
 from clearance.core.canonical import Json, digest
 from clearance.core.errors import (
@@ -51,13 +56,17 @@ _NAMES = {part: part.value for part in SettingsPart} | {
     SettingsPart.STOP_SWITCHES: "stop_switches",
     SettingsPart.POLICIES: "policy",
 }
-_DERIVED = frozenset({"policy_version", "clauses"})  # what reading the policy adds to it, and changing it leaves alone
+_DERIVED = frozenset(
+    {"policy_version", "clauses"}
+)  # what reading the policy adds to it, and changing it leaves alone
 
 
 # --- One part of the settings ---
 
 
-async def settings_part(context: Context, principal: Principal, part: SettingsPart) -> tuple[Json, int]:
+async def settings_part(
+    context: Context, principal: Principal, part: SettingsPart
+) -> tuple[Json, int]:
     """One part, under its name in the document, and the version to name when changing it."""
     principal.require(Permission.READ)
     stored = await context.store.settings(principal.tenant_id)
@@ -69,10 +78,19 @@ def _part_of(document: SettingsDocument, part: SettingsPart) -> dict[str, Json]:
     if part is SettingsPart.POLICIES:
         policy = policy_of(document)
         clauses = [
-            {"id": clause.id, "effect": clause.effect.value, "reason": clause.reason, "explanation": clause.explanation}
+            {
+                "id": clause.id,
+                "effect": clause.effect.value,
+                "reason": clause.reason,
+                "explanation": clause.explanation,
+            }
             for clause in (policy.clauses.values() if policy else ())
         ]
-        return {"policy": document.policy, "policy_version": policy.version if policy else None, "clauses": clauses}
+        return {
+            "policy": document.policy,
+            "policy_version": policy.version if policy else None,
+            "clauses": clauses,
+        }
     if part is SettingsPart.CATALOG:
         return {"catalog": whole.get("catalog", {})}
     if part is SettingsPart.STOP_SWITCHES:
@@ -100,7 +118,9 @@ async def put_settings_part(
             done = await _put_stop_switches(context, principal, stored, content)
         else:
             before = read_document(stored.document)
-            done = await change_settings(context, principal, stored, before, _with_part(before, part, content))
+            done = await change_settings(
+                context, principal, stored, before, _with_part(before, part, content)
+            )
         if done is not None:
             return done
     if stops and version == ANY_VERSION:
@@ -134,9 +154,13 @@ async def _put_stop_switches(
     """Replaces the stop switches. The rest is not parsed again: whatever is wrong with it must not prevent a stop."""
     wanted = parse_document({"stop_switches": content})
     if any(shape.scope == StopScope.GLOBAL for shape in wanted.stop_switches):
-        sentence = "Only the installation's operator stops everything, with: clearance stop --everything."
+        sentence = (
+            "Only the installation's operator stops everything, with: clearance stop --everything."
+        )
         raise Forbidden(sentence)
-    return await _change_switches(context, principal, stored, wanted.as_json().get("stop_switches", []))
+    return await _change_switches(
+        context, principal, stored, wanted.as_json().get("stop_switches", [])
+    )
 
 
 async def _change_switches(
@@ -150,12 +174,16 @@ async def _change_switches(
     return await _commit(context, principal, stored, document, kind, before=before, after=after)
 
 
-async def everywhere_stop(context: Context, actor: Principal, switches: Sequence[StopSwitch]) -> int:
+async def everywhere_stop(
+    context: Context, actor: Principal, switches: Sequence[StopSwitch]
+) -> int:
     """Replaces the switches that hold for every tenant; their version. No door that takes a key may call it."""
     if any(switch.scope is not StopScope.GLOBAL for switch in switches):
         sentence = "What holds for every tenant has the scope GLOBAL."
         raise InvalidInput(sentence, code="INVALID_SETTINGS")
-    wanted = [{"scope": s.scope.value, "level": s.level.value, "reason": s.reason} for s in switches]
+    wanted = [
+        {"scope": s.scope.value, "level": s.level.value, "reason": s.reason} for s in switches
+    ]
     after = parse_document({"stop_switches": wanted}).as_json().get("stop_switches", [])
     operator = replace(actor, tenant_id=EVERYWHERE)
     for _ in range(CHANGES_MAX):
@@ -169,7 +197,9 @@ async def everywhere_stop(context: Context, actor: Principal, switches: Sequence
 # --- The whole document ---
 
 
-async def compare(context: Context, principal: Principal, document: Mapping[str, Json]) -> Sequence[SettingsDifference]:
+async def compare(
+    context: Context, principal: Principal, document: Mapping[str, Json]
+) -> Sequence[SettingsDifference]:
     """What applying a document would change. InvalidInput if it could not be applied."""
     principal.require(Permission.READ)
     stored = await context.store.settings(principal.tenant_id)
@@ -177,7 +207,9 @@ async def compare(context: Context, principal: Principal, document: Mapping[str,
     return differences(before, _applied(context, before, document))
 
 
-async def apply(context: Context, principal: Principal, document: Mapping[str, Json]) -> Sequence[SettingsDifference]:
+async def apply(
+    context: Context, principal: Principal, document: Mapping[str, Json]
+) -> Sequence[SettingsDifference]:
     """Applies a document whole; what it changed. Stop switches stay, and so do the pins of tools still in use."""
     principal.require(Permission.CONFIGURE)
     for _ in range(CHANGES_MAX):
@@ -189,10 +221,18 @@ async def apply(context: Context, principal: Principal, document: Mapping[str, J
     raise kept_moving()
 
 
-def _applied(context: Context, before: SettingsDocument, document: Mapping[str, Json]) -> SettingsDocument:
+def _applied(
+    context: Context, before: SettingsDocument, document: Mapping[str, Json]
+) -> SettingsDocument:
     if kept_as_they_are := {"tool_pins", "stop_switches"} & set(document):
-        sentence = f"A document that is applied has no {min(kept_as_they_are)}: what is there stays."
-        raise InvalidInput(sentence, code="INVALID_SETTINGS", problems=(Problem((min(kept_as_they_are),), sentence),))
+        sentence = (
+            f"A document that is applied has no {min(kept_as_they_are)}: what is there stays."
+        )
+        raise InvalidInput(
+            sentence,
+            code="INVALID_SETTINGS",
+            problems=(Problem((min(kept_as_they_are),), sentence),),
+        )
     switches = before.as_json().get("stop_switches", [])
     after = parse_document({**document, "stop_switches": switches})
     if not context.programs:
@@ -206,7 +246,8 @@ def _check_no_programs(document: SettingsDocument) -> None:
         return
     sentence = f"The tool server {programs[0]} is a program, and programs are not started here: give it a url."
     problems = tuple(
-        Problem(("tool_servers", name), "must have a url: programs are not started here") for name in programs
+        Problem(("tool_servers", name), "must have a url: programs are not started here")
+        for name in programs
     )
     raise InvalidInput(sentence, code=PROGRAMS_NOT_STARTED, problems=problems)
 
@@ -218,7 +259,11 @@ def _with_pins(after: SettingsDocument, before: SettingsDocument) -> SettingsDoc
 
 
 async def change_settings(
-    context: Context, actor: Principal, stored: StoredSettings, before: SettingsDocument, after: SettingsDocument
+    context: Context,
+    actor: Principal,
+    stored: StoredSettings,
+    before: SettingsDocument,
+    after: SettingsDocument,
 ) -> int | None:
     """Commits a parsed document; the version in force then, or None if the settings moved."""
     found = differences(before, after)
@@ -252,7 +297,9 @@ async def _commit(
 ) -> int | None:
     now, version = context.clock.now_ms(), stored.version.tenant
     entry = draft(kind, now, actor, version=version + 1, digest=digest(document), **facts)
-    answer = await context.store.configure(SettingsChange(actor.tenant_id, version, document, entry, now))
+    answer = await context.store.configure(
+        SettingsChange(actor.tenant_id, version, document, entry, now)
+    )
     return None if isinstance(answer, SettingsMoved) else answer.version.tenant
 
 

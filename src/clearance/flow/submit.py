@@ -16,7 +16,9 @@ from clearance.flow.context import Context
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted, BudgetSpent, SettingsMoved
 
-DECISIONS_MAX = 3  # how often an intent is decided again because the settings or the budget moved meanwhile
+DECISIONS_MAX = (
+    3  # how often an intent is decided again because the settings or the budget moved meanwhile
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,9 @@ async def propose(context: Context, principal: Principal, proposal: Proposal) ->
     intent = ActionIntent(
         tenant_id=principal.tenant_id,
         account_id=proposal.account_id,
-        action_intent_id=context.clock.new_id() if proposal.action_intent_id is None else proposal.action_intent_id,
+        action_intent_id=context.clock.new_id()
+        if proposal.action_intent_id is None
+        else proposal.action_intent_id,
         action_type=proposal.action_type,
         parameters=proposal.parameters,
         confidence_score=proposal.confidence_score,
@@ -70,7 +74,9 @@ async def propose(context: Context, principal: Principal, proposal: Proposal) ->
             raise
         settled = AlreadyAdmitted(known)
     if settled.record.fingerprint != fingerprint(content):
-        sentence = f"The action intent {intent.action_intent_id} was proposed before with other content."
+        sentence = (
+            f"The action intent {intent.action_intent_id} was proposed before with other content."
+        )
         raise Conflict(sentence, code="INTENT_ID_REUSED")
     hint_if_approved(context, settled.record)
     return Proposed(settled.record, created=isinstance(settled, Admitted))
@@ -82,7 +88,13 @@ def hint_if_approved(context: Context, record: IntentRecord) -> None:
         intent = record.intent
         source = record.approval_source
         context.engine.hint(
-            Due(intent.tenant_id, intent.action_intent_id, intent.action_type, source, intent.account_id)
+            Due(
+                intent.tenant_id,
+                intent.action_intent_id,
+                intent.action_type,
+                source,
+                intent.account_id,
+            )
         )
 
 
@@ -95,7 +107,12 @@ async def _admit(
     for _ in range(DECISIONS_MAX):
         try:
             admission = admission_of(
-                intent, content, Facts(settings, used), principal, salt=salt, now=context.clock.now_ms()
+                intent,
+                content,
+                Facts(settings, used),
+                principal,
+                salt=salt,
+                now=context.clock.now_ms(),
             )
         except InvalidInput:
             newer = await context.settings(intent.tenant_id)
@@ -111,7 +128,9 @@ async def _admit(
                 settings = await context.fresh_settings(intent.tenant_id)
             case BudgetSpent():
                 used = answer.used
-    sentence = "The settings or the budget kept changing while the intent was decided; nothing was stored."
+    sentence = (
+        "The settings or the budget kept changing while the intent was decided; nothing was stored."
+    )
     raise Unavailable(sentence)
 
 

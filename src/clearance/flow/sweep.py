@@ -39,7 +39,12 @@ class Sweeper:
     """Takes the steps, and remembers how far along the queues the last one came: what is held must not hide the rest."""
 
     def __init__(
-        self, context: Context, worker: str, *, alone: bool, under_way: Container[tuple[str, str]] = ()
+        self,
+        context: Context,
+        worker: str,
+        *,
+        alone: bool,
+        under_way: Container[tuple[str, str]] = (),
     ) -> None:
         """`alone`: no other worker can be alive, so the leases of others are over whatever their time says.
 
@@ -74,7 +79,9 @@ class Sweeper:
             try:
                 expired += await _expire(self._context, due)
             except Unavailable as refusal:
-                _log.warning("not expired", code=refusal.code, action_intent_id=due.action_intent_id)
+                _log.warning(
+                    "not expired", code=refusal.code, action_intent_id=due.action_intent_id
+                )
                 busy.add(due.tenant_id)
         return expired
 
@@ -88,10 +95,14 @@ class Sweeper:
     async def _dead(self) -> tuple[Due, ...]:
         now = self._context.clock.now_ms()
         living = self._worker if self._alone else None
-        found = await self._context.store.dead_leases(now, STEP_MAX, self._dead_after, living_worker=living)
+        found = await self._context.store.dead_leases(
+            now, STEP_MAX, self._dead_after, living_worker=living
+        )
         self._dead_after = found[-1] if len(found) == STEP_MAX else None
         # What is our own and under way is alive, whatever the wall clock says.
-        return tuple(due for due in found if (due.tenant_id, due.action_intent_id) not in self._under_way)
+        return tuple(
+            due for due in found if (due.tenant_id, due.action_intent_id) not in self._under_way
+        )
 
 
 async def _expire(context: Context, due: Due) -> bool:

@@ -72,7 +72,9 @@ class Tries:
         open_ = self._started.action.effect.repeatable or before.sent is Sent.NOT_SENT
         if not open_ or not await self._write(before.tries + 1, Sent.MAYBE, Phase.BEGUN):
             sentence = "Another invocation began this call, or ended it; so this one sent nothing."
-            error = CallError(ErrorClass.DOWNSTREAM, sentence, Sent.MAYBE, code="CALL_ALREADY_BEGUN")
+            error = CallError(
+                ErrorClass.DOWNSTREAM, sentence, Sent.MAYBE, code="CALL_ALREADY_BEGUN"
+            )
             raise ToolCallFailed(error)
         self.begun = True
 

@@ -134,7 +134,8 @@ def _looked(dynamodb: Any, name: str, clock: Clock) -> TableLook:
     return TableLook(
         status=table["TableStatus"],
         missing=tuple(sorted(wanted - found)),
-        ages_sessions_out=ttl.get("TimeToLiveStatus") == "ENABLED" and ttl.get("AttributeName") == TTL_ATTRIBUTE,
+        ages_sessions_out=ttl.get("TimeToLiveStatus") == "ENABLED"
+        and ttl.get("AttributeName") == TTL_ATTRIBUTE,
         recoverable=recovery == "ENABLED",
         protected=bool(table.get("DeletionProtectionEnabled")),
         clock_apart_ms=now - there,
@@ -243,12 +244,26 @@ def sources() -> Sources:
         read = _SOURCES.validate_python(parse((Environment().sources or "{}").encode()))
     except (Refusal, ValidationError):
         read = None
-    said = {name for source in read.values() for name in (source.tenant_id, source.actor)} if read is not None else {""}
-    if read is None or SOURCE in read or EVERYWHERE in said or any(name_problem(name) for name in said):
+    said = (
+        {name for source in read.values() for name in (source.tenant_id, source.actor)}
+        if read is not None
+        else {""}
+    )
+    if (
+        read is None
+        or SOURCE in read
+        or EVERYWHERE in said
+        or any(name_problem(name) for name in said)
+    ):
         sentence = (
             'CLEARANCE_SOURCES must be a JSON object: {"a source": {"tenant_id": "...", "actor": "..."}}, in which no source'
             f" stands twice, or is {SOURCE}."
         )
         raise InvalidInput(sentence, code="INVALID_ENVIRONMENT")
     allowed = PERMISSIONS[Role.AGENT]
-    return Sources({name: Principal(one.tenant_id, one.actor, ActorKind.AGENT, allowed) for name, one in read.items()})
+    return Sources(
+        {
+            name: Principal(one.tenant_id, one.actor, ActorKind.AGENT, allowed)
+            for name, one in read.items()
+        }
+    )

@@ -28,9 +28,7 @@ from clearance.stores.sqlite import archive as archive_sqlite
 __all__ = ["Database", "NoEngine", "Parts", "Place", "Table", "operator", "place"]
 """What is said by name of the parts, beside what is here."""
 
-NOTHING_THERE = (
-    "serve or apply a configuration first, or name another place (--data, CLEARANCE_DATABASE_URL, CLEARANCE_TABLE)"
-)
+NOTHING_THERE = "serve or apply a configuration first, or name another place (--data, CLEARANCE_DATABASE_URL, CLEARANCE_TABLE)"
 DEMO_FOLDER = "data"  # of the folder that a demo keeps its day in
 
 
@@ -38,7 +36,9 @@ DEMO_FOLDER = "data"  # of the folder that a demo keeps its day in
 
 
 @contextlib.asynccontextmanager
-async def opened(where: Place, *, new: bool = False, tools: Tools | None = None) -> AsyncIterator[Parts]:
+async def opened(
+    where: Place, *, new: bool = False, tools: Tools | None = None
+) -> AsyncIterator[Parts]:
     """The state, for a command that ends soon. NotFound (`NO_DATA`) if there is none in a data directory, unless it may be new.
 
     `tools`: those of `tools_of`, if tool servers are asked.
@@ -81,7 +81,9 @@ def _profile(where: Place, tools: Tools) -> contextlib.AbstractAsyncContextManag
     return postgres.postgres(where, tools) if isinstance(where, Database) else aws.aws(where, tools)
 
 
-def for_serving(where: Path | Database, tools: Tools) -> contextlib.AbstractAsyncContextManager[Parts]:
+def for_serving(
+    where: Path | Database, tools: Tools
+) -> contextlib.AbstractAsyncContextManager[Parts]:
     """The parts of a server: on a data directory with the worker in it, on a database with the queue's way in."""
     if isinstance(where, Path):
         return local(where, tools, worker=Worker())
@@ -104,7 +106,9 @@ def export(where: Place, file: BinaryIO) -> archive.Summary:
         if isinstance(where, Path):
             _must_have_data(where)
             ends.enter_context(only_one(where))
-            return archive.write(ends.enter_context(archive_sqlite.reading(where / STORE_FILE)), file)
+            return archive.write(
+                ends.enter_context(archive_sqlite.reading(where / STORE_FILE)), file
+            )
         conninfo = postgres.conninfo_of(_no_table(where))
         from clearance.stores.postgres import archive as archive_postgres  # noqa: PLC0415 - comes with the extra
 
@@ -116,7 +120,9 @@ def import_from(file: BinaryIO, where: Place) -> archive.Summary:
     with contextlib.ExitStack() as ends:
         if isinstance(where, Path):
             ends.enter_context(only_one(where))
-            return archive.fill(ends.enter_context(archive_sqlite.filling(where / STORE_FILE)), file)
+            return archive.fill(
+                ends.enter_context(archive_sqlite.filling(where / STORE_FILE)), file
+            )
         conninfo = postgres.conninfo_of(_no_table(where))
         from clearance.stores.postgres import archive as archive_postgres  # noqa: PLC0415 - comes with the extra
 

@@ -24,7 +24,9 @@ LOCK_FILE = "serve.lock"
 @contextlib.asynccontextmanager
 async def local(data: Path, tools: Tools, *, worker: Worker | None = None) -> AsyncIterator[Parts]:
     """Opens the data directory; with a worker, approved intents are carried out until the block ends."""
-    async with contextlib.AsyncExitStack() as ends:  # in reverse: the worker drains, then the tools end, then the store
+    async with (
+        contextlib.AsyncExitStack() as ends
+    ):  # in reverse: the worker drains, then the tools end, then the store
         store = await SqliteStore.open(data / STORE_FILE)
         parts = assembled(ends, store, tools, worker or NoEngine())
         if worker:

@@ -53,7 +53,9 @@ class NoTools:
 
 def _no_tools() -> ToolCallFailed:
     sentence = "This process calls no tools."
-    return ToolCallFailed(CallError(ErrorClass.VALIDATION, sentence, Sent.NOT_SENT, code="NO_TOOLS_HERE"))
+    return ToolCallFailed(
+        CallError(ErrorClass.VALIDATION, sentence, Sent.NOT_SENT, code="NO_TOOLS_HERE")
+    )
 
 
 @dataclass(slots=True)
@@ -66,7 +68,12 @@ class Parts:
 
 
 def assembled(
-    ends: contextlib.AsyncExitStack, store: Store, tools: Tools, engine: Engine, *, programs: bool = True
+    ends: contextlib.AsyncExitStack,
+    store: Store,
+    tools: Tools,
+    engine: Engine,
+    *,
+    programs: bool = True,
 ) -> Parts:
     """The parts of a process; its tools end, then its store, when `ends` does. `programs` as in Context."""
     clock = SystemClock()

@@ -18,7 +18,13 @@ from clearance.core.errors import Conflict, InvalidInput
 from clearance.flow.ports.clock import Clock
 from clearance.flow.ports.engine import Engine
 from clearance.flow.ports.tools import Tools
-from clearance.flow.ports.transitions import AlreadyAdmitted, Applied, BudgetSpent, RecordMoved, SettingsMoved
+from clearance.flow.ports.transitions import (
+    AlreadyAdmitted,
+    Applied,
+    BudgetSpent,
+    RecordMoved,
+    SettingsMoved,
+)
 from clearance.profiles.environment import Environment
 from clearance.profiles.parts import NoEngine, Parts, assembled
 from clearance.profiles.place import Database, Table, place
@@ -43,7 +49,11 @@ def database() -> Database:
     where = place(None)
     if isinstance(where, Database):
         return where
-    alone = "a table needs no such command" if isinstance(where, Table) else "a data directory needs serve alone"
+    alone = (
+        "a table needs no such command"
+        if isinstance(where, Table)
+        else "a data directory needs serve alone"
+    )
     sentence = f"CLEARANCE_DATABASE_URL is not set, and this is for a database: {alone}."
     raise Conflict(sentence, code="NO_DATABASE")
 

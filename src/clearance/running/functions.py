@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from clearance.engines.eventbridge import Bus
     from clearance.tools.mcp import McpTools
 
-STREAM_SECONDS = 1.0  # an answer arrives when it is over: a stream has what there is, and its client comes again
+STREAM_SECONDS = (
+    1.0  # an answer arrives when it is over: a stream has what there is, and its client comes again
+)
 SWEEP_STEPS_MAX = 25  # of one invocation
 SWEEP_MARGIN_MS = 10_000  # of an invocation's time, before which no further step begins
 SWEEPER = "sweeper"
@@ -141,8 +143,16 @@ async def open_gate(ends: contextlib.AsyncExitStack) -> Handler:
             _log.warning("proposal refused", code=refusal.code, source=_text(event, "source"))
             if alias is None:
                 raise Refused(f"{refusal.code}: {refusal.sentence}") from None
-            problems = [{"path": list(one.path), "sentence": one.sentence} for one in refusal.problems]
-            return {"refused": {"code": refusal.code, "sentence": refusal.sentence, "problems": problems}}
+            problems = [
+                {"path": list(one.path), "sentence": one.sentence} for one in refusal.problems
+            ]
+            return {
+                "refused": {
+                    "code": refusal.code,
+                    "sentence": refusal.sentence,
+                    "problems": problems,
+                }
+            }
         finally:
             await bus.flush(parts.context)
 
@@ -151,8 +161,12 @@ async def open_gate(ends: contextlib.AsyncExitStack) -> Handler:
 
 def _alias(context: Any) -> str | None:
     """The alias that was invoked, which Lambda says and nobody who invokes. None for the function itself, or a version of it."""
-    _, *qualifier = str(getattr(context, "invoked_function_arn", "")).partition(":function:")[2].split(":")
-    return next((name for name in qualifier if not name.startswith("$") and not name.isdigit()), None)
+    _, *qualifier = (
+        str(getattr(context, "invoked_function_arn", "")).partition(":function:")[2].split(":")
+    )
+    return next(
+        (name for name in qualifier if not name.startswith("$") and not name.isdigit()), None
+    )
 
 
 def _source(event: Mapping[str, Json], alias: str | None) -> Json:
@@ -166,7 +180,9 @@ def _source(event: Mapping[str, Json], alias: str | None) -> Json:
     return alias if source is None or source == alias else None
 
 
-async def _propose(parts: Parts, caller: Principal, event: Mapping[str, Json], request_id: str | None) -> Json:
+async def _propose(
+    parts: Parts, caller: Principal, event: Mapping[str, Json], request_id: str | None
+) -> Json:
     """The gate's answer, as the REST API gives it. An intent without an id has its event's, which comes with each repeat."""
     from clearance.api import resources, wire  # noqa: PLC0415
     from clearance.api.proposals import proposal_of  # noqa: PLC0415
@@ -176,14 +192,19 @@ async def _propose(parts: Parts, caller: Principal, event: Mapping[str, Json], r
     try:
         detail = json.dumps(event.get("detail")).encode()
     except (RecursionError, ValueError):
-        raise InvalidInput("The detail nests too deep, or has too long a number.", code="INVALID_JSON") from None
+        raise InvalidInput(
+            "The detail nests too deep, or has too long a number.", code="INVALID_JSON"
+        ) from None
     body = fitted(parse(detail), wire.ProposalBody)
     proposal = proposal_of(body, caller)
     if proposal.action_intent_id is None:
         proposal = replace(proposal, action_intent_id=_text(event, "id") or request_id)
     proposed = await parts.control.propose(caller, proposal)
     told = narrate(proposed.record, await parts.control.settings(caller))
-    return {"created": proposed.created, "intent": resources.intent(told).model_dump(by_alias=True, mode="json")}
+    return {
+        "created": proposed.created,
+        "intent": resources.intent(told).model_dump(by_alias=True, mode="json"),
+    }
 
 
 def _text(event: Mapping[str, Json], name: str) -> str | None:
@@ -207,7 +228,11 @@ async def open_api(ends: contextlib.AsyncExitStack) -> Handler:
     app = create_app(parts.control, parts.access, counting=False)
     mount(app, parts.control, parts.access)
     shorten_streams(app, STREAM_SECONDS)
-    adapter = Mangum(app, lifespan="off", text_mime_types=["text/", "application/json", "application/problem+json"])
+    adapter = Mangum(
+        app,
+        lifespan="off",
+        text_mime_types=["text/", "application/json", "application/problem+json"],
+    )
 
     async def flushed(scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -217,7 +242,9 @@ async def open_api(ends: contextlib.AsyncExitStack) -> Handler:
 
     async def handle(event: Json, context: Any) -> Json:
         parts.access.doubt()
-        request = adapter.infer({**event, "headers": _at_the_door(event.get("headers") or {})}, context)
+        request = adapter.infer(
+            {**event, "headers": _at_the_door(event.get("headers") or {})}, context
+        )
         cycle = HTTPCycle(request.scope, request.body)
         await cycle.run(flushed)
         return request({"status": cycle.status, "headers": cycle.headers, "body": cycle.body})
@@ -227,7 +254,11 @@ async def open_api(ends: contextlib.AsyncExitStack) -> Handler:
 
 def _at_the_door(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers of a request, in which what API Gateway is, and not what a client says of a proxy, says how it came."""
-    kept = {name: value for name, value in headers.items() if not name.lower().startswith("x-forwarded-")}
+    kept = {
+        name: value
+        for name, value in headers.items()
+        if not name.lower().startswith("x-forwarded-")
+    }
     return {**kept, "x-forwarded-proto": "https", "x-forwarded-port": "443"}
 
 
@@ -321,12 +352,16 @@ async def open_sweeper(ends: contextlib.AsyncExitStack) -> Handler:
         for _step in range(SWEEP_STEPS_MAX):
             try:
                 found = await steps.find()
-                for due in found.dead:  # an execution takes it up, as it does what was just approved
+                for (
+                    due
+                ) in found.dead:  # an execution takes it up, as it does what was just approved
                     bus.hint(due)
             finally:
                 published += await bus.flush(parts.context)
             expired += found.expired
-            if max(found.hinted, found.expired, len(found.dead)) < STEP_MAX or not _time_left(context):
+            if max(found.hinted, found.expired, len(found.dead)) < STEP_MAX or not _time_left(
+                context
+            ):
                 break
         return {"expired": expired, "published": published}
 

@@ -50,7 +50,9 @@ class _Lines(structlog.stdlib.ProcessorFormatter):
         )
 
     def format(self, record: logging.LogRecord) -> str:
-        return super().format(_without_addresses(record) if record.name.startswith("psycopg") else record)
+        return super().format(
+            _without_addresses(record) if record.name.startswith("psycopg") else record
+        )
 
 
 def _without_addresses(record: logging.LogRecord) -> logging.LogRecord:

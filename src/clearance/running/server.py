@@ -96,7 +96,9 @@ async def serving(
         if isinstance(where, Path):
             ends.enter_context(only_one(where))
         taken = ends.enter_context(listening(host, port))
-        parts = await ends.enter_async_context(choose.for_serving(where, tools or choose.tools_of(where)))
+        parts = await ends.enter_async_context(
+            choose.for_serving(where, tools or choose.tools_of(where))
+        )
         said = await _started(parts, where, wanted, url_of(host, taken))
         app, over = application(parts), asyncio.Event()
         if isinstance(where, Database):
@@ -108,7 +110,9 @@ async def serving(
             yield Serving(said.url, said.first_key, parts, said, ended)
 
 
-async def _drain(app: FastAPI, asked: asyncio.Event, linger_seconds: int, over: asyncio.Event) -> None:
+async def _drain(
+    app: FastAPI, asked: asyncio.Event, linger_seconds: int, over: asyncio.Event
+) -> None:
     await asked.wait()
     operations.drain(app)
     end_streams(app)
@@ -116,9 +120,13 @@ async def _drain(app: FastAPI, asked: asyncio.Event, linger_seconds: int, over: 
     over.set()
 
 
-async def _started(parts: Parts, where: Path | Database, wanted: Configuration | None, url: str) -> Announcement:
+async def _started(
+    parts: Parts, where: Path | Database, wanted: Configuration | None, url: str
+) -> Announcement:
     """Applies the configuration, makes the first key, and looks at the tools: on a database, workers do that."""
-    async with contextlib.nullcontext() if isinstance(where, Path) else postgres.one_at_a_time(where):
+    async with (
+        contextlib.nullcontext() if isinstance(where, Path) else postgres.one_at_a_time(where)
+    ):
         changes: tuple[str, ...] = ()
         if wanted:
             differences = await parts.control.apply(operator(wanted.tenant_id), wanted.document)

@@ -63,7 +63,9 @@ async def work(
         ending = ends.enter_context(signals())
         taken = None if port is None else ends.enter_context(listening(host, port))
         runner = MeasuredTools(tools or choose.tools_of(where), measured)
-        parts = await ends.enter_async_context(postgres.postgres(where, runner, engine=queue, measured=measured))
+        parts = await ends.enter_async_context(
+            postgres.postgres(where, runner, engine=queue, measured=measured)
+        )
         await postgres.database_queue(where)
         await ends.enter_async_context(queue.open(parts.context))
         ending.listen()
@@ -72,7 +74,10 @@ async def work(
             await ends.enter_async_context(_answering_until_the_end(app, taken, ending.asked))
         months = asyncio.create_task(postgres.keep_months(where, parts.context.clock))
         ends.callback(months.cancel)
-        url, missing = None if taken is None else url_of(host, taken), await _missing_variables(parts)
+        url, missing = (
+            None if taken is None else url_of(host, taken),
+            await _missing_variables(parts),
+        )
         announce(WorkerAnnouncement(queue.name, concurrency, url, missing))
         await queue.run(parts.context, ending.asked)
 
@@ -81,7 +86,9 @@ async def _missing_variables(parts: Parts) -> tuple[str, ...]:
     """What the tool servers of all tenants need of the environment, and this worker does not have."""
     found = []
     for tenant_id in await parts.context.store.tenants():
-        with contextlib.suppress(Refusal):  # settings that cannot be read fail each of their intents, and say so there
+        with contextlib.suppress(
+            Refusal
+        ):  # settings that cannot be read fail each of their intents, and say so there
             for server in (await parts.context.settings(tenant_id)).tool_servers.values():
                 absent = variables_of(repr(server)) - os.environ.keys()
                 found += [
@@ -102,7 +109,9 @@ def _health(where: Database, parts: Parts, queue: Queue, measured: WorkerMetrics
             raise Unavailable(sentence, code="QUEUE_AWAY")
 
     async def measure() -> bytes:
-        with contextlib.suppress(Unavailable):  # what the process itself counted is there in any case
+        with contextlib.suppress(
+            Unavailable
+        ):  # what the process itself counted is there in any case
             found = await postgres.database_queue(where)
             measured.queued(found.jobs, sweeping=found.sweeper == queue.name)
         return measured.text()
@@ -111,7 +120,9 @@ def _health(where: Database, parts: Parts, queue: Queue, measured: WorkerMetrics
 
 
 @contextlib.asynccontextmanager
-async def _answering_until_the_end(app: FastAPI, taken: socket.socket, asked: asyncio.Event) -> AsyncIterator[None]:
+async def _answering_until_the_end(
+    app: FastAPI, taken: socket.socket, asked: asyncio.Event
+) -> AsyncIterator[None]:
     """Answers while the worker works and while it drains; from the moment that it was asked to end, it is not ready."""
 
     async def drain() -> None:

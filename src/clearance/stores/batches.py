@@ -71,7 +71,9 @@ class Batches(Generic[Unit, Answer]):
 
     async def _drain(self, name: str, lane: _Lane[Unit, Answer]) -> None:
         while lane.units:
-            await self._commit(name, [lane.units.popleft() for _ in range(min(len(lane.units), BATCH_MAX))])
+            await self._commit(
+                name, [lane.units.popleft() for _ in range(min(len(lane.units), BATCH_MAX))]
+            )
         lane.batches -= 1
         if lane.batches == 0 and not lane.units:
             del self._lanes[name]
@@ -82,7 +84,9 @@ class Batches(Generic[Unit, Answer]):
         except Unavailable as unavailable:
             for one in group:
                 _fail(one, unavailable)
-        except Exception as error:  # one unit that cannot be stored must not keep the others from it
+        except (
+            Exception
+        ) as error:  # one unit that cannot be stored must not keep the others from it
             if len(group) == 1:
                 _fail(group[0], error)
                 return
@@ -111,12 +115,16 @@ class SharedReads:
         """What `read` answers; `key` names what it reads."""
         task = self._next.get(key)
         if task is None:
-            task = self._next[key] = asyncio.create_task(self._after(key, self._running.get(key), read))
+            task = self._next[key] = asyncio.create_task(
+                self._after(key, self._running.get(key), read)
+            )
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
         answer: Answer = await asyncio.shield(task)  # one key is always read in one way
         return answer
 
-    async def _after(self, key: str, before: asyncio.Task[Any] | None, read: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _after(
+        self, key: str, before: asyncio.Task[Any] | None, read: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
         if before is not None:
             await asyncio.wait([before])
         mine = self._running[key] = self._next.pop(key)

@@ -42,7 +42,9 @@ RECORD = """SELECT t.tenant_id, a.account_id, i.action_intent_id, i.action_type,
 def record(row: tuple[Any, ...]) -> IntentRecord:
     """An intent's record from a row of `RECORD`."""
     (tenant_id, account_id, action_intent_id, action_type, status, revision, position) = row[:7]
-    (source, proposed_by, trace_id, salt, fingerprint, content, created_at, changed_at, body) = row[7:16]
+    (source, proposed_by, trace_id, salt, fingerprint, content, created_at, changed_at, body) = row[
+        7:16
+    ]
     said = json.loads(content)
     decided = json.loads(body)
     intent = ActionIntent(

@@ -23,7 +23,9 @@ class Tail:
         loop = asyncio.get_running_loop()
         ends = loop.time() + timeout_ms / 1000
         while True:
-            moved = self._moved  # taken before the look, so that no commit between look and wait is missed
+            moved = (
+                self._moved
+            )  # taken before the look, so that no commit between look and wait is missed
             if await size() > after:
                 return True
             left = ends - loop.time()

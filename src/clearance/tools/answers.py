@@ -67,7 +67,9 @@ class Answers:
         if exchange.sent is Sent.NOT_SENT:
             return self.unavailable("could not be reached")
         if exchange.status is not None and not exchange.readable:
-            return self._http_refusal(error, exchange.status, exchange.retry_after_ms, in_session=in_session)
+            return self._http_refusal(
+                error, exchange.status, exchange.retry_after_ms, in_session=in_session
+            )
         # The SDK makes errors of its own from a lost connection, and over HTTP from an unreadable answer.
         http = self._server.url is not None
         lost = exchange.status is None or error.code in _MADE_BY_CLIENT if http else over
@@ -78,7 +80,9 @@ class Answers:
         sentence = self._secrets.sentence(f"The tool server {name} refused: {error.message}")
         return CallError(error_class, sentence, Sent.ANSWERED)
 
-    def answer(self, tool: str, result: types.CallToolResult | types.InputRequiredResult) -> ToolAnswer:
+    def answer(
+        self, tool: str, result: types.CallToolResult | types.InputRequiredResult
+    ) -> ToolAnswer:
         """The answer of a tool; ToolCallFailed if it says that it failed, or that this is not its answer yet."""
         named = f"{self._server.name}.{tool}"
         if isinstance(result, types.InputRequiredResult):
@@ -87,23 +91,37 @@ class Answers:
         if result.result_type != "complete":
             sentence = f"The tool {named} answered that it is not finished, in a way that is not supported."
             raise failed(ErrorClass.UNKNOWN, sentence, Sent.MAYBE)
-        text = "\n".join(block.text for block in result.content if isinstance(block, types.TextContent))
+        text = "\n".join(
+            block.text for block in result.content if isinstance(block, types.TextContent)
+        )
         if result.is_error:
             error_class, retry_after_ms = _declared(result)
-            sentence = self._secrets.sentence(f"The tool {named} failed: {text or 'it gave no reason'}")
+            sentence = self._secrets.sentence(
+                f"The tool {named} failed: {text or 'it gave no reason'}"
+            )
             raise failed(error_class, sentence, Sent.ANSWERED, retry_after_ms=retry_after_ms)
-        return storable(result.structured_content if result.structured_content is not None else text)
+        return storable(
+            result.structured_content if result.structured_content is not None else text
+        )
 
-    def _http_refusal(self, error: MCPError, status: int, retry_after_ms: int | None, *, in_session: bool) -> CallError:
+    def _http_refusal(
+        self, error: MCPError, status: int, retry_after_ms: int | None, *, in_session: bool
+    ) -> CallError:
         name = self._server.name
-        sentence = self._secrets.sentence(f"The tool server {name} answered with HTTP status {status}: {error.message}")
+        sentence = self._secrets.sentence(
+            f"The tool server {name} answered with HTTP status {status}: {error.message}"
+        )
         if status in (401, 403):
             return CallError(ErrorClass.AUTH, sentence, Sent.ANSWERED)
         if status == 429:  # noqa: PLR2004 - HTTP's own number
-            return CallError(ErrorClass.RATE_LIMIT, sentence, Sent.ANSWERED, retry_after_ms=retry_after_ms)
+            return CallError(
+                ErrorClass.RATE_LIMIT, sentence, Sent.ANSWERED, retry_after_ms=retry_after_ms
+            )
         if status == 404 and in_session:  # noqa: PLR2004
             sentence = f"The tool server {name} has forgotten our session."
-            return CallError(ErrorClass.DOWNSTREAM, sentence, Sent.ANSWERED, code="TOOL_SESSION_LOST")
+            return CallError(
+                ErrorClass.DOWNSTREAM, sentence, Sent.ANSWERED, code="TOOL_SESSION_LOST"
+            )
         if 400 <= status < 500 and status != 408:  # noqa: PLR2004 - 408: a gateway gave up waiting
             return CallError(ErrorClass.VALIDATION, sentence, Sent.ANSWERED)
         return CallError(ErrorClass.DOWNSTREAM, sentence, Sent.MAYBE, retry_after_ms=retry_after_ms)
@@ -116,7 +134,10 @@ def closed() -> MCPError:
 
 def is_closed(error: Exception | None) -> bool:
     """True for the error that `closed` makes."""
-    return isinstance(error, MCPError) and (error.code, error.message) == (types.CONNECTION_CLOSED, _CLOSED)
+    return isinstance(error, MCPError) and (error.code, error.message) == (
+        types.CONNECTION_CLOSED,
+        _CLOSED,
+    )
 
 
 def _declared(result: types.CallToolResult) -> tuple[ErrorClass, int | None]:
@@ -124,7 +145,11 @@ def _declared(result: types.CallToolResult) -> tuple[ErrorClass, int | None]:
     for said in (result.structured_content, result.meta):
         if isinstance(said, Mapping) and isinstance(named := said.get("error_class"), str):
             wait = said.get("retry_after_ms")
-            known = isinstance(wait, int) and not isinstance(wait, bool) and 0 <= wait <= RETRY_AFTER_MS_MAX
+            known = (
+                isinstance(wait, int)
+                and not isinstance(wait, bool)
+                and 0 <= wait <= RETRY_AFTER_MS_MAX
+            )
             with suppress(ValueError):
                 return ErrorClass(named.upper()), wait if known else None
     return ErrorClass.UNKNOWN, None

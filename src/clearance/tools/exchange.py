@@ -59,7 +59,9 @@ class Outbox:
         exchange = current.get()
         if exchange is None or not isinstance(item.message, types.JSONRPCRequest):
             return await self._send_aside(item)
-        exchange.taken = True  # before, not after: a send that is cancelled may still have been taken
+        exchange.taken = (
+            True  # before, not after: a send that is cancelled may still have been taken
+        )
         try:
             await self._inner.send(item)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
@@ -82,6 +84,9 @@ class Outbox:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self.aclose()

@@ -59,7 +59,9 @@ class FunctionTools:
     async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:  # noqa: ARG002
         """Calls once; raises ToolCallFailed."""
         if self._closed:
-            raise ToolCallFailed(CallError(ErrorClass.DOWNSTREAM, "The tool runner is closed.", Sent.NOT_SENT))
+            raise ToolCallFailed(
+                CallError(ErrorClass.DOWNSTREAM, "The tool runner is closed.", Sent.NOT_SENT)
+            )
         named = f"{call.server.name}.{call.tool}"
         tool = self._tools(call.server).get(call.tool)
         if tool is None:
@@ -72,7 +74,9 @@ class FunctionTools:
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             where = ".".join(map(str, first["loc"]))
-            raise _not_sent(f"The tool {named} does not take these arguments: {where}: {first['msg']}.") from None
+            raise _not_sent(
+                f"The tool {named} does not take these arguments: {where}: {first['msg']}."
+            ) from None
         await cleared()
         return _answer(await self._run(named, tool, arguments, call.deadline_ms / 1000))
 
@@ -86,13 +90,19 @@ class FunctionTools:
             raise _not_sent(f"There is no tool server {server.name} of functions.")
         return self._servers[server.name]
 
-    async def _run(self, named: str, tool: _FunctionTool, arguments: Mapping[str, Any], seconds: float) -> object:
+    async def _run(
+        self, named: str, tool: _FunctionTool, arguments: Mapping[str, Any], seconds: float
+    ) -> object:
         running: asyncio.Future[Any]
         if tool.is_async:
             running = asyncio.ensure_future(tool.function(**arguments))
         else:
-            running = asyncio.wrap_future(waiting := self._threads.submit(tool.function, **arguments))
-        running.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody else may come to look
+            running = asyncio.wrap_future(
+                waiting := self._threads.submit(tool.function, **arguments)
+            )
+        running.add_done_callback(
+            lambda ended: ended.cancelled() or ended.exception()
+        )  # nobody else may come to look
         try:
             await asyncio.wait({running}, timeout=seconds)
         finally:
@@ -145,7 +155,9 @@ class _FunctionTool:
         schema = TypeAdapter(cast("Any", function)).json_schema()
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
-        self.description = ToolDescription(name, inspect.getdoc(function) or "", schema, digest(schema))
+        self.description = ToolDescription(
+            name, inspect.getdoc(function) or "", schema, digest(schema)
+        )
 
         @wraps(function)
         def arguments(**named: Any) -> dict[str, Any]:

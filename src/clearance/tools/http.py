@@ -33,7 +33,12 @@ NETWORK_SECONDS_MAX = 30  # for a connection, or for writing a request to it
 PATH_SECRET_LENGTH_MIN = 16  # a longer part of an address is taken for a key
 
 _WITH_MESSAGE = frozenset({200, 201})
-_UNREACHED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
+_UNREACHED = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.UnsupportedProtocol,
+)
 
 
 @asynccontextmanager
@@ -45,7 +50,9 @@ async def http(server: ToolServer, secrets: Secrets) -> AsyncIterator[Streams]:
     except httpx2.InvalidURL:
         sentence = f"The tool server {server.name} has an address that cannot be read."
         raise failed(ErrorClass.DOWNSTREAM, sentence, Sent.NOT_SENT) from None
-    secrets.keep(url.username, url.password, url.query.decode(errors="replace"), *url.params.values())
+    secrets.keep(
+        url.username, url.password, url.query.decode(errors="replace"), *url.params.values()
+    )
     secrets.keep(*(part for part in url.path.split("/") if len(part) >= PATH_SECRET_LENGTH_MIN))
     if url.userinfo:
         pair = base64.b64encode(f"{url.username}:{url.password}".encode()).decode()
@@ -55,7 +62,9 @@ async def http(server: ToolServer, secrets: Secrets) -> AsyncIterator[Streams]:
     timeout = httpx2.Timeout(NETWORK_SECONDS_MAX, read=DEADLINE_SECONDS_MAX)
     async with (
         httpx2.AsyncClient(transport=wire, timeout=timeout) as client,
-        streamable_http_client(str(wire.address), http_client=client, max_sse_event_size=WIRE_BYTES_MAX) as streams,
+        streamable_http_client(
+            str(wire.address), http_client=client, max_sse_event_size=WIRE_BYTES_MAX
+        ) as streams,
     ):
         incoming, outgoing = streams
         yield incoming, Outbox(outgoing)
@@ -94,7 +103,10 @@ class _Wire(httpx2.AsyncBaseTransport):
             return httpx2.Response(502)
         exchange.answered = True
         exchange.status = response.status_code
-        exchange.readable = response.status_code in _WITH_MESSAGE and kind in ("application/json", "text/event-stream")
+        exchange.readable = response.status_code in _WITH_MESSAGE and kind in (
+            "application/json",
+            "text/event-stream",
+        )
         exchange.retry_after_ms = _retry_after_ms(response.headers)
         return answer
 
@@ -103,11 +115,17 @@ class _Wire(httpx2.AsyncBaseTransport):
 
     def _dressed(self, request: httpx2.Request) -> httpx2.Request:
         headers = httpx2.Headers(request.headers)
-        headers["accept-encoding"] = "identity"  # so that the limit on what is read is one on what was sent
+        headers["accept-encoding"] = (
+            "identity"  # so that the limit on what is read is one on what was sent
+        )
         headers.update(self._headers)
         url = self._url if request.url == self.address else request.url
         return httpx2.Request(
-            request.method, url, headers=headers, stream=request.stream, extensions=request.extensions
+            request.method,
+            url,
+            headers=headers,
+            stream=request.stream,
+            extensions=request.extensions,
         )
 
 
@@ -164,7 +182,9 @@ def _retry_after_ms(headers: httpx2.Headers) -> int | None:
         if said.isascii() and said.isdigit():
             seconds = float(said[:10])
         else:
-            seconds = (parsedate_to_datetime(said) - parsedate_to_datetime(headers["date"])).total_seconds()
+            seconds = (
+                parsedate_to_datetime(said) - parsedate_to_datetime(headers["date"])
+            ).total_seconds()
     except (KeyError, TypeError, ValueError):
         return None
     return min(max(int(seconds * 1000), 0), RETRY_AFTER_MS_MAX)

@@ -58,6 +58,8 @@ class Secrets:
         value = self._variables.get(variable[1])
         if value is None:
             sentence = f"The tool server {self._server} needs the environment variable {variable[1]}, which is not set."
-            raise failed(ErrorClass.VALIDATION, sentence, Sent.NOT_SENT, code="TOOL_SERVER_VARIABLE_MISSING")
+            raise failed(
+                ErrorClass.VALIDATION, sentence, Sent.NOT_SENT, code="TOOL_SERVER_VARIABLE_MISSING"
+            )
         self.keep(value)
         return value

@@ -56,7 +56,9 @@ class McpTools:
             raise failed(ErrorClass.TIMEOUT, sentence, Sent.NOT_SENT) from None
         for name, offer in offers.items():
             if offer.problem:
-                _log.warning("tool_unusable", server=server.name, tool=one_line(name), problem=offer.problem)
+                _log.warning(
+                    "tool_unusable", server=server.name, tool=one_line(name), problem=offer.problem
+                )
         return {name: offer.description for name, offer in offers.items() if not offer.problem}
 
     async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:
@@ -87,9 +89,7 @@ class McpTools:
         if self._closed:
             raise failed(ErrorClass.DOWNSTREAM, "The tool runner is closed.", Sent.NOT_SENT)
         if definition.url is None and not self._programs:
-            sentence = (
-                f"The tool server {definition.name} is a program, and programs are not started here: give it a url."
-            )
+            sentence = f"The tool server {definition.name} is a program, and programs are not started here: give it a url."
             raise failed(ErrorClass.VALIDATION, sentence, Sent.NOT_SENT, code=PROGRAMS_NOT_STARTED)
         session = Session(definition, self._variables)
         self._sessions.add(session)
@@ -101,7 +101,9 @@ class McpTools:
 class _Server:
     """One server of one tenant: how many calls it takes at a time, and its session of the moment."""
 
-    def __init__(self, definition: ToolServer, open_session: Callable[[ToolServer], Session]) -> None:
+    def __init__(
+        self, definition: ToolServer, open_session: Callable[[ToolServer], Session]
+    ) -> None:
         self.definition = definition
         self._places = asyncio.Semaphore(definition.concurrency_max)
         self._open_session = open_session
@@ -116,7 +118,9 @@ class _Server:
                 session, offers = await self._ready()
                 check_offered(call, offers.get(call.tool))
                 await cleared()
-                limit.reschedule(None)  # from here on a timeout is no longer a plain one: the request may be sent
+                limit.reschedule(
+                    None
+                )  # from here on a timeout is no longer a plain one: the request may be sent
                 return await session.call(call, until - now())
         except TimeoutError:
             sentence = f"The tool server {self.definition.name} was not ready for the call within its deadline."

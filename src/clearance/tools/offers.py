@@ -39,7 +39,9 @@ async def read_offers(client: Client) -> Mapping[str, Offer]:
     offers: dict[str, Offer] = {}
     for tool in await _all_tools(client):
         offer = _offer(tool)
-        offers[tool.name] = replace(offer, problem="is listed twice") if tool.name in offers else offer
+        offers[tool.name] = (
+            replace(offer, problem="is listed twice") if tool.name in offers else offer
+        )
     return offers
 
 
@@ -47,7 +49,12 @@ def check_offered(call: ToolCall, offer: Offer | None) -> None:
     """Raises ToolCallFailed if the tool is not what was decided on."""
     tool = f"{call.server.name}.{call.tool}"
     if offer is None:
-        raise failed(ErrorClass.VALIDATION, f"The tool {tool} is not offered.", Sent.NOT_SENT, code="TOOL_NOT_OFFERED")
+        raise failed(
+            ErrorClass.VALIDATION,
+            f"The tool {tool} is not offered.",
+            Sent.NOT_SENT,
+            code="TOOL_NOT_OFFERED",
+        )
     if offer.problem is not None:
         sentence = f"The tool {tool} cannot be called: {offer.problem}."
         raise failed(ErrorClass.VALIDATION, sentence, Sent.NOT_SENT, code="TOOL_UNUSABLE")
@@ -73,7 +80,9 @@ async def _all_tools(client: Client) -> list[types.Tool]:
     tools: list[types.Tool] = []
     cursor: str | None = None
     for _ in range(LISTING_PAGES_MAX):
-        page = await client.session.list_tools(params=types.PaginatedRequestParams(cursor=cursor) if cursor else None)
+        page = await client.session.list_tools(
+            params=types.PaginatedRequestParams(cursor=cursor) if cursor else None
+        )
         tools += page.tools
         cursor = page.next_cursor
         if not cursor:

@@ -40,7 +40,9 @@ IDEMPOTENCY_META_KEY = "clearance/idempotency_key"
 
 CONNECT_SECONDS_MAX = 30  # starting a server and shaking hands with it
 LISTING_SECONDS_MAX = 10  # reading all pages of its tools
-LISTING_AGE_SECONDS_MAX = 30  # after which the tools are read again before a call, whatever the server promised
+LISTING_AGE_SECONDS_MAX = (
+    30  # after which the tools are read again before a call, whatever the server promised
+)
 
 _MAY_MEAN_NO_SESSION = frozenset({400, 404})
 _RESULT: TypeAdapter[types.CallToolResult | types.InputRequiredResult] = TypeAdapter(
@@ -109,13 +111,17 @@ class Session:
                 or known.change != change
                 or time.monotonic() - known.read_at > LISTING_AGE_SECONDS_MAX
             ):
-                known = self._listing = _Listing(await self._read_offers(), change, time.monotonic())
+                known = self._listing = _Listing(
+                    await self._read_offers(), change, time.monotonic()
+                )
             return known.offers
 
     async def call(self, call: ToolCall, seconds: float) -> ToolAnswer:
         """Calls a tool, which has so many seconds; ToolCallFailed says whether the request may have been sent."""
         meta: Any = {IDEMPOTENCY_META_KEY: call.idempotency_key}
-        params = types.CallToolRequestParams(name=call.tool, arguments=dict(call.arguments), _meta=meta)
+        params = types.CallToolRequestParams(
+            name=call.tool, arguments=dict(call.arguments), _meta=meta
+        )
         session = (await self.opened()).session
         exchange = Exchange()
         try:
@@ -124,15 +130,24 @@ class Session:
             result = await self._ask(request, exchange, seconds)
         except TimeoutError:
             self._change += 1  # the next call reads the tools first, and so finds out whether the server is alive
-            sentence = f"The tool {call.server.name}.{call.tool} did not answer within its deadline."
+            sentence = (
+                f"The tool {call.server.name}.{call.tool} did not answer within its deadline."
+            )
             raise failed(ErrorClass.TIMEOUT, sentence, exchange.sent) from None
         except MCPError as error:
             if exchange.unreached or exchange.status in _MAY_MEAN_NO_SESSION:
                 self.retire()
             raise ToolCallFailed(self._refusal(error, exchange)) from None
         except Exception as error:
-            _log.debug("tool_answer_unreadable", server=call.server.name, tool=call.tool, error=type(error).__name__)
-            sentence = f"The tool {call.server.name}.{call.tool} gave an answer that cannot be read."
+            _log.debug(
+                "tool_answer_unreadable",
+                server=call.server.name,
+                tool=call.tool,
+                error=type(error).__name__,
+            )
+            sentence = (
+                f"The tool {call.server.name}.{call.tool} gave an answer that cannot be read."
+            )
             raise failed(ErrorClass.UNKNOWN, sentence, exchange.sent) from None
         return self._answers.answer(call.tool, result)
 
@@ -148,7 +163,9 @@ class Session:
         finally:
             self.retired = self._over = True
             if not self._ready.done():
-                self._ready.set_result(self._answers.unavailable("was not needed any more before it was ready"))
+                self._ready.set_result(
+                    self._answers.unavailable("was not needed any more before it was ready")
+                )
 
     async def _live(self, mode: Literal["auto", "legacy"]) -> Exception | None:
         """Enters the session, waits until it is not needed any more, and leaves it; gives back what broke it."""
@@ -185,10 +202,16 @@ class Session:
     def _ended(self, error: Exception | None, exchange: Exchange) -> None:
         """Tells why the session could not be opened, or notes why it broke."""
         if self._ready.done():
-            _log.debug("tool_server_left", server=self._server.name, error=type(error).__name__ if error else None)
+            _log.debug(
+                "tool_server_left",
+                server=self._server.name,
+                error=type(error).__name__ if error else None,
+            )
             return
         if isinstance(error, TimeoutError):
-            reason = self._answers.unavailable(f"was not ready within {CONNECT_SECONDS_MAX} seconds")
+            reason = self._answers.unavailable(
+                f"was not ready within {CONNECT_SECONDS_MAX} seconds"
+            )
         else:
             reason = self._answers.not_opened(error, exchange)
         _log.warning("tool_server_unavailable", server=self._server.name, reason=reason.sentence)
@@ -197,7 +220,9 @@ class Session:
     async def _listen(self, client: Client) -> None:
         """Keeps a subscription to changes of the tools open, where there is one. Without it, their age decides."""
         tools = client.server_capabilities.tools
-        if client.protocol_version not in MODERN_PROTOCOL_VERSIONS or not (tools and tools.list_changed):
+        if client.protocol_version not in MODERN_PROTOCOL_VERSIONS or not (
+            tools and tools.list_changed
+        ):
             return
         try:
             async with client.listen(tools_list_changed=True) as events:
@@ -205,7 +230,9 @@ class Session:
                 async for _ in events:
                     pass  # `_heard` hears them too
         except Exception as error:
-            _log.debug("tool_changes_not_told", server=self._server.name, error=type(error).__name__)
+            _log.debug(
+                "tool_changes_not_told", server=self._server.name, error=type(error).__name__
+            )
         self._change += 1
 
     async def _heard(self, message: object) -> None:
@@ -218,19 +245,27 @@ class Session:
         try:
             return await self._ask(read_offers(client), exchange, LISTING_SECONDS_MAX)
         except TimeoutError:
-            failure = self._answers.unavailable(f"did not list its tools within {LISTING_SECONDS_MAX} seconds")
+            failure = self._answers.unavailable(
+                f"did not list its tools within {LISTING_SECONDS_MAX} seconds"
+            )
         except MCPError as error:
             failure = replace(self._refusal(error, exchange), sent=Sent.NOT_SENT)
         except Exception as error:
-            failure = self._answers.unavailable(f"gave a list of tools that cannot be read ({type(error).__name__})")
+            failure = self._answers.unavailable(
+                f"gave a list of tools that cannot be read ({type(error).__name__})"
+            )
         raise ToolCallFailed(failure)
 
-    async def _ask(self, request: Coroutine[Any, Any, _T], exchange: Exchange, seconds: float) -> _T:
+    async def _ask(
+        self, request: Coroutine[Any, Any, _T], exchange: Exchange, seconds: float
+    ) -> _T:
         """Sends one request, in a task of its own: so who waits may leave at once, and the session tells the server."""
         context = copy_context()
         context.run(exchanges.current.set, exchange)
         task = asyncio.create_task(request, context=context)
-        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody else may come to look
+        task.add_done_callback(
+            lambda ended: ended.cancelled() or ended.exception()
+        )  # nobody else may come to look
         self._busy += 1
         try:
             await asyncio.wait({task}, timeout=max(seconds, 0))
@@ -248,7 +283,9 @@ class Session:
     def _refusal(self, error: MCPError, exchange: Exchange) -> CallError:
         """What an error in place of an answer means at this point of the session's life."""
         ready = self._ready.result() if self._ready.done() else None
-        in_session = isinstance(ready, Client) and ready.protocol_version not in MODERN_PROTOCOL_VERSIONS
+        in_session = (
+            isinstance(ready, Client) and ready.protocol_version not in MODERN_PROTOCOL_VERSIONS
+        )
         return self._answers.refusal(error, exchange, over=self._over, in_session=in_session)
 
 

@@ -40,14 +40,27 @@ READ_BYTES = 64 * 1024  # at a time, of what is only passed on or thrown away
 STDERR_LINES_MAX = 200  # lines of one server process that are logged
 STDERR_LINES_TOLD = 3  # last lines that are logged with a failed start
 
-INHERITED = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR", "TZ", "USER")
+INHERITED = (
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LOGNAME",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "TMPDIR",
+    "TZ",
+    "USER",
+)
 """What a server process gets of our environment, besides PATH and what its definition declares."""
 
 _log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def stdio(server: ToolServer, secrets: Secrets, lost: Callable[[], None]) -> AsyncIterator[Streams]:
+async def stdio(
+    server: ToolServer, secrets: Secrets, lost: Callable[[], None]
+) -> AsyncIterator[Streams]:
     """A server process of ours; `lost` is called when it stops talking."""
     command = [secrets.filled(word) for word in server.command]
     process = await _start(command, secrets.resolved(server.environment))
@@ -71,12 +84,23 @@ async def stdio(server: ToolServer, secrets: Secrets, lost: Callable[[], None]) 
         if process.returncode is None:
             _kill(process)
         if process.returncode:
-            last_lines = told.result() if told.done() and not told.cancelled() and not told.exception() else []
-            _log.info("tool_server_ended", server=server.name, exit_code=process.returncode, last_lines=last_lines)
+            last_lines = (
+                told.result()
+                if told.done() and not told.cancelled() and not told.exception()
+                else []
+            )
+            _log.info(
+                "tool_server_ended",
+                server=server.name,
+                exit_code=process.returncode,
+                last_lines=last_lines,
+            )
         told.cancel()
 
 
-async def _start(command: Sequence[str], environment: Mapping[str, str]) -> asyncio.subprocess.Process:
+async def _start(
+    command: Sequence[str], environment: Mapping[str, str]
+) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.PIPE,
@@ -91,7 +115,9 @@ async def _start(command: Sequence[str], environment: Mapping[str, str]) -> asyn
 def _inherited() -> dict[str, str]:
     """A minimal environment. The directory of our own Python comes first on the path, so that `python` means ours."""
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    environment["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+    environment["PATH"] = os.pathsep.join(
+        (str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))
+    )
     return environment
 
 
@@ -108,7 +134,9 @@ async def _read_messages(
                     message = _message(line)
                     if message is not None:
                         await to_session.send(SessionMessage(message))
-            except ValueError:  # a line beyond the limit, or one that claims to be a message and is not
+            except (
+                ValueError
+            ):  # a line beyond the limit, or one that claims to be a message and is not
                 _log.warning("tool_server_unreadable", server=server)
             finally:
                 lost()
@@ -131,7 +159,9 @@ def _message(line: bytes) -> types.JSONRPCMessage | None:
 
 
 async def _write_messages(
-    stdin: asyncio.StreamWriter, from_session: MemoryObjectReceiveStream[SessionMessage], lost: Callable[[], None]
+    stdin: asyncio.StreamWriter,
+    from_session: MemoryObjectReceiveStream[SessionMessage],
+    lost: Callable[[], None],
 ) -> None:
     async with from_session:
         try:

@@ -25,7 +25,8 @@ SENTENCE_LENGTH_MAX = 300  # characters of an error
 TEXT_LENGTH_MAX = 100_000  # characters that are looked at to make a sentence
 
 _ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
 )
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -33,12 +34,19 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 def one_line(text: str, length_max: int = SENTENCE_LENGTH_MAX) -> str:
     """Untrusted text as one line of printable characters, cut to a length."""
     text = text[:TEXT_LENGTH_MAX]
-    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    line = " ".join(
+        "".join(character if character.isprintable() else " " for character in text).split()
+    )
     return line if len(line) <= length_max else line[: length_max - 1] + "…"
 
 
 def failed(
-    error_class: ErrorClass, sentence: str, sent: Sent, *, code: str = "TOOL_ERROR", retry_after_ms: int | None = None
+    error_class: ErrorClass,
+    sentence: str,
+    sent: Sent,
+    *,
+    code: str = "TOOL_ERROR",
+    retry_after_ms: int | None = None,
 ) -> ToolCallFailed:
     """The error to raise, with a sentence that may hold untrusted text."""
     return ToolCallFailed(CallError(error_class, one_line(sentence), sent, code, retry_after_ms))

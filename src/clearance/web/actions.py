@@ -63,10 +63,14 @@ async def rule(site: Site, visitor: Visitor, request: Request, form: Form) -> Re
     return _to("/needs-you", ruled=name)
 
 
-async def _not_ruled(site: Site, visitor: Visitor, name: str, refusal: Conflict | InvalidInput) -> Response:
+async def _not_ruled(
+    site: Site, visitor: Visitor, name: str, refusal: Conflict | InvalidInput
+) -> Response:
     """Why a ruling was not taken, and how the intent stands now."""
     told = await site.control.intent(visitor.principal, name)
-    status = HTTPStatus.CONFLICT if isinstance(refusal, Conflict) else HTTPStatus.UNPROCESSABLE_ENTITY
+    status = (
+        HTTPStatus.CONFLICT if isinstance(refusal, Conflict) else HTTPStatus.UNPROCESSABLE_ENTITY
+    )
     return await site.page(
         visitor,
         "not_ruled.html",
@@ -97,7 +101,9 @@ async def edit(site: Site, visitor: Visitor, request: Request, form: Form) -> Re
         return await _edit_page(site, visitor, told, written=form, problems=problems)
     except Conflict as refusal:
         return await _not_ruled(site, visitor, name, refusal)
-    return _to(f"/intents/{ruled.admitted.intent.action_intent_id if ruled.admitted else name}", ruled=name)
+    return _to(
+        f"/intents/{ruled.admitted.intent.action_intent_id if ruled.admitted else name}", ruled=name
+    )
 
 
 async def _edit_page(
@@ -109,10 +115,17 @@ async def _edit_page(
     problems: tuple[Problem, ...] = (),
 ) -> Response:
     shown = fields.fields(
-        await _schema(site, visitor, told), told.record.intent.parameters, written=written, problems=problems
+        await _schema(site, visitor, told),
+        told.record.intent.parameters,
+        written=written,
+        problems=problems,
     )
     known = {field.label for field in shown if field.problems}
-    others = [str(problem) for problem in problems if problem.path[1:2] == () or problem.path[1] not in known]
+    others = [
+        str(problem)
+        for problem in problems
+        if problem.path[1:2] == () or problem.path[1] not in known
+    ]
     return await site.page(
         visitor,
         "edit.html",
@@ -196,7 +209,9 @@ async def stop_page(site: Site, visitor: Visitor, request: Request) -> Response:
     settings = await site.control.settings(visitor.principal)
     own, _ = await site.control.settings_part(visitor.principal, SettingsPart.STOP_SWITCHES)
     everywhere = [switch for switch in settings.stop_switches if switch.scope is StopScope.GLOBAL]
-    agents = {told.record.intent.proposed_by for told in await site.control.waiting(visitor.principal)}
+    agents = {
+        told.record.intent.proposed_by for told in await site.control.waiting(visitor.principal)
+    }
     return await site.page(
         visitor,
         "stop.html",
@@ -216,8 +231,12 @@ async def _history(site: Site, visitor: Visitor) -> list[dict[str, Json]]:
     after = max(0, size - HISTORY_ENTRIES_MAX)
     entries = await site.control.ledger(visitor.principal, after=after, limit=HISTORY_ENTRIES_MAX)
     changes = [entry.fields for entry in entries]
-    found = [fields for fields in changes if fields["kind"] == EntryKind.STOP_SWITCHES_CHANGED.value]
-    return [{**change, "at_ms": from_text(change["at"])} for change in reversed(found)][:HISTORY_SHOWN_MAX]
+    found = [
+        fields for fields in changes if fields["kind"] == EntryKind.STOP_SWITCHES_CHANGED.value
+    ]
+    return [{**change, "at_ms": from_text(change["at"])} for change in reversed(found)][
+        :HISTORY_SHOWN_MAX
+    ]
 
 
 async def stop(site: Site, visitor: Visitor, request: Request, form: Form) -> Response:  # noqa: ARG001
@@ -234,7 +253,11 @@ async def stop(site: Site, visitor: Visitor, request: Request, form: Form) -> Re
         sentence = "Say why: whoever finds this stopped will want to know."
         raise InvalidInput(sentence, code="REASON_REQUIRED")
     if (subject is None) != (scope in NAMES_NOTHING):
-        sentence = "Name what is stopped." if subject is None else "A switch for the whole tenant names nothing else."
+        sentence = (
+            "Name what is stopped."
+            if subject is None
+            else "A switch for the whole tenant names nothing else."
+        )
         raise InvalidInput(sentence, code="INVALID_STOP_SWITCH")
     switch = {"scope": scope.value, "subject": subject, "level": level, "reason": reason}
     await _change(site, visitor, scope, subject, switch)
@@ -250,16 +273,26 @@ def _scope(form: Form) -> StopScope:
 
 
 async def _change(
-    site: Site, visitor: Visitor, scope: StopScope, subject: str | None, switch: Mapping[str, Json] | None
+    site: Site,
+    visitor: Visitor,
+    scope: StopScope,
+    subject: str | None,
+    switch: Mapping[str, Json] | None,
 ) -> None:
     """Replaces the switch of one scope and subject; again from what is there if that moved: no stop loses a race."""
     principal = visitor.principal
     for attempt in range(1, STOPS_MAX + 1):
         part, version = await site.control.settings_part(principal, SettingsPart.STOP_SWITCHES)
-        others = [one for one in part["stop_switches"] if (one["scope"], one.get("subject")) != (scope.value, subject)]
+        others = [
+            one
+            for one in part["stop_switches"]
+            if (one["scope"], one.get("subject")) != (scope.value, subject)
+        ]
         value = {"stop_switches": [*others, switch] if switch else others}
         try:
-            await site.control.put_settings_part(principal, SettingsPart.STOP_SWITCHES, value, version=version)
+            await site.control.put_settings_part(
+                principal, SettingsPart.STOP_SWITCHES, value, version=version
+            )
         except VersionMismatch:
             if attempt == STOPS_MAX:
                 raise

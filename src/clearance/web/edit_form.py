@@ -61,7 +61,16 @@ def fields(
     properties = _properties(schema)
     if not properties:
         text = _as_json(dict(parameters)) if written is None else written.get(WHOLE, "")
-        return [Field(WHOLE, "Parameters", Widget.JSON, text, required=True, problems=_about(problems, None))]
+        return [
+            Field(
+                WHOLE,
+                "Parameters",
+                Widget.JSON,
+                text,
+                required=True,
+                problems=_about(problems, None),
+            )
+        ]
     required = schema.get("required") or ()
     shown = []
     for name, described in _named(properties, parameters):
@@ -71,7 +80,9 @@ def fields(
     return shown
 
 
-def read(schema: Mapping[str, Json], parameters: Mapping[str, Json], form: Mapping[str, str]) -> dict[str, Json]:
+def read(
+    schema: Mapping[str, Json], parameters: Mapping[str, Json], form: Mapping[str, str]
+) -> dict[str, Json]:
     """The parameters in a form. Raises InvalidInput (`INVALID_PARAMETERS`) with every field that cannot be read."""
     properties = _properties(schema)
     if not properties:
@@ -88,7 +99,9 @@ def read(schema: Mapping[str, Json], parameters: Mapping[str, Json], form: Mappi
         except (ValueError, RecursionError) as error:
             problems.append(Problem(("parameters", name), str(error)))
     if problems:
-        sentence = "The parameters cannot be read: " + "; ".join(str(problem) for problem in problems[:3])
+        sentence = "The parameters cannot be read: " + "; ".join(
+            str(problem) for problem in problems[:3]
+        )
         raise InvalidInput(sentence, code="INVALID_PARAMETERS", problems=tuple(problems))
     return values
 
@@ -98,7 +111,9 @@ def _properties(schema: Mapping[str, Json]) -> Mapping[str, Json]:
     return properties if isinstance(properties, Mapping) else {}
 
 
-def _named(properties: Mapping[str, Json], parameters: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
+def _named(
+    properties: Mapping[str, Json], parameters: Mapping[str, Json]
+) -> Iterator[tuple[str, Json]]:
     """Each property of the schema, then each parameter that the schema does not name."""
     yield from properties.items()
     yield from ((name, {}) for name in parameters if name not in properties)
@@ -120,15 +135,29 @@ def _field(name: str, schema: Json, parameters: Mapping[str, Json], *, required:
     )
 
 
-def _control(schema: Mapping[str, Json], value: Json, *, required: bool) -> tuple[Widget, tuple[tuple[str, str], ...]]:
+def _control(
+    schema: Mapping[str, Json], value: Json, *, required: bool
+) -> tuple[Widget, tuple[tuple[str, str], ...]]:
     """The plainest field that can hold the value that is there and the ones that the schema allows."""
     kind, options = schema.get("type"), schema.get("enum")
     if isinstance(options, list) and all(isinstance(option, str) and option for option in options):
         fits = value is None or value in options
-        return (Widget.CHOICE, tuple((option, option) for option in options)) if fits else (Widget.JSON, ())
+        return (
+            (Widget.CHOICE, tuple((option, option) for option in options))
+            if fits
+            else (Widget.JSON, ())
+        )
     if kind == "boolean" and isinstance(value, bool | None):
-        return (Widget.CHECKBOX, ()) if required else (Widget.CHOICE, (("true", "yes"), ("false", "no")))
-    if kind in {"integer", "number"} and isinstance(value, int | float | None) and not isinstance(value, bool):
+        return (
+            (Widget.CHECKBOX, ())
+            if required
+            else (Widget.CHOICE, (("true", "yes"), ("false", "no")))
+        )
+    if (
+        kind in {"integer", "number"}
+        and isinstance(value, int | float | None)
+        and not isinstance(value, bool)
+    ):
         return Widget.NUMBER, ()
     if kind == "string" and isinstance(value, str | None) and visible(value or "") == (value or ""):
         return _text_control(schema, value or ""), ()
@@ -138,7 +167,11 @@ def _control(schema: Mapping[str, Json], value: Json, *, required: bool) -> tupl
 def _text_control(schema: Mapping[str, Json], value: str) -> Widget:
     if schema.get("format") == "date":
         return Widget.DATE
-    long = len(value) > LINE_LENGTH_MAX or "\n" in value or schema.get("maxLength", 0) > 4 * LINE_LENGTH_MAX
+    long = (
+        len(value) > LINE_LENGTH_MAX
+        or "\n" in value
+        or schema.get("maxLength", 0) > 4 * LINE_LENGTH_MAX
+    )
     return Widget.TEXT if long else Widget.LINE
 
 
@@ -233,5 +266,13 @@ def _about(problems: tuple[Problem, ...], name: str | None) -> tuple[str, ...]:
 
 def _with(field: Field, text: str, problems: tuple[str, ...]) -> Field:
     return Field(
-        field.name, field.label, field.control, text, field.required, field.help, field.choices, field.step, problems
+        field.name,
+        field.label,
+        field.control,
+        text,
+        field.required,
+        field.help,
+        field.choices,
+        field.step,
+        problems,
     )

@@ -89,7 +89,9 @@ class _Shown:
                 self.visitor.principal, after=self.after, timeout_ms=HEARTBEAT_MS
             )
             # Asked again each time: whoever signed out, or whose key was revoked, sees nothing more.
-            self.visitor = Visitor(await self.site.access.session(self.visitor.token), self.visitor.token)
+            self.visitor = Visitor(
+                await self.site.access.session(self.visitor.token), self.visitor.token
+            )
             if not there_are:
                 yield ": still here\n\n"
                 continue
@@ -135,7 +137,11 @@ async def show_needs_you(site: Site, visitor: Visitor, request: Request, after: 
     made_at = request.query_params.get("after", "")
     since = int(made_at[:17]) if made_at.isascii() and made_at.isdigit() else after
     waiting = TimelineQuery(statuses=(IntentStatus.AWAITING_APPROVAL,), limit=CHANGES_MAX)
-    arrived = [told for told in await site.control.timeline(visitor.principal, waiting) if told.record.position > since]
+    arrived = [
+        told
+        for told in await site.control.timeline(visitor.principal, waiting)
+        if told.record.position > since
+    ]
     changed = await site.control.timeline(visitor.principal, TimelineQuery(limit=CHANGES_MAX))
     settled = [
         told
@@ -143,7 +149,10 @@ async def show_needs_you(site: Site, visitor: Visitor, request: Request, after: 
         if told.record.position > after and told.record.status is not IntentStatus.AWAITING_APPROVAL
     ]
     return site.renderer.text(
-        "live_needs_you.html", frame=await frame(site, visitor), arrived=len(arrived), settled=settled
+        "live_needs_you.html",
+        frame=await frame(site, visitor),
+        arrived=len(arrived),
+        settled=settled,
     )
 
 

@@ -175,7 +175,9 @@ def because(record: IntentRecord, settings: Settings) -> str | None:
 
 def held_by(record: IntentRecord, settings: Settings) -> str | None:
     """The stop switch that an approved intent waits for, in a sentence."""
-    switch = stop.strictest(settings.stop_switches, record.intent, settings.catalog.get(record.intent.action_type))
+    switch = stop.strictest(
+        settings.stop_switches, record.intent, settings.catalog.get(record.intent.action_type)
+    )
     return f"Held by the stop switch for {switch}." if switch else None
 
 
@@ -189,7 +191,9 @@ class Parameter:
     change: str = "same"
 
 
-def parameters(now: Mapping[str, Json], before: Mapping[str, Json] | None = None) -> list[Parameter]:
+def parameters(
+    now: Mapping[str, Json], before: Mapping[str, Json] | None = None
+) -> list[Parameter]:
     """The parameters, with what an edit changed."""
     if before is None:
         return [Parameter(name, text_of(value)) for name, value in now.items()]
@@ -234,7 +238,10 @@ class Card:
 
 
 def card(
-    told: NarratedIntent, settings: Settings, visitor: Principal, before: Mapping[str, Json] | None = None
+    told: NarratedIntent,
+    settings: Settings,
+    visitor: Principal,
+    before: Mapping[str, Json] | None = None,
 ) -> Card | None:
     """An intent that waits, as a card; None if nothing is asked of people. `before`: the parameters that it edits."""
     record = told.record
@@ -276,7 +283,10 @@ def risk_of(record: IntentRecord, action: Action | None) -> RiskLevel:
 def _may_not_rule(record: IntentRecord, visitor: Principal) -> str | None:
     if Permission.RULE not in visitor.permissions:
         return "Your key may read this, and not rule on it."
-    if record.intent.proposed_by == visitor.actor_id and Permission.RULE_OWN not in visitor.permissions:
+    if (
+        record.intent.proposed_by == visitor.actor_id
+        and Permission.RULE_OWN not in visitor.permissions
+    ):
         return "You proposed this yourself, so another person must rule on it."
     return None
 
@@ -303,7 +313,9 @@ def ladder(decision: Decision) -> list[Rung]:
 def _rung(finding: Finding) -> Rung:
     mark, says = _MARKS[finding.answer]
     name = _CHECKS.get(finding.check, finding.check)
-    return Rung(name, mark, says, finding, {key: _input(value) for key, value in _told_inputs(finding)})
+    return Rung(
+        name, mark, says, finding, {key: _input(value) for key, value in _told_inputs(finding)}
+    )
 
 
 def _told_inputs(finding: Finding) -> Iterable[tuple[str, Json]]:
@@ -312,7 +324,11 @@ def _told_inputs(finding: Finding) -> Iterable[tuple[str, Json]]:
 
 
 def _input(value: Json) -> str:
-    return text_of(value) if not isinstance(value, dict | list) else json.dumps(value, ensure_ascii=False)
+    return (
+        text_of(value)
+        if not isinstance(value, dict | list)
+        else json.dumps(value, ensure_ascii=False)
+    )
 
 
 def waits_for_a_person(record: IntentRecord) -> bool:
@@ -327,7 +343,10 @@ def is_asked_again(record: IntentRecord) -> bool:
 
 def not_started(record: IntentRecord) -> bool:
     """True if it can still be withdrawn."""
-    return record.status in {IntentStatus.AWAITING_APPROVAL, IntentStatus.APPROVED} and record.attempt is None
+    return (
+        record.status in {IntentStatus.AWAITING_APPROVAL, IntentStatus.APPROVED}
+        and record.attempt is None
+    )
 
 
 def approved_by_person(record: IntentRecord) -> bool:

@@ -27,7 +27,9 @@ MINUTE_MS = 60 * SECOND_MS
 DAY_MS = 24 * HOUR_MS
 SOON_MS = HOUR_MS  # what is left when a request is shown as urgent
 LONG_TEXT = 500  # characters past which a text is folded away
-STATIC_SECONDS_MAX = 365 * 24 * 3600  # how long a browser may keep a file whose address names its content
+STATIC_SECONDS_MAX = (
+    365 * 24 * 3600
+)  # how long a browser may keep a file whose address names its content
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -98,7 +100,11 @@ class Renderer:
             "pretty": pretty,
             "short": short,
         }
-        self._templates.globals |= {"static": _static_addresses(), "LONG_TEXT": LONG_TEXT, "SOON_MS": SOON_MS}
+        self._templates.globals |= {
+            "static": _static_addresses(),
+            "LONG_TEXT": LONG_TEXT,
+            "SOON_MS": SOON_MS,
+        }
 
     def text(self, template: str, **values: object) -> str:
         """A template, rendered."""
@@ -117,7 +123,9 @@ def _static_addresses() -> Mapping[str, str]:
     """The address of each file in `static/`, with a digest of its content, so that it can be kept for ever."""
     root = HERE / "static"
     return {
-        path.relative_to(root).as_posix(): f"/static/{path.relative_to(root).as_posix()}?{_content_name(path)}"
+        path.relative_to(
+            root
+        ).as_posix(): f"/static/{path.relative_to(root).as_posix()}?{_content_name(path)}"
         for path in root.rglob("*")
         if path.is_file()
     }
@@ -136,7 +144,11 @@ class StaticFolder(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         """The file, with how long it may be kept: for ever where the address names the content."""
         response = await super().get_response(path, scope)
-        response.headers.update({name: HEADERS[name] for name in ("Content-Security-Policy", "X-Content-Type-Options")})
+        response.headers.update(
+            {name: HEADERS[name] for name in ("Content-Security-Policy", "X-Content-Type-Options")}
+        )
         named = isinstance(response, FileResponse) and scope["query_string"]
-        response.headers["Cache-Control"] = f"public, max-age={STATIC_SECONDS_MAX}, immutable" if named else "no-cache"
+        response.headers["Cache-Control"] = (
+            f"public, max-age={STATIC_SECONDS_MAX}, immutable" if named else "no-cache"
+        )
         return response

@@ -40,8 +40,16 @@ def mount(app: Starlette, control: Control, access: Access, *, clock: Clock | No
             Route("/approvals/{approval_id}/edit", done(site, actions.edit), methods=["POST"]),
             Route("/intents/{action_intent_id}", shown(site, screens.intent)),
             Route("/intents/{action_intent_id}/why", shown(site, screens.why)),
-            Route("/intents/{action_intent_id}/cancellation", done(site, actions.cancel), methods=["POST"]),
-            Route("/intents/{action_intent_id}/reconciliation", done(site, actions.reconcile), methods=["POST"]),
+            Route(
+                "/intents/{action_intent_id}/cancellation",
+                done(site, actions.cancel),
+                methods=["POST"],
+            ),
+            Route(
+                "/intents/{action_intent_id}/reconciliation",
+                done(site, actions.reconcile),
+                methods=["POST"],
+            ),
             Route("/stop", shown(site, actions.stop_page)),
             Route("/stop", done(site, actions.stop), methods=["POST"]),
             Route("/sign-in", sign_in.form_shown(site)),
@@ -50,7 +58,9 @@ def mount(app: Starlette, control: Control, access: Access, *, clock: Clock | No
             Route("/events", live.stream(site, streams, live.show_frame)),
             Route("/events/timeline", live.stream(site, streams, live.show_timeline)),
             Route("/events/needs-you", live.stream(site, streams, live.show_needs_you)),
-            Route("/events/intents/{action_intent_id}", live.stream(site, streams, live.show_intent)),
+            Route(
+                "/events/intents/{action_intent_id}", live.stream(site, streams, live.show_intent)
+            ),
             Mount("/static", StaticFolder()),
             Route("/{address:page}", shown(site, screens.nothing_here)),
         ]

@@ -64,12 +64,19 @@ async def timeline(site: Site, visitor: Visitor, request: Request) -> Response:
 
 
 async def rows_of(
-    site: Site, visitor: Visitor, wanted: TimelineFilter, settings: Settings, *, fresh_after: int | None = None
+    site: Site,
+    visitor: Visitor,
+    wanted: TimelineFilter,
+    settings: Settings,
+    *,
+    fresh_after: int | None = None,
 ) -> dict[str, Any]:
     """The part of the timeline that is live: a page of rows, and where it goes on."""
     query = wanted.query()
     told = await site.control.timeline(visitor.principal, query) if query else []
-    rows: list[Row] = [presenting.row(one, settings, fresh_after=fresh_after) for one in told[:PAGE_SIZE]]
+    rows: list[Row] = [
+        presenting.row(one, settings, fresh_after=fresh_after) for one in told[:PAGE_SIZE]
+    ]
     return {
         "groups": presenting.groups(rows),
         "older": wanted.address(rows[-1].position) if len(told) > PAGE_SIZE else None,
@@ -99,20 +106,28 @@ async def needs_you(site: Site, visitor: Visitor, request: Request) -> Response:
     settings = await site.control.settings(visitor.principal)
     position = await site.control.ledger_size(visitor.principal)
     waiting = await site.control.waiting(visitor.principal, after=after, limit=CARDS_MAX + 1)
-    cards = [card for told in waiting[:CARDS_MAX] if (card := await card_of(site, visitor, told, settings))]
+    cards = [
+        card
+        for told in waiting[:CARDS_MAX]
+        if (card := await card_of(site, visitor, told, settings))
+    ]
     return await site.page(
         visitor,
         "needs_you.html",
         cards=cards,
         sections=_sections(cards),
-        more=waiting[CARDS_MAX - 1].record.intent.action_intent_id if len(waiting) > CARDS_MAX else None,
+        more=waiting[CARDS_MAX - 1].record.intent.action_intent_id
+        if len(waiting) > CARDS_MAX
+        else None,
         first_page=after is None,
         ruled=await _ruled(site, visitor, request),
         after=position,
     )
 
 
-async def card_of(site: Site, visitor: Visitor, told: NarratedIntent, settings: Settings) -> Card | None:
+async def card_of(
+    site: Site, visitor: Visitor, told: NarratedIntent, settings: Settings
+) -> Card | None:
     """An intent as a card, with what it changes of the intent that it edits."""
     before: Mapping[str, Json] | None = None
     edited = told.record.intent.supersedes
@@ -130,7 +145,10 @@ def _sections(cards: list[Card]) -> list[tuple[str | None, list[Card]]]:
         return [(None, cards)]
     order = list(dict.fromkeys(card.record.intent.action_type for card in cards))
     ranked = sorted(cards, key=lambda card: order.index(card.record.intent.action_type))
-    return [(name, list(same)) for name, same in groupby(ranked, key=lambda card: card.record.intent.action_type)]
+    return [
+        (name, list(same))
+        for name, same in groupby(ranked, key=lambda card: card.record.intent.action_type)
+    ]
 
 
 async def _ruled(site: Site, visitor: Visitor, request: Request) -> NarratedIntent | None:
@@ -143,7 +161,9 @@ async def _ruled(site: Site, visitor: Visitor, request: Request) -> NarratedInte
     except NotFound:
         return None
     approval = told.record.approval
-    return told if approval and (approval.ruling or presenting.is_asked_again(told.record)) else None
+    return (
+        told if approval and (approval.ruling or presenting.is_asked_again(told.record)) else None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,15 +247,20 @@ async def story_of(site: Site, visitor: Visitor, name: str) -> Story:
         action=action,
         risk=presenting.risk_of(record, action).name,
         undo=presenting.undo_of(action),
-        parameters=list(card.parameters) if card else presenting.parameters(record.intent.parameters),
+        parameters=list(card.parameters)
+        if card
+        else presenting.parameters(record.intent.parameters),
         rungs=presenting.ladder(record.decision),
         nearest_changes=tuple(change.sentence for change in explanation.nearest_changes),
         current=explanation.current,
         call=_call(record, action),
         call_current=bool(action and record.binding and action.digest == record.binding.action),
         entries=[_line(entry) for entry in await site.control.history(principal, name)],
-        held_by=presenting.held_by(record, settings) if record.status is IntentStatus.APPROVED else None,
-        may_cancel=presenting.not_started(record) and (rules or record.intent.proposed_by == principal.actor_id),
+        held_by=presenting.held_by(record, settings)
+        if record.status is IntentStatus.APPROVED
+        else None,
+        may_cancel=presenting.not_started(record)
+        and (rules or record.intent.proposed_by == principal.actor_id),
         may_reconcile=unknown and rules,
         under_way_until=lease if unknown and lease > site.clock.now_ms() else None,
     )
@@ -265,5 +290,7 @@ def _line(entry: Entry) -> LedgerLine:
 
 async def nothing_here(site: Site, visitor: Visitor, request: Request) -> Response:  # noqa: ARG001
     """The page for an address that leads nowhere."""
-    sentence = "No page has this address. It may have been typed wrongly, or belong to another tenant."
+    sentence = (
+        "No page has this address. It may have been typed wrongly, or belong to another tenant."
+    )
     raise NotFound(sentence)

@@ -42,7 +42,9 @@ def form_shown(site: Site) -> Endpoint:
             await visitor_of(site, request)
         except Unauthenticated:
             out = request.query_params.get("said") == "signed-out"
-            return site.renderer.page("sign_in.html", following=following, refused=None, signed_out=out)
+            return site.renderer.page(
+                "sign_in.html", following=following, refused=None, signed_out=out
+            )
         except Refusal as refusal:
             return await refused(site, None, refusal)
         return RedirectResponse(following, HTTPStatus.SEE_OTHER, HEADERS)
@@ -59,7 +61,9 @@ def key_given(site: Site) -> Endpoint:
         try:
             form = await read_form(request)
             following = local_path(form.get("next"))
-            _count(attempts, request.client.host if request.client else "", site.clock.monotonic_ms())
+            _count(
+                attempts, request.client.host if request.client else "", site.clock.monotonic_ms()
+            )
             token, _ = await site.access.sign_in(form.get("key", "").strip())
         except Unauthenticated:
             sentence = "This key is not valid here."
@@ -73,7 +77,11 @@ def key_given(site: Site) -> Endpoint:
         except Refusal as refusal:
             status, _ = kind_of(refusal)
             return site.renderer.page(
-                "sign_in.html", status=status, following=following, refused=refusal.sentence, signed_out=False
+                "sign_in.html",
+                status=status,
+                following=following,
+                refused=refusal.sentence,
+                signed_out=False,
             )
         answer = RedirectResponse(following, HTTPStatus.SEE_OTHER, HEADERS)
         answer.set_cookie(
@@ -95,7 +103,11 @@ async def sign_out(site: Site, visitor: Visitor, request: Request, form: Form) -
     await site.access.sign_out(visitor.token)
     answer = RedirectResponse("/sign-in?said=signed-out", HTTPStatus.SEE_OTHER, HEADERS)
     answer.delete_cookie(
-        cookie_name(request), path="/", secure=request.url.scheme == "https", httponly=True, samesite="strict"
+        cookie_name(request),
+        path="/",
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
     )
     return answer
 

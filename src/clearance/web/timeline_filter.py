@@ -30,7 +30,10 @@ OUTCOMES: Mapping[str, tuple[str, tuple[IntentStatus, ...]]] = {
     "under-way": ("Under way", (IntentStatus.APPROVED, IntentStatus.RUNNING)),
     "waiting": ("Waiting for a person", (IntentStatus.AWAITING_APPROVAL,)),
     "blocked": ("Blocked", (IntentStatus.BLOCKED,)),
-    "not-done": ("Rejected, expired, cancelled", (IntentStatus.REJECTED, IntentStatus.EXPIRED, IntentStatus.CANCELLED)),
+    "not-done": (
+        "Rejected, expired, cancelled",
+        (IntentStatus.REJECTED, IntentStatus.EXPIRED, IntentStatus.CANCELLED),
+    ),
     "failed": ("Failed", (IntentStatus.FAILED,)),
     "unknown": ("Outcome unknown", (IntentStatus.UNKNOWN,)),
 }
@@ -68,7 +71,9 @@ class TimelineFilter:
         """The query of one page and one more, or None where nothing can be both."""
         statuses = OUTCOMES[self.outcome][1] if self.outcome else ()
         if self.source == "people":
-            statuses = tuple(status for status in statuses if status in _BEGUN) if statuses else _BEGUN
+            statuses = (
+                tuple(status for status in statuses if status in _BEGUN) if statuses else _BEGUN
+            )
             if not statuses:
                 return None
         return TimelineQuery(
@@ -91,11 +96,18 @@ def read_filter(query: Mapping[str, str]) -> TimelineFilter:
         and (action_type is None or ACTION_TYPE.fullmatch(action_type) is not None)
         and given.get("source") in {None, *SOURCES}
         and given.get("outcome") in {None, *OUTCOMES}
-        and (before is None or (before.isascii() and before.isdigit() and int(before[:17]) <= INTEGER_MAX))
+        and (
+            before is None
+            or (before.isascii() and before.isdigit() and int(before[:17]) <= INTEGER_MAX)
+        )
     )
     if not fits:
         sentence = "The address asks for something that the timeline cannot be filtered by."
         raise InvalidInput(sentence, code="INVALID_QUERY")
     return TimelineFilter(
-        account_id, action_type, given.get("source"), given.get("outcome"), int(before[:17]) if before else None
+        account_id,
+        action_type,
+        given.get("source"),
+        given.get("outcome"),
+        int(before[:17]) if before else None,
     )

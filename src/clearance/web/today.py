@@ -92,7 +92,10 @@ def _counts(records: Sequence[IntentRecord], around: Frame) -> list[Count]:
     autopilot = sum(1 for record in done if record.auto_executed)
     people = sum(1 for record in done if approved_by_person(record))
     statuses = Counter(record.status for record in records)
-    not_done = sum(statuses[status] for status in (IntentStatus.REJECTED, IntentStatus.EXPIRED, IntentStatus.CANCELLED))
+    not_done = sum(
+        statuses[status]
+        for status in (IntentStatus.REJECTED, IntentStatus.EXPIRED, IntentStatus.CANCELLED)
+    )
     always = [
         Count(autopilot, "by autopilot", "autopilot", "/?source=autopilot&outcome=done"),
         Count(people, "with approval", "done", "/?source=people&outcome=done"),

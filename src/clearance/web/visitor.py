@@ -66,7 +66,9 @@ class Site:
     clock: Clock
     renderer: Renderer
 
-    async def page(self, visitor: Visitor, template: str, *, status: int = 200, **values: object) -> Response:
+    async def page(
+        self, visitor: Visitor, template: str, *, status: int = 200, **values: object
+    ) -> Response:
         """A page in its frame."""
         return self.renderer.page(
             template,
@@ -115,10 +117,16 @@ async def frame(site: Site, visitor: Visitor) -> Frame:
 
 async def _held(site: Site, visitor: Visitor, settings: Settings) -> int:
     """How many intents that have not started a stop switch covers."""
-    query = TimelineQuery(statuses=(IntentStatus.AWAITING_APPROVAL, IntentStatus.APPROVED), limit=HELD_MAX)
+    query = TimelineQuery(
+        statuses=(IntentStatus.AWAITING_APPROVAL, IntentStatus.APPROVED), limit=HELD_MAX
+    )
     records = [told.record for told in await site.control.timeline(visitor.principal, query)]
     switches, catalog = settings.stop_switches, settings.catalog
-    return sum(1 for record in records if strictest(switches, record.intent, catalog.get(record.intent.action_type)))
+    return sum(
+        1
+        for record in records
+        if strictest(switches, record.intent, catalog.get(record.intent.action_type))
+    )
 
 
 Page = Callable[[Site, Visitor, Request], Awaitable[Response]]
@@ -187,7 +195,12 @@ async def read_form(request: Request) -> Form:
             sentence = f"A form has at most {FORM_BYTES_MAX} bytes."
             raise TooLarge(sentence, code="BODY_TOO_LARGE")
     try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=FORM_FIELDS_MAX, errors="strict")
+        pairs = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            max_num_fields=FORM_FIELDS_MAX,
+            errors="strict",
+        )
     except ValueError:
         sentence = "This form cannot be read."
         raise InvalidInput(sentence, code="NOT_A_FORM") from None
@@ -202,7 +215,9 @@ def check_origin(request: Request) -> None:
     """
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
-    foreign = origin not in {None, "null"} and urlsplit(str(origin)).netloc != request.headers.get("host")
+    foreign = origin not in {None, "null"} and urlsplit(str(origin)).netloc != request.headers.get(
+        "host"
+    )
     if site not in {None, "same-origin"} or foreign:
         sentence = "This form was sent from another site, so it was not read."
         raise Forbidden(sentence, code="CROSS_ORIGIN")
@@ -210,7 +225,13 @@ def check_origin(request: Request) -> None:
 
 def local_path(path: str | None) -> str:
     """The path if it leads to a page of ours, else the home page."""
-    if path and path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable() and path.isascii():
+    if (
+        path
+        and path.startswith("/")
+        and not path.startswith(("//", "/\\"))
+        and path.isprintable()
+        and path.isascii()
+    ):
         return path
     return "/"
 
@@ -222,7 +243,9 @@ def _sign_in_first(site: Site, request: Request) -> Response:
     same address asked for once more, by a page of ours, comes with it.
     """
     if request.headers.get("hx-request"):
-        return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={**HEADERS, "HX-Redirect": "/sign-in"})
+        return Response(
+            status_code=HTTPStatus.UNAUTHORIZED, headers={**HEADERS, "HX-Redirect": "/sign-in"}
+        )
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     if request.headers.get("sec-fetch-site") == "cross-site":
         return site.renderer.page("once_more.html", address=local_path(here))
@@ -256,7 +279,11 @@ async def guarded(
         return await refused(site, visitor, refusal)
     except Exception as error:
         # Without the values of variables: a session's token may be among them.
-        _log.error("a page broke", path=request.url.path, traceback="".join(traceback.format_exception(error)))
+        _log.error(
+            "a page broke",
+            path=request.url.path,
+            traceback="".join(traceback.format_exception(error)),
+        )
         return site.renderer.page(
             "refused.html",
             status=HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -83,7 +83,9 @@ class Hints:
                 self._woken.clear()
                 while self._waiting:
                     taken = min(BATCH_MAX, len(self._waiting))
-                    await self._flush(context, [self._waiting.popitem(last=False)[1] for _ in range(taken)])
+                    await self._flush(
+                        context, [self._waiting.popitem(last=False)[1] for _ in range(taken)]
+                    )
                 if self._dropped:
                     _log.warning("hints dropped", code="TOO_MANY_WAIT", count=self._dropped)
                     self._dropped = 0
@@ -104,7 +106,9 @@ class Hints:
             _log.warning("hints dropped", code=refusal.code, count=len(batch))
         except (psycopg.Error, TimeoutError) as error:
             await self._hang_up()
-            _log.warning("hints dropped", code="QUEUE_AWAY", kind=type(error).__name__, count=len(batch))
+            _log.warning(
+                "hints dropped", code="QUEUE_AWAY", kind=type(error).__name__, count=len(batch)
+            )
         except Exception:
             await self._hang_up()
             _log.exception("hints dropped", count=len(batch))
@@ -113,7 +117,9 @@ class Hints:
         async with asyncio.timeout(STATEMENT_SECONDS_MAX):
             if self._connection is None:
                 # No prepared statements: a pooler may stand between, and give each statement to another session.
-                opened = await AsyncConnection.connect(self._conninfo, autocommit=True, prepare_threshold=None)
+                opened = await AsyncConnection.connect(
+                    self._conninfo, autocommit=True, prepare_threshold=None
+                )
                 self._connection = opened
                 await opened.execute(f"SET ROLE {APP_ROLE}")
             await self._connection.execute(_DEFER, rows)

@@ -34,7 +34,9 @@ _log = structlog.get_logger(__name__)
 
 _FETCH = f"SELECT * FROM {SCHEMA}.fetch_next(%(worker_id)s)"
 _FINISH = f"SELECT {SCHEMA}.finish(%(job_id)s, %(worker_id)s) AS more"
-_BEAT = "UPDATE procrastinate_workers SET last_heartbeat = now() WHERE id = %(worker_id)s RETURNING id"
+_BEAT = (
+    "UPDATE procrastinate_workers SET last_heartbeat = now() WHERE id = %(worker_id)s RETURNING id"
+)
 _MINE = "SELECT id FROM procrastinate_jobs WHERE status = 'doing' AND worker_id = %(worker_id)s"
 _DROP = "DELETE FROM procrastinate_jobs WHERE id = %(job_id)s AND status = 'doing'"
 _NOTIFY = f"""SELECT pg_notify('{CHANNEL}', '{{"type": "job_inserted", "job_id": 0}}')"""
@@ -82,7 +84,9 @@ class Jobs(JobManager):
         async with self._fetching:
             row = None
             async with self._tried("fetch"):
-                rows = await self.connector.execute_query_all_async(query=_FETCH, worker_id=self._worker_id)
+                rows = await self.connector.execute_query_all_async(
+                    query=_FETCH, worker_id=self._worker_id
+                )
                 row = rows[0] if rows else None
             if row is None:
                 return None
@@ -99,7 +103,9 @@ class Jobs(JobManager):
                 if found["more"]:
                     await self._wake()
         finally:
-            self._mine.discard(job_id)  # if that failed, it is under our name without being ours: the next beat sees it
+            self._mine.discard(
+                job_id
+            )  # if that failed, it is under our name without being ours: the next beat sees it
 
     async def register_worker(self) -> int:
         """A worker of this name from now on. ConnectorException if the database is away."""
@@ -152,7 +158,9 @@ class Jobs(JobManager):
 
     async def lead(self, worker: str, seconds: float) -> bool:
         """True if this worker is the one that sweeps, for so many seconds. ConnectorException if the database is away."""
-        found = await self.connector.execute_query_one_async(query=_LEAD, worker=worker, seconds=seconds)
+        found = await self.connector.execute_query_one_async(
+            query=_LEAD, worker=worker, seconds=seconds
+        )
         return bool(found["leads"])
 
     async def resign(self, worker: str) -> None:
@@ -162,7 +170,11 @@ class Jobs(JobManager):
 
     async def recover(self, seconds: float) -> int:
         """Puts back the jobs of workers that gave no sign for so many seconds, and forgets those; how many jobs."""
-        stalled = [job.id for job in await self.get_stalled_jobs(seconds_since_heartbeat=seconds) if job.id is not None]
+        stalled = [
+            job.id
+            for job in await self.get_stalled_jobs(seconds_since_heartbeat=seconds)
+            if job.id is not None
+        ]
         for job_id in stalled:
             await self._put_back(job_id)
         await self.prune_stalled_workers(seconds)

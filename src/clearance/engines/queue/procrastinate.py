@@ -161,7 +161,9 @@ class Queue:
             try:
                 await execute.carry_on(self._context, tenant_id, action_intent_id, self.name)
             except Refusal as refusal:
-                _log.warning("execution put off", code=refusal.code, action_intent_id=action_intent_id)
+                _log.warning(
+                    "execution put off", code=refusal.code, action_intent_id=action_intent_id
+                )
             except Exception:
                 _log.exception("execution failed", action_intent_id=action_intent_id)
 
@@ -190,7 +192,9 @@ class Queue:
         while True:
             try:
                 if await jobs.lead(self.name, LEADS_SECONDS):
-                    sweeper = sweeper or Sweeper(context, self.name, alone=False, under_way=self._busy)
+                    sweeper = sweeper or Sweeper(
+                        context, self.name, alone=False, under_way=self._busy
+                    )
                     await self._step(sweeper, jobs)
                 else:
                     sweeper = None

@@ -36,7 +36,9 @@ CONNECTION_DEFAULTS = {
 def address(conninfo: str) -> str:
     """The address with our defaults."""
     said = conninfo_to_dict(conninfo)
-    return make_conninfo(conninfo, **{name: value for name, value in CONNECTION_DEFAULTS.items() if name not in said})
+    return make_conninfo(
+        conninfo, **{name: value for name, value in CONNECTION_DEFAULTS.items() if name not in said}
+    )
 
 
 async def prepare(conninfo: str) -> list[str]:
@@ -64,7 +66,11 @@ async def _prepare(connection: AsyncConnection) -> list[str]:
         )
     found = await connection.execute(f"SELECT name FROM {SCHEMA}.applied")
     known = {name for (name,) in await found.fetchall()}
-    return [name for name, script, says in _scripts(known) if await _apply(connection, name, script, says)]
+    return [
+        name
+        for name, script, says in _scripts(known)
+        if await _apply(connection, name, script, says)
+    ]
 
 
 def _scripts(known: set[str]) -> list[tuple[str, str, list[str]]]:
@@ -74,8 +80,14 @@ def _scripts(known: set[str]) -> list[tuple[str, str, list[str]]]:
     if not known:
         left = [(f"procrastinate {steps[-1][:8]}", SchemaManager.get_schema(), steps)]
     else:
-        left = [(step, (folder / step).read_text(encoding="utf-8"), [step]) for step in steps if step not in known]
-    own = resources.files("clearance.engines.queue").joinpath("queue.sql").read_text(encoding="utf-8")
+        left = [
+            (step, (folder / step).read_text(encoding="utf-8"), [step])
+            for step in steps
+            if step not in known
+        ]
+    own = (
+        resources.files("clearance.engines.queue").joinpath("queue.sql").read_text(encoding="utf-8")
+    )
     name = f"clearance {sha256(own.encode()).hexdigest()[:12]}"
     return left if name in known and not left else [*left, (name, own, [name])]
 
@@ -86,7 +98,8 @@ async def _apply(connection: AsyncConnection, name: str, script: str, says: list
         await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS_MAX}s'")
         await connection.execute(sql.SQL(script))  # the package's own files, and ours
         await connection.cursor().executemany(
-            f"INSERT INTO {SCHEMA}.applied (name) VALUES (%s) ON CONFLICT DO NOTHING", [(said,) for said in says]
+            f"INSERT INTO {SCHEMA}.applied (name) VALUES (%s) ON CONFLICT DO NOTHING",
+            [(said,) for said in says],
         )
         await connection.execute(
             f"""GRANT USAGE ON SCHEMA {SCHEMA} TO {APP_ROLE};

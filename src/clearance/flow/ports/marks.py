@@ -34,5 +34,7 @@ class Marks(Protocol):
     async def mark(self, tenant_id: str, action_intent_id: str, attempt: int) -> Mark | None:
         """The mark of an attempt, as it is now."""
 
-    async def swap(self, tenant_id: str, action_intent_id: str, attempt: int, seen: Mark | None, new: Mark) -> bool:
+    async def swap(
+        self, tenant_id: str, action_intent_id: str, attempt: int, seen: Mark | None, new: Mark
+    ) -> bool:
         """Writes a mark if the one before it is still `seen`, durably; False if it is another one."""

@@ -54,8 +54,12 @@ class Transitions(Protocol):
     No store checks whether a step is legal or whether its guard holds: the core does, and the revision proves that it still holds.
     """
 
-    async def admit(self, admission: Admission) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+    async def admit(
+        self, admission: Admission
+    ) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
         """Stores a new intent, its hold, its approval and its entry; in this order: id new, settings in force, budget fits."""
 
-    async def advance(self, change: Change) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+    async def advance(
+        self, change: Change
+    ) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
         """Applies one step: revision equal, settings in force if it names them, and an edit's admission as in `admit`."""

@@ -71,7 +71,9 @@ class NotTaken(Exception):
 
 def line(kind: str, row: Mapping[str, Json]) -> bytes:
     """A row as its line. UnicodeEncodeError for half of a surrogate pair."""
-    return (json.dumps({"kind": kind, **row}, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+    return (
+        json.dumps({"kind": kind, **row}, ensure_ascii=False, separators=(",", ":")) + "\n"
+    ).encode()
 
 
 # Out of a store
@@ -79,7 +81,12 @@ def line(kind: str, row: Mapping[str, Json]) -> bytes:
 
 def write(source: Source, file: BinaryIO) -> Summary:
     """Writes everything that a store knows. Conflict (`STORE_DAMAGED`) if it has what no archive may have."""
-    head = {"format": FORMAT, "version": FORMAT_VERSION, "software": version("clearance"), "store": source.store}
+    head = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "software": version("clearance"),
+        "store": source.store,
+    }
     first = line("header", head)
     file.write(first)
     digest = sha256(first)
@@ -99,7 +106,9 @@ def _written(source: Source, kind: Kind) -> Iterator[bytes]:
     try:
         for row in source.rows(kind):
             if wrong := problem(kind, row):
-                raise Conflict(f"The store has a row of the kind {kind} whose {wrong}", code="STORE_DAMAGED")
+                raise Conflict(
+                    f"The store has a row of the kind {kind} whose {wrong}", code="STORE_DAMAGED"
+                )
             yield line(kind, row)
     except UnicodeError:
         raise Conflict(
@@ -141,7 +150,9 @@ def _check_records(target: Target, count: int) -> None:
         try:
             codec.record(values)
         except Exception as error:
-            sentence = f"The intent {values[2]} of {values[0]} cannot be read ({type(error).__name__})."
+            sentence = (
+                f"The intent {values[2]} of {values[0]} cannot be read ({type(error).__name__})."
+            )
             raise InvalidInput(sentence, code="INVALID_ARCHIVE") from None
     if read != count:
         sentence = f"{count - read} intents have no decision in the ledger."
@@ -215,7 +226,9 @@ class Reading:
         raw = self._file.readline(LINE_BYTES_MAX + 1)
         self._number += 1
         if len(raw) > LINE_BYTES_MAX:
-            raise invalid(self._number, f"has more than {LINE_BYTES_MAX} bytes.", "ARCHIVE_LINE_TOO_LONG")
+            raise invalid(
+                self._number, f"has more than {LINE_BYTES_MAX} bytes.", "ARCHIVE_LINE_TOO_LONG"
+            )
         if not raw.endswith(b"\n"):
             sentence = "is missing or cut off: this archive was not written to its end."
             raise invalid(self._number, sentence, "ARCHIVE_INCOMPLETE")
@@ -257,7 +270,9 @@ class Reading:
             raise invalid(self._number, sentence)
         key = tuple(row[name] for name in ORDER[kind])
         if self._last is not None and key <= self._last:
-            sentence = f"comes twice, or not in the order of {', '.join(ORDER[kind]) or 'its kind'}."
+            sentence = (
+                f"comes twice, or not in the order of {', '.join(ORDER[kind]) or 'its kind'}."
+            )
             raise invalid(self._number, sentence)
         self._last = key
         if wrong := self._stray(kind, row):
@@ -277,12 +292,20 @@ class Reading:
             return "names a tenant that the archive does not have."
         if kind is Kind.SETTINGS:
             tenant.settings += 1
-            return None if row["version"] == tenant.settings else "leaves out a version of the settings."
+            return (
+                None
+                if row["version"] == tenant.settings
+                else "leaves out a version of the settings."
+            )
         if kind is Kind.ENTRY:
             tenant.entries += 1
             if row["position"] != tenant.entries:
                 return "leaves out a position of the ledger."
-            return None if _tenant_of(row["body"]) == row["tenant_id"] else "has a body that is not the tenant's."
+            return (
+                None
+                if _tenant_of(row["body"]) == row["tenant_id"]
+                else "has a body that is not the tenant's."
+            )
         if kind is Kind.INTENT:
             positions = [row["admitted_position"], row["decision_position"], row["position"]]
             if positions != sorted(positions) or positions[-1] > tenant.ledger_size:
@@ -293,9 +316,7 @@ class Reading:
         """The end line, and what can be known only now."""
         counts = {kind.value: self.counts[kind] for kind in Kind}
         if said != {"counts": counts, "sha256": self._digest.hexdigest()}:
-            sentence = (
-                "the counts or the SHA-256 are not those of the lines before: the archive was changed or damaged."
-            )
+            sentence = "the counts or the SHA-256 are not those of the lines before: the archive was changed or damaged."
             raise invalid(self._number, sentence, "ARCHIVE_DAMAGED")
         if self.counts[Kind.INSTALLATION] != 1 or EVERYWHERE not in self._tenants:
             sentence = f"the archive has no installation, or no tenant {EVERYWHERE}."
@@ -358,7 +379,5 @@ def stray_entry(position: int, tenant_id: str) -> InvalidInput:
 
 def stray_intent(action_intent_id: str, tenant_id: str) -> InvalidInput:
     """What is said of an intent whose revision or positions are not those of its entries."""
-    sentence = (
-        f"The intent {action_intent_id} of {tenant_id} does not have the entries that its revision and positions name."
-    )
+    sentence = f"The intent {action_intent_id} of {tenant_id} does not have the entries that its revision and positions name."
     return InvalidInput(sentence, code="INVALID_ARCHIVE")

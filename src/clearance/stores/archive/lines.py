@@ -18,7 +18,9 @@ from clearance.core.outcome import OutcomeStatus
 from clearance.core.principal import Role
 from clearance.core.record import IntentStatus
 
-COUNT_MAX = 2**31 - 1  # of revisions, versions, approvals and attempts: what a store may keep in 32 bits
+COUNT_MAX = (
+    2**31 - 1
+)  # of revisions, versions, approvals and attempts: what a store may keep in 32 bits
 
 
 class Kind(StrEnum):
@@ -63,16 +65,24 @@ def _object_text(value: Json) -> bool:
 
 
 def _named(pattern: re.Pattern[str], said: str) -> Shape:
-    return Shape(said, lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None)
+    return Shape(
+        said, lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
+    )
 
 
 def _whole(least: int, most: int) -> Shape:
-    return Shape(f"a whole number from {least} to {most}", lambda value: type(value) is int and least <= value <= most)
+    return Shape(
+        f"a whole number from {least} to {most}",
+        lambda value: type(value) is int and least <= value <= most,
+    )
 
 
 def _one_of(choices: Iterable[StrEnum]) -> Shape:
     known = {choice.value for choice in choices}
-    return Shape(f"one of {', '.join(sorted(known))}", lambda value: isinstance(value, str) and value in known)
+    return Shape(
+        f"one of {', '.join(sorted(known))}",
+        lambda value: isinstance(value, str) and value in known,
+    )
 
 
 def _bytes(count: int) -> Shape:
@@ -84,7 +94,10 @@ def _or_null(shape: Shape) -> Shape:
 
 
 TEXT = Shape("text without zero characters", _text)
-NAME = Shape(f"1 to {NAME_LENGTH_MAX} characters", lambda value: _text(value) and 1 <= len(value) <= NAME_LENGTH_MAX)
+NAME = Shape(
+    f"1 to {NAME_LENGTH_MAX} characters",
+    lambda value: _text(value) and 1 <= len(value) <= NAME_LENGTH_MAX,
+)
 OBJECT = Shape("the text of a JSON object", _object_text)
 FLAG = Shape("true or false", lambda value: type(value) is bool)
 DAY = _named(re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"), "a day as YYYY-MM-DD")
@@ -151,8 +164,18 @@ _INTENT: Fields = {
 FIELDS: Mapping[Kind, Fields] = {
     Kind.INSTALLATION: {"credential_salt": _bytes(16)},
     Kind.TENANT: {"tenant_id": NAME, "settings_version": COUNT, "ledger_size": SIZE},
-    Kind.SETTINGS: {"tenant_id": NAME, "version": _whole(1, COUNT_MAX), "document": OBJECT, "at": MOMENT},
-    Kind.ENTRY: {"tenant_id": NAME, "position": NUMBER, "intent_no": _or_null(NUMBER), "body": TEXT},
+    Kind.SETTINGS: {
+        "tenant_id": NAME,
+        "version": _whole(1, COUNT_MAX),
+        "document": OBJECT,
+        "at": MOMENT,
+    },
+    Kind.ENTRY: {
+        "tenant_id": NAME,
+        "position": NUMBER,
+        "intent_no": _or_null(NUMBER),
+        "body": TEXT,
+    },
     Kind.INTENT: _INTENT,
     Kind.AGED_OUT: {
         "intent_no": NUMBER,
@@ -161,7 +184,13 @@ FIELDS: Mapping[Kind, Fields] = {
         "admitted_position": NUMBER,
         "created_at": MOMENT,
     },
-    Kind.BUDGET_USE: {"tenant_id": NAME, "account_id": NAME, "day": DAY, "bucket": NAME, "used": SIZE},
+    Kind.BUDGET_USE: {
+        "tenant_id": NAME,
+        "account_id": NAME,
+        "day": DAY,
+        "bucket": NAME,
+        "used": SIZE,
+    },
     Kind.API_KEY: {
         "key_id": NAME,
         "tenant_id": NAME,
@@ -189,7 +218,11 @@ def _problem(row: Row, fields: Fields, within: str) -> str | None:
             if not shape.fits(value):
                 return f"{within}{name} must be {shape.said}."
         elif value is not None:
-            wrong = _problem(value, shape, f"{name}.") if isinstance(value, dict) else f"{name} must be an object."
+            wrong = (
+                _problem(value, shape, f"{name}.")
+                if isinstance(value, dict)
+                else f"{name} must be an object."
+            )
             if wrong:
                 return wrong
     return None

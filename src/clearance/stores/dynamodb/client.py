@@ -51,7 +51,13 @@ _THROTTLED = frozenset(
     }
 )
 _MAY_PASS = frozenset(
-    {"None", "ConditionalCheckFailed", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+    {
+        "None",
+        "ConditionalCheckFailed",
+        "TransactionConflict",
+        "ThrottlingError",
+        "ProvisionedThroughputExceeded",
+    }
 )
 _log = structlog.get_logger(__name__)
 
@@ -158,7 +164,11 @@ def decode_item(item: Mapping[str, Any]) -> Item:
 
 def item_bytes(item: Mapping[str, Any]) -> int:
     """How large DynamoDB takes an item of plain values to be: never less than it is."""
-    return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items() if value is not None)
+    return sum(
+        len(name.encode()) + _value_bytes(value)
+        for name, value in item.items()
+        if value is not None
+    )
 
 
 def _value_bytes(value: Any) -> int:
@@ -185,14 +195,21 @@ def put(key: Key, attributes: Mapping[str, Any], condition: str | None, **values
     item = {"pk": key.pk, "sk": key.sk, **attributes}
     size = item_bytes(item)
     if size > ITEM_BYTES_MAX:
-        sentence = f"This would be an item of {size} bytes; DynamoDB keeps {ITEM_BYTES_MAX} at most."
+        sentence = (
+            f"This would be an item of {size} bytes; DynamoDB keeps {ITEM_BYTES_MAX} at most."
+        )
         raise TooLarge(sentence, code="ITEM_TOO_LARGE")
     return Write("Put", {"Item": encode_item(item), **_condition(condition, {}, values)})
 
 
-def update(key: Key, expression: str, condition: str, names: Mapping[str, str], **values: Any) -> Write:
+def update(
+    key: Key, expression: str, condition: str, names: Mapping[str, str], **values: Any
+) -> Write:
     """Changes attributes of an item. `names` are those that are placeholders in the expressions."""
-    return Write("Update", {"UpdateExpression": expression, **_keyed(key), **_condition(condition, names, values)})
+    return Write(
+        "Update",
+        {"UpdateExpression": expression, **_keyed(key), **_condition(condition, names, values)},
+    )
 
 
 def check(key: Key, condition: str, **values: Any) -> Write:
@@ -204,7 +221,9 @@ def _keyed(key: Key) -> dict[str, Any]:
     return {"Key": encode_item(key._asdict())}
 
 
-def _condition(condition: str | None, names: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
+def _condition(
+    condition: str | None, names: Mapping[str, str], values: Mapping[str, Any]
+) -> dict[str, Any]:
     parts: dict[str, Any] = {
         "ConditionExpression": condition,
         "ExpressionAttributeNames": dict(names),
@@ -243,7 +262,9 @@ class Calls:
     owned: bool
     closed: bool = False
     _threads: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="clearance-dynamodb")
+        default_factory=lambda: ThreadPoolExecutor(
+            THREADS_MAX, thread_name_prefix="clearance-dynamodb"
+        )
     )
 
     async def close(self) -> None:
@@ -334,7 +355,9 @@ class Calls:
         """Writes one item unless it is there."""
         await self.put_if(key, attributes, "attribute_not_exists(pk)")
 
-    async def put_if(self, key: Key, attributes: Mapping[str, Any], condition: str, **values: Any) -> bool:
+    async def put_if(
+        self, key: Key, attributes: Mapping[str, Any], condition: str, **values: Any
+    ) -> bool:
         """Writes one item whole. False if the condition does not hold; or does not any more, after an answer that was lost."""
         action = put(key, attributes, condition, **values)
         try:
@@ -353,10 +376,13 @@ class Calls:
         # The token makes a repeat below this call (a proxy's, the client's own) harmless. What we send again is another
         # request, made from what the table says by then, so it has another token.
         await self._once(
-            self.client.transact_write_items, {"TransactItems": members, "ClientRequestToken": secrets.token_hex(16)}
+            self.client.transact_write_items,
+            {"TransactItems": members, "ClientRequestToken": secrets.token_hex(16)},
         )
 
-    async def _again(self, call: Callable[..., dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
+    async def _again(
+        self, call: Callable[..., dict[str, Any]], request: dict[str, Any]
+    ) -> dict[str, Any]:
         """Calls, again while that may help. Only for what may happen twice."""
         waits = pauses(AGAIN_SECONDS_MAX)
         while True:
@@ -365,11 +391,15 @@ class Calls:
             except (NotNow, AnswerLost):
                 await _pause(waits)
 
-    async def _once(self, call: Callable[..., dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
+    async def _once(
+        self, call: Callable[..., dict[str, Any]], request: dict[str, Any]
+    ) -> dict[str, Any]:
         if self.closed:
             raise Unavailable("The store is closed.")
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: call(**request))
+            return await asyncio.get_running_loop().run_in_executor(
+                self._threads, lambda: call(**request)
+            )
         except ClientError as error:
             raise _meaning(error, self.table) from error
         except (HTTPClientError, ConnectionError, ResponseParserError) as error:
@@ -393,7 +423,9 @@ def _meaning(error: Any, table: str) -> Exception:
     """What DynamoDB's error means for the call. Its code is logged; its message may quote what was sent, so it is not."""
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    reasons = [str(reason.get("Code", "None")) for reason in error.response.get("CancellationReasons", [])]
+    reasons = [
+        str(reason.get("Code", "None")) for reason in error.response.get("CancellationReasons", [])
+    ]
     if code == "TransactionCanceledException" and _MAY_PASS.issuperset(reasons):
         return NotNow(", ".join(reason for reason in reasons if reason != "None"))
     if code == "ConditionalCheckFailedException":
@@ -405,15 +437,23 @@ def _meaning(error: Any, table: str) -> Exception:
     with contextlib.suppress(Exception):  # a log that cannot be written must not hide the answer
         _log.error("dynamodb refused", code=code, reasons=reasons)
     if code == "ResourceNotFoundException":
-        return Unavailable(f"There is no DynamoDB table {table} in this account and region.", code="TABLE_NOT_FOUND")
+        return Unavailable(
+            f"There is no DynamoDB table {table} in this account and region.",
+            code="TABLE_NOT_FOUND",
+        )
     if code in {"AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException"}:
-        return Unavailable(f"DynamoDB does not let these credentials in: {code}.", code="TABLE_FORBIDDEN")
+        return Unavailable(
+            f"DynamoDB does not let these credentials in: {code}.", code="TABLE_FORBIDDEN"
+        )
     return Unavailable(f"DynamoDB refused the call: {code}.")
 
 
 def _not_usable(error: Exception) -> Unavailable:
     """No call was made: no credentials, no region, or settings that boto3 cannot use. Its message names files at most."""
-    return Unavailable(f"DynamoDB cannot be called with these settings: {type(error).__name__}.", code="AWS_NOT_USABLE")
+    return Unavailable(
+        f"DynamoDB cannot be called with these settings: {type(error).__name__}.",
+        code="AWS_NOT_USABLE",
+    )
 
 
 _SORTS = {
@@ -432,5 +472,8 @@ def _keys_of(schema: Sequence[Mapping[str, str]]) -> tuple[str, str]:
 
 _KEYS: Mapping[str | None, tuple[str, str]] = {
     None: _keys_of(TABLE["KeySchema"]),
-    **{index["IndexName"]: _keys_of(index["KeySchema"]) for index in TABLE["GlobalSecondaryIndexes"]},
+    **{
+        index["IndexName"]: _keys_of(index["KeySchema"])
+        for index in TABLE["GlobalSecondaryIndexes"]
+    },
 }

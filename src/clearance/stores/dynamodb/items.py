@@ -32,7 +32,16 @@ SESSION_SECONDS_KEPT = 3600  # behind its end, for clocks that differ
 SETTINGS_PART_BYTES = 300_000  # of a compressed document; most have one part
 
 _HOLD = ("day", "state", "claims")
-_APPROVAL = ("number", "state", "digest", "opened_at", "expires_at", "differences", "ruling", "superseded_by")
+_APPROVAL = (
+    "number",
+    "state",
+    "digest",
+    "opened_at",
+    "expires_at",
+    "differences",
+    "ruling",
+    "superseded_by",
+)
 _OUTCOME = (
     *("status", "sentence", "result", "result_bytes", "result_truncated", "error"),
     *("approval_source", "auto_executed"),
@@ -64,7 +73,11 @@ def new_intent(admission: Admission, position: int, transition_id: str) -> Item:
         "created_at": admission.at,
         "changed_at": admission.at,
         "transition_id": transition_id,
-        "hold": dict(zip(_HOLD, (hold.day, hold.state.value, codec.claims_value(hold)), strict=True)) if hold else None,
+        "hold": dict(
+            zip(_HOLD, (hold.day, hold.state.value, codec.claims_value(hold)), strict=True)
+        )
+        if hold
+        else None,
         "approval": dict(zip(_APPROVAL, codec.approval_values(admission.approval), strict=True))
         if admission.approval
         else None,
@@ -87,7 +100,9 @@ def next_intent(item: Item, change: Change, position: int, transition_id: str) -
     if change.decision is not None:
         after["decision_position"] = position
     if change.approval is not None:
-        after["approval"] = dict(zip(_APPROVAL, codec.approval_values(change.approval), strict=True))
+        after["approval"] = dict(
+            zip(_APPROVAL, codec.approval_values(change.approval), strict=True)
+        )
     if change.attempt is not None:
         one = change.attempt
         after |= {"worker": one.worker, "lease_until": one.lease_until}
@@ -146,13 +161,23 @@ def queue_order(item: Item) -> str:
 
 def record(item: Item, content: bytes, decided: bytes) -> IntentRecord:
     """All that is known of an intent: from its item, what the agent wrote, and the ledger entry of its decision."""
-    hold, approval, outcome = item.get("hold", {}), item.get("approval", {}), item.get("outcome", {})
+    hold, approval, outcome = (
+        item.get("hold", {}),
+        item.get("approval", {}),
+        item.get("outcome", {}),
+    )
     attempt = item.get("attempt", {})
     return codec.record(
         (
-            *(item[name] for name in ("tenant_id", "account_id", "action_intent_id", "action_type")),
+            *(
+                item[name]
+                for name in ("tenant_id", "account_id", "action_intent_id", "action_type")
+            ),
             *(item[name] for name in ("status", "revision", "position")),
-            *(item.get(name) for name in ("approval_source", "proposed_by", "trace_id", "salt", "fingerprint")),
+            *(
+                item.get(name)
+                for name in ("approval_source", "proposed_by", "trace_id", "salt", "fingerprint")
+            ),
             *(content, item["created_at"], item["changed_at"], decided),
             *(hold.get(name) for name in _HOLD),
             *(approval.get(name) for name in _APPROVAL),
@@ -167,7 +192,10 @@ def due(item: Item) -> Due:
     """An intent that is due, from its item or from what an index has of it."""
     source = item.get("approval_source")
     return Due(
-        item["tenant_id"], item["action_intent_id"], item["action_type"], ApprovalSource(source) if source else None
+        item["tenant_id"],
+        item["action_intent_id"],
+        item["action_type"],
+        ApprovalSource(source) if source else None,
     )
 
 
@@ -176,7 +204,11 @@ def held(item: Item) -> Hold | None:
     hold = item.get("hold")
     if not hold or not HoldState(hold["state"]).counts:
         return None
-    return Hold(hold["day"], tuple(Claim(*claim) for claim in json.loads(hold["claims"])), HoldState(hold["state"]))
+    return Hold(
+        hold["day"],
+        tuple(Claim(*claim) for claim in json.loads(hold["claims"])),
+        HoldState(hold["state"]),
+    )
 
 
 # Budgets
@@ -184,7 +216,11 @@ def held(item: Item) -> Hold | None:
 
 def used(item: Item | None) -> dict[str, int]:
     """What is held and settled, by bucket."""
-    return {name.removeprefix("used:"): value for name, value in (item or {}).items() if name.startswith("used:")}
+    return {
+        name.removeprefix("used:"): value
+        for name, value in (item or {}).items()
+        if name.startswith("used:")
+    }
 
 
 def used_attribute(bucket: str) -> str:
@@ -230,7 +266,10 @@ def settings_parts(document: Mapping[str, Json]) -> list[bytes]:
     """A settings document, compressed, in parts that each fit in an item."""
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
     packed = zlib.compress(text)
-    return [packed[start : start + SETTINGS_PART_BYTES] for start in range(0, len(packed), SETTINGS_PART_BYTES)]
+    return [
+        packed[start : start + SETTINGS_PART_BYTES]
+        for start in range(0, len(packed), SETTINGS_PART_BYTES)
+    ]
 
 
 def settings_part(change: SettingsChange, parts: Sequence[bytes], number: int) -> Item:
@@ -240,7 +279,9 @@ def settings_part(change: SettingsChange, parts: Sequence[bytes], number: int) -
 
 def settings_document(parts: Iterable[Item]) -> dict[str, Json]:
     """The document of its parts, in their order."""
-    document: dict[str, Json] = json.loads(zlib.decompress(b"".join(part["document"] for part in parts)))
+    document: dict[str, Json] = json.loads(
+        zlib.decompress(b"".join(part["document"] for part in parts))
+    )
     return document
 
 

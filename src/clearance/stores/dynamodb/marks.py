@@ -19,10 +19,16 @@ class DynamoMarks:
         item = await self._calls.get(table.mark(tenant_id, action_intent_id, attempt))
         return None if item is None else _mark(item)
 
-    async def swap(self, tenant_id: str, action_intent_id: str, attempt: int, seen: Mark | None, new: Mark) -> bool:
+    async def swap(
+        self, tenant_id: str, action_intent_id: str, attempt: int, seen: Mark | None, new: Mark
+    ) -> bool:
         """As the port says. If an answer was lost, `by` says whether it was written."""
         key = table.mark(tenant_id, action_intent_id, attempt)
-        condition = ("attribute_not_exists(pk)", {}) if seen is None else ("written_by = :seen", {"seen": seen.by})
+        condition = (
+            ("attribute_not_exists(pk)", {})
+            if seen is None
+            else ("written_by = :seen", {"seen": seen.by})
+        )
         if await self._calls.put_if(key, _item(new), condition[0], **condition[1]):
             return True
         found = await self._calls.get(key)
@@ -35,4 +41,6 @@ def _item(mark: Mark) -> Item:
 
 
 def _mark(item: Item) -> Mark:
-    return Mark(item["tries"], Sent(item["sent"]), item["wait_ms"], Phase(item["phase"]), item["written_by"])
+    return Mark(
+        item["tries"], Sent(item["sent"]), item["wait_ms"], Phase(item["phase"]), item["written_by"]
+    )

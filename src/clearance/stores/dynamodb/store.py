@@ -25,12 +25,35 @@ from clearance.core.record import STEPS, Admission, Change, IntentRecord, Intent
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
-from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted, Applied, BudgetSpent, RecordMoved, SettingsMoved
+from clearance.flow.ports.transitions import (
+    Admitted,
+    AlreadyAdmitted,
+    Applied,
+    BudgetSpent,
+    RecordMoved,
+    SettingsMoved,
+)
 from clearance.stores.batches import SharedReads
 from clearance.stores.dynamodb import items, table
-from clearance.stores.dynamodb.client import Calls, Client, IndexQuery, Item, Write, connect, put, update
+from clearance.stores.dynamodb.client import (
+    Calls,
+    Client,
+    IndexQuery,
+    Item,
+    Write,
+    connect,
+    put,
+    update,
+)
 from clearance.stores.dynamodb.marks import DynamoMarks
-from clearance.stores.dynamodb.table import DUE, EVERYWHERE_SHARDS, OPEN, QUEUE, QUEUE_SHARDS, TIMELINE
+from clearance.stores.dynamodb.table import (
+    DUE,
+    EVERYWHERE_SHARDS,
+    OPEN,
+    QUEUE,
+    QUEUE_SHARDS,
+    TIMELINE,
+)
 from clearance.stores.dynamodb.transactions import (
     NEW,
     IsKnown,
@@ -49,7 +72,9 @@ from clearance.stores.tail import Tail
 
 FORMAT = 1  # of the items; a store of a newer one is refused
 SALT_BYTES = 16
-FILTERED_PAGE = 500  # entries of the timeline's index that are looked at together if not all of them may fit
+FILTERED_PAGE = (
+    500  # entries of the timeline's index that are looked at together if not all of them may fit
+)
 CLOCKS_APART_MS_MAX = 3_600_000  # of the processes that work on one table
 ENTRIES_POLL_MS = 500  # how soon entries of another process are seen
 
@@ -83,7 +108,9 @@ class DynamoStore:
 
     # Transitions
 
-    async def admit(self, admission: Admission) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+    async def admit(
+        self, admission: Admission
+    ) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
         """As the port says."""
         intent, hold = admission.intent, admission.decision.hold
 
@@ -103,7 +130,9 @@ class DynamoStore:
                 under=admission.decision.settings_version,
             )
 
-        answer: _Admission = await self._transactions.commit(intent.tenant_id, admission_keys(admission), plan)
+        answer: _Admission = await self._transactions.commit(
+            intent.tenant_id, admission_keys(admission), plan
+        )
         self._tail.moved()
         return await self._known(admission) if isinstance(answer, IsKnown) else answer
 
@@ -113,7 +142,9 @@ class DynamoStore:
             raise Unavailable("An intent of this id was there, and is gone.")
         return AlreadyAdmitted(record)
 
-    async def advance(self, change: Change) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+    async def advance(
+        self, change: Change
+    ) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
         """As the port says."""
         key = table.intent(change.tenant_id, change.action_intent_id)
         content_key = table.content(change.tenant_id, change.action_intent_id)
@@ -133,7 +164,9 @@ class DynamoStore:
             refused = is_current(item, change, seen) or (refusal(edited, seen) if edited else None)
             if refused is not None or item is None:
                 return refused or RecordMoved()
-            return _step(change, item, seen, transition_id, content, seen.items[decided_key]["body"])
+            return _step(
+                change, item, seen, transition_id, content, seen.items[decided_key]["body"]
+            )
 
         keys = [key, decided_key, *(admission_keys(edited) if edited else [])]
         answer: _Step = await self._transactions.commit(change.tenant_id, keys, plan)
@@ -151,18 +184,26 @@ class DynamoStore:
             if seen.version.tenant != change.version:
                 return SettingsMoved()
             actions = [
-                put(table.settings(change.tenant_id, version, number), items.settings_part(change, parts, number), NEW)
+                put(
+                    table.settings(change.tenant_id, version, number),
+                    items.settings_part(change, parts, number),
+                    NEW,
+                )
                 for number in range(len(parts))
             ]
             if change.tenant_id != EVERYWHERE:
                 actions.append(put(table.tenant(change.tenant_id), {}, None))
             else:
-                actions += [_put_everywhere(shard, change.version) for shard in range(EVERYWHERE_SHARDS)]
+                actions += [
+                    _put_everywhere(shard, change.version) for shard in range(EVERYWHERE_SHARDS)
+                ]
             return Plan(((change.entry, None),), actions, None, configures=True)
 
         answer: SettingsMoved | None = await self._transactions.commit(change.tenant_id, (), plan)
         self._tail.moved()
-        return answer if isinstance(answer, SettingsMoved) else await self.settings(change.tenant_id)
+        return (
+            answer if isinstance(answer, SettingsMoved) else await self.settings(change.tenant_id)
+        )
 
     async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
         """As the port says; Conflict (`API_KEY_EXISTS`) if a valid key has the same name or secret."""
@@ -172,7 +213,10 @@ class DynamoStore:
         free = f"{NEW} OR attribute_exists(revoked_at)"
 
         def plan(seen: Seen, _: str) -> Plan[bool] | bool:
-            taken = any(one in seen.items and "revoked_at" not in seen.items[one] for one in (by_hash, by_name))
+            taken = any(
+                one in seen.items and "revoked_at" not in seen.items[one]
+                for one in (by_hash, by_name)
+            )
             if taken or by_id in seen.items:
                 return False
             actions = [
@@ -203,7 +247,10 @@ class DynamoStore:
                 table.api_key_name(tenant_id, item["name"]),
             )
             valid = "key_id = :key_id AND attribute_not_exists(revoked_at)"
-            actions = [update(one, "SET revoked_at = :at", valid, {}, at=at, key_id=key_id) for one in ended]
+            actions = [
+                update(one, "SET revoked_at = :at", valid, {}, at=at, key_id=key_id)
+                for one in ended
+            ]
             return Plan(((entry, None),), actions, answer=True)
 
         revoked = await self._transactions.commit(tenant_id, (key,), plan)
@@ -216,7 +263,8 @@ class DynamoStore:
         """As the port says."""
         version = await self.settings_version(tenant_id)
         own, everywhere = await asyncio.gather(
-            self._document(tenant_id, version.tenant), self._document(EVERYWHERE, version.everywhere)
+            self._document(tenant_id, version.tenant),
+            self._document(EVERYWHERE, version.everywhere),
         )
         return StoredSettings(version, own, everywhere)
 
@@ -225,11 +273,16 @@ class DynamoStore:
         if version == 0:
             return {}
         first = await self._calls.get(table.settings(tenant_id, version, 0))
-        keys = [table.settings(tenant_id, version, number) for number in range(1, first["parts"] if first else 0)]
+        keys = [
+            table.settings(tenant_id, version, number)
+            for number in range(1, first["parts"] if first else 0)
+        ]
         rest = await self._calls.get_many(keys) if keys else {}
         if first is None or len(rest) < len(keys):
             # Never as if there were no settings: there may be a stop switch in what is missing.
-            raise Unavailable(f"Version {version} of the settings is not whole.", code="SETTINGS_NOT_WHOLE")
+            raise Unavailable(
+                f"Version {version} of the settings is not whole.", code="SETTINGS_NOT_WHOLE"
+            )
         return items.settings_document([first, *(rest[key] for key in keys)])
 
     async def settings_version(self, tenant_id: str) -> SettingsVersion:
@@ -297,12 +350,17 @@ class DynamoStore:
         last = await self._own(tenant_id, after) if after else None
         first = items.open_order(status, last["positions"][0] + 1 if last else 0)
         asked = IndexQuery(
-            tenant_id, OPEN, ("between", first, items.open_order(status, table.POSITION_MAX)), page=limit
+            tenant_id,
+            OPEN,
+            ("between", first, items.open_order(status, table.POSITION_MAX)),
+            page=limit,
         )
         found: list[Item] = []
         async with contextlib.aclosing(self._calls.pages(asked)) as pages:
             async for page in pages:
-                found += [item for item in await self._current(page) if item["status"] == status.value]
+                found += [
+                    item for item in await self._current(page) if item["status"] == status.value
+                ]
                 if len(found) >= limit:
                     break
         return await self._records(found[:limit])
@@ -311,7 +369,9 @@ class DynamoStore:
         """As the port says."""
 
         async def count(status: IntentStatus) -> int:
-            return await self._calls.count(IndexQuery(tenant_id, OPEN, ("begins_with", f"{status.value}#")))
+            return await self._calls.count(
+                IndexQuery(tenant_id, OPEN, ("begins_with", f"{status.value}#"))
+            )
 
         counts = await asyncio.gather(*(count(status) for status in STEPS))
         return {status: counted for status, counted in zip(STEPS, counts, strict=True) if counted}
@@ -322,7 +382,9 @@ class DynamoStore:
 
     async def entries(self, tenant_id: str, after: int, limit: int) -> list[Entry]:
         """As the port says."""
-        asked = IndexQuery(table.ledger_of(tenant_id), sort=(">", table.position_text(after)), page=limit)
+        asked = IndexQuery(
+            table.ledger_of(tenant_id), sort=(">", table.position_text(after)), page=limit
+        )
         found: list[Entry] = []
         async with contextlib.aclosing(self._calls.pages(asked)) as pages:
             async for page in pages:
@@ -338,8 +400,13 @@ class DynamoStore:
         """As the port says."""
         item = await self._own(tenant_id, action_intent_id)
         positions: list[int] = item["positions"] if item else []
-        found = await self._calls.get_many(table.ledger(tenant_id, position) for position in positions)
-        return [Entry(position, found[table.ledger(tenant_id, position)]["body"]) for position in positions]
+        found = await self._calls.get_many(
+            table.ledger(tenant_id, position) for position in positions
+        )
+        return [
+            Entry(position, found[table.ledger(tenant_id, position)]["body"])
+            for position in positions
+        ]
 
     async def ledger_size(self, tenant_id: str) -> int:
         """As the port says."""
@@ -362,10 +429,16 @@ class DynamoStore:
         """As the port says."""
 
         async def part(shard: int) -> list[Item]:
-            return await self._first(IndexQuery(f"{shard:02}", DUE, ("<=", now), page=limit), limit, lambda _: True)
+            return await self._first(
+                IndexQuery(f"{shard:02}", DUE, ("<=", now), page=limit), limit, lambda _: True
+            )
 
-        found = chain.from_iterable(await asyncio.gather(*(part(shard) for shard in range(QUEUE_SHARDS))))
-        return [items.due(item) for item in sorted(found, key=lambda item: int(item["due_at"]))[:limit]]
+        found = chain.from_iterable(
+            await asyncio.gather(*(part(shard) for shard in range(QUEUE_SHARDS)))
+        )
+        return [
+            items.due(item) for item in sorted(found, key=lambda item: int(item["due_at"]))[:limit]
+        ]
 
     async def dead_leases(
         self, now: int, limit: int, after: Due | None = None, *, living_worker: str | None = None
@@ -373,7 +446,9 @@ class DynamoStore:
         """As the port says."""
 
         def dead(item: Item) -> bool:
-            return item["lease_until"] <= now or (living_worker is not None and item["worker"] != living_worker)
+            return item["lease_until"] <= now or (
+                living_worker is not None and item["worker"] != living_worker
+            )
 
         return await self._queued(IntentStatus.RUNNING, limit, after, dead)
 
@@ -381,17 +456,28 @@ class DynamoStore:
         self, status: IntentStatus, limit: int, after: Due | None, fits: Callable[[Item], bool]
     ) -> list[Due]:
         """What is in one state, of all tenants, by admission: the parts of the queue, put together again."""
-        last = await self._calls.get(table.intent(after.tenant_id, after.action_intent_id)) if after else None
+        last = (
+            await self._calls.get(table.intent(after.tenant_id, after.action_intent_id))
+            if after
+            else None
+        )
         behind = items.queue_order(last) if last else "0"
 
         async def part(shard: int) -> list[Item]:
             asked = IndexQuery(items.queue(status, f"{shard:02}"), QUEUE, (">", behind), page=limit)
             return await self._first(asked, limit, fits)
 
-        found = chain.from_iterable(await asyncio.gather(*(part(shard) for shard in range(QUEUE_SHARDS))))
-        return [items.due(item) for item in sorted(found, key=lambda item: str(item["queue_order"]))[:limit]]
+        found = chain.from_iterable(
+            await asyncio.gather(*(part(shard) for shard in range(QUEUE_SHARDS)))
+        )
+        return [
+            items.due(item)
+            for item in sorted(found, key=lambda item: str(item["queue_order"]))[:limit]
+        ]
 
-    async def _first(self, asked: IndexQuery, limit: int, fits: Callable[[Item], bool]) -> list[Item]:
+    async def _first(
+        self, asked: IndexQuery, limit: int, fits: Callable[[Item], bool]
+    ) -> list[Item]:
         """The first items of a query that fit."""
         found: list[Item] = []
         async with contextlib.aclosing(self._calls.pages(asked)) as pages:
@@ -458,7 +544,9 @@ async def _salt_of(calls: Calls) -> bytes | None:
     return bytes(found["salt"])
 
 
-def _step(change: Change, item: Item, seen: Seen, transition_id: str, content: bytes, decided: bytes) -> Plan[_Step]:
+def _step(
+    change: Change, item: Item, seen: Seen, transition_id: str, content: bytes, decided: bytes
+) -> Plan[_Step]:
     """One step of an intent, with the intent that an edit admits: its entry comes first."""
     edited = change.superseded_by
     first = seen.ledger_size + 1
@@ -473,7 +561,9 @@ def _step(change: Change, item: Item, seen: Seen, transition_id: str, content: b
         new = admitted(edited, first)
         if edited.decision.hold:
             moves.insert(0, (edited.intent.account_id, edited.decision.hold, 1))
-    record = items.record(after, content, change.entry.body if change.decision is not None else decided)
+    record = items.record(
+        after, content, change.entry.body if change.decision is not None else decided
+    )
     under = edited.decision.settings_version if edited else change.settings_version
     actions += budget_actions(change.tenant_id, moves)
     return Plan(tuple(entries), actions, Applied(record, new), under)

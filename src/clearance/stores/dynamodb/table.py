@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 EVERYWHERE_SHARDS = 16  # copies of the version of the switches that hold everywhere, so that no item is every tenant's
-QUEUE_SHARDS = 16  # parts of the queues across tenants, each with the write rate of one index partition
+QUEUE_SHARDS = (
+    16  # parts of the queues across tenants, each with the write rate of one index partition
+)
 POSITION_DIGITS = 16  # so that positions sort as text
 POSITION_MAX = 10**POSITION_DIGITS - 1
 MOMENT_DIGITS = 15  # of milliseconds since 1970: the latest moment there is has 15
@@ -28,13 +30,19 @@ def _index(name: str, partition: str, sort: str, *included: str) -> dict[str, An
     projection: dict[str, Any] = {"ProjectionType": "KEYS_ONLY"}
     if included:
         projection = {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(included)}
-    keys = [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
+    keys = [
+        {"AttributeName": partition, "KeyType": "HASH"},
+        {"AttributeName": sort, "KeyType": "RANGE"},
+    ]
     return {"IndexName": name, "KeySchema": keys, "Projection": projection}
 
 
 TABLE: Mapping[str, Any] = {
     "BillingMode": "PAY_PER_REQUEST",
-    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    "KeySchema": [
+        {"AttributeName": "pk", "KeyType": "HASH"},
+        {"AttributeName": "sk", "KeyType": "RANGE"},
+    ],
     "AttributeDefinitions": [
         {"AttributeName": "pk", "AttributeType": "S"},
         {"AttributeName": "sk", "AttributeType": "S"},
@@ -50,17 +58,33 @@ TABLE: Mapping[str, Any] = {
     "GlobalSecondaryIndexes": [
         # Every intent of a tenant by its latest fact.
         _index(
-            TIMELINE, "timeline", "position", "account_id", "action_type", "status", "changed_at", "approval_source"
+            TIMELINE,
+            "timeline",
+            "position",
+            "account_id",
+            "action_type",
+            "status",
+            "changed_at",
+            "approval_source",
         ),
         # The intents of a tenant that are not terminal, by state and then by admission.
         _index(OPEN, "open", "open_order"),
         # What is APPROVED or RUNNING, of all tenants, in shards, by admission.
         _index(
             *(QUEUE, "queue", "queue_order"),
-            *("tenant_id", "action_intent_id", "action_type", "approval_source", "worker", "lease_until"),
+            *(
+                "tenant_id",
+                "action_intent_id",
+                "action_type",
+                "approval_source",
+                "worker",
+                "lease_until",
+            ),
         ),
         # What expires if nothing else happens to it, of all tenants, in shards.
-        _index(DUE, "due", "due_at", "tenant_id", "action_intent_id", "action_type", "approval_source"),
+        _index(
+            DUE, "due", "due_at", "tenant_id", "action_intent_id", "action_type", "approval_source"
+        ),
     ],
 }
 """The arguments of CreateTable, without a name. What a person decides for an account (backups, deletion protection, keys of

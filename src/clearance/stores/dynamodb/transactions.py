@@ -35,7 +35,9 @@ from clearance.stores.dynamodb.client import (
 )
 from clearance.stores.dynamodb.table import Key
 
-COMMIT_SECONDS_MAX = 20.0  # how long a transition is tried, its turn among its own process's included
+COMMIT_SECONDS_MAX = (
+    20.0  # how long a transition is tried, its turn among its own process's included
+)
 NEW = "attribute_not_exists(pk)"
 
 Answer = TypeVar("Answer")
@@ -83,7 +85,9 @@ class Transactions:
         """Plans from HEAD, settings and the items under `keys`, and commits. Unavailable if that cannot be done in time."""
         transition_id = secrets.token_hex(16)
         waits = pauses(COMMIT_SECONDS_MAX)
-        lost: dict[int, Plan[Answer]] = {}  # what was sent without an answer, by the position of its first entry
+        lost: dict[
+            int, Plan[Answer]
+        ] = {}  # what was sent without an answer, by the position of its first entry
         refused = False
         async with self._turn(tenant_id):
             while True:
@@ -121,7 +125,11 @@ class Transactions:
         found = await self.calls.get_many((head_key, everywhere_key, *keys))
         head = found.get(head_key, {})
         everywhere = found.get(everywhere_key, {}).get("version", 0)
-        return Seen(head.get("ledger_size", 0), SettingsVersion(head.get("settings_version", 0), everywhere), found)
+        return Seen(
+            head.get("ledger_size", 0),
+            SettingsVersion(head.get("settings_version", 0), everywhere),
+            found,
+        )
 
     @contextlib.asynccontextmanager
     async def _turn(self, tenant_id: str) -> AsyncIterator[None]:
@@ -130,14 +138,18 @@ class Transactions:
             async with asyncio.timeout(COMMIT_SECONDS_MAX):
                 await lock.acquire()
         except TimeoutError:
-            raise Unavailable("Too many transitions of the tenant wait; nothing was stored.") from None
+            raise Unavailable(
+                "Too many transitions of the tenant wait; nothing was stored."
+            ) from None
         try:
             yield
         finally:
             lock.release()
 
 
-def _arrived(lost: Mapping[int, Plan[Answer]], seen: Seen, tenant_id: str, transition_id: str) -> Plan[Answer] | None:
+def _arrived(
+    lost: Mapping[int, Plan[Answer]], seen: Seen, tenant_id: str, transition_id: str
+) -> Plan[Answer] | None:
     """What was sent without an answer, and is there."""
     for position, sent in lost.items():
         written = seen.items.get(table.ledger(tenant_id, position))
@@ -155,8 +167,12 @@ async def _wait(waits: Iterator[float], *, unknown: bool) -> None:
 
 def _given_up(*, unknown: bool) -> Unavailable:
     if unknown:
-        return Unavailable("DynamoDB gave no answer in time, so it is not known whether this was stored; ask again.")
-    return Unavailable("Others kept changing the tenant, or DynamoDB was too busy; nothing was stored, ask again.")
+        return Unavailable(
+            "DynamoDB gave no answer in time, so it is not known whether this was stored; ask again."
+        )
+    return Unavailable(
+        "Others kept changing the tenant, or DynamoDB was too busy; nothing was stored, ask again."
+    )
 
 
 def _transaction(tenant_id: str, seen: Seen, plan: Plan[Any], transition_id: str) -> list[Write]:
@@ -165,7 +181,9 @@ def _transaction(tenant_id: str, seen: Seen, plan: Plan[Any], transition_id: str
     if plan.under is not None:
         actions.append(_everywhere_in_force(tenant_id, plan.under.everywhere))
     for position, (draft, about) in enumerate(plan.entries, start=seen.ledger_size + 1):
-        actions.append(put(table.ledger(tenant_id, position), items.entry(draft, about, transition_id), NEW))
+        actions.append(
+            put(table.ledger(tenant_id, position), items.entry(draft, about, transition_id), NEW)
+        )
     return actions + plan.actions
 
 
@@ -212,7 +230,9 @@ def refusal(admission: Admission, seen: Seen) -> IsKnown | SettingsMoved | Budge
     if seen.version != admission.decision.settings_version:
         return SettingsMoved()
     if hold is not None:
-        used = items.used(seen.items.get(table.budget(intent.tenant_id, intent.account_id, hold.day)))
+        used = items.used(
+            seen.items.get(table.budget(intent.tenant_id, intent.account_id, hold.day))
+        )
         if spent_claim(hold, used) is not None:
             return BudgetSpent(used)
     return None
@@ -227,7 +247,11 @@ def admission_actions(admission: Admission, position: int, transition_id: str) -
             items.new_intent(admission, position, transition_id),
             NEW,
         ),
-        put(table.content(intent.tenant_id, intent.action_intent_id), {"content": admission.content}, None),
+        put(
+            table.content(intent.tenant_id, intent.action_intent_id),
+            {"content": admission.content},
+            None,
+        ),
     ]
 
 
@@ -237,11 +261,14 @@ def budget_actions(tenant_id: str, moves: Iterable[tuple[str, Hold, int]]) -> li
     for account_id, hold, sign in moves:
         grouped.setdefault((account_id, hold.day), []).append((hold, sign))
     return [
-        _budget_action(tenant_id, account_id, day, items.net(holds)) for (account_id, day), holds in grouped.items()
+        _budget_action(tenant_id, account_id, day, items.net(holds))
+        for (account_id, day), holds in grouped.items()
     ]
 
 
-def _budget_action(tenant_id: str, account_id: str, day: str, taken: Mapping[str, tuple[int, int | None]]) -> Write:
+def _budget_action(
+    tenant_id: str, account_id: str, day: str, taken: Mapping[str, tuple[int, int | None]]
+) -> Write:
     names = {"#ttl": table.TTL_ATTRIBUTE}
     values: dict[str, Any] = {"ttl": items.budget_ttl(day)}
     adds, fits = [], []
@@ -254,16 +281,22 @@ def _budget_action(tenant_id: str, account_id: str, day: str, taken: Mapping[str
             values[f"r{number}"] = room
             # Nothing is below a room of less than nothing, so then even a bucket that is not there yet does not fit.
             fits.append(
-                f"(attribute_not_exists({name}) OR {name} <= :r{number})" if room >= 0 else f"{name} <= :r{number}"
+                f"(attribute_not_exists({name}) OR {name} <= :r{number})"
+                if room >= 0
+                else f"{name} <= :r{number}"
             )
     expression = f"SET #ttl = if_not_exists(#ttl, :ttl) ADD {', '.join(adds)}"
-    return update(table.budget(tenant_id, account_id, day), expression, " AND ".join(fits), names, **values)
+    return update(
+        table.budget(tenant_id, account_id, day), expression, " AND ".join(fits), names, **values
+    )
 
 
 # A step of an intent
 
 
-def step_actions(item: Item, change: Change, position: int, transition_id: str) -> tuple[list[Write], Item]:
+def step_actions(
+    item: Item, change: Change, position: int, transition_id: str
+) -> tuple[list[Write], Item]:
     """The intent after the step, which must still be as it was read."""
     after = items.next_intent(item, change, position, transition_id)
     key = table.intent(change.tenant_id, change.action_intent_id)
@@ -283,6 +316,10 @@ def is_current(item: Item | None, change: Change, seen: Seen) -> RecordMoved | S
 def given_back(item: Item, change: Change) -> list[tuple[str, Hold, int]]:
     """What the step gives back of a hold that still counts. Counters of days long past may be gone, and stay so."""
     hold = items.held(item)
-    if change.hold is not HoldState.RELEASED or hold is None or items.is_long_past(hold.day, change.at):
+    if (
+        change.hold is not HoldState.RELEASED
+        or hold is None
+        or items.is_long_past(hold.day, change.at)
+    ):
         return []
     return [(item["account_id"], hold, -1)]

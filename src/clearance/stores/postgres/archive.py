@@ -81,9 +81,7 @@ _EMPTY = f"""SELECT NOT EXISTS (SELECT FROM tenant WHERE tenant_id <> '{EVERYWHE
 
 _STRAY_ENTRY = """SELECT l."position", l.tenant_id FROM ledger l LEFT JOIN intent_key k ON k.intent_no = l.intent_no
     WHERE l.intent_no IS NOT NULL AND k.tenant_id IS DISTINCT FROM l.tenant_id LIMIT 1"""
-_SHARED_NUMBER = (
-    """SELECT min(tenant_id), min(action_intent_id) FROM intent_key GROUP BY intent_no HAVING count(*) > 1 LIMIT 1"""
-)
+_SHARED_NUMBER = """SELECT min(tenant_id), min(action_intent_id) FROM intent_key GROUP BY intent_no HAVING count(*) > 1 LIMIT 1"""
 _STRAY_INTENT = """SELECT i.action_intent_id, i.tenant_id FROM intent i
     JOIN intent_key k ON k.tenant_id = i.tenant_id AND k.action_intent_id = i.action_intent_id
     LEFT JOIN ledger d ON d.tenant_id = i.tenant_id AND d."position" = i.decision_position
@@ -115,7 +113,10 @@ def _transaction(conninfo: str) -> Iterator[Connection]:
     asyncio.run(check_schema(conninfo))
     try:
         connection = psycopg.connect(
-            conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS_MAX, application_name="clearance-archive"
+            conninfo,
+            autocommit=True,
+            connect_timeout=CONNECT_SECONDS_MAX,
+            application_name="clearance-archive",
         )
     except psycopg.Error as error:
         raise unreachable(error) from error
@@ -127,7 +128,9 @@ def _transaction(conninfo: str) -> Iterator[Connection]:
                 _hold_alone(connection)
                 yield connection
     except psycopg.Error as error:
-        sentence = f"The database could not go on: {error.diag.message_primary or type(error).__name__}."
+        sentence = (
+            f"The database could not go on: {error.diag.message_primary or type(error).__name__}."
+        )
         raise Unavailable(sentence) from error
 
 
@@ -242,8 +245,12 @@ class PostgresArchive:
             raise stray_entry(*found)
         if found := self._connection.execute(_STRAY_INTENT).fetchone():
             raise stray_intent(*found)
-        [(last,)] = self._connection.execute("SELECT coalesce(max(intent_no), 0) FROM intent_key").fetchall()
-        self._connection.execute(sql.SQL("ALTER SEQUENCE intent_number RESTART WITH {}").format(sql.Literal(last + 1)))
+        [(last,)] = self._connection.execute(
+            "SELECT coalesce(max(intent_no), 0) FROM intent_key"
+        ).fetchall()
+        self._connection.execute(
+            sql.SQL("ALTER SEQUENCE intent_number RESTART WITH {}").format(sql.Literal(last + 1))
+        )
 
     def records(self) -> Iterator[Values]:
         """As the protocol says."""
@@ -266,7 +273,10 @@ def _key(row: Row) -> Values:
 
 
 def _intent(row: Row) -> Values:
-    return (*_values({name: value for name, value in row.items() if name != "admitted_position"}), _NOBODYS)
+    return (
+        *_values({name: value for name, value in row.items() if name != "admitted_position"}),
+        _NOBODYS,
+    )
 
 
 def _values(row: Row) -> Values:

@@ -21,7 +21,13 @@ from psycopg.pq import ConnStatus
 from psycopg_pool import AsyncConnectionPool
 
 from clearance.core.errors import InvalidInput, Unavailable
-from clearance.stores.postgres.schema import APP_ROLE, CONNECT_SECONDS_MAX, check, connect, unreachable
+from clearance.stores.postgres.schema import (
+    APP_ROLE,
+    CONNECT_SECONDS_MAX,
+    check,
+    connect,
+    unreachable,
+)
 
 CONNECTIONS_MAX = 16  # of one process
 STATEMENT_MS_MAX = 10_000  # of one statement, a batch of transitions included
@@ -79,7 +85,9 @@ class Connections:
 
         async def work(connection: AsyncConnection) -> list[Row]:
             async with connection.pipeline():
-                await connection.execute("SELECT set_config('clearance.tenant', %s, true)", (tenant_id,))
+                await connection.execute(
+                    "SELECT set_config('clearance.tenant', %s, true)", (tenant_id,)
+                )
                 cursor = await connection.execute(statement, values)
             return await cursor.fetchall() if cursor.description else []
 
@@ -104,7 +112,10 @@ class Connections:
         pause, useless = PAUSE_SECONDS, 0
         while True:
             try:
-                async with asyncio.timeout(ANSWER_SECONDS_MAX), self._pool.connection() as connection:
+                async with (
+                    asyncio.timeout(ANSWER_SECONDS_MAX),
+                    self._pool.connection() as connection,
+                ):
                     return await _ask(connection, work)
             except _Useless as error:
                 useless += 1
@@ -112,7 +123,12 @@ class Connections:
                     continue  # the pool has another one
                 if self._closed or time.monotonic() + pause > ends:
                     raise _no_answer(error) from error
-            except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, TimeoutError) as error:
+            except (
+                psycopg.OperationalError,
+                psycopg.InterfaceError,
+                psycopg.InternalError,
+                TimeoutError,
+            ) as error:
                 if self._closed or not _may_pass(error) or time.monotonic() + pause > ends:
                     raise _no_answer(error) from error
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret: it keeps callers apart
@@ -123,7 +139,9 @@ class _Useless(Exception):
     """A connection of the pool that can be asked nothing any more; nothing was asked."""
 
 
-async def _ask(connection: AsyncConnection, work: Callable[[AsyncConnection], Awaitable[Answer]]) -> Answer:
+async def _ask(
+    connection: AsyncConnection, work: Callable[[AsyncConnection], Awaitable[Answer]]
+) -> Answer:
     if _hung_up(connection):
         raise _Useless
     try:
@@ -167,5 +185,7 @@ def _may_pass(error: Exception) -> bool:
 
 def _no_answer(error: Exception) -> Unavailable:
     with contextlib.suppress(Exception):  # a log that cannot be written must not hide the answer
-        _log.error("database failed", kind=type(error).__name__, sqlstate=getattr(error, "sqlstate", None))
+        _log.error(
+            "database failed", kind=type(error).__name__, sqlstate=getattr(error, "sqlstate", None)
+        )
     return Unavailable("The database did not answer; ask again.")

@@ -21,7 +21,9 @@ APP_ROLE = "clearance_app"
 MIGRATION_LOCK = 4_848_484_803  # of PostgreSQL's advisory locks: two that migrate at once do it one after the other
 CONNECT_SECONDS_MAX = 10
 LOCK_SECONDS_MAX = 30  # that a statement of a migration waits for running ones
-DROP_SECONDS_MAX = 2  # that the end of a month waits for readers, for everybody else waits behind it
+DROP_SECONDS_MAX = (
+    2  # that the end of a month waits for readers, for everybody else waits behind it
+)
 
 _WORKS_WITH = re.compile(r"-- works with: (\d+)\n")
 _MONTH = re.compile(r"intent_(\d{4})_(\d{2})")
@@ -42,7 +44,10 @@ def migrations() -> list[Migration]:
     """Every step that this software knows, in order."""
     folder = resources.files("clearance.stores.postgres") / "migrations"
     found = []
-    for file in sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name):
+    for file in sorted(
+        (file for file in folder.iterdir() if file.name.endswith(".sql")),
+        key=lambda file: file.name,
+    ):
         script = file.read_text(encoding="utf-8")
         works_with = _WORKS_WITH.match(script)
         if works_with is None:
@@ -56,7 +61,9 @@ def migrations() -> list[Migration]:
 async def connect(conninfo: str) -> AsyncConnection:
     """A connection as whoever the address names. Unavailable if there is none."""
     try:
-        return await AsyncConnection.connect(conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS_MAX)
+        return await AsyncConnection.connect(
+            conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS_MAX
+        )
     except psycopg.Error as error:
         raise unreachable(error) from error
 
@@ -74,7 +81,9 @@ async def migrate(conninfo: str) -> list[str]:
         try:
             await _prepare(connection)
             applied = [one.name for one in migrations() if await _apply(connection, one)]
-            await connection.execute("SELECT clearance.make_months((extract(epoch FROM now()) * 1000)::bigint)")
+            await connection.execute(
+                "SELECT clearance.make_months((extract(epoch FROM now()) * 1000)::bigint)"
+            )
         except psycopg.Error as error:
             sentence = f"The database could not be migrated: {' '.join(str(error).split())}."
             raise Unavailable(sentence, code="MIGRATION_FAILED") from error
@@ -98,7 +107,9 @@ async def _prepare(connection: AsyncConnection) -> None:
 
 
 async def _apply(connection: AsyncConnection, migration: Migration) -> bool:
-    found = await connection.execute("SELECT 1 FROM clearance.migration WHERE number = %s", (migration.number,))
+    found = await connection.execute(
+        "SELECT 1 FROM clearance.migration WHERE number = %s", (migration.number,)
+    )
     if await found.fetchone():
         return False
     async with connection.transaction():
@@ -110,7 +121,9 @@ async def _apply(connection: AsyncConnection, migration: Migration) -> bool:
             (migration.number, migration.name, migration.works_with),
         )
         if migration.number == 1:
-            await connection.execute("INSERT INTO installation VALUES (1, %s)", (secrets.token_bytes(16),))
+            await connection.execute(
+                "INSERT INTO installation VALUES (1, %s)", (secrets.token_bytes(16),)
+            )
             await connection.execute("INSERT INTO tenant (tenant_id) VALUES (%s)", (EVERYWHERE,))
     return True
 
@@ -119,7 +132,9 @@ async def check(connection: AsyncConnection) -> None:
     """Unavailable if this software does not fit the schema that the database has."""
     newest = migrations()[-1].number
     try:
-        found = await connection.execute("SELECT max(number), max(works_with) FROM clearance.migration")
+        found = await connection.execute(
+            "SELECT max(number), max(works_with) FROM clearance.migration"
+        )
         number, works_with = await found.fetchone() or (None, None)
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         number = works_with = None
@@ -151,10 +166,16 @@ async def age_out(conninfo: str, month: str) -> list[str]:
         try:
             for (name,) in await found.fetchall():
                 named = _MONTH.fullmatch(name)
-                if named and f"{named[1]}-{named[2]}" < month and await _drop_month(connection, name):
+                if (
+                    named
+                    and f"{named[1]}-{named[2]}" < month
+                    and await _drop_month(connection, name)
+                ):
                     gone.add(f"{named[1]}-{named[2]}")
         except psycopg.errors.LockNotAvailable:
-            sentence = "Somebody reads the intents, a backup perhaps: drop months when that is over."
+            sentence = (
+                "Somebody reads the intents, a backup perhaps: drop months when that is over."
+            )
             raise Unavailable(sentence) from None
         gone |= await _empty_elsewhen(connection, month)
         await connection.execute(_FORGET_BUDGETS, {"first": f"{month}-01"})
@@ -176,7 +197,9 @@ _CLOSED_ELSEWHEN = f"""WITH month AS (
 
 
 async def _must_have_begun(connection: AsyncConnection, month: str) -> None:
-    found = await connection.execute("SELECT %s > to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM') COLLATE \"C\"", (month,))
+    found = await connection.execute(
+        "SELECT %s > to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM') COLLATE \"C\"", (month,)
+    )
     if await found.fetchone() != (False,):
         sentence = "The month has not begun: only what is older than this month can go."
         raise InvalidInput(sentence, code="INVALID_MONTH")

@@ -91,7 +91,9 @@ async def check_schema(conninfo: str) -> int:
     """The schema that the database has. Unavailable if this software does not fit it."""
     async with await connect(conninfo) as connection:
         await check(connection)
-        [(number,)] = await (await connection.execute("SELECT max(number) FROM clearance.migration")).fetchall()
+        [(number,)] = await (
+            await connection.execute("SELECT max(number) FROM clearance.migration")
+        ).fetchall()
     return int(number)
 
 
@@ -118,7 +120,9 @@ async def one_at_a_time(conninfo: str) -> AsyncIterator[None]:
             await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS_MAX}s'")
             await connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK_KEY,))
         except psycopg.errors.LockNotAvailable:
-            sentence = f"Another process is starting, and did not end within {LOCK_SECONDS_MAX} seconds."
+            sentence = (
+                f"Another process is starting, and did not end within {LOCK_SECONDS_MAX} seconds."
+            )
             raise Unavailable(sentence) from None
         yield
 
@@ -168,5 +172,7 @@ async def age_out(conninfo: str, month: str) -> list[str]:
     try:
         return await schema.age_out(conninfo, month)
     except psycopg.errors.InsufficientPrivilege:
-        sentence = "Only the owner of the schema clearance can drop months: use the login that migrates."
+        sentence = (
+            "Only the owner of the schema clearance can drop months: use the login that migrates."
+        )
         raise Forbidden(sentence) from None

@@ -24,7 +24,14 @@ from clearance.core.record import Admission, Change, IntentRecord, IntentStatus,
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
-from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted, Applied, BudgetSpent, RecordMoved, SettingsMoved
+from clearance.flow.ports.transitions import (
+    Admitted,
+    AlreadyAdmitted,
+    Applied,
+    BudgetSpent,
+    RecordMoved,
+    SettingsMoved,
+)
 from clearance.stores import codec
 from clearance.stores.batches import Batches, SharedReads
 from clearance.stores.postgres.connections import CONNECTIONS_MAX, Connections, Row
@@ -69,12 +76,18 @@ class PostgresStore:
             sentence = "The store could not commit; nothing happened."
             raise Unavailable(sentence) from error
 
-    async def admit(self, admission: Admission) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+    async def admit(
+        self, admission: Admission
+    ) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
         """As the port says."""
-        row = await self._submit(admission.intent.tenant_id, admission_unit(admission, _transition_id()))
+        row = await self._submit(
+            admission.intent.tenant_id, admission_unit(admission, _transition_id())
+        )
         return _admitted(admission, row)
 
-    async def advance(self, change: Change) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+    async def advance(
+        self, change: Change
+    ) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
         """As the port says."""
         row = await self._submit(change.tenant_id, change_unit(change, _transition_id()))
         answer, admitted_at = row[:2]
@@ -132,15 +145,22 @@ class PostgresStore:
         """As the port says."""
         statement = """SELECT t.tenant_id, t.settings_version, s.document FROM clearance.tenant t LEFT JOIN clearance.settings s
             ON s.tenant_id = t.tenant_id AND s.version = t.settings_version WHERE t.tenant_id IN (%s, '*')"""
-        found = {name: (version, document) for name, version, document in await self._rows(tenant_id, statement)}
+        found = {
+            name: (version, document)
+            for name, version, document in await self._rows(tenant_id, statement)
+        }
         versions = {name: version for name, (version, _) in found.items()}
-        documents = {name: json.loads(document) if document else {} for name, (_, document) in found.items()}
+        documents = {
+            name: json.loads(document) if document else {} for name, (_, document) in found.items()
+        }
         version = SettingsVersion(versions.get(tenant_id, 0), versions[EVERYWHERE])
         return StoredSettings(version, documents.get(tenant_id, {}), documents[EVERYWHERE])
 
     async def settings_version(self, tenant_id: str) -> SettingsVersion:
         """As the port says."""
-        statement = "SELECT tenant_id, settings_version FROM clearance.tenant WHERE tenant_id IN (%s, '*')"
+        statement = (
+            "SELECT tenant_id, settings_version FROM clearance.tenant WHERE tenant_id IN (%s, '*')"
+        )
 
         async def read() -> SettingsVersion:
             found: dict[str, int] = dict(await self._rows(tenant_id, statement))
@@ -155,7 +175,9 @@ class PostgresStore:
     async def intent(self, tenant_id: str, action_intent_id: str) -> IntentRecord | None:
         """As the port says."""
         found = await self._rows(
-            tenant_id, f"{_RECORD_OF} WHERE k.tenant_id = %s AND k.action_intent_id = %s", action_intent_id
+            tenant_id,
+            f"{_RECORD_OF} WHERE k.tenant_id = %s AND k.action_intent_id = %s",
+            action_intent_id,
         )
         return _record(found[0]) if found else None
 
@@ -163,26 +185,30 @@ class PostgresStore:
         """As the port says."""
         where, values = _timeline_filter(query)
         statement = f"{_RECORD} WHERE r.tenant_id = %s {where} ORDER BY r.position DESC LIMIT %s"
-        return [_record(row) for row in await self._rows(tenant_id, statement, *values, query.limit)]
+        return [
+            _record(row) for row in await self._rows(tenant_id, statement, *values, query.limit)
+        ]
 
     async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
         """As the port says."""
         statement = f"""{_RECORD} WHERE r.tenant_id = %s AND r.status = 'AWAITING_APPROVAL' AND r.intent_no > coalesce((
             SELECT intent_no FROM clearance.intent_key WHERE tenant_id = %s AND action_intent_id = %s), 0)
             ORDER BY r.intent_no LIMIT %s"""
-        return [_record(row) for row in await self._rows(tenant_id, statement, tenant_id, after, limit)]
+        return [
+            _record(row) for row in await self._rows(tenant_id, statement, tenant_id, after, limit)
+        ]
 
     async def count_by_status(self, tenant_id: str) -> Mapping[IntentStatus, int]:
         """As the port says."""
         statement = """SELECT status, count(*) FROM clearance.intent
             WHERE tenant_id = %s AND status IN ('AWAITING_APPROVAL', 'APPROVED', 'RUNNING', 'UNKNOWN') GROUP BY status"""
-        return {IntentStatus(status): count for status, count in await self._rows(tenant_id, statement)}
+        return {
+            IntentStatus(status): count for status, count in await self._rows(tenant_id, statement)
+        }
 
     async def budget_used(self, tenant_id: str, account_id: str, day: str) -> Mapping[str, int]:
         """As the port says."""
-        statement = (
-            "SELECT bucket, used FROM clearance.budget_use WHERE tenant_id = %s AND account_id = %s AND day = %s"
-        )
+        statement = "SELECT bucket, used FROM clearance.budget_use WHERE tenant_id = %s AND account_id = %s AND day = %s"
         return dict(await self._rows(tenant_id, statement, account_id, day))
 
     async def entries(self, tenant_id: str, after: int, limit: int) -> list[Entry]:
@@ -213,15 +239,14 @@ class PostgresStore:
 
     async def approved(self, limit: int, after: Due | None = None) -> list[Due]:
         """As the port says."""
-        statement = (
-            f"{_DUE} WHERE i.status = 'APPROVED' AND i.intent_no > {_BEHIND} ORDER BY i.intent_no LIMIT %(limit)s"
-        )
+        statement = f"{_DUE} WHERE i.status = 'APPROVED' AND i.intent_no > {_BEHIND} ORDER BY i.intent_no LIMIT %(limit)s"
         return await self._due(statement, {"limit": limit, **_behind(after)})
 
     async def expired(self, now: int, limit: int) -> list[Due]:
         """As the port says."""
         return await self._due(
-            f"{_DUE} WHERE i.due_at <= %(now)s ORDER BY i.due_at LIMIT %(limit)s", {"now": now, "limit": limit}
+            f"{_DUE} WHERE i.due_at <= %(now)s ORDER BY i.due_at LIMIT %(limit)s",
+            {"now": now, "limit": limit},
         )
 
     async def dead_leases(
@@ -231,10 +256,14 @@ class PostgresStore:
         statement = f"""{_DUE} WHERE i.status = 'RUNNING' AND i.intent_no > {_BEHIND}
             AND ((i.attempt).lease_until <= %(now)s OR (i.attempt).worker <> %(living)s::text)
             ORDER BY i.intent_no LIMIT %(limit)s"""
-        return await self._due(statement, {"now": now, "limit": limit, "living": living_worker, **_behind(after)})
+        return await self._due(
+            statement, {"now": now, "limit": limit, "living": living_worker, **_behind(after)}
+        )
 
     async def _due(self, statement: str, named: Mapping[str, Json]) -> list[Due]:
-        return [codec.due(row) for row in await self._connections.rows(EVERYWHERE, statement, named)]
+        return [
+            codec.due(row) for row in await self._connections.rows(EVERYWHERE, statement, named)
+        ]
 
     async def tenants(self) -> list[str]:
         """As the port says."""
@@ -244,7 +273,9 @@ class PostgresStore:
 
     async def api_key(self, key_hash: bytes) -> ApiKey | None:
         """As the port says."""
-        return await self._one_api_key(f"{_API_KEY} WHERE k.key_hash = %s AND k.revoked_at IS NULL", (key_hash,))
+        return await self._one_api_key(
+            f"{_API_KEY} WHERE k.key_hash = %s AND k.revoked_at IS NULL", (key_hash,)
+        )
 
     async def api_keys(self, tenant_id: str) -> list[ApiKey]:
         """As the port says."""
@@ -257,7 +288,9 @@ class PostgresStore:
 
     async def installation_salt(self) -> bytes:
         """As the port says."""
-        found = await self._connections.rows(EVERYWHERE, "SELECT credential_salt FROM clearance.installation")
+        found = await self._connections.rows(
+            EVERYWHERE, "SELECT credential_salt FROM clearance.installation"
+        )
         return bytes(found[0][0])
 
     # Page sessions
@@ -309,7 +342,9 @@ def _record(row: Row) -> IntentRecord:
     return codec.record(row[:_RECORD_COLUMNS])
 
 
-def _admitted(admission: Admission, row: Row) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+def _admitted(
+    admission: Admission, row: Row
+) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
     answer, admitted_at, used = row[:3]
     match answer:
         case "ADMITTED":

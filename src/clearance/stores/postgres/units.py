@@ -16,7 +16,16 @@ from clearance.core.canonical import Json
 from clearance.core.record import Admission, Attempt, Change
 from clearance.stores import codec
 
-_APPROVAL = ("number", "state", "digest", "opened_at", "expires_at", "differences", "ruling", "superseded_by")
+_APPROVAL = (
+    "number",
+    "state",
+    "digest",
+    "opened_at",
+    "expires_at",
+    "differences",
+    "ruling",
+    "superseded_by",
+)
 _OUTCOME = (
     "status",
     "sentence",
@@ -82,7 +91,9 @@ def change_unit(change: Change, transition_id: str) -> Unit:
         "attempt": _attempt(change.attempt),
         "outcome": _outcome(change),
     }
-    return Unit(values, change.entry.body, admission_unit(edited, transition_id) if edited else None)
+    return Unit(
+        values, change.entry.body, admission_unit(edited, transition_id) if edited else None
+    )
 
 
 def _hold(hold: Hold | None) -> Mapping[str, Json]:
@@ -117,7 +128,9 @@ def _outcome(change: Change) -> Mapping[str, Json] | None:
         return None
     named = dict(zip(_OUTCOME, codec.outcome_values(change), strict=True))
     # A sentence may quote a tool. PostgreSQL keeps no zero character in a text, and no half of a surrogate pair.
-    named["sentence"] = named["sentence"].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    named["sentence"] = (
+        named["sentence"].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    )
     return named
 
 
@@ -131,4 +144,8 @@ def batch(units: Sequence[Unit]) -> tuple[str, bytes]:
 def _placed(unit: Unit, entries: bytearray) -> dict[str, Json]:
     values = {**unit.values, "entry_from": len(entries) + 1, "entry_bytes": len(unit.entry)}
     entries += unit.entry
-    return values | {"superseded_by": _placed(unit.superseded_by, entries)} if unit.superseded_by else values
+    return (
+        values | {"superseded_by": _placed(unit.superseded_by, entries)}
+        if unit.superseded_by
+        else values
+    )

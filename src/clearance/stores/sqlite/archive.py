@@ -137,7 +137,9 @@ class SqliteArchive:
             try:
                 put(row)
             except sqlite3.IntegrityError:
-                raise NotTaken(index, "has an id, a name or a secret that was there before.") from None
+                raise NotTaken(
+                    index, "has an id, a name or a secret that was there before."
+                ) from None
 
     def _puts(self) -> Mapping[Kind, Callable[[Row], object]]:
         return {
@@ -155,13 +157,23 @@ class SqliteArchive:
         self._connection.execute(statement, values)
 
     def _put_installation(self, row: Row) -> None:
-        self._run("UPDATE installation SET credential_salt = ?", bytes.fromhex(row["credential_salt"]))
+        self._run(
+            "UPDATE installation SET credential_salt = ?", bytes.fromhex(row["credential_salt"])
+        )
 
     def _put_tenant(self, row: Row) -> None:
         name = row["tenant_id"]
-        self._run("INSERT INTO tenant (tenant_id) VALUES (?) ON CONFLICT DO NOTHING", name)  # '*' is there
-        self._run("UPDATE tenant SET settings_version = ? WHERE tenant_id = ?", row["settings_version"], name)
-        found = self._connection.execute("SELECT tenant_no FROM tenant WHERE tenant_id = ?", (name,)).fetchone()
+        self._run(
+            "INSERT INTO tenant (tenant_id) VALUES (?) ON CONFLICT DO NOTHING", name
+        )  # '*' is there
+        self._run(
+            "UPDATE tenant SET settings_version = ? WHERE tenant_id = ?",
+            row["settings_version"],
+            name,
+        )
+        found = self._connection.execute(
+            "SELECT tenant_no FROM tenant WHERE tenant_id = ?", (name,)
+        ).fetchone()
         self._tenants[name] = found[0]
 
     def _put_settings(self, row: Row) -> None:
@@ -169,7 +181,10 @@ class SqliteArchive:
 
     def _put_entry(self, row: Row) -> None:
         entry_id = entry_ids(self._tenants[row["tenant_id"]])[0] + row["position"]
-        self._insert("ledger", {"entry_id": entry_id, "intent_no": row["intent_no"], "body": row["body"].encode()})
+        self._insert(
+            "ledger",
+            {"entry_id": entry_id, "intent_no": row["intent_no"], "body": row["body"].encode()},
+        )
 
     def _put_intent(self, row: Row) -> None:
         own = self._numbered(row)
@@ -210,7 +225,10 @@ class SqliteArchive:
 
     def _account_no(self, tenant_no: int, account_id: str) -> int:
         named = (tenant_no, account_id)
-        self._run("INSERT INTO account (tenant_no, account_id) VALUES (?, ?) ON CONFLICT DO NOTHING", *named)
+        self._run(
+            "INSERT INTO account (tenant_no, account_id) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            *named,
+        )
         found = self._connection.execute(
             "SELECT account_no FROM account WHERE tenant_no = ? AND account_id = ?", named
         ).fetchone()
@@ -238,4 +256,6 @@ def _portable(outcome: Row) -> Row:
 
 
 def _refuse_aged_out(_: Row) -> None:
-    raise NotTaken(0, "is of an intent that aged out, and a data directory cannot keep its id alone.")
+    raise NotTaken(
+        0, "is of an intent that aged out, and a data directory cannot keep its id alone."
+    )

@@ -40,7 +40,10 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 def migrate(connection: sqlite3.Connection) -> None:
     """Applies the migrations that the file does not have yet, each in one transaction."""
     folder = resources.files("clearance.stores.sqlite") / "migrations"
-    scripts = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    scripts = sorted(
+        (file for file in folder.iterdir() if file.name.endswith(".sql")),
+        key=lambda file: file.name,
+    )
     for number, script in enumerate(scripts, start=1):
         connection.execute("BEGIN IMMEDIATE")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -53,7 +56,9 @@ def migrate(connection: sqlite3.Connection) -> None:
             connection.execute(f"PRAGMA user_version = {number}")
         if version == 0:
             connection.execute("INSERT INTO installation VALUES (1, ?)", (secrets.token_bytes(16),))
-            connection.execute("INSERT INTO tenant (tenant_no, tenant_id) VALUES (0, ?)", (EVERYWHERE,))
+            connection.execute(
+                "INSERT INTO tenant (tenant_no, tenant_id) VALUES (0, ?)", (EVERYWHERE,)
+            )
         connection.execute("COMMIT")
 
 

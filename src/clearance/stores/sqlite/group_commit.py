@@ -38,7 +38,10 @@ class GroupCommit:
     """Runs units of work on one connection, in one thread, many per commit. `on_commit` is called in the event loop."""
 
     def __init__(
-        self, connection: sqlite3.Connection, on_commit: Callable[[], None], on_rollback: Callable[[], None]
+        self,
+        connection: sqlite3.Connection,
+        on_commit: Callable[[], None],
+        on_rollback: Callable[[], None],
     ) -> None:
         self._connection = connection
         self._loop = asyncio.get_running_loop()
@@ -135,10 +138,16 @@ class GroupCommit:
 
 
 def _fail(group: list[_Unit], error: Exception) -> None:
-    told = error if isinstance(error, Refusal) else Unavailable("The store could not commit; nothing happened.")
+    told = (
+        error
+        if isinstance(error, Refusal)
+        else Unavailable("The store could not commit; nothing happened.")
+    )
     for unit in group:
         unit.error = told
     if told is not error:
         # A log that cannot be written must not end the writer.
         with contextlib.suppress(Exception):
-            _log.error("commit failed", error=str(error), kind=type(error).__name__, units=len(group))
+            _log.error(
+                "commit failed", error=str(error), kind=type(error).__name__, units=len(group)
+            )

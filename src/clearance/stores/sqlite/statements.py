@@ -22,14 +22,18 @@ POSITION_BITS = 40
 
 def known_tenant(connection: sqlite3.Connection, tenant_id: str) -> int:
     """The tenant's number; -1, which no row has, if there is none."""
-    found = connection.execute("SELECT tenant_no FROM tenant WHERE tenant_id = ?", (tenant_id,)).fetchone()
+    found = connection.execute(
+        "SELECT tenant_no FROM tenant WHERE tenant_id = ?", (tenant_id,)
+    ).fetchone()
     return int(found[0]) if found else -1
 
 
 def settings_version(connection: sqlite3.Connection, tenant_no: int) -> SettingsVersion:
     """The versions in force: the tenant's own, and that of the switches that hold everywhere."""
     found = dict(
-        connection.execute("SELECT tenant_no, settings_version FROM tenant WHERE tenant_no IN (0, ?)", (tenant_no,))
+        connection.execute(
+            "SELECT tenant_no, settings_version FROM tenant WHERE tenant_no IN (0, ?)", (tenant_no,)
+        )
     )
     return SettingsVersion(found.get(tenant_no, 0), found[0])
 
@@ -50,14 +54,20 @@ def settings(connection: sqlite3.Connection, tenant_id: str) -> StoredSettings:
 def used(connection: sqlite3.Connection, account_no: int, day: str) -> dict[str, int]:
     """What is held and settled of an account's buckets on a day."""
     return dict(
-        connection.execute("SELECT bucket, used FROM budget_use WHERE account_no = ? AND day = ?", (account_no, day))
+        connection.execute(
+            "SELECT bucket, used FROM budget_use WHERE account_no = ? AND day = ?",
+            (account_no, day),
+        )
     )
 
 
-def record(connection: sqlite3.Connection, tenant_no: int, action_intent_id: str) -> IntentRecord | None:
+def record(
+    connection: sqlite3.Connection, tenant_no: int, action_intent_id: str
+) -> IntentRecord | None:
     """All that is known of an intent, or None."""
     row = connection.execute(
-        f"{codec.RECORD} WHERE i.tenant_no = ? AND i.action_intent_id = ?", (tenant_no, action_intent_id)
+        f"{codec.RECORD} WHERE i.tenant_no = ? AND i.action_intent_id = ?",
+        (tenant_no, action_intent_id),
     ).fetchone()
     return codec.record(row) if row else None
 
@@ -70,12 +80,16 @@ def entry_ids(tenant_no: int) -> tuple[int, int]:
 def ledger_size(connection: sqlite3.Connection, tenant_no: int) -> int:
     """The position of the latest entry; 0 if there is none."""
     first, last = entry_ids(tenant_no)
-    found = connection.execute("SELECT max(entry_id) FROM ledger WHERE entry_id BETWEEN ? AND ?", (first, last))
+    found = connection.execute(
+        "SELECT max(entry_id) FROM ledger WHERE entry_id BETWEEN ? AND ?", (first, last)
+    )
     latest = found.fetchone()[0]
     return 0 if latest is None else latest - first
 
 
-def append(connection: sqlite3.Connection, tenant_no: int, intent_no: int | None, entry: Draft) -> int:
+def append(
+    connection: sqlite3.Connection, tenant_no: int, intent_no: int | None, entry: Draft
+) -> int:
     """Appends an entry to the tenant's ledger; its position."""
     position = ledger_size(connection, tenant_no) + 1
     connection.execute(
@@ -90,7 +104,9 @@ def insert_intent(
 ) -> IntentRecord:
     """Stores a new intent with its entry, its approval and its hold."""
     intent, approval = admission.intent, admission.approval
-    intent_no = connection.execute("SELECT coalesce(max(intent_no), 0) + 1 FROM intent").fetchone()[0]
+    intent_no = connection.execute("SELECT coalesce(max(intent_no), 0) + 1 FROM intent").fetchone()[
+        0
+    ]
     position = append(connection, tenant_no, intent_no, admission.entry)
     record = admitted(admission, position)
     connection.execute(
@@ -130,7 +146,9 @@ def insert_intent(
     return record
 
 
-def _use(connection: sqlite3.Connection, account_no: int, day: str, bucket: str, amount: int) -> None:
+def _use(
+    connection: sqlite3.Connection, account_no: int, day: str, bucket: str, amount: int
+) -> None:
     connection.execute(
         """INSERT INTO budget_use (account_no, day, bucket, used) VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT DO UPDATE SET used = used + ?4""",
@@ -138,7 +156,9 @@ def _use(connection: sqlite3.Connection, account_no: int, day: str, bucket: str,
     )
 
 
-def apply(connection: sqlite3.Connection, tenant_no: int, intent_no: int, account_no: int, change: Change) -> None:
+def apply(
+    connection: sqlite3.Connection, tenant_no: int, intent_no: int, account_no: int, change: Change
+) -> None:
     """Takes one step of an intent, with its entry and everything that goes with it."""
     position = append(connection, tenant_no, intent_no, change.entry)
     connection.execute(
@@ -165,7 +185,14 @@ def apply(connection: sqlite3.Connection, tenant_no: int, intent_no: int, accoun
         connection.execute(
             """INSERT INTO attempt (intent_no, number, worker, lease_until, idempotency_key, started_at)
             VALUES (?, ?, ?, ?, ?, ?)""",
-            (intent_no, one.number, one.worker, one.lease_until, one.idempotency_key, one.started_at),
+            (
+                intent_no,
+                one.number,
+                one.worker,
+                one.lease_until,
+                one.idempotency_key,
+                one.started_at,
+            ),
         )
     if change.outcome is not None:
         _put_outcome(connection, intent_no, change)
@@ -182,7 +209,9 @@ def _put_outcome(connection: sqlite3.Connection, intent_no: int, change: Change)
     )
 
 
-def _move_hold(connection: sqlite3.Connection, intent_no: int, account_no: int, state: HoldState) -> None:
+def _move_hold(
+    connection: sqlite3.Connection, intent_no: int, account_no: int, state: HoldState
+) -> None:
     day, before, claims = connection.execute(
         "SELECT day, state, claims FROM hold WHERE intent_no = ?", (intent_no,)
     ).fetchone()

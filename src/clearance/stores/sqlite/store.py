@@ -27,7 +27,14 @@ from clearance.core.record import Admission, Change, IntentRecord, IntentStatus
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
-from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted, Applied, BudgetSpent, RecordMoved, SettingsMoved
+from clearance.flow.ports.transitions import (
+    Admitted,
+    AlreadyAdmitted,
+    Applied,
+    BudgetSpent,
+    RecordMoved,
+    SettingsMoved,
+)
 from clearance.stores import codec
 from clearance.stores.sqlite import statements
 from clearance.stores.sqlite.file import connect, open_for_writing
@@ -87,7 +94,9 @@ class SqliteStore:
 
     # Transitions
 
-    async def admit(self, admission: Admission) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+    async def admit(
+        self, admission: Admission
+    ) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
         """As the port says."""
         return await self._writer.submit(lambda connection: self._admit(connection, admission))
 
@@ -99,7 +108,10 @@ class SqliteStore:
         known = statements.record(connection, tenant_no, intent.action_intent_id)
         if known is not None:
             return AlreadyAdmitted(known)
-        if statements.settings_version(connection, tenant_no) != admission.decision.settings_version:
+        if (
+            statements.settings_version(connection, tenant_no)
+            != admission.decision.settings_version
+        ):
             return SettingsMoved()
         account_no = self._account_no(connection, tenant_no, intent.account_id)
         if hold is not None:
@@ -108,7 +120,9 @@ class SqliteStore:
                 return BudgetSpent(used)
         return Admitted(statements.insert_intent(connection, tenant_no, account_no, admission))
 
-    async def advance(self, change: Change) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+    async def advance(
+        self, change: Change
+    ) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
         """As the port says."""
         return await self._writer.submit(lambda connection: self._advance(connection, change))
 
@@ -207,7 +221,9 @@ class SqliteStore:
     async def settings_version(self, tenant_id: str) -> SettingsVersion:
         """As the port says."""
         return await self._read(
-            lambda connection: statements.settings_version(connection, statements.known_tenant(connection, tenant_id))
+            lambda connection: statements.settings_version(
+                connection, statements.known_tenant(connection, tenant_id)
+            )
         )
 
     async def intent(self, tenant_id: str, action_intent_id: str) -> IntentRecord | None:
@@ -223,7 +239,9 @@ class SqliteStore:
         where, values = _timeline_filter(query)
         sql = f"{codec.RECORD} WHERE t.tenant_id = :tenant_id {where} ORDER BY i.position DESC LIMIT :limit"
         named = {**values, "tenant_id": tenant_id, "limit": query.limit}
-        return await self._read(lambda connection: [codec.record(row) for row in connection.execute(sql, named)])
+        return await self._read(
+            lambda connection: [codec.record(row) for row in connection.execute(sql, named)]
+        )
 
     async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
         """As the port says."""
@@ -232,7 +250,9 @@ class SqliteStore:
                 SELECT intent_no FROM intent WHERE tenant_no = t.tenant_no AND action_intent_id = :after), 0)
             ORDER BY i.intent_no LIMIT :limit"""
         named = {"tenant_id": tenant_id, "after": after, "limit": limit}
-        return await self._read(lambda connection: [codec.record(row) for row in connection.execute(sql, named)])
+        return await self._read(
+            lambda connection: [codec.record(row) for row in connection.execute(sql, named)]
+        )
 
     async def count_by_status(self, tenant_id: str) -> Mapping[IntentStatus, int]:
         """As the port says."""
@@ -280,14 +300,19 @@ class SqliteStore:
                 (SELECT intent_no FROM intent WHERE tenant_no = ? AND action_intent_id = ?) ORDER BY entry_id""",
                 (tenant_no, action_intent_id),
             )
-            return [Entry(entry_id - statements.entry_ids(tenant_no)[0], body) for entry_id, body in found]
+            return [
+                Entry(entry_id - statements.entry_ids(tenant_no)[0], body)
+                for entry_id, body in found
+            ]
 
         return await self._read(work)
 
     async def ledger_size(self, tenant_id: str) -> int:
         """As the port says."""
         return await self._read(
-            lambda connection: statements.ledger_size(connection, statements.known_tenant(connection, tenant_id))
+            lambda connection: statements.ledger_size(
+                connection, statements.known_tenant(connection, tenant_id)
+            )
         )
 
     async def wait_for_entries(self, tenant_id: str, after: int, timeout_ms: int) -> bool:
@@ -311,15 +336,21 @@ class SqliteStore:
         sql = f"""{_DUE} JOIN attempt x ON x.intent_no = i.intent_no AND x.number = i.attempt_number
             WHERE {_UNDER_WAY} AND i.status = 'RUNNING' AND (x.lease_until <= :now OR (:living IS NOT NULL AND x.worker <> :living))
             AND i.intent_no > {_BEHIND} ORDER BY i.intent_no LIMIT :limit"""
-        return await self._due(sql, {"now": now, "limit": limit, "living": living_worker, **_behind(after)})
+        return await self._due(
+            sql, {"now": now, "limit": limit, "living": living_worker, **_behind(after)}
+        )
 
     async def _due(self, sql: str, named: Mapping[str, Json]) -> list[Due]:
-        return await self._read(lambda connection: [codec.due(row) for row in connection.execute(sql, named)])
+        return await self._read(
+            lambda connection: [codec.due(row) for row in connection.execute(sql, named)]
+        )
 
     async def tenants(self) -> list[str]:
         """As the port says."""
         sql = "SELECT tenant_id FROM tenant WHERE settings_version > 0 AND tenant_id <> ? ORDER BY tenant_id"
-        return await self._read(lambda connection: [row[0] for row in connection.execute(sql, (EVERYWHERE,))])
+        return await self._read(
+            lambda connection: [row[0] for row in connection.execute(sql, (EVERYWHERE,))]
+        )
 
     async def api_key(self, key_hash: bytes) -> ApiKey | None:
         """As the port says."""
@@ -349,7 +380,9 @@ class SqliteStore:
         """As the port says."""
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM page_session WHERE expires_at <= ?", (session.created_at,))
+            connection.execute(
+                "DELETE FROM page_session WHERE expires_at <= ?", (session.created_at,)
+            )
             connection.execute(
                 "INSERT INTO page_session (token_hash, key_id, created_at, expires_at) VALUES (?, ?, ?, ?)",
                 (session.token_hash, session.key_id, session.created_at, session.expires_at),
@@ -389,7 +422,9 @@ class SqliteStore:
             "INSERT INTO account (tenant_no, account_id) VALUES (?, ?)",
         )
 
-    def _number(self, connection: sqlite3.Connection, key: tuple[int | None, str], select: str, insert: str) -> int:
+    def _number(
+        self, connection: sqlite3.Connection, key: tuple[int | None, str], select: str, insert: str
+    ) -> int:
         number = self._numbers.get(key)
         if number is None:
             found = connection.execute(select, key).fetchone()
