@@ -1,8 +1,10 @@
 """`python -m bench`: correctness first, then every variant in rounds, then a table.
 
-    python -m bench [--quick] [--rounds N] [--growth] [--write] [--folder FOLDER] [--deadline MINUTES]
+    python -m bench [--quick] [--rounds N] [--growth] [--write]
+                    [--folder FOLDER] [--deadline MINUTES]
 
-Ends with 1 if a count is wrong (then no time is printed), and with 2 if the run says nothing because a yardstick varied.
+Ends with 1 if a count is wrong (then no time is printed), and with 2 if the run says nothing
+because a yardstick varied.
 """
 
 from __future__ import annotations
@@ -93,7 +95,9 @@ def _workplace(parent: Path) -> Iterator[Path]:
 
 @contextmanager
 def _postgres(folder: Path) -> Iterator[str]:
-    """The URL of an administrator of a PostgreSQL of our own on a Unix socket, stopped afterwards; "" if there is none."""
+    """The URL of an administrator of a PostgreSQL of our own on a Unix socket, stopped afterwards;
+    "" if there is none.
+    """
     try:
         from tests.postgres import server  # noqa: PLC0415
     except ImportError:
@@ -137,12 +141,18 @@ def _counts(folder: Path, admin: str) -> tuple[float, str]:
 
         with database(admin, TEMPLATE) as url:
             calls = asyncio.run(counts.round_trips_per_group(url))
-        said += f"; {calls:.2f} round trips, each one statement and one commit, for {counts.GROUP} admissions on PostgreSQL"
+        said += (
+            f"; {calls:.2f} round trips, each one statement and one commit, for {counts.GROUP} "
+            f"admissions on PostgreSQL"
+        )
     return pages, f"{said}."
 
 
 def _machine(admin: str) -> list[str]:
-    said = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    said = (
+        f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python "
+        f"{platform.python_version()}"
+    )
     said += f", SQLite {sqlite3.sqlite_version}"
     if admin:
         import psycopg  # noqa: PLC0415
@@ -158,7 +168,10 @@ def _machine(admin: str) -> list[str]:
             ):
                 named[name] = (connection.execute(f"SHOW {name}").fetchone() or ("?",))[0]
         version = named.pop("server_version")
-        said += f", PostgreSQL {version} ({', '.join(f'`{name}={value}`' for name, value in named.items())})"
+        said += (
+            f", PostgreSQL {version} "
+            f"({', '.join(f'`{name}={value}`' for name, value in named.items())})"
+        )
     return [said]
 
 

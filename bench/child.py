@@ -1,6 +1,7 @@
 """What runs in a child process: it measures when it is asked to. `python -m bench.child MODULE`.
 
-A line of JSON on standard input asks (a `Job`); a line of JSON answers. What libraries print goes to standard error.
+A line of JSON on standard input asks (a `Job`); a line of JSON answers. What libraries print goes
+to standard error.
 """
 
 from __future__ import annotations

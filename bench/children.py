@@ -1,4 +1,6 @@
-"""A child process for each variant, started when it is first asked, asked a line at a time, and ended whatever happens."""
+"""A child process for each variant, started when it is first asked, asked a line at a time, and
+ended whatever happens.
+"""
 
 from __future__ import annotations
 

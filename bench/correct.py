@@ -1,7 +1,8 @@
-"""Correctness first: many callers, each intent proposed three times, and both limits of the budget bind, exactly.
+"""Correctness first: many callers, each intent proposed three times, and both limits of the budget
+bind, exactly.
 
-900 intents of two types meet a budget of 240 a day, 60 for one of the types. Whatever overspends, charges twice or loses an entry
-raises WrongCount, and nothing is timed.
+900 intents of two types meet a budget of 240 a day, 60 for one of the types. Whatever overspends,
+charges twice or loses an entry raises WrongCount, and nothing is timed.
 """
 
 from __future__ import annotations

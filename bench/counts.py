@@ -1,4 +1,6 @@
-"""What is the same on every disk and in every run: pages and statements that one admission costs."""
+"""What is the same on every disk and in every run: pages
+and statements that one admission costs.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ ACCOUNTS = 1000
 
 
 async def pages_per_admission(folder: Path, groups: int = 40) -> float:
-    """Pages of SQLite's write-ahead log for one admitted intent in groups of 64, over 1000 accounts."""
+    """Pages of SQLite's write-ahead log for one admitted intent in groups of 64, over 1000
+    accounts.
+    """
     async with new_context(Job("sqlite", str(folder), "", GROUP, 0)) as context:
         store = context.store
         if not isinstance(store, SqliteStore):
@@ -56,8 +60,11 @@ def _admit_all(store: SqliteStore, ready: list[Admission], connection: sqlite3.C
 
 
 async def round_trips_per_group(url: str, groups: int = 10) -> float:
-    """Round trips to a PostgreSQL that has the schema, for 64 intents that are admitted at once. Each is one commit."""
-    from clearance.stores.postgres.store import PostgresStore  # noqa: PLC0415 - only where there is a PostgreSQL
+    """Round trips to a PostgreSQL that has the schema, for 64 intents that are admitted at once.
+
+    Each is one commit.
+    """
+    from clearance.stores.postgres.store import PostgresStore  # noqa: PLC0415
 
     store = await PostgresStore.open(url)
     try:
@@ -85,7 +92,9 @@ async def round_trips_per_group(url: str, groups: int = 10) -> float:
 
 
 async def statements_per_admission(folder: Path) -> int:
-    """SQL statements that the writer runs for one more intent of an account that is known, without begin and commit."""
+    """SQL statements that the writer runs for one more intent of an account that is known, without
+    begin and commit.
+    """
     async with new_context(Job("sqlite", str(folder), "", 1, 0)) as context:
         store = context.store
         if not isinstance(store, SqliteStore):

@@ -1,4 +1,6 @@
-"""A database of its own for each measurement on PostgreSQL, made from a template where the schema is large."""
+"""A database of its own for each measurement on PostgreSQL, made from a template where the schema
+is large.
+"""
 
 from __future__ import annotations
 

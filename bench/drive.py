@@ -1,6 +1,7 @@
 """A measurement: what is asked for, how callers are driven, and what comes back.
 
-Imports nothing but the standard library: the peers, in a venv of their own, are driven by the same lines.
+Imports nothing but the standard library: the peers, in a venv of their own, are driven by the same
+lines.
 """
 
 from __future__ import annotations
@@ -22,7 +23,11 @@ class WrongCount(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One measurement. `folder` is empty and on the disk that is measured; `postgres` is the URL of a server's administrator."""
+    """One measurement.
+
+    `folder` is empty and on the disk that is measured; `postgres` is the URL of a server's
+    administrator.
+    """
 
     store: str  # "sqlite", "postgres", or "" where nothing is stored
     folder: str
@@ -37,7 +42,9 @@ class Job:
 
     @property
     def warm_up(self) -> int:
-        """Operations that come first and are not timed: connections open, and statements are planned."""
+        """Operations that come first and are not timed: connections open, and statements are
+        planned.
+        """
         return max(WARM_UP_MIN, self.callers)
 
     @property
@@ -48,7 +55,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """How long operations took: all together, and the half and the 99th of a hundred of them one by one."""
+    """How long operations took: all together, and the half and the 99th of a hundred of them one by
+    one.
+    """
 
     operations: int
     seconds: float
@@ -78,13 +87,17 @@ def at(ordered: Sequence[float], share: float) -> float:
 
 
 async def drive(operation: Operation, job: Job) -> Timed:
-    """Drives the job's operations, from 0 up to its total; those that warm up are not in the answer."""
+    """Drives the job's operations, from 0 up to its total; those that warm up are not in the
+    answer.
+    """
     await drive_some(operation, range(job.warm_up), job.callers)
     return await drive_some(operation, range(job.warm_up, job.total), job.callers)
 
 
 async def drive_some(operation: Operation, which: Iterable[int], callers: int) -> Timed:
-    """Lets `callers` at once do the operations, each its next one as soon as its last one is answered."""
+    """Lets `callers` at once do the operations, each its next one as soon as its last one is
+    answered.
+    """
     numbers = iter(which)
     taken: list[float] = []
 

@@ -1,7 +1,9 @@
-"""From the proposal to the recorded outcome of a tool that answers at once: three transactions, three entries.
+"""From the proposal to the recorded outcome of a tool that answers at once: three transactions,
+three entries.
 
-Each caller waits for the outcome before it proposes again. On SQLite the embedded worker carries out what is approved; on
-PostgreSQL the queue does, in the process that proposes too: what is approved becomes a job, and a worker fetches it.
+Each caller waits for the outcome before it proposes again. On SQLite the embedded worker carries
+out what is approved; on PostgreSQL the queue does, in the process that proposes too: what is
+approved becomes a job, and a worker fetches it.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ async def _embedded(_: str, new: Callable[[Engine], Context]) -> AsyncIterator[C
 
 @contextlib.asynccontextmanager
 async def _queued(url: str, new: Callable[[Engine], Context]) -> AsyncIterator[Context]:
-    from clearance.engines.queue.procrastinate import Queue  # noqa: PLC0415 - only where there is a PostgreSQL
+    from clearance.engines.queue.procrastinate import Queue  # noqa: PLC0415
 
     queue, stopped = Queue(url), asyncio.Event()
     context = new(queue)

@@ -1,6 +1,8 @@
-"""Fifteen rules and the questions to them, as plain data: what a policy set, rules by hand and a peer are asked alike.
+"""Fifteen rules and the questions to them, as plain data: what a policy set, rules by hand and a
+peer are asked alike.
 
-The rules by hand are the floor: what a decision costs if nobody has to be able to read, check, version or change the rules.
+The rules by hand are the floor: what a decision costs if nobody has to be able to read, check,
+version or change the rules.
 """
 
 from __future__ import annotations
@@ -14,14 +16,16 @@ from typing import Any
 
 from bench.drive import Job, Measured, Timed, must_be, timed
 
-RUN_OR_NOT_ALIKE = 429  # of the questions: what the peer in `peers/agt_policy.py` answers as the rules do, run or not
+# Of the questions: what the peer in `peers/agt_policy.py` answers as the rules do, run or not
+RUN_OR_NOT_ALIKE = 429
 
 CONDITIONS = {  # a forbid for each, from the hardest to the softest
     "confidence-floor": "context.confidence_bp < 3000",
     "hard-cap": "context.parameters.amount > 1000000",
     "currencies": '!["EUR", "USD"].contains(context.parameters.currency)',
     "mode-disabled": 'context.mode == "DISABLED"',
-    "blocked-recipient": 'context.parameters has recipient && context.parameters.recipient like "BLOCKED-*"',
+    "blocked-recipient": "context.parameters has recipient && context.parameters.recipient like "
+    '"BLOCKED-*"',
     "frozen-account": 'resource == Account::"frozen"',
     "mode": 'context.unattended && context.mode != "AUTO_EXECUTE"',
     "high-risk": "context.unattended && context.risk > 2",
@@ -29,7 +33,8 @@ CONDITIONS = {  # a forbid for each, from the hardest to the softest
     "low-risk": "context.unattended && context.risk < 2 && context.confidence_bp < 6000",
     "soft-cap": "context.unattended && context.parameters.amount > 50000",
     "new-agent": 'context.unattended && principal == Agent::"new"',
-    "tagged": 'context.unattended && context.parameters has tags && context.parameters.tags.contains("review")',
+    "tagged": "context.unattended && context.parameters has tags && "
+    'context.parameters.tags.contains("review")',
 }
 
 

@@ -1,4 +1,6 @@
-"""What the disk itself takes to make 4 KiB durable: a file that grows by a page and is synchronised, page by page."""
+"""What the disk itself takes to make 4 KiB durable: a file that grows by a page and is
+synchronised, page by page.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The floors that the gate's storage must keep, beside what was measured: each lay below the lowest round of its first study."""
+"""The floors that the gate's storage must keep, beside what was measured: each lay below the lowest
+round of its first study.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ POSTGRES_RAW_64 = ("postgres raw", 64, "raw")
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A ratio of two cells, and the floor (or, for a time, the ceiling) that its median must keep."""
+    """A ratio of two cells, and the floor (or, for a time, the
+    ceiling) that its median must keep.
+    """
 
     title: str
     mine: Cell
@@ -59,7 +63,8 @@ def table(results: Results, pages: float) -> str:
     rows = [goal.row(results) for goal in GOALS]
     met = "met" if pages <= PAGES_MAX else "**missed**"
     rows.append(
-        f"| SQLite, pages of the write-ahead log for one admission in groups of 64 | <= {PAGES_MAX} | {pages:.2f} | {met} |"
+        f"| SQLite, pages of the write-ahead log for one admission in groups of 64 | <= "
+        f"{PAGES_MAX} | {pages:.2f} | {met} |"
     )
     return "\n".join(
         ["| goal | floor | median [min..max] of the rounds | |", "|---|---|---|---|", *rows]

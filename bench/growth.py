@@ -1,4 +1,5 @@
-"""What growth costs: the same looks at a store of 10,000 intents and at one of a million, in turns, and the gate under load.
+"""What growth costs: the same looks at a store of 10,000 intents and at one of a million, in turns,
+and the gate under load.
 
 Every intent was carried out: three ledger entries, a hold, an attempt and an outcome each.
 """

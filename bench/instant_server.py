@@ -1,4 +1,6 @@
-"""A real MCP server whose tool answers at once: `instant_server.py stdio`, or `instant_server.py http`, which prints its port."""
+"""A real MCP server whose tool answers at once: `instant_server.py stdio`, or `instant_server.py
+http`, which prints its port.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The venv of the peers that conflict with our lock: `.venv-peers`, made from `peers.txt` when it is missing or old."""
+"""The venv of the peers that conflict with our lock: `.venv-peers`, made from `peers.txt` when it
+is missing or old.
+"""
 
 from __future__ import annotations
 

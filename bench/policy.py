@@ -1,4 +1,5 @@
-"""Clearance's policy alone: a Cedar policy set of fifteen rules, both questions of each decision included.
+"""Clearance's policy alone: a Cedar policy set of fifteen rules, both questions of each decision
+included.
 
 Its answers and clauses must be those of the same rules by hand.
 """

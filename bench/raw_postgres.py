@@ -1,4 +1,6 @@
-"""The yardstick on PostgreSQL: one row inserted and committed at a time, over a psycopg pool of 16 connections."""
+"""The yardstick on PostgreSQL: one row inserted and committed at a time, over a psycopg pool of 16
+connections.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ async def measure(job: Job) -> Measured:
             await pool.wait()
             async with pool.connection() as connection:
                 await connection.execute(
-                    "CREATE TABLE fact (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body bytea NOT NULL)"
+                    "CREATE TABLE fact (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body "
+                    "bytea NOT NULL)"
                 )
 
             async def operation(_: int) -> None:

@@ -1,4 +1,6 @@
-"""The yardstick on SQLite: one row inserted and committed at a time, one connection, WAL, `synchronous=FULL`."""
+"""The yardstick on SQLite: one row inserted and committed at a time, one connection, WAL,
+`synchronous=FULL`.
+"""
 
 from __future__ import annotations
 

@@ -29,7 +29,10 @@ class Deaf:
 
 
 def looks(context: Context, *, some_intent: str, somewhere: int) -> Mapping[str, Look]:
-    """What is looked at. `some_intent` and `somewhere`: an id that exists, and a position in the middle of the ledger."""
+    """What is looked at.
+
+    `some_intent` and `somewhere`: an id that exists, and a position in the middle of the ledger.
+    """
     control, store = Control(context), context.store
     sweeper = Sweeper(replace(context, engine=Deaf()), "bench", alone=False)
 
@@ -53,7 +56,10 @@ def looks(context: Context, *, some_intent: str, somewhere: int) -> Mapping[str,
 
 
 async def take_turns(looks_of: Mapping[str, Mapping[str, Look]], times: int) -> dict[str, Timed]:
-    """Each look of each context in turn, `times` over; "name of the context: look" -> its time. The first turn warms up."""
+    """Each look of each context in turn, `times` over; "name of the context: look" -> its time.
+
+    The first turn warms up.
+    """
     taken: dict[str, list[float]] = {}
     for turn in range(-1, times):
         for name in next(iter(looks_of.values())):

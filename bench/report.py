@@ -92,7 +92,10 @@ def _load_rows(results: Results, variant: Variant) -> Iterator[str]:
         cells = [
             _rate(results, (variant.key, callers, name), variant.beside) for callers in CALLERS
         ]
-        yield f"| {variant.title}{ACCOUNTS.get(name, '')} | {' | '.join(cells)} | {_at_64(results, variant, name)} |"
+        yield (
+            f"| {variant.title}{ACCOUNTS.get(name, '')} | {' | '.join(cells)} | "
+            f"{_at_64(results, variant, name)} |"
+        )
 
 
 def _rate(results: Results, cell: Cell, beside: str) -> str:
@@ -118,7 +121,10 @@ def _at_64(results: Results, variant: Variant, name: str) -> str:
 
 def _tools(results: Results) -> str:
     said = {"function": "a Python function", "stdio": "MCP over stdio", "http": "MCP over HTTP"}
-    heads = "| the tool, which does nothing | store | direct, p50 / p99 ms | through Clearance, p50 / p99 ms | added, p50 |"
+    heads = (
+        "| the tool, which does nothing | store | direct, p50 / p99 ms | through Clearance, p50 / "
+        "p99 ms | added, p50 |"
+    )
     rows = []
     for variant in TOOLS:
         for kind, title in said.items():
@@ -151,7 +157,8 @@ def _policies(results: Results) -> str:
         cell: Cell = (variant.key, 1, "policy")
         if not results.has(cell):
             rows.append(
-                f"| {variant.title} | not measured: {results.missing.get(variant.key, '')} | | {variant.keeps} |"
+                f"| {variant.title} | not measured: {results.missing.get(variant.key, '')} | | "
+                f"{variant.keeps} |"
             )
             continue
         taken = middle([1e6 / one.rate for one in results.cells[cell]])
@@ -160,9 +167,12 @@ def _policies(results: Results) -> str:
     asked = questions()
     runs = sum(by_hand(one)[0] == "AUTO_EXECUTE" for one in asked)
     note = (
-        f"The toolkit's evaluator cannot express this policy: a rule of it is one condition on one field, and there is no "
-        f'answer "ask a person". It was given the nearest rules that it can say, and it agrees on whether an action runs in '
-        f"{RUN_OR_NOT_ALIKE} of {len(asked)} questions, of which {runs} may run; on which of the others wait for a person it "
+        f"The toolkit's evaluator cannot express this policy: a rule of it is one condition on "
+        f"one field, and there is no "
+        f'answer "ask a person". It was given the nearest rules that it can say, and it agrees '
+        f"on whether an action runs in "
+        f"{RUN_OR_NOT_ALIKE} of {len(asked)} questions, of which {runs} may run; on which of the "
+        f"others wait for a person it "
         f"has no answer."
     )
     return "\n".join(rows) + f"\n\n{note}"
@@ -174,7 +184,9 @@ def _sizes(results: Results, variants: Sequence[Variant], what: str) -> str:
 
 
 def _two_sizes(results: Results, variant: Variant, what: str) -> str:
-    """The same looks at a small and a large store: p50 and p99 of each, and how many times the small one's median."""
+    """The same looks at a small and a large store: p50 and p99 of each, and how many times the
+    small one's median.
+    """
     found = {
         label: ones[0] for (key, _, label), ones in results.cells.items() if key == variant.key
     }
@@ -199,7 +211,9 @@ def _two_sizes(results: Results, variant: Variant, what: str) -> str:
 
 
 def _growth(results: Results) -> str:
-    """What this run found, or what an earlier one wrote: growth is measured only when it is asked for."""
+    """What this run found, or what an earlier one wrote: growth is measured only when it is asked
+    for.
+    """
     if any(key == variant.key for variant in GROWTH for key, _, _ in results.cells):
         return _sizes(results, GROWTH, "intents")
     kept = re.search(r"### Growth\n\n(.*)", written() if PAGE.exists() else "", re.DOTALL)

@@ -1,6 +1,8 @@
-"""The run: correctness first, then rounds, in each of which every variant has its turn, in rotated order.
+"""The run: correctness first, then rounds, in each of which every variant has its turn, in rotated
+order.
 
-The first round only warms up. Results are kept by round, so that what is compared was measured within the same half minute.
+The first round only warms up. Results are kept by round, so that what is compared was measured
+within the same half minute.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ Cell = tuple[str, int, str]  # a variant's key, callers, and what was looked at
 
 @dataclass
 class Results:
-    """What was found, by cell and round; what could not be measured, and why; what makes the run worthless."""
+    """What was found, by cell and round; what could not be measured, and why; what makes the run
+    worthless.
+    """
 
     rounds: int = 0
     seconds: float = 0.0
@@ -67,7 +71,9 @@ class Results:
 
 @dataclass
 class Run:
-    """One run in a folder on the disk that is measured, with the URL of a PostgreSQL's administrator or ""."""
+    """One run in a folder on the disk that is measured, with the URL of a PostgreSQL's
+    administrator or "".
+    """
 
     children: Children
     folder: Path
@@ -91,7 +97,8 @@ class Run:
             self._round(number)
             took = time.monotonic() - start
             _say(
-                f"{'warm-up' if number < 0 else f'round {number + 1} of {self.rounds}'}: {took:.0f} s"
+                f"{'warm-up' if number < 0 else f'round {number + 1} of {self.rounds}'}: "
+                f"{took:.0f} s"
             )
             self.results.rounds = number + 1
             if number + 1 < self.rounds and time.monotonic() - begin + took > self.deadline_seconds:

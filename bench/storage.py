@@ -1,4 +1,6 @@
-"""The storage part of the gate: the transaction that admits an intent that is decided already (intent, hold, budget, entry)."""
+"""The storage part of the gate: the transaction that admits an intent that is decided already
+(intent, hold, budget, entry).
+"""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ async def new_store(job: Job) -> AsyncIterator[tuple[Store, str]]:
             where = str(job.path / f"{secrets.token_hex(6)}.sqlite3")
             store = await SqliteStore.open(Path(where))
         else:
-            from clearance.stores.postgres.store import PostgresStore  # noqa: PLC0415 - only where there is a PostgreSQL
+            from clearance.stores.postgres.store import PostgresStore  # noqa: PLC0415
 
             where = ends.enter_context(database(job.postgres, TEMPLATE))
             store = await PostgresStore.open(where)

@@ -1,6 +1,8 @@
-"""What Clearance adds to a tool call: the same tool, called directly, and proposed, decided, carried out and recorded.
+"""What Clearance adds to a tool call: the same tool, called directly, and proposed, decided,
+carried out and recorded.
 
-The tool does nothing, so all that is seen is what stands between. One caller; direct calls and whole ones take turns.
+The tool does nothing, so all that is seen is what stands between. One caller; direct calls and
+whole ones take turns.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What is measured in rounds: which module, on which store, with how many operations for each number of callers."""
+"""What is measured in rounds: which module, on which store, with how many operations for each
+number of callers.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,10 @@ QUESTIONS = 432
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """`operations` by number of callers; their sum is what a round takes. `beside`: the variant that its ratios are made to."""
+    """`operations` by number of callers; their sum is what a round takes.
+
+    `beside`: the variant that its ratios are made to.
+    """
 
     key: str
     module: str

@@ -1,4 +1,6 @@
-"""What 10,000 waiting approvals cost: the same looks at a store in which they wait and at one in which 100 do, in turns."""
+"""What 10,000 waiting approvals cost: the same looks at a store in which they wait and at one in
+which 100 do, in turns.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A store that tells when an intent is done: how a measurement waits for an outcome without asking again and again."""
+"""A store that tells when an intent is done: how a measurement waits for an outcome without asking
+again and again.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from clearance.flow.ports.transitions import Applied
 
 
 class Watching:
-    """The store itself, but for `advance`, which also resolves `outcome` once the outcome is committed."""
+    """The store itself, but for `advance`, which also resolves `outcome` once the outcome is
+    committed.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -47,7 +47,9 @@ def database(postgres_folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def ministack_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The endpoint of the MiniStack of this test process: AWS over its wire protocols, on 127.0.0.1."""
+    """The endpoint of the MiniStack of this test process: AWS over its wire protocols, on
+    127.0.0.1.
+    """
     from tests.aws.emulators import ministack  # noqa: PLC0415 - most tests need no AWS
 
     with ministack(tmp_path_factory.mktemp("ministack")) as endpoint:
@@ -75,7 +77,9 @@ def dynamodb_table(ministack_dynamodb: Any, ministack_endpoint: str) -> Iterator
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """Where a store lives: on SQLite, on PostgreSQL, and where a module or a test asks for it, on DynamoDB."""
+    """Where a store lives: on SQLite, on PostgreSQL, and where a module or a test asks for it, on
+    DynamoDB.
+    """
     match request.param:
         case "sqlite":
             return tmp_path / "store.sqlite3"

@@ -1,7 +1,8 @@
-"""A real PostgreSQL for tests and benchmarks, from a wheel: nothing is installed, and it listens on a Unix socket alone.
+"""A real PostgreSQL for tests and benchmarks, from a wheel: nothing is installed, and it listens on
+a Unix socket alone.
 
-Test processes that name the same folder share one server. When the last of them has ended, even if it was killed, the server ends
-and the folder is removed. Each test has a database of its own.
+Test processes that name the same folder share one server. When the last of them has ended, even if
+it was killed, the server ends and the folder is removed. Each test has a database of its own.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ _held: dict[Path, TextIO] = {}
 
 
 def folder_of(run: str) -> Path:
-    """Where the server of a test run is: not among pytest's own folders, for those are cleared away while others still test."""
+    """Where the server of a test run is: not among pytest's own folders, for those are cleared away
+    while others still test.
+    """
     return Path(tempfile.gettempdir()) / f"clearance-postgres-{run[:20]}"
 
 
@@ -66,7 +69,10 @@ def server(folder: Path) -> PostgresServer:
 
 
 def _hold(folder: Path) -> None:
-    """Takes part in the folder's lock until this process ends. A folder that is just being removed is made anew."""
+    """Takes part in the folder's lock until this process ends.
+
+    A folder that is just being removed is made anew.
+    """
     while folder not in _held:
         with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as ends:
             folder.mkdir(parents=True, exist_ok=True)
@@ -130,7 +136,10 @@ def new_database(folder: Path, *, template: str = "template1") -> Iterator[str]:
 
 @contextmanager
 def new_login(conninfo: str, says: str) -> Iterator[str]:
-    """The URL for a login of its own, made with `says`. It goes afterwards, and what it owns in this database goes to postgres."""
+    """The URL for a login of its own, made with `says`.
+
+    It goes afterwards, and what it owns in this database goes to postgres.
+    """
     name = f"login_{secrets.token_hex(4)}"
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute(f"CREATE ROLE {name} LOGIN {says}")  # type: ignore[arg-type]

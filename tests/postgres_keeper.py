@@ -1,6 +1,8 @@
-"""Ends a PostgreSQL of tests when nobody uses it any more, however its users ended: it waits for their lock, which dies with them.
+"""Ends a PostgreSQL of tests when nobody uses it any more, however its users ended: it waits for
+their lock, which dies with them.
 
-`python tests/postgres_keeper.py FOLDER PG_CTL USER`: goes to the background at once. Needs nothing that is not in Python.
+`python tests/postgres_keeper.py FOLDER PG_CTL USER`: goes to the background at once. Needs nothing
+that is not in Python.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ STOP_SECONDS_MAX = 20
 
 
 def keep(folder: Path, pg_ctl: str, user: str | None) -> None:
-    """Returns when nobody holds the folder's lock any more, its server has ended, and the folder is gone."""
+    """Returns when nobody holds the folder's lock any more, its server has ended, and the folder is
+    gone.
+    """
     with (folder / USERS).open("a") as users:
         fcntl.flock(users, fcntl.LOCK_EX)
         stop = [

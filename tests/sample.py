@@ -1,4 +1,6 @@
-"""A small believable tenant that tests share: settings, policy, and ways to move its clock and to see what its tools were asked."""
+"""A small believable tenant that tests share: settings, policy, and ways to move its clock and to
+see what its tools were asked.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +34,15 @@ forbid(principal, action, resource) when { context.unattended && context.confide
 @id("refunds") @reason("REFUNDS_ALLOWED") @explanation("Refunds may be issued.")
 permit(principal, action == Action::"ISSUE_REFUND", resource);
 
-@id("large-refunds") @reason("REFUND_OVER_SOFT_CAP") @explanation("Refunds above 500.00 need a person.")
+@id("large-refunds") @reason("REFUND_OVER_SOFT_CAP")
+@explanation("Refunds above 500.00 need a person.")
 forbid(principal, action == Action::"ISSUE_REFUND", resource)
 when { context.unattended && context.parameters.amount_minor > 50000 };
 
-@id("absurd-refunds") @reason("REFUND_OVER_HARD_CAP") @explanation("Refunds above 5000.00 are never issued here.")
-forbid(principal, action == Action::"ISSUE_REFUND", resource) when { context.parameters.amount_minor > 500000 };
+@id("absurd-refunds") @reason("REFUND_OVER_HARD_CAP")
+@explanation("Refunds above 5000.00 are never issued here.")
+forbid(principal, action == Action::"ISSUE_REFUND", resource)
+when { context.parameters.amount_minor > 500000 };
 
 @id("mails") @reason("MAILS_ALLOWED") @explanation("Mails may be sent.")
 permit(principal, action == Action::"SEND_MAIL", resource);

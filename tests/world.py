@@ -1,4 +1,6 @@
-"""A world to test in: a store with a configured tenant, a clock that stands still, and tools that remember."""
+"""A world to test in: a store with a configured tenant, a clock that stands still, and tools that
+remember.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +97,9 @@ class World:
                 )
 
     def sql(self, script: str) -> list[tuple[Any, ...]]:
-        """Runs statements on the store's own tables, past everything that guards them; the rows of the last one."""
+        """Runs statements on the store's own tables, past everything that guards them; the rows of
+        the last one.
+        """
         connection = self._sqlite() if isinstance(self.place, Path) else self._postgres()
         with contextlib.closing(connection):
             *before, last = [part for part in script.split(";") if part.strip()]
@@ -119,7 +123,9 @@ class World:
 
 @contextlib.asynccontextmanager
 async def opened(place: Place) -> AsyncIterator[World]:
-    """A configured tenant on a store that lives there: a file, a database that has the schema, or a table."""
+    """A configured tenant on a store that lives there: a file, a database that has the schema, or a
+    table.
+    """
     store = await open_store(place)
     world = World(store, place)
     await world.configure(sample.DOCUMENT)
@@ -135,7 +141,7 @@ async def open_store(place: Place) -> Store:
         case Path():
             return await SqliteStore.open(place)
         case Table():
-            from clearance.stores.dynamodb.store import DynamoStore  # noqa: PLC0415 - most tests need no AWS
+            from clearance.stores.dynamodb.store import DynamoStore  # noqa: PLC0415
 
             return await DynamoStore.open(place.name, client=place.client)
         case _:

@@ -1,7 +1,10 @@
-"""The policy evaluator of Microsoft's agent-governance-toolkit 4.1.0, asked the same questions. Runs in the peers' venv.
+"""The policy evaluator of Microsoft's agent-governance-toolkit 4.1.0, asked the same questions.
 
-A rule of it is one condition on one field, the first that matches decides, and there is no answer "ask a person". So the policy
-cannot be written in it: rules with two conditions are left with the first, and what should wait is denied.
+Runs in the peers' venv.
+
+A rule of it is one condition on one field, the first that matches decides, and there is no answer
+"ask a person". So the policy cannot be written in it: rules with two conditions are left with the
+first, and what should wait is denied.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""A DBOS workflow of three steps (decide, call, record): durable steps alone, without any policy, budget or ledger.
+"""A DBOS workflow of three steps (decide, call, record): durable steps alone, without any policy,
+budget or ledger.
 
-Runs in the peers' venv. On SQLite the file is put into WAL mode first; DBOS would leave the slower rollback journal.
+Runs in the peers' venv. On SQLite the file is put into WAL mode first; DBOS would leave the slower
+rollback journal.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""A procrastinate job of three steps, each a committed row of the job's own: durable steps alone, without policy or ledger.
+"""A procrastinate job of three steps, each a committed row of the job's own: durable steps alone,
+without policy or ledger.
 
-procrastinate itself keeps no checkpoint inside a job, so the job writes what DBOS would write. One process defers and works.
+procrastinate itself keeps no checkpoint inside a job, so the job writes what DBOS would write. One
+process defers and works.
 """
 
 from __future__ import annotations

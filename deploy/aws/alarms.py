@@ -1,4 +1,7 @@
-"""Alarms: what needs a person, and who hears of it. Each says what it means; docs/aws-operate.md says what to do."""
+"""Alarms: what needs a person, and who hears of it.
+
+Each says what it means; docs/aws-operate.md says what to do.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +102,9 @@ def of_sweeper(alarms: Alarms, sweeper: lambda_.Function) -> None:
 
 
 def of_executions(alarms: Alarms, machine: sfn.StateMachine) -> None:
-    """Executions that ended otherwise than planned: what becomes of their intents is recorded, and somebody should look."""
+    """Executions that ended otherwise than planned: what becomes of their intents is recorded, and
+    somebody should look.
+    """
     for name, metric, means in (
         ("ExecutionsFailed", machine.metric_failed(), "an execution failed"),
         ("ExecutionsTimedOut", machine.metric_timed_out(), "an execution took longer than it may"),

@@ -1,7 +1,8 @@
-"""Synthesises the template and holds it against the one in the repository: `python -m deploy.aws.app`, with `--write` to keep it.
+"""Synthesises the template and holds it against the one in the repository: `python -m
+deploy.aws.app`, with `--write` to keep it.
 
-It refuses a stack that cdk-nag has an objection to, a template that cfn-lint has one to, a state machine that a linter of its
-language has one to, and a synthesis that is not the same twice.
+It refuses a stack that cdk-nag has an objection to, a template that cfn-lint has one to, a state
+machine that a linter of its language has one to, and a synthesis that is not the same twice.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ ASL_LINTERS = (
     ("@wmfs/statelint@1.30.0", "statelint"),
     ("asl-validator@4.0.0", "asl-validator", "--json-path"),
 )
-"""npm packages, their commands, and what they want before the file. The first one decides; the second reads expressions better."""
+"""npm packages, their commands, and what they want before the file.
+
+The first one decides; the second reads expressions better.
+"""
 
 
 class NotClean(Exception):
@@ -63,12 +67,15 @@ def _violations(folder: Path) -> str:
 
 
 def check(text: str) -> None:
-    """Raises NotClean unless the template is what it should be, besides being the one that is kept."""
+    """Raises NotClean unless the template is what it should be,
+    besides being the one that is kept.
+    """
     if text != synthesise():
         raise NotClean("Two syntheses of the same stack differ.")
     if len(text.encode()) > TEMPLATE_BYTES_MAX:
         raise NotClean(
-            f"The template has {len(text.encode())} bytes; CloudFormation takes {TEMPLATE_BYTES_MAX}."
+            f"The template has {len(text.encode())} bytes; CloudFormation takes "
+            f"{TEMPLATE_BYTES_MAX}."
         )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "template.json"
@@ -111,7 +118,8 @@ def main() -> int:
         )
         return 1
     print(
-        f"{TEMPLATE}: {len(json.loads(text)['Resources'])} resources, {len(text.encode())} bytes, clean."
+        f"{TEMPLATE}: {len(json.loads(text)['Resources'])} resources, {len(text.encode())} "
+        f"bytes, clean."
     )
     return 0
 

@@ -1,7 +1,9 @@
-"""Makes the zip that the functions run: this project and the dependencies of its extra `aws`, for Lambda's Python and processor.
+"""Makes the zip that the functions run: this project and the dependencies of its extra `aws`, for
+Lambda's Python and processor.
 
-`python -m deploy.aws.bundle` prints where it is. The same source and `uv.lock` make the same bytes, and the name says which:
-so an upload that is there already is the right one, and a new name is what makes CloudFormation change the functions.
+`python -m deploy.aws.bundle` prints where it is. The same source and `uv.lock` make the same bytes,
+and the name says which: so an upload that is there already is the right one, and a new name is what
+makes CloudFormation change the functions.
 """
 
 from __future__ import annotations

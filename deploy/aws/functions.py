@@ -1,4 +1,7 @@
-"""The functions: what each is for, what it is given, and what it may do. One row for each handler of `clearance.running.functions`."""
+"""The functions: what each is for, what it is given, and what it may do.
+
+One row for each handler of `clearance.running.functions`.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,17 @@ ARCHITECTURE = lambda_.Architecture.ARM_64  # a fifth cheaper for the same time
 LOG_RETENTION = logs.RetentionDays.THREE_MONTHS
 MODULE = "clearance.running.functions"
 
-TOOL_CALL_SECONDS = 630  # the longest deadline that a tool server may have is 600; more than that is waiting for a connection
+# The longest deadline that a tool server may have is 600; more than that is waiting for a
+# connection
+TOOL_CALL_SECONDS = 630
 API_SECONDS = 29  # the HTTP API gives up after 30
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """One function. `errors` and `throttles` are how many in five minutes are worth a person's time.
+    """One function.
+
+    `errors` and `throttles` are how many in five minutes are worth a person's time.
 
     None where raising is an answer.
     """
@@ -47,7 +54,8 @@ class Spec:
         return self.name.capitalize()
 
 
-# A function's share of a core grows with its memory. These have about half of one: an import of the gate takes seconds else.
+# A function's share of a core grows with its memory. These have about half of one: an import of the
+# gate takes seconds else.
 SPECS = (
     Spec(
         "gate", "Decides on what agents propose by event", 1024, 30, errors=10
@@ -76,7 +84,10 @@ def make_function(
     environment: dict[str, str],
     concurrency: float | None,
 ) -> lambda_.Function:
-    """A function with a role and a log group of its own. The role may write that log, and send traces, and nothing else yet."""
+    """A function with a role and a log group of its own.
+
+    The role may write that log, and send traces, and nothing else yet.
+    """
     log = logs.LogGroup(
         scope,
         f"{spec.construct_id}Log",

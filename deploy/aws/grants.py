@@ -1,9 +1,10 @@
 """Grants: who may do what, said once, and as little as the work needs.
 
-What cannot be said in IAM: a PutItem may replace an item that is there. The condition `attribute_not_exists` of every ledger entry
-is in our code, and no grant can demand it. What can be said, and is: transitions are written by transactions only, nothing of the
-ledger is updated or deleted, and kinds of items that a function has no business with are out of its reach. The kind is what a
-partition key begins with, so a `*` in a condition on keys stands for tenants and ids.
+What cannot be said in IAM: a PutItem may replace an item that is there. The condition
+`attribute_not_exists` of every ledger entry is in our code, and no grant can demand it. What can be
+said, and is: transitions are written by transactions only, nothing of the ledger is updated or
+deleted, and kinds of items that a function has no business with are out of its reach. The kind is
+what a partition key begins with, so a `*` in a condition on keys stands for tenants and ids.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ OF_INTENTS = ("BUDGET#*", "HEAD#*", "INTENT#*", APPEND_ONLY)
 """What the step of an intent writes."""
 
 LOOKED_AT = "EVERYWHERE#*"
-"""What every transition has as its condition: the version of the switches that stop every tenant."""
+"""What every transition has as its condition: the version of the switches that stop every tenant.
+"""
 
 OF_SETTINGS = ("HEAD#*", APPEND_ONLY, "SETTINGS#*", "TENANTS")
 OF_KEYS = ("KEY#*", "KEYHASH#*", "KEYS#*")
@@ -55,7 +57,10 @@ class TableGrants:
         return [self._allow("Look", ["dynamodb:Query"], *(self.index(name) for name in indexes))]
 
     def commit(self, *kinds: str) -> list[iam.PolicyStatement]:
-        """Commits transitions over items of these kinds, in transactions alone. Nothing is deleted."""
+        """Commits transitions over items of these kinds, in transactions alone.
+
+        Nothing is deleted.
+        """
         actions = ["dynamodb:ConditionCheckItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
         allowed = self._allow("Commit", actions, self.arn)
         allowed.add_condition(
@@ -77,7 +82,9 @@ class TableGrants:
         return [allowed]
 
     def mark(self) -> list[iam.PolicyStatement]:
-        """Marks what the tries of an attempt may have sent: items of their own, each written alone."""
+        """Marks what the tries of an attempt may have sent: items
+        of their own, each written alone.
+        """
         allowed = self._allow("Mark", ["dynamodb:PutItem"], self.arn)
         allowed.add_condition("ForAllValues:StringLike", {"dynamodb:LeadingKeys": list(OF_MARKS)})
         return [allowed]
@@ -92,7 +99,9 @@ class TableGrants:
         )
 
     def _use_key(self) -> iam.PolicyStatement:
-        """What DynamoDB asks of whoever uses a table with a key of the customer's; through DynamoDB alone."""
+        """What DynamoDB asks of whoever uses a table with a key of the customer's; through DynamoDB
+        alone.
+        """
         return iam.PolicyStatement(
             sid="TableKey",
             actions=[

@@ -1,8 +1,10 @@
-"""A first look at a deployment on AWS, by a person who has the account: one real action, from the API to the outcome.
+"""A first look at a deployment on AWS, by a person who has the account: one real action, from the
+API to the outcome.
 
-`python -m deploy.aws.smoke --stack clearance --proposal FILE --this-acts-for-real`, from the root of the repository, with the API
-key of an agent in `CLEARANCE_API_KEY` and AWS credentials that may read the stack. FILE is the JSON body of `POST /v1/intents`,
-without an id. The action is really carried out: choose one that does no harm, and that policy allows without a person.
+`python -m deploy.aws.smoke --stack clearance --proposal FILE --this-acts-for-real`, from the root
+of the repository, with the API key of an agent in `CLEARANCE_API_KEY` and AWS credentials that may
+read the stack. FILE is the JSON body of `POST /v1/intents`, without an id. The action is really
+carried out: choose one that does no harm, and that policy allows without a person.
 """
 
 from __future__ import annotations
@@ -48,7 +50,10 @@ class Looked:
 def smoke(
     stack: str, proposal: dict[str, Any], api_key: str, *, url: str | None = None
 ) -> Iterator[Looked]:
-    """Looks at one thing after the other; raises Broken at the first that is not as it should be. `url`: instead of the stack's."""
+    """Looks at one thing after the other; raises Broken at the first that is not as it should be.
+
+    `url`: instead of the stack's.
+    """
     outputs = _outputs(stack)
     yield Looked("the stack", "deployed")
     action_intent_id, clock = f"smoke-{secrets.token_hex(8)}", SystemClock()
@@ -170,7 +175,9 @@ def _demand(true: bool, otherwise: str) -> None:  # noqa: FBT001 - a demand is w
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """0 if everything is as it should be, 1 if something is not, 2 without the flag or with something that cannot be used."""
+    """0 if everything is as it should be, 1 if something is not, 2 without the flag or with
+    something that cannot be used.
+    """
     parser = argparse.ArgumentParser(prog="python -m deploy.aws.smoke", description=__doc__)
     parser.add_argument("--stack", required=True, help="the name of the stack")
     parser.add_argument(

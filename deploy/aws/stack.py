@@ -1,6 +1,8 @@
-"""The stack: everything that Clearance is on AWS, as one CloudFormation template that holds no build of its own.
+"""The stack: everything that Clearance is on AWS, as one CloudFormation template that holds no
+build of its own.
 
-Where the code is, is a parameter: so the template changes when the infrastructure does, and not with each build.
+Where the code is, is a parameter: so the template changes when the infrastructure does, and not
+with each build.
 """
 
 from __future__ import annotations
@@ -73,7 +75,9 @@ NO_TABLE = "-"  # no table has so short a name
 
 
 class ClearanceStack(Stack):
-    """The aws profile: one table, one bus, eight functions, one state machine, one API, and what watches them."""
+    """The aws profile: one table, one bus, eight functions, one state machine, one API, and what
+    watches them.
+    """
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         synthesizer = DefaultStackSynthesizer(
@@ -116,7 +120,8 @@ class ClearanceStack(Stack):
         )
         self.sources = text(
             "Sources",
-            'Which publisher speaks for which tenant: {"my.agents": {"tenant_id": "acme", "actor": "agent-1"}}',
+            'Which publisher speaks for which tenant: {"my.agents": {"tenant_id": "acme", '
+            '"actor": "agent-1"}}',
             default="{}",
             allowed_pattern=r"^\{.*\}$",
             max_length=3_000,  # a function's whole environment has 4 kB
@@ -135,7 +140,8 @@ class ClearanceStack(Stack):
         self.topic = sns.Topic.from_topic_arn(self, "AlarmTopic", topic.value_as_string)
         self.restored = text(
             "RestoredTable",
-            "The name of a table that was restored from a backup of this stack's, to work on it instead; else -",
+            "The name of a table that was restored from a backup of this stack's, to work on it "
+            "instead; else -",
             default=NO_TABLE,
             allowed_pattern=rf"^{NO_TABLE}$|^[A-Za-z0-9_.-]{{3,255}}$",
         )
@@ -143,7 +149,8 @@ class ClearanceStack(Stack):
             self,
             "ToolCallsAtOnce",
             type="Number",
-            description="How many tool calls may be under way at once; the account's limit must leave 101 beside it. 0: no bound",
+            description="How many tool calls may be under way at once; the account's limit must "
+            "leave 101 beside it. 0: no bound",
             default=TOOL_CALLS_DEFAULT,
             min_value=0,
         )
@@ -182,14 +189,16 @@ class ClearanceStack(Stack):
             point_in_time_recovery_specification=dynamodb.CfnTable.PointInTimeRecoverySpecificationProperty(
                 point_in_time_recovery_enabled=True
             ),
-            # A key of the customer's: whoever reads the table needs it too, CloudTrail says who did, and taking it away ends that.
+            # A key of the customer's: whoever reads the table needs it too, CloudTrail says who
+            # did, and taking it away ends that.
             sse_specification=dynamodb.CfnTable.SSESpecificationProperty(
                 sse_enabled=True, sse_type="KMS", kms_master_key_id=self.key.key_arn
             ),
             deletion_protection_enabled=True,
         )
         self.table.apply_removal_policy(RemovalPolicy.RETAIN)
-        # A restore makes another table. With its name as a parameter, going over to it is an update of the stack.
+        # A restore makes another table. With its name as a parameter, going over to it is an update
+        # of the stack.
         restored = CfnCondition(
             self,
             "IsRestored",
@@ -204,7 +213,8 @@ class ClearanceStack(Stack):
         self.secret = secretsmanager.CfnSecret(
             self,
             "ToolSecrets",
-            description="Clearance: what ${NAME} of tool servers stands for, as one JSON object. A person fills it",
+            description="Clearance: what ${NAME} of tool servers stands for, as one JSON object. "
+            "A person fills it",
             kms_key_id=self.key.key_arn,
             secret_string="{}",  # noqa: S106 - there is none yet
         )
@@ -220,7 +230,8 @@ class ClearanceStack(Stack):
         self.approvals = sqs.Queue(
             self,
             "Approvals",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,  # it holds ids, no content: a key of its own would guard nothing
+            # It holds ids, no content: a key of its own would guard nothing
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
             visibility_timeout=Duration.seconds(
                 6 * launcher.timeout_seconds
@@ -245,7 +256,8 @@ class ClearanceStack(Stack):
         self.bus = events.EventBus(
             self,
             "Bus",
-            event_bus_name=f"{Aws.STACK_NAME}-bus",  # CDK's own name would be the same in every stack of an account
+            # CDK's own name would be the same in every stack of an account
+            event_bus_name=f"{Aws.STACK_NAME}-bus",
             description="Clearance: what agents propose, and what is approved",
         )
         everywhere = {
@@ -271,7 +283,9 @@ class ClearanceStack(Stack):
         }
 
     def _reserved(self, spec: Spec) -> float | None:
-        """How many invocations at once a function may have, and always has; accounts with few to give have none to reserve."""
+        """How many invocations at once a function may have, and always has; accounts with few to
+        give have none to reserve.
+        """
         wanted = {"invoker": self.tool_calls.value_as_number, "sweeper": 1}.get(spec.name)
         if wanted is None:
             return None
@@ -302,9 +316,11 @@ class ClearanceStack(Stack):
         log = logs.LogGroup(
             self,
             "ExecutionLog",
-            log_group_name=f"/aws/vendedlogs/states/{Aws.STACK_NAME}",  # of one prefix, so that the account's policy stays short
+            # Of one prefix, so that the account's policy stays short
+            log_group_name=f"/aws/vendedlogs/states/{Aws.STACK_NAME}",
             retention=LOG_RETENTION,
-            removal_policy=RemovalPolicy.DESTROY,  # a name that stays behind would be in the way of a second try
+            # A name that stays behind would be in the way of a second try
+            removal_policy=RemovalPolicy.DESTROY,
         )
         self.machine = sfn.StateMachine(
             self,
@@ -328,7 +344,10 @@ class ClearanceStack(Stack):
     # What sets it going
 
     def _proposals(self) -> None:
-        """Agents propose on the bus. The source of an event says who speaks; what is our own is not a proposal."""
+        """Agents propose on the bus.
+
+        The source of an event says who speaks; what is our own is not a proposal.
+        """
         self._rule(
             "Proposals",
             "What agents propose goes to the gate",
@@ -375,7 +394,9 @@ class ClearanceStack(Stack):
     def _rule(
         self, name: str, purpose: str, function: str, bus: events.IEventBus | None, **pattern: Any
     ) -> None:
-        """A rule whose target is a function: what does not reach it, and what it fails on, is kept."""
+        """A rule whose target is a function: what does not reach
+        it, and what it fails on, is kept.
+        """
         target = self.functions[function]
         target.configure_async_invoke(
             on_failure=destinations.SqsDestination(self.failed_events),

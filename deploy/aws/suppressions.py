@@ -1,4 +1,7 @@
-"""Suppressions: each objection of cdk-nag that we live with, where, and why. Anything new fails `make aws`."""
+"""Suppressions: each objection of cdk-nag that we live with, where, and why.
+
+Anything new fails `make aws`.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,19 @@ from aws_cdk import Acknowledgment, Stack, Validations
 
 _FUNCTIONS = ("Gate", "Api", "Launcher", "Starter", "Invoker", "Recorder", "Sweeper", "Aborted")
 _ROLES = tuple(f"{name}Role" for name in _FUNCTIONS)
-_NOT_ASYNCHRONOUS = "It is never invoked asynchronously: whoever invokes it hears of the failure, and tries again or keeps it"
-_FAILURES_KEPT = "Its failed events go to a queue by EventInvokeConfig, which says more of them than DeadLetterConfig"
+_NOT_ASYNCHRONOUS = (
+    "It is never invoked asynchronously: whoever invokes it hears of the failure, and tries again "
+    "or keeps it"
+)
+_FAILURES_KEPT = (
+    "Its failed events go to a queue by EventInvokeConfig, which says more of them than "
+    "DeadLetterConfig"
+)
 _DEAD_LETTERS = "It is where others put what they gave up: the end of the way, watched by an alarm"
-_TRACES = "xray:PutTraceSegments and PutTelemetryRecords know no resource: AWS's service authorization reference lists none"
+_TRACES = (
+    "xray:PutTraceSegments and PutTelemetryRecords know no resource: AWS's service authorization "
+    "reference lists none"
+)
 
 SUPPRESSIONS: Mapping[str, Sequence[tuple[Sequence[str], str]]] = {
     "AwsSolutions::AwsSolutions-IAM5[Resource::*]": [
@@ -25,19 +37,29 @@ SUPPRESSIONS: Mapping[str, Sequence[tuple[Sequence[str], str]]] = {
     "execution:<ExecutionB02F1F83.Name>:exec-*]": [
         (
             ["LauncherRole"],
-            "The names of executions hold the ids of intents; it may only look at those of this machine",
+            (
+                "The names of executions hold the ids of intents; it may only look at those of "
+                "this "
+                "machine"
+            ),
         ),
     ],
     "AwsSolutions::AwsSolutions-L1": [
         (
             _FUNCTIONS,
-            "Python 3.13 is the newest that this project declares, and is supported by Lambda until 2029",
+            (
+                "Python 3.13 is the newest that this project declares, and is supported by Lambda "
+                "until 2029"
+            ),
         ),
     ],
     "Serverless::Serverless-LambdaLatestVersion": [
         (
             _FUNCTIONS,
-            "Python 3.13 is the newest that this project declares, and is supported by Lambda until 2029",
+            (
+                "Python 3.13 is the newest that this project declares, and is supported by Lambda "
+                "until 2029"
+            ),
         ),
     ],
     "AwsSolutions::AwsSolutions-SMG4": [
@@ -53,13 +75,20 @@ SUPPRESSIONS: Mapping[str, Sequence[tuple[Sequence[str], str]]] = {
     "AwsSolutions::AwsSolutions-SF1": [
         (
             ["Execution"],
-            "Standard keeps the whole history of an execution for 90 days; a log of it would be paid a second time",
+            (
+                "Standard keeps the whole history of an execution for 90 days; a log of it would "
+                "be "
+                "paid a second time"
+            ),
         ),
     ],
     "AwsSolutions::AwsSolutions-APIG4": [
         (
             ["Http"],
-            "Clearance checks its own API keys and sessions, as on every profile; health and sign-in need none",
+            (
+                "Clearance checks its own API keys and sessions, as on every profile; health and "
+                "sign-in need none"
+            ),
         ),
     ],
     "Serverless::Serverless-LambdaDLQ": [

@@ -14,7 +14,8 @@ from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel
 
 TABLE = """create table if not exists note
-    (id integer primary key, request_id text not null unique, account text not null, text text not null)"""
+    (id integer primary key, request_id text not null unique, account text not null,
+    text text not null)"""
 
 server = MCPServer("notes", log_level="WARNING")
 

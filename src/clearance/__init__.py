@@ -1,1 +1,3 @@
-"""Clearance: AI agents act on their own, within limits you set, and Clearance proves what they did."""
+"""Clearance: AI agents act on their own, within limits you
+set, and Clearance proves what they did.
+"""

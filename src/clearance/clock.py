@@ -1,4 +1,6 @@
-"""The clock: the only place that reads time and makes ids, so that everything else can be run at any moment."""
+"""The clock: the only place that reads time and makes ids, so that everything else can be run at
+any moment.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ class SystemClock:
         return time.monotonic_ns() // 1_000_000
 
     def new_id(self) -> str:
-        """A UUIDv7 (RFC 9562, section 5.7) as 32 hexadecimal characters: 48 bits of milliseconds, then random bits."""
+        """A UUIDv7 (RFC 9562, section 5.7) as 32 hexadecimal characters: 48 bits of milliseconds,
+        then random bits.
+        """
         random = int.from_bytes(secrets.token_bytes(10), "big")
         value = self.now_ms() << 80 | random
         value = value & ~(0xF << 76) | 0x7 << 76

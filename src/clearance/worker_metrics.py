@@ -1,4 +1,5 @@
-"""What operators measure of a worker: executions by outcome, calls of tools, and what waits in the queue of all workers.
+"""What operators measure of a worker: executions by outcome, calls of tools, and what waits in the
+queue of all workers.
 
 No label names a tenant, a tool, or anything else that callers choose.
 """

@@ -1,4 +1,6 @@
-"""What the tests of the aws profile may use: a guard before real AWS around each of them, a table on each emulator, and more."""
+"""What the tests of the aws profile may use: a guard before real AWS around each of them, a table
+on each emulator, and more.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""The stack as the kept template deploys it: on MiniStack, through CloudFormation, with grants enforced.
+"""The stack as the kept template deploys it: on MiniStack, through CloudFormation, with grants
+enforced.
 
-Every function is a process of its own under AWS's own runtime client, with the credentials of its role; events, queue and state
-machine are MiniStack's. CHANGES are all that the template differs by from what AWS is given.
+Every function is a process of its own under AWS's own runtime client, with the credentials of its
+role; events, queue and state machine are MiniStack's. CHANGES are all that the template differs by
+from what AWS is given.
 """
 
 from __future__ import annotations
@@ -65,7 +67,8 @@ def _no_schedule(kind: str, properties: dict[str, Any]) -> None:
 
 
 CHANGES: Mapping[str, Callable[[str, dict[str, Any]], None]] = {
-    "MiniStack's own Python loses the class of an error, by which the state machine decides: so AWS's runtime client": _own_runtime,
+    "MiniStack's own Python loses the class of an error, by which the state machine decides: so "
+    "AWS's runtime client": _own_runtime,
     "MiniStack speaks HTTP, and a queue's policy refuses everything but HTTPS": _over_http,
     "A test says itself when it is time to sweep": _no_schedule,
 }
@@ -82,10 +85,14 @@ def template_for_ministack() -> dict[str, Any]:
 
 
 def _code(folder: Path) -> bytes:
-    """The code of every function: this project as it is installed here. Each process leaves its id, for `kill`."""
+    """The code of every function: this project as it is installed here.
+
+    Each process leaves its id, for `kill`.
+    """
     bootstrap = f"""#!/bin/sh
 : > "{folder}/$AWS_LAMBDA_FUNCTION_NAME.$$"
-cd "{ROOT}" && exec "{sys.executable}" -m tests.aws.recording "{folder}" "${{_HANDLER##*.}}" "$_HANDLER"
+cd "{ROOT}" && exec "{sys.executable}" -m tests.aws.recording \\
+  "{folder}" "${{_HANDLER##*.}}" "$_HANDLER"
 """
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -237,7 +244,8 @@ class Deployed:
     @property
     def url(self) -> str:
         """Where the HTTP API is for those who cannot look up the name that it has."""
-        return f"{self.endpoint}/_aws/execute-api/{urlsplit(self.outputs['ApiUrl']).netloc.partition('.')[0]}/$default"
+        api = urlsplit(self.outputs["ApiUrl"]).netloc.partition(".")[0]
+        return f"{self.endpoint}/_aws/execute-api/{api}/$default"
 
     def api(self, method: str, path: str, key: str | None, body: Any = None) -> tuple[int, Any]:
         headers = {"authorization": f"Bearer {key}"} if key else {}
@@ -283,7 +291,9 @@ class Deployed:
             time.sleep(POLL_SECONDS)
 
     def dead_letters(self, queue: str) -> list[str]:
-        """What is in a queue of what was given up, as soon as there is something; it is taken out."""
+        """What is in a queue of what was given up, as soon as there
+        is something; it is taken out.
+        """
         client, url = self.client("sqs"), self.outputs[f"{queue}Url"]
         found = client.receive_message(
             QueueUrl=url, WaitTimeSeconds=20, MaxNumberOfMessages=10
@@ -293,13 +303,15 @@ class Deployed:
         return [one["Body"] for one in found]
 
     def fire_schedule(self) -> None:
-        """Lets the schedule of the sweeper be due now, once, with everything else as the template has it."""
+        """Lets the schedule of the sweeper be due now, once, with everything else as the template
+        has it.
+        """
         client, name = (
             self.client("scheduler"),
             self.resources["Sweeps"].rpartition("/")[2].rpartition("|")[2],
         )
         said = client.get_schedule(Name=name)
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")  # noqa: TID251 - the emulator has the real clock
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")  # noqa: TID251
         kept = {part: said[part] for part in ("FlexibleTimeWindow", "Target")}
         client.update_schedule(Name=name, ScheduleExpression=f"at({now})", State="ENABLED", **kept)
 
@@ -363,7 +375,9 @@ class Deployed:
 
 @contextmanager
 def deployed(folder: Path) -> Iterator[Deployed]:
-    """The stack of the template, on a MiniStack of its own that enforces grants, for as long as the block lasts."""
+    """The stack of the template, on a MiniStack of its own that enforces grants, for as long as the
+    block lasts.
+    """
     processes = folder / "functions"
     processes.mkdir(parents=True)
     with ExitStack() as ends:

@@ -1,7 +1,9 @@
-"""AWS for tests, on this machine alone: MiniStack over real HTTP, moto in this process, and a guard before the real one.
+"""AWS for tests, on this machine alone: MiniStack over real HTTP, moto in this process, and a guard
+before the real one.
 
-Two emulators, for each covers what the other lacks: MiniStack keeps a transaction whole under threads and remembers its token;
-moto reads the language of the state machine best. Neither is AWS: conflicts, throttling and lost answers are injected.
+Two emulators, for each covers what the other lacks: MiniStack keeps a transaction whole under
+threads and remembers its token; moto reads the language of the state machine best. Neither is AWS:
+conflicts, throttling and lost answers are injected.
 """
 
 from __future__ import annotations
@@ -74,7 +76,9 @@ def environment(endpoint: str) -> dict[str, str]:
 
 
 def check_environment(variables: Mapping[str, str]) -> None:
-    """RealEndpoint unless every AWS endpoint in the environment is this machine's and the credentials are obviously fake."""
+    """RealEndpoint unless every AWS endpoint in the environment is this machine's and the
+    credentials are obviously fake.
+    """
     endpoints = {
         name: value for name, value in variables.items() if name.startswith("AWS_ENDPOINT_URL")
     }
@@ -92,7 +96,9 @@ def check_environment(variables: Mapping[str, str]) -> None:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """While it lasts, no AWS client of this process can reach anything but this machine, whatever its configuration says."""
+    """While it lasts, no AWS client of this process can reach anything but this machine, whatever
+    its configuration says.
+    """
     send = URLLib3Session.send
 
     def checked(self: URLLib3Session, request: Any) -> Any:
@@ -116,7 +122,9 @@ def free_port() -> int:
 
 @contextmanager
 def ministack(folder: Path, **variables: str) -> Iterator[str]:
-    """The endpoint of a MiniStack of our own, with more variables in its environment. Its files and its log are in `folder`.
+    """The endpoint of a MiniStack of our own, with more variables in its environment.
+
+    Its files and its log are in `folder`.
 
     Start it from a thread that lives as long as it shall: it ends with the thread that made it.
     """
@@ -188,7 +196,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def moto_aws(**config: Any) -> Iterator[None]:
-    """AWS inside this process: every client made while it lasts reaches moto, at AWS's own addresses.
+    """AWS inside this process: every client made while it lasts reaches moto, at AWS's own
+    addresses.
 
     moto keeps no transaction apart from another, so its DynamoDB takes one call at a time here.
     """
@@ -220,7 +229,9 @@ def _session() -> boto3.Session:
 
 
 def dynamodb_client(endpoint: str | None) -> Any:
-    """A client of an emulator, which tries nothing twice by itself: what is tried again is the store's to say."""
+    """A client of an emulator, which tries nothing twice by itself: what is tried again is the
+    store's to say.
+    """
     return _session().client(
         "dynamodb",
         endpoint_url=endpoint,

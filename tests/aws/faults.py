@@ -1,4 +1,6 @@
-"""Faults that no emulator makes: DynamoDB is busy, transactions collide, questions and answers are lost, an index is behind."""
+"""Faults that no emulator makes: DynamoDB is busy, transactions collide, questions and answers are
+lost, an index is behind.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,10 @@ class Body(BytesIO):
 
 @dataclass(frozen=True)
 class Reply:
-    """An error as DynamoDB says it. `reasons`: of a transaction that was cancelled, the code of each of its members."""
+    """An error as DynamoDB says it.
+
+    `reasons`: of a transaction that was cancelled, the code of each of its members.
+    """
 
     code: str
     status: int = 400
@@ -69,10 +74,12 @@ def lost_question(_: Call) -> dict[str, Any]:
 
 @dataclass
 class Faulty:
-    """A DynamoDB client with faults for its next calls, by the name of the method. It remembers what was asked.
+    """A DynamoDB client with faults for its next calls, by the name of the method.
 
-    An error's reply is read by botocore itself, by a client that has nobody at its other end: on moto, an answer that a hook
-    gives would hide the real one and not prevent it.
+    It remembers what was asked.
+
+    An error's reply is read by botocore itself, by a client that has nobody at its other end: on
+    moto, an answer that a hook gives would hide the real one and not prevent it.
     """
 
     client: Any
@@ -138,7 +145,9 @@ def faulty(client: Any) -> Iterator[Faulty]:
 
 @dataclass
 class Cutter:
-    """A real connection to an emulator that is really cut: after DynamoDB answered, and before the answer arrives."""
+    """A real connection to an emulator that is really cut: after DynamoDB answered, and before the
+    answer arrives.
+    """
 
     far: str
     near: str = ""

@@ -1,7 +1,9 @@
-"""A stack in this process, on moto: the real handlers, the real state machine, and the few things that moto lacks.
+"""A stack in this process, on moto: the real handlers, the real state machine, and the few things
+that moto lacks.
 
-moto starts no functions without Docker, and delivers neither an event to a function nor the end of an execution. Those are made up
-for here; `test_glue.py` fails if a new moto does them itself, or does them in another way.
+moto starts no functions without Docker, and delivers neither an event to a function nor the end of
+an execution. Those are made up for here; `test_glue.py` fails if a new moto does them itself, or
+does them in another way.
 """
 
 from __future__ import annotations
@@ -51,7 +53,9 @@ class LambdaContext:
 
 @dataclass
 class Invocation:
-    """One invocation on its way, in a thread of its own: so that it can be left behind, as a crash would."""
+    """One invocation on its way, in a thread of its own: so that it can be left behind, as a crash
+    would.
+    """
 
     over: threading.Event = field(default_factory=threading.Event)
     answer: Any = None
@@ -60,7 +64,9 @@ class Invocation:
 
 
 class Functions:
-    """The environments of every function, as Lambda keeps them: an idle one is used again, else there is a new one."""
+    """The environments of every function, as Lambda keeps them: an idle one is used again, else
+    there is a new one.
+    """
 
     def __init__(self) -> None:
         self.under_way: dict[str, list[Invocation]] = defaultdict(list)
@@ -109,7 +115,9 @@ class Functions:
         invocation.over.set()
 
     def kill(self, name: str) -> None:
-        """Whoever waits for an invocation of a function learns that its process ended; what it answers is nobody's."""
+        """Whoever waits for an invocation of a function learns that its process ended; what it
+        answers is nobody's.
+        """
         with self._lock:
             for invocation in self.under_way[name]:
                 invocation.killed = True
@@ -277,7 +285,8 @@ class InProcess:
         said = client.describe_execution(executionArn=arn)
         detail = {name: said[name] for name in ("executionArn", "stateMachineArn", "name", "input")}
         detail["status"] = (
-            "ABORTED"  # moto may say so only when the state that is under way has ended; AWS does at once
+            # Moto may say so only when the state that is under way has ended; AWS does at once
+            "ABORTED"
         )
         event = {
             "source": "aws.states",

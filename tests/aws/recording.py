@@ -1,7 +1,9 @@
-"""AWS's runtime client for one function of a test: it writes down what the function asks of DynamoDB, and its clock can be set.
+"""AWS's runtime client for one function of a test: it writes down what the function asks of
+DynamoDB, and its clock can be set.
 
-`python -m tests.aws.recording FOLDER NAME HANDLER`. MiniStack enforces grants, but knows nothing of their conditions on keys: what
-is written down here is held against these by `test_workflow_deployed.py`.
+`python -m tests.aws.recording FOLDER NAME HANDLER`. MiniStack enforces grants, but knows nothing of
+their conditions on keys: what is written down here is held against these by
+`test_workflow_deployed.py`.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ MEMBERS = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One item that was read, written, or a condition: by which action, under which partition key, in a transaction or alone."""
+    """One item that was read, written, or a condition: by which action, under which partition key,
+    in a transaction or alone.
+    """
 
     action: str
     key: str

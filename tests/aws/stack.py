@@ -1,7 +1,9 @@
-"""What tests of the aws profile need of a deployment, whoever made it: in this process on moto, or from the template on MiniStack.
+"""What tests of the aws profile need of a deployment, whoever made it: in this process on moto, or
+from the template on MiniStack.
 
-A stack has the eight functions of `clearance.running.functions` under their own names, one table, the bus with its rule and queue, the
-state machine, and one tool server on 127.0.0.1 that this process runs (`tests.aws.toolserver`). `settle` configures its tenants.
+A stack has the eight functions of `clearance.running.functions` under their own names, one table,
+the bus with its rule and queue, the state machine, and one tool server on 127.0.0.1 that this
+process runs (`tests.aws.toolserver`). `settle` configures its tenants.
 """
 
 from __future__ import annotations
@@ -46,7 +48,10 @@ SECRET = {SECRET_NAME: SECRET_VALUE}
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One execution of the state machine. `status` is RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED."""
+    """One execution of the state machine.
+
+    `status` is RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED.
+    """
 
     name: str
     status: str
@@ -68,7 +73,9 @@ class Stack(Protocol):
 
     @property
     def table(self) -> str:
-        """The name of the table; AWS_ENDPOINT_URL and the credentials in the environment lead to it."""
+        """The name of the table; AWS_ENDPOINT_URL and the credentials in the environment lead to
+        it.
+        """
 
     @property
     def tool(self) -> Tool:
@@ -79,19 +86,28 @@ class Stack(Protocol):
         """API keys by tenant and role, as `settle` made them."""
 
     def propose_by_event(self, detail: Mapping[str, Any], source: str) -> None:
-        """Hands an ActionIntent to the function `gate` as EventBridge would: nobody waits for the answer."""
+        """Hands an ActionIntent to the function `gate` as EventBridge would: nobody waits for the
+        answer.
+        """
 
     def invoke(self, function: str, payload: Any) -> Any:
         """Invokes a function and waits for its answer. Raises FunctionFailed."""
 
     def api(self, method: str, path: str, key: str | None, body: Any = None) -> tuple[int, Any]:
-        """One request to the HTTP API: the status and the JSON of the answer. A PUT goes with `If-Match: *`."""
+        """One request to the HTTP API: the status and the JSON of the answer.
+
+        A PUT goes with `If-Match: *`.
+        """
 
     def sweep(self) -> None:
-        """Invokes the function `sweeper`, as its schedule does; returns when what it published has reached the launcher."""
+        """Invokes the function `sweeper`, as its schedule does; returns when what it published has
+        reached the launcher.
+        """
 
     def quiet(self) -> None:
-        """Returns when no hint waits and no execution runs: what has not begun by then does not begin by itself."""
+        """Returns when no hint waits and no execution runs: what has not begun by then does not
+        begin by itself.
+        """
 
     def executions(self) -> list[Execution]:
         """Every execution, oldest first."""
@@ -100,20 +116,28 @@ class Stack(Protocol):
         """Starts an execution by hand, with the launcher's input; returns when it has ended."""
 
     def abort(self, execution: str) -> None:
-        """Stops an execution by its name; the function `aborted` hears of it as of any other end."""
+        """Stops an execution by its name; the function `aborted`
+        hears of it as of any other end.
+        """
 
     def kill(self, function: str) -> None:
-        """Ends the invocation of a function that is under way, as a crash would: it answers nothing, and does nothing more."""
+        """Ends the invocation of a function that is under way, as a crash would: it answers
+        nothing, and does nothing more.
+        """
 
     def losing_events(self) -> AbstractContextManager[None]:
         """Until the block ends, whatever is published on the bus reaches nobody."""
 
     def until(self, moment_ms: int) -> None:
-        """Returns when the functions' clock has passed a moment: a stack that has its own clock sets it, another one waits."""
+        """Returns when the functions' clock has passed a moment: a stack that has its own clock
+        sets it, another one waits.
+        """
 
 
 def document(url: str) -> dict[str, Any]:
-    """The settings of every tenant: `sample`'s, with the tool server at an address, which wants the secret in a header."""
+    """The settings of every tenant: `sample`'s, with the tool server at an address, which wants the
+    secret in a header.
+    """
     said = sample.document()
     said["tool_servers"] = {
         "crm": {
@@ -126,7 +150,8 @@ def document(url: str) -> dict[str, Any]:
 
 
 def settle(table: str, url: str) -> dict[tuple[str, str], str]:
-    """Configures every tenant on a table as its operator does, and makes a key for each role: by tenant and role.
+    """Configures every tenant on a table as its operator does, and makes a key for each role: by
+    tenant and role.
 
     `{tenant}` in the url is the tenant's name.
     """
@@ -168,7 +193,10 @@ def record_when(
     there: Callable[[IntentRecord], bool],
     timeout: float = 45,
 ) -> IntentRecord:
-    """The intent as soon as it is as it shall be. AssertionError with what it is when the time is over."""
+    """The intent as soon as it is as it shall be.
+
+    AssertionError with what it is when the time is over.
+    """
 
     async def waited(context: Context) -> IntentRecord:
         ends = time.monotonic() + timeout
@@ -192,7 +220,9 @@ def outcome_of(
 
 
 def environment(table: str, bus: str, state_machine: str, secret: str) -> dict[str, str]:
-    """What the functions' environment holds beside AWS's own; `state_machine` is for the launcher, `secret` for the invoker."""
+    """What the functions' environment holds beside AWS's own; `state_machine` is for the launcher,
+    `secret` for the invoker.
+    """
     return {
         "CLEARANCE_TABLE": table,
         "CLEARANCE_BUS": bus,

@@ -1,4 +1,6 @@
-"""Steps of executions on a store in this process: what a test of them takes one by one, and says between them."""
+"""Steps of executions on a store in this process: what a test of them takes one by one, and says
+between them.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ marks = MemoryMarks()
 
 
 def answers(tools: RecordingTools, *errors: CallError | None) -> None:
-    """Lets each of the next calls meet an error, before it is cleared if nothing was sent; what comes after them succeeds."""
+    """Lets each of the next calls meet an error, before it is cleared if nothing was sent; what
+    comes after them succeeds.
+    """
     left = list(errors)
 
     async def call(tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:
@@ -118,7 +122,9 @@ async def recorded(world: World, state: dict[str, Any]) -> IntentRecord:
 
 
 def afresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forgets every mark, and lets nothing wait: the state Pause is the machine's, and what is waited beyond it is in `slept`."""
+    """Forgets every mark, and lets nothing wait: the state Pause is the machine's, and what is
+    waited beyond it is in `slept`.
+    """
 
     async def at_once(seconds: float) -> None:
         slept.append(seconds)

@@ -8,7 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Table:
-    """A table on an emulator, and a client that reaches it. `endpoint` is None for moto, which is in this process."""
+    """A table on an emulator, and a client that reaches it.
+
+    `endpoint` is None for moto, which is in this process.
+    """
 
     name: str
     client: Any

@@ -1,4 +1,6 @@
-"""The kept template as plain JSON, and the questions that tests have: which resource is meant, and who may do what with it."""
+"""The kept template as plain JSON, and the questions that tests have: which resource is meant, and
+who may do what with it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ HASH_CHARACTERS = 8  # that CDK ends its names with
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement of a policy, with lists where IAM allows one or many, and resources by their short names."""
+    """One statement of a policy, with lists where IAM allows one or many, and resources by their
+    short names.
+    """
 
     sid: str
     effect: str
@@ -50,7 +54,9 @@ class Template:
         return {one["Handler"].rpartition(".")[2]: one for one in found}
 
     def short(self, value: Any) -> str:
-        """What a value of the template means, in short: `Table`, `Table/index/open`, or a text as it is."""
+        """What a value of the template means, in short: `Table`, `Table/index/open`, or a text as
+        it is.
+        """
         match value:
             case str():
                 return value
@@ -97,7 +103,9 @@ class Template:
         return self.statements(self.role_of(function))
 
     def may(self, function: str, action: str, key: str, *, transaction: bool) -> bool:
-        """Whether a function may read or write one item, as IAM reads the conditions on keys and on transactions."""
+        """Whether a function may read or write one item, as IAM reads the conditions on keys and on
+        transactions.
+        """
         asked = {
             "dynamodb:LeadingKeys": key,
             "dynamodb:EnclosingOperation": "TransactWriteItems" if transaction else "",

@@ -1,4 +1,6 @@
-"""What only DynamoDB has: races between processes, items and what keeps them, shards, and what a transition costs."""
+"""What only DynamoDB has: races between processes, items and what keeps them, shards, and what a
+transition costs.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,9 @@ def items_of(table: Table) -> list[dict[str, Any]]:
 
 
 def in_threads(table: Table, work: list[Any]) -> list[Any]:
-    """Runs each `work(store)`, spread over 16 threads, each with a store of its own on the same table."""
+    """Runs each `work(store)`, spread over 16 threads, each with a store of its own on the same
+    table.
+    """
     shares = [work[number::THREADS] for number in range(THREADS)]
 
     async def share(mine: list[Any]) -> list[Any]:
@@ -208,7 +212,9 @@ async def test_an_item_that_dynamodb_could_not_keep_is_refused(world: World) -> 
 
 
 async def test_the_largest_intent_and_the_largest_result_fit(world: World) -> None:
-    """64 KiB of content, and 32 KiB of result that are six times as many once they are written in ASCII."""
+    """64 KiB of content, and 32 KiB of result that are six times as many once they are written in
+    ASCII.
+    """
     document = sample.document()
     document["catalog"]["CREATE_TASK"]["parameters"]["properties"]["title"]["maxLength"] = 70_000
     await world.configure(document)
@@ -235,7 +241,9 @@ async def test_a_sentence_with_half_a_character_is_stored_all_the_same(world: Wo
 
 
 async def test_our_measure_of_an_item_is_never_less_than_dynamodbs(place: Table) -> None:
-    """At our limit the emulator, which measures by itself, still takes an item; one more byte and we refuse it."""
+    """At our limit the emulator, which measures by itself, still takes an item; one more byte and
+    we refuse it.
+    """
     chance = random.Random(7)
     for number in range(8):
         item: dict[str, Any] = {
@@ -337,7 +345,9 @@ async def whole_life(world: World) -> None:
 async def test_what_a_hold_took_long_ago_is_not_given_back_to_counters_that_are_gone(
     world: World, place: Table
 ) -> None:
-    """The counters of a day may have been deleted by then; giving back would leave a count below zero."""
+    """The counters of a day may have been deleted by then; giving back would leave a count below
+    zero.
+    """
     record = await admitted(world, "a")
     long_after = NOON + (items.BUDGET_DAYS_KEPT + 1) * 24 * HOUR
     key = tables.budget(TENANT, "acme", "2026-11-24")
@@ -460,7 +470,9 @@ async def test_a_transition_names_only_its_own_tenants_items(place: Table) -> No
 
 
 async def test_an_edit_in_the_budget_of_its_own_hold_writes_the_counters_once(world: World) -> None:
-    """DynamoDB takes no item twice in one transaction: what is taken and what is given back go together."""
+    """DynamoDB takes no item twice in one transaction: what is taken and what is given back go
+    together.
+    """
     record = await admitted(world, "a")
     edited = await admission(world, "e", supersedes="a")
     cancelled = steps.cancel(record, code="X", reason=None, actor=OWNER, now=NOON)
@@ -537,7 +549,9 @@ async def test_every_process_has_the_same_salt_whoever_was_first(table: Table) -
 
 
 async def test_queues_of_all_tenants_are_read_whole_page_by_page(world: World) -> None:
-    """The queues are in 16 parts; an order over all of them is kept, and nothing is left out or seen twice."""
+    """The queues are in 16 parts; an order over all of them is kept, and nothing is left out or
+    seen twice.
+    """
     await world.autonomy(budgets=[{"max_per_day": 100}])
     names = [f"q{number:02}" for number in range(30)]
     for number, name in enumerate(names):

@@ -27,7 +27,9 @@ def place(dynamodb_table: Table) -> Table:
 
 
 class Metered:
-    """A client that adds up the write units that DynamoDB says it took, for the table and for its indexes."""
+    """A client that adds up the write units that DynamoDB says it took, for the table and for its
+    indexes.
+    """
 
     def __init__(self, client: Any) -> None:
         self.client = client
@@ -57,7 +59,9 @@ class Metered:
 
 
 async def test_a_transition_costs_what_the_decision_record_says(place: Table) -> None:
-    """Write units of the table and of the indexes, by the emulator's count, for a task that nobody approves."""
+    """Write units of the table and of the indexes, by the emulator's count, for a task that nobody
+    approves.
+    """
     meter = Metered(place.client)
     async with opened(replace(place, client=meter)) as world:
         await world.propose(task("warm"))

@@ -1,4 +1,6 @@
-"""DynamoDB is busy, collides or falls silent at the worst moment: what was asked is done once, and whoever asked is told."""
+"""DynamoDB is busy, collides or falls silent at the worst moment: what was asked is done once, and
+whoever asked is told.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,10 @@ async def shaky(table: Table) -> AsyncIterator[Shaky]:
 
 
 def arriving_late(shaky: Shaky, position: int) -> None:
-    """The question hangs in the network. It arrives while the next look reads: behind the entry, and before everything else."""
+    """The question hangs in the network.
+
+    It arrives while the next look reads: behind the entry, and before everything else.
+    """
     late: list[Call] = []
 
     def hang(call: Call) -> dict[str, Any]:
@@ -321,7 +326,9 @@ async def test_an_error_of_the_service_says_nothing_about_what_it_did(shaky: Sha
 
 
 async def test_it_is_found_again_even_after_others_moved_the_intent_on(shaky: Shaky) -> None:
-    """The answer of the claim is lost; before it is looked for, another process has recorded an outcome."""
+    """The answer of the claim is lost; before it is looked for, another process has recorded an
+    outcome.
+    """
     world = shaky.world
     change = await started(world, await admitted(world, "a"))
     other = await DynamoStore.open(world.place.name, client=shaky.client.client)  # type: ignore[union-attr]
@@ -370,7 +377,9 @@ async def test_an_entry_that_others_wrote_meanwhile_is_not_taken_for_ours(shaky:
 
 
 async def test_a_question_that_arrives_late_changes_nothing(shaky: Shaky) -> None:
-    """It hung in the network while the store had given it up and was answered on another connection."""
+    """It hung in the network while the store had given it up and was answered on another
+    connection.
+    """
     late: list[Call] = []
 
     def hang(call: Call) -> dict[str, Any]:
@@ -455,7 +464,9 @@ async def test_a_connection_that_is_really_cut(dynamodb_table: Table, target: st
 
 @pytest.fixture
 def stale(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Makes every look of a transition see other things than there are; nothing may be committed on the strength of that."""
+    """Makes every look of a transition see other things than there are; nothing may be committed on
+    the strength of that.
+    """
     look = Transactions.look
 
     def see(*hidden: tables.Key, **changed: Any) -> None:
@@ -523,7 +534,9 @@ async def test_the_commit_itself_keeps_to_the_switches_that_hold_everywhere(
 async def test_the_commit_itself_takes_a_step_once(
     shaky: Shaky, stale: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The item that was looked at is the one before the step, and the size of the ledger the one after it."""
+    """The item that was looked at is the one before the step, and the size of the ledger the one
+    after it.
+    """
     world = shaky.world
     change = await started(world, await admitted(world, "a"))
     before = await world.store._calls.get_many([tables.intent(TENANT, "a")])  # type: ignore[attr-defined]
@@ -592,7 +605,9 @@ async def test_a_list_from_an_old_index_shows_what_is_so_now(shaky: Shaky) -> No
 
 
 async def test_a_reader_never_skips_an_entry_that_is_not_there_yet(shaky: Shaky) -> None:
-    """A page of the ledger may show an entry a moment before the one that was committed before it."""
+    """A page of the ledger may show an entry a moment before
+    the one that was committed before it.
+    """
     for number in range(3):
         await admitted(shaky.world, f"a{number}")
 
@@ -608,7 +623,9 @@ async def test_a_reader_never_skips_an_entry_that_is_not_there_yet(shaky: Shaky)
 async def test_settings_that_changed_while_the_answer_was_lost_are_the_first_ones(
     shaky: Shaky,
 ) -> None:
-    """Two processes change the settings from the same version; the answer of the one that won is lost."""
+    """Two processes change the settings from the same version; the answer of the one that won is
+    lost.
+    """
     world = shaky.world
     entry = draft(EntryKind.SETTINGS_CHANGED, NOON, OWNER)
     shaky.client.next(TRANSACT, lost_answer)

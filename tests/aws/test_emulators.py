@@ -1,4 +1,6 @@
-"""The emulators end with the tests, keep to this machine, and do what the tests rely on them for."""
+"""The emulators end with the tests, keep to this machine,
+and do what the tests rely on them for.
+"""
 
 from __future__ import annotations
 
@@ -145,7 +147,9 @@ def test_ministack_knows_a_transaction_again_by_its_token(dynamodb_table: Table)
 
 @pytest.mark.anyio
 async def test_transactions_of_many_threads_are_kept_apart(table: Table) -> None:
-    """moto alone would lose some: it puts a copy of the whole table back when a transaction is cancelled."""
+    """moto alone would lose some: it puts a copy of the whole table back when a transaction is
+    cancelled.
+    """
 
     def count(number: int) -> bool:
         try:
@@ -162,7 +166,8 @@ async def test_transactions_of_many_threads_are_kept_apart(table: Table) -> None
                             "TableName": table.name,
                             "Key": {"pk": {"S": "counter"}, "sk": {"S": "s"}},
                             "UpdateExpression": "ADD counted :one",
-                            "ConditionExpression": "attribute_not_exists(counted) OR counted < :limit",
+                            "ConditionExpression": "attribute_not_exists(counted) OR counted < "
+                            ":limit",
                             "ExpressionAttributeValues": {
                                 ":one": {"N": "1"},
                                 ":limit": {"N": "10"},

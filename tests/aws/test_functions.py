@@ -1,4 +1,6 @@
-"""What stands around every function: its door, its environment, its secrets, its errors and its log."""
+"""What stands around every function: its door, its environment, its secrets, its errors and its
+log.
+"""
 
 from __future__ import annotations
 
@@ -289,7 +291,9 @@ def test_no_log_of_a_function_and_no_fact_has_the_secret(
 
 
 def request(stack: InProcess, path: str, body: str | None = None, **headers: str) -> dict[str, Any]:
-    """A GET, or a form, as API Gateway hands it to the function; its answer, as it goes back there."""
+    """A GET, or a form, as API Gateway hands it to the
+    function; its answer, as it goes back there.
+    """
     method = "GET" if body is None else "POST"
     headers |= {} if body is None else {"content_type": "application/x-www-form-urlencoded"}
     return dict(
@@ -483,7 +487,11 @@ def test_a_source_is_an_agent_of_its_tenant_and_nothing_more(
         '{"a": {"tenant_id": "northwind"}}',
         '{"a": {"tenant_id": "northwind", "actor": ""}}',
         '{"a": {"tenant_id": "northwind", "actor": "x", "role": "owner"}}',
-        '{"a": {"tenant_id": "northwind", "actor": "x"}, "a": {"tenant_id": "contoso", "actor": "x"}}',
+        (
+            '{"a": {"tenant_id": "northwind", "actor": "x"}, "a": {"tenant_id": "contoso", '
+            '"actor": '
+            '"x"}}'
+        ),
         '{"clearance": {"tenant_id": "northwind", "actor": "x"}}',
         '{"a": {"tenant_id": "*", "actor": "x"}}',
     ],

@@ -1,4 +1,6 @@
-"""What moto lacks and `in_process.py` makes up for, so that a new moto that differs is noticed here and nowhere else."""
+"""What moto lacks and `in_process.py` makes up for, so that a new moto that differs is noticed here
+and nowhere else.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The marks of attempts in a table: who saw what is there may write, and nobody else; whatever becomes of an answer."""
+"""The marks of attempts in a table: who saw what is there may write, and nobody else; whatever
+becomes of an answer.
+"""
 
 from __future__ import annotations
 

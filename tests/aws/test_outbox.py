@@ -32,7 +32,10 @@ def stack() -> Iterator[InProcess]:
 
 
 class Events:
-    """EventBridge as far as the outbox asks it. `refuses`: how often an event is not taken, by its intent; `away`: a call's end."""
+    """EventBridge as far as the outbox asks it.
+
+    `refuses`: how often an event is not taken, by its intent; `away`: a call's end.
+    """
 
     def __init__(self, **refuses: int) -> None:
         self.refuses = refuses

@@ -1,4 +1,6 @@
-"""The states of an execution, one by one: what goes from one to the next, and what the end of an execution means."""
+"""The states of an execution, one by one: what goes from one to the next, and what the end of an
+execution means.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What the kept template says, read as plain JSON: where what is given up goes, what is kept how, what runs, who hears of it."""
+"""What the kept template says, read as plain JSON: where what is given up goes, what is kept how,
+what runs, who hears of it.
+"""
 
 from __future__ import annotations
 

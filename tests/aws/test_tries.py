@@ -1,4 +1,6 @@
-"""Invocations that are repeated, given up, or end in the middle: what they may send, and what is said of it."""
+"""Invocations that are repeated, given up, or end in the middle: what they may send, and what is
+said of it.
+"""
 
 from __future__ import annotations
 
@@ -141,7 +143,9 @@ async def test_a_try_whose_end_cannot_be_marked_may_have_been_sent(world: World)
 
 
 async def test_a_try_that_reached_nobody_does_not_excuse_the_one_before_it(world: World) -> None:
-    """The invocation whose answer was lost may have sent; one that comes after it, and reaches nobody, says nothing of that."""
+    """The invocation whose answer was lost may have sent; one that comes after it, and reaches
+    nobody, says nothing of that.
+    """
     await world.propose(mail("m1"))
     state = await started(world, "m1")
     answers(world.tools, None, AWAY, None)
@@ -192,7 +196,9 @@ async def test_what_is_closed_stays_closed(world: World) -> None:
 async def test_an_invocation_that_was_given_up_sends_nothing_afterwards(
     world: World, name: str
 ) -> None:
-    """Step Functions may give an invocation up that goes on: it answers late, or only its connection was lost."""
+    """Step Functions may give an invocation up that goes on: it answers late, or only its
+    connection was lost.
+    """
     await world.propose(task("t1"))
     await world.propose(mail("m1"))
     state, late, send = await started(world, name), asyncio.Event(), asyncio.Event()
@@ -329,7 +335,9 @@ async def test_what_may_have_been_sent_by_one_attempt_is_not_unsent_for_the_next
 async def test_what_is_known_of_one_attempt_is_not_said_of_the_next(
     world: World, monkeypatch: pytest.MonkeyPatch, level: StopLevel | None
 ) -> None:
-    """One starter looks at an attempt, and stands still; another one claims the next attempt, which sends."""
+    """One starter looks at an attempt, and stands still; another one claims the next attempt, which
+    sends.
+    """
     await world.propose(mail("m1"))
     await started(world, "m1")
     world.clock.forward(lease_ms(None))

@@ -1,7 +1,8 @@
-"""Steps of executions in any order, repeated, at once, killed, with answers lost: what was sent, and what is said of it.
+"""Steps of executions in any order, repeated, at once, killed, with answers lost: what was sent,
+and what is said of it.
 
-Each episode is one intent, and what its seed makes of it. `python -m tests.aws.test_tries_interleaved SECONDS [SEED]` plays
-more of them.
+Each episode is one intent, and what its seed makes of it. `python -m
+tests.aws.test_tries_interleaved SECONDS [SEED]` plays more of them.
 """
 
 from __future__ import annotations
@@ -128,7 +129,9 @@ class Episode:
         self.under_way: list[asyncio.Task[None]] = []
 
     async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:
-        """The tool: it may be out of reach, before or after it was cleared; refuse; be silent; or act."""
+        """The tool: it may be out of reach, before or after it was cleared; refuse; be silent; or
+        act.
+        """
         del tenant_id, call
         await self.shaken.pause()
         what = self.shaken.random.choice(
@@ -246,7 +249,9 @@ class Episode:
         self.under_way.append(asyncio.ensure_future(step))
 
     async def played(self) -> None:
-        """Everything that happens, until nothing is under way and somebody has aborted what is left."""
+        """Everything that happens, until nothing is under way and somebody has aborted what is
+        left.
+        """
         proposal = (mail if self.once else task)(self.name, account_id=f"of-{self.name}")
         await self.world.propose(proposal)
         await self.start("e0")

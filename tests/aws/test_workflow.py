@@ -1,4 +1,6 @@
-"""What the aws profile promises, from an event to the Status API: the same tests in this process and on the deployed template."""
+"""What the aws profile promises, from an event to the Status API: the same tests in this process
+and on the deployed template.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,10 @@ def stack() -> Iterator[Stack]:
 
 
 def detail(action_intent_id: str, **changes: Any) -> dict[str, Any]:
-    """An ActionIntent that the gate answers with AUTO_EXECUTE, unless `changes` say otherwise. Its account is its own."""
+    """An ActionIntent that the gate answers with AUTO_EXECUTE, unless `changes` say otherwise.
+
+    Its account is its own.
+    """
     said = {
         "action_intent_id": action_intent_id,
         "account_id": f"account-of-{action_intent_id}",

@@ -1,4 +1,6 @@
-"""The tests of `test_workflow.py` once more, on the kept template as MiniStack's CloudFormation deploys it, under its grants."""
+"""The tests of `test_workflow.py` once more, on the kept template as MiniStack's CloudFormation
+deploys it, under its grants.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,10 @@ def carried_out(stack: Deployed, action_intent_id: str) -> None:
 def test_all_that_functions_read_and_write_fits_the_conditions_of_their_grants(
     stack: Deployed,
 ) -> None:
-    """MiniStack does not look at `dynamodb:LeadingKeys`. What the tests above made the functions do is looked at here."""
+    """MiniStack does not look at `dynamodb:LeadingKeys`.
+
+    What the tests above made the functions do is looked at here.
+    """
     carried_out(stack, "keys-of-grants")
     template, did = Template.read(TEMPLATE), set()
     for function in FUNCTIONS:
@@ -74,7 +79,9 @@ def test_grants_are_enforced_here(stack: Deployed) -> None:
 
 
 def test_what_the_gate_refuses_by_event_is_kept_for_somebody_to_look_at(stack: Deployed) -> None:
-    """As EventBridge invokes it; MiniStack's EventBridge itself tries only once, and keeps nothing."""
+    """As EventBridge invokes it; MiniStack's EventBridge itself
+    tries only once, and keeps nothing.
+    """
     stack.invoke_later("gate", workflow.event_of(workflow.detail("from-nobody"), "somebody.else"))
     [message] = stack.dead_letters("FailedEvents")
     said = json.loads(message)

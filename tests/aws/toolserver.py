@@ -1,4 +1,6 @@
-"""The tool server of a stack: that of the torture, told what to answer, wanting its secret, and with its record in memory."""
+"""The tool server of a stack: that of the torture, told what to answer, wanting its secret, and
+with its record in memory.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ BEHAVIOURS = toolserver.CHANCES.keys() | {"prompt"}
 
 @dataclass
 class Called:
-    """One call that arrived: with which key, and whether it did something that had not been done."""
+    """One call that arrived: with which key, and whether it did
+    something that had not been done.
+    """
 
     tenant: str
     tool: str
@@ -32,7 +36,9 @@ class Called:
 
 @dataclass
 class Tool(Record):
-    """What the tool server was asked, and what it answers next: `prompt` unless `will` says otherwise."""
+    """What the tool server was asked, and what it answers next: `prompt` unless `will` says
+    otherwise.
+    """
 
     calls: list[Called] = field(default_factory=list)
     refused: int = 0
@@ -43,7 +49,9 @@ class Tool(Record):
         self._changed = threading.Condition()
 
     def will(self, tenant_id: str, action_intent_id: str, *behaviours: str) -> None:
-        """What the next calls for an intent meet, one after the other; names of `tests.crash.toolserver`."""
+        """What the next calls for an intent meet, one after the other; names of
+        `tests.crash.toolserver`.
+        """
         assert BEHAVIOURS.issuperset(behaviours)
         self._planned[idempotency_key(tenant_id, action_intent_id)].extend(behaviours)
 
@@ -122,7 +130,9 @@ class _Locked(toolserver._Handler):
 
 @contextmanager
 def serving() -> Iterator[tuple[Tool, str]]:
-    """A tool server on 127.0.0.1 in a thread of this process, and its url, in which `{tenant}` is to be filled in."""
+    """A tool server on 127.0.0.1 in a thread of this process, and its url, in which `{tenant}` is
+    to be filled in.
+    """
     tool = Tool()
     server = ToolServer(0, tool)
     server.RequestHandlerClass = _Locked

@@ -1,4 +1,6 @@
-"""A real server on 127.0.0.1 with a store, a worker and tools of its own, and a real browser that looks at it."""
+"""A real server on 127.0.0.1 with a store, a worker and tools of its own, and a real browser that
+looks at it.
+"""
 
 from __future__ import annotations
 

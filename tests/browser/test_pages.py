@@ -1,4 +1,6 @@
-"""The pages in a real browser: live, by keyboard, on a phone, in the dark, for everybody, and without JavaScript."""
+"""The pages in a real browser: live, by keyboard, on a phone, in the dark, for everybody, and
+without JavaScript.
+"""
 
 from __future__ import annotations
 
@@ -272,7 +274,9 @@ async def test_everything_works_without_javascript(browser: Browser, served: Ser
 
 
 async def test_a_link_in_a_message_finds_the_session(visit: Visit) -> None:
-    """The cookie is SameSite=Strict, so that the browser leaves it out when another site leads here."""
+    """The cookie is SameSite=Strict, so that the browser leaves it out when another site leads
+    here.
+    """
     await visit.served.world.propose(refund("big", 75_000))
     await visit.sign_in()
     elsewhere = visit.served.url.replace("127.0.0.1", "localhost")

@@ -1,4 +1,6 @@
-"""Places to move from and to: a history in a data directory, an empty database, and an empty place of each kind."""
+"""Places to move from and to: a history in a data directory, an empty database, and an empty place
+of each kind.
+"""
 
 from __future__ import annotations
 

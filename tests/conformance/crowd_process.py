@@ -1,7 +1,8 @@
-"""One process of a crowd on one database: `python -m tests.conformance.crowd_process DATABASE SEED`.
+"""One process of a crowd on one database: `python -m tests.conformance.crowd_process DATABASE
+SEED`.
 
-Says `ready`, waits for a line, and then proposes what every other process proposes too, and starts all that was admitted.
-Prints how often it was answered what, as JSON.
+Says `ready`, waits for a line, and then proposes what every other process proposes too, and starts
+all that was admitted. Prints how often it was answered what, as JSON.
 """
 
 from __future__ import annotations

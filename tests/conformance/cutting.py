@@ -1,4 +1,6 @@
-"""A wire to PostgreSQL that breaks at the moment that a test names: before a statement arrives, or before its answer does."""
+"""A wire to PostgreSQL that breaks at the moment that a test names: before a statement arrives, or
+before its answer does.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,18 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 HEAD_BYTES = (
     5  # of a message of the server: its type, and its length, which counts itself and not the type
 )
-READY = b"Z"  # the message that ends an answer; outside of a transaction, what it answers is committed by then
+# The message that ends an answer; outside of a transaction, what it answers is committed by then
+READY = b"Z"
 
 Hook = Callable[[], Awaitable[None]]
 
 
 @dataclass
 class Wire:
-    """Everything that a store says goes through here. A cut is for the next statement that has `marker` in it."""
+    """Everything that a store says goes through here.
+
+    A cut is for the next statement that has `marker` in it.
+    """
 
     server: Path
     conninfo: str = ""
@@ -36,7 +42,9 @@ class Wire:
         self.cuts.append((marker.encode(), False, None))
 
     def lose_answer(self, marker: str, then: Hook | None = None) -> None:
-        """The connection breaks when the statement is answered, and the answer is lost; `then` runs before anybody knows."""
+        """The connection breaks when the statement is answered, and the answer is lost; `then` runs
+        before anybody knows.
+        """
         self.cuts.append((marker.encode(), True, then))
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -98,7 +106,9 @@ class Wire:
 
 @contextlib.asynccontextmanager
 async def wire(conninfo: str, folder: Path) -> AsyncIterator[Wire]:
-    """A wire to the database of an address; `conninfo` of what it yields is the address of its near end."""
+    """A wire to the database of an address; `conninfo` of what it yields is the address of its near
+    end.
+    """
     far = conninfo_to_dict(conninfo)
     made = Wire(Path(str(far["host"])) / f".s.PGSQL.{far.get('port') or 5432}")
     made.conninfo = make_conninfo(conninfo, host=str(folder), port=5432)

@@ -1,4 +1,6 @@
-"""A history to move, and what a place knows of it: shared by the tests of moving and of the file itself."""
+"""A history to move, and what a place knows of it: shared by the tests of moving and of the file
+itself.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ DAYS = ("2026-11-24", "2026-11-25")
 
 
 async def live(world: World) -> None:
-    """A history with an intent in every state, asked again, tried again, edited; tenants, keys, switches and budgets."""
+    """A history with an intent in every state, asked again, tried again, edited; tenants, keys,
+    switches and budgets.
+    """
     await world.configure(sample.DOCUMENT, OTHER)
     await world.configure({"stop_switches": []}, "*")
     await _keys(world)

@@ -1,4 +1,6 @@
-"""An exported file that is not what it should be: refused with its line, and nothing of it is imported."""
+"""An exported file that is not what it should be: refused with its line, and nothing of it is
+imported.
+"""
 
 from __future__ import annotations
 

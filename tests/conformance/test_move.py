@@ -1,4 +1,6 @@
-"""Moving all state from one store to another: nothing is lost, added or changed, or nothing is moved at all."""
+"""Moving all state from one store to another: nothing is lost, added or changed, or nothing is
+moved at all.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What only PostgreSQL has: its triggers, privileges and walls between tenants, its months, its migrations."""
+"""What only PostgreSQL has: its triggers, privileges and walls between tenants, its months, its
+migrations.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +88,10 @@ def session(conninfo: str, tenant_id: str | None) -> Iterator[psycopg.Connection
         "TRUNCATE {}",
         "TRUNCATE {} CASCADE",
         "INSERT INTO {0} SELECT * FROM {0} ON CONFLICT ({1}) DO UPDATE SET intent_no = 0",
-        "MERGE INTO {0} USING {0} AS s ON {0}.tenant_id = s.tenant_id AND {0}.intent_no = s.intent_no WHEN MATCHED THEN DELETE",
+        (
+            "MERGE INTO {0} USING {0} AS s ON {0}.tenant_id = s.tenant_id AND {0}.intent_no = "
+            "s.intent_no WHEN MATCHED THEN DELETE"
+        ),
     ],
 )
 async def test_not_even_the_owner_changes_or_loses_an_entry_or_an_id(
@@ -125,7 +130,10 @@ async def test_not_even_the_owner_changes_or_loses_an_entry_or_an_id(
         "SET session_replication_role = replica",
         "CREATE TABLE clearance.mine ()",
         "DROP TABLE clearance.page_session",
-        "CREATE OR REPLACE FUNCTION clearance.refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        (
+            "CREATE OR REPLACE FUNCTION clearance.refuse_change() RETURNS trigger LANGUAGE plpgsql "
+            "AS 'BEGIN RETURN NULL; END'"
+        ),
     ],
 )
 async def test_who_serves_has_no_right_to_it(world: World, member: str, attack: str) -> None:
@@ -137,10 +145,12 @@ async def test_who_serves_has_no_right_to_it(world: World, member: str, attack: 
 async def test_who_serves_has_exactly_these_rights(world: World) -> None:
     found = world.sql(
         """SELECT c.relname, p.privilege_type, NULL FROM pg_class c, aclexplode(c.relacl) p
-            WHERE c.relnamespace = 'clearance'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND p.grantee <> c.relowner
+            WHERE c.relnamespace = 'clearance'::regnamespace AND c.relkind IN ('r', 'p', 'v')
+            AND p.grantee <> c.relowner
         UNION ALL SELECT c.relname, p.privilege_type, string_agg(a.attname, ', ' ORDER BY a.attname)
             FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid, aclexplode(a.attacl) p
-            WHERE c.relnamespace = 'clearance'::regnamespace AND c.relkind IN ('r', 'p', 'v') GROUP BY 1, 2"""
+            WHERE c.relnamespace = 'clearance'::regnamespace AND c.relkind IN ('r', 'p', 'v')
+            GROUP BY 1, 2"""
     )
     granted: dict[str, set[str]] = {}
     for table, privilege, columns in found:
@@ -148,11 +158,13 @@ async def test_who_serves_has_exactly_these_rights(world: World) -> None:
     assert granted == GRANTED
     open_to_all = world.sql(
         """SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'clearance'::regnamespace
-            AND (p.proacl IS NULL OR EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = 0))"""
+            AND (p.proacl IS NULL OR EXISTS (SELECT FROM aclexplode(p.proacl) a
+            WHERE a.grantee = 0))"""
     )
     assert open_to_all == []
     definers = world.sql(
-        "SELECT proname, proconfig FROM pg_proc WHERE prosecdef AND pronamespace = 'clearance'::regnamespace"
+        "SELECT proname, proconfig FROM pg_proc WHERE prosecdef AND pronamespace = "
+        "'clearance'::regnamespace"
     )
     assert [name for name, _ in definers] == ["make_months"]
     assert "search_path=clearance, pg_temp" in definers[0][1]
@@ -172,8 +184,10 @@ def _key(name: str = "ops") -> ApiKey:
 
 async def test_every_table_of_a_tenant_has_the_wall(world: World) -> None:
     found = world.sql(
-        """SELECT c.relname, c.relrowsecurity FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
-            WHERE c.relnamespace = 'clearance'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition"""
+        """SELECT c.relname, c.relrowsecurity FROM pg_class c
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
+            WHERE c.relnamespace = 'clearance'::regnamespace AND c.relkind IN ('r', 'p')
+            AND NOT c.relispartition"""
     )
     assert dict(found) == dict.fromkeys(OF_A_TENANT, True)
 
@@ -267,7 +281,8 @@ async def test_whoever_logs_in_the_store_works_as_the_role_with_the_least_rights
     store = await PostgresStore.open(make_conninfo(database, options="-c synchronous_commit=off"))
     [said] = await store._connections.rows(
         TENANT,
-        """SELECT current_user, current_setting('synchronous_commit'), current_setting('clearance.tenant'),
+        """SELECT current_user, current_setting('synchronous_commit'),
+        current_setting('clearance.tenant'),
             current_setting('transaction_isolation')""",
     )
     assert said == ("clearance_app", "on", TENANT, "read committed")

@@ -1,4 +1,6 @@
-"""A batch on PostgreSQL says and stores the same whether its admissions go in together or one by one; and many processes agree."""
+"""A batch on PostgreSQL says and stores the same whether its admissions go in together or one by
+one; and many processes agree.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ from tests.world import World, opened
 
 pytestmark = pytest.mark.anyio
 
-ONE_BY_ONE = """CREATE OR REPLACE FUNCTION clearance.admit_together{arguments} RETURNS SETOF clearance.answer LANGUAGE sql
+ONE_BY_ONE = """CREATE OR REPLACE FUNCTION clearance.admit_together{arguments}
+RETURNS SETOF clearance.answer LANGUAGE sql
     AS 'SELECT NULL::clearance.answer WHERE false'"""
 TABLES = ("intent", "intent_key", "ledger", "budget_use", "tenant")
 PROCESSES = 4
@@ -40,7 +43,10 @@ Step = Admission | Change
 
 
 class Twins:
-    """Two databases that are asked the same. One takes admissions together where it can, the other never does."""
+    """Two databases that are asked the same.
+
+    One takes admissions together where it can, the other never does.
+    """
 
     def __init__(self, together: World, alone: World) -> None:
         self.together = together
@@ -49,7 +55,10 @@ class Twins:
         alone.sql(ONE_BY_ONE.format(arguments=_arguments(alone)))
 
     async def ask(self, steps: Sequence[Step], ids: Sequence[UUID] | None = None) -> list[str]:
-        """What the units of a batch are answered. The answers and all rows are equal, in the order that the first one took."""
+        """What the units of a batch are answered.
+
+        The answers and all rows are equal, in the order that the first one took.
+        """
         ids = ids or [UUID(int=self._next()) for _ in steps]
         taken = await _transition(self.together, steps, ids)
         order = [unit for unit, *_ in taken]
@@ -82,7 +91,9 @@ def _arguments(world: World) -> str:
 
 
 async def _transition(world: World, steps: Sequence[Step], ids: Sequence[UUID]) -> list[Row]:
-    """The rows of one call with the number of their unit, in the order in which the units were taken."""
+    """The rows of one call with the number of their unit, in the order in which the units were
+    taken.
+    """
     units = [
         admission_unit(step, name) if isinstance(step, Admission) else change_unit(step, name)
         for step, name in zip(steps, ids, strict=True)
@@ -129,7 +140,8 @@ async def test_new_intents_under_the_settings_in_force_go_in_together(twins: Twi
     )
     with world._postgres() as connection:
         connection.execute(
-            f"""CREATE OR REPLACE FUNCTION clearance.admit({arguments}) RETURNS clearance.answer LANGUAGE plpgsql
+            f"""CREATE OR REPLACE FUNCTION clearance.admit({arguments}) RETURNS clearance.answer
+            LANGUAGE plpgsql
                 AS $$ BEGIN RAISE 'one by one'; END $$"""
         )
     wanted = [await admission(world, f"a{number}") for number in range(8)]

@@ -54,7 +54,9 @@ async def cut(place: str, tmp_path: Path) -> AsyncIterator[Wire]:
 
 @pytest.fixture
 async def shaky(cut: Wire, place: str) -> AsyncIterator[World]:
-    """A world whose store speaks to PostgreSQL through the wire; what is done past the store goes another way."""
+    """A world whose store speaks to PostgreSQL through the wire; what is done past the store goes
+    another way.
+    """
     async with opened(cut.conninfo) as made:
         made.place = place
         yield made
@@ -69,8 +71,10 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 async def counts(world: World) -> dict[str, int]:
     """What must have happened exactly once."""
     [found] = world.sql(
-        """SELECT (SELECT count(*) FROM intent), (SELECT count(*) FROM intent_key), count(l.*), t.ledger_size, max(l.position)
-            FROM tenant t JOIN ledger l ON l.tenant_id = t.tenant_id WHERE t.tenant_id = 'northwind' GROUP BY t.ledger_size"""
+        """SELECT (SELECT count(*) FROM intent), (SELECT count(*)
+        FROM intent_key), count(l.*), t.ledger_size, max(l.position)
+            FROM tenant t JOIN ledger l ON l.tenant_id = t.tenant_id WHERE t.tenant_id = 'northwind'
+            GROUP BY t.ledger_size"""
     )
     assert found[2] == found[3] == found[4]
     assert found[0] == found[1]
@@ -238,7 +242,8 @@ def locked(world: World) -> Iterator[psycopg.Connection]:
 
 async def waits(world: World, number: int = 1) -> bool:
     """True if so many of the store's connections wait for a lock."""
-    statement = f"""SELECT count(*) FROM pg_stat_activity WHERE application_name = '{NAME}' AND wait_event_type = 'Lock'"""
+    statement = f"""SELECT count(*) FROM pg_stat_activity WHERE application_name = '{NAME}'
+    AND wait_event_type = 'Lock'"""
     return bool(world.sql(statement) == [(number,)])
 
 
@@ -302,7 +307,8 @@ async def test_when_every_idle_connection_broke_the_next_request_is_answered_soo
 
 async def connected(world: World, number: int) -> bool:
     found = world.sql(
-        f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{NAME}' AND pid <> pg_backend_pid()"
+        f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{NAME}' AND pid <> "
+        f"pg_backend_pid()"
     )
     return bool(found == [(number,)])
 

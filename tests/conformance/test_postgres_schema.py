@@ -1,4 +1,6 @@
-"""The schema of PostgreSQL over time: its migrations, its months, and who may bring it up to date."""
+"""The schema of PostgreSQL over time: its migrations, its
+months, and who may bring it up to date.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,8 @@ EXPANDS = Migration(
     ALTER TABLE ledger ADD COLUMN more text NOT NULL DEFAULT 'x';
     ALTER TABLE tenant ADD COLUMN more int NOT NULL DEFAULT 0;
     DO $$ BEGIN EXECUTE 'CREATE OR REPLACE VIEW intent_record WITH (security_invoker = true) AS '
-        || replace(rtrim(pg_get_viewdef('intent_record'), ';'), 'i.due_at', 'i.due_at, i.more'); END $$""",
+        || replace(rtrim(pg_get_viewdef('intent_record'), ';'), 'i.due_at', 'i.due_at,
+        i.more'); END $$""",
 )
 CONTRACTS = Migration(3, "0003_contracts", 3, "ALTER TABLE ledger DROP COLUMN more")
 BREAKS = Migration(2, "0002_breaks", 1, "CREATE TABLE half (); SELECT 1 / 0")
@@ -209,7 +212,8 @@ async def test_an_owner_that_is_no_member_of_the_role_is_told_what_to_grant(empt
 
 def months(world: World) -> list[str]:
     found = world.sql(
-        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'intent'::regclass ORDER BY 1"
+        "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'intent'::regclass "
+        "ORDER BY 1"
     )
     return [name for (name,) in found]
 
@@ -350,7 +354,8 @@ async def test_budgets_of_now_and_months_to_come_stay_whatever_is_asked(
     world: World, database: str
 ) -> None:
     [(month, following, yesterday)] = world.sql(
-        """SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM'), to_char(now() AT TIME ZONE 'UTC' + interval '1 month', 'YYYY-MM'),
+        """SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM'),
+        to_char(now() AT TIME ZONE 'UTC' + interval '1 month', 'YYYY-MM'),
             to_char(now() AT TIME ZONE 'UTC' - interval '1 day', 'YYYY-MM-DD')"""
     )
     for day in ("2020-01-31", yesterday):

@@ -154,7 +154,9 @@ async def test_a_closed_store_says_that_it_is(tmp_path: Path) -> None:
 
 
 async def test_no_look_reads_every_intent(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite takes a partial index only where a statement says the index's condition; what reads the whole table gets slow."""
+    """SQLite takes a partial index only where a statement says the index's condition; what reads
+    the whole table gets slow.
+    """
     seen: list[str] = []
 
     def connected(path: Path) -> sqlite3.Connection:

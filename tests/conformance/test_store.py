@@ -1,4 +1,7 @@
-"""What every store must do, whatever it is made of. A store passes this suite whole and unchanged."""
+"""What every store must do, whatever it is made of.
+
+A store passes this suite whole and unchanged.
+"""
 
 from __future__ import annotations
 

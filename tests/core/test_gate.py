@@ -28,7 +28,8 @@ POLICY = (
     sample.POLICY
     + """
 @id("risk") @reason("RISKY") @explanation("Medium risk needs a person.")
-forbid(principal, action == Action::"CREATE_TASK", resource) when { context.unattended && context.risk >= 2 };
+forbid(principal, action == Action::"CREATE_TASK", resource)
+when { context.unattended && context.risk >= 2 };
 """
 )
 SETTINGS: Settings = compile_settings(

@@ -1,8 +1,9 @@
-"""Policy: what loads, what it reads, and what it answers, against a second opinion written in plain Python.
+"""Policy: what loads, what it reads, and what it answers, against a second opinion written in plain
+Python.
 
-`policy_cases.jsonl` holds the policies, their schema and the answers to a grid of questions at every boundary, for any
-engine to be held to. The expected answers come from `expected` below, never from the engine;
-`python tests/core/test_policy.py` writes the file.
+`policy_cases.jsonl` holds the policies, their schema and the answers to a grid of questions at
+every boundary, for any engine to be held to. The expected answers come from `expected` below, never
+from the engine; `python tests/core/test_policy.py` writes the file.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ SOFT = {  # forbids of the unattended question
 POLICIES = {
     "refunds": 'permit(principal, action == Action::"REFUND", resource);',
     "tasks": 'permit(principal, action == Action::"CREATE_TASK", resource);',
-    "contracts": 'permit(principal, action == Action::"SIGN_CONTRACT", resource) unless { context.unattended };',
+    "contracts": 'permit(principal, action == Action::"SIGN_CONTRACT", resource) unless { '
+    "context.unattended };",
     **{
         name: f"forbid(principal, action, resource) when {{ {condition} }};"
         for name, condition in HARD.items()
@@ -116,11 +118,15 @@ POLICIES = {
     " when { context.parameters.amount_minor > 1000000 };",
     "refund-soft-cap": 'forbid(principal, action == Action::"REFUND", resource)'
     " when { context.unattended && context.parameters.amount_minor > 50000 };",
-    "recipient-known": 'forbid(principal, action == Action::"REFUND", resource) when { context.unattended'
-    ' && context.parameters has recipient && !["GB1", "GB2"].contains(context.parameters.recipient) };',
-    "tags-known": 'forbid(principal, action == Action::"CREATE_TASK", resource) when { context.unattended'
+    "recipient-known": 'forbid(principal, action == Action::"REFUND", resource) when { '
+    "context.unattended"
+    ' && context.parameters has recipient && !["GB1", '
+    '"GB2"].contains(context.parameters.recipient) };',
+    "tags-known": 'forbid(principal, action == Action::"CREATE_TASK", resource) when { '
+    "context.unattended"
     ' && context.parameters has tags && !["a", "b"].containsAll(context.parameters.tags) };',
-    "due-late": 'forbid(principal, action == Action::"CREATE_TASK", resource) when { context.unattended'
+    "due-late": 'forbid(principal, action == Action::"CREATE_TASK", resource) when { '
+    "context.unattended"
     " && context.parameters has due.day && context.parameters.due.day > 30 };",
 }
 
@@ -153,7 +159,9 @@ def policy() -> PolicySet:
 
 
 def expected(question: Question) -> tuple[Answer, str, list[str]]:
-    """The answer, the reason and the clauses, as somebody who has never seen Cedar would write the same rules."""
+    """The answer, the reason and the clauses, as somebody who has never seen Cedar would write the
+    same rules.
+    """
     permits = {"REFUND": "refunds", "CREATE_TASK": "tasks"}
     hard, soft = _hard(question), _soft(question)
     attended_only = question.action_type == "SIGN_CONTRACT"
@@ -193,7 +201,8 @@ def _soft(question: Question) -> list[str]:
         "tags-known": task and not set(said.get("tags", [])) <= {"a", "b"},
         "due-late": task and said.get("due", {}).get("day", 0) > 30,
     }
-    # What is forbidden to both questions has been answered before: only the rest can be among the reasons.
+    # What is forbidden to both questions has been answered before: only the rest can be among the
+    # reasons.
     return sorted(name for name, holds in found.items() if holds)
 
 
@@ -303,8 +312,10 @@ def test_an_unknown_action_type_is_blocked(policy: PolicySet) -> None:
 FAILING = {  # policies that only an engine without our loader would take
     "a missing attribute": "forbid(principal, action, resource) when { context.amount > 1 };",
     "a wrong type": "forbid(principal, action, resource) when { context.mode < 3 };",
-    "an overflow": "forbid(principal, action, resource) when { context.confidence_bp * 9223372036854775807 > 1 };",
-    "an overflow in a permit": "permit(principal, action, resource) when { -9223372036854775808 - context.risk < 1 };",
+    "an overflow": "forbid(principal, action, resource) when { context.confidence_bp * "
+    "9223372036854775807 > 1 };",
+    "an overflow in a permit": "permit(principal, action, resource) when { -9223372036854775808 "
+    "- context.risk < 1 };",
     "an overflow when attended": "forbid(principal, action, resource)"
     " when { !context.unattended && context.confidence_bp * 9223372036854775807 > 1 };",
 }
@@ -515,7 +526,11 @@ REFUSED = [
     (PERMIT_ALL + "\n\n // a comment\n\nforbid(principal);", "does not parse", ()),
     (
         f"{FORBID}\n\n{PERMIT_ALL}",
-        "the rule in lines 1 to 4 does not parse: unexpected token `@` - is a ';' missing? (line 1)",
+        (
+            "the rule in lines 1 to 4 does not parse: unexpected token `@` - is a ';' missing? "
+            "(line "
+            "1)"
+        ),
         (),
     ),
     (
@@ -662,7 +677,8 @@ def test_every_problem_is_reported_with_its_line() -> None:
     text = (
         "// first\n"
         + PERMIT_ALL
-        + '\n// ; "\n@id("a;b")\nforbid(principal, action, resource);\nforbid(principal, action, resource);'
+        + '\n// ; "\n@id("a;b")\nforbid(principal, action, resource);\nforbid(principal, action, '
+        "resource);"
     )
     with pytest.raises(InvalidInput) as refused:
         PolicySet.load(text, CATALOG)
@@ -676,7 +692,10 @@ def test_every_problem_is_reported_with_its_line() -> None:
 
 
 def test_what_looks_like_arithmetic_and_is_not() -> None:
-    condition = 'context.risk > -(5) && {"+": 1, "-": context.risk} == {"-": 1, "+": 1} && context.mode like "*+*"'
+    condition = (
+        'context.risk > -(5) && {"+": 1, "-": context.risk} == {"-": 1, "+": 1} && context.mode '
+        'like "*+*"'
+    )
     text = annotated("a", f"{FORBID} when {{ context.risk > -5 && {condition} }};")
     assert PolicySet.load(text, CATALOG).clauses["a"].effect is ClauseEffect.FORBID
 
@@ -988,7 +1007,8 @@ def test_every_name_can_be_read_by_a_rule(name: str, value: int) -> None:
     quoted = "".join(f"\\u{{{ord(character):x}}}" for character in name)
     rule = annotated(
         "one",
-        f'permit(principal, action, resource) when {{ context.parameters["{quoted}"] == {value} }};',
+        f'permit(principal, action, resource) when {{ context.parameters["{quoted}"] == {value} '
+        f"}};",
     )
     policy = PolicySet.load(rule, {"A": action("A", schema)})
     assert policy.decide(ask("A", {name: value})).answer is Answer.AUTO_EXECUTE

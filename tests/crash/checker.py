@@ -1,8 +1,11 @@
-"""The checker: what a run left behind, held against the promises of Clearance. It reads, and changes nothing.
+"""The checker: what a run left behind, held against the promises of Clearance.
 
-Each promise is a function of one tenant's evidence that yields what breaks it. No promise looks at a wall clock: clocks are set
-wrong during a run. What came before what is known from ledger positions, which are handed out in commit order, and from how long
-the ledger was when a call arrived at the tool server.
+It reads, and changes nothing.
+
+Each promise is a function of one tenant's evidence that yields what breaks it. No promise looks at
+a wall clock: clocks are set wrong during a run. What came before what is known from ledger
+positions, which are handed out in commit order, and from how long the ledger was when a call
+arrived at the tool server.
 """
 
 from __future__ import annotations
@@ -75,7 +78,9 @@ ALWAYS_EXPECTED = {"UNREACHABLE", "UNAVAILABLE"}
 
 
 def ledger_is_whole(case: Case) -> Found:
-    """Positions from 1 without a gap, canonical bytes, the tenant's own entries and nobody else's."""
+    """Positions from 1 without a gap, canonical bytes, the
+    tenant's own entries and nobody else's.
+    """
     for number, entry in enumerate(case.evidence.entries, start=1):
         if entry.position != number:
             yield None, f"entry {number} of the ledger has position {entry.position}"
@@ -87,7 +92,10 @@ def ledger_is_whole(case: Case) -> Found:
     if case.evidence.ledger_size != len(case.evidence.entries):
         yield (
             None,
-            f"the ledger counts {case.evidence.ledger_size} entries and has {len(case.evidence.entries)}",
+            (
+                f"the ledger counts {case.evidence.ledger_size} entries and has "
+                f"{len(case.evidence.entries)}"
+            ),
         )
 
 
@@ -111,7 +119,9 @@ def one_entry_per_revision(case: Case) -> Found:
 
 
 def steps_are_legal(case: Case) -> Found:
-    """From nothing into one of three states, then only along the diagram; the last entry says what the record says."""
+    """From nothing into one of three states, then only along the diagram; the last entry says what
+    the record says.
+    """
     for story in case:
         if not story.facts:
             continue
@@ -135,7 +145,9 @@ def steps_are_legal(case: Case) -> Found:
 
 
 def nothing_runs_unapproved(case: Case) -> Found:
-    """Before an execution there is an approval: by a decision in which nothing objects, or by a person who may."""
+    """Before an execution there is an approval: by a decision in which nothing objects, or by a
+    person who may.
+    """
     for story in case:
         for started in story.started:
             approved = story.approval_before(started.position)
@@ -186,7 +198,9 @@ def _by_person(story: Story, approved: Fact) -> Found:
 
 
 def what_runs_is_what_was_decided_on(case: Case) -> Found:
-    """The digest of the approval binds the start, and the call carries the intent's own parameters to its own tool."""
+    """The digest of the approval binds the start, and the call carries the intent's own parameters
+    to its own tool.
+    """
     for story in case:
         for started in story.started:
             approved = story.approval_before(started.position)
@@ -250,7 +264,9 @@ def at_most_one_execution(case: Case) -> Found:
 
 
 def calls_lie_between_start_and_outcome(case: Case) -> Found:
-    """No call arrives before its attempt is durable, nor after an outcome, unless the outcome itself leaves room for one."""
+    """No call arrives before its attempt is durable, nor after an outcome, unless the outcome
+    itself leaves room for one.
+    """
     for call in case.stray_calls:
         yield None, f"the tool was called with the key {call.key}, which is no intent's"
     for story in case:
@@ -258,7 +274,10 @@ def calls_lie_between_start_and_outcome(case: Case) -> Found:
             if not story.started:
                 yield story.action_intent_id, "the tool was called, and no attempt is in the ledger"
             elif call.ledger_size is not None and call.ledger_size < story.started[0].position:
-                at = f"the ledger had {call.ledger_size} entries, the attempt is entry {story.started[0].position}"
+                at = (
+                    f"the ledger had {call.ledger_size} entries, the attempt is entry "
+                    f"{story.started[0].position}"
+                )
                 yield (
                     story.action_intent_id,
                     f"the tool was called before the attempt was durable: {at}",
@@ -283,7 +302,9 @@ def late_calls(story: Story) -> list[tuple[Any, Fact]]:
 
 
 def _leaves_room(story: Story, outcome: Fact) -> bool:
-    """True if a request that was given up, and may still have been on its way, explains a late call."""
+    """True if a request that was given up, and may still have been on its way, explains a late
+    call.
+    """
     repeated = outcome.fields.get("tries", 0) > 1 or len(story.started) > 1
     return outcome.status == "UNKNOWN" or (outcome.status != "CANCELLED" and repeated)
 
@@ -292,7 +313,9 @@ def _leaves_room(story: Story, outcome: Fact) -> bool:
 
 
 def budget_is_kept(case: Case) -> Found:
-    """Held once when policy approves, within the limit at that moment; given back once if nothing was sent; the counters agree."""
+    """Held once when policy approves, within the limit at that moment; given back once if nothing
+    was sent; the counters agree.
+    """
     used: Counter[tuple[str, str, str]] = Counter()
     held: dict[str, list[tuple[tuple[str, str, str], int]]] = {}
     for fact in case.facts:
@@ -407,7 +430,10 @@ def _ruling_kept(
     elif verb == "edit" and found[0].fields.get("superseded_by") != said["new_intent"]:
         yield (
             name,
-            f"the edit proposed {said['new_intent']}, the ledger says {found[0].fields.get('superseded_by')}",
+            (
+                f"the edit proposed {said['new_intent']}, the ledger says "
+                f"{found[0].fields.get('superseded_by')}"
+            ),
         )
 
 
@@ -422,12 +448,18 @@ def _settings_kept(case: Case) -> Found:
     if told > len(versions):
         yield (
             None,
-            f"version {told} of the settings was acknowledged, and the ledger ends at {len(versions)}",
+            (
+                f"version {told} of the settings was acknowledged, and the ledger ends at "
+                f"{len(versions)}"
+            ),
         )
 
 
 def outcomes_are_true(case: Case) -> Found:
-    """SUCCEEDED: the tool did it. FAILED: it did not. Blocked, rejected, expired or cancelled: nothing was sent."""
+    """SUCCEEDED: the tool did it.
+
+    FAILED: it did not. Blocked, rejected, expired or cancelled: nothing was sent.
+    """
     for story in case:
         status = str(story.record.status) if story.record else story.facts[-1].status
         if status == "SUCCEEDED" and not story.effects:
@@ -449,7 +481,9 @@ def _answered_well(story: Story) -> bool:
 
 
 def unknown_only_where_allowed(case: Case) -> Found:
-    """A call may have been sent and no answer came; and it could not, or could no more, be repeated."""
+    """A call may have been sent and no answer came; and it could not, or could no more, be
+    repeated.
+    """
     for story in case:
         for outcome in story.outcomes:
             if outcome.status != "UNKNOWN":
@@ -484,7 +518,9 @@ def _given_up(case: Case, story: Story, outcome: Fact) -> bool:
 
 
 def autopilot_is_named_as_such(case: Case) -> Found:
-    """`auto_executed` is the same in approval, attempt, outcome, record and API; it is true exactly for POLICY."""
+    """`auto_executed` is the same in approval, attempt, outcome, record and API; it is true exactly
+    for POLICY.
+    """
     for story in case:
         source = None
         for fact in story.facts:

@@ -1,4 +1,6 @@
-"""The two tenants that a torture run acts for: their settings, their people's keys, and what their agents propose, from a seed."""
+"""The two tenants that a torture run acts for: their settings, their people's keys, and what their
+agents propose, from a seed.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ RULERS = ("olga", "otto")
 OWNER = "olivia"
 
 ACCOUNTS = ("hot", "a1", "a2", "a3", "a4", "careful", "closed", "poor")
-"""`hot` meets every second proposal; `careful` asks a person for everything; `closed` blocks; `poor` has hardly any budget."""
+"""`hot` meets every second proposal; `careful` asks a person for everything; `closed` blocks;
+`poor` has hardly any budget.
+"""
 
 EFFECTS = {
     "CREATE_TASK": "keyed",
@@ -41,17 +45,21 @@ TOOLS = {
 
 POLICY = """
 @id("acts") @reason("ACTS_ALLOWED") @explanation("These may be done.")
-permit(principal, action in [Action::"CREATE_TASK", Action::"ISSUE_REFUND", Action::"SET_FIELD", Action::"SEND_MAIL"], resource);
+permit(principal, action in [Action::"CREATE_TASK", Action::"ISSUE_REFUND", Action::"SET_FIELD",
+Action::"SEND_MAIL"], resource);
 
 @id("sure-enough") @reason("CONFIDENCE_TOO_LOW") @explanation("Below 0.80 a person must look.")
 forbid(principal, action, resource) when { context.unattended && context.confidence_bp < 8000 };
 
-@id("large-refunds") @reason("REFUND_OVER_SOFT_CAP") @explanation("Refunds above 900.00 need a person.")
+@id("large-refunds") @reason("REFUND_OVER_SOFT_CAP")
+@explanation("Refunds above 900.00 need a person.")
 forbid(principal, action == Action::"ISSUE_REFUND", resource)
 when { context.unattended && context.parameters.amount_minor > 90000 };
 
-@id("absurd-refunds") @reason("REFUND_OVER_HARD_CAP") @explanation("Refunds above 5000.00 are never issued here.")
-forbid(principal, action == Action::"ISSUE_REFUND", resource) when { context.parameters.amount_minor > 500000 };
+@id("absurd-refunds") @reason("REFUND_OVER_HARD_CAP")
+@explanation("Refunds above 5000.00 are never issued here.")
+forbid(principal, action == Action::"ISSUE_REFUND", resource)
+when { context.parameters.amount_minor > 500000 };
 """
 
 _TEXT = {"type": "string", "maxLength": 200}
@@ -72,7 +80,9 @@ def key_of(tenant_id: str, name: str) -> str:
 
 
 def budgets(most: int, poor: int = 3) -> list[dict[str, Any]]:
-    """The budget rules: `most` acts a day for each account, a third of them mails; refunds up to 50.00 for each act."""
+    """The budget rules: `most` acts a day for each account, a third of them mails; refunds up to
+    50.00 for each act.
+    """
     return [
         {
             "max_per_day": most,
@@ -84,7 +94,9 @@ def budgets(most: int, poor: int = 3) -> list[dict[str, Any]]:
 
 
 def document(tenant_id: str, tool_server: str, deadline_seconds: int, most: int) -> dict[str, Any]:
-    """The settings document of a tenant whose tools are at `tool_server`, an address without a path."""
+    """The settings document of a tenant whose tools are at `tool_server`, an address without a
+    path.
+    """
     catalog = {}
     for action_type, properties in _PARAMETERS.items():
         catalog[action_type] = {
@@ -128,8 +140,8 @@ def document(tenant_id: str, tool_server: str, deadline_seconds: int, most: int)
 class Plan:
     """One intent that a client will propose: what it says, and what the agent does about it later.
 
-    `once`: it is sent again only if no answer came. A repeat would bring back an intent that was acknowledged and lost.
-    """
+    `once`: it is sent again only if no answer came. A repeat would bring back an intent that was
+    acknowledged and lost."""
 
     tenant_id: str
     agent: str

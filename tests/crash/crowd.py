@@ -1,6 +1,8 @@
-"""The callers of a run: agents that propose each intent three times through different processes, people who rule, an owner.
+"""The callers of a run: agents that propose each intent three times through different processes,
+people who rule, an owner.
 
-They use the Python client as anybody would, and write down what they were told: what Clearance acknowledged it must keep.
+They use the Python client as anybody would, and write down what they were told: what Clearance
+acknowledged it must keep.
 """
 
 from __future__ import annotations
@@ -79,7 +81,10 @@ class Doors:
 
 
 class Crowd:
-    """Everybody who asks something. `stopped` ends the proposing; whatever was begun is finished."""
+    """Everybody who asks something.
+
+    `stopped` ends the proposing; whatever was begun is finished.
+    """
 
     def __init__(self, doors: Doors, seed: int, clients: int, per_second: float) -> None:
         self.doors = doors
@@ -94,7 +99,9 @@ class Crowd:
         self._room.set()
 
     async def run(self) -> None:
-        """Everybody at once, until `stopped`; then until every question has its answer, or will have none."""
+        """Everybody at once, until `stopped`; then until every question has its answer, or will
+        have none.
+        """
         try:
             await self._everybody()
             await asyncio.gather(*self._asking)
@@ -122,7 +129,8 @@ class Crowd:
         while not self.stopped.is_set():
             await self._room.wait()
             began = time.monotonic()
-            name = f"i{number // len(company.TENANTS):03d}-{count:05d}"  # the other tenant has one of the same name
+            # The other tenant has one of the same name
+            name = f"i{number // len(company.TENANTS):03d}-{count:05d}"
             count += 1
             await self._propose(company.plan(self._seed, tenant, name), drawn)
             left = self._pause * drawn.uniform(0.5, 1.5) - (time.monotonic() - began)
@@ -158,7 +166,9 @@ class Crowd:
     async def _send(
         self, plan: Plan, door: int, pause: float, sending: int
     ) -> tuple[float, Mapping[str, Any]] | None:
-        """One of the sendings: again through another process until an answer comes, or the run is over."""
+        """One of the sendings: again through another process until an answer comes, or the run is
+        over.
+        """
         await asyncio.sleep(pause)
         name = plan.said["action_intent_id"]
         for again in range(ROUNDS_MAX):
@@ -273,7 +283,9 @@ class Crowd:
         await self.lift_all(tenant)
 
     async def lift_all(self, tenant: str) -> bool:
-        """Turns every switch of a tenant off, through whichever process answers; False if none does."""
+        """Turns every switch of a tenant off, through whichever process answers; False if none
+        does.
+        """
         for door in range(self.doors.count * 2):
             client = self.doors.through(door, tenant, company.OWNER)
             now = await self.told.ask("read", tenant, None, client.settings_part("stop-switches"))
@@ -300,7 +312,9 @@ class Crowd:
             return
 
     async def _look(self) -> None:
-        """Lets the agents wait while too much is under way: callers that never wait would only measure a queue."""
+        """Lets the agents wait while too much is under way: callers that never wait would only
+        measure a queue.
+        """
         door = 0
         while not self.stopped.is_set():
             await self._sleep(LOOK_SECONDS)
@@ -319,7 +333,11 @@ class Crowd:
 async def _first(
     asking: Sequence[asyncio.Task[tuple[float, Mapping[str, Any]] | None]],
 ) -> tuple[float, Mapping[str, Any]] | None:
-    """The first answer; an agent goes on with it, while a process that stands still may owe it the others. None: none came."""
+    """The first answer; an agent goes on with it, while a process that stands still may owe it the
+    others.
+
+    None: none came.
+    """
     for answered in asyncio.as_completed(asking):
         if (answer := await answered) is not None:
             return answer
@@ -327,7 +345,9 @@ async def _first(
 
 
 async def under_way(client: AsyncClearance, most: int) -> int | None:
-    """How many intents of the client's tenant a machine has still to do with, up to some more than `most`; None: nobody says."""
+    """How many intents of the client's tenant a machine has still to do with, up to some more than
+    `most`; None: nobody says.
+    """
     count = 0
     try:
         async for _ in client.timeline(status=("APPROVED", "RUNNING"), page_size=500):

@@ -1,4 +1,6 @@
-"""What is known when everything has settled: what the store keeps, what the tool server wrote down, what callers were told."""
+"""What is known when everything has settled: what the store keeps, what the tool server wrote down,
+what callers were told.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,9 @@ PAGE = 500
 class Call:
     """A call as the tool server wrote it down.
 
-    `key` came beside the arguments, whatever the tool; `ledger_size` is how long the tenant's ledger was when the call arrived
-    (None: the store did not say); `acted`: it changed something; `answered` is what was answered, None if nothing was.
-    """
+    `key` came beside the arguments, whatever the tool; `ledger_size` is how long the tenant's
+    ledger was when the call arrived (None: the store did not say); `acted`: it changed something;
+    `answered` is what was answered, None if nothing was."""
 
     seq: int
     tenant_id: str
@@ -40,7 +42,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a caller was told and may rely on: `verb` is propose, approve, reject, edit, cancel, reconcile, stop or settings."""
+    """What a caller was told and may rely on: `verb` is propose, approve, reject, edit, cancel,
+    reconcile, stop or settings.
+    """
 
     verb: str
     tenant_id: str
@@ -64,9 +68,9 @@ class Refused:
 class Evidence:
     """Everything about one tenant.
 
-    `budget_used`: by account and day, what the store counts of each bucket. `effects`: what a repeat of each action type does.
-    `shown`: the intents as the API's timeline shows them, by id. `jumps`: clocks of processes were set wrong during the run.
-    """
+    `budget_used`: by account and day, what the store counts of each bucket. `effects`: what a
+    repeat of each action type does. `shown`: the intents as the API's timeline shows them, by id.
+    `jumps`: clocks of processes were set wrong during the run."""
 
     tenant_id: str
     entries: list[Entry]
@@ -116,7 +120,8 @@ def calls_of(record: Path) -> list[Call]:
     """Every call that the tool server wrote down, in order."""
     with closing(sqlite3.connect(record)) as database:
         rows = database.execute(
-            "select seq, tenant, tool, key, arguments, behaviour, ledger_size, acted, answered, at_ms from call order by seq"
+            "select seq, tenant, tool, key, arguments, behaviour, ledger_size, acted, answered, "
+            "at_ms from call order by seq"
         ).fetchall()
     return [
         Call(

@@ -1,4 +1,6 @@
-"""The figures of a run: what there was of everything, how throughput came back after each kill, how soon lost work was taken up."""
+"""The figures of a run: what there was of everything, how throughput came back after each kill, how
+soon lost work was taken up.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """Around one kill: the usual rate (per second), the lowest after it, and after how long (s) it was back; None: it was not."""
+    """Around one kill: the usual rate (per second), the lowest after it, and after how long (s) it
+    was back; None: it was not.
+    """
 
     kill: Kill
     usual: float
@@ -44,7 +48,9 @@ def rate(moments: Sequence[float], begin: float, end: float) -> float:
 
 
 def usual_rate(moments: Sequence[float]) -> float:
-    """The median rate of a run: what is usual under its faults, and so less than what would be without them."""
+    """The median rate of a run: what is usual under its faults, and so less than what would be
+    without them.
+    """
     if not moments:
         return 0.0
     count = int((moments[-1] - moments[0]) / WINDOW_SECONDS)
@@ -57,8 +63,8 @@ def usual_rate(moments: Sequence[float]) -> float:
 def recovery(kill: Kill, moments: Sequence[float], until: float) -> Recovery | None:
     """How a rate came through a kill; None if the run was too slow to say, or ended too soon.
 
-    It is back once the next windows have it again; a later fault that falls between is counted in. 0: it never fell.
-    """
+    It is back once the next windows have it again; a later fault that falls between is counted in.
+    0: it never fell."""
     usual = usual_rate(moments)
     if usual < TOO_FEW_PER_SECOND or kill.at + STEADY_WINDOWS * WINDOW_SECONDS > until:
         return None
@@ -77,7 +83,9 @@ def recovery(kill: Kill, moments: Sequence[float], until: float) -> Recovery | N
 
 
 def picked_up(case: Case, kills: Iterable[Kill], names: Mapping[int, str]) -> list[float]:
-    """How long (s) after its worker's kill each execution that it left was taken up: repeated, or said to be unknown."""
+    """How long (s) after its worker's kill each execution that it left was taken up: repeated, or
+    said to be unknown.
+    """
     by_name = {names[kill.pid]: kill for kill in kills if kill.pid in names}
     return [seconds for story in case for seconds in _left(story, by_name)]
 

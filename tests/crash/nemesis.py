@@ -1,4 +1,7 @@
-"""The nemesis: faults from a seed. The same seed has the same faults at the same moments of a run, on the same processes."""
+"""The nemesis: faults from a seed.
+
+The same seed has the same faults at the same moments of a run, on the same processes.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,9 @@ CUT_SHARES = (0.3, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault: when (seconds after the start), on which process of its group, for how long, and how strong it is (0 to 1)."""
+    """A fault: when (seconds after the start), on which process of its group, for how long, and how
+    strong it is (0 to 1).
+    """
 
     at: float
     kind: str
@@ -50,7 +55,10 @@ class Fault:
     strength: float
 
     def __str__(self) -> str:
-        return f"{self.at:7.2f} s {self.kind} target {self.target} for {self.seconds:.1f} s ({self.strength:.2f})"
+        return (
+            f"{self.at:7.2f} s {self.kind} target {self.target} for {self.seconds:.1f} s "
+            f"({self.strength:.2f})"
+        )
 
 
 @dataclass
@@ -65,7 +73,9 @@ class Struck:
 def plan(
     seed: int, kinds: frozenset[str], seconds: float, every: float, lease_seconds: float
 ) -> list[Fault]:
-    """The faults of a run: each kind that is possible at least once if there is the time, the rest by their weights."""
+    """The faults of a run: each kind that is possible at least once if there is the time, the rest
+    by their weights.
+    """
     drawn = random.Random(f"{seed}:nemesis")
     chosen = sorted(kinds)
     drawn.shuffle(chosen)
@@ -169,7 +179,9 @@ class Nemesis:
         await asyncio.to_thread(self._postgres.server.start)
 
     async def _fill_disk(self, fault: Fault) -> None:
-        """No room: on PostgreSQL's file system, or for the files of the process that writes to a file of its own."""
+        """No room: on PostgreSQL's file system, or for the files of the process that writes to a
+        file of its own.
+        """
         self._note(fault, "the disk")
         if isinstance(self.profile, Postgres):
             server = self.profile.server

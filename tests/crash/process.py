@@ -1,10 +1,11 @@
-"""The command line of Clearance in a process that the harness can torture: with a clock that it can set, and short waits.
+"""The command line of Clearance in a process that the harness can torture: with a clock that it can
+set, and short waits.
 
-`python -m tests.crash.process CLEARANCE-COMMAND...`. From the environment:
-`TORTURE_CLOCK`: a file with 8 bytes, the milliseconds by which this process's wall clock is wrong, read at each look at the clock.
-`TORTURE_RETRY_WINDOW_MS`: what a lease allows for the later tries of an attempt, so that short runs see leases end.
-`TORTURE_NAMES`: a file that gets a line `PID NAME` when a worker of this process starts its first execution.
-The process dies with the one that started it.
+`python -m tests.crash.process CLEARANCE-COMMAND...`. From the environment: `TORTURE_CLOCK`: a file
+with 8 bytes, the milliseconds by which this process's wall clock is wrong, read at each look at the
+clock. `TORTURE_RETRY_WINDOW_MS`: what a lease allows for the later tries of an attempt, so that
+short runs see leases end. `TORTURE_NAMES`: a file that gets a line `PID NAME` when a worker of this
+process starts its first execution. The process dies with the one that started it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def write_offset(path: Path, offset_ms: int) -> None:
 
 def wrong_clock(path: Path) -> None:
     """Adds the file's offset to every reading of the wall clock."""
-    from clearance.clock import SystemClock  # noqa: PLC0415 - the harness imports this file without the server
+    from clearance.clock import SystemClock  # noqa: PLC0415
 
     with path.open("r+b") as file:
         offset = mmap.mmap(file.fileno(), CLOCK_BYTES)
@@ -56,7 +57,9 @@ def wrong_clock(path: Path) -> None:
 
 
 def tell_names(path: Path) -> None:
-    """Writes down under which name this process carries things out: the ledger knows workers by their names alone."""
+    """Writes down under which name this process carries things out: the ledger knows workers by
+    their names alone.
+    """
     from clearance.flow import execute  # noqa: PLC0415
 
     start, told = execute.start, set[str]()

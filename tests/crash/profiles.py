@@ -1,4 +1,6 @@
-"""The two profiles that can be tortured: which processes there are, where the store is, and which faults it can meet."""
+"""The two profiles that can be tortured: which processes there are, where the store is, and which
+faults it can meet.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,10 @@ PYTHON = (sys.executable, "-X", "faulthandler", "-m")
 
 
 class Profile(ABC):
-    """What a run needs to know of a profile. `faults` are those that it can meet; `skipped` says why others cannot be."""
+    """What a run needs to know of a profile.
+
+    `faults` are those that it can meet; `skipped` says why others cannot be.
+    """
 
     name: str
     apis: int
@@ -132,7 +137,9 @@ class Local(Profile):
 
 
 class Postgres(Profile):
-    """Any number of processes on a PostgreSQL of the run's own, on a file system of its own where this may be mounted."""
+    """Any number of processes on a PostgreSQL of the run's own, on a file system of its own where
+    this may be mounted.
+    """
 
     name = "postgres"
     faults = frozenset(
@@ -200,7 +207,9 @@ class Postgres(Profile):
 
 
 class _Server:
-    """A PostgreSQL from the wheel, as a child of ours: it dies with us, and can be ended without a word."""
+    """A PostgreSQL from the wheel, as a child of ours: it dies with us, and can be ended without a
+    word.
+    """
 
     def __init__(self, home: Path) -> None:
         with warnings.catch_warnings():
@@ -221,7 +230,10 @@ class _Server:
         return f"postgresql://postgres@/{database}?host={self.home}"
 
     def start(self) -> None:
-        """Starts it, after whatever ended it, and waits until it answers. It may need several starts after a full disk."""
+        """Starts it, after whatever ended it, and waits until it answers.
+
+        It may need several starts after a full disk.
+        """
         ends = time.monotonic() + START_SECONDS_MAX
         if not self.data.exists():
             self._make()
@@ -251,7 +263,8 @@ class _Server:
         self._library.ensure_pgdata_inited()
         with (self.data / "postgresql.conf").open("a") as file:
             file.write(
-                "max_connections = 200\nshared_buffers = 64MB\nmax_wal_size = 192MB\nmin_wal_size = 80MB\n"
+                "max_connections = 200\nshared_buffers = 64MB\nmax_wal_size = "
+                "192MB\nmin_wal_size = 80MB\n"
             )
             file.write("listen_addresses = ''\nlog_min_messages = fatal\n")
             file.write(f"unix_socket_directories = '{self.home}'\n")
@@ -265,7 +278,7 @@ class _Server:
                 stderr=log,
                 user=self._user,
                 start_new_session=True,
-                preexec_fn=lambda: die_with_parent(signal.SIGQUIT),  # noqa: PLW1509 - one system call, and it is not ours to change
+                preexec_fn=lambda: die_with_parent(signal.SIGQUIT),  # noqa: PLW1509
             )
 
     def crash(self, number: signal.Signals) -> None:

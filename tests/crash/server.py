@@ -1,10 +1,12 @@
-"""The command line in a process that kills itself with SIGKILL at one chosen point of the path, once a file is there.
+"""The command line in a process that kills itself with SIGKILL at one chosen point of the path,
+once a file is there.
 
-`python -m tests.crash.server ARMED POINT CLEARANCE-COMMAND...`, with ARMED the file's path and POINT one of `commit:N:before`,
-`commit:N:after` (the Nth commit of a transition after arming, before or after it is durable; nobody has heard of it yet),
-`commit:N:sent` (on PostgreSQL: the transaction is on its way, and nobody waits for its end), `tool:before`, `tool:after` (the call
-was not sent yet; it was answered, and nothing recorded yet), or `never`. What the environment of `tests.crash.process` asks for
-holds here too.
+`python -m tests.crash.server ARMED POINT CLEARANCE-COMMAND...`, with ARMED the file's path and
+POINT one of `commit:N:before`, `commit:N:after` (the Nth commit of a transition after arming,
+before or after it is durable; nobody has heard of it yet), `commit:N:sent` (on PostgreSQL: the
+transaction is on its way, and nobody waits for its end), `tool:before`, `tool:after` (the call was
+not sent yet; it was answered, and nothing recorded yet), or `never`. What the environment of
+`tests.crash.process` asks for holds here too.
 """
 
 from __future__ import annotations

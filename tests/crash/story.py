@@ -46,7 +46,9 @@ class Fact:
 
 @dataclass
 class Story:
-    """One intent: its facts in order, its record, the calls with its key, and what callers were told about it."""
+    """One intent: its facts in order, its record, the calls with its key, and what callers were
+    told about it.
+    """
 
     action_intent_id: str
     facts: list[Fact] = field(default_factory=list)
@@ -82,7 +84,9 @@ class Story:
 
 
 class Case:
-    """A tenant's stories, its other facts, and the calls whose key belongs to none of its intents."""
+    """A tenant's stories, its other facts, and the calls whose
+    key belongs to none of its intents.
+    """
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
@@ -113,7 +117,9 @@ class Case:
         return iter(self.stories.values())
 
     def effect_of(self, story: Story) -> str | None:
-        """What the catalog says that a repeat of the intent's call does; None for an unknown action."""
+        """What the catalog says that a repeat of the intent's call does; None for an unknown
+        action.
+        """
         return (
             self.evidence.effects.get(str(story.facts[0].fields.get("action_type")))
             if story.facts

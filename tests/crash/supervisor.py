@@ -35,9 +35,12 @@ def free_port() -> int:
 
 @dataclass
 class Process:
-    """One process that comes and goes under one name. `url` is where it says that it is ready; None: it says nothing.
+    """One process that comes and goes under one name.
 
-    With `forks` it is forked, as the command line with the last words of `command` behind its module, in place of a new Python.
+    `url` is where it says that it is ready; None: it says nothing.
+
+    With `forks` it is forked, as the command line with the last words of `command` behind its
+    module, in place of a new Python.
     """
 
     name: str
@@ -101,7 +104,9 @@ class Process:
         return True
 
     def limit_files(self, size: int) -> bool:
-        """No file of this process may grow beyond a size: for it, the disk is full. -1: as it was."""
+        """No file of this process may grow beyond a size: for it,
+        the disk is full. -1: as it was.
+        """
         if self.pid is None:
             return False
         with contextlib.suppress(ProcessLookupError):
@@ -148,7 +153,9 @@ class Process:
 
 
 class Supervisor:
-    """Starts whatever ended and should not have; notes each process that was up and ended by itself."""
+    """Starts whatever ended and should not have; notes each process that was up and ended by
+    itself.
+    """
 
     def __init__(self) -> None:
         self.processes: list[Process] = []

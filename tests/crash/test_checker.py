@@ -1,4 +1,6 @@
-"""The checker is tested too: a small true history has no violation, and whatever is broken in it by hand is found, by its name."""
+"""The checker is tested too: a small true history has no violation, and whatever is broken in it by
+hand is found, by its name.
+"""
 
 from __future__ import annotations
 
@@ -286,7 +288,9 @@ def error_of(evidence: Evidence, name: str, **fields: Any) -> None:
 
 
 def lost_at_once(evidence: Evidence) -> None:
-    """A keyed call that could have been repeated is given up after one attempt of a worker that died."""
+    """A keyed call that could have been repeated is given up after one attempt of a worker that
+    died.
+    """
     error = {"class": "UNKNOWN", "code": "WORKER_LOST", "sent": "MAYBE"}
     rewrite(evidence, "task", "OUTCOME_RECORDED", status="UNKNOWN", error=error, tries=0)
     record(evidence, "task", status=IntentStatus.UNKNOWN)

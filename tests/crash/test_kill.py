@@ -1,6 +1,8 @@
-"""`kill -9` at every commit boundary of the path, and around the tool call, on both profiles; then a new start.
+"""`kill -9` at every commit boundary of the path, and around the tool call, on both profiles; then
+a new start.
 
-Whatever the point: no intent is lost, none runs twice, budget is charged once, and what may not be repeated ends UNKNOWN.
+Whatever the point: no intent is lost, none runs twice, budget is charged once, and what may not be
+repeated ends UNKNOWN.
 """
 
 from __future__ import annotations
@@ -57,7 +59,9 @@ ACTS: dict[str, dict[str, Any]] = {
 
 
 class Crashing:
-    """A configuration, a tool server that answers at once at an address, and processes that come and go."""
+    """A configuration, a tool server that answers at once at an address, and processes that come
+    and go.
+    """
 
     def __init__(
         self, folder: Path, forks: Zygote, address: str, database: str | None = None
@@ -102,7 +106,9 @@ class Crashing:
 
     @contextmanager
     def taking_up(self) -> Iterator[None]:
-        """Another worker, at a moment when every lease of now is over: by its clock, so that nobody has to wait."""
+        """Another worker, at a moment when every lease of now is over: by its clock, so that nobody
+        has to wait.
+        """
         clock = self.folder / "later.clock"
         write_offset(clock, (DEADLINE_SECONDS + LEASE_MARGIN_SECONDS) * 1_000 + RETRY_WINDOW_MS)
         self.environment["TORTURE_CLOCK"] = str(clock)
@@ -144,7 +150,9 @@ class Crashing:
         )
 
     def check(self, client: Clearance, point: str, action_type: str, *, started: bool) -> None:
-        """What must hold at the end; `started`: the attempt was durable before the kill, and the outcome was not."""
+        """What must hold at the end; `started`: the attempt was durable before the kill, and the
+        outcome was not.
+        """
         intent = self.settle(client)
         kinds = [
             entry["kind"] for entry in client.ledger() if entry.get("action_intent_id") == "i1"

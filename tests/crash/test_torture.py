@@ -1,4 +1,6 @@
-"""A few seconds of torture on each profile, with a seed that is always the same; `make torture` is the long one."""
+"""A few seconds of torture on each profile, with a seed that is always the same; `make torture` is
+the long one.
+"""
 
 from __future__ import annotations
 

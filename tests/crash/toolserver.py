@@ -1,10 +1,12 @@
-"""An MCP server over streamable HTTP that writes down every call, and answers as real systems do: late, twice, or not at all.
+"""An MCP server over streamable HTTP that writes down every call, and answers as real systems do:
+late, twice, or not at all.
 
-`python -m tests.crash.toolserver PORT RECORD SEED WITNESS [STEADY]`: listens on 127.0.0.1:PORT under `/TENANT`, keeps its record
-in the SQLite file RECORD, which outlives it. What a call meets is drawn from SEED, the call's key and how often that key came, so
-that the same seed asks the same of everybody; with STEADY every call is answered at once. Before it does anything it asks WITNESS
-(`sqlite:FILE` or a PostgreSQL address) how long the tenant's ledger is: so it is known, without any clock, which entries were
-durable when the call arrived.
+`python -m tests.crash.toolserver PORT RECORD SEED WITNESS [STEADY]`: listens on 127.0.0.1:PORT
+under `/TENANT`, keeps its record in the SQLite file RECORD, which outlives it. What a call meets is
+drawn from SEED, the call's key and how often that key came, so that the same seed asks the same of
+everybody; with STEADY every call is answered at once. Before it does anything it asks WITNESS
+(`sqlite:FILE` or a PostgreSQL address) how long the tenant's ledger is: so it is known, without any
+clock, which entries were durable when the call arrived.
 """
 
 from __future__ import annotations
@@ -33,13 +35,17 @@ KEYED = {"create_task", "issue_refund"}
 
 SCHEMA = """
 create table if not exists call (
-  seq integer primary key, at_ms integer not null, tenant text not null, tool text not null, key text not null,
-  request_id text, arguments text not null, behaviour text not null, ledger_size integer, nth integer not null,
+  seq integer primary key, at_ms integer not null, tenant text not null, tool text not null,
+  key text not null,
+  request_id text, arguments text not null, behaviour text not null, ledger_size integer,
+  nth integer not null,
   acted integer not null default 0, acted_at_ms integer, answered text
 );
 create index if not exists call_key on call (tenant, key);
-create unique index if not exists acted_once on call (tenant, tool, request_id) where acted = 1 and request_id is not null;
-create table if not exists field (tenant text, name text, value text not null, primary key (tenant, name));
+create unique index if not exists acted_once on call (tenant, tool,
+request_id) where acted = 1 and request_id is not null;
+create table if not exists field (tenant text, name text, value text not null, primary key (tenant,
+name));
 """
 
 HANG_SECONDS = 3.0  # longer than the deadline of any call
@@ -83,7 +89,10 @@ class Arrived:
 
 
 class Record:
-    """The server's own memory: each call when it came, whether it acted, and what was answered. Durable at each step."""
+    """The server's own memory: each call when it came, whether it acted, and what was answered.
+
+    Durable at each step.
+    """
 
     def __init__(self, path: Path, seed: str, witness: Witness, chances: dict[str, float]) -> None:
         self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
@@ -117,14 +126,17 @@ class Record:
                 nth,
             )
             inserted = self._database.execute(
-                "insert into call (at_ms, tenant, tool, key, request_id, arguments, behaviour, ledger_size, nth)"
+                "insert into call (at_ms, tenant, tool, key, request_id, arguments, behaviour, "
+                "ledger_size, nth)"
                 " values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
         return Arrived(int(inserted.lastrowid or 0), tenant, tool, request_id, arguments, meets)
 
     def act(self, call: Arrived) -> dict[str, Any]:
-        """Does the work: once for each `request_id`, once for each new value of a field, each time for a mail."""
+        """Does the work: once for each `request_id`, once for each new value of a field, each time
+        for a mail.
+        """
         with self._lock:
             self._database.execute("begin immediate")
             try:
@@ -144,7 +156,8 @@ class Record:
         if call.tool == "set_field":
             name, value = str(call.arguments["name"]), str(call.arguments["value"])
             changed = self._database.execute(
-                "insert into field values (?, ?, ?) on conflict do update set value = excluded.value"
+                "insert into field values (?, ?, ?) on conflict do update set value = "
+                "excluded.value"
                 " where value <> excluded.value",
                 (call.tenant, name, value),
             )
@@ -299,7 +312,7 @@ def main(port: str, record: str, seed: str, witness: str, steady: str = "") -> N
     die_with_parent()
     chances = {} if steady else CHANCES
     server = ToolServer(int(port), Record(Path(record), seed, witness_of(witness), chances))
-    print(server.server_address[1], flush=True)  # noqa: T201 - this is how the harness learns that it listens
+    print(server.server_address[1], flush=True)  # noqa: T201
     server.serve_forever(poll_interval=0.05)
 
 

@@ -1,8 +1,10 @@
-"""Torture: everything at once, at random, for as long as asked; then the checker says whether a promise was broken.
+"""Torture: everything at once, at random, for as long as asked; then the checker says whether a
+promise was broken.
 
-`python -m tests.crash.torture --profile local|postgres --minutes 10 --seed N --api 3 --workers 4 --clients 64`. The seed says what
-is proposed, what the tool does with it, and which fault strikes whom and when; how the processes interleave nobody can repeat. Ends
-with 1 if a promise was broken, and with everything kept in the folder that it names.
+`python -m tests.crash.torture --profile local|postgres --minutes 10 --seed N --api 3 --workers 4
+--clients 64`. The seed says what is proposed, what the tool does with it, and which fault strikes
+whom and when; how the processes interleave nobody can repeat. Ends with 1 if a promise was broken,
+and with everything kept in the folder that it names.
 """
 
 from __future__ import annotations
@@ -75,7 +77,9 @@ class Run:
 
     @property
     def settle_seconds(self) -> float:
-        """After this long without faults nothing may wait for a machine: every attempt's lease, and clocks that were ahead."""
+        """After this long without faults nothing may wait for a machine: every attempt's lease, and
+        clocks that were ahead.
+        """
         return (ATTEMPTS + 2) * self.lease_seconds + 2 * SWEEP_SECONDS
 
 
@@ -259,7 +263,9 @@ async def _reconcile(run: Run, doors: Doors, crowd: Crowd) -> None:
 
 
 async def _shown(doors: Doors, tenant: str, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the API shows of a tenant: every intent in the timeline, and some whole, through one process after the other."""
+    """What the API shows of a tenant: every intent in the timeline, and some whole, through one
+    process after the other.
+    """
     items: dict[str, Any] = {}
     async for item in doors.through(0, tenant, company.OWNER).timeline(page_size=500):
         items[item["action_intent_id"]] = item
@@ -328,7 +334,7 @@ def _result(
     cases: list[Case],
     violations: list[Violation],
 ) -> Result:
-    wall_ms = time.time_ns() // 1_000_000  # noqa: TID251 - the harness compares with the ledger's times
+    wall_ms = time.time_ns() // 1_000_000  # noqa: TID251
     behind = time.monotonic()
     kills = []
     for one in struck:
@@ -362,7 +368,10 @@ def _recovery_rows(name: str, found: Sequence[Recovery]) -> list[tuple[str, str]
     back = [one.seconds for one in found if one.seconds is not None]
     lowest = min(one.lowest for one in found)
     never = f", not back within the run {len(found) - len(back)}" if len(back) < len(found) else ""
-    said = f"usually {found[0].usual:.0f}/s, lowest {lowest:.0f}/s, back after s: {figures.spread(back)}{never}"
+    said = (
+        f"usually {found[0].usual:.0f}/s, lowest {lowest:.0f}/s, back after s: "
+        f"{figures.spread(back)}{never}"
+    )
     return [(name, said)]
 
 
@@ -483,7 +492,8 @@ def main(given: Sequence[str] | None = None) -> int:
     if result.violations:
         run.say(f"{len(result.violations)} violations; everything is kept in {folder}")
         run.say(
-            f"again: python -m tests.crash.torture --profile {run.profile} --minutes {asked.minutes:g} --seed {seed}"
+            f"again: python -m tests.crash.torture --profile {run.profile} --minutes "
+            f"{asked.minutes:g} --seed {seed}"
         )
     elif not (asked.keep or asked.folder):
         shutil.rmtree(folder, ignore_errors=True)

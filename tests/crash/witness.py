@@ -1,4 +1,6 @@
-"""Who says how long a tenant's ledger is, without any clock: a look at the store's own table, through no code of Clearance."""
+"""Who says how long a tenant's ledger is, without any clock: a look at the store's own table,
+through no code of Clearance.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ class Witness(Protocol):
     """Says what is durable at this moment."""
 
     def ledger_size(self, tenant_id: str) -> int | None:
-        """The position of the tenant's latest committed entry; None if the store does not say so now."""
+        """The position of the tenant's latest committed entry; None if the store does not say so
+        now.
+        """
 
 
 def witness_of(address: str) -> Witness:
@@ -33,7 +37,8 @@ class SqliteWitness:
         self._local = threading.local()
 
     def ledger_size(self, tenant_id: str) -> int | None:
-        sql = """SELECT coalesce((SELECT max(entry_id) FROM ledger WHERE entry_id BETWEEN t.tenant_no << 40
+        sql = """SELECT coalesce((SELECT max(entry_id) FROM ledger
+        WHERE entry_id BETWEEN t.tenant_no << 40
             AND ((t.tenant_no + 1) << 40) - 1), t.tenant_no << 40) - (t.tenant_no << 40)
             FROM tenant t WHERE t.tenant_id = ?"""
         try:

@@ -1,8 +1,10 @@
-"""A process that has imported everything once and forks: a command line that starts in milliseconds, as a process of its own.
+"""A process that has imported everything once and forks: a command line that starts in
+milliseconds, as a process of its own.
 
-`python -m tests.crash.zygote` reads a line of JSON for each process to start (`arguments` of `tests.crash.server`, `environment`,
-`log`) and says `started PID`, later `ended PID CODE` (negative: the signal). What it started dies with it, and it with the one that
-started it. Tests that start a hundred processes would else spend their time on imports.
+`python -m tests.crash.zygote` reads a line of JSON for each process to start (`arguments` of
+`tests.crash.server`, `environment`, `log`) and says `started PID`, later `ended PID CODE`
+(negative: the signal). What it started dies with it, and it with the one that started it. Tests
+that start a hundred processes would else spend their time on imports.
 """
 
 from __future__ import annotations

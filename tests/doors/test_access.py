@@ -1,4 +1,6 @@
-"""Credentials: a valid key opens, anything else does not; a revoked one stops within a second; sessions end."""
+"""Credentials: a valid key opens, anything else does not; a revoked one stops within a second;
+sessions end.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The command line against a scripted server: what it prints for people and programs, and how it ends."""
+"""The command line against a scripted server: what it prints for people and programs, and how it
+ends.
+"""
 
 import json
 import re
@@ -19,7 +21,10 @@ from clearance.cli.output import VALUE_LENGTH_MAX, clean
 from .cli_reference import PAGE, reference
 
 KEY = "clr_never-to-be-seen-again"
-HOSTILE = "\x1b]0;owned\x07\x1b[2J[bold red]act[/bold red] \u202egnp.exe\x9b31m\r\nrm -rf\u2028\u200b\ud800 :boom:"
+HOSTILE = (
+    "\x1b]0;owned\x07\x1b[2J[bold red]act[/bold red] \u202egnp.exe\x9b31m\r\nrm "
+    "-rf\u2028\u200b\ud800 :boom:"
+)
 
 INTENT = {
     "action_intent_id": "i1",
@@ -241,7 +246,10 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command in this process: exit code, standard output, standard error. The key is in neither of them."""
+    """Runs a command in this process: exit code, standard output, standard error.
+
+    The key is in neither of them.
+    """
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["clearance", *arguments])
@@ -469,7 +477,10 @@ def test_the_timeline_goes_on_with_each_step_once(server, run):
 
 def _until_the_stream_is_refused(server: Server, run: Run, *command: str) -> tuple[int, str, str]:
     """Follows until the second time that an intent which is not there is asked for."""
-    server.streams += f"id: 99\ndata: {json.dumps({**ENTRY, 'action_intent_id': 'gone', 'account_id': 'acme'})}\n\n"
+    server.streams += (
+        f"id: 99\ndata: "
+        f"{json.dumps({**ENTRY, 'action_intent_id': 'gone', 'account_id': 'acme'})}\n\n"
+    )
     return run(*command)
 
 

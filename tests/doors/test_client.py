@@ -1,4 +1,6 @@
-"""The Python client against a scripted server: what it sends, what it repeats, and that it never makes an answer up."""
+"""The Python client against a scripted server: what it sends, what it repeats, and that it never
+makes an answer up.
+"""
 
 import asyncio
 import json
@@ -31,7 +33,9 @@ Script = Callable[[httpx2.Request], httpx2.Response]
 
 
 class Asked:
-    """One of the two clients behind one face: `ask` for answers, `listed` for items; and what it sent and waited."""
+    """One of the two clients behind one face: `ask` for answers, `listed` for items; and what it
+    sent and waited.
+    """
 
     def __init__(self, kind: str, script: Script, pauses: list[float]) -> None:
         self.requests: list[httpx2.Request] = []
@@ -292,7 +296,7 @@ def test_what_is_not_json_is_refused_here(asked):
         with pytest.raises(ClearanceError, match="INVALID_JSON"):
             it.ask("propose", **INTENT, parameters=parameters)
     with pytest.raises(ClearanceError, match="INVALID_MOMENT"):
-        it.ask("propose", **INTENT, expires_at=datetime(2026, 11, 23))  # noqa: DTZ001 - that is the point
+        it.ask("propose", **INTENT, expires_at=datetime(2026, 11, 23))  # noqa: DTZ001
     assert it.requests == []
 
 
@@ -355,7 +359,9 @@ def test_a_ruling_by_the_intents_id_goes_to_its_latest_approval(asked):
 
 
 class Switches:
-    """A server's stop switches that somebody else changes before each of the first `races` changes."""
+    """A server's stop switches that somebody else changes
+    before each of the first `races` changes.
+    """
 
     def __init__(self, races: int, switches: list[dict[str, Any]]) -> None:
         self.races, self.switches, self.version = races, switches, 1
@@ -454,7 +460,10 @@ def test_events_end_when_the_credential_does_or_nobody_answers(asked):
 
 
 def test_the_client_brings_no_server_code():
-    loaded = "import sys, clearance.client; print(*sorted(m for m in sys.modules if m.startswith('clearance')))"
+    loaded = (
+        "import sys, clearance.client; print(*sorted(m for m in sys.modules if "
+        "m.startswith('clearance')))"
+    )
     names = subprocess.run(
         [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
     ).stdout.split()

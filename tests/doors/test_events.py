@@ -1,4 +1,6 @@
-"""The event stream: every fact once, in order, resumable; it ends with its credential, its client or the process."""
+"""The event stream: every fact once, in order, resumable; it ends with its credential, its client
+or the process.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ PATIENCE_SECONDS = 10
 
 
 class Stream:
-    """One request as an ASGI server makes it: what was sent so far can be waited for, and the client can leave."""
+    """One request as an ASGI server makes it: what was sent so far can be waited for, and the
+    client can leave.
+    """
 
     def __init__(self) -> None:
         self.status = 0

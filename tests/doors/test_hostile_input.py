@@ -1,4 +1,6 @@
-"""Hostile input: whatever comes in, the answer is a problem with a code, and nothing was stored, consumed or called."""
+"""Hostile input: whatever comes in, the answer is a problem with a code, and nothing was stored,
+consumed or called.
+"""
 
 from __future__ import annotations
 

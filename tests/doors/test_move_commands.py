@@ -1,4 +1,6 @@
-"""The commands export and import, from a data directory to a database with the roles of docs/postgres.md."""
+"""The commands export and import, from a data directory to a database with the roles of
+docs/postgres.md.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ SECONDS_MAX = 40
 
 @pytest.fixture(scope="module")
 def here(postgres_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """A migrated database, and a data directory with a tenant, a key and an intent that was carried out."""
+    """A migrated database, and a data directory with a tenant, a key and an intent that was carried
+    out.
+    """
     tmp_path = tmp_path_factory.mktemp("move")
     with installation(postgres_folder, tmp_path) as made:
         assert made.run("migrate", url=made.owner)[0] == 0
@@ -88,8 +92,11 @@ def test_a_data_directory_moves_into_a_database_and_its_keys_work_there(here: In
 
 
 def _killed_in_the_middle(here: Installation, archive: bytes) -> None:
-    """An import that has all but the last line, and is killed; what it put into the database is gone with it."""
-    waits = """SELECT pid FROM pg_stat_activity WHERE application_name = 'clearance-archive' AND query LIKE '%budget_use%'
+    """An import that has all but the last line, and is killed; what it put into the database is
+    gone with it.
+    """
+    waits = """SELECT pid FROM pg_stat_activity WHERE application_name = 'clearance-archive'
+    AND query LIKE '%budget_use%'
         AND state = 'idle in transaction' AND datname = current_database()"""
     with subprocess.Popen(
         words("import", "-"), env=here.environment(here.owner), stdin=subprocess.PIPE

@@ -1,4 +1,6 @@
-"""The schema is true: every answer to what it says may be sent is one that it says may come, and none is a 5xx."""
+"""The schema is true: every answer to what it says may be sent is one that it says may come, and
+none is a 5xx.
+"""
 
 from __future__ import annotations
 

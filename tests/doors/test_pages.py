@@ -1,4 +1,6 @@
-"""The pages, asked by HTTP: who gets in, what a form must prove, and what strangers' text cannot do."""
+"""The pages, asked by HTTP: who gets in, what a form must prove, and what strangers' text cannot
+do.
+"""
 
 from __future__ import annotations
 
@@ -567,8 +569,8 @@ async def test_the_timeline_says_what_was_done_and_what_was_not(door: Door) -> N
     assert "Autopilot created the task 'Renewal call' for acme" in said
     assert "and 3 more like this" in said
     assert (
-        "Blocked: agent-ada wanted to refund 900000 for ORD-1 Refunds above 5000.00 are never issued here."
-        in said
+        "Blocked: agent-ada wanted to refund 900000 for ORD-1 Refunds above 5000.00 are never "
+        "issued here." in said
     )
     assert "agent-ada wants to refund 75000 for ORD-1 Refunds above 500.00 need a person." in said
     assert "acme 4 of 10" in said

@@ -1,4 +1,6 @@
-"""The profile `postgres` in processes of its own: servers and workers on one database, with the roles of docs/postgres.md."""
+"""The profile `postgres` in processes of its own: servers and workers on one database, with the
+roles of docs/postgres.md.
+"""
 
 import io
 import json
@@ -173,7 +175,9 @@ def until(condition: Callable[[], object], seconds: float = SECONDS_MAX) -> floa
 
 @contextmanager
 def installation(postgres_folder: Path, folder: Path) -> Iterator[Installation]:
-    """What docs/postgres.md says to set up, under names of its own: many tests share one PostgreSQL."""
+    """What docs/postgres.md says to set up, under names of its own: many tests share one
+    PostgreSQL.
+    """
     suffix = secrets.token_hex(4)
     names = {"clearance_owner": f"owner_{suffix}", "clearance_serve": f"serve_{suffix}"}
     [block] = [block for block in page("docs/postgres.md").blocks if block.language == "sql"]
@@ -381,7 +385,9 @@ def test_a_worker_that_drains_finishes_and_takes_nothing_more(running: Installat
 
 
 def test_what_a_killed_worker_left_is_done_by_another(running: Installation) -> None:
-    """`idempotent`: tried again when its lease is over, which is the deadline of 4 seconds and 17 more after the claim."""
+    """`idempotent`: tried again when its lease is over, which is the deadline of 4 seconds and 17
+    more after the claim.
+    """
     doomed = running.start("worker", "--port", "0")
     with running.client(running.started[0]) as owner:
         with suspended(running.started[3]):
@@ -452,7 +458,8 @@ def test_two_that_migrate_at_once_migrate_once_and_the_old_software_goes_on(
     )
     assert empty.run("stop", "--everything", "--list")[0] == 0
     empty.sql(
-        "INSERT INTO clearance.migration (number, name, works_with) VALUES (99, '0099_contracts', 99)"
+        "INSERT INTO clearance.migration (number, name, works_with) VALUES (99, "
+        "'0099_contracts', 99)"
     )
     for command in (("serve", "--port", "0"), ("worker",)):
         code, out, err = empty.run(*command, "--json")

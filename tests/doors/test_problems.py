@@ -1,4 +1,6 @@
-"""What goes wrong over REST: one status for each kind of refusal, nothing leaked, and counters that name nobody."""
+"""What goes wrong over REST: one status for each kind of refusal, nothing leaked, and counters that
+name nobody.
+"""
 
 from __future__ import annotations
 

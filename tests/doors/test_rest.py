@@ -18,9 +18,12 @@ pytestmark = pytest.mark.anyio
 
 INTENT_NAMES = frozenset(
     """
-    action_intent_id tenant_id account_id action_type status sentence decision reason explanation policy_version
-    policy_clause settings_version findings approval_source auto_executed proposed_by parameters target
-    confidence_score risk_level why expires_at trace_id supersedes superseded_by edited_by digest created_at changed_at
+    action_intent_id tenant_id account_id action_type status sentence decision reason explanation
+    policy_version
+    policy_clause settings_version findings approval_source auto_executed proposed_by parameters
+    target
+    confidence_score risk_level why expires_at trace_id supersedes superseded_by edited_by digest
+    created_at changed_at
     approval attempt outcome budget
     """.split()  # noqa: SIM905 - thirty names, one look
 )
@@ -295,7 +298,10 @@ async def test_a_cursor_that_was_never_given_out_is_refused(door: Door) -> None:
 
 
 async def test_a_query_that_does_not_fit_is_refused_and_says_where(door: Door) -> None:
-    queries = "limit=0 limit=501 limit=x limit= acount_id=acme status=DONE auto_executed=2 since=yesterday"
+    queries = (
+        "limit=0 limit=501 limit=x limit= acount_id=acme status=DONE auto_executed=2 "
+        "since=yesterday"
+    )
     for query in queries.split():
         body = problem(await door.auditor.get(f"/v1/timeline?{query}"), 422, "INVALID_QUERY")
         assert body["problems"][0]["path"].startswith(query.partition("=")[0])

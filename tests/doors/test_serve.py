@@ -1,4 +1,6 @@
-"""The command line and the Python client against `clearance serve` in a process of its own, with a real tool."""
+"""The command line and the Python client against `clearance serve` in a process of its own, with a
+real tool.
+"""
 
 import asyncio
 import json
@@ -426,7 +428,10 @@ def test_a_tool_that_its_server_does_not_offer_is_an_obvious_problem(served, run
     served.configuration.write_text(
         right.replace("crm.create_task", "crm.create_tsk"), encoding="utf-8"
     )
-    sentence = "The catalog names crm.create_tsk, which the tool server crm does not offer; did you mean crm.create_task?"
+    sentence = (
+        "The catalog names crm.create_tsk, which the tool server crm does not offer; did you mean "
+        "crm.create_task?"
+    )
     code, out, _ = run("apply", str(served.configuration), "--yes")
     assert (code, "Applied " in out, sentence in out) == (1, True, True)
     code, out, _ = run("doctor")

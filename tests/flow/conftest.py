@@ -1,4 +1,6 @@
-"""What the queue's tests may use: a database that has the queue, and a shop with room for everything."""
+"""What the queue's tests may use: a database that has the queue, and a shop with room for
+everything.
+"""
 
 from __future__ import annotations
 

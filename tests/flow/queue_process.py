@@ -1,7 +1,8 @@
-"""A worker process for tests: a real store and queue, and a tool that writes a line for each call that reaches it.
+"""A worker process for tests: a real store and queue, and a tool that writes a line for each call
+that reaches it.
 
-`python -m tests.flow.queue_process CONNINFO FILE SECONDS`: SECONDS is how long a call takes. Says `ready` when it works, and ends
-on SIGTERM.
+`python -m tests.flow.queue_process CONNINFO FILE SECONDS`: SECONDS is how long a call takes. Says
+`ready` when it works, and ends on SIGTERM.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What the queue's tests share: a shop with room, processes that approve and that work, and looks into the queue itself."""
+"""What the queue's tests share: a shop with room, processes that approve and that work, and looks
+into the queue itself.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,8 @@ def waiting(conninfo: str) -> list[str]:
     """The intents that have a job, first in turn first."""
     return asked(
         conninfo,
-        "SELECT args->>'action_intent_id' FROM clearance_queue.procrastinate_jobs ORDER BY priority DESC, id",
+        "SELECT args->>'action_intent_id' FROM clearance_queue.procrastinate_jobs ORDER BY "
+        "priority DESC, id",
     )
 
 

@@ -1,4 +1,6 @@
-"""Changing settings: who may, from which version, what the ledger says of it, and what it must never say."""
+"""Changing settings: who may, from which version, what the ledger says of it, and what it must
+never say.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Any interleaving of proposals, rulings, expiry, stops, crashes, retries and changes of settings keeps the promises.
+"""Any interleaving of proposals, rulings, expiry, stops, crashes, retries and changes of settings
+keeps the promises.
 
-A Hypothesis state machine drives the real verbs on a real store. The tool counts effects by idempotency key, as a keyed tool of
-the world does; a crash is a claimed attempt that nobody carries on with.
+A Hypothesis state machine drives the real verbs on a real store. The tool counts effects by
+idempotency key, as a keyed tool of the world does; a crash is a claimed attempt that nobody carries
+on with.
 """
 
 from __future__ import annotations
@@ -82,7 +84,8 @@ NEVER_ACTED = frozenset(
 class Interleavings(RuleBasedStateMachine):
     """Every rule may be refused; none may break an invariant."""
 
-    holds = """SELECT a.account_id, h.day, h.state, h.claims FROM hold h JOIN intent i USING (intent_no)
+    holds = """SELECT a.account_id, h.day, h.state, h.claims FROM hold h JOIN intent i
+    USING (intent_no)
         JOIN account a USING (account_no)"""
     budget_use = (
         "SELECT account_id, day, bucket, used FROM budget_use JOIN account USING (account_no)"
@@ -307,7 +310,10 @@ def _key(name: str) -> str:
 class OnPostgres(Interleavings):
     """The same on PostgreSQL."""
 
-    holds = "SELECT account_id, (hold).day, (hold).state, (hold).claims FROM intent WHERE (hold).day IS NOT NULL"
+    holds = (
+        "SELECT account_id, (hold).day, (hold).state, (hold).claims FROM intent WHERE (hold).day "
+        "IS NOT NULL"
+    )
     budget_use = "SELECT account_id, day, bucket, used FROM budget_use"
     folder: Path
 

@@ -96,10 +96,21 @@ def test_every_problem_is_said_at_once_with_its_file_and_line(tmp_path: Path) ->
     )
     assert refused(tmp_path, text, environment={"SOURCE": "x"}) == [
         "clearance.yaml:1: version: must be 1",
-        "clearance.yaml:6: tool_servers.crm.environment.CRM_DB: the environment variable CRM_DB is not set",
-        f"clearance.yaml:10: {ACTION}.risk_level: must be one of MINIMAL, LOW, MEDIUM, HIGH; did you mean LOW?",
+        (
+            "clearance.yaml:6: tool_servers.crm.environment.CRM_DB: the environment variable "
+            "CRM_DB "
+            "is not set"
+        ),
+        (
+            f"clearance.yaml:10: {ACTION}.risk_level: must be one of MINIMAL, LOW, MEDIUM, HIGH; "
+            f"did "
+            f"you mean LOW?"
+        ),
         "clearance.yaml:24: autonomy.modes.1.acount: is not a key here; did you mean account?",
-        "clearance.yaml:26: autonomy.budgets.0.max_per_day: must be an integer from 0 to 1000000000",
+        (
+            "clearance.yaml:26: autonomy.budgets.0.max_per_day: must be an integer from 0 to "
+            "1000000000"
+        ),
         "clearance.yaml:28: polycy: is not a key here; did you mean policy?",
     ]
 
@@ -107,14 +118,16 @@ def test_every_problem_is_said_at_once_with_its_file_and_line(tmp_path: Path) ->
 def test_a_problem_of_the_policy_names_the_line_of_the_policy_file(tmp_path: Path) -> None:
     wrong = (
         POLICY
-        + '\n@id("tasks2") @reason("R") @explanation("E")\npermit(principal, action, resource) when { 1 };\n'
+        + '\n@id("tasks2") @reason("R") @explanation("E")\npermit(principal, action, resource) '
+        "when { 1 };\n"
     )
     [line] = refused(tmp_path, policy=wrong)
     assert line.startswith("policy.cedar:4: tasks2: ")
     [line] = refused(tmp_path, FILE.replace("policy.cedar", "gone.cedar"))
     assert (
         line
-        == "clearance.yaml:27: policy: the policy file gone.cedar cannot be read: No such file or directory"
+        == "clearance.yaml:27: policy: the policy file gone.cedar cannot be read: No such file "
+        "or directory"
     )
 
 

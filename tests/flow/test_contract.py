@@ -1,4 +1,6 @@
-"""The plan's contract, a test for each demand: when it runs without a person, when it waits, when it is blocked."""
+"""The plan's contract, a test for each demand: when it runs without a person, when it waits, when
+it is blocked.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The settings document: what is accepted, what is refused and how that is said, and what a stored one compiles to."""
+"""The settings document: what is accepted, what is refused and how that is said, and what a stored
+one compiles to.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The execution path: revalidation before the start, honest outcomes after it, and no second call that could hurt."""
+"""The execution path: revalidation before the start, honest outcomes after it, and no second call
+that could hurt.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +87,8 @@ async def test_the_tool_gets_the_parameters_the_catalogs_arguments_and_our_key(
         # known never sent: cancelled, and the budget given back
         (mail("i"), [error(ErrorClass.DOWNSTREAM, Sent.NOT_SENT)] * 9, "CANCELLED", 3, 0),
         (task("i"), [error(ErrorClass.VALIDATION, Sent.NOT_SENT)], "CANCELLED", 1, 0),
-        # one try may have gone through: a later one that was surely not sent does not make that undone
+        # one try may have gone through: a later one that was surely not sent does not make that
+        # undone
         (
             task("i"),
             [
@@ -451,7 +454,10 @@ FORGED_APPROVAL = (
     [
         "UPDATE intent SET status = 'APPROVED', approval_source = 'HUMAN'",
         "UPDATE intent SET status = 'APPROVED', approval_source = 'POLICY'",
-        "UPDATE approval SET state = 'APPROVED'; UPDATE intent SET status = 'APPROVED', approval_source = 'HUMAN'",
+        (
+            "UPDATE approval SET state = 'APPROVED'; UPDATE intent SET status = 'APPROVED', "
+            "approval_source = 'HUMAN'"
+        ),
     ],
 )
 @pytest.mark.parametrize("proposal", [task("i", confidence_score=0.5), refund("i", 900_000)])

@@ -1,4 +1,6 @@
-"""The queue: hints become jobs, once; no tool server is called too often at once; tenants take turns, and people go first."""
+"""The queue: hints become jobs, once; no tool server is called too often at once; tenants take
+turns, and people go first.
+"""
 
 from __future__ import annotations
 
@@ -187,7 +189,8 @@ async def test_a_long_row_that_waits_for_places_costs_a_look_at_each_lane_and_no
     with psycopg.connect(queue_place, autocommit=True) as connection:
         for _ in range(2):  # the first time, a connection also looks up what the names mean
             explained = connection.execute(
-                "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT * FROM clearance_queue.fetch_next(%s)",
+                "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT * FROM "
+                "clearance_queue.fetch_next(%s)",
                 (worker,),
             ).fetchone()
     assert explained is not None
@@ -377,7 +380,8 @@ def shape(conninfo: str) -> list[object]:
     """The functions, columns and indexes of the queue's schema, procrastinate's and ours."""
     statements = [
         (
-            "SELECT p.oid::regprocedure::text, md5(regexp_replace(prosrc, '\\s', '', 'g')) FROM pg_proc p "
+            "SELECT p.oid::regprocedure::text, md5(regexp_replace(prosrc, '\\s', '', 'g')) FROM "
+            "pg_proc p "
             "WHERE pronamespace = 'clearance_queue'::regnamespace ORDER BY 1"
         ),
         (

@@ -1,4 +1,6 @@
-"""Workers on one queue: one sweeps, what a lost one left is taken up, and nothing that the database does ends one."""
+"""Workers on one queue: one sweeps, what a lost one left is taken up, and nothing that the database
+does ends one.
+"""
 
 from __future__ import annotations
 

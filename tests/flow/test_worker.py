@@ -1,4 +1,6 @@
-"""The embedded worker: it drains, it is honest about what it could not finish, it is bounded, and nothing ends it."""
+"""The embedded worker: it drains, it is honest about what it could not finish, it is bounded, and
+nothing ends it.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Gate:
-    """A tool that waits, and answers once it is opened; closing the runner makes it say, wrongly, that nothing was sent."""
+    """A tool that waits, and answers once it is opened; closing the runner makes it say, wrongly,
+    that nothing was sent.
+    """
 
     def __init__(self) -> None:
         self.reached = asyncio.Event()
@@ -79,7 +83,9 @@ async def working(world: World, worker: Worker) -> AsyncIterator[Control]:
 
 @pytest.fixture
 def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leaves hints as the only way to work: the first sweep comes before there are intents, the next one never."""
+    """Leaves hints as the only way to work: the first sweep comes before there are intents, the
+    next one never.
+    """
     monkeypatch.setattr(workers, "SWEEP_SECONDS", 3_600)
 
 

@@ -1,6 +1,8 @@
-"""Explores further than the tests do: `python -m tests.model [scenario ...]`, each with one more fault, tick or change at a time.
+"""Explores further than the tests do: `python -m tests.model [scenario ...]`, each with one more
+fault, tick or change at a time.
 
-Prints a line per exploration, and the way to the first broken promise; exits with how many promises were found broken.
+Prints a line per exploration, and the way to the first broken promise; exits with how many promises
+were found broken.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Broken variants of the code and of the store, each of which the checker must catch: the proof that it can."""
+"""Broken variants of the code and of the store, each of which the checker must catch: the proof
+that it can.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ _REAL_DUE_AT = steps._due_at
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One thing left out or done wrong. `patches`: what stands in for what; `guards`: what the store does not check.
+    """One thing left out or done wrong.
+
+    `patches`: what stands in for what; `guards`: what the store does not check.
 
     `ignoring`: promises that are broken on the way, so that what follows from it is seen.
     """

@@ -1,12 +1,14 @@
-"""The real coroutines of the flow, one step at a time: where each of them stands, and where an answer takes it.
+"""The real coroutines of the flow, one step at a time: where each of them stands, and where an
+answer takes it.
 
-The model does not describe the flow again: it runs it. A coroutine of `clearance.flow` is given a context whose store, clock
-and tools do nothing but ask; every question ends an atomic step. What the coroutine does next depends on nothing but the
-answers that it got, so a place in it is the program and its answers so far, and a place is replayed once and remembered.
+The model does not describe the flow again: it runs it. A coroutine of `clearance.flow` is given a
+context whose store, clock and tools do nothing but ask; every question ends an atomic step. What
+the coroutine does next depends on nothing but the answers that it got, so a place in it is the
+program and its answers so far, and a place is replayed once and remembered.
 
-What a function of the flow learned on its way does not matter once it has returned: of its answers, only what it returned (or
-raised) and the settings that it left compiled are kept (`FORGETFUL`). So tasks that differ in nothing but the times at which
-they looked are the same.
+What a function of the flow learned on its way does not matter once it has returned: of its answers,
+only what it returned (or raised) and the settings that it left compiled are kept (`FORGETFUL`). So
+tasks that differ in nothing but the times at which they looked are the same.
 """
 
 from __future__ import annotations
@@ -44,7 +46,10 @@ class Ask(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the world answered. Answers with equal keys are the same answer. `value` makes the error if it is `raised`."""
+    """What the world answered.
+
+    Answers with equal keys are the same answer. `value` makes the error if it is `raised`.
+    """
 
     key: tuple[Any, ...]
     value: Any
@@ -53,7 +58,9 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A coroutine has ended: what it returned, or the refusal that it raised, and the hints that it gave."""
+    """A coroutine has ended: what it returned, or the refusal that it raised, and the hints that it
+    gave.
+    """
 
     result: Any
     hints: tuple[str, ...]
@@ -63,8 +70,8 @@ class Done:
 class Program:
     """A coroutine of the flow that can be begun. Programs with equal keys are the same program.
 
-    `known`: the settings that its process compiled before. `then`: what the same task carries on with.
-    """
+    `known`: the settings that its process compiled before. `then`: what the same task carries on
+    with."""
 
     key: Hashable
     begin: Callable[[Context, Replay], Coroutine[Any, Any, Any]]
@@ -73,7 +80,9 @@ class Program:
 
 
 class _Unanswered(BaseException):
-    """A question that needs an answer before the replay can go on, asked where nothing can be awaited."""
+    """A question that needs an answer before the replay can go on, asked where nothing can be
+    awaited.
+    """
 
     def __init__(self, ask: Ask) -> None:
         super().__init__()
@@ -82,7 +91,9 @@ class _Unanswered(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What is kept of a function that has ended: its result or what it raised, and the settings that were compiled then."""
+    """What is kept of a function that has ended: its result or what it raised, and the settings
+    that were compiled then.
+    """
 
     result: Any
     error: Exception | None
@@ -99,7 +110,9 @@ class Ended:
 
 
 class Replay:
-    """One run of a program along the answers that it got. `taken` are those, without what may be forgotten.
+    """One run of a program along the answers that it got.
+
+    `taken` are those, without what may be forgotten.
 
     `started`: the attempt that it holds, once it does.
     """
@@ -123,7 +136,11 @@ class Replay:
         return answer
 
     def _clock(self, which: str) -> int:
-        """A clock's time. Both clocks that are read one right after the other show the same moment, unless that is `torn`."""
+        """A clock's time.
+
+        Both clocks that are read one right after the other show the same moment, unless that is
+        `torn`.
+        """
         if which in self._looked and not self._torn:
             return self._looked.pop(which)
         looked: Mapping[str, int] = self.at_once("clock")
@@ -131,7 +148,9 @@ class Replay:
         return looked[which]
 
     def at_once(self, verb: str, *arguments: Any) -> Any:
-        """An answer to a question that is not awaited: the time, or what the own process is doing."""
+        """An answer to a question that is not awaited: the time, or
+        what the own process is doing.
+        """
         answer = self.next_answer()
         if answer is None:
             raise _Unanswered(Ask(verb, arguments))
@@ -249,7 +268,9 @@ def _shown(value: Any) -> Hashable:
 
 
 def _claimed(result: Any) -> Hashable:
-    """What a caller was told when a task ended: of which intents, at which revision; or the refusal."""
+    """What a caller was told when a task ended: of which intents, at which revision; or the
+    refusal.
+    """
     match result:
         case IntentRecord():
             return result.intent.action_intent_id, result.revision, result.fingerprint
@@ -340,7 +361,9 @@ class Places:
         return self._place(program, ())
 
     def after(self, place: int, answer: Answer) -> int:
-        """Where an answer leads from a place; behind a program's end, where the one that follows it begins."""
+        """Where an answer leads from a place; behind a program's end, where the one that follows it
+        begins.
+        """
         key = (place, answer.key)
         found = self._after.get(key)
         if found is None:
@@ -383,7 +406,9 @@ async def _sleep(_seconds: float) -> None:
 
 @contextlib.contextmanager
 def stepwise() -> Iterator[None]:
-    """The flow without what no step of the model is: logs, timers, and compiling the same settings again."""
+    """The flow without what no step of the model is: logs, timers, and compiling the same settings
+    again.
+    """
     compiled: dict[Hashable, Settings] = {}
 
     def compile_once(tenant_id: str, stored: StoredSettings) -> Settings:

@@ -1,4 +1,6 @@
-"""The checker: every order in which the steps of a scenario can be taken, each state once, shortest ways first."""
+"""The checker: every order in which the steps of a scenario can be taken, each state once, shortest
+ways first.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +31,16 @@ from tests.sample import NOON, TENANT
 
 ANSWERED = frozenset({"busy", "no", "lost", "swallowed"})  # how a call that was sent can go wrong
 AFTERWARDS = "Every task dies here, a stop is lifted, and one new worker sweeps, a tick at a time."
-ROUNDS_MAX = 12  # sweeps after which everything must be settled: three attempts, each two ticks, and some more
+# Sweeps after which everything must be settled: three attempts, each two ticks, and some more
+ROUNDS_MAX = 12
 LOOKS = frozenset({"settings", "settings_version"})
 
 
 class World(NamedTuple):
-    """All that is not inside a task. Numbers name what is interned: settings, what is kept, what the tools saw."""
+    """All that is not inside a task.
+
+    Numbers name what is interned: settings, what is kept, what the tools saw.
+    """
 
     ticks: int
     offset: int
@@ -80,7 +86,8 @@ class Explored:
     def summary(self, scenario: Scenario) -> str:
         """One line on what was explored."""
         return (
-            f"{scenario.name}: {self.states} states, {self.transitions} transitions, depth {self.depth}, "
+            f"{scenario.name}: {self.states} states, {self.transitions} transitions, depth "
+            f"{self.depth}, "
             f"{self.places} places in the code, {self.seconds:.1f} s of one core"
         )
 
@@ -131,7 +138,8 @@ class Explorer:
         self._settled: set[tuple[int, ...]] = set()
         self._known = {TENANT: self.compiled((scenario.settings,))}
         self._beginnings = [self.begun(slot) for slot in self.slots]
-        # Slots with the same program stand side by side, and which of them stands where is no matter.
+        # Slots with the same program stand side by side, and which of them stands where is no
+        # matter.
         self._groups = [(slot.program.key, slot.process) for slot in self.slots]
         runs = [(key, len(list(run))) for key, run in itertools.groupby(self._groups)]
         assert len({key for key, _ in runs}) == len(runs), (
@@ -178,7 +186,10 @@ class Explorer:
     # Successors
 
     def moves(self, state: State) -> Iterator[Move]:
-        """Every step that can be taken. A step that no other can see or hinder is taken alone, for its order is no matter."""
+        """Every step that can be taken.
+
+        A step that no other can see or hinder is taken alone, for its order is no matter.
+        """
         world = World.of(state)
         places = state[WORLD:]
         for number, place in enumerate(places):
@@ -308,7 +319,9 @@ class Explorer:
     def _answers(
         self, world: World, place: int, slot: Slot
     ) -> Iterator[tuple[str, Answer, int, tuple[Broken, ...]]]:
-        """What the store may answer: as it should; that it cannot be reached; or nothing, after it committed."""
+        """What the store may answer: as it should; that it cannot be reached; or nothing, after it
+        committed.
+        """
         ask = self.places.asks[place]
         assert isinstance(ask, Ask)
         names = self.settings.values[world.settings]
@@ -366,7 +379,9 @@ class Explorer:
             )
 
     def _identity(self, call: ToolCall, before: Effects) -> str:
-        """What the tool server tells effects apart by: the key that it was given, what it was asked, or each call."""
+        """What the tool server tells effects apart by: the key that it was given, what it was
+        asked, or each call.
+        """
         if not self.repeatable:
             return f"call {before.sends + 1}"
         return (
@@ -417,7 +432,9 @@ class Explorer:
     # What becomes of it if every task dies now
 
     def _unsettled(self, world: World) -> Broken | None:
-        """Kills every task, lifts the stops, and lets one worker sweep: what is neither ended nor before a person then?"""
+        """Kills every task, lifts the stops, and lets one worker sweep: what is neither ended nor
+        before a person then?
+        """
         key = (world.ticks, world.offset, world.settings, world.kept, world.seen)
         if key in self._settled:
             return None

@@ -1,6 +1,8 @@
-"""The model's store: what a store must keep and refuse, on values that can be compared; and its settings by version.
+"""The model's store: what a store must keep and refuse, on values that can be compared; and its
+settings by version.
 
-It stands for SQLite and PostgreSQL: `test_store_agrees.py` walks the model's paths through a real store and compares.
+It stands for SQLite and PostgreSQL: `test_store_agrees.py` walks the model's paths through a real
+store and compares.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ from tests.sample import TENANT
 
 
 class Kept(NamedTuple):
-    """What the store holds: per intent its record's number and when it is due; and what is used of the day's budget."""
+    """What the store holds: per intent its record's number and when it is due; and what is used of
+    the day's budget.
+    """
 
     intents: tuple[tuple[str, int, int | None], ...] = ()
     used: tuple[tuple[str, int], ...] = ()
@@ -44,7 +48,10 @@ class Step:
 
 
 def key_of(record: IntentRecord, *, with_worker: bool = False) -> Hashable:
-    """All of a record that any step reads. Left out: words, findings, and the times that are only shown."""
+    """All of a record that any step reads.
+
+    Left out: words, findings, and the times that are only shown.
+    """
     approval, attempt, hold, outcome = record.approval, record.attempt, record.hold, record.outcome
     ruling = approval.ruling if approval else None
     return (
@@ -79,7 +86,10 @@ def key_of(record: IntentRecord, *, with_worker: bool = False) -> Hashable:
 
 
 class Keeper:
-    """Answers what a store is asked. `fences`: whether it compares the revision, as every store must."""
+    """Answers what a store is asked.
+
+    `fences`: whether it compares the revision, as every store must.
+    """
 
     def __init__(
         self,
@@ -131,7 +141,10 @@ class Keeper:
     def ask(
         self, ask: Ask, kept: Kept, settings: tuple[str, ...]
     ) -> tuple[Answer, Kept, list[Step]]:
-        """The answer, what is kept then, and the transitions. `settings` names the documents that held, by version."""
+        """The answer, what is kept then, and the transitions.
+
+        `settings` names the documents that held, by version.
+        """
         version = SettingsVersion(len(settings), 0)
         if ask.verb == "settings_version":
             return Answer(("version", version), version), kept, []

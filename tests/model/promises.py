@@ -1,4 +1,7 @@
-"""The promises, as checks on one transition, on one send, and on one state. Each broken promise is named, and said in words."""
+"""The promises, as checks on one transition, on one send, and on one state.
+
+Each broken promise is named, and said in words.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +33,21 @@ class Promise(StrEnum):
     CLOSED_IS_CLOSED = "nothing is sent but by the current attempt of an intent that is RUNNING"
     LEASE = "nothing is sent when the lease is over, and nobody claims over a lease that is not"
     STOP = "nothing starts while a stop is on, and nothing is sent whose last look saw one"
-    FENCE = "only the holder of the current attempt says how it ended, and only from the state that was read"
+    FENCE = (
+        "only the holder of the current attempt says how it ended, and only from the state that "
+        "was read"
+    )
     HONEST = "an outcome says what happened, and UNKNOWN where that is not known"
-    BUDGET = "what is used is the sum of the holds that count, within the limit, taken once and given back once"
+    BUDGET = (
+        "what is used is the sum of the holds that count, within the limit, taken once and given "
+        "back once"
+    )
     TERMINAL = "what is terminal never changes"
     LEDGER = "one entry per transition, which tells the state and who approved"
-    TIME = "time never approves: what is over is neither approved nor started, and what has started does not expire"
+    TIME = (
+        "time never approves: what is over is neither approved nor started, and what has started "
+        "does not expire"
+    )
     ACKNOWLEDGED = "what was acknowledged is kept"
     SETTLES = "whatever dies, a sweep brings every intent to an end or to a person"
 
@@ -48,7 +60,9 @@ class Broken(NamedTuple):
 
 
 class Effects(NamedTuple):
-    """What the tool server saw of one intent: calls that reached it, and the different effects that they had."""
+    """What the tool server saw of one intent: calls that reached it, and the different effects that
+    they had.
+    """
 
     sends: int = 0
     effects: frozenset[str] = frozenset()
@@ -56,9 +70,11 @@ class Effects(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Doer:
-    """Who takes a step: the attempt that its task holds, if any, and whether older processes are known to be dead.
+    """Who takes a step: the attempt that its task holds, if any, and whether older processes are
+    known to be dead.
 
-    `latest`: the later of the two clocks, in milliseconds, for a wall clock that was set back makes no lease longer.
+    `latest`: the later of the two clocks, in milliseconds, for a wall clock that was set back makes
+    no lease longer.
     """
 
     started: Started | None
@@ -67,7 +83,9 @@ class Doer:
     alone: bool
 
     def finds_over(self, record: IntentRecord, at: int) -> bool:
-        """True if the lease of the record's attempt is over for this task, in a step that was made `at`."""
+        """True if the lease of the record's attempt is over for this task, in a step that was made
+        `at`.
+        """
         attempt = record.attempt
         others = self.alone and attempt is not None and attempt.worker != self.worker
         return attempt is None or others or attempt.lease_until <= max(at, self.latest)
@@ -77,7 +95,10 @@ START_OF = {IntentStatus.APPROVED, IntentStatus.RUNNING}
 
 
 def check_step(step: Step, doer: Doer, settings: Settings, seen: Effects) -> Iterator[Broken]:
-    """What one committed transition breaks. `settings` are those in force, `seen` what the tool server has seen."""
+    """What one committed transition breaks.
+
+    `settings` are those in force, `seen` what the tool server has seen.
+    """
     entry = json.loads(step.made.entry.body)
     yield from _check_ledger(step, entry)
     if isinstance(step.made, Admission):
@@ -173,7 +194,10 @@ def _check_claim(
         yield Broken(Promise.CLOSED_IS_CLOSED, f"{before.status} was started.")
         return
     if before.attempt is not None and not doer.finds_over(before, made.at):
-        sentence = f"Attempt {made.attempt.number} was claimed while the lease of attempt {before.attempt.number} lived."
+        sentence = (
+            f"Attempt {made.attempt.number} was claimed while the lease of attempt "
+            f"{before.attempt.number} lived."
+        )
         yield Broken(Promise.LEASE, sentence)
     if stop.strictest(settings.stop_switches, before.intent, None):
         yield Broken(Promise.STOP, "It started while a stop was on.")
@@ -213,7 +237,10 @@ def _check_outcome(
         IntentStatus.FAILED: bool(seen.effects),
     }
     if wrong.get(made.status, False):
-        sentence = f"The outcome is {made.status}; {seen.sends} calls were sent, {len(seen.effects)} had an effect."
+        sentence = (
+            f"The outcome is {made.status}; {seen.sends} calls were sent, {len(seen.effects)} had "
+            f"an effect."
+        )
         yield Broken(Promise.HONEST, sentence)
 
 
@@ -239,10 +266,16 @@ def _check_ruling(before: IntentRecord, made: Change) -> Iterator[Broken]:
 def check_send(
     record: IntentRecord, started: Started, call: ToolCall, wall: int, monotonic: int
 ) -> Iterator[Broken]:
-    """What sending a call breaks. `record` is what the store says of the intent now; times are now's, in milliseconds."""
+    """What sending a call breaks.
+
+    `record` is what the store says of the intent now; times are now's, in milliseconds.
+    """
     current = record.attempt.number if record.attempt else None
     if record.status is not IntentStatus.RUNNING or current != started.attempt.number:
-        sentence = f"Attempt {started.attempt.number} sent while the intent was {record.status}, attempt {current}."
+        sentence = (
+            f"Attempt {started.attempt.number} sent while the intent was {record.status}, attempt "
+            f"{current}."
+        )
         yield Broken(Promise.CLOSED_IS_CLOSED, sentence)
     margin = calls.LEASE_MARGIN_MS
     if wall + margin > started.attempt.lease_until or monotonic + margin > started.lease_ends_ms:

@@ -24,20 +24,28 @@ from tests.model.promises import Promise
 from tests.sample import AGENT, APPROVER, NOON, TENANT
 
 TICK_MS = 16_000
-"""One tick. A lease lasts 18 s (a deadline of 1 s, 15 s for retries, 2 s of margin). So an attempt that was claimed a tick ago
-may not begin a call any more but may still send one that waits, and two ticks ago its lease is over: every answer that the
-code can give to a question about time occurs."""
+"""One tick.
+
+A lease lasts 18 s (a deadline of 1 s, 15 s for retries, 2 s of margin). So an attempt that was
+claimed a tick ago may not begin a call any more but may still send one that waits, and two ticks
+ago its lease is over: every answer that the code can give to a question about time occurs.
+"""
 
 TOOL_FAULTS = ("refused", "busy", "no", "lost", "swallowed")
 STORE_FAULTS = ("cut", "down")
-"""`cut`: committed, and the connection is cut before the answer. `down`: nothing happened, and the store says so."""
+"""`cut`: committed, and the connection is cut before the answer.
+
+`down`: nothing happened, and the store says so.
+"""
 
 OTHER_APPROVER = principal_of(TENANT, "oskar", Role.APPROVER)
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One task that may run once, from whenever on. Slots with the same program and worker are interchangeable.
+    """One task that may run once, from whenever on.
+
+    Slots with the same program and worker are interchangeable.
 
     `process`: which of the processes, that follow one another, it belongs to.
     """
@@ -52,12 +60,12 @@ class Slot:
 class Scenario:
     """What may happen at most. `setup` is run first, to its end, one after the other.
 
-    `ticks`: how far time goes; `waits`: how many of them pass after each part of the setup. `ignoring`: promises that it breaks as
-    everybody knows. `reaches`: the statuses that must occur, lest nothing happens.
-    `changes` may be made `changes_max` times, in any order; `jumps` are ticks by which the wall clock may be set, once.
-    `pauses`: a worker may be stopped for any time between its last look and the send; `torn`: also between its readings of
-    the two clocks. `no_gap`: asks what cannot be promised, that no stop comes between the last look and the send.
-    """
+    `ticks`: how far time goes; `waits`: how many of them pass after each part of the setup.
+    `ignoring`: promises that it breaks as everybody knows. `reaches`: the statuses that must occur,
+    lest nothing happens. `changes` may be made `changes_max` times, in any order; `jumps` are ticks
+    by which the wall clock may be set, once. `pauses`: a worker may be stopped for any time between
+    its last look and the send; `torn`: also between its readings of the two clocks. `no_gap`: asks
+    what cannot be promised, that no stop comes between the last look and the send."""
 
     name: str
     story: str
@@ -144,10 +152,11 @@ def proposes(
 
 
 def carries_on(intent: str = "t1", worker: str = "worker", *, alone: bool = False) -> Slot:
-    """A worker does what is due for an intent, because of a hint that may be right, late, doubled or wrong.
+    """A worker does what is due for an intent, because of a hint that may be right, late, doubled
+    or wrong.
 
-    These are the steps of `execute.carry_on`, one program after the other, so that what one of them no longer needs is
-    forgotten; `test_model.py` shows that nothing else differs.
+    These are the steps of `execute.carry_on`, one program after the other, so that what one of them
+    no longer needs is forgotten; `test_model.py` shows that nothing else differs.
     """
     again = Program(
         ("restart", intent, worker, alone),
@@ -196,7 +205,9 @@ def executes(worker: str, process: int, intent: str = "t1") -> Slot:
 
 
 def takes_over(worker: str, process: int) -> Slot:
-    """The embedded worker sweeps dead leases, and carries on with what it claims: what others had claimed is its own now."""
+    """The embedded worker sweeps dead leases, and carries on with what it claims: what others had
+    claimed is its own now.
+    """
 
     async def begin(context: Any, replay: Any) -> Started | None:
         sweeper = Sweeper(context, worker, alone=True, under_way=replay)

@@ -1,4 +1,6 @@
-"""Every promise holds in every state of every scenario; every fault is caught; what makes the search small loses nothing."""
+"""Every promise holds in every state of every scenario; every fault is caught; what makes the
+search small loses nothing.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ def test_what_is_broken_is_caught(variant: Variant) -> None:
 def test_the_gap_between_the_last_look_and_the_send_is_there_and_is_no_longer(
     scenario: Scenario, promise: Promise
 ) -> None:
-    """What no look can prevent: docs/model.md says so, and here is the proof that it is not said in vain."""
+    """What no look can prevent: docs/model.md says so, and here is the proof that it is not said in
+    vain.
+    """
     with stepwise():
         found = Explorer(scenario).explore()
     print(*found.trace, sep="\n")  # noqa: T201
@@ -106,7 +110,9 @@ def test_steps_whose_order_is_no_matter_may_be_taken_first(
 
 
 def test_what_is_forgotten_is_no_matter() -> None:
-    """`carry_on` of the engine as one program, which forgets nothing between its parts, leads to the same."""
+    """`carry_on` of the engine as one program, which forgets nothing between its parts, leads to
+    the same.
+    """
     scenario = Scenario("two workers", "two workers", SCENARIOS[0].setup, (W, W), ticks=2, faults=1)
     whole = replace(scenario, slots=(carries_on_whole(), carries_on_whole()))
     assert reached(scenario) == reached(whole)

@@ -1,4 +1,6 @@
-"""The model's store answers what the real ones answer: random ways through the scenarios, walked on every store."""
+"""The model's store answers what the real ones answer: random ways through the scenarios, walked on
+every store.
+"""
 
 from __future__ import annotations
 
@@ -131,7 +133,9 @@ async def test_a_store_answers_as_the_model_says(scenario: Scenario, places: lis
 
 
 async def check_what_is_kept(explorer: Explorer, world: World, store: Store) -> None:
-    """Records, counters, and the ledger: one entry per revision, the last of which tells the state."""
+    """Records, counters, and the ledger: one entry per
+    revision, the last of which tells the state.
+    """
     kept = explorer.kept.values[world.kept]
     used = await store.budget_used(TENANT, "acme", DAY)
     assert {bucket: count for bucket, count in used.items() if count} == {

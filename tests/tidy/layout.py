@@ -1,4 +1,6 @@
-"""Writes the layout of docs/architecture.md from the first sentences of the files: `python -m tests.tidy.layout`."""
+"""Writes the layout of docs/architecture.md from the first sentences of the files: `python -m
+tests.tidy.layout`.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,18 @@ SECTION = re.compile(r"(?<=<!-- layout -->\n).*?(?=<!-- /layout -->)", re.DOTALL
 CHAPTERS = (
     (
         "core",
-        "The rules, in the order in which an intent meets them. Pure: no I/O, no clock, no framework.",
+        (
+            "The rules, in the order in which an intent meets them. Pure: no I/O, no clock, no "
+            "framework."
+        ),
     ),
     (
         "configuration",
-        "A tenant's settings as people write them: the file, its shape, the document, how two of them differ.",
+        (
+            "A tenant's settings as people write them: the file, its shape, the document, how "
+            "two of "
+            "them differ."
+        ),
     ),
     ("flow", "The verbs. Each reads facts, asks the core, commits once."),
     ("flow/ports", "The sockets that the verbs need, one for each reader."),
@@ -43,13 +52,17 @@ CHAPTERS = (
 
 
 def sentences() -> dict[str, str]:
-    """The first sentence of every module by its path. A package's own file is left out if it only speaks for its folder."""
+    """The first sentence of every module by its path.
+
+    A package's own file is left out if it only speaks for its folder.
+    """
     found = {}
     for path in sorted(SOURCE.rglob("*.py")):
         text = path.read_text(encoding="utf-8")
-        if path.name == "__init__.py" and text.count("\n") <= 1:
+        tree = ast.parse(text)
+        if path.name == "__init__.py" and len(tree.body) == 1:
             continue
-        opening = " ".join((ast.get_docstring(ast.parse(text)) or "").split())
+        opening = " ".join((ast.get_docstring(tree) or "").split())
         found[str(path.relative_to(SOURCE))] = re.split(r"(?<=[.?!])\s", opening, maxsplit=1)[0]
     return found
 
@@ -78,7 +91,9 @@ def _folder(name: str) -> str:
 
 
 def _reading_order(name: str) -> tuple[int, str]:
-    """The core's chapters as its import contract orders them, the first one first; everything else by name."""
+    """The core's chapters as its import contract orders them, the first one first; everything else
+    by name.
+    """
     contract = (
         (ROOT / "pyproject.toml")
         .read_text(encoding="utf-8")

@@ -1,8 +1,10 @@
-"""The documentation as tests see it: pages, their fenced blocks with the mark above each, tables, links, and a shell.
+"""The documentation as tests see it: pages, their fenced blocks with the mark above each, tables,
+links, and a shell.
 
-A mark is an HTML comment on the line above a block. `run`: the commands behind `$ ` are run, in order, and must answer
-with the lines below them (`...` stands for anything). `run until`: the same, again until it does. `serve`: a server is
-started and kept until the page ends. `file: PATH`: the block is that file. `not run: WHY`: it cannot be run in a test.
+A mark is an HTML comment on the line above a block. `run`: the commands behind `$ ` are run, in
+order, and must answer with the lines below them (`...` stands for anything). `run until`: the same,
+again until it does. `serve`: a server is started and kept until the page ends. `file: PATH`: the
+block is that file. `not run: WHY`: it cannot be run in a test.
 """
 
 from __future__ import annotations
@@ -118,7 +120,8 @@ def pages() -> list[Page]:
 
 
 def matches(expected: str, said: str) -> bool:
-    """True if an answer is what a page says it is: `...` stands for anything on a line, or alone for any lines.
+    """True if an answer is what a page says it is: `...` stands for anything on a line, or alone
+    for any lines.
 
     How wide a column is does not matter.
     """
@@ -135,7 +138,9 @@ def matches(expected: str, said: str) -> bool:
 
 
 class Shell:
-    """A shell in a folder, as a reader has one open: what is exported stays, and so does a server in the background."""
+    """A shell in a folder, as a reader has one open: what is exported stays, and so does a server
+    in the background.
+    """
 
     def __init__(self, folder: Path, **variables: str) -> None:
         with socket.socket() as free:

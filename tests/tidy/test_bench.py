@@ -1,4 +1,6 @@
-"""What the benchmark counts is the same on every machine, and so is what it makes of its figures: those are held here."""
+"""What the benchmark counts is the same on every machine, and so is what it makes of its figures:
+those are held here.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The commands of the documentation run, in the order in which a reader would run them, and answer what the pages say."""
+"""The commands of the documentation run, in the order in which a reader would run them, and answer
+what the pages say.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What the documentation says is so: its links lead somewhere, its examples load, its names and numbers are those of the code."""
+"""What the documentation says is so: its links lead somewhere, its examples load, its names and
+numbers are those of the code.
+"""
 
 from __future__ import annotations
 

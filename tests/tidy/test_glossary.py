@@ -1,4 +1,6 @@
-"""One word, one meaning, one class: the glossary names every noun of the rules, and the tree has the shape that it promises."""
+"""One word, one meaning, one class: the glossary names every noun of the rules, and the tree has
+the shape that it promises.
+"""
 
 from __future__ import annotations
 

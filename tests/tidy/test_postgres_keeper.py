@@ -46,7 +46,7 @@ def works(pid: int) -> bool:
         return False
 
 
-def test_when_the_last_process_of_a_run_is_killed_its_server_ends_and_the_next_run_has_its_own() -> (
+def test_when_the_last_process_of_a_run_is_killed_its_server_ends_and_the_next_has_its_own() -> (
     None
 ):
     run = f"kill-{time.monotonic_ns() % 10**12}"

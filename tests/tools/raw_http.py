@@ -1,4 +1,6 @@
-"""A hostile MCP server over streamable HTTP of 2025, in a thread: what is called says how it answers."""
+"""A hostile MCP server over streamable HTTP of 2025, in a thread: what is called says how it
+answers.
+"""
 
 import json
 import threading

@@ -1,6 +1,8 @@
-"""A hostile MCP server over stdio, written by hand so that it can break every rule and starts in no time.
+"""A hostile MCP server over stdio, written by hand so that it can break every rule and starts in no
+time.
 
-Its first argument says how it behaves as a process; which tool is called says how it behaves for one call.
+Its first argument says how it behaves as a process; which tool is called says how it behaves for
+one call.
 """
 
 import json

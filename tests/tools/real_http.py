@@ -1,4 +1,7 @@
-"""A real MCP server over streamable HTTP, made with the SDK as anybody would. Prints its port when it listens."""
+"""A real MCP server over streamable HTTP, made with the SDK as anybody would.
+
+Prints its port when it listens.
+"""
 
 import socket
 import time

@@ -1,4 +1,6 @@
-"""The demo CRM, as a tool server and as what really happened: its effects are counted, not its answers."""
+"""The demo CRM, as a tool server and as what really happened: its effects are counted, not its
+answers.
+"""
 
 import asyncio
 from pathlib import Path

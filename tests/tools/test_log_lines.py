@@ -1,4 +1,6 @@
-"""What libraries log is JSON like our own lines, and what the database's driver logs has no address in it."""
+"""What libraries log is JSON like our own lines, and what the database's driver logs has no address
+in it.
+"""
 
 import json
 import os
@@ -19,7 +21,8 @@ except ZeroDivisionError:
     logging.getLogger("library").exception("failed")
 
 async def main():
-    # What stands behind an @ that was not escaped in a password is taken for the host, and the driver says it.
+    # What stands behind an @ that was not escaped in a password is taken for the host, and the
+    driver says it.
     address = "postgresql://serve:s3cr@tpart@127.0.0.1:1/clearance"
     pool = psycopg_pool.AsyncConnectionPool(address, open=False, timeout=0.5, reconnect_timeout=0.2)
     await pool.open()
@@ -30,7 +33,8 @@ async def main():
     await pool.close()
 
 asyncio.run(main())
-logging.getLogger("psycopg.pool").warning("discarding %s: %s", "pool-1", psycopg.errors.AdminShutdown("s3cr3t"))
+logging.getLogger("psycopg.pool").warning("discarding %s: %s", "pool-1",
+psycopg.errors.AdminShutdown("s3cr3t"))
 """
 
 

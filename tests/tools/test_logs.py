@@ -1,4 +1,6 @@
-"""Libraries log what they send, at levels below WARNING: nothing of that may be printed, whatever their loggers are set to."""
+"""Libraries log what they send, at levels below WARNING: nothing of that may be printed, whatever
+their loggers are set to.
+"""
 
 import subprocess
 import sys

@@ -1,4 +1,6 @@
-"""MCP servers over streamable HTTP: a real one, and one that answers as gateways and broken servers do."""
+"""MCP servers over streamable HTTP: a real one, and one that answers as gateways and broken servers
+do.
+"""
 
 import asyncio
 import logging

@@ -1,4 +1,6 @@
-"""MCP servers over stdio that misbehave: every failure says truthfully what is known about the call."""
+"""MCP servers over stdio that misbehave: every failure says truthfully what is known about the
+call.
+"""
 
 import asyncio
 import math

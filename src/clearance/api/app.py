@@ -1,4 +1,5 @@
-"""The REST app: every route on one list, with what surrounds them all: problems, headers and counters.
+"""The REST app: every route on one list, with what surrounds them all: problems, headers and
+counters.
 
 It knows how requests come in, and calls `Control` for everything that they ask.
 """
@@ -61,7 +62,10 @@ def create_app(
     title: str = TITLE,
     counting: bool = True,
 ) -> FastAPI:
-    """The app. A server that stops calls `end_streams(app)` before it waits for connections, which would not end.
+    """The app.
+
+    A server that stops calls `end_streams(app)` before it waits for connections, which would not
+    end.
 
     `counting`: it answers `/metrics`, which has no credential and is for its own network.
     """
@@ -98,13 +102,17 @@ def end_streams(app: FastAPI) -> None:
 
 
 def shorten_streams(app: FastAPI, seconds: float) -> None:
-    """Ends every event stream after so long: for a place where an answer reaches its client only when it is over."""
+    """Ends every event stream after so long: for a place where an answer reaches its client only
+    when it is over.
+    """
     streams: Streams = app.state.streams
     streams.seconds_max = seconds
 
 
 class Surrounded:
-    """ASGI: the API's headers on each of its answers, and a problem where the connection would have broken."""
+    """ASGI: the API's headers on each of its answers, and a problem where the connection would have
+    broken.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -132,7 +140,9 @@ class Surrounded:
 
 
 def _as_it_is(schema: dict[str, Any]) -> dict[str, Any]:
-    """The framework's schema with what we do ourselves: read bodies, answer 404 for a path that can name nothing."""
+    """The framework's schema with what we do ourselves: read bodies, answer 404 for a path that can
+    name nothing.
+    """
     _, bodies = models_json_schema(
         [(shape, "validation") for shape in _BODIES], ref_template="#/components/schemas/{model}"
     )

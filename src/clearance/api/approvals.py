@@ -71,7 +71,9 @@ async def approvals(
 async def rule(
     request: Request, approval_id: ApprovalId, caller: Caller, control: TheControl
 ) -> Response:
-    """Approves, rejects, or edits: an edit closes the approval and proposes a new intent through the whole gate."""
+    """Approves, rejects, or edits: an edit closes the approval and proposes a new intent through
+    the whole gate.
+    """
     body = await read(request, wire.RulingBody)
     ruling = RulingRequest(RulingKind(body.ruling), body.reason, body.parameters, body.digest)
     ruled = await control.rule(caller, approval_id, ruling)

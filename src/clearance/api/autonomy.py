@@ -1,6 +1,8 @@
-"""The settings over REST: each part under its own path, guarded by the version that a change was made from.
+"""The settings over REST: each part under its own path, guarded by the version that a change was
+made from.
 
-What a part may hold is for the settings document to say; here it is any JSON object. Beside it: budgets in use.
+What a part may hold is for the settings document to say; here it is any JSON object. Beside it:
+budgets in use.
 """
 
 from __future__ import annotations
@@ -50,7 +52,10 @@ async def if_match(
     if given.strip() == "*":
         if part is SettingsPart.STOP_SWITCHES:
             return ANY_VERSION
-        sentence = "Only the stop switches may be changed whatever their version; name the version that was read."
+        sentence = (
+            "Only the stop switches may be changed whatever their version; name the version that "
+            "was read."
+        )
         raise VersionMismatch(sentence)
     found = _ETAG.fullmatch(given.strip())
     if found is None:

@@ -1,4 +1,6 @@
-"""Request bodies: plain JSON up to a limit of bytes and of time, in the shape that a call expects."""
+"""Request bodies: plain JSON up to a limit of bytes and of
+time, in the shape that a call expects.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,10 @@ _CONTENT_TYPE = re.compile(r"application/json\s*(;\s*charset\s*=\s*\"?utf-8\"?\s
 
 
 async def read(request: Request, shape: type[Shape]) -> Shape:
-    """The body of a request in a shape. Raises TooLarge, UnsupportedMediaType, UnreadableBody or InvalidInput."""
+    """The body of a request in a shape.
+
+    Raises TooLarge, UnsupportedMediaType, UnreadableBody or InvalidInput.
+    """
     return fitted(await read_json(request), shape)
 
 

@@ -65,7 +65,10 @@ Caller = Annotated[Principal, Depends(caller)]
 
 
 class Query(BaseModel):
-    """The query of a call. A name that the call does not know is refused: a filter that is misspelt filters nothing."""
+    """The query of a call.
+
+    A name that the call does not know is refused: a filter that is misspelt filters nothing.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -83,7 +86,9 @@ def cursor_at(kind: str, place: str | int) -> str:
 
 
 def place_of(kind: str, cursor: str | None, pattern: re.Pattern[str]) -> str | None:
-    """The place in a cursor of this kind of list; InvalidInput (`INVALID_CURSOR`) if it is not one."""
+    """The place in a cursor of this kind of list; InvalidInput
+    (`INVALID_CURSOR`) if it is not one.
+    """
     if cursor is None:
         return None
     try:
@@ -117,7 +122,9 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def answers(
     status: int, description: str, media_type: str, schema: str
 ) -> dict[int | str, dict[str, Any]]:
-    """How the schema says what a route answers that is no resource; `schema` is the type of its content."""
+    """How the schema says what a route answers that is no resource; `schema` is the type of its
+    content.
+    """
     return {
         status: {"description": description, "content": {media_type: {"schema": {"type": schema}}}}
     }

@@ -1,6 +1,7 @@
 """The ledger live: one event per entry, resumable by the ledger position.
 
-The ledger is the only source: a stream that was interrupted goes on where it was, and misses nothing.
+The ledger is the only source: a stream that was interrupted goes on where it was, and misses
+nothing.
 """
 
 from __future__ import annotations
@@ -42,8 +43,12 @@ class EntryFeed:
         return problems.of_refusal(request, refusal)
 
     async def texts(self) -> AsyncIterator[str]:
-        """Events as they come, and a comment when there are none. Ends when the credential is no longer valid."""
-        yield f"retry: {RECONNECT_MS}\nid: {self._after}\n\n"  # the place is known even if nothing comes before a break
+        """Events as they come, and a comment when there are none.
+
+        Ends when the credential is no longer valid.
+        """
+        # The place is known even if nothing comes before a break
+        yield f"retry: {RECONNECT_MS}\nid: {self._after}\n\n"
         while True:
             there_are = await self._control.wait_for_entries(
                 self.caller, after=self._after, timeout_ms=HEARTBEAT_MS

@@ -49,7 +49,10 @@ IntentId = Annotated[str, Field(pattern=f"^{ACTION_INTENT_ID.pattern}$")]
     openapi_extra=takes(wire.ProposalBody),
 )
 async def propose(request: Request, caller: Caller, control: TheControl) -> Response:
-    """Answers the gate's decision. The same id and content: the same answer again, and nothing is consumed twice."""
+    """Answers the gate's decision.
+
+    The same id and content: the same answer again, and nothing is consumed twice.
+    """
     body = await read(request, wire.ProposalBody)
     proposed = await control.propose(caller, proposal_of(body, caller))
     metrics: Metrics = request.app.state.metrics
@@ -81,7 +84,9 @@ async def intent(action_intent_id: IntentId, caller: Caller, control: TheControl
     responses=problems(404),
 )
 async def explanation(action_intent_id: IntentId, caller: Caller, control: TheControl) -> Response:
-    """Why, what the gate knew, which policy allowed it, what would change the answer, and what happened since."""
+    """Why, what the gate knew, which policy allowed it, what would change the answer, and what
+    happened since.
+    """
     explained = await control.explain(caller, action_intent_id)
     return answer(resources.explanation(explained, await control.history(caller, action_intent_id)))
 

@@ -63,7 +63,9 @@ class Metrics:
 
 
 class Measured:
-    """ASGI: counts every answer under the pattern of its route, never under the path that was asked."""
+    """ASGI: counts every answer under the pattern of its route, never under the path that was
+    asked.
+    """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app

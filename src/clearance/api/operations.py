@@ -1,6 +1,9 @@
-"""What operators ask: is the process up, can it work, how much does it do. Answers everybody, and names nobody.
+"""What operators ask: is the process up, can it work, how much does it do.
 
-A process that was asked to end is up, and not ready: whoever sends it work can send it elsewhere before it refuses any.
+Answers everybody, and names nobody.
+
+A process that was asked to end is up, and not ready: whoever sends it work can send it elsewhere
+before it refuses any.
 """
 
 from __future__ import annotations
@@ -31,7 +34,9 @@ class Draining(Resource):
 def worker_app(
     check: Callable[[], Awaitable[None]], measure: Callable[[], Awaitable[bytes]]
 ) -> FastAPI:
-    """The three questions alone, for a process that has no other door; `check` raises Unavailable if it cannot work."""
+    """The three questions alone, for a process that has no other door; `check` raises Unavailable
+    if it cannot work.
+    """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.state.check = check
 

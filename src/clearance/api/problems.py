@@ -1,7 +1,8 @@
-"""Problems: every refusal as one RFC 9457 answer, with the same code and sentence as in every other door.
+"""Problems: every refusal as one RFC 9457 answer, with the same code and sentence as in every other
+door.
 
-One kind of refusal is one status. What nobody foresaw is logged here, and told to the caller as `INTERNAL` and nothing
-more. Knows neither the verbs nor what they refuse.
+One kind of refusal is one status. What nobody foresaw is logged here, and told to the caller as
+`INTERNAL` and nothing more. Knows neither the verbs nor what they refuse.
 """
 
 from __future__ import annotations
@@ -83,7 +84,10 @@ def of_refusal(request: Request, refusal: Refusal) -> Response:
 
 
 def of_unexpected(request: Request, error: Exception) -> Response:
-    """The answer when something broke. The log gets the traceback (without values of variables), the caller nothing."""
+    """The answer when something broke.
+
+    The log gets the traceback (without values of variables), the caller nothing.
+    """
     trace = "".join(traceback.format_exception(error))
     _log.error("unexpected error", method=request.method, path=_instance(request), traceback=trace)
     return _answer(
@@ -98,7 +102,9 @@ async def _on_refusal(request: Request, error: Exception) -> Response:
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
-    """Parameters of the path or the query that do not fit: a path that cannot name anything is not found."""
+    """Parameters of the path or the query that do not fit: a path that cannot name anything is not
+    found.
+    """
     if not isinstance(error, RequestValidationError):
         raise error
     details: list[ErrorDetails] = list(error.errors())
@@ -155,7 +161,10 @@ def _answer(
 
 
 def json_bytes(value: Json) -> bytes:
-    """JSON as UTF-8. A lone surrogate, which UTF-8 has no bytes for, is written as JSON's own escape."""
+    """JSON as UTF-8.
+
+    A lone surrogate, which UTF-8 has no bytes for, is written as JSON's own escape.
+    """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.encode(errors="backslashreplace")
 

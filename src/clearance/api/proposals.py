@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def proposal_of(body: wire.ProposalBody, caller: Principal) -> Proposal:
-    """What a body proposes. Forbidden (`TENANT_MISMATCH`) if it names a tenant that is not the caller's."""
+    """What a body proposes.
+
+    Forbidden (`TENANT_MISMATCH`) if it names a tenant that is not the caller's.
+    """
     if body.tenant_id not in {None, caller.tenant_id}:
         sentence = "The tenant is the credential's; the body names another one."
         raise Forbidden(sentence, code="TENANT_MISMATCH")

@@ -1,4 +1,7 @@
-"""Resources: what the core knows, as what the wire says. Pure translation; it decides and reads nothing."""
+"""Resources: what the core knows, as what the wire says.
+
+Pure translation; it decides and reads nothing.
+"""
 
 from __future__ import annotations
 
@@ -159,7 +162,9 @@ def explanation(explained: Explanation, history: Sequence[Entry]) -> wire.Explan
 
 
 def _catalog_inputs(decision: Decision) -> Mapping[str, Any]:
-    """What the gate knew of the action when it decided; empty if it was blocked before, or unknown."""
+    """What the gate knew of the action when it decided; empty
+    if it was blocked before, or unknown.
+    """
     return next((finding.inputs for finding in decision.findings if finding.check == "catalog"), {})
 
 

@@ -1,7 +1,9 @@
-"""What crosses the wire: the shape of every body and every answer, with the names that the wire contract fixes.
+"""What crosses the wire: the shape of every body and every answer, with the names that the wire
+contract fixes.
 
-Bodies are read strictly: no conversions, no unknown fields. The limits of an action intent are the core's, which says
-them with one sentence for every door; here they are only told to readers of the schema.
+Bodies are read strictly: no conversions, no unknown fields. The limits of an action intent are the
+core's, which says them with one sentence for every door; here they are only told to readers of the
+schema.
 """
 
 from __future__ import annotations
@@ -108,7 +110,10 @@ class ProposalBody(Body):
 
 
 class RulingBody(Body):
-    """A person's ruling. `parameters` go with an edit and only with it; a rejection needs a reason."""
+    """A person's ruling.
+
+    `parameters` go with an edit and only with it; a rejection needs a reason.
+    """
 
     ruling: Literal["approve", "reject", "edit"]
     reason: Annotated[str | None, Field(description="Needed for a rejection.")] = None
@@ -137,7 +142,9 @@ class ApiKeyBody(Body):
 
 
 class SettingsPartBody(BaseModel):
-    """One part of the settings, under its own name, as it was read; a `version` in it is passed over."""
+    """One part of the settings, under its own name, as it was read; a `version` in it is passed
+    over.
+    """
 
     model_config = ConfigDict(
         extra="allow",
@@ -300,7 +307,9 @@ class NearestChange(Resource):
 
 
 class Knew(Resource):
-    """What the gate knew when it decided: the numbers that policy read, and the inputs of every check."""
+    """What the gate knew when it decided: the numbers that policy read, and the inputs of every
+    check.
+    """
 
     confidence_bp: int
     risk_level: RiskName
@@ -308,7 +317,9 @@ class Knew(Resource):
 
 
 class LedgerEntry(BaseModel):
-    """An entry of the ledger: its place, the digest of its exact bytes, and its own fields beside them."""
+    """An entry of the ledger: its place, the digest of its exact bytes, and its own fields beside
+    them.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -354,7 +365,10 @@ class TimelineItem(Resource):
 
 
 class ApprovalItem(Resource):
-    """One approval that waits, with what a person rules on. Parameters, target and why are the agent's own words."""
+    """One approval that waits, with what a person rules on.
+
+    Parameters, target and why are the agent's own words.
+    """
 
     approval_id: str
     action_intent_id: str
@@ -392,7 +406,10 @@ class BudgetBucket(Resource):
 
 
 class BudgetUsage(Resource):
-    """What an account has used of its budget on the day that it is now. Not configured means no autonomy."""
+    """What an account has used of its budget on the day that it is now.
+
+    Not configured means no autonomy.
+    """
 
     account_id: str
     configured: bool
@@ -455,7 +472,9 @@ class ApiKeyPage(Resource):
 
 
 class SettingsPartResource(BaseModel):
-    """One part of the settings under its own name, and the version to name in `If-Match` when changing it."""
+    """One part of the settings under its own name, and the version to name in `If-Match` when
+    changing it.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -478,7 +497,8 @@ class Problem(Resource):
                 "type": "urn:clearance:problem:intent-id-reused",
                 "title": "The current state does not allow this",
                 "status": 409,
-                "detail": "The action intent renewal-call-acme-42 was proposed before with other content.",
+                "detail": "The action intent renewal-call-acme-42 was proposed before with other "
+                "content.",
                 "code": "INTENT_ID_REUSED",
                 "problems": [],
                 "instance": "/v1/intents",

@@ -41,8 +41,9 @@ def worker(
 ) -> None:
     """Run a worker.
 
-    It carries out what is approved in the database of CLEARANCE_DATABASE_URL, beside any number of others. Secrets of
-    tool servers come from its environment. It ends with SIGINT or SIGTERM, after what is under way.
+    It carries out what is approved in the database of CLEARANCE_DATABASE_URL, beside any number of
+    others. Secrets of tool servers come from its environment. It ends with SIGINT or SIGTERM, after
+    what is under way.
     """
     from clearance.profiles import postgres
     from clearance.running import worker as working
@@ -55,8 +56,9 @@ def worker(
 def migrate(*, as_json: AsJson = False) -> None:
     """Bring the database up to date.
 
-    Makes the schema of the store and of the queue in the database of CLEARANCE_DATABASE_URL, or what is new in them.
-    Running processes of the version before go on. Run it again, or twice at once, as you like.
+    Makes the schema of the store and of the queue in the database of CLEARANCE_DATABASE_URL, or
+    what is new in them. Running processes of the version before go on. Run it again, or twice at
+    once, as you like.
     """
     from clearance.cli import output
     from clearance.profiles import postgres
@@ -76,8 +78,8 @@ def age_out(
 ) -> None:
     """Drop old months.
 
-    Removes the intents of every month before this one, in the database of CLEARANCE_DATABASE_URL, unless one of the month
-    is open. The ledger and the ids of intents stay.
+    Removes the intents of every month before this one, in the database of CLEARANCE_DATABASE_URL,
+    unless one of the month is open. The ledger and the ids of intents stay.
     """
     from clearance.cli import output
     from clearance.profiles import postgres
@@ -118,7 +120,8 @@ def _announce_worker(said: WorkerAnnouncement, *, as_json: bool) -> None:
 
 def _tell_worker(terminal: Terminal, said: Json) -> None:
     terminal.line(
-        f"The worker {said['name']} carries out up to {said['concurrency']} approved actions at once."
+        f"The worker {said['name']} carries out up to {said['concurrency']} approved actions at "
+        f"once."
     )
     if said["url"]:
         terminal.line(f"Its health is at {said['url']}/readyz.")

@@ -1,7 +1,8 @@
-"""The doctor: what can be wrong on the machine that Clearance runs on, found by looking, and said in one sentence each.
+"""The doctor: what can be wrong on the machine that Clearance runs on, found by looking, and said
+in one sentence each.
 
-One idea: every check is a small function that answers with its findings, and a check that breaks is a finding itself.
-Nothing is repaired here, and no secret is shown: of the environment, names only.
+One idea: every check is a small function that answers with its findings, and a check that breaks is
+a finding itself. Nothing is repaired here, and no secret is shown: of the environment, names only.
 """
 
 from __future__ import annotations
@@ -176,7 +177,9 @@ def _look_into(path: Path) -> tuple[str, str]:
 
 
 async def _database(where: Database) -> Findings:
-    """What the database server says: its version, who we are to it, what it promises, its clock, and its room."""
+    """What the database server says: its version, who we are to it, what it promises, its clock,
+    and its room.
+    """
     began = SystemClock().now_ms()
     server = await postgres.database_server(where)
     good = server.version_number >= POSTGRES_NUMBER_MIN
@@ -194,7 +197,10 @@ async def _database(where: Database) -> Findings:
     else:
         yield (
             OK,
-            f"fsync and full_page_writes are on, synchronous_commit is {server.synchronous_commit}.",
+            (
+                f"fsync and full_page_writes are on, synchronous_commit is "
+                f"{server.synchronous_commit}."
+            ),
         )
     yield _clock_of(server, began, SystemClock().now_ms())
     free = server.connections_max - server.connections
@@ -203,7 +209,9 @@ async def _database(where: Database) -> Findings:
 
 
 def _role(server: DatabaseServer) -> tuple[str, str]:
-    """Who we are to the database: the one that serves must not be able to change the ledger, or to see past a tenant."""
+    """Who we are to the database: the one that serves must not be able to change the ledger, or to
+    see past a tenant.
+    """
     if server.superuser:
         said = f"Connected as the superuser {server.role}, who could change the ledger"
         return WARNING, f"{said}: serve as a role that has clearance_app alone."
@@ -213,18 +221,26 @@ def _role(server: DatabaseServer) -> tuple[str, str]:
     if server.bypasses_row_security:
         return (
             WARNING,
-            f"The role {server.role} passes row-level security: ALTER ROLE {server.role} NOBYPASSRLS.",
+            (
+                f"The role {server.role} passes row-level security: ALTER ROLE {server.role} "
+                f"NOBYPASSRLS."
+            ),
         )
     if not server.has_app_role:
         return (
             FAILURE,
-            f"The role {server.role} does not have clearance_app: GRANT clearance_app TO {server.role}.",
+            (
+                f"The role {server.role} does not have clearance_app: GRANT clearance_app TO "
+                f"{server.role}."
+            ),
         )
     return OK, f"Connected as {server.role}, who has what clearance_app has and no more."
 
 
 def _clock_of(server: DatabaseServer, began: int, ended: int) -> tuple[str, str]:
-    """How far the database's clock is from ours, which must have stood somewhere between the two moments when it was read."""
+    """How far the database's clock is from ours, which must have stood somewhere between the two
+    moments when it was read.
+    """
     apart_ms = max(began - server.now_ms, server.now_ms - ended, 0)
     if apart_ms > DATABASE_CLOCK_APART_MS_MAX:
         said = f"This machine's clock and the database's are {apart_ms / 1_000:.1f} seconds apart"
@@ -253,7 +269,9 @@ async def _queue(where: Database) -> Findings:
 
 
 async def _table(where: Table) -> Findings:
-    """What DynamoDB says of the table: whether it is whole, and what would be left of it after a mistake."""
+    """What DynamoDB says of the table: whether it is whole, and what would be left of it after a
+    mistake.
+    """
     table = await aws.look(where, SystemClock())
     yield (
         OK if table.status == "ACTIVE" else FAILURE,
@@ -262,7 +280,10 @@ async def _table(where: Table) -> Findings:
     if table.missing:
         yield (
             FAILURE,
-            f"The table lacks the indexes {', '.join(table.missing)}: it is not what this Clearance deploys.",
+            (
+                f"The table lacks the indexes {', '.join(table.missing)}: it is not what this "
+                f"Clearance deploys."
+            ),
         )
     if not table.ages_sessions_out:
         yield (
@@ -275,7 +296,10 @@ async def _table(where: Table) -> Findings:
     if abs(table.clock_apart_ms) > TABLE_CLOCK_APART_MS_MAX:
         yield (
             WARNING,
-            f"This machine's clock and AWS's are {abs(table.clock_apart_ms) // 1_000} seconds apart.",
+            (
+                f"This machine's clock and AWS's are {abs(table.clock_apart_ms) // 1_000} seconds "
+                f"apart."
+            ),
         )
 
 
@@ -302,7 +326,10 @@ async def _tenants(where: Place) -> Findings:
                 if from_text(entry.fields["at"]) > parts.context.clock.now_ms():
                     yield (
                         FAILURE,
-                        f"This machine's clock is behind the latest ledger entry, of {entry.fields['at']}.",
+                        (
+                            f"This machine's clock is behind the latest ledger entry, of "
+                            f"{entry.fields['at']}."
+                        ),
                     )
             settings = await parts.context.settings(tenant_id)
             for name in settings.tool_servers:
@@ -322,7 +349,11 @@ async def _tool_server(
         if secrets_elsewhere and failed.error.code == VARIABLE_MISSING:
             return (
                 OK,
-                f"The tool server {name} of {settings.tenant_id} was not asked: its secrets are the functions' alone.",
+                (
+                    f"The tool server {name} of {settings.tenant_id} was not asked: its secrets "
+                    f"are "
+                    f"the functions' alone."
+                ),
             )
         return FAILURE, f"The tool server {name} does not answer: {failed.error.sentence}"
     actions = settings.catalog.values()
@@ -347,7 +378,9 @@ async def _tool_server(
 
 
 def not_offered(tool: str, offered: Collection[str]) -> str:
-    """A sentence about a tool (`server.tool`) of the catalog that its server lacks, with what may have been meant."""
+    """A sentence about a tool (`server.tool`) of the catalog that its server lacks, with what may
+    have been meant.
+    """
     said = (
         f"The catalog names {tool}, which the tool server {tool.partition('.')[0]} does not offer"
     )

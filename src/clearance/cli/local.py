@@ -1,9 +1,11 @@
-"""The commands that work on the state itself, a data directory, a database or a table: serve, apply, key, doctor.
+"""The commands that work on the state itself, a data directory, a database or a table: serve,
+apply, key, doctor.
 
-One idea: whoever can write the state is its operator, and acts as a person of the tenant, in the ledger like everybody
-else. A server that runs on the same state sees at once what is changed here. Where it is: the data directory that
-`--data` names, else the database of `CLEARANCE_DATABASE_URL`, else the table of `CLEARANCE_TABLE`, else the data directory of
-`CLEARANCE_DATA`. What a change means is for the flow to know.
+One idea: whoever can write the state is its operator, and acts as a person of the tenant, in the
+ledger like everybody else. A server that runs on the same state sees at once what is changed here.
+Where it is: the data directory that `--data` names, else the database of `CLEARANCE_DATABASE_URL`,
+else the table of `CLEARANCE_TABLE`, else the data directory of `CLEARANCE_DATA`. What a change
+means is for the flow to know.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ Data = Annotated[
     typer.Option(
         "--data",
         metavar="DIR",
-        help="This data directory; without it CLEARANCE_DATABASE_URL, CLEARANCE_TABLE or CLEARANCE_DATA.",
+        help="This data directory; without it CLEARANCE_DATABASE_URL, CLEARANCE_TABLE or "
+        "CLEARANCE_DATA.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -47,7 +50,8 @@ Direct = Annotated[
     bool,
     typer.Option(
         "--direct",
-        help="Work on the state itself (a data directory, a database, a table); do not ask the server.",
+        help="Work on the state itself (a data directory, a database, a table); do not ask the "
+        "server.",
     ),
 ]
 AtHome = Annotated[
@@ -99,8 +103,9 @@ def serve(
 ) -> None:
     """Run the server.
 
-    It has the REST API and the pages. On a data directory it also carries out what is approved; on a database, workers
-    do. CLEARANCE_BOOTSTRAP_API_KEY sets the first key; else one is made and shown once. It ends with SIGINT or SIGTERM.
+    It has the REST API and the pages. On a data directory it also carries out what is approved; on
+    a database, workers do. CLEARANCE_BOOTSTRAP_API_KEY sets the first key; else one is made and
+    shown once. It ends with SIGINT or SIGTERM.
     """
     from clearance.profiles.place import place
     from clearance.running import server as serving
@@ -143,7 +148,9 @@ def demo(
 
 
 def _announce(said: Announcement, *, as_json: bool) -> None:
-    """Says that the server is up: its address, what changed, the state of the tools, and a new first key."""
+    """Says that the server is up: its address, what changed, the state of the tools, and a new
+    first key.
+    """
     from clearance.cli import output
 
     value = {**asdict(said), "changes": list(said.changes), "pins": said.pins and _pins(said.pins)}
@@ -161,7 +168,8 @@ def _tell_start(terminal: Terminal, said: Json) -> None:
         terminal.line(f"The owner's API key, shown this once: {said['first_key']}")
     if said["weak_key"]:
         terminal.line(
-            "The key in CLEARANCE_BOOTSTRAP_API_KEY is short: use a longer one where others can reach this."
+            "The key in CLEARANCE_BOOTSTRAP_API_KEY is short: use a longer one where others can "
+            "reach this."
         )
     if not said["url"].startswith(LOOPBACK_URLS):
         terminal.line(
@@ -188,7 +196,10 @@ def _tell_pins(terminal: Terminal, pins: Json) -> None:
     for tool in (pins or {}).get("pinned", ()):
         terminal.line(f"Pinned the schema of {tool}.")
     for tool in (pins or {}).get("changed", ()):
-        said = f"{tool} has another schema than its pin, and is not called: look at it, then apply with --repin {tool}."
+        said = (
+            f"{tool} has another schema than its pin, and is not called: look at it, then apply "
+            f"with --repin {tool}."
+        )
         terminal.line((said, Tone.STOPPED))
     for sentence in (pins or {}).get("problems", ()):
         terminal.line((sentence, Tone.STOPPED))
@@ -220,8 +231,8 @@ def apply(
 ) -> None:
     """Apply a configuration.
 
-    Shows what it changes where the state is, then applies it whole or not at all. Ends with 1 if the
-    catalog names a tool that its server does not offer.
+    Shows what it changes where the state is, then applies it whole or not at all. Ends with 1 if
+    the catalog names a tool that its server does not offer.
     """
     from clearance.cli import output
 
@@ -510,7 +521,9 @@ async def _tenant(parts: Parts, named: str | None) -> str:
 def stop_everywhere(
     data: Path | None, level: str, reason: str | None, *, lift: bool, listed: bool
 ) -> Json:
-    """Stops every tenant of a data directory, a database or a table, or lifts that; the switches that are on then."""
+    """Stops every tenant of a data directory, a database or a table, or lifts that; the switches
+    that are on then.
+    """
     from clearance.core.principal import EVERYWHERE
     from clearance.core.stop import StopLevel, StopScope, StopSwitch
     from clearance.flow.settings import everywhere_stop
@@ -545,7 +558,8 @@ def doctor(
 ) -> None:
     """Look for what is wrong.
 
-    Checks this machine, the data, the configuration, the tool servers and the server; repairs nothing.
+    Checks this machine, the data, the configuration, the tool servers and the server; repairs
+    nothing.
     """
     from clearance.cli import output
     from clearance.cli.doctor import FAILURE, examine

@@ -1,9 +1,10 @@
 """The command line, `clearance`: where it begins, and how it ends.
 
-One idea: a command does one thing and prints the answer, as lines for people or with `--json` as exactly one JSON
-document; an error is one sentence on standard error. The commands are in `remote` (they ask a server), `local` (they
-work on this machine), `database` (they need one) and `move` (all state, from one place to another); they import what they
-need when they run, so that `clearance --help` answers at once. Exit codes: 0 done, 1 refused, 2 not understood, 3 nobody answered.
+One idea: a command does one thing and prints the answer, as lines for people or with `--json` as
+exactly one JSON document; an error is one sentence on standard error. The commands are in `remote`
+(they ask a server), `local` (they work on this machine), `database` (they need one) and `move` (all
+state, from one place to another); they import what they need when they run, so that `clearance
+--help` answers at once. Exit codes: 0 done, 1 refused, 2 not understood, 3 nobody answered.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ LASTING = frozenset({"STORE_NOT_MIGRATED", "STORE_TOO_NEW", "ROLE_NOT_GRANTED", 
 
 app = typer.Typer(
     help="AI agents act on their own, within limits you set, and Clearance proves what they did.",
-    epilog="Address and key come from CLEARANCE_URL (default http://127.0.0.1:8600) and CLEARANCE_API_KEY.",
+    epilog="Address and key come from CLEARANCE_URL (default http://127.0.0.1:8600) and "
+    "CLEARANCE_API_KEY.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -80,7 +82,9 @@ def _not_understood(error: typer.TyperException, *, as_json: bool) -> int:
 
 
 def _refused(error: Exception, *, as_json: bool) -> int:
-    """Says what Clearance refused, and tells the refusals from the accidents, which are raised again."""
+    """Says what Clearance refused, and tells the refusals from the accidents, which are raised
+    again.
+    """
     from clearance.cli import output
     from clearance.client import ClearanceError, ClearanceUnavailable
     from clearance.core.errors import Refusal, Unavailable

@@ -1,7 +1,8 @@
 """The commands that move all state from one place to another: export and import.
 
-One idea: what one profile exports another one imports, and the file is proof of itself: nothing is imported unless all of it
-is there, and reads back as it was written. It has what agents said and hashes of credentials: it is made for its owner alone.
+One idea: what one profile exports another one imports, and the file is proof of itself: nothing is
+imported unless all of it is there, and reads back as it was written. It has what agents said and
+hashes of credentials: it is made for its owner alone.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ def export(
 ) -> None:
     """Write all state to a file.
 
-    Everything but who is signed in, for `clearance import` into another place. No server and no worker may run meanwhile. The
-    file is as confidential as the state itself.
+    Everything but who is signed in, for `clearance import` into another place. No server and no
+    worker may run meanwhile. The file is as confidential as the state itself.
     """
     from clearance.cli import output
     from clearance.profiles import choose
@@ -60,8 +61,9 @@ def import_(
 ) -> None:
     """Take in an exported file.
 
-    Into the database of CLEARANCE_DATABASE_URL, which is migrated and empty, or into an empty data directory; whole or not at all.
-    What was approved or under way goes on there as soon as somebody works. Never let both places work.
+    Into the database of CLEARANCE_DATABASE_URL, which is migrated and empty, or into an empty data
+    directory; whole or not at all. What was approved or under way goes on there as soon as somebody
+    works. Never let both places work.
     """
     from clearance.cli import output
     from clearance.profiles import choose
@@ -84,7 +86,8 @@ def _log_aside() -> None:
 def _tell_exported(terminal: Terminal, said: Json) -> None:
     terminal.line(f"Exported {_counted(said['counts'])} to {said['file']}.")
     terminal.line(
-        "It has what agents said and hashes of credentials: keep it as safe as the data, and not for long."
+        "It has what agents said and hashes of credentials: keep it as safe as the data, and not "
+        "for long."
     )
 
 

@@ -1,8 +1,9 @@
 """What the command line prints: one JSON document for programs, or calm lines for people.
 
-One idea: everything that is shown goes through `clean`, for most of it was written by agents and tools, and a terminal
-obeys what it is shown. Markup is never interpreted; colour means something (autopilot, waiting, stopped, unknown) or is
-not there. Where the facts come from, and which of them a command asks for, is not known here.
+One idea: everything that is shown goes through `clean`, for most of it was written by agents and
+tools, and a terminal obeys what it is shown. Markup is never interpreted; colour means something
+(autopilot, waiting, stopped, unknown) or is not there. Where the facts come from, and which of them
+a command asks for, is not known here.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ DECISION_TONES: Mapping[str, Tone] = {
 
 
 def clean(value: Json) -> str:
-    """Text that a terminal only shows: one line, without control, direction, invisible or unpaired characters."""
+    """Text that a terminal only shows: one line, without control, direction, invisible or unpaired
+    characters.
+    """
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if not text.isprintable():
         text = "".join(_shown(character) for character in text)
@@ -71,12 +74,16 @@ def clean(value: Json) -> str:
 def _shown(character: str) -> str:
     if character in "\t\n\r\v\f\x85\u2028\u2029":
         return " "
-    # Cc, Cf, Cs, Co, Cn: what steers a terminal, hides, turns the direction of reading, or is no character at all.
+    # Cc, Cf, Cs, Co, Cn: what steers a terminal, hides, turns the direction of reading, or is no
+    # character at all.
     return "" if unicodedata.category(character).startswith("C") else character
 
 
 class Terminal:
-    """Lines for people, on standard output. Honours NO_COLOR, and prints plain text when it is not a terminal."""
+    """Lines for people, on standard output.
+
+    Honours NO_COLOR, and prints plain text when it is not a terminal.
+    """
 
     @cached_property
     def _console(self) -> Console:
@@ -230,7 +237,9 @@ def intent(terminal: Terminal, one: Facts) -> None:
 
 
 def _rules(one: Facts) -> Sequence[str]:
-    """The rules of the policy, where they gave the reason; where something else asked, a rule only permitted."""
+    """The rules of the policy, where they gave the reason; where something else asked, a rule only
+    permitted.
+    """
     findings = [
         finding for finding in one.get("findings") or () if finding.get("check") == "policy"
     ]
@@ -424,7 +433,9 @@ def whoami(terminal: Terminal, who: Facts) -> None:
 
 
 def differences(terminal: Terminal, changes: Sequence[Facts]) -> None:
-    """What applying a configuration changes: a sentence each, and line by line what does not fit into one."""
+    """What applying a configuration changes: a sentence each, and line by line what does not fit
+    into one.
+    """
     for change in changes:
         terminal.line((str(change["sentence"]), Tone.STRONG))
         before, after = _lines(change.get("before")), _lines(change.get("after"))

@@ -1,7 +1,7 @@
 """The commands that ask a server: propose, rule, stop, and read what happened.
 
-One idea: a command asks for one thing, through the REST API like everybody else, and prints the answer. Address and key
-come from the environment. Nothing is decided here.
+One idea: a command asks for one thing, through the REST API like everybody else, and prints the
+answer. Address and key come from the environment. Nothing is decided here.
 """
 
 from __future__ import annotations
@@ -250,7 +250,8 @@ def edit(
 ) -> None:
     """Change what was proposed.
 
-    Proposes the action with other parameters in the place of the one that waits, through the whole gate.
+    Proposes the action with other parameters in the place of the one that waits, through the whole
+    gate.
     """
     from clearance.cli import output
 
@@ -296,7 +297,8 @@ def stop(
         bool,
         typer.Option(
             "--everything",
-            help="Stop every tenant: works on the data directory, the database or the table itself.",
+            help="Stop every tenant: works on the data directory, the database or the table "
+            "itself.",
         ),
     ] = False,
     level: Annotated[
@@ -312,8 +314,8 @@ def stop(
 ) -> None:
     """Stop agents, or lift a stop.
 
-    Nothing that a switch covers starts until it is lifted. Without a name it covers the whole tenant.
-    What is running already is not cut off.
+    Nothing that a switch covers starts until it is lifted. Without a name it covers the whole
+    tenant. What is running already is not cut off.
     """
     from clearance.cli import output
 
@@ -353,7 +355,10 @@ def _scope(
     }
     given = [(scope, subject) for scope, subject in named.items() if subject is not None]
     if len(given) + everything > 1:
-        sentence = "name one thing to stop: --account, --action-type, --tool-server, --agent or --everything"
+        sentence = (
+            "name one thing to stop: --account, --action-type, --tool-server, --agent or "
+            "--everything"
+        )
         raise typer.BadParameter(sentence)
     return given[0] if given else ("TENANT", None)
 
@@ -408,7 +413,9 @@ def timeline(
 def _told(
     clearance: Clearance, items: list[Answer], filters: Mapping[str, Json]
 ) -> Iterator[Answer]:
-    """The items oldest first, then each intent that a new ledger entry is about, as an item of the timeline."""
+    """The items oldest first, then each intent that a new ledger entry is about, as an item of the
+    timeline.
+    """
     yield from reversed(items)
     seen: deque[tuple[str, str]] = deque(
         ((one["action_intent_id"], one["status"]) for one in items), maxlen=SEEN_MAX

@@ -1,8 +1,9 @@
-"""The Python client: `Clearance` (blocking) and `AsyncClearance`, for agents that propose and people who rule.
+"""The Python client: `Clearance` (blocking) and `AsyncClearance`, for agents that propose and
+people who rule.
 
-Every verb is written once, as steps (see `wire`); the two classes only carry steps out. It needs the standard
-library and httpx2, and knows nothing of how Clearance decides. When no answer comes it raises `ClearanceUnavailable`,
-and never makes one up.
+Every verb is written once, as steps (see `wire`); the two classes only carry steps out. It needs
+the standard library and httpx2, and knows nothing of how Clearance decides. When no answer comes it
+raises `ClearanceUnavailable`, and never makes one up.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ _I = TypeVar("_I")
 
 
 class _Verbs(ABC, Generic[_A, _I]):
-    """What both clients can do. `_A` is an answer or the promise of one; `_I` an iterator over items."""
+    """What both clients can do.
+
+    `_A` is an answer or the promise of one; `_I` an iterator over items.
+    """
 
     _http: httpx2.Client | httpx2.AsyncClient
 
@@ -66,7 +70,8 @@ class _Verbs(ABC, Generic[_A, _I]):
     ) -> _A:
         """Proposes an action; the answer is the intent with the gate's `decision` and its `status`.
 
-        Without an `action_intent_id` one is made here, once, so that a repeat after a lost answer cannot act twice.
+        Without an `action_intent_id` one is made here, once, so that a repeat after a lost answer
+        cannot act twice.
         """
         said: Answer = {
             "action_intent_id": secrets.token_hex(ID_BYTES)
@@ -99,7 +104,8 @@ class _Verbs(ABC, Generic[_A, _I]):
         *,
         past_approval: bool = False,
     ) -> _A:
-        """The intent once it is finished, or waits for a person, or when the time is over: its `status` says which.
+        """The intent once it is finished, or waits for a person, or when the time is over: its
+        `status` says which.
 
         With `past_approval` it also waits for the person.
         """
@@ -131,7 +137,8 @@ class _Verbs(ABC, Generic[_A, _I]):
     def approve(self, name: str, *, reason: str | None = None, digest: str | None = None) -> _A:
         """Approves, by the id of an approval or of an intent (then its latest approval).
 
-        `digest` is that of what was shown: if something else would run by now, the ruling is refused.
+        `digest` is that of what was shown: if something else would run by now, the ruling is
+        refused.
         """
         return self._run(wire.rule(name, {"ruling": "approve", "reason": reason, "digest": digest}))
 
@@ -147,7 +154,9 @@ class _Verbs(ABC, Generic[_A, _I]):
         reason: str | None = None,
         digest: str | None = None,
     ) -> _A:
-        """Closes the approval and proposes a new intent with these parameters: `new_intent` of the answer."""
+        """Closes the approval and proposes a new intent with these parameters: `new_intent` of the
+        answer.
+        """
         ruling = {
             "ruling": "edit",
             "parameters": dict(parameters),
@@ -194,7 +203,8 @@ class _Verbs(ABC, Generic[_A, _I]):
 
     @abstractmethod
     def events(self, *, after: int | None = None) -> _I:
-        """The ledger's entries as they are made, without end: from behind a position, or from now on.
+        """The ledger's entries as they are made, without end: from behind a position, or from now
+        on.
 
         A lost connection is taken up again behind the last entry that was given.
         """
@@ -206,7 +216,9 @@ class _Verbs(ABC, Generic[_A, _I]):
     # Owners
 
     def settings_part(self, part: str) -> _A:
-        """One part of the settings, with its `version`: modes, allowlist, budgets, stop-switches, policies, catalog."""
+        """One part of the settings, with its `version`: modes, allowlist, budgets, stop-switches,
+        policies, catalog.
+        """
         return self._run(wire.send(wire.Request("GET", wire.path("autonomy", part))))
 
     def put_settings_part(self, part: str, value: Mapping[str, Json], *, version: int) -> _A:
@@ -216,9 +228,11 @@ class _Verbs(ABC, Generic[_A, _I]):
     def stop(
         self, scope: str, subject: str | None = None, *, level: str = "HOLD", reason: str
     ) -> _A:
-        """Turns a stop switch on: `TENANT`, or `ACCOUNT`, `ACTION_TYPE`, `TOOL_SERVER`, `AGENT` with its name.
+        """Turns a stop switch on: `TENANT`, or `ACCOUNT`, `ACTION_TYPE`, `TOOL_SERVER`, `AGENT`
+        with its name.
 
-        `HOLD`: nothing starts until it is lifted. `REFUSE`: what waits or comes is cancelled or blocked.
+        `HOLD`: nothing starts until it is lifted. `REFUSE`: what waits or comes is cancelled or
+        blocked.
         """
         switch = {"scope": scope, "subject": subject, "level": level, "reason": reason}
 
@@ -247,7 +261,9 @@ class _Verbs(ABC, Generic[_A, _I]):
         return self._run(wire.send(wire.Request("GET", wire.path("api-keys"))))
 
     def create_api_key(self, name: str, role: str) -> _A:
-        """Makes a credential (agent, approver, auditor or owner); its secret is in this answer and never again."""
+        """Makes a credential (agent, approver, auditor or owner); its secret is in this answer and
+        never again.
+        """
         return self._run(wire.send(wire.post(wire.path("api-keys"), {"name": name, "role": role})))
 
     def revoke_api_key(self, key_id: str) -> _A:
@@ -258,7 +274,10 @@ class _Verbs(ABC, Generic[_A, _I]):
 
 
 class Clearance(_Verbs[Answer, Iterator[Answer]]):
-    """The blocking client. Address and key come from `CLEARANCE_URL` and `CLEARANCE_API_KEY` unless given."""
+    """The blocking client.
+
+    Address and key come from `CLEARANCE_URL` and `CLEARANCE_API_KEY` unless given.
+    """
 
     def __init__(
         self,
@@ -269,7 +288,9 @@ class Clearance(_Verbs[Answer, Iterator[Answer]]):
         timeout_seconds: float = wire.TIMEOUT_SECONDS_DEFAULT,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
-        """`allow_insecure` sends the key unencrypted to another machine; `transport` is for tests."""
+        """`allow_insecure` sends the key unencrypted to another
+        machine; `transport` is for tests.
+        """
         settings = wire.connection(url, api_key, timeout_seconds, allow_insecure=allow_insecure)
         self._http: httpx2.Client = httpx2.Client(transport=transport, **settings)
 
@@ -345,7 +366,9 @@ class AsyncClearance(_Verbs[Coroutine[Any, Any, Answer], AsyncIterator[Answer]])
         timeout_seconds: float = wire.TIMEOUT_SECONDS_DEFAULT,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        """`allow_insecure` sends the key unencrypted to another machine; `transport` is for tests."""
+        """`allow_insecure` sends the key unencrypted to another
+        machine; `transport` is for tests.
+        """
         settings = wire.connection(url, api_key, timeout_seconds, allow_insecure=allow_insecure)
         self._http: httpx2.AsyncClient = httpx2.AsyncClient(transport=transport, **settings)
 
@@ -393,7 +416,8 @@ class AsyncClearance(_Verbs[Coroutine[Any, Any, Answer], AsyncIterator[Answer]])
         return None
 
     async def events(self, *, after: int | None = None) -> AsyncIterator[Answer]:
-        """The ledger's entries as they are made, without end: from behind a position, or from now on.
+        """The ledger's entries as they are made, without end: from behind a position, or from now
+        on.
 
         A lost connection is taken up again behind the last entry that was given.
         """

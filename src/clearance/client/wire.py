@@ -1,7 +1,9 @@
-"""What the Python client says to the server, and what it does when no answer comes: the verbs as generators of steps.
+"""What the Python client says to the server, and what it does when no answer comes: the verbs as
+generators of steps.
 
-A step asks for something (send this request, pause so long) or hands over an item of a list; who carries steps out,
-blocking or not, is no matter here. The API key goes into the headers that `connection` makes, and nowhere else.
+A step asks for something (send this request, pause so long) or hands over an item of a list; who
+carries steps out, blocking or not, is no matter here. The API key goes into the headers that
+`connection` makes, and nowhere else.
 """
 
 from __future__ import annotations
@@ -37,9 +39,12 @@ Answer: TypeAlias = dict[str, Any]
 
 
 class ClearanceError(Exception):
-    """Clearance refused. `code` is stable, `sentence` is for people, `status` is the HTTP status if one came.
+    """Clearance refused.
 
-    `problems` are the single things that are wrong with what was sent: `{"path": ..., "detail": ...}`.
+    `code` is stable, `sentence` is for people, `status` is the HTTP status if one came.
+
+    `problems` are the single things that are wrong with what was sent: `{"path": ..., "detail":
+    ...}`.
     """
 
     def __init__(
@@ -63,7 +68,8 @@ class ClearanceError(Exception):
 class ClearanceUnavailable(ClearanceError):
     """No answer came, so nothing may be assumed: do not act.
 
-    After `propose`, `action_intent_id` is the id that was sent: ask for it, or propose the same again under it.
+    After `propose`, `action_intent_id` is the id that was sent: ask for it, or propose the same
+    again under it.
     """
 
     action_intent_id: str | None = None
@@ -71,7 +77,10 @@ class ClearanceUnavailable(ClearanceError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `repeatable`: a repeat does no more than one, so it may be sent again when no answer came."""
+    """One request.
+
+    `repeatable`: a repeat does no more than one, so it may be sent again when no answer came.
+    """
 
     method: str
     path: str
@@ -113,14 +122,18 @@ class Item:
 
 
 Steps: TypeAlias = Generator[Request | Pause | Item, Any, Answer]
-"""What a verb does, in order; it is sent a Reply or a Failure for each Request, and returns the answer."""
+"""What a verb does, in order; it is sent a Reply or a Failure for each Request, and returns the
+answer.
+"""
 
 
 # The verbs as steps
 
 
 def send(request: Request) -> Steps:
-    """Sends a request, again after 503 and lost connections while that is safe; the answer, or ClearanceError."""
+    """Sends a request, again after 503 and lost connections while that is safe; the answer, or
+    ClearanceError.
+    """
     pause = PAUSE_SECONDS_FIRST
     for tried in range(1, TRIES_MAX + 1):
         reply: Reply | Failure = yield request
@@ -195,7 +208,9 @@ def entries(after: int, page_size: int) -> Steps:
 
 
 def change_stops(change: Callable[[list[Answer]], list[Answer]]) -> Steps:
-    """Changes the switches as they are now, again if others did meanwhile: nobody's switch is lost."""
+    """Changes the switches as they are now, again if others did
+    meanwhile: nobody's switch is lost.
+    """
     for tried in range(1, STOP_TRIES_MAX + 1):
         part = yield from send(Request("GET", path("autonomy", "stop-switches")))
         switches = {"stop_switches": change(part["stop_switches"])}
@@ -288,13 +303,16 @@ def connection(
             "User-Agent": "clearance-python",
         },
         "timeout": timeout_seconds,
-        # A proxy from the environment would read an unencrypted key that was meant for this machine only.
+        # A proxy from the environment would read an unencrypted key that was meant for this machine
+        # only.
         "trust_env": encrypted or not here,
     }
 
 
 def _address(url: str) -> httpx2.URL:
-    """The server's address, as the HTTP client reads it, so that what is checked is what is called."""
+    """The server's address, as the HTTP client reads it, so
+    that what is checked is what is called.
+    """
     try:
         address = httpx2.URL(url)
     except (httpx2.InvalidURL, ValueError):
@@ -327,7 +345,9 @@ def post(path: str, said: Mapping[str, Json], *, repeatable: bool = False) -> Re
 
 
 def put(part: str, value: Mapping[str, Json], if_match: str) -> Request:
-    """A request that replaces a part of the settings, if what it was made from is still in force."""
+    """A request that replaces a part of the settings, if what
+    it was made from is still in force.
+    """
     return Request(
         "PUT", path("autonomy", part), body=_body(value), if_match=if_match, repeatable=False
     )
@@ -373,7 +393,10 @@ def read_reply(response: httpx2.Response) -> Reply:
 
 
 def read_failure(error: httpx2.RequestError) -> Failure:
-    """What is known of a request that got no answer. The error's own text stays out: it may quote what was sent."""
+    """What is known of a request that got no answer.
+
+    The error's own text stays out: it may quote what was sent.
+    """
     server = _server(error)
     if isinstance(
         error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout | httpx2.ProxyError
@@ -394,7 +417,9 @@ def _server(error: httpx2.RequestError) -> str:
 
 
 def _answer(reply: Reply) -> Answer:
-    """The resource in a reply; ClearanceError if it is a problem, or nothing that Clearance would say."""
+    """The resource in a reply; ClearanceError if it is a problem, or nothing that Clearance would
+    say.
+    """
     if reply.status == httpx2.codes.NO_CONTENT:
         return {}
     value = _json_object(reply.body)
@@ -431,7 +456,9 @@ def _unavailable(reply: Reply | Failure) -> ClearanceUnavailable:
 
 
 def _longer(pause: float, reply: Reply | Failure) -> float:
-    """The pause, or what the server asks for if that is longer; a little random, so that crowds spread."""
+    """The pause, or what the server asks for if that is longer; a little random, so that crowds
+    spread.
+    """
     asked = reply.retry_after if isinstance(reply, Reply) else None
     if asked is not None and asked.isascii() and asked.isdigit():
         pause = max(pause, min(float(asked), PAUSE_SECONDS_MAX))

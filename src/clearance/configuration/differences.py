@@ -1,4 +1,7 @@
-"""How two settings documents differ, a sentence each. Values of environments and headers are in none of them."""
+"""How two settings documents differ, a sentence each.
+
+Values of environments and headers are in none of them.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ NOT_SHOWN = "(not shown)"
 
 @dataclass(frozen=True, slots=True)
 class SettingsDifference:
-    """What a change changes: where (names joined by dots), from what to what (None: absent), in a sentence."""
+    """What a change changes: where (names joined by dots), from what to what (None: absent), in a
+    sentence.
+    """
 
     path: str
     before: Json
@@ -26,12 +31,16 @@ class SettingsDifference:
 
 
 def differences(before: SettingsDocument, after: SettingsDocument) -> list[SettingsDifference]:
-    """Everything with a meaning that is not the same, in the document's order; order in lists has none."""
+    """Everything with a meaning that is not the same, in the document's order; order in lists has
+    none.
+    """
     return list(_different((), _by_place(before), _by_place(after)))
 
 
 def _by_place(document: SettingsDocument) -> dict[str, Json]:
-    """The document with its lists as mappings by what an entry is about: entries are compared, not positions."""
+    """The document with its lists as mappings by what an entry is about: entries are compared, not
+    positions.
+    """
     whole = document.as_json()
     allowlist = document.autonomy.allowlist
     accounts = {
@@ -110,11 +119,13 @@ def _different(path: tuple[str, ...], before: Json, after: Json) -> Iterator[Set
 
 
 def _shown(path: tuple[str, ...], value: Json) -> Json:
-    """The value without what may be a secret: values of environments and headers, the query of an address."""
+    """The value without what may be a secret: values of environments and headers, the query of an
+    address.
+    """
     if path[:1] != ("tool_servers",):
         return value
     if path[2:3] in {("environment",), ("headers",)}:
-        return NOT_SHOWN if len(path) > 3 else dict.fromkeys(value, NOT_SHOWN)  # noqa: PLR2004 - section.server.field.NAME
+        return NOT_SHOWN if len(path) > 3 else dict.fromkeys(value, NOT_SHOWN)  # noqa: PLR2004
     if path[2:] == ("url",):
         return value.partition("?")[0]
     return (

@@ -1,7 +1,9 @@
-"""The settings document: all that people say about a tenant's agents, as one JSON value, parsed and compiled here.
+"""The settings document: all that people say about a tenant's agents, as one JSON value, parsed and
+compiled here.
 
-The configuration file, REST and the store share it. Whoever changes settings parses the whole document that would
-result: every part fits every other, or nothing changes. This file knows no YAML, no HTTP, no versions, no permissions.
+The configuration file, REST and the store share it. Whoever changes settings parses the whole
+document that would result: every part fits every other, or nothing changes. This file knows no
+YAML, no HTTP, no versions, no permissions.
 """
 
 from __future__ import annotations
@@ -53,7 +55,10 @@ _FIXED_NAMES = frozenset({"account_id", "action_intent_id", "action_type", "targ
 
 
 def parse_document(value: Json) -> SettingsDocument:
-    """The document of a JSON value. InvalidInput (`INVALID_SETTINGS`) with every problem that was found."""
+    """The document of a JSON value.
+
+    InvalidInput (`INVALID_SETTINGS`) with every problem that was found.
+    """
     document, problems = _shaped(value)
     if document is not None:
         problems = [*problems, *_fit_problems(document, value)]
@@ -67,7 +72,8 @@ def parse_document(value: Json) -> SettingsDocument:
 def _shaped(value: Json) -> tuple[SettingsDocument | None, list[Problem]]:
     """The document without the entries that have no right shape, and what is wrong with those.
 
-    So the entries that have one are still checked against each other, and a person sees all problems at once.
+    So the entries that have one are still checked against each other, and a person sees all
+    problems at once.
     """
     text = _json_text(value)
     problems: list[Problem] = []
@@ -87,7 +93,9 @@ def _shaped(value: Json) -> tuple[SettingsDocument | None, list[Problem]]:
 
 
 def _json_text(value: Json) -> str:
-    """The value as JSON with its own order of names, which people see again; InvalidInput if it cannot be that."""
+    """The value as JSON with its own order of names, which people see again; InvalidInput if it
+    cannot be that.
+    """
     try:
         size = len(canonical(value))
         text = json.dumps(value)
@@ -112,7 +120,9 @@ def _refusal(problems: Sequence[Problem]) -> InvalidInput:
 
 
 def _path(loc: Path, value: Json) -> Path:
-    """Where a problem is in what was written: no marks of the parser's, and a plain allowlist has no sections."""
+    """Where a problem is in what was written: no marks of the parser's, and a plain allowlist has
+    no sections.
+    """
     path = tuple(part for part in loc if part != "[key]")
     if path[:3] == ("autonomy", "allowlist", "tenant") and isinstance(
         value["autonomy"]["allowlist"], list
@@ -159,13 +169,18 @@ def _sentence(path: Path, details: ErrorDetails) -> str:
         return str(details["ctx"]["sentence"])
     if kind == "extra_forbidden":
         known = _keys_at(path[:-1])
-        return f"is not a key here{suggestion(path[-1], known) or '; the keys are ' + ', '.join(known)}"
+        return (
+            f"is not a key "
+            f"here{suggestion(path[-1], known) or '; the keys are ' + ', '.join(known)}"
+        )
     empty = "; leave the key out if there is nothing to say" if details["input"] is None else ""
     return _SENTENCES.get(kind, "does not have the right shape") + empty
 
 
 def _keys_at(path: Path) -> list[str]:
-    """The keys of the shape at a path: down through the fields, lists and mappings of the shapes' annotations."""
+    """The keys of the shape at a path: down through the fields, lists and mappings of the shapes'
+    annotations.
+    """
     shape: Any = SettingsDocument
     for part in path:
         if isinstance(shape, type) and issubclass(shape, BaseModel):
@@ -187,7 +202,10 @@ def _keys_at(path: Path) -> list[str]:
 
 
 def _fit_problems(document: SettingsDocument, value: Json) -> list[Problem]:
-    """Problems between the parts. `value` has also the entries that have no right shape: their names are known."""
+    """Problems between the parts.
+
+    `value` has also the entries that have no right shape: their names are known.
+    """
     servers, actions = (_names(value, section) for section in ("tool_servers", "catalog"))
     found: list[Problem] = [*_count_problems(document)]
     for name, server in document.tool_servers.items():
@@ -236,7 +254,11 @@ def _server_problems(server: ToolServerShape) -> _Found:
     if bool(server.command) == (server.url is not None):
         yield (
             (),
-            "needs either a command (a server that we start) or a url (a server that runs), not both",
+            (
+                "needs either a command (a server that we start) or a url (a server that runs), "
+                "not "
+                "both"
+            ),
         )
     elif server.headers and server.url is None:
         yield ("headers",), "only a server with a url has headers; a command has an environment"
@@ -304,7 +326,10 @@ def _schema_problems(schema: Mapping[str, Json]) -> _Found:
     if schema.get("type") != "object":
         yield ("type",), "must be object"
     if not isinstance(schema.get("additionalProperties"), bool):
-        sentence = "must be false, so that the tool gets nothing that policy and people did not see (or true, to allow it)"
+        sentence = (
+            "must be false, so that the tool gets nothing that policy and people did not see (or "
+            "true, to allow it)"
+        )
         yield ("additionalProperties",), sentence
     if "$ref" in schema:
         yield ("$ref",), "the parameters themselves cannot be a reference; their properties can"
@@ -319,7 +344,10 @@ def _schema_problems(schema: Mapping[str, Json]) -> _Found:
 
 
 def _keyword_problems(node: Json, path: Path) -> _Found:
-    """What we ask of a schema beyond JSON Schema, at any depth. A mapping of a keyword's name is a parameter."""
+    """What we ask of a schema beyond JSON Schema, at any depth.
+
+    A mapping of a keyword's name is a parameter.
+    """
     if isinstance(node, list):
         for position, part in enumerate(node):
             yield from _keyword_problems(part, (*path, position))
@@ -365,7 +393,10 @@ def _placeholder_problem(
         known = [*properties, *_FIXED_NAMES, "parameters", *(["result"] if has_result else [])]
         return f"{{{name}}} names nothing that is known here{suggestion(parameter, known)}"
     if must_be_there and parameter not in required:
-        return f"{{{name}}}: the parameter must be required, or there is nothing to put here when it is left out"
+        return (
+            f"{{{name}}}: the parameter must be required, or there is nothing to put here when it "
+            f"is left out"
+        )
     return None
 
 
@@ -428,7 +459,9 @@ def _policy_problems(document: SettingsDocument) -> list[Problem]:
 
 @dataclass(frozen=True, slots=True)
 class StoredSettings:
-    """A tenant's settings document and its version (0 and empty if nobody has configured anything)."""
+    """A tenant's settings document and its version (0 and empty
+    if nobody has configured anything).
+    """
 
     version: SettingsVersion
     document: Mapping[str, Json]
@@ -438,8 +471,8 @@ class StoredSettings:
 def compile_settings(tenant_id: str, stored: StoredSettings) -> Settings:
     """The settings that a stored document means; the switches that hold everywhere come first.
 
-    What was stored was checked then. It is not checked again for what must fit, so that a stricter version of this file
-    does not stop a tenant; what cannot be read at all raises InvalidInput.
+    What was stored was checked then. It is not checked again for what must fit, so that a stricter
+    version of this file does not stop a tenant; what cannot be read at all raises InvalidInput.
     """
     document, everywhere = read_document(stored.document), read_document(stored.everywhere)
     autonomy = document.autonomy
@@ -464,7 +497,10 @@ def compile_settings(tenant_id: str, stored: StoredSettings) -> Settings:
 
 
 def read_document(value: Json) -> SettingsDocument:
-    """A document that was parsed before it was stored. InvalidInput if it does not even have the right shape."""
+    """A document that was parsed before it was stored.
+
+    InvalidInput if it does not even have the right shape.
+    """
     document, problems = _shaped(value)
     if document is None or problems:
         raise _refusal(problems)
@@ -472,7 +508,10 @@ def read_document(value: Json) -> SettingsDocument:
 
 
 def policy_of(document: SettingsDocument) -> PolicySet | None:
-    """The document's policy for its catalog, None if it has none. InvalidInput (`INVALID_POLICY`) if it is refused."""
+    """The document's policy for its catalog, None if it has none.
+
+    InvalidInput (`INVALID_POLICY`) if it is refused.
+    """
     return (
         PolicySet.load(document.policy, catalog_of(document)) if document.policy.strip() else None
     )

@@ -1,8 +1,10 @@
-"""Configuration as code: one YAML file, and the policy file beside it, read into a settings document.
+"""Configuration as code: one YAML file, and the policy file beside it, read into a settings
+document.
 
-Whatever is wrong is said with its file, its line, the field and what would be right, all at once; nothing is applied
-in part. YAML is read strictly: what two readers could understand differently has to be written more plainly. The values
-of variables that tool servers use are not read here, only whether they are set. Nothing here knows what a setting does.
+Whatever is wrong is said with its file, its line, the field and what would be right, all at once;
+nothing is applied in part. YAML is read strictly: what two readers could understand differently has
+to be written more plainly. The values of variables that tool servers use are not read here, only
+whether they are set. Nothing here knows what a setting does.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ FieldPath: TypeAlias = tuple[str | int, ...]
 
 _TENANT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
-# YAML reads the braces of `{KEY: ${NAME}}` as its own, so a variable is carried past it by two characters of private use.
+# YAML reads the braces of `{KEY: ${NAME}}` as its own, so a variable is carried past it by two
+# characters of private use.
 _WRITTEN_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _OPENING, _CLOSING = "\ue000", "\ue001"
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -65,7 +68,8 @@ def load(
 ) -> Configuration:
     """Reads a file and its policy file. ConfigurationError with every problem that was found.
 
-    `secrets_elsewhere`: the variables of tool servers are set where these are called, and need not be set here.
+    `secrets_elsewhere`: the variables of tool servers are set where these are called, and need not
+    be set here.
     """
     file = _File(path)
     value = file.read()
@@ -101,7 +105,10 @@ class _File:
     characters: int = 0
 
     def read(self) -> dict[str, Json]:
-        """The file's value. Problems of YAML end the reading: after them, every other one might be an echo."""
+        """The file's value.
+
+        Problems of YAML end the reading: after them, every other one might be an echo.
+        """
         root = self._composed(_read_text(self.path, FILE_BYTES_MAX, self._refused))
         value = self._value(root, ())
         if not self.problems and not isinstance(value, dict):
@@ -170,7 +177,10 @@ class _File:
         return root
 
     def _value(self, node: yaml.Node, path: FieldPath) -> Json:
-        """The plain value of a node. Aliases are followed, so everything is counted each time that it is used."""
+        """The plain value of a node.
+
+        Aliases are followed, so everything is counted each time that it is used.
+        """
         self.nodes += 1
         self.characters += len(node.value) if isinstance(node, yaml.ScalarNode) else 0
         if self.nodes > NODES_MAX or self.characters > TEXT_MAX:
@@ -222,7 +232,9 @@ def _with_variables(text: Json) -> Json:
 
 
 def _scalar(kind: str, text: Json) -> Json:
-    """A scalar of YAML 1.1 as JSON; ValueError for what not everybody would read in the same way."""
+    """A scalar of YAML 1.1 as JSON; ValueError for what not
+    everybody would read in the same way.
+    """
     if kind in {"str", "timestamp", "value"} and isinstance(text, str):
         return text
     if kind == "null":
@@ -312,7 +324,10 @@ def _texts(value: Json, path: FieldPath) -> Iterator[tuple[FieldPath, str]]:
 
 
 def _resolved(document: Mapping[str, Json], environment: Mapping[str, str]) -> dict[str, Json]:
-    """The document with the variables in the catalog's arguments filled in. Those of tool servers stay as they are."""
+    """The document with the variables in the catalog's arguments filled in.
+
+    Those of tool servers stay as they are.
+    """
 
     def filled(value: Json) -> Json:
         if isinstance(value, str):

@@ -1,7 +1,8 @@
-"""The shape of the settings document: what each of its values may be, and the mappings and lists that they stand in.
+"""The shape of the settings document: what each of its values may be, and the mappings and lists
+that they stand in.
 
-One class for each kind of entry, with the keys of the configuration file. A value that is refused is told what would be
-right. Whether entries fit each other is not known here.
+One class for each kind of entry, with the keys of the configuration file. A value that is refused
+is told what would be right. Whether entries fit each other is not known here.
 """
 
 from __future__ import annotations
@@ -244,7 +245,9 @@ class ActionShape(_Shape):
 
 
 class AllowlistShape(_Shape):
-    """The action types that may run unattended: for every account, and in addition for single ones."""
+    """The action types that may run unattended: for every
+    account, and in addition for single ones.
+    """
 
     tenant: ActionTypes = []
     accounts: dict[Name, ActionTypes] = {}
@@ -291,7 +294,9 @@ class StopSwitchShape(_Shape):
 
     @model_serializer
     def _whole(self) -> dict[str, Json]:
-        """Every key, also a subject that is null: who compares switches reads scope and subject of each."""
+        """Every key, also a subject that is null: who compares switches reads scope and subject of
+        each.
+        """
         return {
             "scope": self.scope,
             "subject": self.subject,
@@ -301,7 +306,9 @@ class StopSwitchShape(_Shape):
 
 
 class SettingsDocument(_Shape):
-    """A whole settings document that has the right shape; `parse_document` also saw that its parts fit each other."""
+    """A whole settings document that has the right shape; `parse_document` also saw that its parts
+    fit each other.
+    """
 
     tool_servers: dict[ServerName, ToolServerShape] = {}
     catalog: dict[ActionType, ActionShape] = {}
@@ -311,7 +318,9 @@ class SettingsDocument(_Shape):
     stop_switches: list[StopSwitchShape] = []
 
     def as_json(self) -> dict[str, Json]:
-        """The document as plain JSON, always the same for the same settings: what is a default is left out."""
+        """The document as plain JSON, always the same for the same settings: what is a default is
+        left out.
+        """
         return self.model_dump(mode="json", exclude_defaults=True)
 
     @property

@@ -1,6 +1,8 @@
-"""Approvals: the request to people that an intent waits in, who may rule on it, and what a ruling must say.
+"""Approvals: the request to people that an intent waits in, who may rule on it, and what a ruling
+must say.
 
-An approval is bound to the digest of exactly what would run. Time never approves: what nobody rules on expires.
+An approval is bound to the digest of exactly what would run. Time never approves: what nobody rules
+on expires.
 """
 
 from __future__ import annotations
@@ -23,7 +25,10 @@ class ApprovalSource(StrEnum):
 
 
 class RulingKind(StrEnum):
-    """What a person says to an approval. An edit closes it and proposes a new intent through the whole gate."""
+    """What a person says to an approval.
+
+    An edit closes it and proposes a new intent through the whole gate.
+    """
 
     APPROVE = "approve"
     REJECT = "reject"
@@ -31,7 +36,9 @@ class RulingKind(StrEnum):
 
 
 class ApprovalState(StrEnum):
-    """OPEN until somebody rules, or until it is expired or withdrawn (its intent went elsewhere)."""
+    """OPEN until somebody rules, or until it is expired or
+    withdrawn (its intent went elsewhere).
+    """
 
     OPEN = "OPEN"
     APPROVED = "APPROVED"
@@ -52,7 +59,10 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A request to people. `number` counts the requests of one intent; `differences` say why it is asked again."""
+    """A request to people.
+
+    `number` counts the requests of one intent; `differences` say why it is asked again.
+    """
 
     approval_id: str
     number: int
@@ -66,7 +76,9 @@ class Approval:
 
 
 def approval_id(action_intent_id: str, number: int) -> str:
-    """The name of an intent's nth approval: `<action_intent_id>.<n>`; no intent's id contains a dot."""
+    """The name of an intent's nth approval: `<action_intent_id>.<n>`; no intent's id contains a
+    dot.
+    """
     return f"{action_intent_id}.{number}"
 
 
@@ -101,7 +113,9 @@ def check_ruling(
     *,
     now: int,
 ) -> None:
-    """Raises unless `ruler` may now rule so: Forbidden, Conflict (`APPROVAL_CLOSED`, `APPROVAL_EXPIRED`), InvalidInput."""
+    """Raises unless `ruler` may now rule so: Forbidden, Conflict (`APPROVAL_CLOSED`,
+    `APPROVAL_EXPIRED`), InvalidInput.
+    """
     ruler.require(Permission.RULE)
     if (
         ruler.actor_id in {intent.proposed_by, intent.edited_by}

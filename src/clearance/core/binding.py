@@ -36,7 +36,10 @@ class Binding:
 
 
 def bind(intent: ActionIntent, settings: Settings, salt: bytes) -> Binding | None:
-    """What would run under these settings, or None if the catalog has no such action. The salt is the intent's own."""
+    """What would run under these settings, or None if the catalog has no such action.
+
+    The salt is the intent's own.
+    """
     action = settings.catalog.get(intent.action_type)
     if action is None:
         return None
@@ -50,7 +53,10 @@ def bind(intent: ActionIntent, settings: Settings, salt: bytes) -> Binding | Non
 
 
 def differences(then: Binding, now: Binding) -> tuple[str, ...]:
-    """What changed between two bindings, a sentence each. A tool schema that is seen for the first time is no change."""
+    """What changed between two bindings, a sentence each.
+
+    A tool schema that is seen for the first time is no change.
+    """
     changed = [
         (
             then.parameters != now.parameters,

@@ -1,8 +1,10 @@
-"""Autonomy budgets: which limits a rule sets for one act, on which day, and the two steps in which they are used.
+"""Autonomy budgets: which limits a rule sets for one act, on which day, and the two steps in which
+they are used.
 
-Use is counted in buckets of one account and day: all actions, the actions of one type, the amount that one type spends. A
-hold takes from every bucket that applies, or from none; it is settled when execution starts and released when it never does.
-The limit covers held and settled together, so settling moves no counter. Who counts is the store; here is what is counted.
+Use is counted in buckets of one account and day: all actions, the actions of one type, the amount
+that one type spends. A hold takes from every bucket that applies, or from none; it is settled when
+execution starts and released when it never does. The limit covers held and settled together, so
+settling moves no counter. Who counts is the store; here is what is counted.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ AMOUNT_MAX = 10**15  # of the smallest unit, per act and per day: sums stay far 
 
 @dataclass(frozen=True, slots=True)
 class BudgetRule:
-    """How much may run unattended per account and day: in all, per action type, and as the amount that a type spends.
+    """How much may run unattended per account and day: in all, per action type, and as the amount
+    that a type spends.
 
-    Without an account it holds for each account of the tenant that has no rule of its own. The day begins in `zone`.
+    Without an account it holds for each account of the tenant that has no rule of its own. The day
+    begins in `zone`.
     """
 
     max_per_day: int
@@ -33,9 +37,11 @@ class BudgetRule:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one act takes from one bucket (`actions`, `actions:TYPE` or `amount:TYPE`), and the bucket's limit.
+    """What one act takes from one bucket (`actions`, `actions:TYPE` or `amount:TYPE`), and the
+    bucket's limit.
 
-    A bucket without a limit is counted all the same: a limit that is set later finds what was used before.
+    A bucket without a limit is counted all the same: a limit that is set later finds what was used
+    before.
     """
 
     bucket: str
@@ -44,7 +50,9 @@ class Claim:
 
 
 class HoldState(StrEnum):
-    """Where a hold is on its way; SETTLED and RELEASED are final, except that nothing sent releases a settled one."""
+    """Where a hold is on its way; SETTLED and RELEASED are final, except that nothing sent releases
+    a settled one.
+    """
 
     HELD = "HELD"
     SETTLED = "SETTLED"
@@ -58,7 +66,9 @@ class HoldState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What one intent has taken from its account's budget of one day (`YYYY-MM-DD` in the rule's zone)."""
+    """What one intent has taken from its account's budget of one day (`YYYY-MM-DD` in the rule's
+    zone).
+    """
 
     day: str
     claims: tuple[Claim, ...]
@@ -72,15 +82,18 @@ def rule_for(rules: Sequence[BudgetRule], account_id: str) -> BudgetRule | None:
 
 
 def hold_for(rule: BudgetRule, action_type: str, amount: int | None, now: int) -> Hold:
-    """The hold that an act needs under a rule; `amount` is what it spends, None if the catalog says nothing of that."""
+    """The hold that an act needs under a rule; `amount` is what it spends, None if the catalog says
+    nothing of that.
+    """
     claims = [
         Claim("actions", 1, rule.max_per_day),
         Claim(f"actions:{action_type}", 1, rule.max_per_day_by_action_type.get(action_type)),
     ]
     amount_limit = rule.max_amount_per_day_by_action_type.get(action_type)
     if amount is not None or amount_limit is not None:
-        # An amount limit on an act whose amount is unknown must let nothing through: claim more than any limit. And where
-        # nobody set one there is still one, for a counter that overflows counts nothing.
+        # An amount limit on an act whose amount is unknown must let nothing through: claim more
+        # than any limit. And where nobody set one there is still one, for a counter that overflows
+        # counts nothing.
         limit = AMOUNT_MAX if amount_limit is None else amount_limit
         claims.append(
             Claim(f"amount:{action_type}", AMOUNT_MAX + 1 if amount is None else amount, limit)
@@ -89,7 +102,9 @@ def hold_for(rule: BudgetRule, action_type: str, amount: int | None, now: int) -
 
 
 def spent_claim(hold: Hold, used: Mapping[str, int]) -> Claim | None:
-    """The first claim that does not fit beside what is used already, or None if the whole hold fits."""
+    """The first claim that does not fit beside what is used already, or None if the whole hold
+    fits.
+    """
     for claim in hold.claims:
         if claim.limit is not None and used.get(claim.bucket, 0) + claim.amount > claim.limit:
             return claim

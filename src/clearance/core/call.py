@@ -1,4 +1,6 @@
-"""One tool call on behalf of an intent: its arguments, how long it may take, when it may be sent again, what an error means."""
+"""One tool call on behalf of an intent: its arguments, how long it may take, when it may be sent
+again, what an error means.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ LEASE_MARGIN_MS = 2 * SECOND_MS  # between the last moment of a call and the end
 
 
 def lease_ms(server: ToolServer | None) -> int:
-    """How long a worker may take for one attempt: the call's deadline, the later tries, and a margin."""
+    """How long a worker may take for one attempt: the call's deadline, the later tries, and a
+    margin.
+    """
     return deadline_ms(server) + RETRY_WINDOW_MS + LEASE_MARGIN_MS
 
 
@@ -32,7 +36,8 @@ def deadline_ms(server: ToolServer | None) -> int:
 
 
 def arguments(action: Action, intent: ActionIntent) -> dict[str, Json]:
-    """What the tool is called with: the parameters, the catalog's own arguments over them, the idempotency key last.
+    """What the tool is called with: the parameters, the catalog's own arguments over them, the
+    idempotency key last.
 
     KeyError names a placeholder of the catalog for which the intent has no value.
     """
@@ -46,7 +51,9 @@ def arguments(action: Action, intent: ActionIntent) -> dict[str, Json]:
 
 
 def retry_after_ms(error: CallError, action: Action, tries: int) -> int | None:
-    """How long to wait before the same call may be sent again in the same attempt, or None if it may not."""
+    """How long to wait before the same call may be sent again in the same attempt, or None if it
+    may not.
+    """
     safe = error.sent is Sent.NOT_SENT or action.effect.repeatable
     if tries >= TRIES_MAX or error.error_class not in TRANSIENT or not safe:
         return None
@@ -54,7 +61,9 @@ def retry_after_ms(error: CallError, action: Action, tries: int) -> int | None:
 
 
 def outcome_of(error: CallError) -> Outcome:
-    """What an error that is not retried means: not sent -> CANCELLED, answered -> FAILED, else UNKNOWN."""
+    """What an error that is not retried means: not sent -> CANCELLED, answered -> FAILED, else
+    UNKNOWN.
+    """
     status = {
         Sent.NOT_SENT: OutcomeStatus.CANCELLED,
         Sent.ANSWERED: OutcomeStatus.FAILED,

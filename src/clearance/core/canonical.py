@@ -18,7 +18,9 @@ Json: TypeAlias = Any
 
 
 def canonical(value: Json) -> bytes:
-    """RFC 8785 canonical JSON. InvalidInput for what has no canonical form: NaN, integers past 2^53, lone surrogates."""
+    """RFC 8785 canonical JSON. InvalidInput for what has no canonical form: NaN, integers past
+    2^53, lone surrogates.
+    """
     try:
         if _plain(value):
             text: str = _PLAIN.encode(value)
@@ -29,7 +31,8 @@ def canonical(value: Json) -> bytes:
         raise InvalidInput(sentence, code="NOT_CANONICAL_JSON") from None
 
 
-# For values without fractions and with ASCII names, the standard library's C encoder writes the same bytes ten times faster.
+# For values without fractions and with ASCII names, the standard library's C encoder writes the
+# same bytes ten times faster.
 _PLAIN = json.JSONEncoder(
     ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
 )

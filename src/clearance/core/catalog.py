@@ -1,4 +1,5 @@
-"""The action catalog: the actions that exist, the tool behind each, and what is known about its effect.
+"""The action catalog: the actions that exist, the tool behind each, and what is known about its
+effect.
 
 An action that is not in the catalog does not exist: the gate blocks it.
 """
@@ -29,8 +30,8 @@ PROBLEMS_MAX = 20  # problems of one validation that are reported
 class Effect(StrEnum):
     """What a repeat of the same tool call does.
 
-    `idempotent`: the same as one call. `keyed`: the same as one call, if our idempotency key comes with it.
-    `at_most_once`: unknown, so it is never repeated once it may have been sent.
+    `idempotent`: the same as one call. `keyed`: the same as one call, if our idempotency key comes
+    with it. `at_most_once`: unknown, so it is never repeated once it may have been sent.
     """
 
     IDEMPOTENT = "idempotent"
@@ -47,8 +48,8 @@ class Effect(StrEnum):
 class ToolServer:
     """Where tools are: an MCP server over stdio (`command`) or streamable HTTP (`url`).
 
-    Words of `command` and values of `environment` and `headers` may hold `${NAME}`: resolved from our environment when the
-    server is started or called, never stored resolved.
+    Words of `command` and values of `environment` and `headers` may hold `${NAME}`: resolved from
+    our environment when the server is started or called, never stored resolved.
     """
 
     name: str
@@ -73,7 +74,9 @@ class ToolName:
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """How an action is taken back: a tool, its argument templates, and for how long (milliseconds; None: always)."""
+    """How an action is taken back: a tool, its argument templates, and for how long (milliseconds;
+    None: always).
+    """
 
     tool: ToolName
     arguments: Mapping[str, Json]
@@ -103,7 +106,9 @@ class Action:
 
     @cached_property
     def digest(self) -> str:
-        """Digest of everything that decides what a call of this action does; words for people are not in it."""
+        """Digest of everything that decides what a call of this action does; words for people are
+        not in it.
+        """
         return digest(
             {
                 "action_type": self.action_type,
@@ -118,7 +123,9 @@ class Action:
         )
 
     def check_parameters(self, parameters: Mapping[str, Json]) -> None:
-        """Raises InvalidInput (`INVALID_PARAMETERS`) with every problem if `parameters` do not fit the schema."""
+        """Raises InvalidInput (`INVALID_PARAMETERS`) with every problem if `parameters` do not fit
+        the schema.
+        """
         problems = []
         for error in self._validator.iter_errors(dict(parameters)):
             path = ("parameters", *error.instance_path)
@@ -131,7 +138,9 @@ class Action:
             raise InvalidInput(sentence, code="INVALID_PARAMETERS", problems=tuple(problems))
 
     def amount_spent(self, intent: ActionIntent) -> int | None:
-        """What the act spends, in the smallest unit of its parameter, rounded up; None if it is unknown or negative."""
+        """What the act spends, in the smallest unit of its parameter, rounded up; None if it is
+        unknown or negative.
+        """
         value = intent.parameters.get(self.spends) if self.spends else None
         if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
             return None
@@ -139,7 +148,9 @@ class Action:
         return int((Decimal(repr(value)) * scale).to_integral_value(ROUND_CEILING))
 
     def effective_risk(self, intent: ActionIntent) -> RiskLevel:
-        """The higher of the catalog's risk and the agent's: an agent can raise the risk, never lower it."""
+        """The higher of the catalog's risk and the agent's: an agent can raise the risk, never
+        lower it.
+        """
         return max(self.risk_level, intent.risk_level)
 
 
@@ -148,7 +159,9 @@ Catalog = Mapping[str, Action]
 
 
 def schema_validator(schema: Mapping[str, Json]) -> jsonschema_rs.Validator:
-    """A validator of a JSON Schema that fetches nothing and matches patterns in linear time; ValueError for a bad schema."""
+    """A validator of a JSON Schema that fetches nothing and matches patterns in linear time;
+    ValueError for a bad schema.
+    """
     return jsonschema_rs.validator_for(
         dict(schema),
         validate_formats=True,
@@ -158,7 +171,9 @@ def schema_validator(schema: Mapping[str, Json]) -> jsonschema_rs.Validator:
 
 
 def idempotency_key(tenant_id: str, action_intent_id: str) -> str:
-    """The key that every try of one intent hands to its tool: stable, 43 characters, and no tenant can make another's."""
+    """The key that every try of one intent hands to its tool: stable, 43 characters, and no tenant
+    can make another's.
+    """
     return "ik_" + sha256(canonical([tenant_id, action_intent_id])).hexdigest()[:40]
 
 

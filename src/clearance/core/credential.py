@@ -28,12 +28,18 @@ def check_key(key: str) -> None:
         or not key.isprintable()
         or " " in key
     ):
-        sentence = f"An API key has {KEY_LENGTH_MIN} to {KEY_LENGTH_MAX} printable ASCII characters without spaces."
+        sentence = (
+            f"An API key has {KEY_LENGTH_MIN} to {KEY_LENGTH_MAX} printable ASCII characters "
+            f"without spaces."
+        )
         raise InvalidInput(sentence, code="INVALID_API_KEY")
 
 
 def hash_key(key: str, installation_salt: bytes) -> bytes:
-    """Scrypt (RFC 7914; N = 2^14, r = 8, p = 1; 32 bytes). One salt for all keys, so that a key is found by its hash."""
+    """Scrypt (RFC 7914; N = 2^14, r = 8, p = 1; 32 bytes).
+
+    One salt for all keys, so that a key is found by its hash.
+    """
     return scrypt(
         key.encode(), salt=installation_salt, n=2**14, r=8, p=1, maxmem=64 * 1024 * 1024, dklen=32
     )
@@ -47,7 +53,10 @@ def principal_of(tenant_id: str, name: str, role: Role) -> Principal:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A credential, without its secret. `key_hash` is the scrypt hash of the whole key under the installation's salt."""
+    """A credential, without its secret.
+
+    `key_hash` is the scrypt hash of the whole key under the installation's salt.
+    """
 
     key_id: str
     tenant_id: str
@@ -60,7 +69,10 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class PageSession:
-    """A signed-in browser. `token_hash` is SHA-256 of the cookie's random token; it ends with its key, or in time."""
+    """A signed-in browser.
+
+    `token_hash` is SHA-256 of the cookie's random token; it ends with its key, or in time.
+    """
 
     token_hash: bytes
     key_id: str

@@ -1,4 +1,6 @@
-"""The three answers of the gate, ordered by how much they allow, and the decision: an answer with everything behind it."""
+"""The three answers of the gate, ordered by how much they allow, and the decision: an answer with
+everything behind it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ class Answer(StrEnum):
 
     @property
     def strictness(self) -> int:
-        """0 for the answer that allows most, 2 for the one that allows nothing; a check may raise it, never lower it."""
+        """0 for the answer that allows most, 2 for the one that allows nothing; a check may raise
+        it, never lower it.
+        """
         return _STRICTNESS[self]
 
 
@@ -28,7 +32,9 @@ _STRICTNESS = {Answer.AUTO_EXECUTE: 0, Answer.REQUIRE_APPROVAL: 1, Answer.BLOCK:
 
 
 class SettingsVersion(NamedTuple):
-    """Which settings: the tenant's own version, and that of the switches that hold for every tenant."""
+    """Which settings: the tenant's own version, and that of the switches that hold for every
+    tenant.
+    """
 
     tenant: int
     everywhere: int
@@ -36,7 +42,10 @@ class SettingsVersion(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check of the gate found. `inputs` are the facts that it looked at: no parameters, no free text."""
+    """What one check of the gate found.
+
+    `inputs` are the facts that it looked at: no parameters, no free text.
+    """
 
     check: str
     answer: Answer
@@ -47,7 +56,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The gate's answer to one intent, with the finding of every check that was asked, in their order."""
+    """The gate's answer to one intent, with the finding of every check that was asked, in their
+    order.
+    """
 
     answer: Answer
     reason: str

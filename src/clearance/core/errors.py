@@ -1,7 +1,8 @@
 """Everything that Clearance refuses to do, by name and stable code.
 
-A refusal says one sentence that is the same in the API, the CLI, the pages and the ledger. The class says what kind of
-refusal it is (doors map kinds to their own statuses); the code says which one.
+A refusal says one sentence that is the same in the API, the CLI, the pages and the ledger. The
+class says what kind of refusal it is (doors map kinds to their own statuses); the code says which
+one.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with an input: where (`path`, names and list positions from the outside in) and what."""
+    """One thing that is wrong with an input: where (`path`, names and list positions from the
+    outside in) and what.
+    """
 
     path: tuple[str | int, ...]
     sentence: str

@@ -1,8 +1,9 @@
 """The gate: the row of checks that an intent meets, and the one decision that they fold to.
 
-Each check looks at the facts and may only tighten the answer; BLOCK ends the row; the budget is asked only while everything
-before it says AUTO_EXECUTE; every finding is kept. An empty row blocks. The gate reads no clock and no store: what it cannot
-know (what others use of the budget meanwhile) is checked again by the store in the transaction that admits the intent.
+Each check looks at the facts and may only tighten the answer; BLOCK ends the row; the budget is
+asked only while everything before it says AUTO_EXECUTE; every finding is kept. An empty row blocks.
+The gate reads no clock and no store: what it cannot know (what others use of the budget meanwhile)
+is checked again by the store in the transaction that admits the intent.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from clearance.core.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the gate knows: the settings, and what is known to be used of the budget's buckets (unknown: absent)."""
+    """What the gate knows: the settings, and what is known to be used of the budget's buckets
+    (unknown: absent).
+    """
 
     settings: Settings
     used: Mapping[str, int] = field(default_factory=dict)
@@ -33,7 +36,9 @@ class Facts:
 
 @dataclass(slots=True)
 class _Case:
-    """One intent on its way along the row, and what the checks worked out for the ones after them."""
+    """One intent on its way along the row, and what the checks
+    worked out for the ones after them.
+    """
 
     intent: ActionIntent
     facts: Facts
@@ -49,7 +54,10 @@ class _Case:
 
 
 def decide(intent: ActionIntent, facts: Facts, now: int) -> Decision:
-    """The decision on an intent whose parameters fit their schema. Pure: the same arguments, the same decision."""
+    """The decision on an intent whose parameters fit their schema.
+
+    Pure: the same arguments, the same decision.
+    """
     case = _Case(intent, facts, now, facts.settings.catalog.get(intent.action_type))
     findings = _walk(case)
     deciding = _deciding(findings)
@@ -244,7 +252,8 @@ def _check_budget(case: _Case) -> Finding:
         used = case.facts.used.get(claim.bucket, 0)
         needed = "an unknown amount" if claim.amount > AMOUNT_MAX else claim.amount
         sentence = (
-            f"The autonomy budget of {intent.account_id} for {hold.day} has {used} of {claim.limit} used "
+            f"The autonomy budget of {intent.account_id} for {hold.day} has {used} of "
+            f"{claim.limit} used "
             f"({claim.bucket}); this needs {needed} more."
         )
         return case.found("budget", Answer.REQUIRE_APPROVAL, "BUDGET_EXCEEDED", sentence, **inputs)

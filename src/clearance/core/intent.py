@@ -1,4 +1,6 @@
-"""The action intent: what an agent wants to do, checked against its limits, and the fingerprint of its content."""
+"""The action intent: what an agent wants to do, checked against its limits, and the fingerprint of
+its content.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,9 @@ DEPTH_MAX = 16  # levels of nesting in parameters and target
 WHY_COUNT_MAX = 32
 WHY_LENGTH_MAX = 2_000  # characters of one reason
 
-# What makes a name look like another one, breaks lines, or hides: controls, format characters, lone surrogates, what is not
-# assigned, separators of lines, and the fillers that are letters and show nothing.
+# What makes a name look like another one, breaks lines, or hides: controls, format characters, lone
+# surrogates, what is not assigned, separators of lines, and the fillers that are letters and show
+# nothing.
 _UNFIT_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 
@@ -40,7 +43,10 @@ class RiskLevel(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ActionIntent:
-    """What an agent wants to do. Everything in it that the agent wrote is data: never code, never trusted."""
+    """What an agent wants to do.
+
+    Everything in it that the agent wrote is data: never code, never trusted.
+    """
 
     tenant_id: str
     account_id: str
@@ -59,12 +65,17 @@ class ActionIntent:
 
     @property
     def confidence_bp(self) -> int:
-        """The confidence in basis points (0 to 10,000), rounded down so that it never passes a threshold by rounding."""
+        """The confidence in basis points (0 to 10,000), rounded down so that it never passes a
+        threshold by rounding.
+        """
         return int((Decimal(repr(self.confidence_score)) * 10_000).to_integral_value(ROUND_FLOOR))
 
 
 def content(intent: ActionIntent) -> dict[str, Json]:
-    """What the caller said, as JSON with the names of the wire. The trace id is not content: it names a run, not an act."""
+    """What the caller said, as JSON with the names of the wire.
+
+    The trace id is not content: it names a run, not an act.
+    """
     return {
         "account_id": intent.account_id,
         "action_type": intent.action_type,
@@ -80,12 +91,17 @@ def content(intent: ActionIntent) -> dict[str, Json]:
 
 
 def fingerprint(canonical_content: bytes) -> bytes:
-    """SHA-256 (32 bytes) of the canonical content: the same id with another fingerprint is a conflict."""
+    """SHA-256 (32 bytes) of the canonical content: the same id with another fingerprint is a
+    conflict.
+    """
     return sha256(canonical_content).digest()
 
 
 def checked_content(intent: ActionIntent) -> bytes:
-    """The canonical content. Raises InvalidInput or TooLarge, with every problem found, if a limit of this file is broken."""
+    """The canonical content.
+
+    Raises InvalidInput or TooLarge, with every problem found, if a limit of this file is broken.
+    """
     problems = [*_name_problems(intent), *_value_problems(intent)]
     for field in ("parameters", "target"):
         problems += _json_problems(getattr(intent, field), (field,))
@@ -133,7 +149,10 @@ def name_problem(name: str) -> str | None:
     if name != name.strip() or any(
         unicodedata.category(character) in _UNFIT_CATEGORIES for character in name
     ):
-        return "must not start or end with a space, nor contain control, direction or invisible characters"
+        return (
+            "must not start or end with a space, nor contain control, direction or invisible "
+            "characters"
+        )
     return None
 
 

@@ -1,7 +1,10 @@
-"""The ledger: facts as exact canonical bytes. One transition of an intent is one entry, and the entry says all of it.
+"""The ledger: facts as exact canonical bytes.
 
-An entry is RFC 8785 canonical JSON whose numbers are integers. What agents wrote (parameters, target, reasons) is not in it:
-it is bound by a salted digest, so that it can be erased without breaking the record.
+One transition of an intent is one entry, and the entry says all of it.
+
+An entry is RFC 8785 canonical JSON whose numbers are integers. What agents wrote (parameters,
+target, reasons) is not in it: it is bound by a salted digest, so that it can be erased without
+breaking the record.
 """
 
 from __future__ import annotations
@@ -66,7 +69,10 @@ class Entry:
 
 
 def draft(kind: EntryKind, at: int, actor: Principal, **facts: Json) -> Draft:
-    """An entry about the tenant as a whole, or (through `draft_about`) about an intent. Facts that are None are left out."""
+    """An entry about the tenant as a whole, or (through `draft_about`) about an intent.
+
+    Facts that are None are left out.
+    """
     body = {
         "format": FORMAT,
         "kind": kind.value,
@@ -92,5 +98,7 @@ def draft_about(
 
 
 def content_digest(canonical_content: bytes, salt: bytes) -> str:
-    """What binds an entry to what the agent wrote: SHA-256 of 16 random bytes of salt and the canonical content."""
+    """What binds an entry to what the agent wrote: SHA-256 of 16 random bytes of salt and the
+    canonical content.
+    """
     return "sha256:" + sha256(salt + canonical_content).hexdigest()

@@ -1,4 +1,6 @@
-"""Autonomy modes and their precedence, and the allowlist: who has been given how much autonomy, for what."""
+"""Autonomy modes and their precedence, and the allowlist: who has been given how much autonomy, for
+what.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,10 @@ from enum import StrEnum
 
 
 class AutonomyMode(StrEnum):
-    """How much autonomy there is. PROPOSE_ONLY waits for a person like APPROVAL_REQUIRED, but as a suggestion."""
+    """How much autonomy there is.
+
+    PROPOSE_ONLY waits for a person like APPROVAL_REQUIRED, but as a suggestion.
+    """
 
     DISABLED = "DISABLED"
     PROPOSE_ONLY = "PROPOSE_ONLY"
@@ -34,7 +39,9 @@ class ModeFound:
 
 
 def resolve(rules: Sequence[ModeRule], account_id: str, action_type: str) -> ModeFound:
-    """First match wins: account + action type, tenant + action type, account default, tenant default, APPROVAL_REQUIRED."""
+    """First match wins: account + action type, tenant + action type, account default, tenant
+    default, APPROVAL_REQUIRED.
+    """
     by_place = {(rule.account, rule.action_type): rule.mode for rule in rules}
     precedence = (
         ((account_id, action_type), "account and action type"),
@@ -50,7 +57,9 @@ def resolve(rules: Sequence[ModeRule], account_id: str, action_type: str) -> Mod
 
 @dataclass(frozen=True, slots=True)
 class Allowlist:
-    """The action types that may run unattended at all: for every account, and in addition for single ones."""
+    """The action types that may run unattended at all: for every account, and in addition for
+    single ones.
+    """
 
     tenant: frozenset[str] = frozenset()
     accounts: Mapping[str, frozenset[str]] = field(default_factory=dict)

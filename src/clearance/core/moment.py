@@ -1,4 +1,5 @@
-"""Points in time: integer milliseconds since 1970-01-01 UTC inside, RFC 3339 text outside, and the day of a zone.
+"""Points in time: integer milliseconds since 1970-01-01 UTC inside, RFC 3339 text outside, and the
+day of a zone.
 
 Nothing here reads a clock: `now` is always an argument.
 """
@@ -23,7 +24,9 @@ def as_text(moment_ms: int) -> str:
 
 
 def from_text(text: str) -> int:
-    """Milliseconds since 1970 UTC of an RFC 3339 moment; ValueError if it is not one or has no offset."""
+    """Milliseconds since 1970 UTC of an RFC 3339 moment; ValueError if it is not one or has no
+    offset.
+    """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         msg = "a moment needs its offset from UTC, for example 2026-11-23T06:00:00Z"

@@ -1,7 +1,7 @@
 """The timeline and the explanation: what is known of an intent, folded into sentences for people.
 
-"Autopilot created the task 'Renewal call' for acme" is the catalog's sentence with the intent's data. Names and values that an
-agent chose appear in it as data, on one line and cut to a length.
+"Autopilot created the task 'Renewal call' for acme" is the catalog's sentence with the intent's
+data. Names and values that an agent chose appear in it as data, on one line and cut to a length.
 """
 
 from __future__ import annotations
@@ -104,9 +104,11 @@ class NearestChange:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why an intent was answered as it was: the record, and what would change the answer under the settings of `decided`.
+    """Why an intent was answered as it was: the record, and what would change the answer under the
+    settings of `decided`.
 
-    `current` is False if the settings have changed since the decision, so that the changes are counted from today's settings.
+    `current` is False if the settings have changed since the decision, so that the changes are
+    counted from today's settings.
     """
 
     record: IntentRecord
@@ -116,7 +118,9 @@ class Explanation:
 
 
 def explain(record: IntentRecord, facts: Facts, now: int) -> Explanation:
-    """The explanation of one intent under the given settings, by deciding it again with one thing changed at a time."""
+    """The explanation of one intent under the given settings, by deciding it again with one thing
+    changed at a time.
+    """
     action = facts.settings.catalog.get(record.intent.action_type)
     current = facts.settings.version == record.decision.settings_version
     base = record.decision if current else gate.decide(record.intent, facts, now)
@@ -191,9 +195,11 @@ def _policy_changes(intent: ActionIntent, facts: Facts, now: int) -> Iterator[_C
 
 
 def _confidence_needed(intent: ActionIntent, facts: Facts, now: int) -> int | None:
-    """The lowest higher confidence (basis points) at which the answer is the one of full confidence; None if none helps.
+    """The lowest higher confidence (basis points) at which the answer is the one of full
+    confidence; None if none helps.
 
-    Found by halving, which takes the answer to be monotone in the confidence; the caller decides again at what is found.
+    Found by halving, which takes the answer to be monotone in the confidence; the caller decides
+    again at what is found.
     """
 
     def strictness(confidence_bp: int) -> int:

@@ -1,6 +1,8 @@
-"""What the world answered: how an execution ended, in which class of error, and whether anything was sent.
+"""What the world answered: how an execution ended, in which class of error, and whether anything
+was sent.
 
-An outcome is honest about what is not known: `UNKNOWN` means that the call may have happened and no answer came.
+An outcome is honest about what is not known: `UNKNOWN` means that the call may have happened and no
+answer came.
 """
 
 from __future__ import annotations
@@ -38,8 +40,8 @@ TRANSIENT = frozenset({ErrorClass.RATE_LIMIT, ErrorClass.DOWNSTREAM, ErrorClass.
 class Sent(StrEnum):
     """What is known about a tool call that met an error.
 
-    `NOT_SENT`: the request never left us. `MAYBE`: it was (or may have been) sent and no answer came.
-    `ANSWERED`: the tool server answered, with an error.
+    `NOT_SENT`: the request never left us. `MAYBE`: it was (or may have been) sent and no answer
+    came. `ANSWERED`: the tool server answered, with an error.
     """
 
     NOT_SENT = "NOT_SENT"
@@ -47,7 +49,9 @@ class Sent(StrEnum):
     MAYBE = "MAYBE"
 
     def worst(self, other: Sent) -> Sent:
-        """What is known of two tries together: one that may have gone through is not undone by one that did not."""
+        """What is known of two tries together: one that may have gone through is not undone by one
+        that did not.
+        """
         order = list(Sent)
         return max(self, other, key=order.index)
 
@@ -65,7 +69,10 @@ class CallError:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one execution ended. `result` is the tool's answer, cut to its limit; `result_bytes` is its size before the cut."""
+    """How one execution ended.
+
+    `result` is the tool's answer, cut to its limit; `result_bytes` is its size before the cut.
+    """
 
     status: OutcomeStatus
     sentence: str
@@ -76,5 +83,7 @@ class Outcome:
 
     @property
     def nothing_sent(self) -> bool:
-        """True if it is known that the tool was never called, so that the budget's hold is given back."""
+        """True if it is known that the tool was never called, so that the budget's hold is given
+        back.
+        """
         return self.status is OutcomeStatus.CANCELLED

@@ -1,9 +1,10 @@
 """The policy of a tenant: Cedar rules, loaded strictly and asked two questions.
 
-May this run unattended? If not, may it run attended? The first yes is `AUTO_EXECUTE`, the second `REQUIRE_APPROVAL`,
-neither `BLOCK`. So "this needs a person" is a forbid on the unattended question, and adding a forbid can only lower
-autonomy. Cedar skips a rule that fails while it is evaluated, and a skipped forbid forbids nothing: so whatever could
-fail is refused when the policy is loaded, and whatever fails in spite of that blocks.
+May this run unattended? If not, may it run attended? The first yes is `AUTO_EXECUTE`, the second
+`REQUIRE_APPROVAL`, neither `BLOCK`. So "this needs a person" is a forbid on the unattended
+question, and adding a forbid can only lower autonomy. Cedar skips a rule that fails while it is
+evaluated, and a skipped forbid forbids nothing: so whatever could fail is refused when the policy
+is loaded, and whatever fails in spite of that blocks.
 
 This file knows nothing of modes, budgets, people or time: they come in as values, or not at all.
 """
@@ -29,8 +30,9 @@ from clearance.core.policy_schema import ParameterType, parameters_type, schema_
 
 TEXT_LENGTH_MAX = 128 * 1024  # characters of the policies of a tenant
 CLAUSES_MAX = 500  # a decision costs about 2 microseconds for each
-# The engine's parser recurses on the stack without a limit of its own: 3,000 brackets crash the process, and a
-# validator that runs out of stack finds no errors. Within these limits both do well, even on a stack of 512 KiB.
+# The engine's parser recurses on the stack without a limit of its own: 3,000 brackets crash the
+# process, and a validator that runs out of stack finds no errors. Within these limits both do well,
+# even on a stack of 512 KiB.
 NESTING_MAX = 24  # brackets around brackets, and every `if`, of one policy
 OPERATORS_MAX = 200  # of one policy, dots included
 EXPRESSION_DEPTH_MAX = 50  # of one policy; a chain of `&&` nests once for each
@@ -44,15 +46,18 @@ NOT_PERMITTED_UNATTENDED = "NOT_PERMITTED_UNATTENDED"
 _OUR_REASONS = frozenset({POLICY_ERROR, NO_POLICY_PERMITS, NOT_PERMITTED_UNATTENDED})
 
 _REASON = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
-# What can overflow. The last three work on dates, which an intent cannot bring; they are here so that nothing is left.
+# What can overflow. The last three work on dates, which an intent cannot bring; they are here so
+# that nothing is left.
 _OVERFLOWING = frozenset({"+", "-", "*", "offset", "durationSince", "toDate"})
 # Characters that show a reviewer another text than the engine reads.
 _DIRECTION_MARK = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 _UNFIT_IN_SENTENCE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-# Strings and comments exactly as the engine's own lexer has them, so that no bracket hides in what it does not skip.
+# Strings and comments exactly as the engine's own lexer has them, so that no bracket hides in what
+# it does not skip.
 _TOKEN = re.compile(
-    r"""(?P<skipped> \s+ | //[^\n\r]* ) | (?P<string> "(?:\\.|[^"\\])*+" ) | (?P<open> [(\[{] ) | (?P<close> [)\]}] )
-    | (?P<end> ; ) | (?P<word> [_a-zA-Z][_a-zA-Z0-9]* ) | (?P<operator> && | \|\| | [-+*.] ) | (?P<other> . )""",
+    r"""(?P<skipped> \s+ | //[^\n\r]* ) | (?P<string> "(?:\\.|[^"\\])*+" ) | (?P<open> [(\[{] )
+    | (?P<close> [)\]}] ) | (?P<end> ; ) | (?P<word> [_a-zA-Z][_a-zA-Z0-9]* )
+    | (?P<operator> && | \|\| | [-+*.] ) | (?P<other> . )""",
     re.VERBOSE,
 )
 _DECIMAL = re.compile(r"[0-9]\.[0-9]")
@@ -70,7 +75,9 @@ class ClauseEffect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One policy of the set, by its `@id`: the code and the sentence that a person is shown when it decides."""
+    """One policy of the set, by its `@id`: the code and the sentence that a person is shown when it
+    decides.
+    """
 
     id: str
     effect: ClauseEffect
@@ -80,7 +87,10 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What policy is asked about an intent. `parameters` are the intent's own: the set picks what it can read."""
+    """What policy is asked about an intent.
+
+    `parameters` are the intent's own: the set picks what it can read.
+    """
 
     agent_id: str
     account_id: str
@@ -109,7 +119,8 @@ class PolicyAnswer:
 class PolicySet:
     """The policies of one tenant, valid for one catalog. Two sets are equal if their versions are.
 
-    `version` is a digest of the policies and the schema: order, layout and comments of the text do not change it.
+    `version` is a digest of the policies and the schema: order, layout and comments of the text do
+    not change it.
     """
 
     version: str
@@ -121,9 +132,12 @@ class PolicySet:
 
     @classmethod
     def load(cls, text: str, catalog: Catalog) -> PolicySet:
-        """The policies of `text`. Raises InvalidInput (`INVALID_POLICY`) with every problem that was found.
+        """The policies of `text`.
 
-        The engine's warnings do not reach us, so a rule that can never match is accepted, unless its types show it.
+        Raises InvalidInput (`INVALID_POLICY`) with every problem that was found.
+
+        The engine's warnings do not reach us, so a rule that can never match is accepted, unless
+        its types show it.
         """
         types = {
             action_type: parameters_type(action.parameters)
@@ -222,7 +236,10 @@ def _error(errors: Iterator[str] | list[str]) -> PolicyAnswer:
 
 @dataclass(slots=True)
 class _Statement:
-    """One policy as text: where it is and how it nests. The engine calls the first of them `policy0`."""
+    """One policy as text: where it is and how it nests.
+
+    The engine calls the first of them `policy0`.
+    """
 
     text: str
     line: int
@@ -234,7 +251,9 @@ class _Statement:
 
 
 def _load(text: str, schema: cedarpy.Schema) -> dict[str, Json]:
-    """The policies of `text` as Cedar's JSON, by `@id`; InvalidInput for what must not be loaded."""
+    """The policies of `text` as Cedar's JSON, by `@id`;
+    InvalidInput for what must not be loaded.
+    """
     statements = _statements(text)
     _refuse_if(_nesting_problems(statements))
     templates, policies = _parse(text, statements)
@@ -247,7 +266,9 @@ def _load(text: str, schema: cedarpy.Schema) -> dict[str, Json]:
 
 
 def _statements(text: str) -> list[_Statement]:
-    """The policies of a text, found without the engine; InvalidInput for a text that does not even get so far."""
+    """The policies of a text, found without the engine; InvalidInput for a text that does not even
+    get so far.
+    """
     if len(text) > TEXT_LENGTH_MAX:
         raise _refusal(
             [
@@ -309,7 +330,10 @@ def _nesting_problems(statements: list[_Statement]) -> list[Problem]:
             sentence = f"nests more than {NESTING_MAX} brackets and ifs: use sets or more policies"
             problems.append(_problem(number, sentence, statement))
         if statement.operators > OPERATORS_MAX:
-            sentence = f"has {statement.operators} operators; the limit is {OPERATORS_MAX}: use sets or more policies"
+            sentence = (
+                f"has {statement.operators} operators; the limit is {OPERATORS_MAX}: use sets or "
+                f"more policies"
+            )
             problems.append(_problem(number, sentence, statement))
     return problems
 
@@ -333,7 +357,10 @@ def _syntax_problems(text: str, statements: list[_Statement]) -> Iterator[Proble
         try:
             cedarpy.policies_to_json_str(text[statement.start : statement.end])
         except ValueError as error:
-            said = f"does not parse: {_one_line(str(error))}{_hint(text[statement.start : statement.end])}"
+            said = (
+                f"does not parse: "
+                f"{_one_line(str(error))}{_hint(text[statement.start : statement.end])}"
+            )
             yield _problem(number, said, statement)
 
 
@@ -386,7 +413,10 @@ def _annotation_problems(policy: Json) -> Iterator[str]:
     if not explanation.strip():
         yield "has no @explanation"
     elif len(explanation) > EXPLANATION_LENGTH_MAX or _UNFIT_IN_SENTENCE.search(explanation):
-        yield f"has an @explanation that must be one line of at most {EXPLANATION_LENGTH_MAX} characters"
+        yield (
+            f"has an @explanation that must be one line of at most {EXPLANATION_LENGTH_MAX} "
+            f"characters"
+        )
 
 
 def _expression_problems(expression: Json, depth: int) -> Iterator[str]:
@@ -400,7 +430,10 @@ def _expression_problems(expression: Json, depth: int) -> Iterator[str]:
             yield f"has an integer beyond {INTEGER_MAX}, which no value of an intent reaches"
         return
     if operator in _OVERFLOWING or (operator == "neg" and "Value" not in operands["arg"]):
-        yield f"does arithmetic ({operator}), which can overflow, and a rule that fails forbids nothing"
+        yield (
+            f"does arithmetic ({operator}), which can overflow, and a rule that fails forbids "
+            f"nothing"
+        )
     for operand in operands.values() if isinstance(operands, dict) else operands:
         if isinstance(operand, dict):
             yield from _expression_problems(operand, depth + 1)
@@ -428,7 +461,9 @@ def _validation_problems(
 
 
 def _engine_policies(policies: Mapping[str, Json]) -> cedarpy.PolicySet:
-    """The engine's own set: with our ids, so that its reasons are ours; without annotations, which it would copy."""
+    """The engine's own set: with our ids, so that its reasons are ours; without annotations, which
+    it would copy.
+    """
     bare = {name: {**policy, "annotations": {}} for name, policy in policies.items()}
     engine_json = json.dumps({"staticPolicies": bare, "templates": {}, "templateLinks": []})
     try:

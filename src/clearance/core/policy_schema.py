@@ -1,4 +1,5 @@
-"""What policy can read of an intent: the Cedar schema of a catalog, and an intent's parameters as the record that it names.
+"""What policy can read of an intent: the Cedar schema of a catalog, and an intent's parameters as
+the record that it names.
 
 What Cedar cannot express is simply not in the record, so no rule can depend on it by accident.
 """
@@ -31,7 +32,9 @@ Path: TypeAlias = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class ParameterType:
-    """A type that policy can express: how the Cedar schema says it, and how a JSON value becomes a value of it."""
+    """A type that policy can express: how the Cedar schema says it, and how a JSON value becomes a
+    value of it.
+    """
 
     cedar: str
     read: Callable[[Json, Path], Json]
@@ -40,17 +43,20 @@ class ParameterType:
 def policy_parameters(
     schema: Mapping[str, Json], parameters: Mapping[str, Json]
 ) -> dict[str, Json]:
-    """The record that policy reads: what `schema` types and policy can express, decimals as integers rounded down.
+    """The record that policy reads: what `schema` types and policy can express, decimals as
+    integers rounded down.
 
-    Raises InvalidInput (`INVALID_PARAMETERS`) for a value that is not of its type; after validation by `schema`, only
-    numbers of 2^53 units and more are left to be refused.
+    Raises InvalidInput (`INVALID_PARAMETERS`) for a value that is not of its type; after validation
+    by `schema`, only numbers of 2^53 units and more are left to be refused.
     """
     record: dict[str, Json] = parameters_type(schema).read(parameters, ("parameters",))
     return record
 
 
 def cedar_schema(catalog: Catalog) -> str:
-    """The Cedar schema of a catalog: an action for each action type, its parameters as far as policy reads them."""
+    """The Cedar schema of a catalog: an action for each action type, its parameters as far as
+    policy reads them.
+    """
     return schema_text(
         {action_type: parameters_type(catalog[action_type].parameters) for action_type in catalog}
     )
@@ -77,13 +83,19 @@ def schema_text(types: Mapping[str, ParameterType]) -> str:
 
 
 def parameters_type(schema: Mapping[str, Json]) -> ParameterType:
-    """The record of an action's parameters. They are an object, whether the schema says so or not."""
+    """The record of an action's parameters.
+
+    They are an object, whether the schema says so or not.
+    """
     return _record_type({} if "$ref" in schema else schema, 1)
 
 
 def _type_of(schema: Json, depth: int) -> ParameterType | None:
-    """The type of what a JSON Schema describes, or None if policy cannot express it, or not for certain."""
-    # In the older drafts, `$ref` silences its siblings, so that `type` would promise what nobody checks.
+    """The type of what a JSON Schema describes, or None if policy cannot express it, or not for
+    certain.
+    """
+    # In the older drafts, `$ref` silences its siblings, so that `type` would promise what nobody
+    # checks.
     if not isinstance(schema, Mapping) or depth > DEPTH_MAX or "$ref" in schema:
         return None
     kind, scale = None, schema.get("x-scale")
@@ -107,7 +119,9 @@ def _type_of(schema: Json, depth: int) -> ParameterType | None:
 
 
 def _record_type(schema: Mapping[str, Json], depth: int) -> ParameterType:
-    """The record of the expressible properties, sorted, so that the order they were written in does not matter."""
+    """The record of the expressible properties, sorted, so that the order they were written in does
+    not matter.
+    """
     properties, required = schema.get("properties") or {}, schema.get("required") or ()
     types = {}
     for name in sorted(filter(_nameable, properties)):
@@ -123,7 +137,9 @@ def _record_type(schema: Mapping[str, Json], depth: int) -> ParameterType:
 
 
 def _nameable(name: object) -> bool:
-    """Whether a parameter of this name can be in a record: `__entity` and `__extn` are escapes of Cedar's JSON."""
+    """Whether a parameter of this name can be in a record: `__entity` and `__extn` are escapes of
+    Cedar's JSON.
+    """
     return isinstance(name, str) and not name.startswith("__") and not _SURROGATE.search(name)
 
 

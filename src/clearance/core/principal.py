@@ -1,4 +1,7 @@
-"""Who acts: the tenant, the actor and what the credential allows. The only source of tenant and actor for every verb."""
+"""Who acts: the tenant, the actor and what the credential allows.
+
+The only source of tenant and actor for every verb.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,10 @@ class Principal:
     def require(self, permission: Permission) -> None:
         """Raises Forbidden unless the credential allows `permission`."""
         if permission not in self.permissions:
-            sentence = f"This needs the permission '{permission}', which the credential of {self.actor_id} lacks."
+            sentence = (
+                f"This needs the permission '{permission}', which the credential of "
+                f"{self.actor_id} lacks."
+            )
             raise Forbidden(sentence)
 
 

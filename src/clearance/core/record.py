@@ -1,7 +1,9 @@
-"""The states of an intent and their legal order; all that is known of an intent; and a step from one state to the next.
+"""The states of an intent and their legal order; all that is known of an intent; and a step from
+one state to the next.
 
-A `Change` is applied by a store whole or not at all, and only if the record has not moved since it was read (its revision) and,
-where the step depends on them, the settings have not either: so a guard that held for the record holds in the transaction.
+A `Change` is applied by a store whole or not at all, and only if the record has not moved since it
+was read (its revision) and, where the step depends on them, the settings have not either: so a
+guard that held for the record holds in the transaction.
 """
 
 from __future__ import annotations
@@ -62,7 +64,10 @@ STEPS: Mapping[IntentStatus, frozenset[IntentStatus]] = {
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The durable claim on carrying out an intent. Its number is its fence: an outcome with an older number is refused."""
+    """The durable claim on carrying out an intent.
+
+    Its number is its fence: an outcome with an older number is refused.
+    """
 
     number: int
     worker: str
@@ -73,7 +78,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class IntentRecord:
-    """All that is known of one intent now. `revision` counts its transitions; `position` is its latest ledger entry's."""
+    """All that is known of one intent now.
+
+    `revision` counts its transitions; `position` is its latest ledger entry's.
+    """
 
     intent: ActionIntent
     fingerprint: bytes
@@ -99,7 +107,9 @@ class IntentRecord:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A new intent with the gate's decision: what `admit` stores if the id is new, the settings hold, the budget fits."""
+    """A new intent with the gate's decision: what `admit` stores if the id is new, the settings
+    hold, the budget fits.
+    """
 
     intent: ActionIntent
     content: bytes
@@ -119,11 +129,11 @@ class Admission:
 class Change:
     """One step of one intent, applied whole or not at all.
 
-    `revision` is the record's that the step was made from. `due_at` is when the intent expires if nothing
-    else happens to it. `settings_version`, if given, must be in force. `hold` is the state
-    that the intent's hold moves to. `decision` is given when this step decided anew. `approval` is the latest approval as it
-    is after the step (a new one has a new number; what was open before it is `closed`). `superseded_by` admits a new intent in
-    the same transaction.
+    `revision` is the record's that the step was made from. `due_at` is when the intent expires if
+    nothing else happens to it. `settings_version`, if given, must be in force. `hold` is the state
+    that the intent's hold moves to. `decision` is given when this step decided anew. `approval` is
+    the latest approval as it is after the step (a new one has a new number; what was open before it
+    is `closed`). `superseded_by` admits a new intent in the same transaction.
     """
 
     tenant_id: str

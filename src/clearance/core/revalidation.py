@@ -1,6 +1,8 @@
-"""Revalidation: whether what was approved may still run as it was approved, right before it starts or is repeated.
+"""Revalidation: whether what was approved may still run as it was approved, right before it starts
+or is repeated.
 
-Conditions drift while an approval waits: switches, time, settings. What no longer holds is cancelled or asked again, never run.
+Conditions drift while an approval waits: switches, time, settings. What no longer holds is
+cancelled or asked again, never run.
 """
 
 from __future__ import annotations
@@ -34,7 +36,10 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Revalidation:
-    """The verdict, why, and the decision and binding that hold now. `differences` is what a person would be shown."""
+    """The verdict, why, and the decision and binding that hold now.
+
+    `differences` is what a person would be shown.
+    """
 
     verdict: Verdict
     code: str
@@ -45,7 +50,10 @@ class Revalidation:
 
 
 def revalidate(record: IntentRecord, facts: gate.Facts, now: int) -> Revalidation:
-    """Whether what was approved may still run as it was approved. `facts.used` counts without the intent's own hold."""
+    """Whether what was approved may still run as it was approved.
+
+    `facts.used` counts without the intent's own hold.
+    """
     intent, settings = record.intent, facts.settings
     binding = bind(intent, settings, record.salt)
 
@@ -91,7 +99,9 @@ def revalidate(record: IntentRecord, facts: gate.Facts, now: int) -> Revalidatio
 
 
 def _approval_stands(record: IntentRecord, binding: Binding) -> bool:
-    """True if the decision in the ledger, the hold and the ruling say together what the state APPROVED says alone."""
+    """True if the decision in the ledger, the hold and the ruling say together what the state
+    APPROVED says alone.
+    """
     if record.auto_executed:
         held = record.hold is not None and record.hold.state is not HoldState.RELEASED
         return record.decision.answer is Answer.AUTO_EXECUTE and held
@@ -107,7 +117,9 @@ def _approval_stands(record: IntentRecord, binding: Binding) -> bool:
 def _revalidate_changed(
     record: IntentRecord, facts: gate.Facts, now: int, start: Revalidation
 ) -> Revalidation:
-    """The settings changed since the decision: decide again, and compare with what the approval was bound to."""
+    """The settings changed since the decision: decide again, and compare with what the approval was
+    bound to.
+    """
     action = facts.settings.catalog.get(record.intent.action_type)
     if action is not None:
         try:
@@ -150,9 +162,11 @@ def _holds_all(held: Hold | None, needed: Hold | None) -> bool:
 def may_repeat(
     record: IntentRecord, checked: Revalidation, action: Action, *, unsent: bool = False
 ) -> bool:
-    """True if a further attempt may be made: it is the same call, attempts are below the cap, and the effect allows a repeat.
+    """True if a further attempt may be made: it is the same call, attempts are below the cap, and
+    the effect allows a repeat.
 
-    `unsent`: it is known that no attempt has sent anything, so whatever the effect is, it is no repeat.
+    `unsent`: it is known that no attempt has sent anything, so whatever the effect is, it is no
+    repeat.
     """
     if record.attempt is None or checked.binding is None:
         return False
@@ -163,7 +177,9 @@ def may_repeat(
 
 
 def same_call(record: IntentRecord, binding: Binding) -> bool:
-    """True if what would run now is the call that was decided on; the policy that allows it may be another one."""
+    """True if what would run now is the call that was decided on; the policy that allows it may be
+    another one.
+    """
     if record.binding is None:
         return False
     return not differences(

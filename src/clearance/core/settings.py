@@ -1,4 +1,6 @@
-"""A tenant's settings: everything that people have said about what its agents may do, as one versioned value."""
+"""A tenant's settings: everything that people have said about what its agents may do, as one
+versioned value.
+"""
 
 from __future__ import annotations
 

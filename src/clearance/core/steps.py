@@ -1,4 +1,5 @@
-"""The steps of an intent, each a pure function: it reads the record, checks its guard, and makes the `Change` to apply.
+"""The steps of an intent, each a pure function: it reads the record, checks its guard, and makes
+the `Change` to apply.
 
 The diagram is in `docs/life-of-an-intent.md`. Nothing here reads a clock, a store or a tool.
 """
@@ -52,7 +53,9 @@ def admit(
     actor: Principal,
     now: int,
 ) -> Admission:
-    """What a decision makes of a new intent: BLOCKED, AWAITING_APPROVAL with its approval, or APPROVED by POLICY."""
+    """What a decision makes of a new intent: BLOCKED, AWAITING_APPROVAL with its approval, or
+    APPROVED by POLICY.
+    """
     status, kind = {
         Answer.AUTO_EXECUTE: (IntentStatus.APPROVED, EntryKind.ACTION_APPROVED),
         Answer.REQUIRE_APPROVAL: (IntentStatus.AWAITING_APPROVAL, EntryKind.APPROVAL_REQUESTED),
@@ -112,7 +115,10 @@ def rule(
     now: int,
     edited: Admission | None = None,
 ) -> Change:
-    """A person's ruling. Approve: APPROVED by HUMAN. Reject: REJECTED. Edit: REJECTED, with the new intent beside it."""
+    """A person's ruling.
+
+    Approve: APPROVED by HUMAN. Reject: REJECTED. Edit: REJECTED, with the new intent beside it.
+    """
     approval = record.approval
     if approval is None:
         sentence = f"The intent {record.intent.action_intent_id} waits for no approval."
@@ -156,7 +162,9 @@ def start_attempt(
     actor: Principal,
     now: int,
 ) -> Change:
-    """Claims the execution: from APPROVED, or again from RUNNING once the lease is dead and the effect allows a repeat."""
+    """Claims the execution: from APPROVED, or again from RUNNING once the lease is dead and the
+    effect allows a repeat.
+    """
     action = settings.catalog[record.intent.action_type]
     number = 1 if record.attempt is None else record.attempt.number + 1
     attempt = Attempt(
@@ -205,13 +213,19 @@ def record_outcome(
     actor: Principal,
     now: int,
 ) -> Change:
-    """Writes what the world answered. Conflict (`FENCED`) if another attempt, or another outcome, came meanwhile."""
+    """Writes what the world answered.
+
+    Conflict (`FENCED`) if another attempt, or another outcome, came meanwhile.
+    """
     if (
         record.status is not IntentStatus.RUNNING
         or record.attempt is None
         or record.attempt.number != attempt_number
     ):
-        sentence = f"Attempt {attempt_number} of {record.intent.action_intent_id} is no longer the current one."
+        sentence = (
+            f"Attempt {attempt_number} of {record.intent.action_intent_id} is no longer the "
+            f"current one."
+        )
         raise Conflict(sentence, code="FENCED")
     error = outcome.error
     entry = draft_about(
@@ -325,7 +339,9 @@ def expire(record: IntentRecord, *, actor: Principal, now: int) -> Change:
 
 
 def _due_at(status: IntentStatus, intent: ActionIntent, approval: Approval | None) -> int | None:
-    """When an intent that has not started expires: the open approval's time while it waits, else the intent's own."""
+    """When an intent that has not started expires: the open approval's time while it waits, else
+    the intent's own.
+    """
     if status is IntentStatus.AWAITING_APPROVAL and approval is not None:
         return approval.expires_at
     return intent.expires_at if status is IntentStatus.APPROVED else None
@@ -334,7 +350,9 @@ def _due_at(status: IntentStatus, intent: ActionIntent, approval: Approval | Non
 def reconcile(
     record: IntentRecord, status: OutcomeStatus, reason: str, *, by: Principal, now: int
 ) -> Change:
-    """A person says what became of an UNKNOWN outcome, and why they know; only after lease and deadline have passed."""
+    """A person says what became of an UNKNOWN outcome, and why they know; only after lease and
+    deadline have passed.
+    """
     by.require(Permission.RULE)
     if (
         record.status is not IntentStatus.UNKNOWN
@@ -372,7 +390,10 @@ def _change(
     **parts: object,
 ) -> Change:
     if status not in STEPS.get(record.status, frozenset()):
-        sentence = f"The intent {record.intent.action_intent_id} is {record.status.value}, so it cannot become {status.value}."
+        sentence = (
+            f"The intent {record.intent.action_intent_id} is {record.status.value}, so it cannot "
+            f"become {status.value}."
+        )
         raise Conflict(sentence, code="ILLEGAL_STEP")
     keeps_source = status not in {IntentStatus.APPROVED, IntentStatus.AWAITING_APPROVAL}
     return Change(
@@ -424,7 +445,10 @@ def _require_not_started(record: IntentRecord) -> None:
         record.status not in {IntentStatus.AWAITING_APPROVAL, IntentStatus.APPROVED}
         or record.attempt is not None
     ):
-        sentence = f"The intent {record.intent.action_intent_id} is {record.status.value}; only what has not started can be closed."
+        sentence = (
+            f"The intent {record.intent.action_intent_id} is {record.status.value}; only what has "
+            f"not started can be closed."
+        )
         raise Conflict(sentence, code="ALREADY_STARTED")
 
 

@@ -28,8 +28,8 @@ NAMES_NOTHING = frozenset({StopScope.GLOBAL, StopScope.TENANT})
 class StopLevel(StrEnum):
     """What a switch does.
 
-    `HOLD`: nothing starts; new intents wait for a person, approved ones wait until the switch is lifted.
-    `REFUSE`: nothing starts; new intents are blocked, approved ones are cancelled.
+    `HOLD`: nothing starts; new intents wait for a person, approved ones wait until the switch is
+    lifted. `REFUSE`: nothing starts; new intents are blocked, approved ones are cancelled.
     """
 
     HOLD = "HOLD"
@@ -53,7 +53,9 @@ class StopSwitch:
 def strictest(
     switches: Iterable[StopSwitch], intent: ActionIntent, action: Action | None
 ) -> StopSwitch | None:
-    """The strictest switch that covers an intent and the tool behind it (REFUSE before HOLD), or None."""
+    """The strictest switch that covers an intent and the tool behind it (REFUSE before HOLD), or
+    None.
+    """
     subjects = {
         StopScope.ACCOUNT: intent.account_id,
         StopScope.ACTION_TYPE: intent.action_type,

@@ -1,4 +1,5 @@
-"""Placeholders such as `{title}` or `{result.task_id}` in the catalog's sentences and argument templates.
+"""Placeholders such as `{title}` or `{result.task_id}` in the catalog's sentences and argument
+templates.
 
 A placeholder is replaced by data, once: what comes out of it is never read as a template again.
 """
@@ -24,7 +25,9 @@ def placeholders(text: str) -> list[str]:
 
 
 def values_of(intent: ActionIntent, result: Json = None) -> dict[str, Json]:
-    """What a template of an action may name: every parameter by its own name, and the intent's fields, which win."""
+    """What a template of an action may name: every parameter by its own name, and the intent's
+    fields, which win.
+    """
     return {
         **intent.parameters,
         "parameters": dict(intent.parameters),
@@ -37,12 +40,16 @@ def values_of(intent: ActionIntent, result: Json = None) -> dict[str, Json]:
 
 
 def sentence(text: str, values: Mapping[str, Json]) -> str:
-    """The text with every placeholder replaced by its value on one line, cut to a length; a missing one reads `?`."""
+    """The text with every placeholder replaced by its value on one line, cut to a length; a missing
+    one reads `?`.
+    """
     return _PLACEHOLDER.sub(lambda match: _shown(_lookup(match[1], values)), text)
 
 
 def fill(template: Json, values: Mapping[str, Json]) -> Json:
-    """The template with its placeholders filled. A string that is one placeholder becomes the value itself, of its own type.
+    """The template with its placeholders filled.
+
+    A string that is one placeholder becomes the value itself, of its own type.
 
     KeyError names a placeholder without a value.
     """

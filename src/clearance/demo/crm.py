@@ -1,9 +1,12 @@
-"""A small CRM to act on: an MCP server over stdio, its facts in the SQLite file that `CRM_DB` names.
+"""A small CRM to act on: an MCP server over stdio, its facts in the SQLite file that `CRM_DB`
+names.
 
-Its one idea: everything that it does is one row of `effect`, written in the transaction that does it, so that anybody
-can count what the CRM saw. A keyed tool finds its `request_id` there and answers as it did the first time.
+Its one idea: everything that it does is one row of `effect`, written in the transaction that does
+it, so that anybody can count what the CRM saw. A keyed tool finds its `request_id` there and
+answers as it did the first time.
 
-Refuses to know: Clearance. It fails as real systems do: a locked order, and a mail server that takes the mail and dies.
+Refuses to know: Clearance. It fails as real systems do: a locked order, and a mail server that
+takes the mail and dies.
 """
 
 from __future__ import annotations
@@ -29,20 +32,24 @@ CRASHING_ADDRESS = (
 SCHEMA = """
 create table if not exists effect (
   seq integer primary key autoincrement, tool text not null, account text not null, request_id text,
-  body text not null, answer text not null, at text not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  body text not null, answer text not null,
+  at text not null default (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
   unique (tool, request_id)
 );
 create table if not exists task (
-  id integer primary key, account text not null, title text not null, due text, deleted integer not null default 0
+  id integer primary key, account text not null, title text not null, due text,
+  deleted integer not null default 0
 );
 create table if not exists note (id integer primary key, account text not null, text text not null);
-create table if not exists field (account text, name text, value text not null, primary key (account, name));
+create table if not exists field (account text, name text, value text not null,
+primary key (account, name));
 create table if not exists refund (
   id integer primary key, account text not null, order_id text not null,
   amount_minor integer not null, currency text not null
 );
 create table if not exists outbox (
-  id integer primary key, account text not null, recipient text not null, subject text not null, body text not null
+  id integer primary key, account text not null, recipient text not null, subject text not null,
+  body text not null
 );
 """
 
@@ -179,7 +186,8 @@ def update_field(
     body = {"account": account, "field": field, "value": value}
     set_it = (
         "insert into field (account, name, value) values (:account, :field, :value)"
-        " on conflict (account, name) do update set value = excluded.value where value <> excluded.value"
+        " on conflict (account, name) do update set value = excluded.value where value <> "
+        "excluded.value"
     )
 
     def do() -> dict[str, Any]:
@@ -240,7 +248,8 @@ def send_mail(
 
     def do(database: sqlite3.Connection) -> dict[str, Any]:
         row = database.execute(
-            "insert into outbox (account, recipient, subject, body) values (:account, :to, :subject, :body)",
+            "insert into outbox (account, recipient, subject, body) values (:account, :to, "
+            ":subject, :body)",
             mail,
         )
         return {"mail_id": f"mail-{row.lastrowid}", "to": to}
@@ -252,7 +261,10 @@ def send_mail(
 
 
 def effects(path: str | Path) -> list[dict[str, Any]]:
-    """Everything that a CRM did, in order: `seq`, `tool`, `account`, `request_id`, `body`, `at`. No file: nothing."""
+    """Everything that a CRM did, in order: `seq`, `tool`, `account`, `request_id`, `body`, `at`.
+
+    No file: nothing.
+    """
     if not Path(path).exists():
         return []
     with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000)) as database:
@@ -272,7 +284,9 @@ def _once(
     body: Mapping[str, Any],
     do: Callable[[sqlite3.Connection], dict[str, Any]],
 ) -> dict[str, Any]:
-    """Does the work and records it in one transaction; a known `request_id` gets its first answer again."""
+    """Does the work and records it in one transaction; a known `request_id` gets its first answer
+    again.
+    """
     with closing(_open()) as database, database:
         database.execute("begin immediate")
         if request_id is not None:

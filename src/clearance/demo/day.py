@@ -1,6 +1,8 @@
-"""Plays the demo's day: a real server in this process, three agents that use the REST API with keys of their own, real MCP tools.
+"""Plays the demo's day: a real server in this process, three agents that use the REST API with keys
+of their own, real MCP tools.
 
-Everything lives in one folder, thrown away at the end unless the caller named it. Nothing leaves the machine.
+Everything lives in one folder, thrown away at the end unless the caller named it. Nothing leaves
+the machine.
 """
 
 from __future__ import annotations
@@ -38,7 +40,10 @@ UNDER_WAY = frozenset({"APPROVED", "RUNNING"})
 
 
 def run(*, once: bool, as_json: bool, data: Path | None, port: int) -> int:
-    """Plays the day. `once`: quickly, with a scripted approver, then ends; else the pages stay up until Ctrl-C."""
+    """Plays the day.
+
+    `once`: quickly, with a scripted approver, then ends; else the pages stay up until Ctrl-C.
+    """
     with _folder(data) as folder, contextlib.suppress(KeyboardInterrupt):
         console = Console(stderr=as_json, highlight=False, soft_wrap=True)
         return asyncio.run(
@@ -100,7 +105,9 @@ def _folder(data: Path | None) -> Iterator[Path]:
 
 
 def _prepare(stage: _Stage) -> Path:
-    """The files of the demo, a repository for the git server, and the variables that the configuration names."""
+    """The files of the demo, a repository for the git server, and the variables that the
+    configuration names.
+    """
     for name in ("clearance.yaml", "policy.cedar"):
         text = resources.files("clearance.demo").joinpath(name).read_text(encoding="utf-8")
         (stage.folder / name).write_text(text, encoding="utf-8")
@@ -209,10 +216,12 @@ async def _summary(stage: _Stage, owner: AsyncClearance) -> dict[str, Any]:
 def _welcome(console: Console, serving: Serving) -> None:
     console.rule("Clearance: a day at Northwind")
     console.print(
-        "Three agents work for several accounts. The gate answers each proposal; real MCP tools carry it out."
+        "Three agents work for several accounts. The gate answers each proposal; real MCP tools "
+        "carry it out."
     )
     console.print(
-        f"Open [bold]{serving.url}[/bold] and sign in with this key: [bold]{serving.first_key}[/bold]\n"
+        f"Open [bold]{serving.url}[/bold] and sign in with this key: "
+        f"[bold]{serving.first_key}[/bold]\n"
     )
 
 
@@ -221,17 +230,20 @@ def _tell(console: Console, summary: Mapping[str, Any]) -> None:
     for name in ("by_decision", "by_status"):
         console.print("  ".join(f"{key} {count}" for key, count in sorted(summary[name].items())))
     console.print(
-        f"{summary['auto_executed']} auto-executed; the CRM saw {summary['effects']['total']} effects; "
+        f"{summary['auto_executed']} auto-executed; the CRM saw {summary['effects']['total']} "
+        f"effects; "
         f"the ledger has {summary['ledger_entries']} entries."
     )
 
 
 async def _stay(console: Console, serving: Serving) -> None:
     console.print(
-        f"\nNow it is your turn: [bold]{serving.url}/needs-you[/bold] waits for your rulings, and runs what you approve."
+        f"\nNow it is your turn: [bold]{serving.url}/needs-you[/bold] waits for your rulings, "
+        f"and runs what you approve."
     )
     console.print(
-        "One outcome is unknown: see why nothing was retried, and say what became of it. Ctrl-C ends the demo."
+        "One outcome is unknown: see why nothing was retried, and say what became of it. Ctrl-C "
+        "ends the demo."
     )
     sys.stdout.flush()
     await serving.ended.wait()

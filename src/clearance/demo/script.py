@@ -1,4 +1,7 @@
-"""The script of the demo's day: what three agents propose, in order, and why. Nothing here knows how it is carried out."""
+"""The script of the demo's day: what three agents propose, in order, and why.
+
+Nothing here knows how it is carried out.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ AGENTS = (RENEWALS, SUPPORT, DOCS)
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One proposal: who makes it, about which account, and what a watcher should notice (`watch`)."""
+    """One proposal: who makes it, about which account, and what
+    a watcher should notice (`watch`).
+    """
 
     agent: str
     account_id: str
@@ -141,10 +146,14 @@ DAY: tuple[Act, ...] = (
         watch="the whole budget of acme is used up: waits for you",
     ),
 )
-"""About a minute of a day: everything that the gate can answer, and every way in which a call can end."""
+"""About a minute of a day: everything that the gate can answer, and every way in which a call can
+end.
+"""
 
 RULED: Mapping[str, tuple[str, str | None]] = {
     "REFUND_OVER_SOFT_CAP": ("approve", None),
     "CONFIDENCE_TOO_LOW": ("reject", "This is a guess, not a note."),
 }
-"""What the demo's own approver rules when the day is played without a watcher, by the reason of the decision."""
+"""What the demo's own approver rules when the day is played without a watcher, by the reason of the
+decision.
+"""

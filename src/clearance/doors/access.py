@@ -1,8 +1,9 @@
 """Access: who stands at a door, by an API key or by the cookie of a signed-in browser.
 
-A key is hashed slowly (scrypt) once, and looked up in the store again at least once a second, so that a revoked key
-stops working everywhere within that time. What is remembered of a key is its SHA-256, never its text. Knows nothing of
-HTTP: doors bring the text of a credential and get a principal.
+A key is hashed slowly (scrypt) once, and looked up in the store again at least once a second, so
+that a revoked key stops working everywhere within that time. What is remembered of a key is its
+SHA-256, never its text. Knows nothing of HTTP: doors bring the text of a credential and get a
+principal.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 @dataclass(slots=True)
 class _Seen:
-    """A text that came as a key: its slow hash, and the credential that the store had for it (believed until when)."""
+    """A text that came as a key: its slow hash, and the credential that the store had for it
+    (believed until when).
+    """
 
     key_hash: bytes
     api_key: ApiKey | None
@@ -69,7 +72,9 @@ class Access:
         return _principal(await self._api_key(key))
 
     async def sign_in(self, key: str | None) -> tuple[str, Principal]:
-        """A session for a browser: the token for its cookie, shown nowhere else, and who is signed in."""
+        """A session for a browser: the token for its cookie, shown nowhere else, and who is signed
+        in.
+        """
         api_key = await self._api_key(key)
         token = secrets.token_urlsafe(TOKEN_BYTES)
         now = self._clock.now_ms()
@@ -80,7 +85,10 @@ class Access:
         return token, _principal(api_key)
 
     async def session(self, token: str | None) -> Principal:
-        """Who is signed in with a session's token. Raises Unauthenticated once the session or its key is over."""
+        """Who is signed in with a session's token.
+
+        Raises Unauthenticated once the session or its key is over.
+        """
         if token is None or not _TOKEN.fullmatch(token):
             raise _nobody()
         api_key = await self._store.session_key(_token_hash(token), self._clock.now_ms())
@@ -94,7 +102,9 @@ class Access:
             await self._store.end_session(_token_hash(token))
 
     async def check_store(self) -> None:
-        """Raises Unavailable if no credential could be looked up now: then the process is of no use."""
+        """Raises Unavailable if no credential could be looked up now: then the process is of no
+        use.
+        """
         with anyio.move_on_after(ANSWER_SECONDS_MAX):
             await self._store.api_key(bytes(HASH_BYTES))
             return
@@ -102,7 +112,9 @@ class Access:
         raise Unavailable(sentence)
 
     def doubt(self) -> None:
-        """Looks up every key again that comes: for a process that was stopped, and whose clock may have stopped with it."""
+        """Looks up every key again that comes: for a process that was stopped, and whose clock may
+        have stopped with it.
+        """
         for memory in (self._valid, self._strangers):
             for seen in memory.values():
                 seen.fresh_until = self._clock.monotonic_ms()
@@ -134,7 +146,9 @@ class Access:
         return None
 
     async def _hashed(self, name: bytes, key: str) -> _Seen:
-        """The slow hash of a text that was not seen before; many requests with one new key hash it once."""
+        """The slow hash of a text that was not seen before; many requests with one new key hash it
+        once.
+        """
         while under_way := self._under_way.get(name):
             await under_way.wait()
             if seen := self._seen(name):
@@ -169,12 +183,16 @@ class Access:
 
 
 def csrf_token(token: str) -> str:
-    """What a page's forms carry to prove that they are the session's own: derived from its token, nothing is stored."""
+    """What a page's forms carry to prove that they are the session's own: derived from its token,
+    nothing is stored.
+    """
     return hmac.new(token.encode(), b"csrf", sha256).hexdigest()
 
 
 def check_csrf(token: str, given: str | None) -> None:
-    """Raises Forbidden (`CSRF_REFUSED`) unless a form carries the session's own token; compared in constant time."""
+    """Raises Forbidden (`CSRF_REFUSED`) unless a form carries the session's own token; compared in
+    constant time.
+    """
     if given is None or not hmac.compare_digest(
         csrf_token(token).encode(), given.encode(errors="replace")
     ):

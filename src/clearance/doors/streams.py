@@ -1,6 +1,7 @@
 """Answers that go on: server-sent events (WHATWG HTML, section 9.2), bounded, and ended together.
 
-What is in them is the door's that gives them. A stream lasts as long as its credential, its client and the process do.
+What is in them is the door's that gives them. A stream lasts as long as its credential, its client
+and the process do.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ STREAMS_PER_ACTOR_MAX = 16  # so that one agent does not take every place of its
 
 
 class Streams:
-    """The open streams of one process, bounded, and the way to end them all. `seconds_max`: how long each may last."""
+    """The open streams of one process, bounded, and the way to end them all.
+
+    `seconds_max`: how long each may last.
+    """
 
     def __init__(self, gauge: Gauge) -> None:
         self.seconds_max = math.inf
@@ -51,7 +55,10 @@ class Streams:
 
     @contextmanager
     def place(self, caller: Principal) -> Iterator[anyio.CancelScope]:
-        """A place for one stream, and the scope that ends it. Unavailable (`TOO_MANY_STREAMS`) if there is none."""
+        """A place for one stream, and the scope that ends it.
+
+        Unavailable (`TOO_MANY_STREAMS`) if there is none.
+        """
         if self._ended:
             sentence = "The server is about to stop."
             raise Unavailable(sentence)
@@ -92,7 +99,10 @@ class Feed(Protocol):
 
 
 class EventStream(Response):
-    """An answer that goes on. It holds its place from its first byte until the client leaves, or it ends."""
+    """An answer that goes on.
+
+    It holds its place from its first byte until the client leaves, or it ends.
+    """
 
     media_type = "text/event-stream"
 
@@ -134,6 +144,7 @@ class EventStream(Response):
                         {"type": "http.response.body", "body": text.encode(), "more_body": True}
                     )
             except Refusal:
-                # The credential is over, or the store cannot answer: the client comes again, and is told then.
+                # The credential is over, or the store cannot answer: the client comes again, and is
+                # told then.
                 pass
             both.cancel_scope.cancel()

@@ -1,8 +1,10 @@
-"""What comes in, read: JSON that means the same to everybody, in the shape that is expected, and what it proposes.
+"""What comes in, read: JSON that means the same to everybody, in the shape that is expected, and
+what it proposes.
 
-The JSON is I-JSON (RFC 7493): UTF-8, no name twice in an object, no lone surrogates, no number that some readers do not
-carry exactly. Two readers that understand one body differently are how a gate is passed by; so such a body is refused. Knows
-nothing of HTTP: what comes by event is read in the same way.
+The JSON is I-JSON (RFC 7493): UTF-8, no name twice in an object, no lone surrogates, no number that
+some readers do not carry exactly. Two readers that understand one body differently are how a gate
+is passed by; so such a body is refused. Knows nothing of HTTP: what comes by event is read in the
+same way.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ class UnreadableBody(Refusal):
 
 
 def parse(body: bytes) -> Json:
-    """The value of a body; UnreadableBody if it is no JSON, or JSON that not every reader understands alike."""
+    """The value of a body; UnreadableBody if it is no JSON, or JSON that not every reader
+    understands alike.
+    """
     try:
         text = body.decode()
         _check_depth(text)
@@ -76,7 +80,8 @@ def _check_depth(text: str) -> None:
             raise UnreadableBody(sentence)
 
 
-# A string that does not end goes to the end of the text: else each of its quotes would be looked at again from there.
+# A string that does not end goes to the end of the text: else each of its quotes would be looked at
+# again from there.
 _BRACKET_OR_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{\]}]', re.DOTALL)
 _STEP = {"[": 1, "{": 1, "]": -1, "}": -1}
 
@@ -129,7 +134,9 @@ def fitted(value: Json, shape: type[Shape]) -> Shape:
 
 
 def problems_of(details: Sequence[ErrorDetails]) -> tuple[Problem, ...]:
-    """What pydantic found, in our words where its own are about Python; never with the value that was sent."""
+    """What pydantic found, in our words where its own are about Python; never with the value that
+    was sent.
+    """
     return tuple(
         Problem(
             tuple(found["loc"]),

@@ -1,1 +1,4 @@
-"""Engines: who calls the execution's steps, and when. An engine is a hint; the intent's own state is the truth."""
+"""Engines: who calls the execution's steps, and when.
+
+An engine is a hint; the intent's own state is the truth.
+"""

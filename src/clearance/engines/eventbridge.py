@@ -1,7 +1,10 @@
-"""The engine on EventBridge: an outbox. What became APPROVED is published on a bus, and who launches executions hears of it.
+"""The engine on EventBridge: an outbox.
 
-A hint is kept until it is flushed, before a function answers. An event is only a hint too: it may be lost, repeated or late. What
-could not be published, and what a crash kept from being published, is found by the sweep, whose budget was held long before.
+What became APPROVED is published on a bus, and who launches executions hears of it.
+
+A hint is kept until it is flushed, before a function answers. An event is only a hint too: it may
+be lost, repeated or late. What could not be published, and what a crash kept from being published,
+is found by the sweep, whose budget was held long before.
 """
 
 from __future__ import annotations
@@ -51,7 +54,10 @@ class Bus:
             self._left += 1
 
     async def flush(self, context: Context) -> int:
-        """Publishes what waits; how many events were. What could not be published is logged, and left to the sweep."""
+        """Publishes what waits; how many events were.
+
+        What could not be published is logged, and left to the sweep.
+        """
         waiting, self._waiting = list(self._waiting.values()), {}
         if self._left:
             _log.warning("events not published", code="TOO_MANY_WAIT", count=self._left)
@@ -75,7 +81,10 @@ class Bus:
         return published
 
     async def _entry(self, context: Context, due: Due) -> Entry | None:
-        """The event of a hint. What was found again by the sweep may be held or done: then there is none."""
+        """The event of a hint.
+
+        What was found again by the sweep may be held or done: then there is none.
+        """
         account_id, source = due.account_id, due.approval_source
         if account_id is None:
             try:
@@ -108,7 +117,10 @@ class Bus:
         }
 
     async def _publish(self, batch: Sequence[Entry]) -> int:
-        """Publishes up to ENTRIES_MAX events; how many could not be. Only what failed is sent again, a random moment later."""
+        """Publishes up to ENTRIES_MAX events; how many could not be.
+
+        Only what failed is sent again, a random moment later.
+        """
         left, reason = list(batch), ""
         for tried in range(TRIES_MAX):
             if tried:
@@ -120,7 +132,10 @@ class Bus:
         return len(left)
 
     async def _put(self, entries: list[Entry]) -> tuple[list[Entry], str]:
-        """One PutEvents; the events that were not taken, and the code of one of them. It does not raise for single events."""
+        """One PutEvents; the events that were not taken, and the code of one of them.
+
+        It does not raise for single events.
+        """
         try:
             answer = await asyncio.to_thread(self._client.put_events, Entries=entries)
         except ClientError as error:

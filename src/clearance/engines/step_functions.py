@@ -1,9 +1,11 @@
-"""The engine on Step Functions: an execution of the state machine for each attempt, whose states are the steps of the flow.
+"""The engine on Step Functions: an execution of the state machine for each attempt, whose states
+are the steps of the flow.
 
-`execution.asl.json` is the machine: Start, Invoke, Record; and Pause, before a call is repeated. What goes from one state to the
-next says which attempt it is about, and how it ended; what the attempt is, and what its tries sent, each step reads. An
-execution's name only saves work: two events about the same state of an intent give the same name. What keeps an intent from
-running twice is the claim in the store (decision record 0016).
+`execution.asl.json` is the machine: Start, Invoke, Record; and Pause, before a call is repeated.
+What goes from one state to the next says which attempt it is about, and how it ended; what the
+attempt is, and what its tries sent, each step reads. An execution's name only saves work: two
+events about the same state of an intent give the same name. What keeps an intent from running twice
+is the claim in the store (decision record 0016).
 """
 
 from __future__ import annotations
@@ -36,7 +38,10 @@ from clearance.flow.ports.transitions import Applied
 from clearance.flow.tries import Tries
 
 DEFINITION = Path(__file__).with_name("execution.asl.json")
-"""The state machine, in Amazon States Language with JSONPath. Three ARNs of functions are left to be filled in."""
+"""The state machine, in Amazon States Language with JSONPath.
+
+Three ARNs of functions are left to be filled in.
+"""
 
 PAUSE_MS = 1_000  # of the state Pause
 LOOKS_MAX = 5  # at an intent that moves on while its execution ends
@@ -48,7 +53,10 @@ ALREADY_EXISTS = "ExecutionAlreadyExists"
 RUNNING = "RUNNING"
 ABORTED = "ABORTED"
 REPEATED = frozenset({"Lambda.TooManyRequestsException", "Unavailable"})
-"""The errors of the state Invoke after which the machine repeats the invocation by itself. What it may send, its mark says."""
+"""The errors of the state Invoke after which the machine repeats the invocation by itself.
+
+What it may send, its mark says.
+"""
 
 OUTCOME_BYTES_MAX = 256 * 1024  # of an outcome as JSON: what fits between two states
 
@@ -61,7 +69,10 @@ class NothingToStart(Exception):
 
 
 class CallAgain(Exception):
-    """A try did not succeed and may be repeated. What it left is in its mark; the message is for whoever reads the history."""
+    """A try did not succeed and may be repeated.
+
+    What it left is in its mark; the message is for whoever reads the history.
+    """
 
     def __init__(self, tried: Tried) -> None:
         super().__init__(f"Try {tried.tries} of {calls.TRIES_MAX} did not succeed.")
@@ -91,14 +102,19 @@ AGAIN: Mapping[ErrorClass, type[CallAgain]] = {
 
 
 class Machine:
-    """Where executions are started. `client` is boto3's for Step Functions, `arn` the state machine's."""
+    """Where executions are started.
+
+    `client` is boto3's for Step Functions, `arn` the state machine's.
+    """
 
     def __init__(self, arn: str, client: Any) -> None:
         self._arn = arn
         self._client = client
 
     async def launch(self, context: Context, tenant_id: str, action_intent_id: str) -> str | None:
-        """Starts an execution for an intent, or finds it running; its name. None if nobody should take the intent up now.
+        """Starts an execution for an intent, or finds it running; its name.
+
+        None if nobody should take the intent up now.
 
         Unavailable if Step Functions does not answer: then the same event may come again.
         """
@@ -115,8 +131,11 @@ class Machine:
             _log.warning(
                 "not launched", code="EXECUTION_ABORTED", action_intent_id=action_intent_id
             )
-            return None  # a person ended it before it began; the function `aborted` cancels the intent as soon as it hears of it
-        # It ended without having done its work: the intent was held when it looked, or it broke. Its name is taken for 90 days.
+            # A person ended it before it began; the function `aborted` cancels the intent as soon
+            # as it hears of it
+            return None
+        # It ended without having done its work: the intent was held when it looked, or it broke.
+        # Its name is taken for 90 days.
         record = await execute.due(context, tenant_id, action_intent_id)
         if record is None:
             return None
@@ -124,7 +143,10 @@ class Machine:
         return name if await self._start(name, record) else None
 
     async def _start(self, name: str, record: IntentRecord) -> bool:
-        """False if an execution of this name has ended, or is another one. One that runs with the same input is the answer."""
+        """False if an execution of this name has ended, or is another one.
+
+        One that runs with the same input is the answer.
+        """
         intent = record.intent
         said = {
             "tenant_id": intent.tenant_id,
@@ -163,7 +185,9 @@ class _AlreadyExists(Exception):
 
 
 def execution_name(record: IntentRecord, *, again: str = "") -> str:
-    """At most 80 characters of A-Za-z0-9_-. Its end differs between tenants, and between the states of an intent."""
+    """At most 80 characters of A-Za-z0-9_-. Its end differs between tenants, and between the states
+    of an intent.
+    """
     intent = record.intent
     said = canonical([intent.tenant_id, intent.action_intent_id, record.revision, again])
     hashed = (
@@ -197,7 +221,9 @@ async def start(context: Context, marks: Marks, event: Mapping[str, Json]) -> di
 async def _claimed(
     context: Context, marks: Marks, tenant_id: str, action_intent_id: str, worker: str
 ) -> int | None:
-    """The number of the attempt that this execution has now: claimed just now, or before an answer that was lost."""
+    """The number of the attempt that this execution has now: claimed just now, or before an answer
+    that was lost.
+    """
     started = await execute.start(context, tenant_id, action_intent_id, worker)
     if started is None:
         record = await context.store.intent(tenant_id, action_intent_id)
@@ -230,10 +256,13 @@ def _handle(tenant_id: str, action_intent_id: str, number: int) -> dict[str, Jso
 
 
 async def invoke(context: Context, marks: Marks, event: Mapping[str, Json]) -> dict[str, Json]:
-    """The state Invoke: one call of the tool. Raises a CallAgain for what may be repeated; everything else is an outcome.
+    """The state Invoke: one call of the tool.
 
-    Conflict (`FENCED`, `ATTEMPT_CLOSED`, `LEASE_TOO_SHORT`) if the attempt is not the current one any more, if somebody has said
-    how it ended, or if there is too little left of its lease: then nothing is sent, and Record leaves it to a further attempt.
+    Raises a CallAgain for what may be repeated; everything else is an outcome.
+
+    Conflict (`FENCED`, `ATTEMPT_CLOSED`, `LEASE_TOO_SHORT`) if the attempt is not the current one
+    any more, if somebody has said how it ended, or if there is too little left of its lease: then
+    nothing is sent, and Record leaves it to a further attempt.
     """
     started = await _resumed(context, event)
     tries = await Tries.of(context, marks, started)
@@ -242,7 +271,10 @@ async def invoke(context: Context, marks: Marks, event: Mapping[str, Json]) -> d
         started = await _resumed(context, event)  # which also reads the settings anew
         tries = await Tries.of(context, marks, started)
     if tries.closed:
-        sentence = f"Attempt {started.attempt.number} of {started.record.intent.action_intent_id} is closed."
+        sentence = (
+            f"Attempt {started.attempt.number} of {started.record.intent.action_intent_id} is "
+            f"closed."
+        )
         raise Conflict(sentence, code="ATTEMPT_CLOSED")
     tried = await _tried(context, started, tries)
     if tried.outcome is None:
@@ -274,14 +306,18 @@ async def _resumed(context: Context, event: Mapping[str, Json]) -> Started:
 
 
 def _not_called(before: Tried) -> Tried:
-    """The settings changed between claim and call, so that what was approved is not what would be called."""
+    """The settings changed between claim and call, so that what was approved is not what would be
+    called.
+    """
     sentence = "The action's entry in the catalog, or its tool, changed before the call was sent."
     error = CallError(ErrorClass.VALIDATION, sentence, before.sent, code="DIGEST_MISMATCH")
     return Tried(before.tries, before.sent, calls.outcome_of(error), error)
 
 
 async def record(context: Context, marks: Marks, event: Mapping[str, Json]) -> dict[str, Json]:
-    """The state Record: writes the outcome, if there is one and the attempt is still the current one; what was written."""
+    """The state Record: writes the outcome, if there is one and the attempt is still the current
+    one; what was written.
+    """
     try:
         started = await _resumed(context, event)
     except Conflict as fenced:
@@ -340,13 +376,17 @@ def _said(event: Mapping[str, Json]) -> tuple[Outcome, int] | None:
 
 
 def _continues(started: Started, tried: Tried) -> bool:
-    """True if what an execution left is for a further attempt, once the lease is over: nothing was sent, or it may be repeated."""
+    """True if what an execution left is for a further attempt, once the lease is over: nothing was
+    sent, or it may be repeated.
+    """
     action = started.settings.catalog.get(started.record.intent.action_type)
     return tried.sent is Sent.NOT_SENT or (action is not None and action.effect.repeatable)
 
 
 def _ended_without_answer(tried: Tried, why: str, code: str) -> Outcome:
-    """The outcome of tries whose last one said nothing, and after which nothing is sent any more."""
+    """The outcome of tries whose last one said nothing, and
+    after which nothing is sent any more.
+    """
     maybe = tried.sent is Sent.MAYBE
     sentence = f"{why} The call may have happened and was not repeated." if maybe else why
     error_class = ErrorClass.UNKNOWN if maybe else ErrorClass.DOWNSTREAM
@@ -357,9 +397,11 @@ def _ended_without_answer(tried: Tried, why: str, code: str) -> Outcome:
 
 
 async def ended(context: Context, marks: Marks, detail: Mapping[str, Json]) -> dict[str, Json]:
-    """An execution failed, timed out or was aborted: if the attempt is its own and has no outcome, it has one now.
+    """An execution failed, timed out or was aborted: if the attempt is its own and has no outcome,
+    it has one now.
 
-    `detail` is that of the event of Step Functions. What a further attempt may do is left to it, unless a person aborted this one.
+    `detail` is that of the event of Step Functions. What a further attempt may do is left to it,
+    unless a person aborted this one.
     """
     said = _input(detail)
     if said is None:
@@ -396,7 +438,9 @@ def _was_for(record: IntentRecord, said: Mapping[str, Json]) -> bool:
 def _is_its_own(
     context: Context, record: IntentRecord, said: Mapping[str, Json], detail: Mapping[str, Json]
 ) -> bool:
-    """True if the attempt is the execution's; or a dead one, which a person aborted this execution before it had followed."""
+    """True if the attempt is the execution's; or a dead one, which a person aborted this execution
+    before it had followed.
+    """
     if record.attempt is None:
         return False
     dead = context.clock.now_ms() >= record.attempt.lease_until
@@ -422,7 +466,11 @@ async def _end(
 
 
 async def _cancel(context: Context, record: IntentRecord) -> IntentRecord | None:
-    """A person aborted the execution before it had claimed an attempt: they did not want the action. None if it moved on."""
+    """A person aborted the execution before it had claimed an attempt: they did not want the
+    action.
+
+    None if it moved on.
+    """
     reason, now = "Its execution was aborted before it began.", context.clock.now_ms()
     actor = system(record.intent.tenant_id)
     change = steps.cancel(record, code="EXECUTION_ENDED", reason=reason, actor=actor, now=now)
@@ -431,7 +479,9 @@ async def _cancel(context: Context, record: IntentRecord) -> IntentRecord | None
 
 
 def _input(detail: Mapping[str, Json]) -> dict[str, Json] | None:
-    """The input of the execution, as the launcher wrote it; somebody who starts one by hand may leave the revision out."""
+    """The input of the execution, as the launcher wrote it; somebody who starts one by hand may
+    leave the revision out.
+    """
     try:
         said = json.loads(detail["input"])
         ids = {name: str(said[name]) for name in ("tenant_id", "action_intent_id")}

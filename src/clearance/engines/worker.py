@@ -1,4 +1,6 @@
-"""The embedded engine: asyncio tasks in the server's process, woken at once, bounded, and drained before the process ends."""
+"""The embedded engine: asyncio tasks in the server's process, woken at once, bounded, and drained
+before the process ends.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Worker:
-    """Carries out approved intents. One per process; its name is new with each start, so old leases are not its own."""
+    """Carries out approved intents.
+
+    One per process; its name is new with each start, so old leases are not its own.
+    """
 
     def __init__(self, *, concurrency: int = CONCURRENCY_DEFAULT) -> None:
         self.name = f"worker-{secrets.token_hex(6)}"
@@ -44,7 +49,9 @@ class Worker:
             self._woken.set()
 
     async def run(self, context: Context, stopped: asyncio.Event) -> None:
-        """Works until `stopped` is set, then finishes what is under way, for at most DRAIN_SECONDS."""
+        """Works until `stopped` is set, then finishes what is under
+        way, for at most DRAIN_SECONDS.
+        """
         self._context = context
         sweeper = asyncio.create_task(
             self._sweep(Sweeper(context, self.name, alone=True, under_way=self._busy))
@@ -80,7 +87,9 @@ class Worker:
         self._woken.set()
 
     async def _guarded(self, key: tuple[str, str], work: Coroutine[Any, Any, object]) -> None:
-        """Nothing that happens to one intent may end the worker; whatever was left undone, the sweep finds."""
+        """Nothing that happens to one intent may end the worker; whatever was left undone, the
+        sweep finds.
+        """
         try:
             await work
         except Refusal as refusal:
@@ -109,11 +118,16 @@ class Worker:
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def _drain(self) -> None:
-        """Waits for what is under way. What takes too long stays RUNNING: only the next start's sweep may say what became of it."""
+        """Waits for what is under way.
+
+        What takes too long stays RUNNING: only the next start's sweep may say what became of it.
+        """
         try:
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=DRAIN_SECONDS)
-        finally:  # also if the wait itself is cancelled: nobody may hear the tools close, and take that for an answer
+        # Also if the wait itself is cancelled: nobody may hear the tools close, and take that for
+        # an answer
+        finally:
             late = list(self._tasks)
             for task in late:
                 task.cancel()

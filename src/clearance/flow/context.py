@@ -1,4 +1,6 @@
-"""What every verb stands on: the parts behind the ports, and the settings in force, compiled once per version."""
+"""What every verb stands on: the parts behind the ports, and the settings in force, compiled once
+per version.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,10 @@ PROGRAMS_NOT_STARTED = "PROGRAMS_NOT_STARTED"
 
 @dataclass(slots=True)
 class Context:
-    """The parts that one process works with. `programs`: whether tool servers may be programs that it starts."""
+    """The parts that one process works with.
+
+    `programs`: whether tool servers may be programs that it starts.
+    """
 
     store: Store
     tools: Tools
@@ -41,7 +46,10 @@ class Context:
     )
 
     async def settings(self, tenant_id: str) -> Settings:
-        """The settings in force, compiled. Another process may change them, so their version is read each time."""
+        """The settings in force, compiled.
+
+        Another process may change them, so their version is read each time.
+        """
         known = await self._in_force(tenant_id)
         if known is not None:
             return known
@@ -61,7 +69,9 @@ class Context:
         )
 
     async def last_settings(self, tenant_id: str) -> Settings:
-        """The settings as last seen: enough where the store checks their version when it commits."""
+        """The settings as last seen: enough where the store checks
+        their version when it commits.
+        """
         known = self._compiled.get(tenant_id)
         if known is not None:
             return known

@@ -35,7 +35,10 @@ class Control:
     # Agents
 
     async def propose(self, principal: Principal, proposal: Proposal) -> Proposed:
-        """Proposes an action: the gate's decision and the intent's status. The same id and content: the same answer again."""
+        """Proposes an action: the gate's decision and the intent's status.
+
+        The same id and content: the same answer again.
+        """
         return await submit.propose(self._context, principal, proposal)
 
     async def intent(self, principal: Principal, action_intent_id: str) -> NarratedIntent:
@@ -91,7 +94,9 @@ class Control:
         return await observe.ledger_size(self._context, principal)
 
     async def wait_for_entries(self, principal: Principal, *, after: int, timeout_ms: int) -> bool:
-        """Waits until the ledger has an entry behind a position; False if the time is over first."""
+        """Waits until the ledger has an entry behind a position;
+        False if the time is over first.
+        """
         return await observe.wait_for_entries(
             self._context, principal, after=after, timeout_ms=timeout_ms
         )
@@ -119,7 +124,10 @@ class Control:
     async def put_settings_part(
         self, principal: Principal, part: SettingsPart, value: Json, *, version: int | None
     ) -> int:
-        """Replaces one part of the settings; the new version. Tool servers are no part: they come only from the file."""
+        """Replaces one part of the settings; the new version.
+
+        Tool servers are no part: they come only from the file.
+        """
         return await settings.put_settings_part(
             self._context, principal, part, value, version=version
         )
@@ -133,7 +141,9 @@ class Control:
     async def apply(
         self, principal: Principal, document: Mapping[str, Json]
     ) -> Sequence[SettingsDifference]:
-        """Applies a settings document whole, or nothing of it; what it changed (nothing: it was in force already)."""
+        """Applies a settings document whole, or nothing of it; what it changed (nothing: it was in
+        force already).
+        """
         return await settings.apply(self._context, principal, document)
 
     async def create_api_key(

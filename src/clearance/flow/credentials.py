@@ -22,7 +22,10 @@ from clearance.flow.context import Context
 async def create_api_key(
     context: Context, principal: Principal, name: str, role: Role
 ) -> tuple[ApiKey, str]:
-    """Makes a credential: the key and its text, which is kept nowhere. Conflict if a valid key has the name."""
+    """Makes a credential: the key and its text, which is kept nowhere.
+
+    Conflict if a valid key has the name.
+    """
     _may_have_keys(principal)
     _check_name(name)
     text = new_key(secrets.token_bytes(SECRET_BYTES))
@@ -39,7 +42,10 @@ def _may_have_keys(principal: Principal) -> None:
 async def ensure_api_key(
     context: Context, principal: Principal, name: str, role: Role, key_text: str
 ) -> bool:
-    """Sees to it that the key of this name has this secret and role; an older one ends. True if anything changed."""
+    """Sees to it that the key of this name has this secret and role; an older one ends.
+
+    True if anything changed.
+    """
     _may_have_keys(principal)
     _check_name(name)
     check_key(key_text)

@@ -1,8 +1,11 @@
-"""Execute: the one execution path, whoever approved. Starter, invoker and recorder, as plain functions that engines call.
+"""Execute: the one execution path, whoever approved.
 
-The starter revalidates what was approved and claims the attempt, durably, before anything is sent. The invoker looks at the stop
-switches once more and calls the tool, with a deadline and our idempotency key, only while its lease outlasts the call. The
-recorder writes what the world answered, once.
+Starter, invoker and recorder, as plain functions that engines call.
+
+The starter revalidates what was approved and claims the attempt, durably, before anything is sent.
+The invoker looks at the stop switches once more and calls the tool, with a deadline and our
+idempotency key, only while its lease outlasts the call. The recorder writes what the world
+answered, once.
 """
 
 from __future__ import annotations
@@ -44,7 +47,9 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A claimed attempt: what to call, under which settings, and when on the monotonic clock its lease is over."""
+    """A claimed attempt: what to call, under which settings, and when on the monotonic clock its
+    lease is over.
+    """
 
     record: IntentRecord
     attempt: Attempt
@@ -65,7 +70,8 @@ class Started:
 async def carry_on(
     context: Context, tenant_id: str, action_intent_id: str, worker: str, *, alone: bool = False
 ) -> IntentRecord | None:
-    """Does for an intent what is due: carries it out if it is approved, or tries it again if a dead worker left it.
+    """Does for an intent what is due: carries it out if it is approved, or tries it again if a dead
+    worker left it.
 
     `alone`: as `restart` has it.
     """
@@ -82,7 +88,10 @@ async def carry_on(
 async def execute(
     context: Context, tenant_id: str, action_intent_id: str, worker: str
 ) -> IntentRecord | None:
-    """Starter, invoker, recorder. None if there was nothing to start: held, closed, done, or somebody else's."""
+    """Starter, invoker, recorder.
+
+    None if there was nothing to start: held, closed, done, or somebody else's.
+    """
     started = await start(context, tenant_id, action_intent_id, worker)
     if started is None:
         return None
@@ -96,7 +105,10 @@ async def execute(
 async def start(
     context: Context, tenant_id: str, action_intent_id: str, worker: str
 ) -> Started | None:
-    """Revalidates and claims. What may not run any more is cancelled, expired or asked again: never run quietly."""
+    """Revalidates and claims.
+
+    What may not run any more is cancelled, expired or asked again: never run quietly.
+    """
     for _ in range(DECISIONS_MAX):
         record = await context.store.intent(tenant_id, action_intent_id)
         if record is None or record.status is not IntentStatus.APPROVED:
@@ -127,9 +139,10 @@ async def restart(
 ) -> Started | None:
     """Claims a further attempt of what a dead worker left: one whose lease is over.
 
-    `alone`: no other worker can be alive, so the lease of another's attempt is over whatever its time says.
-    `after`: the number of the attempt that is to be followed; nothing is done if another one is the current one by now.
-    `unsent`: it is known that nothing was sent, and that this attempt will send nothing any more.
+    `alone`: no other worker can be alive, so the lease of another's attempt is over whatever its
+    time says. `after`: the number of the attempt that is to be followed; nothing is done if another
+    one is the current one by now. `unsent`: it is known that nothing was sent, and that this
+    attempt will send nothing any more.
     """
     record = await context.store.intent(tenant_id, action_intent_id)
     if record is None or record.status is not IntentStatus.RUNNING or record.attempt is None:
@@ -163,7 +176,9 @@ async def restart(
 
 
 async def due(context: Context, tenant_id: str, action_intent_id: str) -> IntentRecord | None:
-    """The intent if somebody should take it up now: approved, or left by a worker whose lease is over; and not held."""
+    """The intent if somebody should take it up now: approved, or left by a worker whose lease is
+    over; and not held.
+    """
     record = await context.store.intent(tenant_id, action_intent_id)
     if record is None:
         return None
@@ -181,9 +196,12 @@ async def due(context: Context, tenant_id: str, action_intent_id: str) -> Intent
 
 
 async def resume(context: Context, tenant_id: str, action_intent_id: str, number: int) -> Started:
-    """An attempt that was claimed in another process. Conflict (`FENCED`) if it is not the current one any more.
+    """An attempt that was claimed in another process.
 
-    Its settings are the ones in force now: whoever calls the tool looks first whether it is `same_call`.
+    Conflict (`FENCED`) if it is not the current one any more.
+
+    Its settings are the ones in force now: whoever calls the tool looks first whether it is
+    `same_call`.
     """
     record = await context.store.intent(tenant_id, action_intent_id)
     settings = await context.settings(tenant_id)
@@ -196,13 +214,17 @@ async def resume(context: Context, tenant_id: str, action_intent_id: str, number
 
 
 def same_call(started: Started) -> bool:
-    """True if the settings of the attempt still make it the call that was approved, whatever its policy is now."""
+    """True if the settings of the attempt still make it the call that was approved, whatever its
+    policy is now.
+    """
     binding = bind(started.record.intent, started.settings, started.record.salt)
     return binding is not None and revalidation.same_call(started.record, binding)
 
 
 async def _facts(context: Context, settings: Settings, record: IntentRecord) -> Facts:
-    """The settings, and where they changed since the decision, what others use of the day that the hold is on."""
+    """The settings, and where they changed since the decision, what others use of the day that the
+    hold is on.
+    """
     if settings.version == record.decision.settings_version:
         return Facts(settings)
     rule = rule_for(settings.budgets, record.intent.account_id)
@@ -238,13 +260,16 @@ def _started(record: IntentRecord, settings: Settings, monotonic: int, now: int)
 
 
 async def _leave(context: Context, record: IntentRecord, now: int, *, unsent: bool) -> None:
-    """The worker died between claim and outcome, and there may be no further attempt: say so, and let a person look."""
+    """The worker died between claim and outcome, and there may be no further attempt: say so, and
+    let a person look.
+    """
     if record.attempt is None:
         return
     sentence = (
         "The worker stopped before it sent anything, and what was approved may not start any more."
         if unsent
-        else "The worker stopped before the tool's answer was recorded; the call may have happened and was not repeated."
+        else "The worker stopped before the tool's answer was recorded; the call may have "
+        "happened and was not repeated."
     )
     known = (ErrorClass.DOWNSTREAM, Sent.NOT_SENT) if unsent else (ErrorClass.UNKNOWN, Sent.MAYBE)
     outcome = calls.outcome_of(CallError(known[0], sentence, known[1], code="WORKER_LOST"))
@@ -260,7 +285,9 @@ async def _leave(context: Context, record: IntentRecord, now: int, *, unsent: bo
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What is known after some tries of one attempt's call: either how it ended, or why and when it may be tried again."""
+    """What is known after some tries of one attempt's call: either how it ended, or why and when it
+    may be tried again.
+    """
 
     tries: int
     sent: Sent
@@ -275,7 +302,9 @@ def untried(started: Started) -> Tried:
 
 
 async def invoke(context: Context, started: Started) -> tuple[Outcome, int]:
-    """Calls the tool, again where a transient error and the effect allow it; the outcome and the number of tries."""
+    """Calls the tool, again where a transient error and the effect allow it; the outcome and the
+    number of tries.
+    """
     tried = untried(started)
     while True:
         tried = await try_once(context, started, tried)
@@ -325,7 +354,9 @@ async def _call_once(context: Context, started: Started) -> Outcome:
 
 
 async def _cleared(context: Context, started: Started, needs_ms: int) -> None:
-    """The last look before something is sent, also after a wait for the tool server: no stop switch, and a living lease."""
+    """The last look before something is sent, also after a wait for the tool server: no stop
+    switch, and a living lease.
+    """
     intent = started.record.intent
     settings = await context.settings(intent.tenant_id)
     switch = stop.strictest(settings.stop_switches, intent, started.action)
@@ -334,7 +365,8 @@ async def _cleared(context: Context, started: Started, needs_ms: int) -> None:
             "STOP_SWITCH_ON",
             f"The stop switch for {switch} was turned on before the call was sent.",
         )
-    # By both clocks: the monotonic one may stand still while the machine sleeps, the other may be set.
+    # By both clocks: the monotonic one may stand still while the machine sleeps, the other may be
+    # set.
     needs_ms += calls.LEASE_MARGIN_MS
     over = context.clock.monotonic_ms() + needs_ms > started.lease_ends_ms
     if over or context.clock.now_ms() + needs_ms > started.attempt.lease_until:
@@ -344,7 +376,10 @@ async def _cleared(context: Context, started: Started, needs_ms: int) -> None:
 
 
 async def _pin(context: Context, started: Started) -> str:
-    """The schema that the tool must have. A tool that has no pin yet is pinned on this first contact, before it is called."""
+    """The schema that the tool must have.
+
+    A tool that has no pin yet is pinned on this first contact, before it is called.
+    """
     tenant_id, tool = started.record.intent.tenant_id, str(started.action.tool)
     if (
         tool in started.settings.tool_pins
@@ -387,9 +422,12 @@ def _lease_allows(context: Context, started: Started, wait_ms: int) -> bool:
 async def record(
     context: Context, started: Started, outcome: Outcome, *, tries: int
 ) -> IntentRecord | None:
-    """Writes the outcome once, with the source of the approval. None if another attempt has the intent by now.
+    """Writes the outcome once, with the source of the approval.
 
-    An answer that is known must not be lost to a store that cannot commit for a while: it is tried until the lease is over.
+    None if another attempt has the intent by now.
+
+    An answer that is known must not be lost to a store that cannot commit for a while: it is tried
+    until the lease is over.
     """
     while True:
         try:

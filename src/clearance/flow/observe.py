@@ -85,7 +85,9 @@ async def _facts(context: Context, settings: Settings, record: IntentRecord, now
 
 
 async def used_by_others(context: Context, record: IntentRecord, day: str) -> Mapping[str, int]:
-    """What is used of the account's buckets on a day, without what this intent itself holds or has settled."""
+    """What is used of the account's buckets on a day, without what this intent itself holds or has
+    settled.
+    """
     used = dict(
         await context.store.budget_used(record.intent.tenant_id, record.intent.account_id, day)
     )

@@ -1,4 +1,6 @@
-"""Pins: the schema of each tool that the catalog needs, as its server offered it on first contact."""
+"""Pins: the schema of each tool that the catalog needs, as
+its server offered it on first contact.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,8 @@ from clearance.flow.settings import CHANGES_MAX, change_settings, kept_moving
 class PinReport:
     """What is known of the catalog's tools (`server.tool`) after asking their servers.
 
-    `pinned` are new pins, `changed` have another schema than their pin (and are not called), `missing` are not offered.
-    `unreachable` has a sentence for each server that did not answer.
+    `pinned` are new pins, `changed` have another schema than their pin (and are not called),
+    `missing` are not offered. `unreachable` has a sentence for each server that did not answer.
     """
 
     pinned: tuple[str, ...]
@@ -35,7 +37,9 @@ class PinReport:
 async def pin_tools(
     context: Context, actor: Principal, tenant_id: str, *, repin: frozenset[str] = frozenset()
 ) -> PinReport:
-    """Pins the schemas of tools that have no pin yet, and of those named in `repin`; no other pin is touched."""
+    """Pins the schemas of tools that have no pin yet, and of those named in `repin`; no other pin
+    is touched.
+    """
     if actor.kind is not ActorKind.SYSTEM:
         actor.require(Permission.CONFIGURE)
     if actor.tenant_id != tenant_id:
@@ -64,7 +68,9 @@ def _check_repin(repin: frozenset[str], document: SettingsDocument) -> None:
 async def _offered(
     context: Context, tenant_id: str, document: SettingsDocument
 ) -> tuple[dict[str, ToolDescription], dict[str, str]]:
-    """What the servers of the catalog's tools offer, by `server.tool`, and why some do not answer."""
+    """What the servers of the catalog's tools offer, by
+    `server.tool`, and why some do not answer.
+    """
     offered: dict[str, ToolDescription] = {}
     unreachable: dict[str, str] = {}
 

@@ -13,7 +13,10 @@ RESULT_BYTES_MAX = (
 
 
 def keep(answer: ToolAnswer) -> Outcome:
-    """A success with the tool's answer, cut to its limit. What the tool runner cut already is still said to be cut."""
+    """A success with the tool's answer, cut to its limit.
+
+    What the tool runner cut already is still said to be cut.
+    """
     written = json.dumps(answer.result, ensure_ascii=False, allow_nan=False)
     written_bytes = len(written.encode("utf-8", "replace"))
     size = written_bytes if answer.result_bytes is None else answer.result_bytes

@@ -1,4 +1,6 @@
-"""Review: people rule on what waits, withdraw what has not started, and say what became of what is unknown."""
+"""Review: people rule on what waits, withdraw what has not started, and say what became of what is
+unknown.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,10 @@ RECONCILABLE = frozenset({OutcomeStatus.SUCCEEDED, OutcomeStatus.FAILED})
 
 @dataclass(frozen=True, slots=True)
 class RulingRequest:
-    """What a person rules. `digest`, if given, is what they saw; `parameters` go with an edit and only with it."""
+    """What a person rules.
+
+    `digest`, if given, is what they saw; `parameters` go with an edit and only with it.
+    """
 
     kind: RulingKind
     reason: str | None = None
@@ -53,7 +58,10 @@ class Ruled:
 async def rule(
     context: Context, ruler: Principal, approval_id: str, request: RulingRequest
 ) -> Ruled:
-    """Rules on the latest approval of an intent. Conflict if it is closed, expired or about something else by now."""
+    """Rules on the latest approval of an intent.
+
+    Conflict if it is closed, expired or about something else by now.
+    """
     ruler.require(Permission.RULE)
     if (request.kind is RulingKind.EDIT) != (request.parameters is not None):
         sentence = "An edit needs the new parameters, and only an edit has parameters."
@@ -107,7 +115,10 @@ async def _edited(
     used: Mapping[str, int],
     salt: bytes,
 ) -> Admission:
-    """The edited intent through the whole gate. It stays the agent's, so that what holds for the agent holds for it too."""
+    """The edited intent through the whole gate.
+
+    It stays the agent's, so that what holds for the agent holds for it too.
+    """
     intent = replace(
         record.intent,
         action_intent_id=edited_id,
@@ -161,7 +172,10 @@ async def reconcile(
 async def advance(
     context: Context, tenant_id: str, action_intent_id: str, step: Callable[[IntentRecord], Change]
 ) -> IntentRecord:
-    """Reads, takes one step and applies it; again if the record moved meanwhile. The step raises if its guard fails."""
+    """Reads, takes one step and applies it; again if the record moved meanwhile.
+
+    The step raises if its guard fails.
+    """
     for _ in range(DECISIONS_MAX):
         record = await context.record(tenant_id, action_intent_id)
         answer = await context.store.advance(step(record))

@@ -1,8 +1,9 @@
 """Settings: people read and change parts of them, apply a whole document, and throw stop switches.
 
-Every change reads the settings in force, parses the whole document that would result, and commits it with one ledger
-entry from the version that was read: two people never overwrite each other unseen. Values of environments and headers
-are in no difference and no entry. Lifting a stop switch hints nobody: the sweep soon finds what may start again.
+Every change reads the settings in force, parses the whole document that would result, and commits
+it with one ledger entry from the version that was read: two people never overwrite each other
+unseen. Values of environments and headers are in no difference and no entry. Lifting a stop switch
+hints nobody: the sweep soon finds what may start again.
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ ANY_VERSION = -1  # for stop switches: an emergency stop must not lose a race
 
 
 class SettingsPart(StrEnum):
-    """A part of the settings that is read and replaced by itself. Tool servers are none: they come from the file."""
+    """A part of the settings that is read and replaced by itself.
+
+    Tool servers are none: they come from the file.
+    """
 
     MODES = "modes"
     ALLOWLIST = "allowlist"
@@ -103,11 +107,17 @@ def _part_of(document: SettingsDocument, part: SettingsPart) -> dict[str, Json]:
 async def put_settings_part(
     context: Context, principal: Principal, part: SettingsPart, value: Json, *, version: int | None
 ) -> int:
-    """Replaces one part; the version that is in force then. Nothing to change: no new version and no entry."""
+    """Replaces one part; the version that is in force then.
+
+    Nothing to change: no new version and no entry.
+    """
     stops = part is SettingsPart.STOP_SWITCHES
     principal.require(Permission.STOP if stops else Permission.CONFIGURE)
     if version is None:
-        sentence = "A change of settings needs the version that it was made from (If-Match): read the part first."
+        sentence = (
+            "A change of settings needs the version that it was made from (If-Match): read the "
+            "part first."
+        )
         raise VersionRequired(sentence)
     content = _content(part, value)
     for _ in range(CHANGES_MAX):
@@ -151,7 +161,10 @@ def _with_part(before: SettingsDocument, part: SettingsPart, content: Json) -> S
 async def _put_stop_switches(
     context: Context, principal: Principal, stored: StoredSettings, content: Json
 ) -> int | None:
-    """Replaces the stop switches. The rest is not parsed again: whatever is wrong with it must not prevent a stop."""
+    """Replaces the stop switches.
+
+    The rest is not parsed again: whatever is wrong with it must not prevent a stop.
+    """
     wanted = parse_document({"stop_switches": content})
     if any(shape.scope == StopScope.GLOBAL for shape in wanted.stop_switches):
         sentence = (
@@ -177,7 +190,10 @@ async def _change_switches(
 async def everywhere_stop(
     context: Context, actor: Principal, switches: Sequence[StopSwitch]
 ) -> int:
-    """Replaces the switches that hold for every tenant; their version. No door that takes a key may call it."""
+    """Replaces the switches that hold for every tenant; their version.
+
+    No door that takes a key may call it.
+    """
     if any(switch.scope is not StopScope.GLOBAL for switch in switches):
         sentence = "What holds for every tenant has the scope GLOBAL."
         raise InvalidInput(sentence, code="INVALID_SETTINGS")
@@ -210,7 +226,10 @@ async def compare(
 async def apply(
     context: Context, principal: Principal, document: Mapping[str, Json]
 ) -> Sequence[SettingsDifference]:
-    """Applies a document whole; what it changed. Stop switches stay, and so do the pins of tools still in use."""
+    """Applies a document whole; what it changed.
+
+    Stop switches stay, and so do the pins of tools still in use.
+    """
     principal.require(Permission.CONFIGURE)
     for _ in range(CHANGES_MAX):
         stored = await context.store.settings(principal.tenant_id)
@@ -244,7 +263,10 @@ def _check_no_programs(document: SettingsDocument) -> None:
     programs = sorted(name for name, server in document.tool_servers.items() if not server.url)
     if not programs:
         return
-    sentence = f"The tool server {programs[0]} is a program, and programs are not started here: give it a url."
+    sentence = (
+        f"The tool server {programs[0]} is a program, and programs are not started here: give it a "
+        f"url."
+    )
     problems = tuple(
         Problem(("tool_servers", name), "must have a url: programs are not started here")
         for name in programs

@@ -1,4 +1,6 @@
-"""Submit: an agent proposes, the gate decides, and the store admits what was decided, in one transaction."""
+"""Submit: an agent proposes, the gate decides, and the store admits what was decided, in one
+transaction.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ DECISIONS_MAX = (
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a caller says of an action intent: tenant and proposer come from the credential, a missing id is made."""
+    """What a caller says of an action intent: tenant and proposer come from the credential, a
+    missing id is made.
+    """
 
     account_id: str
     action_type: str
@@ -39,14 +43,20 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """The answer to a proposal. `created` is False if the intent was known: the same answer again."""
+    """The answer to a proposal.
+
+    `created` is False if the intent was known: the same answer again.
+    """
 
     record: IntentRecord
     created: bool
 
 
 async def propose(context: Context, principal: Principal, proposal: Proposal) -> Proposed:
-    """Decides and admits. Conflict (`INTENT_ID_REUSED`) for a known id with other content; nothing is consumed twice."""
+    """Decides and admits.
+
+    Conflict (`INTENT_ID_REUSED`) for a known id with other content; nothing is consumed twice.
+    """
     principal.require(Permission.PROPOSE)
     intent = ActionIntent(
         tenant_id=principal.tenant_id,
@@ -68,7 +78,8 @@ async def propose(context: Context, principal: Principal, proposal: Proposal) ->
     try:
         settled = await _admit(context, principal, intent, content)
     except Refusal:
-        # Parameters that do not fit today may have fitted when the same intent was admitted: then its answer stands.
+        # Parameters that do not fit today may have fitted when the same intent was admitted: then
+        # its answer stands.
         known = await context.store.intent(intent.tenant_id, intent.action_intent_id)
         if known is None:
             raise

@@ -1,7 +1,9 @@
-"""Sweep: finds what nobody is working on, from the states alone, in small bounded steps. A wiped queue loses nothing.
+"""Sweep: finds what nobody is working on, from the states alone, in small bounded steps.
 
-What is APPROVED without an attempt is hinted again; what is past its time expires; what a dead worker left is named, so that an
-engine carries on with it.
+A wiped queue loses nothing.
+
+What is APPROVED without an attempt is hinted again; what is past its time expires; what a dead
+worker left is named, so that an engine carries on with it.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one step did: how many intents it hinted and expired, and what a dead worker left, for somebody to carry on with."""
+    """What one step did: how many intents it hinted and expired, and what a dead worker left, for
+    somebody to carry on with.
+    """
 
     hinted: int
     expired: int
@@ -36,7 +40,9 @@ class Found:
 
 
 class Sweeper:
-    """Takes the steps, and remembers how far along the queues the last one came: what is held must not hide the rest."""
+    """Takes the steps, and remembers how far along the queues the last one came: what is held must
+    not hide the rest.
+    """
 
     def __init__(
         self,
@@ -46,7 +52,8 @@ class Sweeper:
         alone: bool,
         under_way: Container[tuple[str, str]] = (),
     ) -> None:
-        """`alone`: no other worker can be alive, so the leases of others are over whatever their time says.
+        """`alone`: no other worker can be alive, so the leases of others are over whatever their
+        time says.
 
         `under_way`: what this worker itself is carrying out now.
         """
@@ -63,7 +70,9 @@ class Sweeper:
         return Found(hinted, await self._expire(), dead)
 
     async def _expire(self) -> int:
-        """Expires what is past its time; a tenant whose state is busy keeps the others waiting once, and not for long."""
+        """Expires what is past its time; a tenant whose state is busy keeps the others waiting
+        once, and not for long.
+        """
         clock, busy, expired = self._context.clock, set[str](), 0
         ends = clock.monotonic_ms() + EXPIRING_MS_MAX
         try:

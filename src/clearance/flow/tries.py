@@ -1,9 +1,11 @@
-"""The tries of an attempt whose steps are separate invocations: what is known of them, kept where every invocation sees it.
+"""The tries of an attempt whose steps are separate invocations: what is known of them, kept where
+every invocation sees it.
 
-A worker that carries an intent out in one process knows what it sent. An invocation knows nothing of the one before it, and may
-be repeated. So a mark says that a try begins, durably, right before it sends. A call that may not be repeated is sent only
-if no mark says that it may have been sent; and whoever must say how an attempt ended that said nothing itself closes its mark
-first, so that nothing is sent after that (decision record 0016).
+A worker that carries an intent out in one process knows what it sent. An invocation knows nothing
+of the one before it, and may be repeated. So a mark says that a try begins, durably, right before
+it sends. A call that may not be repeated is sent only if no mark says that it may have been sent;
+and whoever must say how an attempt ended that said nothing itself closes its mark first, so that
+nothing is sent after that (decision record 0016).
 """
 
 from __future__ import annotations
@@ -51,7 +53,8 @@ class Tries:
         if tries._seen is None and started.attempt.number > 1:
             tenant_id, action_intent_id, number = tries._attempt
             left = await marks.mark(tenant_id, action_intent_id, number - 1)
-            # What is known of an attempt says it of those before it too: so it goes on from one to the next.
+            # What is known of an attempt says it of those before it too: so it goes on from one to
+            # the next.
             if left is not None and left.phase is Phase.CLOSED and left.sent is Sent.NOT_SENT:
                 tries._first = Tried(0, Sent.NOT_SENT)
         return tries
@@ -67,7 +70,9 @@ class Tries:
         return _Announced(tools, self._begin)
 
     async def _begin(self) -> None:
-        """Raises ToolCallFailed (`CALL_ALREADY_BEGUN`) if the call may have been sent and may not be repeated, or is closed."""
+        """Raises ToolCallFailed (`CALL_ALREADY_BEGUN`) if the call may have been sent and may not
+        be repeated, or is closed.
+        """
         before = self.before
         open_ = self._started.action.effect.repeatable or before.sent is Sent.NOT_SENT
         if not open_ or not await self._write(before.tries + 1, Sent.MAYBE, Phase.BEGUN):
@@ -79,11 +84,16 @@ class Tries:
         self.begun = True
 
     async def over(self, tried: Tried) -> None:
-        """The try is over, and may be repeated. Nothing is written if another invocation has gone on meanwhile."""
+        """The try is over, and may be repeated.
+
+        Nothing is written if another invocation has gone on meanwhile.
+        """
         await self._write(tried.tries, tried.sent, Phase.OVER, tried.wait_ms)
 
     async def settled(self, outcome: Outcome, tried: Tried) -> Outcome:
-        """The outcome, as it is true of the attempt: one that denies the effect is, if no other invocation sends; so it closes."""
+        """The outcome, as it is true of the attempt: one that denies the effect is, if no other
+        invocation sends; so it closes.
+        """
         error = outcome.error
         if error is None or tried.sent is Sent.MAYBE:
             return outcome

@@ -1,6 +1,8 @@
-"""The profile `aws`: the state in one DynamoDB table, what is approved on an EventBridge bus, executions in Step Functions.
+"""The profile `aws`: the state in one DynamoDB table, what is approved on an EventBridge bus,
+executions in Step Functions.
 
-Account, region and credentials come from AWS's own environment, as every program of AWS reads it. Needs the extra `aws`.
+Account, region and credentials come from AWS's own environment, as every program of AWS reads it.
+Needs the extra `aws`.
 """
 
 from __future__ import annotations
@@ -41,7 +43,10 @@ TRIES_MAX = 3  # of one request
 
 @contextlib.asynccontextmanager
 async def aws(where: Table, tools: Tools, *, engine: Engine | None = None) -> AsyncIterator[Parts]:
-    """Opens the table. Tool servers are somewhere else, always: a function has no place for their programs."""
+    """Opens the table.
+
+    Tool servers are somewhere else, always: a function has no place for their programs.
+    """
     store = await _open(where)
     async with contextlib.AsyncExitStack() as ends:
         yield assembled(ends, store, tools, engine or NoEngine(), programs=False)
@@ -65,7 +70,9 @@ async def _open(where: Table) -> DynamoStore:
 
 
 def _check(where: Table) -> None:
-    """Conflict (`AWS_NOT_INSTALLED`) if there is no client of AWS; InvalidInput if the table has no name."""
+    """Conflict (`AWS_NOT_INSTALLED`) if there is no client of AWS; InvalidInput if the table has no
+    name.
+    """
     try:
         importlib.import_module("boto3")
     except ImportError:
@@ -77,9 +84,12 @@ def _check(where: Table) -> None:
 
 
 async def client(service: str) -> Any:
-    """boto3's client of a service. Making one reads files, so it is made in a thread, once for each process."""
+    """boto3's client of a service.
+
+    Making one reads files, so it is made in a thread, once for each process.
+    """
     import boto3  # type: ignore[import-untyped]  # noqa: PLC0415 - comes with the extra
-    from botocore.config import Config  # type: ignore[import-untyped]  # noqa: PLC0415 - comes with the extra
+    from botocore.config import Config  # type: ignore[import-untyped]  # noqa: PLC0415
 
     config = Config(
         connect_timeout=CONNECT_SECONDS_MAX,
@@ -91,7 +101,9 @@ async def client(service: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class TableLook:
-    """What DynamoDB says of a table: `missing` are indexes that it should have, `clock_apart_ms` is ours minus its clock."""
+    """What DynamoDB says of a table: `missing` are indexes that it should have, `clock_apart_ms` is
+    ours minus its clock.
+    """
 
     status: str
     missing: tuple[str, ...]
@@ -102,9 +114,12 @@ class TableLook:
 
 
 async def look(where: Table, clock: Clock) -> TableLook:
-    """Looks at a table, and changes nothing. Unavailable if it is not there, or these credentials may not look."""
+    """Looks at a table, and changes nothing.
+
+    Unavailable if it is not there, or these credentials may not look.
+    """
     _check(where)
-    from botocore.exceptions import (  # type: ignore[import-untyped]  # noqa: PLC0415 - comes with the extra
+    from botocore.exceptions import (  # type: ignore[import-untyped]  # noqa: PLC0415
         BotoCoreError,
         ClientError,
     )
@@ -119,7 +134,7 @@ async def look(where: Table, clock: Clock) -> TableLook:
 
 
 def _looked(dynamodb: Any, name: str, clock: Clock) -> TableLook:
-    from clearance.stores.dynamodb.table import TABLE, TTL_ATTRIBUTE  # noqa: PLC0415 - comes with the extra
+    from clearance.stores.dynamodb.table import TABLE, TTL_ATTRIBUTE  # noqa: PLC0415
 
     answer = dynamodb.describe_table(TableName=name)
     now = clock.now_ms()
@@ -174,10 +189,11 @@ def _named(variable: str, value: str) -> str:
 
 
 async def secrets() -> Mapping[str, str]:
-    """What fills in `${NAME}` of tool servers: the secret that the environment names, a JSON object; nothing without one.
+    """What fills in `${NAME}` of tool servers: the secret that the environment names, a JSON
+    object; nothing without one.
 
-    Never the process's own environment: a function's own credentials are in it. Unavailable (`SECRET_UNREADABLE`) if the
-    secret cannot be read, or is no object of texts.
+    Never the process's own environment: a function's own credentials are in it. Unavailable
+    (`SECRET_UNREADABLE`) if the secret cannot be read, or is no object of texts.
     """
     name = Environment().secret
     if not name:
@@ -221,7 +237,9 @@ _SOURCES: TypeAdapter[dict[str, _Source]] = TypeAdapter(dict[str, _Source])
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Who speaks for which tenant's agent: by the `source` of an event, or the alias of the gate that was invoked."""
+    """Who speaks for which tenant's agent: by the `source` of an event, or the alias of the gate
+    that was invoked.
+    """
 
     by_name: Mapping[str, Principal]
 
@@ -229,13 +247,19 @@ class Sources:
         """Who an event is from. Forbidden (`UNKNOWN_SOURCE`) if it is nobody's."""
         found = self.by_name.get(source) if isinstance(source, str) else None
         if found is None:
-            sentence = "Neither the source of this event nor the alias that was invoked speaks for a tenant."
+            sentence = (
+                "Neither the source of this event nor the alias that was invoked speaks for a "
+                "tenant."
+            )
             raise Forbidden(sentence, code="UNKNOWN_SOURCE")
         return found
 
 
 def sources() -> Sources:
-    """The publishers of the environment. InvalidInput (`INVALID_ENVIRONMENT`) if they cannot be read."""
+    """The publishers of the environment.
+
+    InvalidInput (`INVALID_ENVIRONMENT`) if they cannot be read.
+    """
     from clearance.doors.strict_json import parse  # noqa: PLC0415 - one function of eight reads it
     from clearance.engines.eventbridge import SOURCE  # noqa: PLC0415 - comes with the extra
 
@@ -256,7 +280,8 @@ def sources() -> Sources:
         or any(name_problem(name) for name in said)
     ):
         sentence = (
-            'CLEARANCE_SOURCES must be a JSON object: {"a source": {"tenant_id": "...", "actor": "..."}}, in which no source'
+            'CLEARANCE_SOURCES must be a JSON object: {"a source": {"tenant_id": "...", "actor": '
+            '"..."}}, in which no source'
             f" stands twice, or is {SOURCE}."
         )
         raise InvalidInput(sentence, code="INVALID_ENVIRONMENT")

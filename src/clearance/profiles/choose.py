@@ -1,7 +1,9 @@
-"""Profiles: which store, engine and tool runner a process is made of, as the place of its state says.
+"""Profiles: which store, engine and tool runner a process is made of, as the place of its state
+says.
 
-`local`: SQLite, the embedded worker and MCP tools, all in one process, all state under one data directory. What the other two
-are made of is in `postgres_profile` and `aws_profile`. These three files choose; each function on AWS names its own step besides.
+`local`: SQLite, the embedded worker and MCP tools, all in one process, all state under one data
+directory. What the other two are made of is in `postgres_profile` and `aws_profile`. These three
+files choose; each function on AWS names its own step besides.
 """
 
 from __future__ import annotations
@@ -28,7 +30,10 @@ from clearance.stores.sqlite import archive as archive_sqlite
 __all__ = ["Database", "NoEngine", "Parts", "Place", "Table", "operator", "place"]
 """What is said by name of the parts, beside what is here."""
 
-NOTHING_THERE = "serve or apply a configuration first, or name another place (--data, CLEARANCE_DATABASE_URL, CLEARANCE_TABLE)"
+NOTHING_THERE = (
+    "serve or apply a configuration first, or name another place (--data, CLEARANCE_DATABASE_URL, "
+    "CLEARANCE_TABLE)"
+)
 DEMO_FOLDER = "data"  # of the folder that a demo keeps its day in
 
 
@@ -39,7 +44,9 @@ DEMO_FOLDER = "data"  # of the folder that a demo keeps its day in
 async def opened(
     where: Place, *, new: bool = False, tools: Tools | None = None
 ) -> AsyncIterator[Parts]:
-    """The state, for a command that ends soon. NotFound (`NO_DATA`) if there is none in a data directory, unless it may be new.
+    """The state, for a command that ends soon.
+
+    NotFound (`NO_DATA`) if there is none in a data directory, unless it may be new.
 
     `tools`: those of `tools_of`, if tool servers are asked.
     """
@@ -61,8 +68,11 @@ def said(where: Place) -> str:
 
 
 def tools_of(where: Place) -> Tools:
-    """What asks tool servers what they offer, and calls them. The programs of a table's are started nowhere."""
-    from clearance.tools.mcp import McpTools  # noqa: PLC0415 - who calls no tools does without its weight
+    """What asks tool servers what they offer, and calls them.
+
+    The programs of a table's are started nowhere.
+    """
+    from clearance.tools.mcp import McpTools  # noqa: PLC0415
 
     return McpTools(programs=not isinstance(where, Table))
 
@@ -84,7 +94,9 @@ def _profile(where: Place, tools: Tools) -> contextlib.AbstractAsyncContextManag
 def for_serving(
     where: Path | Database, tools: Tools
 ) -> contextlib.AbstractAsyncContextManager[Parts]:
-    """The parts of a server: on a data directory with the worker in it, on a database with the queue's way in."""
+    """The parts of a server: on a data directory with the worker in it, on a database with the
+    queue's way in.
+    """
     if isinstance(where, Path):
         return local(where, tools, worker=Worker())
     return postgres.queueing(where, tools)
@@ -101,7 +113,10 @@ async def new_api_key(parts: Parts, tenant_id: str, name: str, role: Role) -> st
 
 
 def export(where: Place, file: BinaryIO) -> archive.Summary:
-    """Writes everything that is known in a place to a file. Conflict (`ALREADY_SERVED`) while a process works on it."""
+    """Writes everything that is known in a place to a file.
+
+    Conflict (`ALREADY_SERVED`) while a process works on it.
+    """
     with contextlib.ExitStack() as ends:
         if isinstance(where, Path):
             _must_have_data(where)
@@ -110,13 +125,16 @@ def export(where: Place, file: BinaryIO) -> archive.Summary:
                 ends.enter_context(archive_sqlite.reading(where / STORE_FILE)), file
             )
         conninfo = postgres.conninfo_of(_no_table(where))
-        from clearance.stores.postgres import archive as archive_postgres  # noqa: PLC0415 - comes with the extra
+        from clearance.stores.postgres import archive as archive_postgres  # noqa: PLC0415
 
         return archive.write(ends.enter_context(archive_postgres.reading(conninfo)), file)
 
 
 def import_from(file: BinaryIO, where: Place) -> archive.Summary:
-    """Puts what `export` wrote into a place that is empty, whole or not at all. Conflict (`STORE_NOT_EMPTY`), InvalidInput."""
+    """Puts what `export` wrote into a place that is empty, whole or not at all.
+
+    Conflict (`STORE_NOT_EMPTY`), InvalidInput.
+    """
     with contextlib.ExitStack() as ends:
         if isinstance(where, Path):
             ends.enter_context(only_one(where))
@@ -124,7 +142,7 @@ def import_from(file: BinaryIO, where: Place) -> archive.Summary:
                 ends.enter_context(archive_sqlite.filling(where / STORE_FILE)), file
             )
         conninfo = postgres.conninfo_of(_no_table(where))
-        from clearance.stores.postgres import archive as archive_postgres  # noqa: PLC0415 - comes with the extra
+        from clearance.stores.postgres import archive as archive_postgres  # noqa: PLC0415
 
         return archive.fill(ends.enter_context(archive_postgres.filling(conninfo)), file)
 

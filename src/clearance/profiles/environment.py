@@ -1,4 +1,7 @@
-"""The process's own settings, from `CLEARANCE_*` in the environment. What a tenant's agents may do is not here."""
+"""The process's own settings, from `CLEARANCE_*` in the environment.
+
+What a tenant's agents may do is not here.
+"""
 
 from __future__ import annotations
 

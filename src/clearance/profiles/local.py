@@ -1,4 +1,6 @@
-"""The profile `local`: SQLite, the embedded worker and MCP tools in one process, all state under one data directory."""
+"""The profile `local`: SQLite, the embedded worker and MCP tools in one process, all state under
+one data directory.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ LOCK_FILE = "serve.lock"
 
 @contextlib.asynccontextmanager
 async def local(data: Path, tools: Tools, *, worker: Worker | None = None) -> AsyncIterator[Parts]:
-    """Opens the data directory; with a worker, approved intents are carried out until the block ends."""
+    """Opens the data directory; with a worker, approved intents are carried out until the block
+    ends.
+    """
     async with (
         contextlib.AsyncExitStack() as ends
     ):  # in reverse: the worker drains, then the tools end, then the store
@@ -47,7 +51,10 @@ async def _working(worker: Worker, context: Context) -> AsyncIterator[None]:
 
 @contextlib.contextmanager
 def only_one(data: Path) -> Iterator[None]:
-    """Holds the data directory for one serving process. Conflict (`ALREADY_SERVED`) if another one has it."""
+    """Holds the data directory for one serving process.
+
+    Conflict (`ALREADY_SERVED`) if another one has it.
+    """
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (data / LOCK_FILE).open("a") as lock:
         try:

@@ -30,14 +30,18 @@ from clearance.flow.ports.tools import (
 
 
 class NoEngine:
-    """An engine for processes that only configure: whoever works finds what they approve by its sweep."""
+    """An engine for processes that only configure: whoever works finds what they approve by its
+    sweep.
+    """
 
     def hint(self, due: Due) -> None:
         """Does nothing."""
 
 
 class NoTools:
-    """A tool runner for processes that call no tools: whatever asks it learns that nothing was sent."""
+    """A tool runner for processes that call no tools: whatever asks it learns that nothing was
+    sent.
+    """
 
     async def describe(self, tenant_id: str, server: ToolServer) -> Mapping[str, ToolDescription]:  # noqa: ARG002
         """Raises ToolCallFailed."""
@@ -75,7 +79,10 @@ def assembled(
     *,
     programs: bool = True,
 ) -> Parts:
-    """The parts of a process; its tools end, then its store, when `ends` does. `programs` as in Context."""
+    """The parts of a process; its tools end, then its store, when `ends` does.
+
+    `programs` as in Context.
+    """
     clock = SystemClock()
     ends.push_async_callback(store.close)
     ends.push_async_callback(tools.close)
@@ -84,5 +91,7 @@ def assembled(
 
 
 def operator(tenant_id: str) -> Principal:
-    """Whoever works on the state itself: they could read and change it in other ways, so they may do anything."""
+    """Whoever works on the state itself: they could read and change it in other ways, so they may
+    do anything.
+    """
     return Principal(tenant_id, "operator", ActorKind.PERSON, PERMISSIONS[Role.OWNER])

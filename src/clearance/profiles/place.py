@@ -14,7 +14,9 @@ from clearance.profiles.environment import Environment
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A PostgreSQL database: a URL, or a connection string as libpq reads it. It may hold a password.
+    """A PostgreSQL database: a URL, or a connection string as libpq reads it.
+
+    It may hold a password.
 
     `program` is what the database is told of who asks (`application_name`), unless the URL says it.
     """
@@ -25,17 +27,23 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A DynamoDB table by its name. Account, region and credentials are what AWS's own environment says."""
+    """A DynamoDB table by its name.
+
+    Account, region and credentials are what AWS's own environment says.
+    """
 
     name: str
 
 
 Place: TypeAlias = Path | Database | Table
-"""Where the state is: a data directory (profile `local`), a database (profile `postgres`) or a table (profile `aws`)."""
+"""Where the state is: a data directory (profile `local`), a database (profile `postgres`) or a
+table (profile `aws`).
+"""
 
 
 def place(data: Path | None) -> Place:
-    """The data directory that was named; else the database, or the table, or the data directory of the environment.
+    """The data directory that was named; else the database, or the table, or the data directory of
+    the environment.
 
     InvalidInput (`TWO_PLACES`) if the environment names both a database and a table.
     """
@@ -43,7 +51,10 @@ def place(data: Path | None) -> Place:
         return data
     environment = Environment()
     if environment.database_url is not None and environment.table is not None:
-        sentence = "CLEARANCE_DATABASE_URL and CLEARANCE_TABLE are both set, and the state is in one place: unset one."
+        sentence = (
+            "CLEARANCE_DATABASE_URL and CLEARANCE_TABLE are both set, and the state is in one "
+            "place: unset one."
+        )
         raise InvalidInput(sentence, code="TWO_PLACES")
     if environment.database_url is not None:
         return Database(environment.database_url)

@@ -1,6 +1,8 @@
-"""The profile `postgres`: any number of processes that serve and any number that work, all state in one database.
+"""The profile `postgres`: any number of processes that serve and any number that work, all state in
+one database.
 
-What comes with the extra `postgres` is imported where it is used: who has no database needs none of it.
+What comes with the extra `postgres` is imported where it is used: who has no database needs none of
+it.
 """
 
 from __future__ import annotations
@@ -66,9 +68,12 @@ async def postgres(
     engine: Engine | None = None,
     measured: WorkerMetrics | None = None,
 ) -> AsyncIterator[Parts]:
-    """Opens the database. Unavailable if it is not there, or has a schema that this software does not fit."""
+    """Opens the database.
+
+    Unavailable if it is not there, or has a schema that this software does not fit.
+    """
     conninfo = conninfo_of(where)
-    from clearance.stores.postgres.store import PostgresStore  # noqa: PLC0415 - comes with the extra
+    from clearance.stores.postgres.store import PostgresStore  # noqa: PLC0415
 
     class MeasuredStore(PostgresStore):
         """Counts the outcomes that are written."""
@@ -87,14 +92,20 @@ async def postgres(
 
 
 def conninfo_of(where: Database) -> str:
-    """The database for the driver. Conflict (`POSTGRES_NOT_INSTALLED`) if there is none; InvalidInput if the URL is none."""
+    """The database for the driver.
+
+    Conflict (`POSTGRES_NOT_INSTALLED`) if there is none; InvalidInput if the URL is none.
+    """
     try:
         for module in ("psycopg", "psycopg_pool", "procrastinate"):
             importlib.import_module(module)
     except ImportError:
-        sentence = "A database needs the PostgreSQL driver and the queue: pip install 'clearance[postgres]'."
+        sentence = (
+            "A database needs the PostgreSQL driver and the queue: pip install "
+            "'clearance[postgres]'."
+        )
         raise Conflict(sentence, code="POSTGRES_NOT_INSTALLED") from None
-    from clearance.stores.postgres.server import check_url, named  # noqa: PLC0415 - comes with the extra
+    from clearance.stores.postgres.server import check_url, named  # noqa: PLC0415
 
     conninfo = where.url.get_secret_value()
     check_url(conninfo)
@@ -102,11 +113,17 @@ def conninfo_of(where: Database) -> str:
 
 
 def _connections_max() -> int:
-    """How many connections the store of this process may have. InvalidInput (`INVALID_ENVIRONMENT`) if that is no number."""
+    """How many connections the store of this process may have.
+
+    InvalidInput (`INVALID_ENVIRONMENT`) if that is no number.
+    """
     said = Environment().database_connections
     if said.isdecimal() and int(said) in CONNECTIONS:
         return int(said)
-    sentence = f"CLEARANCE_DATABASE_CONNECTIONS must be a number from {CONNECTIONS.start} to {CONNECTIONS.stop - 1}."
+    sentence = (
+        f"CLEARANCE_DATABASE_CONNECTIONS must be a number from {CONNECTIONS.start} to "
+        f"{CONNECTIONS.stop - 1}."
+    )
     raise InvalidInput(sentence, code="INVALID_ENVIRONMENT")
 
 
@@ -123,7 +140,7 @@ async def one_at_a_time(where: Database) -> AsyncIterator[None]:
 async def migrate(where: Database) -> list[str]:
     """Brings the schema of the store and of the queue up to date; the names of what was applied."""
     conninfo = conninfo_of(replace(where, program="clearance migrate"))
-    from clearance.engines.queue.procrastinate import prepare  # noqa: PLC0415 - comes with the extra
+    from clearance.engines.queue.procrastinate import prepare  # noqa: PLC0415
     from clearance.stores.postgres import schema  # noqa: PLC0415 - comes with the extra
 
     applied = await schema.migrate(conninfo)
@@ -176,7 +193,9 @@ async def queueing(where: Database, tools: Tools) -> AsyncIterator[Parts]:
 
 
 class Readiness:
-    """Whether a process on a database can work: its store answers, and has a schema that this software fits."""
+    """Whether a process on a database can work: its store answers, and has a schema that this
+    software fits.
+    """
 
     def __init__(self, where: Database, parts: Parts) -> None:
         self._where = where

@@ -1,8 +1,10 @@
-"""The functions of the profile `aws`, as Lambda calls them: thin, each a door or a step over the same flow as everywhere.
+"""The functions of the profile `aws`, as Lambda calls them: thin, each a door or a step over the
+same flow as everywhere.
 
-What is made at a cold start (the store, the clients, the secrets of tool servers) is kept while the environment is warm; Lambda
-gives an environment one invocation at a time, and stops its clock in between. So nothing is left to happen afterwards: what an
-invocation approved is published before it answers, and a session with a tool server ends with the invocation that opened it.
+What is made at a cold start (the store, the clients, the secrets of tool servers) is kept while the
+environment is warm; Lambda gives an environment one invocation at a time, and stops its clock in
+between. So nothing is left to happen afterwards: what an invocation approved is published before it
+answers, and a session with a tool server ends with the invocation that opened it.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ from clearance.profiles.environment import Environment
 from clearance.profiles.parts import NoTools, Parts
 from clearance.running.logs import configure_logs
 
-# What only some functions need is imported at their own cold start: every import is a part of how long it takes.
+# What only some functions need is imported at their own cold start: every import is a part of how
+# long it takes.
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
@@ -50,15 +53,23 @@ _log = structlog.get_logger(__name__)
 
 
 class Unexpected(Exception):
-    """Something went wrong that has no name here. The message says of which kind, and nothing that an error might quote."""
+    """Something went wrong that has no name here.
+
+    The message says of which kind, and nothing that an error might quote.
+    """
 
 
 class Refused(Exception):
-    """What came by event was refused, and nobody waits for an answer: the event goes where its failures go."""
+    """What came by event was refused, and nobody waits for an answer: the event goes where its
+    failures go.
+    """
 
 
 class Function:
-    """One warm environment of a function: what its cold start made, on an event loop of its own. One invocation at a time."""
+    """One warm environment of a function: what its cold start made, on an event loop of its own.
+
+    One invocation at a time.
+    """
 
     def __init__(self, name: str, opening: Opening) -> None:
         self.name = name
@@ -68,7 +79,11 @@ class Function:
         self._handler: Handler | None = None
 
     def __call__(self, event: Json, context: Any) -> Json:
-        """One invocation. Raises what the caller is to know by the name of its class, with a message that may be shown."""
+        """One invocation.
+
+        Raises what the caller is to know by the name of its class, with a message that may be
+        shown.
+        """
         return self._runner.run(self._invoked(event, context))
 
     def close(self) -> None:
@@ -113,7 +128,9 @@ def _place_of(error: Exception) -> str:
 
 
 async def _with_bus(ends: contextlib.AsyncExitStack) -> tuple[Parts, Bus]:
-    """The parts of a function that may approve, and the outbox that it flushes before it answers."""
+    """The parts of a function that may approve, and the outbox
+    that it flushes before it answers.
+    """
     bus = await aws.bus()
     parts = aws.aws(aws.table(), NoTools(), engine=bus)
     return await ends.enter_async_context(parts), bus
@@ -128,7 +145,9 @@ async def _step(ends: contextlib.AsyncExitStack) -> tuple[Context, Marks]:
 
 
 async def open_gate(ends: contextlib.AsyncExitStack) -> Handler:
-    """Decides on an ActionIntent that comes as an event of EventBridge, or in an invocation of one of the gate's aliases."""
+    """Decides on an ActionIntent that comes as an event of EventBridge, or in an invocation of one
+    of the gate's aliases.
+    """
     sources = aws.sources()
     parts, bus = await _with_bus(ends)
 
@@ -160,7 +179,10 @@ async def open_gate(ends: contextlib.AsyncExitStack) -> Handler:
 
 
 def _alias(context: Any) -> str | None:
-    """The alias that was invoked, which Lambda says and nobody who invokes. None for the function itself, or a version of it."""
+    """The alias that was invoked, which Lambda says and nobody who invokes.
+
+    None for the function itself, or a version of it.
+    """
     _, *qualifier = (
         str(getattr(context, "invoked_function_arn", "")).partition(":function:")[2].split(":")
     )
@@ -170,9 +192,13 @@ def _alias(context: Any) -> str | None:
 
 
 def _source(event: Mapping[str, Json], alias: str | None) -> Json:
-    """Who speaks. The function itself is EventBridge's to invoke, whose events have a source that was granted to their publisher.
+    """Who speaks.
 
-    Whoever else may invoke does so through an alias, since who may invoke which alias is granted too.
+    The function itself is EventBridge's to invoke, whose events have a source that was granted to
+    their publisher.
+
+    Whoever else may invoke does so through an alias, since who may invoke which alias is granted
+    too.
     """
     if alias is None:
         return event.get("source") if "detail-type" in event else None
@@ -183,7 +209,10 @@ def _source(event: Mapping[str, Json], alias: str | None) -> Json:
 async def _propose(
     parts: Parts, caller: Principal, event: Mapping[str, Json], request_id: str | None
 ) -> Json:
-    """The gate's answer, as the REST API gives it. An intent without an id has its event's, which comes with each repeat."""
+    """The gate's answer, as the REST API gives it.
+
+    An intent without an id has its event's, which comes with each repeat.
+    """
     from clearance.api import resources, wire  # noqa: PLC0415
     from clearance.api.proposals import proposal_of  # noqa: PLC0415
     from clearance.doors.strict_json import fitted, parse  # noqa: PLC0415
@@ -253,7 +282,9 @@ async def open_api(ends: contextlib.AsyncExitStack) -> Handler:
 
 
 def _at_the_door(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers of a request, in which what API Gateway is, and not what a client says of a proxy, says how it came."""
+    """The headers of a request, in which what API Gateway is, and not what a client says of a
+    proxy, says how it came.
+    """
     kept = {
         name: value
         for name, value in headers.items()
@@ -266,7 +297,9 @@ def _at_the_door(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 async def open_launcher(ends: contextlib.AsyncExitStack) -> Handler:
-    """Starts executions for a batch of ACTION_APPROVED from the queue; what failed comes again, alone."""
+    """Starts executions for a batch of ACTION_APPROVED from the queue; what failed comes again,
+    alone.
+    """
     (context, _), machine = await _step(ends), await aws.machine()
 
     async def handle(event: Json, _: Any) -> Json:
@@ -312,7 +345,10 @@ async def open_invoker(ends: contextlib.AsyncExitStack) -> Handler:
 
 
 async def _closed(tools: McpTools) -> None:
-    """Ends the sessions. An answer that is there must not be lost to a server that does not say goodbye."""
+    """Ends the sessions.
+
+    An answer that is there must not be lost to a server that does not say goodbye.
+    """
     try:
         await tools.close()
     except Exception as error:
@@ -343,7 +379,9 @@ async def open_aborted(ends: contextlib.AsyncExitStack) -> Handler:
 
 
 async def open_sweeper(ends: contextlib.AsyncExitStack) -> Handler:
-    """Finds what nobody is working on, on a schedule: expires it, or publishes it again for the launcher."""
+    """Finds what nobody is working on, on a schedule: expires it, or publishes it again for the
+    launcher.
+    """
     parts, bus = await _with_bus(ends)
     steps = Sweeper(parts.context, SWEEPER, alone=False)
 

@@ -1,4 +1,8 @@
-"""Logs: one line of JSON per event on standard error, from the level that `CLEARANCE_LOG_LEVEL` names. No secrets, no content."""
+"""Logs: one line of JSON per event on standard error, from the level that `CLEARANCE_LOG_LEVEL`
+names.
+
+No secrets, no content.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,10 @@ _SAID_OF_ALL: list[structlog.typing.Processor] = [
 
 
 def configure_logs(level: str) -> None:
-    """Sets where logs go and what is logged, for the whole process. An unknown level means `warning`."""
+    """Sets where logs go and what is logged, for the whole process.
+
+    An unknown level means `warning`.
+    """
     number = LEVELS.get(level.lower(), logging.WARNING)
     structlog.configure(
         processors=[
@@ -32,7 +39,8 @@ def configure_logs(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines())
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
-    # Libraries log what they send, arguments of tools too: below WARNING nothing, whatever their own loggers are set to.
+    # Libraries log what they send, arguments of tools too: below WARNING nothing, whatever their
+    # own loggers are set to.
     logging.disable(logging.INFO)
 
 
@@ -56,7 +64,9 @@ class _Lines(structlog.stdlib.ProcessorFormatter):
 
 
 def _without_addresses(record: logging.LogRecord) -> logging.LogRecord:
-    """The driver quotes the address that failed, and parts of a password may be in it: only what kind of thing it was is kept."""
+    """The driver quotes the address that failed, and parts of a password may be in it: only what
+    kind of thing it was is kept.
+    """
     bare = copy.copy(record)
     given = record.args if isinstance(record.args, tuple) else ()
     bare.args = tuple(one if isinstance(one, str | int | float) else _kind(one) for one in given)

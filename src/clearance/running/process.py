@@ -1,7 +1,8 @@
-"""A process that answers HTTP until it is asked to end: its address, its signals, and its orderly end.
+"""A process that answers HTTP until it is asked to end: its address, its signals, and its orderly
+end.
 
-One idea: the first SIGTERM or SIGINT is ours, and begins the end; the second one is the system's, and ends the process at
-once. Knows nothing of what is served.
+One idea: the first SIGTERM or SIGINT is ours, and begins the end; the second one is the system's,
+and ends the process at once. Knows nothing of what is served.
 """
 
 from __future__ import annotations
@@ -78,7 +79,9 @@ def url_of(host: str, taken: socket.socket) -> str:
 
 
 class _Server(uvicorn.Server):
-    """Ends what would not end by itself before it waits for open connections, and leaves the signals alone."""
+    """Ends what would not end by itself before it waits for open connections, and leaves the
+    signals alone.
+    """
 
     def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
         super().__init__(config)
@@ -97,7 +100,8 @@ class _Server(uvicorn.Server):
 async def answering(
     app: FastAPI, taken: socket.socket, *, until: asyncio.Event, end_streams: Callable[[], None]
 ) -> AsyncIterator[asyncio.Event]:
-    """Answers on an address until the event, or the end of the block; the event that it yields is set when it has ended.
+    """Answers on an address until the event, or the end of the block; the event that it yields is
+    set when it has ended.
 
     Then new connections are refused, streams end, and what is under way has STREAMS_END_SECONDS.
     """

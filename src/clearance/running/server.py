@@ -34,7 +34,9 @@ FIRST_KEY_NAME = "owner"
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What a start has to say: the address, a new first key (shown this once), what changed, and the state of the tools."""
+    """What a start has to say: the address, a new first key (shown this once), what changed, and
+    the state of the tools.
+    """
 
     url: str
     tenant_id: str | None
@@ -64,7 +66,10 @@ async def serve(
     *,
     linger_seconds: int = 0,
 ) -> None:
-    """Serves the REST API and the pages until SIGINT or SIGTERM; then drains. Raises Refusal if it cannot start."""
+    """Serves the REST API and the pages until SIGINT or SIGTERM; then drains.
+
+    Raises Refusal if it cannot start.
+    """
     async with serving(config, where, host, port, linger_seconds=linger_seconds) as up:
         announce(up.announcement)
         await up.ended.wait()
@@ -80,13 +85,19 @@ async def serving(
     tools: Tools | None = None,
     linger_seconds: int = 0,
 ) -> AsyncIterator[Serving]:
-    """A server for as long as the block lasts. A configuration with an error changes nothing and starts nothing.
+    """A server for as long as the block lasts.
 
-    Asked to end, it says so in `/readyz` at once, ends the event streams, and answers on for `linger_seconds`.
+    A configuration with an error changes nothing and starts nothing.
+
+    Asked to end, it says so in `/readyz` at once, ends the event streams, and answers on for
+    `linger_seconds`.
     """
     configure_logs(Environment().log_level)
     if isinstance(where, Table):
-        sentence = "A table is served by the functions of its deployment: unset CLEARANCE_TABLE, or use their address."
+        sentence = (
+            "A table is served by the functions of its deployment: unset CLEARANCE_TABLE, or use "
+            "their address."
+        )
         raise Conflict(sentence, code="SERVED_BY_FUNCTIONS")
     if isinstance(where, Database):
         where = replace(where, program="clearance serve")
@@ -123,7 +134,9 @@ async def _drain(
 async def _started(
     parts: Parts, where: Path | Database, wanted: Configuration | None, url: str
 ) -> Announcement:
-    """Applies the configuration, makes the first key, and looks at the tools: on a database, workers do that."""
+    """Applies the configuration, makes the first key, and looks at the tools: on a database,
+    workers do that.
+    """
     async with (
         contextlib.nullcontext() if isinstance(where, Path) else postgres.one_at_a_time(where)
     ):
@@ -152,7 +165,10 @@ async def _only_tenant(parts: Parts) -> str | None:
 
 
 async def _first_key(parts: Parts, tenant_id: str | None) -> tuple[str | None, bool]:
-    """Makes the first key of a tenant that has none; the environment may set it. The key if it is new, and if it is weak."""
+    """Makes the first key of a tenant that has none; the environment may set it.
+
+    The key if it is new, and if it is weak.
+    """
     if tenant_id is None:
         return None, False
     given = Environment().bootstrap_api_key

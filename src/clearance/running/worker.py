@@ -1,4 +1,6 @@
-"""A worker: it carries out what is approved in a database, beside any number of others, until it is asked to end."""
+"""A worker: it carries out what is approved in a database, beside any number of others, until it is
+asked to end.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,10 @@ async def work(
     *,
     tools: Tools | None = None,
 ) -> None:
-    """Carries out what is approved until SIGINT or SIGTERM; then drains. Raises Refusal if it cannot start."""
+    """Carries out what is approved until SIGINT or SIGTERM; then drains.
+
+    Raises Refusal if it cannot start.
+    """
     configure_logs(Environment().log_level)
     where = replace(where, program="clearance worker")
     conninfo = postgres.conninfo_of(where)
@@ -83,7 +88,9 @@ async def work(
 
 
 async def _missing_variables(parts: Parts) -> tuple[str, ...]:
-    """What the tool servers of all tenants need of the environment, and this worker does not have."""
+    """What the tool servers of all tenants need of the
+    environment, and this worker does not have.
+    """
     found = []
     for tenant_id in await parts.context.store.tenants():
         with contextlib.suppress(
@@ -92,14 +99,17 @@ async def _missing_variables(parts: Parts) -> tuple[str, ...]:
             for server in (await parts.context.settings(tenant_id)).tool_servers.values():
                 absent = variables_of(repr(server)) - os.environ.keys()
                 found += [
-                    f"The tool server {server.name} of {tenant_id} needs {name}, which is not set: its calls fail here."
+                    f"The tool server {server.name} of {tenant_id} needs {name}, which is not "
+                    f"set: its calls fail here."
                     for name in sorted(absent)
                 ]
     return tuple(found)
 
 
 def _health(where: Database, parts: Parts, queue: Queue, measured: WorkerMetrics) -> FastAPI:
-    """A worker's health: it is ready if its store answers, and it hears of jobs and carries them out."""
+    """A worker's health: it is ready if its store answers, and it hears of jobs and carries them
+    out.
+    """
     readiness = Readiness(where, parts)
 
     async def check() -> None:
@@ -123,7 +133,9 @@ def _health(where: Database, parts: Parts, queue: Queue, measured: WorkerMetrics
 async def _answering_until_the_end(
     app: FastAPI, taken: socket.socket, asked: asyncio.Event
 ) -> AsyncIterator[None]:
-    """Answers while the worker works and while it drains; from the moment that it was asked to end, it is not ready."""
+    """Answers while the worker works and while it drains; from the moment that it was asked to end,
+    it is not ready.
+    """
 
     async def drain() -> None:
         await asked.wait()

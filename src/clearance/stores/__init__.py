@@ -1,1 +1,3 @@
-"""Where facts are kept: native stores that share the logical model and the conformance suite, not code."""
+"""Where facts are kept: native stores that share the logical model and the conformance suite, not
+code.
+"""

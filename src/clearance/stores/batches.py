@@ -1,8 +1,10 @@
-"""Natural batching: what waits while a batch is under way goes into the next one, and nobody waits on a timer.
+"""Natural batching: what waits while a batch is under way goes into the next one, and nobody waits
+on a timer.
 
-There is one lane for each tenant, with two batches under way in it: while one is committed, the next is made and waits for its
-tenant's lock, for a tenant's transitions come one after the other anyway. A batch whose fate is unknown (the connection broke)
-is run again: each unit names its transition, so the store knows it again.
+There is one lane for each tenant, with two batches under way in it: while one is committed, the
+next is made and waits for its tenant's lock, for a tenant's transitions come one after the other
+anyway. A batch whose fate is unknown (the connection broke) is run again: each unit names its
+transition, so the store knows it again.
 """
 
 from __future__ import annotations
@@ -36,7 +38,10 @@ class _Lane(Generic[Unit, Answer]):
 
 
 class Batches(Generic[Unit, Answer]):
-    """Runs units in lanes. `run` commits some units of a lane together, and answers each in order, or raises for all."""
+    """Runs units in lanes.
+
+    `run` commits some units of a lane together, and answers each in order, or raises for all.
+    """
 
     def __init__(self, run: Callable[[str, Sequence[Unit]], Awaitable[Sequence[Answer]]]) -> None:
         self._run = run
@@ -45,7 +50,10 @@ class Batches(Generic[Unit, Answer]):
         self._closed = False
 
     async def submit(self, lane: str, unit: Unit) -> Answer:
-        """The unit's answer once it is committed. Unavailable if it cannot be, or nobody knows whether it was."""
+        """The unit's answer once it is committed.
+
+        Unavailable if it cannot be, or nobody knows whether it was.
+        """
         if self._closed:
             sentence = "The store is closed."
             raise Unavailable(sentence)
@@ -105,7 +113,9 @@ def _fail(one: _Waiting[Unit, Answer], error: Exception) -> None:
 
 
 class SharedReads:
-    """Readers of one thing that come while it is read share the next read: an answer is never older than its question."""
+    """Readers of one thing that come while it is read share the next read: an answer is never older
+    than its question.
+    """
 
     def __init__(self) -> None:
         self._running: dict[str, asyncio.Task[Any]] = {}

@@ -1,4 +1,6 @@
-"""How an intent's record lies in SQL rows, and how it is read back: one SELECT, and the values of each table."""
+"""How an intent's record lies in SQL rows, and how it is read back: one SELECT, and the values of
+each table.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,18 @@ from clearance.core.outcome import CallError, ErrorClass, Outcome, OutcomeStatus
 from clearance.core.record import Attempt, Change, IntentRecord, IntentStatus
 from clearance.flow.ports.due import Due
 
-RECORD = """SELECT t.tenant_id, a.account_id, i.action_intent_id, i.action_type, i.status, i.revision, i.position,
-    i.approval_source, i.proposed_by, i.trace_id, i.salt, i.fingerprint, i.content, i.created_at, i.changed_at,
+RECORD = """SELECT t.tenant_id, a.account_id, i.action_intent_id, i.action_type, i.status,
+    i.revision, i.position,
+    i.approval_source, i.proposed_by, i.trace_id, i.salt, i.fingerprint, i.content, i.created_at,
+    i.changed_at,
     d.body,
     h.day, h.state, h.claims,
-    p.number, p.state, p.digest, p.opened_at, p.expires_at, p.differences, p.ruling, p.superseded_by,
+    p.number, p.state, p.digest, p.opened_at, p.expires_at, p.differences, p.ruling,
+    p.superseded_by,
     x.number, x.worker, x.lease_until, x.idempotency_key, x.started_at,
     o.status, o.sentence, o.result, o.result_bytes, o.result_truncated, o.error
-    FROM intent i JOIN tenant t ON t.tenant_no = i.tenant_no JOIN account a ON a.account_no = i.account_no
+    FROM intent i JOIN tenant t ON t.tenant_no = i.tenant_no
+    JOIN account a ON a.account_no = i.account_no
     JOIN ledger d ON d.entry_id = (i.tenant_no << 40) + i.decision_position
     LEFT JOIN hold h ON h.intent_no = i.intent_no
     LEFT JOIN approval p ON p.intent_no = i.intent_no AND p.number = i.approval_number
@@ -110,7 +116,9 @@ def approval_values(approval: Approval) -> tuple[Json, ...]:
 
 
 def outcome_values(change: Change) -> tuple[Json, ...]:
-    """The columns of an outcome behind its intent's number, with the source of the approval that it was reached under."""
+    """The columns of an outcome behind its intent's number, with the source of the approval that it
+    was reached under.
+    """
     outcome, source = change.outcome, change.approval_source
     if outcome is None or source is None:
         sentence = "an outcome needs an approval"

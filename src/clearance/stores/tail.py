@@ -1,4 +1,6 @@
-"""The end of the ledgers of a store: who waits for an entry is woken by a commit of this process, and looks for those of others."""
+"""The end of the ledgers of a store: who waits for an entry is woken by a commit of this process,
+and looks for those of others.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ class Tail:
         self._moved = asyncio.Event()
 
     async def wait(self, size: Callable[[], Awaitable[int]], after: int, timeout_ms: int) -> bool:
-        """True as soon as the ledger of this `size` reaches behind the position `after`; False when the time is over."""
+        """True as soon as the ledger of this `size` reaches behind the position `after`; False when
+        the time is over.
+        """
         loop = asyncio.get_running_loop()
         ends = loop.time() + timeout_ms / 1000
         while True:

@@ -1,7 +1,8 @@
 """What the answers of a tool server mean, and what is known when there is none.
 
-One idea: whatever went wrong is told with what is known about the request having been sent: `NOT_SENT` only if no
-transport took it or no connection was made, `ANSWERED` only if the server itself said no, else `MAYBE`.
+One idea: whatever went wrong is told with what is known about the request having been sent:
+`NOT_SENT` only if no transport took it or no connection was made, `ANSWERED` only if the server
+itself said no, else `MAYBE`.
 
 Refuses to know: sessions, and what may be retried.
 """
@@ -62,7 +63,10 @@ class Answers:
     def refusal(
         self, error: MCPError, exchange: Exchange, *, over: bool = False, in_session: bool = False
     ) -> CallError:
-        """What an error in place of an answer means. `over`: the session is; `in_session`: the server keeps one for us."""
+        """What an error in place of an answer means.
+
+        `over`: the session is; `in_session`: the server keeps one for us.
+        """
         name = self._server.name
         if exchange.sent is Sent.NOT_SENT:
             return self.unavailable("could not be reached")
@@ -70,7 +74,8 @@ class Answers:
             return self._http_refusal(
                 error, exchange.status, exchange.retry_after_ms, in_session=in_session
             )
-        # The SDK makes errors of its own from a lost connection, and over HTTP from an unreadable answer.
+        # The SDK makes errors of its own from a lost connection, and over HTTP from an unreadable
+        # answer.
         http = self._server.url is not None
         lost = exchange.status is None or error.code in _MADE_BY_CLIENT if http else over
         if lost or is_closed(error):
@@ -83,13 +88,18 @@ class Answers:
     def answer(
         self, tool: str, result: types.CallToolResult | types.InputRequiredResult
     ) -> ToolAnswer:
-        """The answer of a tool; ToolCallFailed if it says that it failed, or that this is not its answer yet."""
+        """The answer of a tool; ToolCallFailed if it says that it failed, or that this is not its
+        answer yet.
+        """
         named = f"{self._server.name}.{tool}"
         if isinstance(result, types.InputRequiredResult):
             sentence = f"The tool {named} asks for more input than an action can give."
             raise failed(ErrorClass.VALIDATION, sentence, Sent.ANSWERED, code="TOOL_NEEDS_INPUT")
         if result.result_type != "complete":
-            sentence = f"The tool {named} answered that it is not finished, in a way that is not supported."
+            sentence = (
+                f"The tool {named} answered that it is not finished, in a way that is not "
+                f"supported."
+            )
             raise failed(ErrorClass.UNKNOWN, sentence, Sent.MAYBE)
         text = "\n".join(
             block.text for block in result.content if isinstance(block, types.TextContent)
@@ -141,7 +151,9 @@ def is_closed(error: Exception | None) -> bool:
 
 
 def _declared(result: types.CallToolResult) -> tuple[ErrorClass, int | None]:
-    """The class of an error as the tool declares it, in its structured content or else its `_meta`."""
+    """The class of an error as the tool declares it, in its
+    structured content or else its `_meta`.
+    """
     for said in (result.structured_content, result.meta):
         if isinstance(said, Mapping) and isinstance(named := said.get("error_class"), str):
             wait = said.get("retry_after_ms")

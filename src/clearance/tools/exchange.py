@@ -1,7 +1,8 @@
 """One request to a tool server, and what is known of its way.
 
-One idea: the task that sends a request carries its `Exchange` in a context variable. The SDK takes the context along to
-where the bytes are written, so that each station on the way can note how far the request came.
+One idea: the task that sends a request carries its `Exchange` in a context variable. The SDK takes
+the context along to where the bytes are written, so that each station on the way can note how far
+the request came.
 
 Refuses to know: what follows from that.
 """
@@ -69,7 +70,9 @@ class Outbox:
             raise
 
     async def _send_aside(self, item: SessionMessage) -> None:
-        """Sends what is not the request itself, such as our answer to a ping, so that its fate is not taken for it."""
+        """Sends what is not the request itself, such as our answer to a ping, so that its fate is
+        not taken for it.
+        """
         token = current.set(None)
         try:
             await self._inner.send(item)

@@ -1,9 +1,12 @@
-"""Tools that are Python callables of this process, and the choice between them and another tool runner.
+"""Tools that are Python callables of this process, and the choice between them and another tool
+runner.
 
-One idea: a callable is called as a tool of a server would be: by name, with arguments checked against a schema that is
-read from its signature, within a deadline, and with the same honesty about what is known when that passes.
+One idea: a callable is called as a tool of a server would be: by name, with arguments checked
+against a schema that is read from its signature, within a deadline, and with the same honesty about
+what is known when that passes.
 
-Refuses to know: servers, sessions and intents. A callable is trusted code of whoever wires it; what it returns is not.
+Refuses to know: servers, sessions and intents. A callable is trusted code of whoever wires it; what
+it returns is not.
 """
 
 from __future__ import annotations
@@ -35,9 +38,12 @@ THREADS_MAX = 32  # for callables that are not async
 
 
 class FunctionTools:
-    """The tool runner for callables, by server name and tool name. A sync callable runs in a thread, an async one here.
+    """The tool runner for callables, by server name and tool name.
 
-    A thread cannot be stopped: a sync callable that misses its deadline goes on, and its place is taken until it ends.
+    A sync callable runs in a thread, an async one here.
+
+    A thread cannot be stopped: a sync callable that misses its deadline goes on, and its place is
+    taken until it ends.
     """
 
     def __init__(self, servers: Mapping[str, Mapping[str, Callable[..., Any]]]) -> None:
@@ -149,7 +155,9 @@ class EitherTools:
 
 
 class _FunctionTool:
-    """A callable, its description, and `bind`, which makes of arguments what it takes or raises ValidationError."""
+    """A callable, its description, and `bind`, which makes of arguments what it takes or raises
+    ValidationError.
+    """
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
         schema = TypeAdapter(cast("Any", function)).json_schema()

@@ -1,7 +1,7 @@
 """A tool server that is somewhere else, over streamable HTTP.
 
-One idea: below the SDK's transport lies a wire of ours, which adds what may be secret at the last moment, bounds what
-comes back, and notes on the running exchange how the request fared.
+One idea: below the SDK's transport lies a wire of ours, which adds what may be secret at the last
+moment, bounds what comes back, and notes on the running exchange how the request fared.
 
 Refuses to know: sessions, what the messages say, and what a status means.
 """
@@ -78,8 +78,9 @@ def _tls() -> ssl.SSLContext:
 class _Wire(httpx2.AsyncBaseTransport):
     """The HTTP connections of one session.
 
-    Adds what may be secret at the last moment, so that nothing above can log it; bounds what comes back; notes how each
-    request fared. A failure of the network becomes a 502 of our own: an exception would end the session for all calls.
+    Adds what may be secret at the last moment, so that nothing above can log it; bounds what comes
+    back; notes how each request fared. A failure of the network becomes a 502 of our own: an
+    exception would end the session for all calls.
     """
 
     def __init__(self, url: httpx2.URL, headers: httpx2.Headers) -> None:
@@ -130,7 +131,9 @@ class _Wire(httpx2.AsyncBaseTransport):
 
 
 class _CleanLines(httpx2.AsyncByteStream):
-    """An event stream, line by line, without what the SDK could not read, and with a limit on a line."""
+    """An event stream, line by line, without what the SDK could not read, and with a limit on a
+    line.
+    """
 
     def __init__(self, response: httpx2.Response) -> None:
         self._response = response
@@ -176,7 +179,9 @@ def _remade(response: httpx2.Response, **body: Any) -> httpx2.Response:
 
 
 def _retry_after_ms(headers: httpx2.Headers) -> int | None:
-    """The `Retry-After` of an answer: seconds, or a date, which is measured by the server's own clock."""
+    """The `Retry-After` of an answer: seconds, or a date, which is measured by the server's own
+    clock.
+    """
     said = headers.get("retry-after", "").strip()
     try:
         if said.isascii() and said.isdigit():

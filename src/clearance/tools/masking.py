@@ -1,6 +1,8 @@
-"""What a tool server's definition keeps out of sight: `${NAME}` filled in from our variables, and masked in every text.
+"""What a tool server's definition keeps out of sight: `${NAME}` filled in from our variables, and
+masked in every text.
 
-One idea: who fills a value in remembers it, so that no sentence and no log line of the same server can show it.
+One idea: who fills a value in remembers it, so that no sentence and no log line of the same server
+can show it.
 
 Refuses to know: what the values are for.
 """
@@ -25,7 +27,10 @@ def variables_of(text: str) -> set[str]:
 
 
 class Secrets:
-    """The values of one server that must not be seen in a sentence or a log. `variables` are our environment's, or a vault's."""
+    """The values of one server that must not be seen in a sentence or a log.
+
+    `variables` are our environment's, or a vault's.
+    """
 
     def __init__(self, server: str, variables: Mapping[str, str] = os.environ) -> None:
         self._server = server
@@ -33,7 +38,10 @@ class Secrets:
         self._values: list[str] = []
 
     def filled(self, text: str) -> str:
-        """The text with its variables filled in; ToolCallFailed names one that is not set. Only their values are secret."""
+        """The text with its variables filled in; ToolCallFailed names one that is not set.
+
+        Only their values are secret.
+        """
         return _VARIABLE.sub(self._value, text)
 
     def resolved(self, texts: Mapping[str, str]) -> dict[str, str]:
@@ -57,7 +65,10 @@ class Secrets:
     def _value(self, variable: re.Match[str]) -> str:
         value = self._variables.get(variable[1])
         if value is None:
-            sentence = f"The tool server {self._server} needs the environment variable {variable[1]}, which is not set."
+            sentence = (
+                f"The tool server {self._server} needs the environment variable {variable[1]}, "
+                f"which is not set."
+            )
             raise failed(
                 ErrorClass.VALIDATION, sentence, Sent.NOT_SENT, code="TOOL_SERVER_VARIABLE_MISSING"
             )

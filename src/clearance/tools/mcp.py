@@ -1,9 +1,10 @@
 """Tools of MCP servers, over stdio and streamable HTTP.
 
-One idea: each server of a tenant has one session, kept until the server's definition changes or the session breaks, and
-a bound on the calls at a time.
+One idea: each server of a tenant has one session, kept until the server's definition changes or the
+session breaks, and a bound on the calls at a time.
 
-Refuses to know: intents, what may be retried, and what a result means. Everything that a server says is untrusted text.
+Refuses to know: intents, what may be retried, and what a result means. Everything that a server
+says is untrusted text.
 """
 
 from __future__ import annotations
@@ -34,9 +35,11 @@ _log = structlog.get_logger(__name__)
 
 
 class McpTools:
-    """The tool runner for MCP servers: a session for each server of a tenant, kept until its definition changes.
+    """The tool runner for MCP servers: a session for each server of a tenant, kept until its
+    definition changes.
 
-    `variables` fill in what definitions keep out of sight. Without `programs`, no server is started on this machine.
+    `variables` fill in what definitions keep out of sight. Without `programs`, no server is started
+    on this machine.
     """
 
     def __init__(self, variables: Mapping[str, str] = os.environ, *, programs: bool = True) -> None:
@@ -47,7 +50,9 @@ class McpTools:
         self._closed = False
 
     async def describe(self, tenant_id: str, server: ToolServer) -> Mapping[str, ToolDescription]:
-        """The tools of a server by name, read now; a tool whose schema has no digest is left out."""
+        """The tools of a server by name, read now; a tool whose
+        schema has no digest is left out.
+        """
         try:
             async with asyncio.timeout(CONNECT_SECONDS_MAX + LISTING_SECONDS_MAX):
                 offers = await self._server(tenant_id, server).describe()
@@ -62,7 +67,11 @@ class McpTools:
         return {name: offer.description for name, offer in offers.items() if not offer.problem}
 
     async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:
-        """Calls once. The deadline covers all of it: waiting for a place, connecting, reading the schema, the call."""
+        """Calls once.
+
+        The deadline covers all of it: waiting for a place, connecting, reading the schema, the
+        call.
+        """
         return await self._server(tenant_id, call.server).call(call, cleared)
 
     async def close(self) -> None:
@@ -85,11 +94,17 @@ class McpTools:
         return server
 
     def _open(self, definition: ToolServer) -> Session:
-        """A new session. After closing there is none, also for a call that waited for its place meanwhile."""
+        """A new session.
+
+        After closing there is none, also for a call that waited for its place meanwhile.
+        """
         if self._closed:
             raise failed(ErrorClass.DOWNSTREAM, "The tool runner is closed.", Sent.NOT_SENT)
         if definition.url is None and not self._programs:
-            sentence = f"The tool server {definition.name} is a program, and programs are not started here: give it a url."
+            sentence = (
+                f"The tool server {definition.name} is a program, and programs are not started "
+                f"here: give it a url."
+            )
             raise failed(ErrorClass.VALIDATION, sentence, Sent.NOT_SENT, code=PROGRAMS_NOT_STARTED)
         session = Session(definition, self._variables)
         self._sessions.add(session)
@@ -99,7 +114,9 @@ class McpTools:
 
 
 class _Server:
-    """One server of one tenant: how many calls it takes at a time, and its session of the moment."""
+    """One server of one tenant: how many calls it takes at a
+    time, and its session of the moment.
+    """
 
     def __init__(
         self, definition: ToolServer, open_session: Callable[[ToolServer], Session]
@@ -123,7 +140,10 @@ class _Server:
                 )  # from here on a timeout is no longer a plain one: the request may be sent
                 return await session.call(call, until - now())
         except TimeoutError:
-            sentence = f"The tool server {self.definition.name} was not ready for the call within its deadline."
+            sentence = (
+                f"The tool server {self.definition.name} was not ready for the call within its "
+                f"deadline."
+            )
             raise failed(ErrorClass.TIMEOUT, sentence, Sent.NOT_SENT) from None
         finally:
             self._tidy()
@@ -142,7 +162,10 @@ class _Server:
             self._session.retire()
 
     async def _ready(self, *, fresh: bool = False) -> tuple[Session, Mapping[str, Offer]]:
-        """A session and its tools. One that worked before and now does not is replaced once: nothing was sent."""
+        """A session and its tools.
+
+        One that worked before and now does not is replaced once: nothing was sent.
+        """
         known = self._session
         session = self._current()
         try:

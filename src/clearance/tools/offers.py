@@ -1,7 +1,7 @@
 """The tools that a server offers, and whether one of them may be called.
 
-One idea: what was decided on is pinned by the digest of a tool's input schema; a tool that cannot be pinned, or is
-another one by now, is not called, and hurts no other.
+One idea: what was decided on is pinned by the digest of a tool's input schema; a tool that cannot
+be pinned, or is another one by now, is not called, and hurts no other.
 
 Refuses to know: sessions, and how often the tools are read.
 """

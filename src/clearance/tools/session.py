@@ -1,7 +1,7 @@
 """One long-lived session with one tool server.
 
-One idea: a session lives in one task of its own, which enters and leaves it; callers only put requests into it and may
-go away at any time.
+One idea: a session lives in one task of its own, which enters and leaves it; callers only put
+requests into it and may go away at any time.
 
 Refuses to know: when a session is needed, and what an answer means.
 """
@@ -63,7 +63,10 @@ class _Listing:
 
 
 class Session:
-    """One session with one server. `owner` is the task that enters it, waits until nobody needs it, and leaves it."""
+    """One session with one server.
+
+    `owner` is the task that enters it, waits until nobody needs it, and leaves it.
+    """
 
     def __init__(self, server: ToolServer, variables: Mapping[str, str]) -> None:
         self.retired = False
@@ -80,7 +83,10 @@ class Session:
         self.owner = asyncio.create_task(self._own(), name=f"tool server {server.name}")
 
     async def opened(self) -> Client:
-        """Waits for the session; ToolCallFailed if there is none. Who stops waiting does not stop its opening."""
+        """Waits for the session; ToolCallFailed if there is none.
+
+        Who stops waiting does not stop its opening.
+        """
         await asyncio.wait({self._ready})
         ready = self._ready.result()
         if isinstance(ready, CallError):
@@ -102,7 +108,9 @@ class Session:
         return self.owner
 
     async def offers(self, *, fresh: bool) -> Mapping[str, Offer]:
-        """The tools, read again if the server said that they changed, or if the last reading is too old."""
+        """The tools, read again if the server said that they changed, or if the last reading is too
+        old.
+        """
         async with self._reading:
             known, change = self._listing, self._change
             if (
@@ -117,7 +125,9 @@ class Session:
             return known.offers
 
     async def call(self, call: ToolCall, seconds: float) -> ToolAnswer:
-        """Calls a tool, which has so many seconds; ToolCallFailed says whether the request may have been sent."""
+        """Calls a tool, which has so many seconds; ToolCallFailed says whether the request may have
+        been sent.
+        """
         meta: Any = {IDEMPOTENCY_META_KEY: call.idempotency_key}
         params = types.CallToolRequestParams(
             name=call.tool, arguments=dict(call.arguments), _meta=meta
@@ -125,11 +135,13 @@ class Session:
         session = (await self.opened()).session
         exchange = Exchange()
         try:
-            # Not `call_tool`: that would fail, after the effect, a result that does not fit its output schema.
+            # Not `call_tool`: that would fail, after the effect, a result that does not fit its
+            # output schema.
             request = session.send_request(types.CallToolRequest(params=params), _RESULT)
             result = await self._ask(request, exchange, seconds)
         except TimeoutError:
-            self._change += 1  # the next call reads the tools first, and so finds out whether the server is alive
+            # The next call reads the tools first, and so finds out whether the server is alive
+            self._change += 1
             sentence = (
                 f"The tool {call.server.name}.{call.tool} did not answer within its deadline."
             )
@@ -168,7 +180,9 @@ class Session:
                 )
 
     async def _live(self, mode: Literal["auto", "legacy"]) -> Exception | None:
-        """Enters the session, waits until it is not needed any more, and leaves it; gives back what broke it."""
+        """Enters the session, waits until it is not needed any more, and leaves it; gives back what
+        broke it.
+        """
         try:
             async with AsyncExitStack() as stack:
                 async with asyncio.timeout(CONNECT_SECONDS_MAX):
@@ -195,7 +209,10 @@ class Session:
         return stdio(self._server, self._secrets, self._lost)
 
     def _lost(self) -> None:
-        """Hears that the server stopped talking. While the session is being opened, the handshake finds out itself."""
+        """Hears that the server stopped talking.
+
+        While the session is being opened, the handshake finds out itself.
+        """
         if self._ready.done():
             self.leave()
 
@@ -218,7 +235,10 @@ class Session:
         self._ready.set_result(reason)
 
     async def _listen(self, client: Client) -> None:
-        """Keeps a subscription to changes of the tools open, where there is one. Without it, their age decides."""
+        """Keeps a subscription to changes of the tools open, where there is one.
+
+        Without it, their age decides.
+        """
         tools = client.server_capabilities.tools
         if client.protocol_version not in MODERN_PROTOCOL_VERSIONS or not (
             tools and tools.list_changed
@@ -259,7 +279,9 @@ class Session:
     async def _ask(
         self, request: Coroutine[Any, Any, _T], exchange: Exchange, seconds: float
     ) -> _T:
-        """Sends one request, in a task of its own: so who waits may leave at once, and the session tells the server."""
+        """Sends one request, in a task of its own: so who waits may leave at once, and the session
+        tells the server.
+        """
         context = copy_context()
         context.run(exchanges.current.set, exchange)
         task = asyncio.create_task(request, context=context)

@@ -1,8 +1,9 @@
 """A tool server that is a process of ours, over stdio.
 
-One idea: nothing that the process does may hurt us, and nothing of it stays behind: what it writes is bounded, read to
-its end and logged without secrets, and its descendants end with it. The SDK's own transport reads lines of any length,
-shows the server's stderr on ours, and leaves grandchildren behind.
+One idea: nothing that the process does may hurt us, and nothing of it stays behind: what it writes
+is bounded, read to its end and logged without secrets, and its descendants end with it. The SDK's
+own transport reads lines of any length, shows the server's stderr on ours, and leaves grandchildren
+behind.
 
 Refuses to know: sessions, and what the messages say.
 """
@@ -113,7 +114,10 @@ async def _start(
 
 
 def _inherited() -> dict[str, str]:
-    """A minimal environment. The directory of our own Python comes first on the path, so that `python` means ours."""
+    """A minimal environment.
+
+    The directory of our own Python comes first on the path, so that `python` means ours.
+    """
     environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
     environment["PATH"] = os.pathsep.join(
         (str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))
@@ -146,7 +150,8 @@ async def _read_messages(
 
 
 def _message(line: bytes) -> types.JSONRPCMessage | None:
-    """The message in a line, None if it is something else that was printed; ValueError for a broken message.
+    """The message in a line, None if it is something else that was printed; ValueError for a broken
+    message.
 
     A broken message cannot be ignored: whoever waits for it would wait until the deadline.
     """
@@ -174,7 +179,9 @@ async def _write_messages(
 
 
 async def _read_stderr(server: str, stderr: asyncio.StreamReader, secrets: Secrets) -> list[str]:
-    """Reads to the end, since a full pipe would stop the server; logs the first lines and gives back the last."""
+    """Reads to the end, since a full pipe would stop the server; logs the first lines and gives
+    back the last.
+    """
     last: deque[str] = deque(maxlen=STDERR_LINES_TOLD)
     lines = 0
     while chunk := await stderr.read(READ_BYTES):
@@ -187,7 +194,9 @@ async def _read_stderr(server: str, stderr: asyncio.StreamReader, secrets: Secre
 
 
 async def _stop(process: asyncio.subprocess.Process, stdin: asyncio.StreamWriter) -> None:
-    """Closes the server's input and lets it end, then SIGTERM, then SIGKILL for what is left of it and its children."""
+    """Closes the server's input and lets it end, then SIGTERM, then SIGKILL for what is left of it
+    and its children.
+    """
     stdin.close()
     if not await _ended_within(process, EXIT_SECONDS):
         with suppress(ProcessLookupError):
@@ -205,6 +214,6 @@ def _kill(process: asyncio.subprocess.Process) -> None:
 async def _ended_within(process: asyncio.subprocess.Process, seconds: float) -> bool:
     # Not `process.wait()`: that also waits for the pipes, which a grandchild may hold open.
     until = time.monotonic() + seconds
-    while process.returncode is None and time.monotonic() < until:  # noqa: ASYNC110 - asyncio offers nothing to wait for
+    while process.returncode is None and time.monotonic() < until:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     return process.returncode is not None

@@ -1,7 +1,8 @@
 """What a tool says, made fit to be kept and shown.
 
-One idea: everything that comes from a tool is untrusted: text becomes one printable line, JSON becomes what every store
-takes and every reader reads in the same way, and whatever is cut is said to be cut.
+One idea: everything that comes from a tool is untrusted: text becomes one printable line, JSON
+becomes what every store takes and every reader reads in the same way, and whatever is cut is said
+to be cut.
 
 Refuses to know: where it comes from, and what it means.
 """
@@ -53,7 +54,9 @@ def failed(
 
 
 def storable(value: Json) -> ToolAnswer:
-    """The answer with a result as JSON that every store takes, or, if it is too big to hand on, as its beginning."""
+    """The answer with a result as JSON that every store takes, or, if it is too big to hand on, as
+    its beginning.
+    """
     written = json.dumps(value, ensure_ascii=False, default=str)
     size = len(written.encode(errors="surrogatepass"))
     if size > ANSWER_BYTES_MAX:
@@ -63,7 +66,9 @@ def storable(value: Json) -> ToolAnswer:
 
 
 def readable(raw: bytes) -> bytes:
-    """JSON text with U+FFFD for what our parser refuses: bytes that are not UTF-8, and escaped lone surrogates."""
+    """JSON text with U+FFFD for what our parser refuses: bytes that are not UTF-8, and escaped lone
+    surrogates.
+    """
     if not raw.isascii():
         raw = raw.decode(errors="replace").encode()
     if b"\\ud" not in raw and b"\\uD" not in raw:
@@ -104,5 +109,7 @@ def _number(value: float) -> float | str:
 
 
 def _text(text: str) -> str:
-    """Text without lone surrogates, which are no Unicode, and without NUL, which PostgreSQL does not store."""
+    """Text without lone surrogates, which are no Unicode, and without NUL, which PostgreSQL does
+    not store.
+    """
     return _UNSTORABLE.sub("\ufffd", text)

@@ -1,1 +1,3 @@
-"""The pages: what people see of Clearance and how they rule, without any JavaScript except for live updates."""
+"""The pages: what people see of Clearance and how they rule, without any JavaScript except for live
+updates.
+"""

@@ -1,7 +1,7 @@
 """The forms that do something: rule, edit, withdraw, reconcile, stop.
 
-Each reads a form of the visitor's own session, calls one verb, and answers with the address of the page that shows what
-came of it, so that loading that page again does nothing twice.
+Each reads a form of the visitor's own session, calls one verb, and answers with the address of the
+page that shows what came of it, so that loading that page again does nothing twice.
 """
 
 from __future__ import annotations
@@ -139,7 +139,10 @@ async def _edit_page(
 
 
 async def _under_review(site: Site, visitor: Visitor, request: Request) -> NarratedIntent:
-    """The intent behind an approval that is open. NotFound or Conflict (`APPROVAL_CLOSED`) otherwise."""
+    """The intent behind an approval that is open.
+
+    NotFound or Conflict (`APPROVAL_CLOSED`) otherwise.
+    """
     approval_id = _approval_id(request)
     told = await site.control.intent(visitor.principal, intent_of(approval_id))
     approval = told.record.approval
@@ -171,7 +174,10 @@ def _reason(form: Form) -> str | None:
 
 
 def _digest(form: Form) -> str:
-    """The digest of what the visitor saw. A page always sends it: without it, nobody knows what was approved."""
+    """The digest of what the visitor saw.
+
+    A page always sends it: without it, nobody knows what was approved.
+    """
     digest = form.get("digest")
     if not digest:
         sentence = "The form does not say what was shown; load the page again."
@@ -226,7 +232,9 @@ async def stop_page(site: Site, visitor: Visitor, request: Request) -> Response:
 
 
 async def _history(site: Site, visitor: Visitor) -> list[dict[str, Json]]:
-    """The latest changes of the switches, newest first, as far as a bounded look back finds them."""
+    """The latest changes of the switches, newest first, as far
+    as a bounded look back finds them.
+    """
     size = await site.control.ledger_size(visitor.principal)
     after = max(0, size - HISTORY_ENTRIES_MAX)
     entries = await site.control.ledger(visitor.principal, after=after, limit=HISTORY_ENTRIES_MAX)
@@ -279,7 +287,9 @@ async def _change(
     subject: str | None,
     switch: Mapping[str, Json] | None,
 ) -> None:
-    """Replaces the switch of one scope and subject; again from what is there if that moved: no stop loses a race."""
+    """Replaces the switch of one scope and subject; again from what is there if that moved: no stop
+    loses a race.
+    """
     principal = visitor.principal
     for attempt in range(1, STOPS_MAX + 1):
         part, version = await site.control.settings_part(principal, SettingsPart.STOP_SWITCHES)

@@ -1,7 +1,9 @@
-"""The form of an edit: a field for each parameter, as its JSON Schema suggests, and the parameters read back from it.
+"""The form of an edit: a field for each parameter, as its JSON Schema suggests, and the parameters
+read back from it.
 
-Its one idea: a field is only a way to write a JSON value down; whether the value may be is for the schema to say. What
-no plain field can hold (lists, objects, text with hidden characters) is written as JSON.
+Its one idea: a field is only a way to write a JSON value down; whether the value may be is for the
+schema to say. What no plain field can hold (lists, objects, text with hidden characters) is written
+as JSON.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ class Widget(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: its name in the form, its label, what is written in it, and what is wrong with that."""
+    """One field: its name in the form, its label, what is written in it, and what is wrong with
+    that.
+    """
 
     name: str
     label: str
@@ -57,7 +61,9 @@ def fields(
     written: Mapping[str, str] | None = None,
     problems: tuple[Problem, ...] = (),
 ) -> list[Field]:
-    """The fields of the parameters; with what was `written` and its problems, if it is shown again."""
+    """The fields of the parameters; with what was `written` and
+    its problems, if it is shown again.
+    """
     properties = _properties(schema)
     if not properties:
         text = _as_json(dict(parameters)) if written is None else written.get(WHOLE, "")
@@ -83,7 +89,10 @@ def fields(
 def read(
     schema: Mapping[str, Json], parameters: Mapping[str, Json], form: Mapping[str, str]
 ) -> dict[str, Json]:
-    """The parameters in a form. Raises InvalidInput (`INVALID_PARAMETERS`) with every field that cannot be read."""
+    """The parameters in a form.
+
+    Raises InvalidInput (`INVALID_PARAMETERS`) with every field that cannot be read.
+    """
     properties = _properties(schema)
     if not properties:
         return _read_whole(form.get(WHOLE, ""))
@@ -138,7 +147,9 @@ def _field(name: str, schema: Json, parameters: Mapping[str, Json], *, required:
 def _control(
     schema: Mapping[str, Json], value: Json, *, required: bool
 ) -> tuple[Widget, tuple[tuple[str, str], ...]]:
-    """The plainest field that can hold the value that is there and the ones that the schema allows."""
+    """The plainest field that can hold the value that is there
+    and the ones that the schema allows.
+    """
     kind, options = schema.get("type"), schema.get("enum")
     if isinstance(options, list) and all(isinstance(option, str) and option for option in options):
         fits = value is None or value in options
@@ -188,7 +199,9 @@ def _as_json(value: Json) -> str:
 
 
 def _left_out(field: Field, name: str, parameters: Mapping[str, Json]) -> bool:
-    """Whether an empty field means that there is no such parameter: not if it must be there, or was there, empty."""
+    """Whether an empty field means that there is no such parameter: not if it must be there, or was
+    there, empty.
+    """
     if field.control is Widget.CHECKBOX:
         return False
     return not field.required and parameters.get(name) != ""
@@ -209,7 +222,9 @@ def _value(field: Field, text: str) -> Json:
 
 
 def _number(text: str) -> int | float:
-    """A number as JSON writes it; Python alone would also read `1_000` and digits of other scripts."""
+    """A number as JSON writes it; Python alone would also read
+    `1_000` and digits of other scripts.
+    """
     number: int | float = math.nan
     if _NUMBER.fullmatch(text):
         number = json.loads(text)

@@ -1,8 +1,8 @@
 """What a page shows again while it is open: events whose data is HTML for htmx to put in place.
 
-The ledger is the only clock of it: a stream waits for entries behind the position that the page was made at, and each
-event carries the position that it shows, so that a stream that was interrupted goes on there. Whoever does not have
-JavaScript loads the page again.
+The ledger is the only clock of it: a stream waits for entries behind the position that the page was
+made at, and each event carries the position that it shows, so that a stream that was interrupted
+goes on there. Whoever does not have JavaScript loads the page again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from clearance.web.timeline_filter import read_filter
 from clearance.web.today import digest
 from clearance.web.visitor import Endpoint, Site, Visitor, frame, guarded, visitor_of
 
-BURST_SECONDS = 0.15  # what happens within it is shown at once, so that a busy tenant is drawn a few times a second
+# What happens within it is shown at once, so that a busy tenant is drawn a few times a second
+BURST_SECONDS = 0.15
 CHANGES_MAX = 50  # intents whose change is looked for in the inbox at once
 
 
@@ -81,14 +82,18 @@ class _Shown:
         return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers=HEADERS)
 
     async def texts(self) -> AsyncIterator[str]:
-        """Events as things happen, and a comment when nothing does. Raises Refusal once the session is over."""
+        """Events as things happen, and a comment when nothing does.
+
+        Raises Refusal once the session is over.
+        """
         yield f"retry: {RECONNECT_MS}\n\n"
         control = self.site.control
         while True:
             there_are = await control.wait_for_entries(
                 self.visitor.principal, after=self.after, timeout_ms=HEARTBEAT_MS
             )
-            # Asked again each time: whoever signed out, or whose key was revoked, sees nothing more.
+            # Asked again each time: whoever signed out, or whose key was revoked, sees nothing
+            # more.
             self.visitor = Visitor(
                 await self.site.access.session(self.visitor.token), self.visitor.token
             )

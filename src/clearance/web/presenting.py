@@ -1,7 +1,9 @@
-"""What the pages show of an intent: a row of the timeline, a card of the inbox, the ladder of the gate.
+"""What the pages show of an intent: a row of the timeline, a card of the inbox, the ladder of the
+gate.
 
-Its one idea: a template decides nothing. What a state is called, which tone it has, why something did not happen and
-whether it can be undone is worked out here, from the record and the settings in force. Knows nothing of HTML.
+Its one idea: a template decides nothing. What a state is called, which tone it has, why something
+did not happen and whether it can be undone is worked out here, from the record and the settings in
+force. Knows nothing of HTML.
 """
 
 from __future__ import annotations
@@ -74,7 +76,10 @@ _MARKS: Mapping[Answer, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One intent on the timeline. `source` says who let it run; `because` why it did not, or how it went."""
+    """One intent on the timeline.
+
+    `source` says who let it run; `because` why it did not, or how it went.
+    """
 
     action_intent_id: str
     account_id: str
@@ -124,7 +129,10 @@ def row(told: NarratedIntent, settings: Settings, *, fresh_after: int | None = N
 
 
 def _word(record: IntentRecord) -> tuple[str, str]:
-    """What the state is called, and its tone. A proposal that somebody edited is not called rejected."""
+    """What the state is called, and its tone.
+
+    A proposal that somebody edited is not called rejected.
+    """
     ruling = record.approval.ruling if record.approval else None
     if record.status is IntentStatus.REJECTED and ruling and ruling.kind is RulingKind.EDIT:
         return "Edited", "quiet"
@@ -151,7 +159,9 @@ def source(record: IntentRecord) -> str | None:
 
 
 def because(record: IntentRecord, settings: Settings) -> str | None:
-    """Why it did not run, why it waits, or what is known of how it went; None if there is nothing to add."""
+    """Why it did not run, why it waits, or what is known of how it went; None if there is nothing
+    to add.
+    """
     ruling = record.approval.ruling if record.approval else None
     outcome = record.outcome
     match record.status:
@@ -183,7 +193,10 @@ def held_by(record: IntentRecord, settings: Settings) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter as given. `before` is what it was in the intent that was edited; `change` what became of it."""
+    """One parameter as given.
+
+    `before` is what it was in the intent that was edited; `change` what became of it.
+    """
 
     name: str
     text: str
@@ -219,7 +232,10 @@ def text_of(value: Json) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One request to people. `refused` says why the visitor may not rule on it; None if they may."""
+    """One request to people.
+
+    `refused` says why the visitor may not rule on it; None if they may.
+    """
 
     record: IntentRecord
     sentence: str
@@ -243,7 +259,10 @@ def card(
     visitor: Principal,
     before: Mapping[str, Json] | None = None,
 ) -> Card | None:
-    """An intent that waits, as a card; None if nothing is asked of people. `before`: the parameters that it edits."""
+    """An intent that waits, as a card; None if nothing is asked of people.
+
+    `before`: the parameters that it edits.
+    """
     record = told.record
     approval, intent = record.approval, record.intent
     if approval is None:

@@ -1,7 +1,9 @@
-"""Rendering: templates, the headers of every page, and what makes any text harmless and legible on one.
+"""Rendering: templates, the headers of every page, and what makes any text harmless and legible on
+one.
 
-Its one idea: whatever a template prints is text of a stranger. It is escaped, and characters that hide, or that change
-the direction of their line, are shown by their number. Knows nothing of intents.
+Its one idea: whatever a template prints is text of a stranger. It is escaped, and characters that
+hide, or that change the direction of their line, are shown by their number. Knows nothing of
+intents.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ STATIC_SECONDS_MAX = (
 
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+        "object-src 'none'"
     ),
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -42,7 +45,8 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-# Controls (tabs and line breaks aside), invisible characters, direction marks, tag characters, lone surrogates.
+# Controls (tabs and line breaks aside), invisible characters, direction marks, tag characters, lone
+# surrogates.
 _HIDDEN = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e"
     r"\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufff8\ud800-\udfff\U000e0000-\U000e0fff]"
@@ -50,7 +54,9 @@ _HIDDEN = re.compile(
 
 
 def visible(text: str) -> str:
-    """The text with every character that hides or reorders others replaced by its number, for example `⟨U+202E⟩`."""
+    """The text with every character that hides or reorders others replaced by its number, for
+    example `⟨U+202E⟩`.
+    """
     return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
 
 
@@ -120,7 +126,9 @@ def _finalize(value: object) -> object:
 
 
 def _static_addresses() -> Mapping[str, str]:
-    """The address of each file in `static/`, with a digest of its content, so that it can be kept for ever."""
+    """The address of each file in `static/`, with a digest of its content, so that it can be kept
+    for ever.
+    """
     root = HERE / "static"
     return {
         path.relative_to(
@@ -136,7 +144,10 @@ def _content_name(path: Path) -> str:
 
 
 class StaticFolder(StaticFiles):
-    """The files in `static/`. They hold nothing of any tenant, so that anybody may read and keep them."""
+    """The files in `static/`.
+
+    They hold nothing of any tenant, so that anybody may read and keep them.
+    """
 
     def __init__(self) -> None:
         super().__init__(directory=HERE / "static")

@@ -1,7 +1,7 @@
 """The pages: every address that a person can visit, on one list.
 
-Its one idea: a page is read without JavaScript, and a form is sent without it; what is live is an addition. Knows only
-`Control` for what they show and do, and `Access` for who is there.
+Its one idea: a page is read without JavaScript, and a form is sent without it; what is live is an
+addition. Knows only `Control` for what they show and do, and `Access` for who is there.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ class _PageAddress(StringConvertor):
 
 
 def mount(app: Starlette, control: Control, access: Access, *, clock: Clock | None = None) -> None:
-    """Puts the pages on an app, after everything else on it. `app.state.streams` bounds and ends their streams."""
+    """Puts the pages on an app, after everything else on it.
+
+    `app.state.streams` bounds and ends their streams.
+    """
     site = Site(control, access, clock or SystemClock(), Renderer())
     streams: Streams = app.state.streams
     register_url_convertor("page", _PageAddress())

@@ -1,6 +1,7 @@
 """The pages that show: the timeline, the inbox, one intent's whole story.
 
-Each page has a part that is shown again while it is open, when something happens; `live` asks for that part by itself.
+Each page has a part that is shown again while it is open, when something happens; `live` asks for
+that part by itself.
 """
 
 from __future__ import annotations
@@ -140,7 +141,9 @@ async def card_of(
 
 
 def _sections(cards: list[Card]) -> list[tuple[str | None, list[Card]]]:
-    """The cards under their action types once there are many; each type where its oldest request is."""
+    """The cards under their action types once there are many; each type where its oldest request
+    is.
+    """
     if len(cards) < GROUPED_FROM:
         return [(None, cards)]
     order = list(dict.fromkeys(card.record.intent.action_type for card in cards))
@@ -152,7 +155,9 @@ def _sections(cards: list[Card]) -> list[tuple[str | None, list[Card]]]:
 
 
 async def _ruled(site: Site, visitor: Visitor, request: Request) -> NarratedIntent | None:
-    """The intent that was just ruled on, or is asked again since: as it stands now, never taken from the address."""
+    """The intent that was just ruled on, or is asked again since: as it stands now, never taken
+    from the address.
+    """
     name = request.query_params.get("ruled", "")
     if not ACTION_INTENT_ID.fullmatch(name):
         return None
@@ -267,7 +272,9 @@ async def story_of(site: Site, visitor: Visitor, name: str) -> Story:
 
 
 def _call(record: IntentRecord, action: Action | None) -> Mapping[str, Json] | None:
-    """What the tool is called with; None if the catalog has no such action, or cannot fill its arguments."""
+    """What the tool is called with; None if the catalog has no such action, or cannot fill its
+    arguments.
+    """
     if action is None:
         return None
     try:

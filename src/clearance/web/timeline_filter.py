@@ -37,7 +37,9 @@ OUTCOMES: Mapping[str, tuple[str, tuple[IntentStatus, ...]]] = {
     "failed": ("Failed", (IntentStatus.FAILED,)),
     "unknown": ("Outcome unknown", (IntentStatus.UNKNOWN,)),
 }
-"""How an intent stands: the word in the address, the words on the page, and the states that they mean."""
+"""How an intent stands: the word in the address, the words on the page, and the states that they
+mean.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,10 @@ class TimelineFilter:
 
 
 def read_filter(query: Mapping[str, str]) -> TimelineFilter:
-    """The filter in an address. Raises InvalidInput (`INVALID_QUERY`) for what no such filter can be."""
+    """The filter in an address.
+
+    Raises InvalidInput (`INVALID_QUERY`) for what no such filter can be.
+    """
     given = {name: value.strip() for name, value in query.items() if value.strip()}
     account_id, action_type = given.get("account_id"), given.get("action_type")
     before = given.get("before")

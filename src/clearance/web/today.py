@@ -1,4 +1,6 @@
-"""The digest of the day: how many acts there were of each kind, and how much of the budgets they used."""
+"""The digest of the day: how many acts there were of each kind, and how much of the budgets they
+used.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,10 @@ class BudgetUse:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What happened on a day of the tenant. `complete` is False if there was more than is counted."""
+    """What happened on a day of the tenant.
+
+    `complete` is False if there was more than is counted.
+    """
 
     day: str
     zone: str

@@ -1,7 +1,8 @@
-"""The door of the pages: who is signed in, what a form must prove before it is read, and refusals as pages.
+"""The door of the pages: who is signed in, what a form must prove before it is read, and refusals
+as pages.
 
-Its one idea: a page's function gets a visitor, and a form that is sure to be that visitor's own, or is not called.
-Knows nothing of what the pages show.
+Its one idea: a page's function gets a visitor, and a form that is sure to be that visitor's own, or
+is not called. Knows nothing of what the pages show.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ FORM_BYTES_MAX = 256 * 1024
 FORM_FIELDS_MAX = 1_000
 HELD_MAX = 200  # intents under a stop switch that are counted
 COOKIE = "clearance_session"
-# Browsers refuse a cookie of this prefix unless it is Secure, of this host alone and for every path.
+# Browsers refuse a cookie of this prefix unless it is Secure, of this host alone and for every
+# path.
 COOKIE_SECURE = "__Host-clearance_session"
 
 _log = structlog.get_logger(__name__)
@@ -82,9 +84,11 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What is always visible: how much waits for people, how much is unknown, and the stop switches that are on.
+    """What is always visible: how much waits for people, how much is unknown, and the stop switches
+    that are on.
 
-    `held` is how many intents, waiting or approved, one of the switches covers; HELD_MAX means that many or more.
+    `held` is how many intents, waiting or approved, one of the switches covers; HELD_MAX means that
+    many or more.
     """
 
     waiting: int
@@ -135,7 +139,9 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def shown(site: Site, page: Page) -> Endpoint:
-    """An endpoint that shows a page to whoever is signed in, and sends everybody else to sign in."""
+    """An endpoint that shows a page to whoever is signed in,
+    and sends everybody else to sign in.
+    """
 
     async def endpoint(request: Request) -> Response:
         try:
@@ -182,7 +188,10 @@ def cookie_name(request: Request) -> str:
 
 
 async def read_form(request: Request) -> Form:
-    """The fields of a form. Raises unless a page of ours sent it (Forbidden) and it fits (TooLarge, InvalidInput)."""
+    """The fields of a form.
+
+    Raises unless a page of ours sent it (Forbidden) and it fits (TooLarge, InvalidInput).
+    """
     check_origin(request)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
@@ -210,8 +219,9 @@ async def read_form(request: Request) -> Form:
 def check_origin(request: Request) -> None:
     """Raises Forbidden (`CROSS_ORIGIN`) if the browser says that another site sent the request.
 
-    Browsers say it in `Sec-Fetch-Site`; where they do not (plain HTTP), in `Origin`, which is `null` for pages that
-    send no referrer, as ours. What neither header can tell, the token in the form does.
+    Browsers say it in `Sec-Fetch-Site`; where they do not (plain HTTP), in `Origin`, which is
+    `null` for pages that send no referrer, as ours. What neither header can tell, the token in the
+    form does.
     """
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
@@ -239,8 +249,8 @@ def local_path(path: str | None) -> str:
 def _sign_in_first(site: Site, request: Request) -> Response:
     """To the sign-in page, and back here from it.
 
-    A browser that follows a link on another site (a message, a ticket) brings no SameSite=Strict cookie with it; the
-    same address asked for once more, by a page of ours, comes with it.
+    A browser that follows a link on another site (a message, a ticket) brings no SameSite=Strict
+    cookie with it; the same address asked for once more, by a page of ours, comes with it.
     """
     if request.headers.get("hx-request"):
         return Response(
@@ -260,7 +270,9 @@ KINDS: Mapping[type[Refusal], tuple[HTTPStatus, str]] = {
     errors.TooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "That is too large"),
     errors.Unavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "Not available now"),
 }
-"""The status and the heading of each kind of refusal; every other kind is an input that does not fit."""
+"""The status and the heading of each kind of refusal; every other kind is an input that does not
+fit.
+"""
 
 
 def kind_of(refusal: Refusal) -> tuple[HTTPStatus, str]:
@@ -297,7 +309,10 @@ async def guarded(
 
 
 async def refused(site: Site, visitor: Visitor | None, refusal: Refusal) -> Response:
-    """The page that says why there is no other. Without a visitor, where it could not be asked who it is."""
+    """The page that says why there is no other.
+
+    Without a visitor, where it could not be asked who it is.
+    """
     status, heading = kind_of(refusal)
     try:
         around = await frame(site, visitor) if visitor else None

@@ -1,6 +1,8 @@
-"""Hints on their way to the queue: kept in memory, and deferred as jobs in batches by one task, without a timer.
+"""Hints on their way to the queue: kept in memory, and deferred as jobs in batches by one task,
+without a timer.
 
-While one batch is on its way, the next one gathers. A hint that cannot be deferred is dropped: the sweep finds its intent.
+While one batch is on its way, the next one gathers. A hint that cannot be deferred is dropped: the
+sweep finds its intent.
 """
 
 from __future__ import annotations
@@ -29,23 +31,32 @@ BATCH_MAX = 500  # hints in one statement
 
 _log = structlog.get_logger(__name__)
 
-_DEFER = "SELECT clearance_queue.defer_hints(%s::text[], %s::text[], %s::text[], %s::integer[], %s::boolean[])"
+_DEFER = (
+    "SELECT clearance_queue.defer_hints(%s::text[], %s::text[], %s::text[], %s::integer[], "
+    "%s::boolean[])"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Where a job queues: one lane for each tool server of each tenant, and how many of its jobs may be carried out at once."""
+    """Where a job queues: one lane for each tool server of each tenant, and how many of its jobs
+    may be carried out at once.
+    """
 
     name: str
     places: int
 
 
 def lane_of(settings: Settings, due: Due) -> Lane:
-    """The lane of an intent. What is in no catalog any more has one too: it must be looked at, to be closed."""
+    """The lane of an intent.
+
+    What is in no catalog any more has one too: it must be looked at, to be closed.
+    """
     action = settings.catalog.get(due.action_type)
     server = settings.tool_servers.get(action.tool.server) if action else None
     said = f"{due.tenant_id}\0{server.name if server else ''}".encode()
-    # Short, for it is part of the name of a notification channel, which PostgreSQL limits to 63 bytes.
+    # Short, for it is part of the name of a notification channel, which PostgreSQL limits to 63
+    # bytes.
     name = blake2b(said, digest_size=16).hexdigest()
     return Lane(name, server.concurrency_max if server else CONCURRENCY_DEFAULT)
 
@@ -94,7 +105,11 @@ class Hints:
             await self._hang_up()
 
     async def _flush(self, context: Context, batch: Sequence[Due]) -> None:
-        """One batch. A connection that broke since it was last used is no reason to drop anything: so it is tried twice."""
+        """One batch.
+
+        A connection that broke since it was last used is no reason to drop anything: so it is tried
+        twice.
+        """
         try:
             rows = await _rows(context, batch)
             try:
@@ -116,7 +131,8 @@ class Hints:
     async def _defer(self, rows: Rows) -> None:
         async with asyncio.timeout(STATEMENT_SECONDS_MAX):
             if self._connection is None:
-                # No prepared statements: a pooler may stand between, and give each statement to another session.
+                # No prepared statements: a pooler may stand between, and give each statement to
+                # another session.
                 opened = await AsyncConnection.connect(
                     self._conninfo, autocommit=True, prepare_threshold=None
                 )
@@ -135,7 +151,10 @@ Rows = tuple[list[str], list[str], list[str], list[int], list[bool]]
 
 
 async def _rows(context: Context, batch: Sequence[Due]) -> Rows:
-    """What to defer. A tenant whose settings cannot be read has no lanes, and keeps nobody else's hints from theirs."""
+    """What to defer.
+
+    A tenant whose settings cannot be read has no lanes, and keeps nobody else's hints from theirs.
+    """
     settings: dict[str, Settings] = {}
     for tenant_id in {due.tenant_id for due in batch}:
         try:

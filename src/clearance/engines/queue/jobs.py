@@ -1,8 +1,10 @@
-"""The jobs of one worker, as procrastinate's worker asks for them: in our order, and whatever becomes of the database.
+"""The jobs of one worker, as procrastinate's worker asks for them: in our order, and whatever
+becomes of the database.
 
-Procrastinate's worker ends when its database does. Here nothing that the database does reaches it: while the database is away
-there is nothing to fetch, and when it is back the worker goes on. A job whose end could not be written is put back and carried
-out again, which finds nothing to do: the truth is in the store.
+Procrastinate's worker ends when its database does. Here nothing that the database does reaches it:
+while the database is away there is nothing to fetch, and when it is back the worker goes on. A job
+whose end could not be written is put back and carried out again, which finds nothing to do: the
+truth is in the store.
 """
 
 from __future__ import annotations
@@ -45,7 +47,10 @@ _RESIGN = f"UPDATE {SCHEMA}.sweeping SET until = '-infinity' WHERE worker = %(wo
 
 
 def connector(conninfo: str) -> PsycopgConnector:
-    """A pool whose connections have the queue's schema before them. They keep settings: no pooler per transaction between."""
+    """A pool whose connections have the queue's schema before them.
+
+    They keep settings: no pooler per transaction between.
+    """
     return PsycopgConnector(
         conninfo=address(conninfo),
         min_size=1,
@@ -65,7 +70,10 @@ async def _configure(connection: AsyncConnection) -> None:
 
 
 class Jobs(JobManager):
-    """Procrastinate's job manager for one worker. `listening`: whether new jobs are heard of at once."""
+    """Procrastinate's job manager for one worker.
+
+    `listening`: whether new jobs are heard of at once.
+    """
 
     def __init__(self, conninfo: str) -> None:
         super().__init__(connector(conninfo))
@@ -94,7 +102,10 @@ class Jobs(JobManager):
             return Job.from_row(row)
 
     async def finish_job_by_id_async(self, job_id: int, status: Status, delete_job: bool) -> None:  # noqa: ARG002, FBT001
-        """Deletes the job and frees its place. If others wait for that, the worker looks again at once."""
+        """Deletes the job and frees its place.
+
+        If others wait for that, the worker looks again at once.
+        """
         try:
             async with self._tried("finish"):
                 found = await self.connector.execute_query_one_async(
@@ -126,7 +137,9 @@ class Jobs(JobManager):
         on_notification: NotificationCallback,
         queues: Iterable[str] | None = None,  # noqa: ARG002
     ) -> None:
-        """Wakes the worker when jobs come, for ever, over a connection of its own that is opened again when it breaks."""
+        """Wakes the worker when jobs come, for ever, over a connection of its own that is opened
+        again when it breaks.
+        """
         self._notify = on_notification
         while True:
             async with self._tried("listen"):
@@ -157,7 +170,10 @@ class Jobs(JobManager):
                 await self._put_back(row["id"])
 
     async def lead(self, worker: str, seconds: float) -> bool:
-        """True if this worker is the one that sweeps, for so many seconds. ConnectorException if the database is away."""
+        """True if this worker is the one that sweeps, for so many seconds.
+
+        ConnectorException if the database is away.
+        """
         found = await self.connector.execute_query_one_async(
             query=_LEAD, worker=worker, seconds=seconds
         )
@@ -169,7 +185,9 @@ class Jobs(JobManager):
             await self.connector.execute_query_async(query=_RESIGN, worker=worker)
 
     async def recover(self, seconds: float) -> int:
-        """Puts back the jobs of workers that gave no sign for so many seconds, and forgets those; how many jobs."""
+        """Puts back the jobs of workers that gave no sign for so many seconds, and forgets those;
+        how many jobs.
+        """
         stalled = [
             job.id
             for job in await self.get_stalled_jobs(seconds_since_heartbeat=seconds)
@@ -209,7 +227,9 @@ class Jobs(JobManager):
 
     @contextlib.asynccontextmanager
     async def _tried(self, what: str) -> AsyncIterator[None]:
-        """Whatever the database does ends here, with one line when it goes and one when it is back."""
+        """Whatever the database does ends here, with one line when
+        it goes and one when it is back.
+        """
         try:
             yield
         except _AWAY as error:

@@ -1,8 +1,10 @@
-"""The engine on procrastinate: a queue in PostgreSQL, for any number of processes that approve and any number that work.
+"""The engine on procrastinate: a queue in PostgreSQL, for any number of processes that approve and
+any number that work.
 
-One job per approved intent, and it is only a hint: it says where to look. What it finds there, the store's conditional claim
-decides, so a job may be lost, repeated or carried out twice at once. Jobs are bounded per tool server over all workers, fair
-between tenants, and what a person approved goes first (`queue.sql`). One worker at a time sweeps.
+One job per approved intent, and it is only a hint: it says where to look. What it finds there, the
+store's conditional claim decides, so a job may be lost, repeated or carried out twice at once. Jobs
+are bounded per tool server over all workers, fair between tenants, and what a person approved goes
+first (`queue.sql`). One worker at a time sweeps.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ _log = structlog.get_logger(__name__)
 
 
 class Queue:
-    """The queue, for one process: hints leave it while it is open, and jobs are carried out while it runs."""
+    """The queue, for one process: hints leave it while it is open, and jobs are carried out while
+    it runs.
+    """
 
     def __init__(self, conninfo: str, *, concurrency: int = CONCURRENCY_DEFAULT) -> None:
         self.name = f"worker-{secrets.token_hex(6)}"
@@ -61,7 +65,10 @@ class Queue:
         self._beaten_at: float | None = None  # on the loop's clock
 
     def hint(self, due: Due) -> None:
-        """Queues an intent, unless it waits or is carried out here. Never blocks, never raises; may be lost."""
+        """Queues an intent, unless it waits or is carried out here.
+
+        Never blocks, never raises; may be lost.
+        """
         if (due.tenant_id, due.action_intent_id) not in self._busy:
             self._hints.add(due)
 
@@ -79,13 +86,17 @@ class Queue:
             await asyncio.gather(flusher, return_exceptions=True)
 
     def ready(self) -> bool:
-        """True while this process works: it hears of new jobs, the database answers it, and it was not asked to end."""
+        """True while this process works: it hears of new jobs, the database answers it, and it was
+        not asked to end.
+        """
         if self._jobs is None or self._beaten_at is None or not self._jobs.listening:
             return False
         return asyncio.get_running_loop().time() - self._beaten_at < STALLED_SECONDS
 
     async def run(self, context: Context, stopped: asyncio.Event) -> None:
-        """Works until `stopped` is set, then finishes what is under way, for at most DRAIN_SECONDS. Needs to be open."""
+        """Works until `stopped` is set, then finishes what is under way, for at most DRAIN_SECONDS.
+        Needs to be open.
+        """
         self._context = context
         stopping = asyncio.create_task(stopped.wait())
         try:
@@ -103,7 +114,9 @@ class Queue:
             await asyncio.gather(stopping, return_exceptions=True)
 
     async def _work(self, context: Context, stopping: asyncio.Task[Any]) -> None:
-        """One life of procrastinate's worker: until it is asked to stop, or ends for a reason of its own."""
+        """One life of procrastinate's worker: until it is asked to stop, or ends for a reason of
+        its own.
+        """
         jobs = Jobs(self._conninfo)
         app = App(connector=jobs.connector)
         app.job_manager = jobs
@@ -135,7 +148,8 @@ class Queue:
             concurrency=self._concurrency,
             fetch_job_polling_interval=POLL_SECONDS,
             abort_job_polling_interval=NEVER_SECONDS,  # nobody aborts jobs
-            update_heartbeat_interval=NEVER_SECONDS,  # procrastinate's stops when the drain begins; ours does not
+            # Procrastinate's stops when the drain begins; ours does not
+            update_heartbeat_interval=NEVER_SECONDS,
             shutdown_graceful_timeout=DRAIN_SECONDS,
             stalled_worker_timeout=STALLED_SECONDS,
             delete_jobs=DeleteJobCondition.ALWAYS,
@@ -143,17 +157,25 @@ class Queue:
         )
 
     async def _drain(self, worker: JobWorker, working: asyncio.Task[Any]) -> None:
-        """Begins nothing more, and waits for what is under way; what takes too long is cancelled and stays RUNNING."""
+        """Begins nothing more, and waits for what is under way; what takes too long is cancelled
+        and stays RUNNING.
+        """
         worker.stop()  # type: ignore[no-untyped-call]
         try:
             await asyncio.wait({working})
-        finally:  # also if the wait itself is cancelled: nobody may hear the tools close, and take that for an answer
+        # Also if the wait itself is cancelled: nobody may hear the tools close, and take that for
+        # an answer
+        finally:
             for task in list(self._tasks) if not working.done() else ():
                 task.cancel()
             await asyncio.gather(working, return_exceptions=True)
 
     async def _carry_on(self, tenant_id: str, action_intent_id: str, **_: object) -> None:
-        """One job. Nothing that happens to one intent may end the worker; whatever was left undone, the sweep finds."""
+        """One job.
+
+        Nothing that happens to one intent may end the worker; whatever was left undone, the sweep
+        finds.
+        """
         key = (tenant_id, action_intent_id)
         if self._context is None or key in self._busy:
             return
@@ -187,7 +209,10 @@ class Queue:
             await asyncio.sleep(BEAT_SECONDS)
 
     async def _sweep(self, context: Context, jobs: Jobs) -> None:
-        """Sweeps for as long as this worker leads, and stands by otherwise. A sweep that fails lets another one try."""
+        """Sweeps for as long as this worker leads, and stands by otherwise.
+
+        A sweep that fails lets another one try.
+        """
         sweeper: Sweeper | None = None
         while True:
             try:

@@ -1,7 +1,9 @@
-"""The schema `clearance_queue`: procrastinate's tables and what Clearance adds to them, brought up to date; and connections to it.
+"""The schema `clearance_queue`: procrastinate's tables and what Clearance adds to them, brought up
+to date; and connections to it.
 
-Procrastinate ships its schema and, for each of its versions, files of statements; it keeps no record of which were run. So we
-do: `clearance_queue.applied` names them. Nothing in this schema is a fact: whoever drops it loses time, not intents.
+Procrastinate ships its schema and, for each of its versions, files of statements; it keeps no
+record of which were run. So we do: `clearance_queue.applied` names them. Nothing in this schema is
+a fact: whoever drops it loses time, not intents.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ SCHEMA = "clearance_queue"
 APP_ROLE = "clearance_app"
 LOCK_SECONDS_MAX = 30  # that a change of the schema waits for running statements
 STATEMENT_SECONDS_MAX = 10  # of one statement of the queue's
-PREPARE_LOCK = 4_848_484_805  # of PostgreSQL's advisory locks: two that prepare at once do it one after the other
+# Of PostgreSQL's advisory locks: two that prepare at once do it one after the other
+PREPARE_LOCK = 4_848_484_805
 CONNECTION_DEFAULTS = {
     "application_name": "clearance-queue",
     "connect_timeout": "5",
@@ -30,7 +33,9 @@ CONNECTION_DEFAULTS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "20000",
 }
-"""What holds where the address does not say otherwise; seconds, and milliseconds for the last: a peer that vanished is noticed."""
+"""What holds where the address does not say otherwise; seconds, and milliseconds for the last: a
+peer that vanished is noticed.
+"""
 
 
 def address(conninfo: str) -> str:
@@ -42,7 +47,10 @@ def address(conninfo: str) -> str:
 
 
 async def prepare(conninfo: str) -> list[str]:
-    """Makes or updates the schema; the names of what was applied, none if it was up to date. Unavailable if it cannot."""
+    """Makes or updates the schema; the names of what was applied, none if it was up to date.
+
+    Unavailable if it cannot.
+    """
     try:
         async with await AsyncConnection.connect(address(conninfo), autocommit=True) as connection:
             await connection.execute("SELECT pg_advisory_lock(%s)", (PREPARE_LOCK,))
@@ -56,7 +64,8 @@ async def _prepare(connection: AsyncConnection) -> list[str]:
     async with connection.transaction():
         await connection.execute(
             f"""DO $$ BEGIN
-                IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APP_ROLE}') THEN CREATE ROLE {APP_ROLE} NOLOGIN; END IF;
+                IF NOT EXISTS (SELECT FROM pg_roles
+                WHERE rolname = '{APP_ROLE}') THEN CREATE ROLE {APP_ROLE} NOLOGIN; END IF;
             EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"""
         )
         await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")

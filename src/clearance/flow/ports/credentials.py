@@ -9,13 +9,17 @@ from clearance.core.ledger import Draft
 
 
 class Credentials(Protocol):
-    """Keeps API keys, and the browsers that are signed in with one: a page session is no fact of the ledger."""
+    """Keeps API keys, and the browsers that are signed in with one: a page session is no fact of
+    the ledger.
+    """
 
     async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
         """Stores a credential."""
 
     async def revoke_api_key(self, tenant_id: str, key_id: str, at: int, entry: Draft) -> bool:
-        """Ends a credential and every page session made with it; False if there is none that is valid."""
+        """Ends a credential and every page session made with it; False if there is none that is
+        valid.
+        """
 
     async def api_key(self, key_hash: bytes) -> ApiKey | None:
         """The valid credential with this hash."""

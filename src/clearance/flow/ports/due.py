@@ -12,7 +12,8 @@ from clearance.core.approval import ApprovalSource
 class Due:
     """An intent that somebody should look at now, with what an engine needs to say where it queues.
 
-    `account_id` is there when it was just approved, and not when it was found again: a queue does not keep it.
+    `account_id` is there when it was just approved, and not when it was found again: a queue does
+    not keep it.
     """
 
     tenant_id: str
@@ -26,7 +27,9 @@ class DueReads(Protocol):
     """Finds the intents that need work now."""
 
     async def approved(self, limit: int, after: Due | None = None) -> list[Due]:
-        """Intents that are APPROVED and have no attempt, oldest first: the truth of the work queue."""
+        """Intents that are APPROVED and have no attempt, oldest
+        first: the truth of the work queue.
+        """
 
     async def expired(self, now: int, limit: int) -> list[Due]:
         """Intents that wait or are approved, and whose time has passed."""
@@ -34,4 +37,6 @@ class DueReads(Protocol):
     async def dead_leases(
         self, now: int, limit: int, after: Due | None = None, *, living_worker: str | None = None
     ) -> list[Due]:
-        """RUNNING intents whose lease is over, oldest first; with `living_worker`, also those of every other worker."""
+        """RUNNING intents whose lease is over, oldest first; with `living_worker`, also those of
+        every other worker.
+        """

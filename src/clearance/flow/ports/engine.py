@@ -1,4 +1,6 @@
-"""The port of an engine: it decides when the steps of an execution are called, and by which process."""
+"""The port of an engine: it decides when the steps of an execution are called, and by which
+process.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,10 @@ from clearance.flow.ports.due import Due
 
 
 class Engine(Protocol):
-    """Decides who calls the execution's steps, and when. A hint may be lost or repeated; the store is the truth."""
+    """Decides who calls the execution's steps, and when.
+
+    A hint may be lost or repeated; the store is the truth.
+    """
 
     def hint(self, due: Due) -> None:
         """An intent became APPROVED: start it soon."""

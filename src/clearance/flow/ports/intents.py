@@ -11,7 +11,10 @@ from clearance.core.record import IntentRecord, IntentStatus
 
 @dataclass(frozen=True, slots=True)
 class TimelineQuery:
-    """Which intents, newest fact first. `before` is the cursor: the ledger position of the last one seen."""
+    """Which intents, newest fact first.
+
+    `before` is the cursor: the ledger position of the last one seen.
+    """
 
     account_id: str | None = None
     action_type: str | None = None
@@ -33,7 +36,9 @@ class IntentReads(Protocol):
         """Intents by their latest fact, newest first."""
 
     async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
-        """Intents that await an approval, oldest request first; `after` is the id of the last one seen."""
+        """Intents that await an approval, oldest request first; `after` is the id of the last one
+        seen.
+        """
 
     async def count_by_status(self, tenant_id: str) -> Mapping[IntentStatus, int]:
         """How many intents are in each state that is not terminal."""

@@ -20,4 +20,6 @@ class LedgerReads(Protocol):
         """The position of the latest entry; 0 if there is none."""
 
     async def wait_for_entries(self, tenant_id: str, after: int, timeout_ms: int) -> bool:
-        """Returns as soon as there is an entry behind `after` (True), or when the time is over (False)."""
+        """Returns as soon as there is an entry behind `after` (True), or when the time is over
+        (False).
+        """

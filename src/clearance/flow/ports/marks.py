@@ -29,7 +29,10 @@ class Mark:
 
 
 class Marks(Protocol):
-    """Where the marks of attempts are kept, for ever. Every method raises Unavailable if it cannot be done now."""
+    """Where the marks of attempts are kept, for ever.
+
+    Every method raises Unavailable if it cannot be done now.
+    """
 
     async def mark(self, tenant_id: str, action_intent_id: str, attempt: int) -> Mark | None:
         """The mark of an attempt, as it is now."""
@@ -37,4 +40,6 @@ class Marks(Protocol):
     async def swap(
         self, tenant_id: str, action_intent_id: str, attempt: int, seen: Mark | None, new: Mark
     ) -> bool:
-        """Writes a mark if the one before it is still `seen`, durably; False if it is another one."""
+        """Writes a mark if the one before it is still `seen`,
+        durably; False if it is another one.
+        """

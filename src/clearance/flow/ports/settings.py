@@ -15,7 +15,9 @@ from clearance.flow.ports.transitions import SettingsMoved
 
 @dataclass(frozen=True, slots=True)
 class SettingsChange:
-    """New settings for a tenant: a whole document, made from `version`; applied only if that is in force."""
+    """New settings for a tenant: a whole document, made from `version`; applied only if that is in
+    force.
+    """
 
     tenant_id: str
     version: int
@@ -28,7 +30,9 @@ class SettingsStore(Protocol):
     """Keeps the settings document of each tenant."""
 
     async def configure(self, change: SettingsChange) -> StoredSettings | SettingsMoved:
-        """Replaces a tenant's settings (tenant `*`: the switches that hold everywhere); version + 1."""
+        """Replaces a tenant's settings (tenant `*`: the switches that hold everywhere); version +
+        1.
+        """
 
     async def settings(self, tenant_id: str) -> StoredSettings:
         """The settings in force."""

@@ -13,9 +13,12 @@ from clearance.flow.ports.transitions import Transitions
 
 
 class Store(Transitions, IntentReads, LedgerReads, SettingsStore, Credentials, DueReads, Protocol):
-    """Keeps every fact. A transition and its ledger entry are one transaction; what is acknowledged is durable.
+    """Keeps every fact.
 
-    Every method may raise Unavailable. Then nothing happened, or it is not known whether it did: asking again is safe.
+    A transition and its ledger entry are one transaction; what is acknowledged is durable.
+
+    Every method may raise Unavailable. Then nothing happened, or it is not known whether it did:
+    asking again is safe.
     """
 
     async def close(self) -> None:

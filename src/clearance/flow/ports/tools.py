@@ -13,7 +13,10 @@ from clearance.core.outcome import CallError
 
 @dataclass(frozen=True, slots=True)
 class ToolDescription:
-    """What a tool server says of one of its tools. `schema_digest` covers the input schema and nothing else."""
+    """What a tool server says of one of its tools.
+
+    `schema_digest` covers the input schema and nothing else.
+    """
 
     name: str
     description: str
@@ -23,7 +26,10 @@ class ToolDescription:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One call of a tool. `schema_digest` is the pin: a tool whose schema has another digest now is not called."""
+    """One call of a tool.
+
+    `schema_digest` is the pin: a tool whose schema has another digest now is not called.
+    """
 
     server: ToolServer
     tool: str
@@ -35,10 +41,11 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolAnswer:
-    """What the tool answered when it succeeded: its structured content if it has one, else its text.
+    """What the tool answered when it succeeded: its structured content if it has one, else its
+    text.
 
-    `truncated`: the runner cut it already; a string is then its beginning. `result_bytes` is the size of its JSON before that,
-    where the runner knows it.
+    `truncated`: the runner cut it already; a string is then its beginning. `result_bytes` is the
+    size of its JSON before that, where the runner knows it.
     """
 
     result: Json
@@ -47,7 +54,9 @@ class ToolAnswer:
 
 
 class ToolCallFailed(Exception):
-    """A tool call did not succeed; `error` says of which class, and what is known about its having been sent."""
+    """A tool call did not succeed; `error` says of which class, and what is known about its having
+    been sent.
+    """
 
     def __init__(self, error: CallError) -> None:
         super().__init__(error.sentence)
@@ -67,7 +76,8 @@ class Tools(Protocol):
     async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:
         """Calls once, within the deadline; raises ToolCallFailed.
 
-        `cleared` is awaited as the last thing before the call is sent, after every wait for a place or a connection.
+        `cleared` is awaited as the last thing before the call is sent, after every wait for a place
+        or a connection.
         """
 
     async def close(self) -> None:

@@ -18,7 +18,10 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class AlreadyAdmitted:
-    """An intent of this id was admitted before; nothing was stored or consumed. Whether its content is the same: look."""
+    """An intent of this id was admitted before; nothing was stored or consumed.
+
+    Whether its content is the same: look.
+    """
 
     record: IntentRecord
 
@@ -30,7 +33,10 @@ class SettingsMoved:
 
 @dataclass(frozen=True, slots=True)
 class BudgetSpent:
-    """A bucket has no room for the hold; nothing was stored or taken. `used` is what the hold's buckets have now."""
+    """A bucket has no room for the hold; nothing was stored or taken.
+
+    `used` is what the hold's buckets have now.
+    """
 
     used: Mapping[str, int]
 
@@ -49,17 +55,23 @@ class Applied:
 
 
 class Transitions(Protocol):
-    """Moves intents: each transition and its ledger entry are one transaction, and an acknowledged one is durable.
+    """Moves intents: each transition and its ledger entry are one transaction, and an acknowledged
+    one is durable.
 
-    No store checks whether a step is legal or whether its guard holds: the core does, and the revision proves that it still holds.
+    No store checks whether a step is legal or whether its guard holds: the core does, and the
+    revision proves that it still holds.
     """
 
     async def admit(
         self, admission: Admission
     ) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
-        """Stores a new intent, its hold, its approval and its entry; in this order: id new, settings in force, budget fits."""
+        """Stores a new intent, its hold, its approval and its entry; in this order: id new,
+        settings in force, budget fits.
+        """
 
     async def advance(
         self, change: Change
     ) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
-        """Applies one step: revision equal, settings in force if it names them, and an edit's admission as in `admit`."""
+        """Applies one step: revision equal, settings in force if it names them, and an edit's
+        admission as in `admit`.
+        """

@@ -1,8 +1,10 @@
-"""An archive: everything that a store knows, as lines of JSON that every store writes and reads alike.
+"""An archive: everything that a store knows, as lines of JSON that every store writes and reads
+alike.
 
-One idea: a fact has one line, and a line is written in one way. So a store that was filled from an archive and is written out again
-gives the very same lines, and one digest proves that nothing was lost, added or changed, whatever the store is made of. Page
-sessions are not in it: who was signed in signs in again. Nor is what the ledger alone remembers: earlier approvals and attempts.
+One idea: a fact has one line, and a line is written in one way. So a store that was filled from an
+archive and is written out again gives the very same lines, and one digest proves that nothing was
+lost, added or changed, whatever the store is made of. Page sessions are not in it: who was signed
+in signs in again. Nor is what the ledger alone remembers: earlier approvals and attempts.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ Values: TypeAlias = tuple[Json, ...]
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What an archive has: the kind of store that it came from, how many rows of each kind, and the digest of its lines."""
+    """What an archive has: the kind of store that it came from, how many rows of each kind, and the
+    digest of its lines.
+    """
 
     store: str
     counts: Mapping[str, int]
@@ -44,7 +48,9 @@ class Source(Protocol):
     store: str
 
     def rows(self, kind: Kind) -> Iterator[Row]:
-        """Every row of a kind, in the order of `ORDER`; rows of the kind `intent` in that of their admission."""
+        """Every row of a kind, in the order of `ORDER`; rows of the kind `intent` in that of their
+        admission.
+        """
 
 
 class Target(Source, Protocol):
@@ -54,14 +60,19 @@ class Target(Source, Protocol):
         """Stores rows; NotTaken says which one it cannot."""
 
     def check(self) -> None:
-        """Raises InvalidInput if facts do not belong together: an entry without its intent, an intent without its entries."""
+        """Raises InvalidInput if facts do not belong together: an entry without its intent, an
+        intent without its entries.
+        """
 
     def records(self) -> Iterator[Values]:
         """Every intent as `rows.record` reads it."""
 
 
 class NotTaken(Exception):
-    """A store cannot keep a row: the `index`th of its batch, from 0. The sentence goes on from `Line n: `."""
+    """A store cannot keep a row: the `index`th of its batch, from 0.
+
+    The sentence goes on from `Line n: `.
+    """
 
     def __init__(self, index: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -80,7 +91,10 @@ def line(kind: str, row: Mapping[str, Json]) -> bytes:
 
 
 def write(source: Source, file: BinaryIO) -> Summary:
-    """Writes everything that a store knows. Conflict (`STORE_DAMAGED`) if it has what no archive may have."""
+    """Writes everything that a store knows.
+
+    Conflict (`STORE_DAMAGED`) if it has what no archive may have.
+    """
     head = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
@@ -120,9 +134,12 @@ def _written(source: Source, kind: Kind) -> Iterator[bytes]:
 
 
 def fill(target: Target, file: BinaryIO) -> Summary:
-    """Puts an archive into an empty store, and looks at what is there then. Whoever holds the transaction commits it.
+    """Puts an archive into an empty store, and looks at what is there then.
 
-    InvalidInput for an archive that is not whole, not as it was written, or whose facts do not belong together.
+    Whoever holds the transaction commits it.
+
+    InvalidInput for an archive that is not whole, not as it was written, or whose facts do not
+    belong together.
     """
     reading = Reading(file)
     for batch in reading.batches():
@@ -184,7 +201,8 @@ class _Tenant:
 
 
 class Reading:
-    """An archive as it is read, line by line: in memory are one batch, and four numbers for each tenant.
+    """An archive as it is read, line by line: in memory are one batch, and four numbers for each
+    tenant.
 
     After `batches` came to its end, `end` is what the archive says of itself, and it is so.
     """
@@ -252,13 +270,18 @@ class Reading:
             sentence = "is not the first line of an archive of Clearance."
             raise invalid(1, sentence)
         if head["version"] != FORMAT_VERSION:
-            sentence = f"has version {head['version']} of the format; this Clearance knows {FORMAT_VERSION}."
+            sentence = (
+                f"has version {head['version']} of the format; this Clearance knows "
+                f"{FORMAT_VERSION}."
+            )
             raise invalid(1, sentence, "ARCHIVE_TOO_NEW")
         self._digest.update(self.first)
         return str(head.get("store"))
 
     def _check(self, kind: Kind, row: Row, raw: bytes) -> None:
-        """One row: its shape, its one way of being written, its place, and that it belongs to what came before."""
+        """One row: its shape, its one way of being written, its place, and that it belongs to what
+        came before.
+        """
         if wrong := problem(kind, row):
             raise invalid(self._number, wrong)
         try:
@@ -316,7 +339,10 @@ class Reading:
         """The end line, and what can be known only now."""
         counts = {kind.value: self.counts[kind] for kind in Kind}
         if said != {"counts": counts, "sha256": self._digest.hexdigest()}:
-            sentence = "the counts or the SHA-256 are not those of the lines before: the archive was changed or damaged."
+            sentence = (
+                "the counts or the SHA-256 are not those of the lines before: the archive was "
+                "changed or damaged."
+            )
             raise invalid(self._number, sentence, "ARCHIVE_DAMAGED")
         if self.counts[Kind.INSTALLATION] != 1 or EVERYWHERE not in self._tenants:
             sentence = f"the archive has no installation, or no tenant {EVERYWHERE}."
@@ -353,7 +379,9 @@ def _tenant_of(body: str) -> Json:
 
 
 def row_of(kind: Kind, values: Sequence[Json]) -> Row:
-    """A row from its values one after the other, those of a group too: a group whose first value is None is not there."""
+    """A row from its values one after the other, those of a group too: a group whose first value is
+    None is not there.
+    """
     row: Row = {}
     rest = iter(values)
     for name, shape in FIELDS[kind].items():
@@ -367,7 +395,10 @@ def row_of(kind: Kind, values: Sequence[Json]) -> Row:
 
 def not_empty() -> Refusal:
     """What is said of a store that is to be filled and has something."""
-    sentence = "An archive is imported into an empty store, and this one has settings, keys, intents or entries."
+    sentence = (
+        "An archive is imported into an empty store, and this one has settings, keys, intents or "
+        "entries."
+    )
     return Conflict(sentence, code="STORE_NOT_EMPTY")
 
 
@@ -379,5 +410,8 @@ def stray_entry(position: int, tenant_id: str) -> InvalidInput:
 
 def stray_intent(action_intent_id: str, tenant_id: str) -> InvalidInput:
     """What is said of an intent whose revision or positions are not those of its entries."""
-    sentence = f"The intent {action_intent_id} of {tenant_id} does not have the entries that its revision and positions name."
+    sentence = (
+        f"The intent {action_intent_id} of {tenant_id} does not have the entries that its revision "
+        f"and positions name."
+    )
     return InvalidInput(sentence, code="INVALID_ARCHIVE")

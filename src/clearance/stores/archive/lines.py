@@ -37,7 +37,9 @@ class Kind(StrEnum):
 
 
 Row: TypeAlias = dict[str, Json]
-"""The fields of a line by name, in their order: bytes as hexadecimal text, moments as milliseconds since 1970 UTC."""
+"""The fields of a line by name, in their order: bytes as hexadecimal text, moments as milliseconds
+since 1970 UTC.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,15 @@ class Shape:
 
 
 Fields: TypeAlias = Mapping[str, Shape | Mapping[str, Shape]]
-"""What the fields of a row must be, in their order. What is a mapping itself is a group of fields, or null."""
+"""What the fields of a row must be, in their order.
+
+What is a mapping itself is a group of fields, or null.
+"""
 
 
 def _text(value: Json) -> bool:
-    # No zero character: PostgreSQL keeps none in a text. Half of a surrogate pair is found when the line is written again.
+    # No zero character: PostgreSQL keeps none in a text. Half of a surrogate pair is found when the
+    # line is written again.
     return isinstance(value, str) and "\0" not in value
 
 
@@ -205,7 +211,9 @@ FIELDS: Mapping[Kind, Fields] = {
 
 
 def problem(kind: Kind, row: Row) -> str | None:
-    """What is wrong with the fields of a row, as a sentence that begins with a field's name; None if nothing is."""
+    """What is wrong with the fields of a row, as a sentence that begins with a field's name; None
+    if nothing is.
+    """
     return _problem(row, FIELDS[kind], "")
 
 

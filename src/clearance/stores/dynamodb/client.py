@@ -1,7 +1,9 @@
-"""Calls of DynamoDB: boto3 in threads, plain values instead of its wire format, and what an error means for what was asked.
+"""Calls of DynamoDB: boto3 in threads, plain values instead of its wire format, and what an error
+means for what was asked.
 
-A read is tried again here, and so is a single write, which may happen twice. A transaction is sent once: whether it may be sent
-again is for whoever made it, since an answer that was lost says nothing about whether it was committed.
+A read is tried again here, and so is a single write, which may happen twice. A transaction is sent
+once: whether it may be sent again is for whoever made it, since an answer that was lost says
+nothing about whether it was committed.
 """
 
 from __future__ import annotations
@@ -75,7 +77,9 @@ class Client(Protocol):
 
 
 class NotNow(Exception):
-    """DynamoDB refused the call for now (throttled, a conflict, a condition): nothing of it happened."""
+    """DynamoDB refused the call for now (throttled, a conflict, a condition): nothing of it
+    happened.
+    """
 
 
 class AnswerLost(Exception):
@@ -84,7 +88,9 @@ class AnswerLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One member of a transaction: `Put`, `Update` or `ConditionCheck`, in the wire's shape without the table's name."""
+    """One member of a transaction: `Put`, `Update` or `ConditionCheck`, in the wire's shape without
+    the table's name.
+    """
 
     kind: str
     body: Mapping[str, Any]
@@ -92,7 +98,10 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class IndexQuery:
-    """Items of one partition of the table or of an index, in order of the sort key. `sort`: an operator and its values."""
+    """Items of one partition of the table or of an index, in order of the sort key.
+
+    `sort`: an operator and its values.
+    """
 
     partition: str
     index: str | None = None
@@ -102,7 +111,9 @@ class IndexQuery:
 
 
 def connect() -> Client:
-    """A client of the account that the environment names (AWS_ENDPOINT_URL, AWS_REGION, ...), which tries nothing twice."""
+    """A client of the account that the environment names (AWS_ENDPOINT_URL, AWS_REGION, ...), which
+    tries nothing twice.
+    """
     config = Config(
         retries={"total_max_attempts": 1, "mode": "standard"},
         max_pool_connections=THREADS_MAX,
@@ -236,7 +247,9 @@ def _condition(
 
 
 def pauses(seconds: float) -> Iterator[float]:
-    """How long to wait before each further try, with full jitter, until the time that begins now is over."""
+    """How long to wait before each further try, with full jitter, until the time that begins now is
+    over.
+    """
     return _pauses_until(time.monotonic() + seconds)
 
 
@@ -304,7 +317,10 @@ class Calls:
             await _pause(waits)
 
     async def pages(self, query: IndexQuery) -> AsyncGenerator[list[Item], None]:
-        """A query's items, page by page. An index may be some moments old; the table itself is read as it is now."""
+        """A query's items, page by page.
+
+        An index may be some moments old; the table itself is read as it is now.
+        """
         request = self._query(query)
         while True:
             answer = await self._again(self.client.query, request)
@@ -358,7 +374,10 @@ class Calls:
     async def put_if(
         self, key: Key, attributes: Mapping[str, Any], condition: str, **values: Any
     ) -> bool:
-        """Writes one item whole. False if the condition does not hold; or does not any more, after an answer that was lost."""
+        """Writes one item whole.
+
+        False if the condition does not hold; or does not any more, after an answer that was lost.
+        """
         action = put(key, attributes, condition, **values)
         try:
             await self._again(self.client.put_item, {"TableName": self.table, **action.body})
@@ -371,10 +390,14 @@ class Calls:
         await self._again(self.client.delete_item, {"TableName": self.table, **_keyed(key)})
 
     async def write(self, actions: Sequence[Write]) -> None:
-        """Commits all of it or nothing, in one try. NotNow: nothing happened. AnswerLost: nobody knows. Unavailable: never."""
+        """Commits all of it or nothing, in one try.
+
+        NotNow: nothing happened. AnswerLost: nobody knows. Unavailable: never.
+        """
         members = [{action.kind: {"TableName": self.table, **action.body}} for action in actions]
-        # The token makes a repeat below this call (a proxy's, the client's own) harmless. What we send again is another
-        # request, made from what the table says by then, so it has another token.
+        # The token makes a repeat below this call (a proxy's, the client's own) harmless. What we
+        # send again is another request, made from what the table says by then, so it has another
+        # token.
         await self._once(
             self.client.transact_write_items,
             {"TransactItems": members, "ClientRequestToken": secrets.token_hex(16)},
@@ -420,7 +443,10 @@ async def _pause(waits: Iterator[float]) -> None:
 
 
 def _meaning(error: Any, table: str) -> Exception:
-    """What DynamoDB's error means for the call. Its code is logged; its message may quote what was sent, so it is not."""
+    """What DynamoDB's error means for the call.
+
+    Its code is logged; its message may quote what was sent, so it is not.
+    """
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     reasons = [
@@ -432,7 +458,7 @@ def _meaning(error: Any, table: str) -> Exception:
         return _NotSo()
     if code in _THROTTLED:
         return NotNow(code)
-    if status >= 500 or code == "TransactionInProgressException":  # noqa: PLR2004 - errors of the service itself
+    if status >= 500 or code == "TransactionInProgressException":  # noqa: PLR2004
         return AnswerLost(code)
     with contextlib.suppress(Exception):  # a log that cannot be written must not hide the answer
         _log.error("dynamodb refused", code=code, reasons=reasons)
@@ -449,7 +475,10 @@ def _meaning(error: Any, table: str) -> Exception:
 
 
 def _not_usable(error: Exception) -> Unavailable:
-    """No call was made: no credentials, no region, or settings that boto3 cannot use. Its message names files at most."""
+    """No call was made: no credentials, no region, or settings that boto3 cannot use.
+
+    Its message names files at most.
+    """
     return Unavailable(
         f"DynamoDB cannot be called with these settings: {type(error).__name__}.",
         code="AWS_NOT_USABLE",

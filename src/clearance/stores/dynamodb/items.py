@@ -1,7 +1,8 @@
 """How facts lie in DynamoDB's items, in plain values, and how they are read back.
 
-The decision and the binding of an intent are in its ledger entry, what the agent wrote in an item beside the intent's own: neither
-changes, so the steps of an intent do not write them again, and no reader can see half of one.
+The decision and the binding of an intent are in its ledger entry, what the agent wrote in an item
+beside the intent's own: neither changes, so the steps of an intent do not write them again, and no
+reader can see half of one.
 """
 
 from __future__ import annotations
@@ -129,7 +130,9 @@ def _outcome_after(before: Mapping[str, Any] | None, change: Change) -> dict[str
 
 
 def _indexed(item: Item) -> Item:
-    """The item with the attributes of the indexes that it belongs in, and with none of the others'."""
+    """The item with the attributes of the indexes that it
+    belongs in, and with none of the others'.
+    """
     status, tenant_id, first = IntentStatus(item["status"]), item["tenant_id"], item["positions"][0]
     shard = table.queue_shard(tenant_id, item["action_intent_id"])
     item["timeline"] = tenant_id
@@ -144,7 +147,9 @@ def _indexed(item: Item) -> Item:
 
 
 def open_order(status: IntentStatus, position: int) -> str:
-    """Where an intent that was admitted at a position stands among its tenant's of the same state."""
+    """Where an intent that was admitted at a position stands
+    among its tenant's of the same state.
+    """
     return f"{status.value}#{table.position_text(position)}"
 
 
@@ -154,13 +159,18 @@ def queue(status: IntentStatus, shard: str) -> str:
 
 
 def queue_order(item: Item) -> str:
-    """Where an intent stands in a queue, always: by its admission, whatever happened to it since."""
+    """Where an intent stands in a queue, always: by its
+    admission, whatever happened to it since.
+    """
     name = f"{item['tenant_id']}#{item['action_intent_id']}"
-    return f"{item['created_at']:0{table.MOMENT_DIGITS}}#{table.position_text(item['positions'][0])}#{name}"
+    position = table.position_text(item["positions"][0])
+    return f"{item['created_at']:0{table.MOMENT_DIGITS}}#{position}#{name}"
 
 
 def record(item: Item, content: bytes, decided: bytes) -> IntentRecord:
-    """All that is known of an intent: from its item, what the agent wrote, and the ledger entry of its decision."""
+    """All that is known of an intent: from its item, what the agent wrote, and the ledger entry of
+    its decision.
+    """
     hold, approval, outcome = (
         item.get("hold", {}),
         item.get("approval", {}),
@@ -235,14 +245,18 @@ def budget_ttl(day: str) -> int:
 
 
 def is_long_past(day: str, now: int) -> bool:
-    """True if the counters of the day may be gone by `now` (milliseconds since 1970), or will be within a day."""
+    """True if the counters of the day may be gone by `now` (milliseconds since 1970), or will be
+    within a day.
+    """
     return now // SECOND_MS >= budget_ttl(day) - 24 * 3600
 
 
 def net(holds: Iterable[tuple[Hold, int]]) -> dict[str, tuple[int, int | None]]:
-    """What several holds of one account and day take together (sign 1) or give back (-1): by bucket, with the room needed.
+    """What several holds of one account and day take together (sign 1) or give back (-1): by
+    bucket, with the room needed.
 
-    The room is the most that may be used before: the bucket's limit less what is taken, or None if there is no limit.
+    The room is the most that may be used before: the bucket's limit less what is taken, or None if
+    there is no limit.
     """
     found: dict[str, tuple[int, int | None]] = {}
     for hold, sign in holds:
@@ -258,7 +272,9 @@ def net(holds: Iterable[tuple[Hold, int]]) -> dict[str, tuple[int, int | None]]:
 
 
 def entry(draft: Draft, about: str | None, transition_id: str) -> Item:
-    """A ledger entry, with the transition that wrote it: by this a transition knows itself again after a lost answer."""
+    """A ledger entry, with the transition that wrote it: by this a transition knows itself again
+    after a lost answer.
+    """
     return {"body": draft.body, "action_intent_id": about, "transition_id": transition_id}
 
 
@@ -289,7 +305,10 @@ def settings_document(parts: Iterable[Item]) -> dict[str, Json]:
 
 
 def api_key_item(key: ApiKey) -> Item:
-    """A credential. It lies under its id, its hash and its tenant, so that each question is one read."""
+    """A credential.
+
+    It lies under its id, its hash and its tenant, so that each question is one read.
+    """
     return {**asdict(key), "role": key.role.value}
 
 

@@ -1,4 +1,6 @@
-"""The marks of attempts in the DynamoDB store's table: a small item for each attempt, written alone and by condition."""
+"""The marks of attempts in the DynamoDB store's table: a small item for each attempt, written alone
+and by condition.
+"""
 
 from __future__ import annotations
 

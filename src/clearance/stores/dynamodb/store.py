@@ -1,8 +1,9 @@
-"""The DynamoDB store: one table, any number of processes and functions, with the promises of the embedded one.
+"""The DynamoDB store: one table, any number of processes and functions, with the promises of the
+embedded one.
 
-A transition is one TransactWriteItems. Items are read as they are now; lists of intents come from indexes that DynamoDB brings
-up to date some moments later, and each intent in a list is then read itself. What this file refuses to know: whether a step is
-legal (the core's).
+A transition is one TransactWriteItems. Items are read as they are now; lists of intents come from
+indexes that DynamoDB brings up to date some moments later, and each intent in a list is then read
+itself. What this file refuses to know: whether a step is legal (the core's).
 """
 
 from __future__ import annotations
@@ -93,7 +94,10 @@ class DynamoStore:
 
     @classmethod
     async def open(cls, table_name: str, *, client: Client | None = None) -> DynamoStore:
-        """Opens a table, and writes nothing. Unavailable: `TABLE_NOT_FOUND`, `TABLE_FORBIDDEN`, `STORE_TOO_NEW`."""
+        """Opens a table, and writes nothing.
+
+        Unavailable: `TABLE_NOT_FOUND`, `TABLE_FORBIDDEN`, `STORE_TOO_NEW`.
+        """
         usable = client if client is not None else await asyncio.to_thread(connect)
         calls = Calls(table_name, usable, owned=client is None)
         try:
@@ -206,7 +210,9 @@ class DynamoStore:
         )
 
     async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
-        """As the port says; Conflict (`API_KEY_EXISTS`) if a valid key has the same name or secret."""
+        """As the port says; Conflict (`API_KEY_EXISTS`) if a valid
+        key has the same name or secret.
+        """
         by_id, by_hash = table.api_key(key.key_id), table.api_key_hash(key.key_hash)
         by_name = table.api_key_name(key.tenant_id, key.name)
         attributes = items.api_key_item(key)
@@ -233,7 +239,10 @@ class DynamoStore:
         self._tail.moved()
 
     async def revoke_api_key(self, tenant_id: str, key_id: str, at: int, entry: Draft) -> bool:
-        """As the port says. The sessions need no end of their own: whoever looks one up looks at its credential too."""
+        """As the port says.
+
+        The sessions need no end of their own: whoever looks one up looks at its credential too.
+        """
         key = table.api_key(key_id)
 
         def plan(seen: Seen, _: str) -> Plan[bool] | bool:
@@ -269,7 +278,9 @@ class DynamoStore:
         return StoredSettings(version, own, everywhere)
 
     async def _document(self, tenant_id: str, version: int) -> Mapping[str, Json]:
-        """One version of a document: it never changes, so it is that of the version that was read before."""
+        """One version of a document: it never changes, so it is that of the version that was read
+        before.
+        """
         if version == 0:
             return {}
         first = await self._calls.get(table.settings(tenant_id, version, 0))
@@ -299,12 +310,18 @@ class DynamoStore:
         return (await self._records([item]))[0] if item else None
 
     async def _own(self, tenant_id: str, action_intent_id: str) -> Item | None:
-        """The item of a tenant's intent. Where an id that nobody could admit makes another tenant's key, there is none."""
+        """The item of a tenant's intent.
+
+        Where an id that nobody could admit makes another tenant's key, there is none.
+        """
         item = await self._calls.get(table.intent(tenant_id, action_intent_id))
         return item if item and item["tenant_id"] == tenant_id else None
 
     async def _records(self, found: Sequence[Item]) -> list[IntentRecord]:
-        """The records of intents' items. What they lead to never changes, and was there before they were."""
+        """The records of intents' items.
+
+        What they lead to never changes, and was there before they were.
+        """
         contents = [table.content(item["tenant_id"], item["action_intent_id"]) for item in found]
         decisions = [table.ledger(item["tenant_id"], item["decision_position"]) for item in found]
         parts = await self._calls.get_many([*contents, *decisions])
@@ -314,7 +331,10 @@ class DynamoStore:
         ]
 
     async def timeline(self, tenant_id: str, query: TimelineQuery) -> list[IntentRecord]:
-        """As the port says. Filters are looked at here, so one that few intents fit reads a long way back."""
+        """As the port says.
+
+        Filters are looked at here, so one that few intents fit reads a long way back.
+        """
         fits = _timeline_filter(query)
         filtered = query != TimelineQuery(before=query.before, limit=query.limit)
         asked = IndexQuery(
@@ -391,8 +411,8 @@ class DynamoStore:
                 found += [Entry(int(item["sk"]), item["body"]) for item in page]
                 if len(found) >= limit:
                     break
-        # A page is not one moment: an entry may be seen before the one that was committed before it. What lies behind such
-        # a gap is left for the next question.
+        # A page is not one moment: an entry may be seen before the one that was committed before
+        # it. What lies behind such a gap is left for the next question.
         dense = [one for number, one in enumerate(found, start=after + 1) if one.position == number]
         return dense[:limit]
 
@@ -455,7 +475,9 @@ class DynamoStore:
     async def _queued(
         self, status: IntentStatus, limit: int, after: Due | None, fits: Callable[[Item], bool]
     ) -> list[Due]:
-        """What is in one state, of all tenants, by admission: the parts of the queue, put together again."""
+        """What is in one state, of all tenants, by admission: the parts of the queue, put together
+        again.
+        """
         last = (
             await self._calls.get(table.intent(after.tenant_id, after.action_intent_id))
             if after
@@ -502,7 +524,10 @@ class DynamoStore:
         return sorted(found, key=lambda key: (key.created_at, key.key_id))
 
     async def installation_salt(self) -> bytes:
-        """As the port says. The first process that needs it makes it: one that may not write needs somebody before it."""
+        """As the port says.
+
+        The first process that needs it makes it: one that may not write needs somebody before it.
+        """
         if self._salt is None:
             made = {"salt": secrets.token_bytes(SALT_BYTES), "format": FORMAT}
             await self._calls.put_new(table.INSTALLATION, made)
@@ -534,12 +559,18 @@ _Step = Applied | RecordMoved | IsKnown | SettingsMoved | BudgetSpent
 
 
 async def _salt_of(calls: Calls) -> bytes | None:
-    """The salt of the installation, if it is made already. Unavailable (`STORE_TOO_NEW`) if the items are of a newer format."""
+    """The salt of the installation, if it is made already.
+
+    Unavailable (`STORE_TOO_NEW`) if the items are of a newer format.
+    """
     found = await calls.get(table.INSTALLATION)
     if found is None:
         return None
     if found["format"] > FORMAT:
-        sentence = f"The table has format {found['format']}; this Clearance knows {FORMAT}. Use a newer Clearance."
+        sentence = (
+            f"The table has format {found['format']}; this Clearance knows {FORMAT}. Use a newer "
+            f"Clearance."
+        )
         raise Unavailable(sentence, code="STORE_TOO_NEW")
     return bytes(found["salt"])
 
@@ -581,12 +612,16 @@ def _valid(item: Item | None) -> ApiKey | None:
 
 
 def _is_before(item: Item, since: int | None) -> bool:
-    """True if nothing further back in the timeline can be as late as `since`: positions follow time, but for clocks that differ."""
+    """True if nothing further back in the timeline can be as late as `since`: positions follow
+    time, but for clocks that differ.
+    """
     return since is not None and bool(item["changed_at"] < since - CLOCKS_APART_MS_MAX)
 
 
 def _timeline_filter(query: TimelineQuery) -> Callable[[Item], bool]:
-    """Whether an intent belongs in the timeline that was asked for, from its item or from what the index has of it."""
+    """Whether an intent belongs in the timeline that was asked for, from its item or from what the
+    index has of it.
+    """
     statuses = {status.value for status in query.statuses}
 
     def fits(item: Item) -> bool:

@@ -1,8 +1,9 @@
-"""The table of the DynamoDB store as data: its keys, its indexes, what expires by itself, and the key of every kind of item.
+"""The table of the DynamoDB store as data: its keys, its indexes, what expires by itself, and the
+key of every kind of item.
 
-The tests and the deployment make the table from what is here, so that they cannot differ. An item's `pk` begins with its kind:
-so a grant can name kinds (`LEDGER#*` may be put and never updated or deleted). Every index is sparse: an intent is in it only
-while it has the index's attributes.
+The tests and the deployment make the table from what is here, so that they cannot differ. An item's
+`pk` begins with its kind: so a grant can name kinds (`LEDGER#*` may be put and never updated or
+deleted). Every index is sparse: an intent is in it only while it has the index's attributes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from zlib import crc32
 
-EVERYWHERE_SHARDS = 16  # copies of the version of the switches that hold everywhere, so that no item is every tenant's
+# Copies of the version of the switches that hold everywhere, so that no item is every tenant's
+EVERYWHERE_SHARDS = 16
 QUEUE_SHARDS = (
     16  # parts of the queues across tenants, each with the write rate of one index partition
 )
@@ -21,7 +23,10 @@ MOMENT_DIGITS = 15  # of milliseconds since 1970: the latest moment there is has
 VERSION_DIGITS = 10
 
 TTL_ATTRIBUTE = "ttl"
-"""Seconds since 1970 after which DynamoDB may delete the item. Only page sessions and counters of days long past have it."""
+"""Seconds since 1970 after which DynamoDB may delete the item.
+
+Only page sessions and counters of days long past have it.
+"""
 
 TIMELINE, OPEN, QUEUE, DUE = "timeline", "open", "queue", "due"
 
@@ -87,8 +92,11 @@ TABLE: Mapping[str, Any] = {
         ),
     ],
 }
-"""The arguments of CreateTable, without a name. What a person decides for an account (backups, deletion protection, keys of
-their own) is the deployment's."""
+"""The arguments of CreateTable, without a name.
+
+What a person decides for an account (backups, deletion protection, keys of their own) is the
+deployment's.
+"""
 
 
 class Key(NamedTuple):
@@ -103,7 +111,10 @@ TENANTS = "TENANTS"
 
 
 def head(tenant_id: str) -> Key:
-    """The tenant's lock: the size of its ledger and the version of its settings. Every transition moves it."""
+    """The tenant's lock: the size of its ledger and the version of its settings.
+
+    Every transition moves it.
+    """
     return Key(f"HEAD#{tenant_id}", "HEAD")
 
 
@@ -148,17 +159,24 @@ def intent(tenant_id: str, action_intent_id: str) -> Key:
 
 
 def content(tenant_id: str, action_intent_id: str) -> Key:
-    """What the agent wrote of an intent: in an item of its own, so that a step of the intent does not pay for it again."""
+    """What the agent wrote of an intent: in an item of its own, so that a step of the intent does
+    not pay for it again.
+    """
     return Key(intent(tenant_id, action_intent_id).pk, "CONTENT")
 
 
 def mark(tenant_id: str, action_intent_id: str, attempt: int) -> Key:
-    """What the tries of an attempt may have sent: of a kind of its own, since who calls tools writes no intents."""
+    """What the tries of an attempt may have sent: of a kind of its own, since who calls tools
+    writes no intents.
+    """
     return Key(f"MARK#{tenant_id}#{action_intent_id}", f"{attempt:0{VERSION_DIGITS}}")
 
 
 def budget(tenant_id: str, account_id: str, day: str) -> Key:
-    """The counters of one account and day. A day has ten characters, so that no two accounts share a key."""
+    """The counters of one account and day.
+
+    A day has ten characters, so that no two accounts share a key.
+    """
     return Key(f"BUDGET#{tenant_id}", f"{day}#{account_id}")
 
 

@@ -1,8 +1,10 @@
-"""Transitions on DynamoDB: look, decide, commit under the conditions of what was seen, and look again if that did not hold.
+"""Transitions on DynamoDB: look, decide, commit under the conditions of what was seen, and look
+again if that did not hold.
 
-A tenant's HEAD item counts its ledger. Each transition moves it from the size that was seen to the next, in the same transaction
-as everything else: so positions have no gaps, and of two transitions that saw the same, one is committed. What is committed
-never depends on a look being fresh; the conditions say it all again.
+A tenant's HEAD item counts its ledger. Each transition moves it from the size that was seen to the
+next, in the same transaction as everything else: so positions have no gaps, and of two transitions
+that saw the same, one is committed. What is committed never depends on a look being fresh; the
+conditions say it all again.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a transition looked at: how far the tenant's ledger is, the settings in force, and items by key."""
+    """What a transition looked at: how far the tenant's ledger is, the settings in force, and items
+    by key.
+    """
 
     ledger_size: int
     version: SettingsVersion
@@ -56,7 +60,8 @@ class Seen:
 class Plan(Generic[Answer]):
     """What a transition writes beside the HEAD, and what to answer once it is committed.
 
-    `entries` with the intent that each is about. `under`: the settings that must be in force. `configures`: the settings move.
+    `entries` with the intent that each is about. `under`: the settings that must be in force.
+    `configures`: the settings move.
     """
 
     entries: tuple[tuple[Draft, str | None], ...]
@@ -67,22 +72,28 @@ class Plan(Generic[Answer]):
 
 
 Planner = Callable[[Seen, str], "Plan[Answer] | Answer"]
-"""Makes a plan from what was seen, with the transition's id; or says at once what to answer, and nothing is written.
+"""Makes a plan from what was seen, with the transition's id; or says at once what to answer, and
+nothing is written.
 
-A plan must have a condition that its own commit breaks (an item that is not there yet, a revision): a request that was lost may
-still arrive while it is looked for.
+A plan must have a condition that its own commit breaks (an item that is not there yet, a revision):
+a request that was lost may still arrive while it is looked for.
 """
 
 
 @dataclass(slots=True)
 class Transactions:
-    """Commits the transitions of one process: those of a tenant one after the other, for together they would only collide."""
+    """Commits the transitions of one process: those of a tenant one after the other, for together
+    they would only collide.
+    """
 
     calls: Calls
     _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     async def commit(self, tenant_id: str, keys: Iterable[Key], planner: Planner[Answer]) -> Answer:
-        """Plans from HEAD, settings and the items under `keys`, and commits. Unavailable if that cannot be done in time."""
+        """Plans from HEAD, settings and the items under `keys`, and commits.
+
+        Unavailable if that cannot be done in time.
+        """
         transition_id = secrets.token_hex(16)
         waits = pauses(COMMIT_SECONDS_MAX)
         lost: dict[
@@ -105,7 +116,8 @@ class Transactions:
                 if not isinstance(plan, Plan):
                     if not lost or refused:
                         return plan
-                    # A look is not one moment: what refuses may be our own commit, which arrived between two of its reads.
+                    # A look is not one moment: what refuses may be our own commit, which arrived
+                    # between two of its reads.
                     refused = True
                     continue
                 refused = False
@@ -168,7 +180,8 @@ async def _wait(waits: Iterator[float], *, unknown: bool) -> None:
 def _given_up(*, unknown: bool) -> Unavailable:
     if unknown:
         return Unavailable(
-            "DynamoDB gave no answer in time, so it is not known whether this was stored; ask again."
+            "DynamoDB gave no answer in time, so it is not known whether this was stored; ask "
+            "again."
         )
     return Unavailable(
         "Others kept changing the tenant, or DynamoDB was too busy; nothing was stored, ask again."
@@ -176,7 +189,9 @@ def _given_up(*, unknown: bool) -> Unavailable:
 
 
 def _transaction(tenant_id: str, seen: Seen, plan: Plan[Any], transition_id: str) -> list[Write]:
-    """Every member of the transaction: HEAD first, then what must be in force, the entries, and the plan's own."""
+    """Every member of the transaction: HEAD first, then what must be in force, the entries, and the
+    plan's own.
+    """
     actions = [_move_head(tenant_id, seen, len(plan.entries), configures=plan.configures)]
     if plan.under is not None:
         actions.append(_everywhere_in_force(tenant_id, plan.under.everywhere))
@@ -188,7 +203,9 @@ def _transaction(tenant_id: str, seen: Seen, plan: Plan[Any], transition_id: str
 
 
 def _move_head(tenant_id: str, seen: Seen, entries: int, *, configures: bool) -> Write:
-    """The tenant's ledger grows from the size that was seen, and its settings are those that were seen."""
+    """The tenant's ledger grows from the size that was seen, and its settings are those that were
+    seen.
+    """
     return update(
         table.head(tenant_id),
         "SET ledger_size = :next, settings_version = :version",
@@ -210,7 +227,9 @@ def _everywhere_in_force(tenant_id: str, version: int) -> Write:
 
 
 def admission_keys(admission: Admission) -> list[Key]:
-    """What an admission looks at beside HEAD and settings: whether the intent is known, and what is used of its budget."""
+    """What an admission looks at beside HEAD and settings: whether the intent is known, and what is
+    used of its budget.
+    """
     intent, hold = admission.intent, admission.decision.hold
     keys = [table.intent(intent.tenant_id, intent.action_intent_id)]
     if hold is not None:
@@ -256,7 +275,9 @@ def admission_actions(admission: Admission, position: int, transition_id: str) -
 
 
 def budget_actions(tenant_id: str, moves: Iterable[tuple[str, Hold, int]]) -> list[Write]:
-    """Takes holds of accounts (sign 1) or gives them back (-1), each bucket under its limit: one action per account and day."""
+    """Takes holds of accounts (sign 1) or gives them back (-1), each bucket under its limit: one
+    action per account and day.
+    """
     grouped: dict[tuple[str, str], list[tuple[Hold, int]]] = {}
     for account_id, hold, sign in moves:
         grouped.setdefault((account_id, hold.day), []).append((hold, sign))
@@ -279,7 +300,8 @@ def _budget_action(
         adds.append(f"{name} :{added}")
         if room is not None:
             values[f"r{number}"] = room
-            # Nothing is below a room of less than nothing, so then even a bucket that is not there yet does not fit.
+            # Nothing is below a room of less than nothing, so then even a bucket that is not there
+            # yet does not fit.
             fits.append(
                 f"(attribute_not_exists({name}) OR {name} <= :r{number})"
                 if room >= 0
@@ -314,7 +336,10 @@ def is_current(item: Item | None, change: Change, seen: Seen) -> RecordMoved | S
 
 
 def given_back(item: Item, change: Change) -> list[tuple[str, Hold, int]]:
-    """What the step gives back of a hold that still counts. Counters of days long past may be gone, and stay so."""
+    """What the step gives back of a hold that still counts.
+
+    Counters of days long past may be gone, and stay so.
+    """
     hold = items.held(item)
     if (
         change.hold is not HoldState.RELEASED

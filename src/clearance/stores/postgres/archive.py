@@ -1,4 +1,5 @@
-"""A PostgreSQL store as an archive reads and fills it: one transaction, under a lock that lets no process move an intent meanwhile.
+"""A PostgreSQL store as an archive reads and fills it: one transaction, under a lock that lets no
+process move an intent meanwhile.
 
 The login must own the schema: who serves may neither hold that lock nor see every tenant at once.
 """
@@ -31,61 +32,84 @@ from clearance.stores.postgres.connections import LOCK_MS_MAX
 from clearance.stores.postgres.schema import APP_ROLE, CONNECT_SECONDS_MAX, unreachable
 from clearance.stores.postgres.server import check_schema
 
-MONTHS_MAX = 240  # of an archive that get partitions of their own; intents of more months lie in the default partition
+# Of an archive that get partitions of their own; intents of more months lie in the default
+# partition
+MONTHS_MAX = 240
 FETCH_ROWS = 2_000  # that are asked for at once
 OTHERS_SECONDS_MAX = 3.0  # that connections which are just ending may take
 OTHERS_PAUSE_SECONDS = 0.05
 
 _RECORD_COLUMNS = 38  # those of the view that a record is made of
-_NOBODYS = "00000000-0000-0000-0000-000000000000"  # the transition of an intent that was moved: no request has this id
+# The transition of an intent that was moved: no request has this id
+_NOBODYS = "00000000-0000-0000-0000-000000000000"
 _LINE = re.compile(r"COPY \w+, line (\d+)")
 
 _ROWS: Mapping[Kind, str] = {
     Kind.INSTALLATION: "SELECT encode(credential_salt, 'hex') FROM installation",
     Kind.TENANT: "SELECT tenant_id, settings_version, ledger_size FROM tenant ORDER BY tenant_id",
-    Kind.SETTINGS: "SELECT tenant_id, version, document, at FROM settings ORDER BY tenant_id, version",
+    Kind.SETTINGS: "SELECT tenant_id, version, document, at FROM settings ORDER BY tenant_id, "
+    "version",
     Kind.ENTRY: """SELECT tenant_id, "position", intent_no, convert_from(body, 'UTF8') FROM ledger
         ORDER BY tenant_id, "position" """,
-    Kind.INTENT: """SELECT i.intent_no, i.tenant_id, i.account_id, i.action_intent_id, i.action_type, i.status, i.revision,
-        k."position", i.decision_position, i."position", i.approval_source, i.due_at, i.proposed_by, i.trace_id,
+    Kind.INTENT: """SELECT i.intent_no, i.tenant_id, i.account_id, i.action_intent_id,
+    i.action_type, i.status, i.revision,
+        k."position", i.decision_position, i."position", i.approval_source, i.due_at,
+        i.proposed_by, i.trace_id,
         encode(i.salt, 'hex'), encode(i.fingerprint, 'hex'), i.content, i.created_at, i.changed_at,
         (i.hold).day, (i.hold).state, (i.hold).claims,
-        (i.approval).number, (i.approval).state, (i.approval).digest, (i.approval).opened_at, (i.approval).expires_at,
+        (i.approval).number, (i.approval).state, (i.approval).digest, (i.approval).opened_at,
+        (i.approval).expires_at,
         (i.approval).differences, (i.approval).ruling, (i.approval).superseded_by,
-        (i.attempt).number, (i.attempt).worker, (i.attempt).lease_until, (i.attempt).idempotency_key, (i.attempt).started_at,
+        (i.attempt).number, (i.attempt).worker, (i.attempt).lease_until,
+        (i.attempt).idempotency_key, (i.attempt).started_at,
         (i.outcome).status, (i.outcome).sentence, (i.outcome).result, (i.outcome).result_bytes,
-        (i.outcome).result_truncated, (i.outcome).error, (i.outcome).approval_source, (i.outcome).auto_executed
-        FROM intent i JOIN intent_key k ON k.tenant_id = i.tenant_id AND k.action_intent_id = i.action_intent_id
+        (i.outcome).result_truncated, (i.outcome).error, (i.outcome).approval_source,
+        (i.outcome).auto_executed
+        FROM intent i JOIN intent_key k ON k.tenant_id = i.tenant_id
+        AND k.action_intent_id = i.action_intent_id
         ORDER BY i.intent_no""",
-    Kind.AGED_OUT: """SELECT k.intent_no, k.tenant_id, k.action_intent_id, k."position", k.created_at FROM intent_key k
-        WHERE NOT EXISTS (SELECT FROM intent i WHERE i.intent_no = k.intent_no AND i.created_at = k.created_at)
+    Kind.AGED_OUT: """SELECT k.intent_no, k.tenant_id, k.action_intent_id, k."position",
+    k.created_at FROM intent_key k
+        WHERE NOT EXISTS (SELECT FROM intent i WHERE i.intent_no = k.intent_no
+        AND i.created_at = k.created_at)
         ORDER BY k.intent_no""",
     Kind.BUDGET_USE: """SELECT tenant_id, account_id, day, bucket, used FROM budget_use
         ORDER BY tenant_id, account_id, day, bucket""",
-    Kind.API_KEY: """SELECT key_id, tenant_id, name, role, encode(key_hash, 'hex'), created_at, revoked_at FROM api_key
+    Kind.API_KEY: """SELECT key_id, tenant_id, name, role, encode(key_hash, 'hex'), created_at,
+    revoked_at FROM api_key
         ORDER BY key_id""",
 }
 
-_BEGIN = f"""SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true),
-    set_config('lock_timeout', '{LOCK_MS_MAX}', true), set_config('search_path', 'clearance, pg_temp', true),
+_BEGIN = f"""SELECT set_config('statement_timeout', '0', true),
+    set_config('idle_in_transaction_session_timeout', '0', true),
+    set_config('lock_timeout', '{LOCK_MS_MAX}', true), set_config('search_path', 'clearance,
+    pg_temp', true),
     set_config('clearance.tenant', '{EVERYWHERE}', true),
-    set_config('synchronous_commit', replace(current_setting('synchronous_commit'), 'off', 'on'), true)"""
+    set_config('synchronous_commit', replace(current_setting('synchronous_commit'), 'off', 'on'),
+    true)"""
 # A superuser who is not our own login may be the one who looks after the server, and always there.
-_OTHERS = f"""SELECT string_agg(DISTINCT r.rolname::text, ', ') FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
+_OTHERS = f"""SELECT string_agg(DISTINCT r.rolname::text, ', ') FROM pg_stat_activity a
+    JOIN pg_roles r ON r.oid = a.usesysid
     WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.leader_pid IS NULL
-    AND (r.rolname = session_user OR NOT r.rolsuper AND pg_has_role(r.oid, '{APP_ROLE}', 'MEMBER'))"""
+    AND (r.rolname = session_user OR NOT r.rolsuper
+    AND pg_has_role(r.oid, '{APP_ROLE}', 'MEMBER'))"""
 _OWNER = "SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'clearance'"
-_EMPTY = f"""SELECT NOT EXISTS (SELECT FROM tenant WHERE tenant_id <> '{EVERYWHERE}' OR settings_version > 0 OR ledger_size > 0)
-    AND NOT EXISTS (SELECT FROM ledger) AND NOT EXISTS (SELECT FROM intent_key) AND NOT EXISTS (SELECT FROM intent)
+_EMPTY = f"""SELECT NOT EXISTS (SELECT FROM tenant WHERE tenant_id <> '{EVERYWHERE}'
+    OR settings_version > 0 OR ledger_size > 0)
+    AND NOT EXISTS (SELECT FROM ledger) AND NOT EXISTS (SELECT FROM intent_key)
+    AND NOT EXISTS (SELECT FROM intent)
     AND NOT EXISTS (SELECT FROM budget_use) AND NOT EXISTS (SELECT FROM api_key)"""
 
-_STRAY_ENTRY = """SELECT l."position", l.tenant_id FROM ledger l LEFT JOIN intent_key k ON k.intent_no = l.intent_no
+_STRAY_ENTRY = """SELECT l."position", l.tenant_id FROM ledger l LEFT
+    JOIN intent_key k ON k.intent_no = l.intent_no
     WHERE l.intent_no IS NOT NULL AND k.tenant_id IS DISTINCT FROM l.tenant_id LIMIT 1"""
-_SHARED_NUMBER = """SELECT min(tenant_id), min(action_intent_id) FROM intent_key GROUP BY intent_no HAVING count(*) > 1 LIMIT 1"""
+_SHARED_NUMBER = """SELECT min(tenant_id), min(action_intent_id) FROM intent_key GROUP BY intent_no
+HAVING count(*) > 1 LIMIT 1"""
 _STRAY_INTENT = """SELECT i.action_intent_id, i.tenant_id FROM intent i
     JOIN intent_key k ON k.tenant_id = i.tenant_id AND k.action_intent_id = i.action_intent_id
     LEFT JOIN ledger d ON d.tenant_id = i.tenant_id AND d."position" = i.decision_position
-    LEFT JOIN (SELECT intent_no, count(*) AS entries, min("position") AS earliest, max("position") AS latest FROM ledger
+    LEFT JOIN (SELECT intent_no, count(*) AS entries, min("position") AS earliest,
+    max("position") AS latest FROM ledger
         WHERE intent_no IS NOT NULL GROUP BY intent_no) l ON l.intent_no = i.intent_no
     WHERE (l.entries, l.earliest, l.latest, d.intent_no)
         IS DISTINCT FROM (i.revision::bigint, k."position", i."position", i.intent_no) LIMIT 1"""
@@ -93,14 +117,20 @@ _STRAY_INTENT = """SELECT i.action_intent_id, i.tenant_id FROM intent i
 
 @contextlib.contextmanager
 def reading(conninfo: str) -> Iterator[PostgresArchive]:
-    """A database as it is at one moment. Unavailable, Forbidden, or Conflict (`ALREADY_SERVED`) while a process works on it."""
+    """A database as it is at one moment.
+
+    Unavailable, Forbidden, or Conflict (`ALREADY_SERVED`) while a process works on it.
+    """
     with _transaction(conninfo) as connection:
         yield PostgresArchive(connection)
 
 
 @contextlib.contextmanager
 def filling(conninfo: str) -> Iterator[PostgresArchive]:
-    """A migrated database that is empty; committed if the block ends well. Conflict (`STORE_NOT_EMPTY`), and as `reading`."""
+    """A migrated database that is empty; committed if the block ends well.
+
+    Conflict (`STORE_NOT_EMPTY`), and as `reading`.
+    """
     with _transaction(conninfo) as connection:
         if connection.execute(_EMPTY).fetchone() != (True,):
             raise not_empty()
@@ -109,7 +139,11 @@ def filling(conninfo: str) -> Iterator[PostgresArchive]:
 
 @contextlib.contextmanager
 def _transaction(conninfo: str) -> Iterator[Connection]:
-    """One snapshot. Whoever would move an intent waits for the lock; nobody who may be waiting is there when it begins."""
+    """One snapshot.
+
+    Whoever would move an intent waits for the lock; nobody who may be waiting is there when it
+    begins.
+    """
     asyncio.run(check_schema(conninfo))
     try:
         connection = psycopg.connect(
@@ -136,12 +170,17 @@ def _transaction(conninfo: str) -> Iterator[Connection]:
 
 def _must_own(connection: Connection) -> None:
     if connection.execute(_OWNER).fetchone() != (True,):
-        sentence = "Only the owner of the schema clearance can export or import all of it: use the login that migrates."
+        sentence = (
+            "Only the owner of the schema clearance can export or import all of it: use the login "
+            "that migrates."
+        )
         raise Forbidden(sentence)
 
 
 def _hold_alone(connection: Connection) -> None:
-    """Locks what every transition locks, before the snapshot is taken, and looks who else could work here."""
+    """Locks what every transition locks, before the snapshot is taken, and looks who else could
+    work here.
+    """
     try:
         connection.execute(f"SET LOCAL lock_timeout = {LOCK_MS_MAX}")
         connection.execute("LOCK TABLE clearance.tenant IN EXCLUSIVE MODE")
@@ -152,7 +191,10 @@ def _hold_alone(connection: Connection) -> None:
     ends = time.monotonic() + OTHERS_SECONDS_MAX
     while others := _others(connection):
         if time.monotonic() > ends:
-            sentence = f"Others who may act as {APP_ROLE} are connected ({others}): stop servers and workers first."
+            sentence = (
+                f"Others who may act as {APP_ROLE} are connected ({others}): stop servers and "
+                f"workers first."
+            )
             raise Conflict(sentence, code="ALREADY_SERVED")
         time.sleep(OTHERS_PAUSE_SECONDS)
 
@@ -280,7 +322,9 @@ def _intent(row: Row) -> Values:
 
 
 def _values(row: Row) -> Values:
-    """The values of a row's columns: bytes for what is hexadecimal or a ledger entry, composites for groups."""
+    """The values of a row's columns: bytes for what is hexadecimal or a ledger entry, composites
+    for groups.
+    """
     return tuple(_value(name, value) for name, value in row.items())
 
 

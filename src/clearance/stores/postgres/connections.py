@@ -1,7 +1,9 @@
-"""Connections to PostgreSQL: a pool that names the tenant of each transaction, and asks again when a connection breaks.
+"""Connections to PostgreSQL: a pool that names the tenant of each transaction, and asks again when
+a connection breaks.
 
-Every connection works as `clearance_app`, with no more privileges than the product needs, whoever logged in. Nothing else of a
-session is relied on, so that a pooler may stand between. A transaction is sent as a whole: no client keeps a lock while it thinks.
+Every connection works as `clearance_app`, with no more privileges than the product needs, whoever
+logged in. Nothing else of a session is relied on, so that a pooler may stand between. A transaction
+is sent as a whole: no client keeps a lock while it thinks.
 """
 
 from __future__ import annotations
@@ -44,9 +46,11 @@ _log = structlog.get_logger(__name__)
 
 _AGAIN = frozenset({"40P01", "40001", "57P01", "57P02", "57P03", "57P05", "53300", "25006"})
 _SETTINGS = f"""SET statement_timeout = {STATEMENT_MS_MAX}; SET lock_timeout = {LOCK_MS_MAX};
-    SET idle_in_transaction_session_timeout = {IDLE_MS_MAX}; SET default_transaction_isolation = 'read committed';
+    SET idle_in_transaction_session_timeout = {IDLE_MS_MAX};
+    SET default_transaction_isolation = 'read committed';
     SET ROLE {APP_ROLE};
-    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"""
+    SELECT set_config('synchronous_commit', 'on', false)
+    WHERE current_setting('synchronous_commit') = 'off'"""
 
 
 class Connections:
@@ -81,7 +85,10 @@ class Connections:
         await self._pool.close()
 
     async def rows(self, tenant_id: str, statement: str, values: Any = ()) -> list[Row]:
-        """The rows of one statement, which sees this tenant alone (`*`: all). Unavailable if the database does not answer."""
+        """The rows of one statement, which sees this tenant alone (`*`: all).
+
+        Unavailable if the database does not answer.
+        """
 
         async def work(connection: AsyncConnection) -> list[Row]:
             async with connection.pipeline():
@@ -107,7 +114,9 @@ class Connections:
         return await self._until_answered(work)
 
     async def _until_answered(self, work: Callable[[AsyncConnection], Awaitable[Answer]]) -> Answer:
-        """Tries again while the connection breaks or PostgreSQL says that a transaction should be repeated."""
+        """Tries again while the connection breaks or PostgreSQL says that a transaction should be
+        repeated.
+        """
         ends = time.monotonic() + AGAIN_SECONDS_MAX
         pause, useless = PAUSE_SECONDS, 0
         while True:
@@ -131,7 +140,7 @@ class Connections:
             ) as error:
                 if self._closed or not _may_pass(error) or time.monotonic() + pause > ends:
                     raise _no_answer(error) from error
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret: it keeps callers apart
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
             pause = min(pause * 2, PAUSE_SECONDS_MAX)
 
 
@@ -147,7 +156,8 @@ async def _ask(
     try:
         return await work(connection)
     except psycopg.errors.FeatureNotSupported as error:
-        # A migration changed what a statement answers since it was prepared here. A new connection prepares it anew.
+        # A migration changed what a statement answers since it was prepared here. A new connection
+        # prepares it anew.
         await connection.close()
         raise _Useless from error
 
@@ -166,7 +176,9 @@ async def _configure(connection: AsyncConnection) -> None:
 
 
 def _hung_up(connection: AsyncConnection) -> bool:
-    """True if the server ended the connection while nobody used it: there is something to read, and it is the end."""
+    """True if the server ended the connection while nobody used it: there is something to read, and
+    it is the end.
+    """
     server, readable = connection.pgconn, select.poll()
     readable.register(server.socket, select.POLLIN)
     with contextlib.suppress(psycopg.OperationalError):

@@ -1,7 +1,9 @@
-"""The schema of a PostgreSQL store: how it is brought up to date, how old months age out, and whether this software fits it.
+"""The schema of a PostgreSQL store: how it is brought up to date, how old months age out, and
+whether this software fits it.
 
-Migrations only expand: while one is in force that says `works with: N`, software that knows schema N still runs on it. So a new
-version is migrated to first, and its processes are replaced one by one. What contracts is a later migration, when none is left.
+Migrations only expand: while one is in force that says `works with: N`, software that knows schema
+N still runs on it. So a new version is migrated to first, and its processes are replaced one by
+one. What contracts is a later migration, when none is left.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from clearance.core.errors import InvalidInput, Unavailable
 from clearance.core.principal import EVERYWHERE
 
 APP_ROLE = "clearance_app"
-MIGRATION_LOCK = 4_848_484_803  # of PostgreSQL's advisory locks: two that migrate at once do it one after the other
+# Of PostgreSQL's advisory locks: two that migrate at once do it one after the other
+MIGRATION_LOCK = 4_848_484_803
 CONNECT_SECONDS_MAX = 10
 LOCK_SECONDS_MAX = 30  # that a statement of a migration waits for running ones
 DROP_SECONDS_MAX = (
@@ -75,7 +78,9 @@ def unreachable(error: psycopg.Error) -> Unavailable:
 
 
 async def migrate(conninfo: str) -> list[str]:
-    """Applies the migrations that the database does not have yet, each in one transaction; their names."""
+    """Applies the migrations that the database does not have yet, each in one transaction; their
+    names.
+    """
     async with await connect(conninfo) as connection:
         await connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
         try:
@@ -93,7 +98,8 @@ async def migrate(conninfo: str) -> list[str]:
 async def _prepare(connection: AsyncConnection) -> None:
     await connection.execute(
         f"""DO $$ BEGIN
-            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APP_ROLE}') THEN CREATE ROLE {APP_ROLE} NOLOGIN; END IF;
+            IF NOT EXISTS (SELECT FROM pg_roles
+            WHERE rolname = '{APP_ROLE}') THEN CREATE ROLE {APP_ROLE} NOLOGIN; END IF;
         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"""
     )
     member = await connection.execute("SELECT pg_has_role(current_user, %s, 'MEMBER')", (APP_ROLE,))
@@ -102,7 +108,8 @@ async def _prepare(connection: AsyncConnection) -> None:
     await connection.execute("CREATE SCHEMA IF NOT EXISTS clearance")
     await connection.execute(
         """CREATE TABLE IF NOT EXISTS clearance.migration (
-        number int PRIMARY KEY, name text NOT NULL, works_with int NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"""
+        number int PRIMARY KEY, name text NOT NULL, works_with int NOT NULL,
+        applied_at timestamptz NOT NULL DEFAULT now())"""
     )
 
 
@@ -142,19 +149,27 @@ async def check(connection: AsyncConnection) -> None:
         sentence = f"This login may not read the schema clearance: grant it the role {APP_ROLE}."
         raise Unavailable(sentence, code="ROLE_NOT_GRANTED") from None
     if number is None or works_with is None or number < newest:
-        sentence = f"The database has schema {number or 0}, and this Clearance needs {newest}: run clearance migrate."
+        sentence = (
+            f"The database has schema {number or 0}, and this Clearance needs {newest}: run "
+            f"clearance migrate."
+        )
         raise Unavailable(sentence, code="STORE_NOT_MIGRATED")
     if works_with > newest:
-        sentence = f"The database has schema {number}; this Clearance knows {newest}. Use a newer Clearance."
+        sentence = (
+            f"The database has schema {number}; this Clearance knows {newest}. Use a newer "
+            f"Clearance."
+        )
         raise Unavailable(sentence, code="STORE_TOO_NEW")
 
 
 async def age_out(conninfo: str, month: str) -> list[str]:
-    """Drops the rows of intents, and what budgets used, from before a month (`YYYY-MM`, UTC); the months that went.
+    """Drops the rows of intents, and what budgets used, from before a month (`YYYY-MM`, UTC); the
+    months that went.
 
-    A month stays whole while one of its intents is open. Ledger entries and the ids of intents stay for ever: what was proposed
-    in a month that went is refused when it is proposed again (`INTENT_AGED_OUT`). InvalidInput (`INVALID_MONTH`) for a month that
-    has not begun; Unavailable if somebody reads what should go: run it again.
+    A month stays whole while one of its intents is open. Ledger entries and the ids of intents stay
+    for ever: what was proposed in a month that went is refused when it is proposed again
+    (`INTENT_AGED_OUT`). InvalidInput (`INVALID_MONTH`) for a month that has not begun; Unavailable
+    if somebody reads what should go: run it again.
     """
     gone = set()
     async with await connect(conninfo) as connection:
@@ -184,14 +199,17 @@ async def age_out(conninfo: str, month: str) -> list[str]:
 
 # In no time zone is it more than a day earlier than in UTC.
 _FORGET_BUDGETS = """DELETE FROM clearance.budget_use
-    WHERE day < least(%(first)s, to_char(now() AT TIME ZONE 'UTC' - interval '1 day', 'YYYY-MM-DD')) COLLATE "C" """
+    WHERE day < least(%(first)s, to_char(now() AT TIME ZONE 'UTC' - interval '1 day',
+    'YYYY-MM-DD')) COLLATE "C" """
 _CLOSED_ELSEWHEN = f"""WITH month AS (
         SELECT date_trunc('month', to_timestamp(created_at / 1000.0) AT TIME ZONE 'UTC') AS begins
         FROM clearance.intent_elsewhen GROUP BY 1
-        HAVING date_trunc('month', to_timestamp(min(created_at) / 1000.0) AT TIME ZONE 'UTC') < %(first)s::timestamp
+        HAVING date_trunc('month',
+        to_timestamp(min(created_at) / 1000.0) AT TIME ZONE 'UTC') < %(first)s::timestamp
             AND NOT bool_or(status IN {_OPEN})
     ), gone AS (
-        DELETE FROM clearance.intent_elsewhen i USING month WHERE i.created_at >= extract(epoch FROM month.begins) * 1000
+        DELETE FROM clearance.intent_elsewhen i USING month WHERE i.created_at >= extract(epoch
+        FROM month.begins) * 1000
             AND i.created_at < extract(epoch FROM month.begins + interval '1 month') * 1000
     ) SELECT to_char(begins, 'YYYY-MM') FROM month"""
 
@@ -220,6 +238,8 @@ async def _drop_month(connection: AsyncConnection, name: str) -> bool:
 
 
 async def _empty_elsewhen(connection: AsyncConnection, month: str) -> set[str]:
-    """Deletes what was written before its month had a partition, by the same rule; the months that went."""
+    """Deletes what was written before its month had a partition, by the same rule; the months that
+    went.
+    """
     found = await connection.execute(_CLOSED_ELSEWHEN, {"first": f"{month}-01"})
     return {name for (name,) in await found.fetchall()}

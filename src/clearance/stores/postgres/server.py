@@ -1,4 +1,5 @@
-"""The database server beside the store: what it says of itself, and a lock for what one process at a time may do.
+"""The database server beside the store: what it says of itself, and a lock for what one process at
+a time may do.
 
 Nothing here reads or writes a fact of Clearance.
 """
@@ -25,7 +26,10 @@ LOCK_KEY = int.from_bytes(b"clearanc", "big")  # of the advisory lock that a sta
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What the server says. Connections are counts; `connections_max` leaves out what is reserved for others."""
+    """What the server says.
+
+    Connections are counts; `connections_max` leaves out what is reserved for others.
+    """
 
     version: str
     version_number: int
@@ -57,8 +61,10 @@ SELECT current_setting('server_version') AS version,
        current_setting('fsync') AS fsync,
        current_setting('full_page_writes') AS full_page_writes,
        current_setting('synchronous_commit') AS synchronous_commit,
-       (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')::int AS connections,
-       (current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+       (SELECT count(*) FROM pg_stat_activity
+       WHERE backend_type = 'client backend')::int AS connections,
+       (current_setting('max_connections')::int
+        - current_setting('superuser_reserved_connections')::int
         - coalesce(current_setting('reserved_connections', true), '0')::int) AS connections_max,
        floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms
 FROM pg_roles AS me WHERE me.rolname = current_user
@@ -66,24 +72,31 @@ FROM pg_roles AS me WHERE me.rolname = current_user
 
 
 def check_url(url: str) -> None:
-    """InvalidInput (`INVALID_DATABASE_URL`) if no driver could read it. The sentence has nothing of it: it may hold a password."""
+    """InvalidInput (`INVALID_DATABASE_URL`) if no driver could read it.
+
+    The sentence has nothing of it: it may hold a password.
+    """
     try:
         named = conninfo_to_dict(url)
     except (psycopg.Error, UnicodeError):
         named = {}
-    # Characters of a password that are not escaped end up in the parts behind it, which errors show.
+    # Characters of a password that are not escaped end up in the parts behind it, which errors
+    # show.
     ports = str(named.get("port") or "")
     behind = [str(named.get(part) or "")[1:] for part in ("host", "dbname")]
     if not named or re.search(r"[^0-9,]", ports) or any("@" in part for part in behind):
         sentence = (
-            "CLEARANCE_DATABASE_URL is no PostgreSQL URL or connection string (postgresql://user@host/database); in a URL, "
+            "CLEARANCE_DATABASE_URL is no PostgreSQL URL or connection string "
+            "(postgresql://user@host/database); in a URL, "
             "characters such as @ / : and spaces are percent-encoded."
         )
         raise InvalidInput(sentence, code="INVALID_DATABASE_URL")
 
 
 def named(url: str, program: str) -> str:
-    """The address for a program: what the server shows of its connections, unless the address says that itself."""
+    """The address for a program: what the server shows of its connections, unless the address says
+    that itself.
+    """
     return make_conninfo(url, fallback_application_name=program)
 
 
@@ -98,7 +111,10 @@ async def check_schema(conninfo: str) -> int:
 
 
 async def look(conninfo: str) -> Server:
-    """What the server says of itself and of the role that asks. Unavailable if it does not answer."""
+    """What the server says of itself and of the role that asks.
+
+    Unavailable if it does not answer.
+    """
     async with await connect(conninfo) as connection:
         cursor = connection.cursor(row_factory=class_row(Server))
         await cursor.execute("SELECT 1")  # so that the clock is read on a connection that stands
@@ -111,7 +127,10 @@ async def look(conninfo: str) -> Server:
 
 @contextlib.asynccontextmanager
 async def one_at_a_time(conninfo: str) -> AsyncIterator[None]:
-    """Only one process is in this block at a time; the others wait. It is a transaction's lock, so it cannot be left behind."""
+    """Only one process is in this block at a time; the others wait.
+
+    It is a transaction's lock, so it cannot be left behind.
+    """
     async with await connect(conninfo) as connection:
         try:
             await connection.execute("BEGIN")
@@ -141,7 +160,8 @@ async def look_at_queue(conninfo: str) -> Queue:
     async with await connect(conninfo) as connection:
         try:
             jobs = await connection.execute(
-                "SELECT status::text, count(*) FROM clearance_queue.procrastinate_jobs GROUP BY status"
+                "SELECT status::text, count(*) FROM clearance_queue.procrastinate_jobs GROUP BY "
+                "status"
             )
             found = {str(status): int(count) for status, count in await jobs.fetchall()}
             heads = await connection.execute(
@@ -165,7 +185,10 @@ async def make_months(conninfo: str, now_ms: int) -> None:
 
 
 async def age_out(conninfo: str, month: str) -> list[str]:
-    """Drops what is older than a month, as `postgres_schema.age_out` says. Only the owner of the schema may."""
+    """Drops what is older than a month, as `postgres_schema.age_out` says.
+
+    Only the owner of the schema may.
+    """
     if not _MONTH.fullmatch(month):
         sentence = "The month is written as YYYY-MM, for example 2026-01."
         raise InvalidInput(sentence, code="INVALID_MONTH")

@@ -1,7 +1,9 @@
-"""The PostgreSQL store: any number of processes on one database, with the promises of the embedded one.
+"""The PostgreSQL store: any number of processes on one database, with the promises of the embedded
+one.
 
-A transition is part of one call of one function of the schema, which locks its tenant, checks, and writes; those of one tenant
-that wait while a call is under way go into the next. What this file refuses to know: whether a step is legal (the core's).
+A transition is part of one call of one function of the schema, which locks its tenant, checks, and
+writes; those of one tenant that wait while a call is under way go into the next. What this file
+refuses to know: whether a step is legal (the core's).
 """
 
 from __future__ import annotations
@@ -52,7 +54,11 @@ class PostgresStore:
 
     @classmethod
     async def open(cls, conninfo: str, *, connections_max: int = CONNECTIONS_MAX) -> PostgresStore:
-        """Connects. Unavailable: no database (`DATABASE_UNREACHABLE`), or not this software's (`STORE_NOT_MIGRATED`, ...)."""
+        """Connects.
+
+        Unavailable: no database (`DATABASE_UNREACHABLE`), or not this software's
+        (`STORE_NOT_MIGRATED`, ...).
+        """
         return cls(await Connections.open(conninfo, connections_max))
 
     async def close(self) -> None:
@@ -63,7 +69,8 @@ class PostgresStore:
     # Transitions
 
     async def _transition(self, tenant_id: str, units: Sequence[Unit]) -> Sequence[Row]:
-        statement = """SELECT a.answer, a.admitted, a.used, (a.record).* FROM clearance.transition(%s, %s::jsonb, %b) a
+        statement = """SELECT a.answer, a.admitted, a.used, (a.record).*
+        FROM clearance.transition(%s, %s::jsonb, %b) a
             ORDER BY a.unit"""
         answers = await self._connections.call(statement, (tenant_id, *batch(units)))
         self._tail.moved()
@@ -112,7 +119,9 @@ class PostgresStore:
         return await self.settings(change.tenant_id) if changed else SettingsMoved()
 
     async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
-        """As the port says; Conflict (`API_KEY_EXISTS`) if a valid key has the same name or secret."""
+        """As the port says; Conflict (`API_KEY_EXISTS`) if a valid
+        key has the same name or secret.
+        """
         values = (
             key.tenant_id,
             key.key_id,
@@ -143,8 +152,10 @@ class PostgresStore:
 
     async def settings(self, tenant_id: str) -> StoredSettings:
         """As the port says."""
-        statement = """SELECT t.tenant_id, t.settings_version, s.document FROM clearance.tenant t LEFT JOIN clearance.settings s
-            ON s.tenant_id = t.tenant_id AND s.version = t.settings_version WHERE t.tenant_id IN (%s, '*')"""
+        statement = """SELECT t.tenant_id, t.settings_version, s.document FROM clearance.tenant t
+        LEFT JOIN clearance.settings s
+            ON s.tenant_id = t.tenant_id AND s.version = t.settings_version
+            WHERE t.tenant_id IN (%s, '*')"""
         found = {
             name: (version, document)
             for name, version, document in await self._rows(tenant_id, statement)
@@ -191,8 +202,10 @@ class PostgresStore:
 
     async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
         """As the port says."""
-        statement = f"""{_RECORD} WHERE r.tenant_id = %s AND r.status = 'AWAITING_APPROVAL' AND r.intent_no > coalesce((
-            SELECT intent_no FROM clearance.intent_key WHERE tenant_id = %s AND action_intent_id = %s), 0)
+        statement = f"""{_RECORD} WHERE r.tenant_id = %s AND r.status = 'AWAITING_APPROVAL'
+        AND r.intent_no > coalesce((
+            SELECT intent_no FROM clearance.intent_key WHERE tenant_id = %s
+            AND action_intent_id = %s), 0)
             ORDER BY r.intent_no LIMIT %s"""
         return [
             _record(row) for row in await self._rows(tenant_id, statement, tenant_id, after, limit)
@@ -201,25 +214,31 @@ class PostgresStore:
     async def count_by_status(self, tenant_id: str) -> Mapping[IntentStatus, int]:
         """As the port says."""
         statement = """SELECT status, count(*) FROM clearance.intent
-            WHERE tenant_id = %s AND status IN ('AWAITING_APPROVAL', 'APPROVED', 'RUNNING', 'UNKNOWN') GROUP BY status"""
+            WHERE tenant_id = %s AND status IN ('AWAITING_APPROVAL', 'APPROVED', 'RUNNING',
+            'UNKNOWN') GROUP BY status"""
         return {
             IntentStatus(status): count for status, count in await self._rows(tenant_id, statement)
         }
 
     async def budget_used(self, tenant_id: str, account_id: str, day: str) -> Mapping[str, int]:
         """As the port says."""
-        statement = "SELECT bucket, used FROM clearance.budget_use WHERE tenant_id = %s AND account_id = %s AND day = %s"
+        statement = (
+            "SELECT bucket, used FROM clearance.budget_use WHERE tenant_id = %s AND account_id = "
+            "%s AND day = %s"
+        )
         return dict(await self._rows(tenant_id, statement, account_id, day))
 
     async def entries(self, tenant_id: str, after: int, limit: int) -> list[Entry]:
         """As the port says."""
-        statement = """SELECT position, body FROM clearance.ledger WHERE tenant_id = %s AND position > %s
+        statement = """SELECT position, body FROM clearance.ledger WHERE tenant_id = %s
+        AND position > %s
             ORDER BY position LIMIT %s"""
         return [Entry(*row) for row in await self._rows(tenant_id, statement, after, limit)]
 
     async def entries_about(self, tenant_id: str, action_intent_id: str) -> list[Entry]:
         """As the port says."""
-        statement = """SELECT l.position, l.body FROM clearance.intent_key k JOIN clearance.ledger l USING (intent_no)
+        statement = """SELECT l.position, l.body FROM clearance.intent_key k JOIN clearance.ledger l
+        USING (intent_no)
             WHERE k.tenant_id = %s AND k.action_intent_id = %s ORDER BY l.position"""
         return [Entry(*row) for row in await self._rows(tenant_id, statement, action_intent_id)]
 
@@ -239,7 +258,10 @@ class PostgresStore:
 
     async def approved(self, limit: int, after: Due | None = None) -> list[Due]:
         """As the port says."""
-        statement = f"{_DUE} WHERE i.status = 'APPROVED' AND i.intent_no > {_BEHIND} ORDER BY i.intent_no LIMIT %(limit)s"
+        statement = (
+            f"{_DUE} WHERE i.status = 'APPROVED' AND i.intent_no > {_BEHIND} ORDER BY i.intent_no "
+            f"LIMIT %(limit)s"
+        )
         return await self._due(statement, {"limit": limit, **_behind(after)})
 
     async def expired(self, now: int, limit: int) -> list[Due]:
@@ -267,7 +289,8 @@ class PostgresStore:
 
     async def tenants(self) -> list[str]:
         """As the port says."""
-        statement = """SELECT tenant_id FROM clearance.tenant WHERE settings_version > 0 AND tenant_id <> %s
+        statement = """SELECT tenant_id FROM clearance.tenant WHERE settings_version > 0
+        AND tenant_id <> %s
             ORDER BY tenant_id"""
         return [row[0] for row in await self._rows(EVERYWHERE, statement)]
 
@@ -297,9 +320,11 @@ class PostgresStore:
 
     async def add_session(self, session: PageSession) -> None:
         """As the port says."""
-        statement = """WITH over AS (DELETE FROM clearance.page_session WHERE expires_at <= %(created_at)s)
+        statement = """WITH over AS (DELETE FROM clearance.page_session
+        WHERE expires_at <= %(created_at)s)
             INSERT INTO clearance.page_session (token_hash, key_id, created_at, expires_at)
-            VALUES (%(token_hash)s, %(key_id)s, %(created_at)s, %(expires_at)s) ON CONFLICT DO NOTHING"""
+            VALUES (%(token_hash)s, %(key_id)s, %(created_at)s, %(expires_at)s)
+            ON CONFLICT DO NOTHING"""
         named = {
             "token_hash": session.token_hash,
             "key_id": session.key_id,
@@ -326,7 +351,10 @@ _RECORD_OF = """SELECT r.* FROM clearance.intent_key k
     JOIN clearance.intent_record r ON r.intent_no = k.intent_no AND r.created_at = k.created_at"""
 _RECORD_COLUMNS = 38  # those that a record is made of; what follows is there to be sorted by
 
-_DUE = "SELECT i.tenant_id, i.action_intent_id, i.action_type, i.approval_source FROM clearance.intent i"
+_DUE = (
+    "SELECT i.tenant_id, i.action_intent_id, i.action_type, i.approval_source FROM "
+    "clearance.intent i"
+)
 _BEHIND = """coalesce((SELECT b.intent_no FROM clearance.intent_key b
     WHERE b.tenant_id = %(after_tenant_id)s AND b.action_intent_id = %(after)s), 0)"""
 
@@ -354,7 +382,10 @@ def _admitted(
         case "BUDGET_SPENT":
             return BudgetSpent(json.loads(used))
         case "AGED_OUT":
-            sentence = f"An action intent {admission.intent.action_intent_id} was there, and its details aged out."
+            sentence = (
+                f"An action intent {admission.intent.action_intent_id} was there, and its details "
+                f"aged out."
+            )
             raise Conflict(sentence, code="INTENT_AGED_OUT")
         case _:
             return SettingsMoved()
@@ -373,7 +404,10 @@ def _read_api_key(row: Row) -> ApiKey:
 
 
 def _timeline_filter(query: TimelineQuery) -> tuple[str, list[Json]]:
-    """The conditions, and the values that they stand for. Positions lie inside the tenant's own ledger."""
+    """The conditions, and the values that they stand for.
+
+    Positions lie inside the tenant's own ledger.
+    """
     conditions: list[tuple[str, Json]] = [
         ("r.account_id = %s", query.account_id),
         ("r.action_type = %s", query.action_type),

@@ -1,6 +1,8 @@
-"""Transitions as the functions of PostgreSQL take them: the types `admission` and `change` of the schema, as JSON.
+"""Transitions as the functions of PostgreSQL take them: the types `admission` and `change` of the
+schema, as JSON.
 
-Ledger entries go beside the JSON, as the bytes that they are: quoting them twice cost more than storing them.
+Ledger entries go beside the JSON, as the bytes that they are: quoting them twice cost more than
+storing them.
 """
 
 from __future__ import annotations
@@ -127,7 +129,8 @@ def _outcome(change: Change) -> Mapping[str, Json] | None:
     if change.outcome is None:
         return None
     named = dict(zip(_OUTCOME, codec.outcome_values(change), strict=True))
-    # A sentence may quote a tool. PostgreSQL keeps no zero character in a text, and no half of a surrogate pair.
+    # A sentence may quote a tool. PostgreSQL keeps no zero character in a text, and no half of a
+    # surrogate pair.
     named["sentence"] = (
         named["sentence"].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
     )

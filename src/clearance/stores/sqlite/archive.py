@@ -1,4 +1,6 @@
-"""A SQLite store as an archive reads and fills it: each in one transaction of its own connection."""
+"""A SQLite store as an archive reads and fills it: each in
+one transaction of its own connection.
+"""
 
 from __future__ import annotations
 
@@ -25,23 +27,32 @@ from clearance.stores.sqlite.statements import entry_ids
 
 _ROWS: Mapping[Kind, str] = {
     Kind.INSTALLATION: "SELECT lower(hex(credential_salt)) FROM installation",
-    Kind.TENANT: """SELECT tenant_id, settings_version, coalesce((SELECT max(l.entry_id) FROM ledger l
-        WHERE l.entry_id BETWEEN t.tenant_no << 40 AND ((t.tenant_no + 1) << 40) - 1) - (t.tenant_no << 40), 0)
+    Kind.TENANT: """SELECT tenant_id, settings_version, coalesce((SELECT max(l.entry_id)
+    FROM ledger l
+        WHERE l.entry_id BETWEEN t.tenant_no << 40
+        AND ((t.tenant_no + 1) << 40) - 1) - (t.tenant_no << 40), 0)
         FROM tenant t ORDER BY tenant_id""",
-    Kind.SETTINGS: """SELECT t.tenant_id, s.version, s.document, s.at FROM tenant t JOIN settings s USING (tenant_no)
+    Kind.SETTINGS: """SELECT t.tenant_id, s.version, s.document, s.at FROM tenant t JOIN settings s
+    USING (tenant_no)
         ORDER BY t.tenant_id, s.version""",
     Kind.ENTRY: """SELECT t.tenant_id, l.entry_id - (t.tenant_no << 40), l.intent_no, l.body
         FROM tenant t CROSS JOIN ledger l
         WHERE l.entry_id BETWEEN t.tenant_no << 40 AND ((t.tenant_no + 1) << 40) - 1
         ORDER BY t.tenant_id, l.entry_id""",
-    Kind.INTENT: """SELECT i.intent_no, t.tenant_id, a.account_id, i.action_intent_id, i.action_type, i.status, i.revision,
-        (SELECT min(l.entry_id) FROM ledger l WHERE l.intent_no = i.intent_no) - (i.tenant_no << 40),
-        i.decision_position, i.position, i.approval_source, i.due_at, i.proposed_by, i.trace_id, lower(hex(i.salt)),
+    Kind.INTENT: """SELECT i.intent_no, t.tenant_id, a.account_id, i.action_intent_id,
+    i.action_type, i.status, i.revision,
+        (SELECT min(l.entry_id) FROM ledger l
+        WHERE l.intent_no = i.intent_no) - (i.tenant_no << 40),
+        i.decision_position, i.position, i.approval_source, i.due_at, i.proposed_by, i.trace_id,
+        lower(hex(i.salt)),
         lower(hex(i.fingerprint)), i.content, i.created_at, i.changed_at, h.day, h.state, h.claims,
-        p.number, p.state, p.digest, p.opened_at, p.expires_at, p.differences, p.ruling, p.superseded_by,
+        p.number, p.state, p.digest, p.opened_at, p.expires_at, p.differences, p.ruling,
+        p.superseded_by,
         x.number, x.worker, x.lease_until, x.idempotency_key, x.started_at,
-        o.status, o.sentence, o.result, o.result_bytes, o.result_truncated, o.error, o.approval_source, o.auto_executed
-        FROM intent i JOIN tenant t ON t.tenant_no = i.tenant_no JOIN account a ON a.account_no = i.account_no
+        o.status, o.sentence, o.result, o.result_bytes, o.result_truncated, o.error,
+        o.approval_source, o.auto_executed
+        FROM intent i JOIN tenant t ON t.tenant_no = i.tenant_no
+        JOIN account a ON a.account_no = i.account_no
         LEFT JOIN hold h ON h.intent_no = i.intent_no
         LEFT JOIN approval p ON p.intent_no = i.intent_no AND p.number = i.approval_number
         LEFT JOIN attempt x ON x.intent_no = i.intent_no AND x.number = i.attempt_number
@@ -50,17 +61,22 @@ _ROWS: Mapping[Kind, str] = {
     Kind.BUDGET_USE: """SELECT t.tenant_id, a.account_id, b.day, b.bucket, b.used
         FROM budget_use b JOIN account a USING (account_no) JOIN tenant t USING (tenant_no)
         ORDER BY t.tenant_id, a.account_id, b.day, b.bucket""",
-    Kind.API_KEY: """SELECT k.key_id, t.tenant_id, k.name, k.role, lower(hex(k.key_hash)), k.created_at, k.revoked_at
+    Kind.API_KEY: """SELECT k.key_id, t.tenant_id, k.name, k.role, lower(hex(k.key_hash)),
+    k.created_at, k.revoked_at
         FROM api_key k JOIN tenant t USING (tenant_no) ORDER BY k.key_id""",
 }
 
-_EMPTY = f"""SELECT NOT EXISTS (SELECT 1 FROM tenant WHERE tenant_id <> '{EVERYWHERE}' OR settings_version > 0)
-    AND NOT EXISTS (SELECT 1 FROM ledger) AND NOT EXISTS (SELECT 1 FROM intent) AND NOT EXISTS (SELECT 1 FROM api_key)"""
+_EMPTY = f"""SELECT NOT EXISTS (SELECT 1 FROM tenant WHERE tenant_id <> '{EVERYWHERE}'
+    OR settings_version > 0)
+    AND NOT EXISTS (SELECT 1 FROM ledger) AND NOT EXISTS (SELECT 1 FROM intent)
+    AND NOT EXISTS (SELECT 1 FROM api_key)"""
 
-_STRAY_ENTRY = """SELECT l.entry_id & ((1 << 40) - 1), t.tenant_id FROM ledger l JOIN tenant t ON t.tenant_no = l.entry_id >> 40
+_STRAY_ENTRY = """SELECT l.entry_id & ((1 << 40) - 1), t.tenant_id FROM ledger l
+    JOIN tenant t ON t.tenant_no = l.entry_id >> 40
     LEFT JOIN intent i ON i.intent_no = l.intent_no
     WHERE l.intent_no IS NOT NULL AND i.tenant_no IS NOT t.tenant_no LIMIT 1"""
-_STRAY_INTENT = """SELECT i.action_intent_id, t.tenant_id FROM intent i JOIN tenant t USING (tenant_no)
+_STRAY_INTENT = """SELECT i.action_intent_id, t.tenant_id FROM intent i JOIN tenant t
+    USING (tenant_no)
     LEFT JOIN ledger d ON d.entry_id = (i.tenant_no << 40) + i.decision_position
     LEFT JOIN (SELECT intent_no, count(*) AS entries, max(entry_id) AS latest FROM ledger
         WHERE intent_no IS NOT NULL GROUP BY intent_no) l ON l.intent_no = i.intent_no
@@ -79,7 +95,10 @@ def reading(path: Path) -> Iterator[SqliteArchive]:
 
 @contextlib.contextmanager
 def filling(path: Path) -> Iterator[SqliteArchive]:
-    """A store's file that is empty, or made; committed if the block ends well. Conflict (`STORE_NOT_EMPTY`)."""
+    """A store's file that is empty, or made; committed if the block ends well.
+
+    Conflict (`STORE_NOT_EMPTY`).
+    """
     made = not path.exists()
     try:
         with _connection(path) as connection:
@@ -210,7 +229,9 @@ class SqliteArchive:
         self._run(f"INSERT INTO {table} ({', '.join(named)}) VALUES ({places})", *named.values())
 
     def _numbered(self, row: Row) -> Row:
-        """The row with numbers for tenant and account, and bytes for hexadecimal text, as SQLite keeps them."""
+        """The row with numbers for tenant and account, and bytes for hexadecimal text, as SQLite
+        keeps them.
+        """
         own: Row = {}
         for name, value in row.items():
             if name == "tenant_id":
@@ -250,7 +271,9 @@ _BYTES = frozenset({"salt", "fingerprint", "key_hash"})
 
 
 def _portable(outcome: Row) -> Row:
-    """An outcome as every store can keep it: flags that are none in SQLite, and a tool's sentence without zero characters."""
+    """An outcome as every store can keep it: flags that are none in SQLite, and a tool's sentence
+    without zero characters.
+    """
     flags = {name: bool(outcome[name]) for name in ("result_truncated", "auto_executed")}
     return {"sentence": outcome["sentence"].replace("\0", "\ufffd"), **flags}
 

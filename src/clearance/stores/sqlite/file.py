@@ -1,4 +1,6 @@
-"""The file of a SQLite store: how it is opened, with which guarantees, and how its schema is brought up to date."""
+"""The file of a SQLite store: how it is opened, with which guarantees, and how its schema is
+brought up to date.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,10 @@ def migrate(connection: sqlite3.Connection) -> None:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > len(scripts):
             connection.execute("ROLLBACK")
-            sentence = f"The store has schema {version}; this Clearance knows {len(scripts)}. Use a newer Clearance."
+            sentence = (
+                f"The store has schema {version}; this Clearance knows {len(scripts)}. Use a newer "
+                f"Clearance."
+            )
             raise Unavailable(sentence, code="STORE_TOO_NEW")
         if version < number:
             _run_script(connection, script.read_text(encoding="utf-8"))

@@ -1,8 +1,10 @@
-"""One writer thread that drains its queue into one commit: many callers share one fsync, and nobody waits on a timer.
+"""One writer thread that drains its queue into one commit: many callers share one fsync, and nobody
+waits on a timer.
 
-A unit of work is a function of the connection that may run more than once: if one unit of a group fails, the group is rolled
-back and each unit is run again in a transaction of its own, so that one caller's failure is nobody else's. A `Refusal` is an
-answer, not a failure; a unit raises it before it writes. Nothing is answered before it is committed.
+A unit of work is a function of the connection that may run more than once: if one unit of a group
+fails, the group is rolled back and each unit is run again in a transaction of its own, so that one
+caller's failure is nobody else's. A `Refusal` is an answer, not a failure; a unit raises it before
+it writes. Nothing is answered before it is committed.
 """
 
 from __future__ import annotations
@@ -35,7 +37,10 @@ class _Unit:
 
 
 class GroupCommit:
-    """Runs units of work on one connection, in one thread, many per commit. `on_commit` is called in the event loop."""
+    """Runs units of work on one connection, in one thread, many per commit.
+
+    `on_commit` is called in the event loop.
+    """
 
     def __init__(
         self,
@@ -53,7 +58,10 @@ class GroupCommit:
         self._thread.start()
 
     async def submit(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
-        """The unit's answer, once it is committed. Unavailable if it cannot be; then nothing of it happened."""
+        """The unit's answer, once it is committed.
+
+        Unavailable if it cannot be; then nothing of it happened.
+        """
         if self._closed:
             sentence = "The store is closed."
             raise Unavailable(sentence)
@@ -103,7 +111,9 @@ class GroupCommit:
                 self._commit([unit])
 
     def _finish(self, group: list[_Unit]) -> bool:
-        """Runs the units in the open transaction and commits it; False, with each unit's error set, if it did not commit."""
+        """Runs the units in the open transaction and commits it; False, with each unit's error set,
+        if it did not commit.
+        """
         try:
             for unit in group:
                 self._work(unit)

@@ -1,6 +1,8 @@
-"""The statements of SQLite's transitions: each function runs inside the transaction of whoever calls it.
+"""The statements of SQLite's transitions: each function runs inside the transaction of whoever
+calls it.
 
-What they refuse to know: when a transaction begins or ends, and whether what they write may be written.
+What they refuse to know: when a transaction begins or ends, and whether what they write may be
+written.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ def settings(connection: sqlite3.Connection, tenant_id: str) -> StoredSettings:
     """The documents in force."""
     found = connection.execute(
         """SELECT t.tenant_id, t.settings_version, s.document FROM tenant t LEFT JOIN settings s
-        ON s.tenant_no = t.tenant_no AND s.version = t.settings_version WHERE t.tenant_id IN (?, ?)""",
+        ON s.tenant_no = t.tenant_no AND s.version = t.settings_version
+        WHERE t.tenant_id IN (?, ?)""",
         (tenant_id, EVERYWHERE),
     ).fetchall()
     versions = {name: version for name, version, _ in found}
@@ -110,8 +113,10 @@ def insert_intent(
     position = append(connection, tenant_no, intent_no, admission.entry)
     record = admitted(admission, position)
     connection.execute(
-        """INSERT INTO intent (intent_no, tenant_no, account_no, action_intent_id, action_type, status, revision, position,
-        decision_position, approval_source, approval_number, due_at, proposed_by, trace_id, salt, fingerprint, content,
+        """INSERT INTO intent (intent_no, tenant_no, account_no, action_intent_id, action_type,
+        status, revision, position,
+        decision_position, approval_source, approval_number, due_at, proposed_by, trace_id, salt,
+        fingerprint, content,
         created_at, changed_at) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (
             intent_no,
@@ -162,9 +167,12 @@ def apply(
     """Takes one step of an intent, with its entry and everything that goes with it."""
     position = append(connection, tenant_no, intent_no, change.entry)
     connection.execute(
-        """UPDATE intent SET status = :status, revision = revision + 1, position = :position, changed_at = :at,
-        approval_source = :source, decision_position = CASE WHEN :decided THEN :position ELSE decision_position END,
-        approval_number = coalesce(:approval, approval_number), attempt_number = coalesce(:attempt, attempt_number),
+        """UPDATE intent SET status = :status, revision = revision + 1, position = :position,
+        changed_at = :at,
+        approval_source = :source,
+        decision_position = CASE WHEN :decided THEN :position ELSE decision_position END,
+        approval_number = coalesce(:approval, approval_number), attempt_number = coalesce(:attempt,
+        attempt_number),
         due_at = :due_at WHERE intent_no = :intent_no""",
         {
             "intent_no": intent_no,
@@ -183,7 +191,8 @@ def apply(
     if change.attempt is not None:
         one = change.attempt
         connection.execute(
-            """INSERT INTO attempt (intent_no, number, worker, lease_until, idempotency_key, started_at)
+            """INSERT INTO attempt (intent_no, number, worker, lease_until, idempotency_key,
+            started_at)
             VALUES (?, ?, ?, ?, ?, ?)""",
             (
                 intent_no,
@@ -202,9 +211,11 @@ def apply(
 
 def _put_outcome(connection: sqlite3.Connection, intent_no: int, change: Change) -> None:
     connection.execute(
-        """INSERT INTO outcome (intent_no, status, sentence, result, result_bytes, result_truncated, error, approval_source,
+        """INSERT INTO outcome (intent_no, status, sentence, result, result_bytes,
+        result_truncated, error, approval_source,
         auto_executed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT DO UPDATE SET status = excluded.status, sentence = excluded.sentence WHERE status = 'UNKNOWN'""",
+        ON CONFLICT DO UPDATE SET status = excluded.status, sentence = excluded.sentence
+        WHERE status = 'UNKNOWN'""",
         (intent_no, *codec.outcome_values(change)),
     )
 
@@ -225,8 +236,11 @@ def _move_hold(
 
 def _put_approval(connection: sqlite3.Connection, intent_no: int, approval: Approval) -> None:
     connection.execute(
-        """INSERT INTO approval (intent_no, number, state, digest, opened_at, expires_at, differences, ruling, superseded_by)
+        """INSERT INTO approval (intent_no, number, state, digest, opened_at, expires_at,
+        differences, ruling, superseded_by)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT DO UPDATE SET state = excluded.state, ruling = excluded.ruling, superseded_by = excluded.superseded_by""",
+        ON CONFLICT DO UPDATE
+        SET state = excluded.state, ruling = excluded.ruling,
+        superseded_by = excluded.superseded_by""",
         (intent_no, *codec.approval_values(approval)),
     )

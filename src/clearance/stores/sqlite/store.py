@@ -1,7 +1,8 @@
 """The SQLite store: one file, one writer thread with group commit, reads beside it.
 
-WAL with `synchronous=FULL`: what is acknowledged survives a power cut. Positions of ledger entries are given in commit order, for
-there is one writer at a time. What this file refuses to know: whether a step is legal (the core's), and who asked (the doors').
+WAL with `synchronous=FULL`: what is acknowledged survives a power cut. Positions of ledger entries
+are given in commit order, for there is one writer at a time. What this file refuses to know:
+whether a step is legal (the core's), and who asked (the doors').
 """
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ Answer = TypeVar("Answer")
 
 
 class SqliteStore:
-    """A `Store` in one SQLite file. One process may decide on it; others may configure it and read."""
+    """A `Store` in one SQLite file.
+
+    One process may decide on it; others may configure it and read.
+    """
 
     def __init__(self, path: Path, writer_connection: sqlite3.Connection) -> None:
         self._path = path
@@ -62,7 +66,10 @@ class SqliteStore:
 
     @classmethod
     async def open(cls, path: Path) -> SqliteStore:
-        """Opens the file, makes it if it is missing, and brings its schema up to date. Unavailable if that fails."""
+        """Opens the file, makes it if it is missing, and brings its schema up to date.
+
+        Unavailable if that fails.
+        """
         try:
             connection = await asyncio.to_thread(open_for_writing, path)
         except sqlite3.Error as error:
@@ -131,7 +138,8 @@ class SqliteStore:
     ) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
         tenant_no = self._tenant_no(connection, change.tenant_id)
         found = connection.execute(
-            "SELECT intent_no, account_no FROM intent WHERE tenant_no = ? AND action_intent_id = ? AND revision = ?",
+            "SELECT intent_no, account_no FROM intent WHERE tenant_no = ? AND action_intent_id = "
+            "? AND revision = ?",
             (tenant_no, change.action_intent_id, change.revision),
         ).fetchone()
         if found is None:
@@ -160,7 +168,8 @@ class SqliteStore:
         def work(connection: sqlite3.Connection) -> StoredSettings | SettingsMoved:
             tenant_no = self._tenant_no(connection, change.tenant_id)
             changed = connection.execute(
-                "UPDATE tenant SET settings_version = ?2 + 1 WHERE tenant_no = ?1 AND settings_version = ?2",
+                "UPDATE tenant SET settings_version = ?2 + 1 WHERE tenant_no = ?1 AND "
+                "settings_version = ?2",
                 (tenant_no, change.version),
             )
             if changed.rowcount != 1:
@@ -176,19 +185,23 @@ class SqliteStore:
         return await self._writer.submit(work)
 
     async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
-        """As the port says; Conflict (`API_KEY_EXISTS`) if a valid key has the same name or secret."""
+        """As the port says; Conflict (`API_KEY_EXISTS`) if a valid
+        key has the same name or secret.
+        """
 
         def work(connection: sqlite3.Connection) -> None:
             tenant_no = self._tenant_no(connection, key.tenant_id)
             taken = connection.execute(
-                "SELECT 1 FROM api_key WHERE revoked_at IS NULL AND (key_hash = ? OR (tenant_no = ? AND name = ?))",
+                "SELECT 1 FROM api_key WHERE revoked_at IS NULL AND (key_hash = ? OR (tenant_no "
+                "= ? AND name = ?))",
                 (key.key_hash, tenant_no, key.name),
             ).fetchone()
             if taken:
                 sentence = f"There is a valid API key named {key.name}, or one with this secret."
                 raise Conflict(sentence, code="API_KEY_EXISTS")
             connection.execute(
-                "INSERT INTO api_key (key_id, tenant_no, name, role, key_hash, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO api_key (key_id, tenant_no, name, role, key_hash, created_at) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
                 (key.key_id, tenant_no, key.name, key.role.value, key.key_hash, key.created_at),
             )
             statements.append(connection, tenant_no, None, entry)
@@ -201,7 +214,8 @@ class SqliteStore:
         def work(connection: sqlite3.Connection) -> bool:
             tenant_no = self._tenant_no(connection, tenant_id)
             revoked = connection.execute(
-                "UPDATE api_key SET revoked_at = ? WHERE tenant_no = ? AND key_id = ? AND revoked_at IS NULL",
+                "UPDATE api_key SET revoked_at = ? WHERE tenant_no = ? AND key_id = ? AND "
+                "revoked_at IS NULL",
                 (at, tenant_no, key_id),
             )
             if revoked.rowcount == 0:
@@ -237,7 +251,10 @@ class SqliteStore:
     async def timeline(self, tenant_id: str, query: TimelineQuery) -> list[IntentRecord]:
         """As the port says."""
         where, values = _timeline_filter(query)
-        sql = f"{codec.RECORD} WHERE t.tenant_id = :tenant_id {where} ORDER BY i.position DESC LIMIT :limit"
+        sql = (
+            f"{codec.RECORD} WHERE t.tenant_id = :tenant_id {where} ORDER BY i.position DESC LIMIT "
+            f":limit"
+        )
         named = {**values, "tenant_id": tenant_id, "limit": query.limit}
         return await self._read(
             lambda connection: [codec.record(row) for row in connection.execute(sql, named)]
@@ -245,9 +262,11 @@ class SqliteStore:
 
     async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
         """As the port says."""
-        sql = f"""{codec.RECORD} WHERE {_UNDER_WAY} AND i.status = 'AWAITING_APPROVAL' AND t.tenant_id = :tenant_id
+        sql = f"""{codec.RECORD} WHERE {_UNDER_WAY} AND i.status = 'AWAITING_APPROVAL'
+        AND t.tenant_id = :tenant_id
             AND i.intent_no > coalesce((
-                SELECT intent_no FROM intent WHERE tenant_no = t.tenant_no AND action_intent_id = :after), 0)
+                SELECT intent_no FROM intent WHERE tenant_no = t.tenant_no
+                AND action_intent_id = :after), 0)
             ORDER BY i.intent_no LIMIT :limit"""
         named = {"tenant_id": tenant_id, "after": after, "limit": limit}
         return await self._read(
@@ -257,7 +276,8 @@ class SqliteStore:
     async def count_by_status(self, tenant_id: str) -> Mapping[IntentStatus, int]:
         """As the port says."""
         sql = """SELECT status, count(*) FROM intent
-            WHERE status IN ('AWAITING_APPROVAL', 'APPROVED', 'RUNNING', 'UNKNOWN') AND tenant_no = ? GROUP BY status"""
+            WHERE status IN ('AWAITING_APPROVAL', 'APPROVED', 'RUNNING', 'UNKNOWN')
+            AND tenant_no = ? GROUP BY status"""
 
         def work(connection: sqlite3.Connection) -> Mapping[IntentStatus, int]:
             found = connection.execute(sql, (statements.known_tenant(connection, tenant_id),))
@@ -283,7 +303,8 @@ class SqliteStore:
         def work(connection: sqlite3.Connection) -> list[Entry]:
             first, last = statements.entry_ids(statements.known_tenant(connection, tenant_id))
             found = connection.execute(
-                "SELECT entry_id, body FROM ledger WHERE entry_id > ? AND entry_id <= ? ORDER BY entry_id LIMIT ?",
+                "SELECT entry_id, body FROM ledger WHERE entry_id > ? AND entry_id <= ? ORDER BY "
+                "entry_id LIMIT ?",
                 (first + after, last, limit),
             )
             return [Entry(entry_id - first, body) for entry_id, body in found]
@@ -297,7 +318,8 @@ class SqliteStore:
             tenant_no = statements.known_tenant(connection, tenant_id)
             found = connection.execute(
                 """SELECT entry_id, body FROM ledger WHERE intent_no =
-                (SELECT intent_no FROM intent WHERE tenant_no = ? AND action_intent_id = ?) ORDER BY entry_id""",
+                (SELECT intent_no FROM intent WHERE tenant_no = ? AND action_intent_id = ?)
+                ORDER BY entry_id""",
                 (tenant_no, action_intent_id),
             )
             return [
@@ -321,7 +343,10 @@ class SqliteStore:
 
     async def approved(self, limit: int, after: Due | None = None) -> list[Due]:
         """As the port says."""
-        sql = f"{_DUE} WHERE {_UNDER_WAY} AND i.status = 'APPROVED' AND i.intent_no > {_BEHIND} ORDER BY i.intent_no LIMIT :limit"
+        sql = (
+            f"{_DUE} WHERE {_UNDER_WAY} AND i.status = 'APPROVED' AND i.intent_no > {_BEHIND} "
+            f"ORDER BY i.intent_no LIMIT :limit"
+        )
         return await self._due(sql, {"limit": limit, **_behind(after)})
 
     async def expired(self, now: int, limit: int) -> list[Due]:
@@ -334,7 +359,8 @@ class SqliteStore:
     ) -> list[Due]:
         """As the port says."""
         sql = f"""{_DUE} JOIN attempt x ON x.intent_no = i.intent_no AND x.number = i.attempt_number
-            WHERE {_UNDER_WAY} AND i.status = 'RUNNING' AND (x.lease_until <= :now OR (:living IS NOT NULL AND x.worker <> :living))
+            WHERE {_UNDER_WAY} AND i.status = 'RUNNING' AND (x.lease_until <= :now
+            OR (:living IS NOT NULL AND x.worker <> :living))
             AND i.intent_no > {_BEHIND} ORDER BY i.intent_no LIMIT :limit"""
         return await self._due(
             sql, {"now": now, "limit": limit, "living": living_worker, **_behind(after)}
@@ -347,7 +373,10 @@ class SqliteStore:
 
     async def tenants(self) -> list[str]:
         """As the port says."""
-        sql = "SELECT tenant_id FROM tenant WHERE settings_version > 0 AND tenant_id <> ? ORDER BY tenant_id"
+        sql = (
+            "SELECT tenant_id FROM tenant WHERE settings_version > 0 AND tenant_id <> ? ORDER BY "
+            "tenant_id"
+        )
         return await self._read(
             lambda connection: [row[0] for row in connection.execute(sql, (EVERYWHERE,))]
         )
@@ -384,7 +413,8 @@ class SqliteStore:
                 "DELETE FROM page_session WHERE expires_at <= ?", (session.created_at,)
             )
             connection.execute(
-                "INSERT INTO page_session (token_hash, key_id, created_at, expires_at) VALUES (?, ?, ?, ?)",
+                "INSERT INTO page_session (token_hash, key_id, created_at, expires_at) VALUES "
+                "(?, ?, ?, ?)",
                 (session.token_hash, session.key_id, session.created_at, session.expires_at),
             )
 
@@ -441,7 +471,8 @@ NUMBERS_MAX = 100_000  # tenants and accounts whose numbers are remembered
 
 _DUE = """SELECT t.tenant_id, i.action_intent_id, i.action_type, i.approval_source
     FROM intent i JOIN tenant t USING (tenant_no)"""
-# As the partial index says it, or SQLite does not see that the index will do, and reads every intent.
+# As the partial index says it, or SQLite does not see that the index will do, and reads every
+# intent.
 _UNDER_WAY = "i.status IN ('AWAITING_APPROVAL', 'APPROVED', 'RUNNING', 'UNKNOWN')"
 _BEHIND = """coalesce((SELECT b.intent_no FROM intent b JOIN tenant USING (tenant_no)
     WHERE tenant_id = :after_tenant_id AND b.action_intent_id = :after), 0)"""
@@ -466,7 +497,10 @@ def _read_api_key(row: tuple[Any, ...]) -> ApiKey:
 
 
 def _timeline_filter(query: TimelineQuery) -> tuple[str, dict[str, Json]]:
-    """The conditions, and the values that they name. Positions lie inside the tenant's own ledger."""
+    """The conditions, and the values that they name.
+
+    Positions lie inside the tenant's own ledger.
+    """
     conditions: dict[str, tuple[str, Json]] = {
         "account_id": (_OF_ACCOUNT, query.account_id),
         "action_type": ("i.action_type = :action_type", query.action_type),
