@@ -21,7 +21,8 @@ def arrows() -> dict[str, set[str]]:
         _short(room): {
             _short(other)
             for other in rooms
-            if other != room and graph.direct_import_exists(importer=room, imported=other, as_packages=True)
+            if other != room
+            and graph.direct_import_exists(importer=room, imported=other, as_packages=True)
         }
         for room in rooms
     }

@@ -239,6 +239,11 @@ def test_the_layout_is_what_the_files_say_of_themselves() -> None:
     assert text == layout.written(text), "run: python -m tests.tidy.layout"
 
 
+def test_the_readme_shows_the_row_of_the_gate() -> None:
+    rows = page("README.md").rows("The gate")
+    assert [tuple(row[:2]) for row in rows] == [(check.title, check.question) for check in gate.ROW]
+
+
 def test_every_code_of_the_gate_that_asks_or_blocks_fails_closed_in_the_table() -> None:
     tightening = {
         code.value

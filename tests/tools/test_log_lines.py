@@ -21,8 +21,7 @@ except ZeroDivisionError:
     logging.getLogger("library").exception("failed")
 
 async def main():
-    # What stands behind an @ that was not escaped in a password is taken for the host, and the
-    driver says it.
+    # The driver takes the part behind an unescaped @ of a password for the host, and says it.
     address = "postgresql://serve:s3cr@tpart@127.0.0.1:1/clearance"
     pool = psycopg_pool.AsyncConnectionPool(address, open=False, timeout=0.5, reconnect_timeout=0.2)
     await pool.open()

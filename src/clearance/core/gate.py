@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from clearance.core import mode as modes
 from clearance.core import stop
@@ -36,9 +37,7 @@ class Facts:
 
 @dataclass(slots=True)
 class _Case:
-    """One intent on its way along the row, and what the checks
-    worked out for the ones after them.
-    """
+    """One intent on its way along the row, with the values that a check leaves to later ones."""
 
     intent: ActionIntent
     facts: Facts
@@ -47,10 +46,37 @@ class _Case:
     policy_answer: PolicyAnswer | None = None
     hold: Hold | None = None
 
-    def found(
-        self, check: str, answer: Answer, code: str, sentence: str, **inputs: Json
-    ) -> Finding:
-        return Finding(check, answer, code, sentence, inputs)
+
+class _Seen(NamedTuple):
+    """The finding of a check, before the row adds its name."""
+
+    answer: Answer
+    code: str
+    sentence: str
+    inputs: Mapping[str, Json]
+
+
+def _seen(answer: Answer, code: str, sentence: str, **inputs: Json) -> _Seen:
+    return _Seen(answer, code, sentence, inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of the gate, as the row, the pages and the documentation read it.
+
+    `name` stands in findings. `question` is for people, and yes is the freest answer. A check with
+    `only_unattended` is asked only while every check before it answers AUTO_EXECUTE.
+    """
+
+    name: str
+    title: str
+    question: str
+    look: Callable[[_Case], _Seen]
+    only_unattended: bool = False
+
+    def find(self, case: _Case) -> Finding:
+        """The finding of this check."""
+        return Finding(self.name, *self.look(case))
 
 
 def decide(intent: ActionIntent, facts: Facts, now: int) -> Decision:
@@ -63,9 +89,9 @@ def decide(intent: ActionIntent, facts: Facts, now: int) -> Decision:
     deciding = _deciding(findings)
     answer = deciding.answer if deciding else Answer.BLOCK
     policy = facts.settings.policy
-    said = case.policy_answer
-    if answer is Answer.AUTO_EXECUTE and said is not None:
-        reason, explanation = said.reason, said.explanation
+    permitted = case.policy_answer
+    if answer is Answer.AUTO_EXECUTE and permitted is not None:
+        reason, explanation = permitted.reason, permitted.explanation
     elif deciding:
         reason, explanation = deciding.code, deciding.sentence
     else:
@@ -77,19 +103,18 @@ def decide(intent: ActionIntent, facts: Facts, now: int) -> Decision:
         findings=tuple(findings),
         settings_version=facts.settings.version,
         policy_version=policy.version if policy else None,
-        policy_clause=said.clauses if said else (),
+        policy_clause=permitted.clauses if permitted else (),
         hold=case.hold if answer is Answer.AUTO_EXECUTE else None,
     )
 
 
-def _walk(case: _Case, row: Sequence[Callable[[_Case], Finding]] | None = None) -> list[Finding]:
+def _walk(case: _Case) -> list[Finding]:
     findings: list[Finding] = []
-    for check in ROW if row is None else row:
-        if check is _check_budget and any(
-            finding.answer is not Answer.AUTO_EXECUTE for finding in findings
-        ):
+    for check in ROW:
+        tightened = any(finding.answer is not Answer.AUTO_EXECUTE for finding in findings)
+        if check.only_unattended and tightened:
             continue
-        findings.append(check(case))
+        findings.append(check.find(case))
         if findings[-1].answer is Answer.BLOCK:
             break
     return findings
@@ -100,16 +125,13 @@ def _deciding(findings: Sequence[Finding]) -> Finding | None:
     return max(findings, key=lambda finding: finding.answer.strictness, default=None)
 
 
-def _check_stop(case: _Case) -> Finding:
+def _check_stop(case: _Case) -> _Seen:
     switch = stop.strictest(case.facts.settings.stop_switches, case.intent, case.action)
     if switch is None:
-        return case.found(
-            "stop_switch", Answer.AUTO_EXECUTE, "NOT_STOPPED", "No stop switch covers this."
-        )
+        return _seen(Answer.AUTO_EXECUTE, "NOT_STOPPED", "No stop switch covers this.")
     answer = Answer.BLOCK if switch.level is stop.StopLevel.REFUSE else Answer.REQUIRE_APPROVAL
     sentence = f"The stop switch for {switch} is on."
-    return case.found(
-        "stop_switch",
+    return _seen(
         answer,
         "STOP_SWITCH_ON",
         sentence,
@@ -119,31 +141,27 @@ def _check_stop(case: _Case) -> Finding:
     )
 
 
-def _check_expiry(case: _Case) -> Finding:
+def _check_expiry(case: _Case) -> _Seen:
     expires_at = case.intent.expires_at
     if expires_at is None:
-        return case.found(
-            "expiry", Answer.AUTO_EXECUTE, "NOT_EXPIRED", "The intent does not expire."
-        )
+        return _seen(Answer.AUTO_EXECUTE, "NOT_EXPIRED", "The intent does not expire.")
     moment = as_text(expires_at)
     if expires_at <= case.now:
-        return case.found(
-            "expiry",
+        return _seen(
             Answer.BLOCK,
             "INTENT_EXPIRED",
             f"The intent expired at {moment}.",
             expires_at=moment,
         )
     sentence = f"The intent expires at {moment}."
-    return case.found("expiry", Answer.AUTO_EXECUTE, "NOT_EXPIRED", sentence, expires_at=moment)
+    return _seen(Answer.AUTO_EXECUTE, "NOT_EXPIRED", sentence, expires_at=moment)
 
 
-def _check_catalog(case: _Case) -> Finding:
+def _check_catalog(case: _Case) -> _Seen:
     if case.action is None:
         sentence = f"The catalog has no action {case.intent.action_type}."
-        return case.found("catalog", Answer.BLOCK, "UNKNOWN_ACTION", sentence)
-    return case.found(
-        "catalog",
+        return _seen(Answer.BLOCK, "UNKNOWN_ACTION", sentence)
+    return _seen(
         Answer.AUTO_EXECUTE,
         "KNOWN_ACTION",
         f"The catalog has this action; the tool is {case.action.tool}.",
@@ -155,18 +173,16 @@ def _check_catalog(case: _Case) -> Finding:
     )
 
 
-def _check_allowlist(case: _Case) -> Finding:
+def _check_allowlist(case: _Case) -> _Seen:
     action_type = case.intent.action_type
     if case.facts.settings.allowlist.allows(case.intent.account_id, action_type):
-        return case.found(
-            "allowlist", Answer.AUTO_EXECUTE, "ALLOWLISTED", f"{action_type} is on the allowlist."
-        )
+        return _seen(Answer.AUTO_EXECUTE, "ALLOWLISTED", f"{action_type} is on the allowlist.")
     sentence = f"{action_type} is not on the allowlist of what may run unattended."
-    return case.found("allowlist", Answer.REQUIRE_APPROVAL, "ACTION_TYPE_NOT_ALLOWLISTED", sentence)
+    return _seen(Answer.REQUIRE_APPROVAL, "ACTION_TYPE_NOT_ALLOWLISTED", sentence)
 
 
-def _check_mode(case: _Case) -> Finding:
-    found = modes.resolve(
+def _check_mode(case: _Case) -> _Seen:
+    resolved = modes.resolve(
         case.facts.settings.modes, case.intent.account_id, case.intent.action_type
     )
     answer, code, sentence = {
@@ -190,17 +206,15 @@ def _check_mode(case: _Case) -> Finding:
             "MODE_AUTO_EXECUTE",
             "The autonomy mode is AUTO_EXECUTE",
         ),
-    }[found.mode]
-    sentence = f"{sentence} (from: {found.source})."
-    return case.found("mode", answer, code, sentence, mode=found.mode.value, source=found.source)
+    }[resolved.mode]
+    sentence = f"{sentence} (from: {resolved.source})."
+    return _seen(answer, code, sentence, mode=resolved.mode.value, source=resolved.source)
 
 
-def _check_policy(case: _Case) -> Finding:
+def _check_policy(case: _Case) -> _Seen:
     policy, action, intent = case.facts.settings.policy, case.action, case.intent
     if policy is None or action is None:
-        return case.found(
-            "policy", Answer.BLOCK, "POLICY_NOT_CONFIGURED", "The tenant has no policy."
-        )
+        return _seen(Answer.BLOCK, "POLICY_NOT_CONFIGURED", "The tenant has no policy.")
     question = Question(
         agent_id=intent.proposed_by,
         account_id=intent.account_id,
@@ -212,28 +226,27 @@ def _check_policy(case: _Case) -> Finding:
         ).mode.value,
         parameters=intent.parameters,
     )
-    said = policy.decide(question)
-    case.policy_answer = said
-    return case.found(
-        "policy",
-        Answer(said.answer),
-        said.reason,
-        said.explanation,
+    answered = policy.decide(question)
+    case.policy_answer = answered
+    return _seen(
+        Answer(answered.answer),
+        answered.reason,
+        answered.explanation,
         confidence_bp=question.confidence_bp,
         risk=question.risk,
         mode=question.mode,
         policy_version=policy.version,
-        clauses=list(said.clauses),
-        errors=len(said.errors),  # their texts may quote parameters
+        clauses=list(answered.clauses),
+        errors=len(answered.errors),  # their texts may quote parameters
     )
 
 
-def _check_budget(case: _Case) -> Finding:
+def _check_budget(case: _Case) -> _Seen:
     intent, action = case.intent, case.action
     rule = rule_for(case.facts.settings.budgets, intent.account_id)
     if rule is None or action is None:
         sentence = f"No autonomy budget is configured for {intent.account_id}."
-        return case.found("budget", Answer.REQUIRE_APPROVAL, "BUDGET_NOT_CONFIGURED", sentence)
+        return _seen(Answer.REQUIRE_APPROVAL, "BUDGET_NOT_CONFIGURED", sentence)
     hold = hold_for(rule, intent.action_type, action.amount_spent(intent), case.now)
     inputs = {
         "day": hold.day,
@@ -253,21 +266,23 @@ def _check_budget(case: _Case) -> Finding:
         needed = "an unknown amount" if claim.amount > AMOUNT_MAX else claim.amount
         sentence = (
             f"The autonomy budget of {intent.account_id} for {hold.day} has {used} of "
-            f"{claim.limit} used "
-            f"({claim.bucket}); this needs {needed} more."
+            f"{claim.limit} used ({claim.bucket}); this needs {needed} more."
         )
-        return case.found("budget", Answer.REQUIRE_APPROVAL, "BUDGET_EXCEEDED", sentence, **inputs)
+        return _seen(Answer.REQUIRE_APPROVAL, "BUDGET_EXCEEDED", sentence, **inputs)
     case.hold = hold
     sentence = f"The autonomy budget of {intent.account_id} for {hold.day} has room."
-    return case.found("budget", Answer.AUTO_EXECUTE, "BUDGET_HELD", sentence, **inputs)
+    return _seen(Answer.AUTO_EXECUTE, "BUDGET_HELD", sentence, **inputs)
 
 
-ROW: tuple[Callable[[_Case], Finding], ...] = (
-    _check_stop,
-    _check_expiry,
-    _check_catalog,
-    _check_allowlist,
-    _check_mode,
-    _check_policy,
-    _check_budget,
+ROW: tuple[Check, ...] = (
+    Check("stop_switch", "Stop switch", "Is no stop switch on for it?", _check_stop),
+    Check("expiry", "Expiry", "Is the intent's own time not over yet?", _check_expiry),
+    Check("catalog", "Catalog", "Does the action exist?", _check_catalog),
+    Check(
+        "allowlist", "Allowlist", "May this action type run unattended at all?", _check_allowlist
+    ),
+    Check("mode", "Autonomy mode", "Is it AUTO_EXECUTE here?", _check_mode),
+    Check("policy", "Policy", "Do the rules permit it unattended?", _check_policy),
+    Check("budget", "Budget", "Is there room for it?", _check_budget, only_unattended=True),
 )
+"""Every check, in the order in which an intent meets them."""

@@ -78,14 +78,10 @@ def admit(
         now,
         actor,
         status=status.value,
-        proposed_by=intent.proposed_by,
-        supersedes=intent.supersedes,
-        edited_by=intent.edited_by,
         content_digest=content_digest(content, salt),
-        confidence_bp=intent.confidence_bp,
-        risk_level=intent.risk_level.name,
         decision=to_json(decision),
         approval=_approval_facts(approval),
+        **_agent_facts(intent),
         **_binding_facts(binding),
         **_hold_facts(decision.hold),
         **_source_facts(source),
@@ -465,6 +461,17 @@ def _source_facts(source: ApprovalSource | None) -> dict[str, Json]:
     if source is None:
         return {}
     return {"approval_source": source.value, "auto_executed": source is ApprovalSource.POLICY}
+
+
+def _agent_facts(intent: ActionIntent) -> dict[str, Json]:
+    """The claims of the agent, and the people or intents behind them."""
+    return {
+        "proposed_by": intent.proposed_by,
+        "supersedes": intent.supersedes,
+        "edited_by": intent.edited_by,
+        "confidence_bp": intent.confidence_bp,
+        "risk_level": intent.risk_level.name,
+    }
 
 
 def _binding_facts(binding: Binding | None) -> dict[str, Json]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from clearance.core import stop
+from clearance.core import gate, stop
 from clearance.core.approval import ApprovalSource, RulingKind
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action, Effect
@@ -57,15 +57,7 @@ _EFFECTS: Mapping[Effect, str] = {
     Effect.AT_MOST_ONCE: "Sent once, never repeated",
 }
 
-_CHECKS: Mapping[str, str] = {
-    "stop_switch": "Stop switch",
-    "expiry": "Expiry",
-    "catalog": "Catalog",
-    "allowlist": "Allowlist",
-    "mode": "Autonomy mode",
-    "policy": "Policy",
-    "budget": "Budget",
-}
+_TITLES = {check.name: check.title for check in gate.ROW}
 
 _MARKS: Mapping[Answer, tuple[str, str]] = {
     Answer.AUTO_EXECUTE: ("tick", "lets it run"),
@@ -325,13 +317,13 @@ def ladder(decision: Decision) -> list[Rung]:
     """Every check of the gate in its order, asked or not."""
     rungs = [_rung(finding) for finding in decision.findings]
     asked = {finding.check for finding in decision.findings}
-    unasked = [name for check, name in _CHECKS.items() if check not in asked]
+    unasked = [name for check, name in _TITLES.items() if check not in asked]
     return rungs + [Rung(name, "dash", "was not asked", None, {}) for name in unasked]
 
 
 def _rung(finding: Finding) -> Rung:
     mark, says = _MARKS[finding.answer]
-    name = _CHECKS.get(finding.check, finding.check)
+    name = _TITLES.get(finding.check, finding.check)
     return Rung(
         name, mark, says, finding, {key: _input(value) for key, value in _told_inputs(finding)}
     )
