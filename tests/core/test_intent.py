@@ -1,4 +1,4 @@
-"""Canonical bytes, fingerprints, and every limit of an action intent."""
+"""Fingerprints, and every limit of an action intent."""
 
 from __future__ import annotations
 
@@ -6,55 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clearance.core import intent as intents
-from clearance.core.canonical import canonical
 from clearance.core.errors import InvalidInput, Refusal
 from clearance.core.intent import ActionIntent, RiskLevel, checked_content, fingerprint
 
 INTENT = ActionIntent(
     "northwind", "acme", "i1", "CREATE_TASK", {"title": "x"}, 0.9, RiskLevel.LOW, "ada"
 )
-
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53) + 1, 2**53 - 1)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(
-            st.text(st.characters(exclude_categories=["Cs"]), max_size=5), inner, max_size=4
-        )
-    ),
-    max_leaves=20,
-)
-
-
-@given(JSON)
-def test_the_fast_path_writes_the_same_bytes_as_rfc_8785(value: Any) -> None:
-    assert canonical(value) == rfc8785.dumps(value)
-
-
-@given(
-    st.dictionaries(
-        st.text(st.characters(max_codepoint=127)),
-        st.integers() | st.text(st.characters()),
-        max_size=5,
-    )
-)
-def test_what_has_no_canonical_form_is_refused_and_never_written(value: dict[str, Any]) -> None:
-    try:
-        expected = rfc8785.dumps(value)
-    except ValueError:
-        with pytest.raises(InvalidInput):
-            canonical(value)
-    else:
-        assert canonical(value) == expected
 
 
 @pytest.mark.parametrize(

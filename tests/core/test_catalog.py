@@ -1,0 +1,100 @@
+"""The catalog: parameters fit their schema, amounts are never rounded down, risk only rises."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clearance.core.catalog import PROBLEMS_MAX, Action, Effect, ToolName
+from clearance.core.errors import InvalidInput
+from clearance.core.intent import ActionIntent, RiskLevel
+
+SCHEMA = {
+    "type": "object",
+    "required": ["order"],
+    "properties": {
+        "order": {"type": "string", "maxLength": 5},
+        "amount": {"type": "number", "x-scale": 100},
+    },
+    "additionalProperties": False,
+}
+REFUND = Action(
+    "REFUND",
+    ToolName("shop", "refund"),
+    RiskLevel.MEDIUM,
+    Effect.KEYED,
+    SCHEMA,
+    "refunded",
+    "refund",
+    spends="amount",
+)
+
+
+def intent(risk: RiskLevel = RiskLevel.LOW, **parameters: Any) -> ActionIntent:
+    return ActionIntent("t", "acme", "i1", "REFUND", parameters, 0.9, risk, "ada")
+
+
+def test_every_problem_is_reported_with_its_place_up_to_a_limit() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        REFUND.check_parameters({"order": "too long", "amount": "1", "more": 1})
+    assert refused.value.code == "INVALID_PARAMETERS"
+    assert {problem.path for problem in refused.value.problems} == {
+        ("parameters",),
+        ("parameters", "order"),
+        ("parameters", "amount"),
+    }
+    with pytest.raises(InvalidInput) as refused:
+        replace(REFUND, parameters={"type": "array", "items": {"type": "string"}})._validator
+        replace(REFUND, parameters={"additionalProperties": {"type": "string"}}).check_parameters(
+            {str(number): number for number in range(2 * PROBLEMS_MAX)}
+        )
+    assert len(refused.value.problems) == PROBLEMS_MAX
+
+
+@given(st.decimals(0, 10**6, places=4))
+def test_an_amount_is_rounded_up_to_its_smallest_unit(amount: Decimal) -> None:
+    spent = REFUND.amount_spent(intent(amount=float(amount)))
+    assert spent is not None
+    exact = Decimal(repr(float(amount))) * 100
+    assert exact <= spent < exact + 1
+
+
+@pytest.mark.parametrize("amount", [-1, -0.01, True, "5", None, [5]])
+def test_an_amount_that_is_none_is_unknown(amount: Any) -> None:
+    assert REFUND.amount_spent(intent(amount=amount)) is None
+    assert replace(REFUND, spends=None).amount_spent(intent(amount=5)) is None
+
+
+@given(st.sampled_from(RiskLevel), st.sampled_from(RiskLevel))
+def test_an_agent_can_raise_the_risk_and_never_lower_it(ours: RiskLevel, theirs: RiskLevel) -> None:
+    effective = replace(REFUND, risk_level=ours).effective_risk(intent(theirs))
+    assert effective == max(ours, theirs)
+
+
+def test_only_an_at_most_once_effect_forbids_a_repeat() -> None:
+    assert [effect for effect in Effect if not effect.repeatable] == [Effect.AT_MOST_ONCE]
+
+
+CHANGED: dict[str, Any] = {
+    "action_type": "REFUND2",
+    "tool": ToolName("shop", "refund_all"),
+    "risk_level": RiskLevel.HIGH,
+    "effect": Effect.AT_MOST_ONCE,
+    "parameters": {},
+    "arguments": {"x": 1},
+    "idempotency_argument": "key",
+    "spends": None,
+}
+WORDS = {"sentence", "proposal", "approval_expires_after_ms", "undo"}
+
+
+def test_the_digest_covers_the_call_and_no_words_for_people() -> None:
+    assert {field.name for field in fields(Action)} == set(CHANGED) | WORDS
+    for name, value in CHANGED.items():
+        assert replace(REFUND, **{name: value}).digest != REFUND.digest, name
+    assert replace(REFUND, sentence="x", proposal="y").digest == REFUND.digest

@@ -1,0 +1,65 @@
+"""The ledger: an entry is exact canonical bytes, and it holds nothing that an agent wrote."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clearance.core.canonical import canonical
+from clearance.core.credential import principal_of
+from clearance.core.intent import ActionIntent, RiskLevel, checked_content
+from clearance.core.ledger import Entry, EntryKind, content_digest, draft, draft_about
+from clearance.core.principal import Role
+
+AGENT = principal_of("northwind", "ada", Role.AGENT)
+INTENT = ActionIntent(
+    "northwind",
+    "acme",
+    "i1",
+    "MAIL",
+    {"to": "secret@x"},
+    0.9,
+    RiskLevel.LOW,
+    "ada",
+    why=("private",),
+)
+
+
+def test_an_entry_is_the_canonical_bytes_of_its_fields() -> None:
+    written = draft_about(
+        INTENT, EntryKind.ACTION_APPROVED, 0, AGENT, status="APPROVED", reason=None
+    )
+    entry = Entry(1, written.body)
+    assert written.body == canonical(entry.fields)
+    assert entry.fields == {
+        "format": 1,
+        "kind": "ACTION_APPROVED",
+        "at": "1970-01-01T00:00:00.000Z",
+        "tenant_id": "northwind",
+        "actor": {"id": "ada", "kind": "AGENT"},
+        "action_intent_id": "i1",
+        "account_id": "acme",
+        "action_type": "MAIL",
+        "status": "APPROVED",
+    }
+
+
+def test_the_tenant_of_an_entry_is_the_actors() -> None:
+    other = replace(AGENT, tenant_id="contoso")
+    assert json.loads(draft(EntryKind.API_KEY_CREATED, 0, other).body)["tenant_id"] == "contoso"
+
+
+@given(
+    st.binary(min_size=16, max_size=16),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=9),
+)
+def test_content_is_bound_by_a_digest_that_its_salt_hides(salt: bytes, title: str) -> None:
+    content = checked_content(replace(INTENT, parameters={"title": title}))
+    assert content_digest(content, salt) == content_digest(content, salt)
+    other = bytes(byte ^ 1 for byte in salt)
+    assert content_digest(content, salt) != content_digest(content, other)
+    changed = checked_content(replace(INTENT, parameters={"title": title + "!"}))
+    assert content_digest(content, salt) != content_digest(changed, salt)
