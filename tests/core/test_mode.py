@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,10 +20,10 @@ rules_there = st.dictionaries(
 
 @given(rules_there, st.randoms())
 def test_the_first_place_with_a_rule_decides_in_any_order_of_rules(
-    by_place: dict[tuple[str | None, str | None], AutonomyMode], random: st.random_module
+    by_place: dict[tuple[str | None, str | None], AutonomyMode], random: Random
 ) -> None:
     rules = [ModeRule(mode, *place) for place, mode in by_place.items()]
-    random.shuffle(rules)  # type: ignore[attr-defined]
+    random.shuffle(rules)
     resolved = resolve(rules, "acme", "MAIL")
     expected = next(
         (

@@ -1,4 +1,4 @@
-"""Templates: data goes in once, keeps its type where it stands alone, and never acts as a template."""
+"""Templates: data goes in once, keeps its type where it stands alone, and is never a template."""
 
 from __future__ import annotations
 
