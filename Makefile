@@ -8,7 +8,7 @@ AWS_STAMP := .venv-aws/.synced
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types architecture tests bench torture aws clean
+.PHONY: help setup demo check test lint types architecture quick tests bench torture aws clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -24,6 +24,8 @@ $(STAMP): pyproject.toml uv.lock
 demo: $(STAMP) ## See it work: agents, the gate, real tools, pages on 127.0.0.1
 	@$(BIN)/clearance demo
 
+check: lint types architecture quick ## In under a minute: all but servers, processes and browsers
+
 test: lint types architecture tests ## Every check
 
 lint: $(STAMP)
@@ -35,6 +37,9 @@ types: $(STAMP)
 
 architecture: $(STAMP)
 	$(BIN)/lint-imports --no-cache
+
+quick: $(STAMP)
+	HYPOTHESIS_PROFILE=quick $(BIN)/pytest tests/core tests/flow -m "not server" -n 2
 
 tests: $(STAMP)
 	$(BIN)/pytest -n 2 --dist loadfile

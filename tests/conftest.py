@@ -22,7 +22,21 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
     derandomize=True,
 )
-settings.load_profile("clearance")
+settings.register_profile("quick", settings.get_profile("clearance"), max_examples=20)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "clearance"))
+
+
+SERVERS = frozenset({"database", "postgres_folder", "ministack_endpoint"})
+"""Fixtures that start a server."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks every test that starts a server: `make check` does without them."""
+    for item in items:
+        named = set(getattr(item, "fixturenames", ()))
+        asked = getattr(getattr(item, "callspec", None), "params", {}).get("place", "sqlite")
+        if named & SERVERS or asked != "sqlite":
+            item.add_marker(pytest.mark.server)
 
 
 @pytest.fixture(scope="session")

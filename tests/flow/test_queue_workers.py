@@ -291,6 +291,7 @@ async def test_connections_that_are_cut_end_no_worker_and_repeat_no_call(
     assert set(line.tools.by_key().values()) == {1}
 
 
+@pytest.mark.server
 @pytest.mark.usefixtures("quick")
 async def test_a_restart_of_the_server_costs_two_lines_and_no_worker(tmp_path: Path) -> None:
     folder = folder_of(f"restart-{os.getpid()}")
