@@ -28,18 +28,20 @@ SECONDS_MAX = 40.0
 
 @dataclass
 class Process:
-    """A process of the command line, and its first words."""
+    """A process of the command line, its first words, and who speaks to it."""
 
     popen: subprocess.Popen[str]
     words: dict[str, Any]
+    clients: dict[str, Clearance] = field(default_factory=dict)
 
     def client(self, key: str) -> Clearance:
-        return Clearance(str(self.words["url"]), key)
+        if key not in self.clients:
+            self.clients[key] = Clearance(str(self.words["url"]), key)
+        return self.clients[key]
 
-    def get(self, path: str, key: str | None) -> httpx2.Response:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        with httpx2.Client(trust_env=False, timeout=SECONDS_MAX) as http:
-            return http.get(f"{self.words['url']}{path}", headers=headers)
+    def get(self, path: str, key: str) -> httpx2.Response:
+        """What no verb of the client asks for."""
+        return self.client(key)._http.get(path)
 
     def usage(self, account: str, key: str) -> Any:
         """What an account has used of its budget on the day that it is."""
@@ -53,6 +55,14 @@ class Process:
         self.popen.send_signal(signal.SIGTERM)
         return self.popen.wait(SECONDS_MAX)
 
+    def close(self) -> None:
+        for client in self.clients.values():
+            client.close()
+        if self.popen.poll() is None:
+            self.kill()
+        assert self.popen.stdout is not None
+        self.popen.stdout.close()
+
 
 @dataclass
 class Company:
@@ -62,7 +72,7 @@ class Company:
     place: dict[str, str]
     moved_ms: int
     day: str = "later"
-    begun: list[subprocess.Popen[str]] = field(default_factory=list)
+    begun: list[Process] = field(default_factory=list)
 
     @property
     def effects(self) -> list[dict[str, Any]]:
@@ -90,8 +100,8 @@ class Company:
 
     def begin(
         self, *words: str, software: Path | None = None, script: Path = ON_THE_DAY, **environment: str
-    ) -> subprocess.Popen[str]:
-        """A command that goes on until it is asked to end."""
+    ) -> Process:
+        """A command that goes on until it is asked to end, and has no words yet."""
         popen = subprocess.Popen(
             self._line(script, words),
             env=self.environment(software, **environment),
@@ -99,34 +109,31 @@ class Company:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.begun.append(popen)
-        return popen
+        self.begun.append(process := Process(popen, {}))
+        return process
 
     def start(self, *words: str, **how: Any) -> Process:
         return up(self.begin(*words, **how))
 
     def close(self) -> None:
-        for popen in self.begun:
-            if popen.poll() is None:
-                popen.kill()
-            popen.wait(SECONDS_MAX)
-            assert popen.stdout is not None
-            popen.stdout.close()
+        for process in self.begun:
+            process.close()
 
     def _line(self, script: Path, words: tuple[str, ...]) -> list[str]:
         return [sys.executable, "-P", str(script), str(self.moved_ms), *words, "--json"]
 
 
-def up(popen: subprocess.Popen[str]) -> Process:
+def up(process: Process) -> Process:
     """The process, once it has spoken its first words."""
-    assert popen.stdout is not None
+    assert process.popen.stdout is not None
     words = ""
-    for line in popen.stdout:
+    for line in process.popen.stdout:
         words += line
         if line == "}\n":
             break
-    assert words, popen.wait(SECONDS_MAX)
-    return Process(popen, json.loads(words))
+    assert words, process.popen.wait(SECONDS_MAX)
+    process.words = json.loads(words)
+    return process
 
 
 def now_ms(moved_ms: int = 0) -> int:

@@ -175,8 +175,7 @@ class Story:
         """Proposes as an agent that is sure of itself; the status that the gate's answer leads to."""
         usual = {"account_id": "acme", "confidence_score": 0.95, "risk_level": "LOW", "why": ["A customer asked."]}
         body = {"action_type": action_type, "parameters": parameters, "action_intent_id": name, **usual, **changes}
-        with self.to("ada") as agent:
-            return str(agent.propose(**body)["status"])
+        return str(self.to("ada").propose(**body)["status"])
 
     def task(self, name: str, **changes: Any) -> str:
         return self.propose(name, "CREATE_TASK", {"title": name}, **changes)
@@ -191,8 +190,7 @@ class Story:
         return self.propose(name, "ISSUE_REFUND", {"order_id": order_id, "amount_minor": amount_minor})
 
     def becomes(self, name: str, status: str) -> None:
-        with self.to("owner") as owner:
-            until(lambda: owner.intent(name)["status"] == status)
+        until(lambda: self.to("owner").intent(name)["status"] == status)
 
     # The chapters
 
@@ -200,12 +198,12 @@ class Story:
         """Keys, one of them ended; a stop of everything, lifted; an intent; and the switch that stays on."""
         self.company.run("stop", "--everything", "--reason", "A drill.")
         self.company.run("stop", "--everything", "--lift")
-        with self.to("owner") as owner:
-            for name, role in (("ada", "agent"), ("olga", "approver"), ("audrey", "auditor"), ("former", "agent")):
-                self.keys[name] = (made := owner.create_api_key(name, role))["key"]
-            owner.revoke_api_key(made["key_id"])
-            assert self.unsure("waits-from-before-the-switch") == "AWAITING_APPROVAL"
-            owner.stop("ACTION_TYPE", "DELETE_TASK", reason="Tasks were deleted by mistake.")
+        owner = self.to("owner")
+        for name, role in (("ada", "agent"), ("olga", "approver"), ("audrey", "auditor"), ("former", "agent")):
+            self.keys[name] = (made := owner.create_api_key(name, role))["key"]
+        owner.revoke_api_key(made["key_id"])
+        assert self.unsure("waits-from-before-the-switch") == "AWAITING_APPROVAL"
+        owner.stop("ACTION_TYPE", "DELETE_TASK", reason="Tasks were deleted by mistake.")
 
     def work(self) -> None:
         """What happens while a worker runs."""
@@ -222,11 +220,11 @@ class Story:
         self.becomes("expired", "EXPIRED")
         for name in ("succeeded-by-ruling", "rejected", "edited", "cancelled"):
             self.unsure(name)
-        with self.to("olga") as olga, self.to("ada") as agent:
-            olga.approve("succeeded-by-ruling", reason="The customer waits.")
-            olga.reject("rejected", reason="Not this week.")
-            olga.edit("edited", parameters={"title": "edited by olga"})
-            agent.cancel("cancelled", "The customer called.")
+        olga = self.to("olga")
+        olga.approve("succeeded-by-ruling", reason="The customer waits.")
+        olga.reject("rejected", reason="Not this week.")
+        olga.edit("edited", parameters={"title": "edited by olga"})
+        self.to("ada").cancel("cancelled", "The customer called.")
         self.becomes("succeeded-by-ruling", "SUCCEEDED")
         self.refund("running", "hang-1", 1_500)
         self.mail("running-once", "hang@example.com")
@@ -238,8 +236,7 @@ class Story:
         asks = "AWAITING_APPROVAL"
         assert self.task("approved-by-policy", account_id="globex") == "APPROVED"
         assert self.unsure("approved-by-person", account_id="globex") == asks
-        with self.to("olga") as olga:
-            assert olga.approve("approved-by-person", reason="Go on.")["status"] == "APPROVED"
+        assert self.to("olga").approve("approved-by-person", reason="Go on.")["status"] == "APPROVED"
         assert self.unsure("waits-unsure") == asks
         hours = {"title": "waits-with-a-fraction", "hours": 1.25}
         assert self.propose("waits-with-a-fraction", "CREATE_TASK", hours, confidence_score=0.5) == asks
@@ -254,9 +251,9 @@ class Story:
     def facts(self) -> dict[str, Any]:
         """What a test compares: the status of every intent, the digest of every entry, and the budgets as they are used."""
         assert self.server is not None
-        with self.to("owner") as owner:
-            intents = {item["action_intent_id"]: item["status"] for item in owner.timeline()}
-            entries = [entry["entry_digest"] for entry in owner.ledger()]
+        owner = self.to("owner")
+        intents = {item["action_intent_id"]: item["status"] for item in owner.timeline()}
+        entries = [entry["entry_digest"] for entry in owner.ledger()]
         usage = [self.server.usage(account, OWNER_KEY) for account in ACCOUNTS]
         return {"keys": self.keys, "intents": dict(sorted(intents.items())), "entries": entries, "usage": usage}
 

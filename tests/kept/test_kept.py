@@ -1,0 +1,296 @@
+"""What an earlier version left behind is opened, and goes on: on SQLite, from an archive, on PostgreSQL.
+
+The README beside this file says what the states hold. Only the command line, the REST API and the
+client are used, in processes of their own.
+"""
+
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from clearance.client import Clearance
+from tests.kept.company import HERE, Company, Process, now_ms, until, up
+from tests.postgres import new_database, new_login
+
+STATES = sorted(facts.parent for facts in HERE.glob("*/facts.json"))
+LATER_MS = 5 * 60_000  # after a state was left: its leases are over, and what waits still does
+ASKED, APPROVED, STARTED, ENDED = "APPROVAL_REQUESTED", "ACTION_APPROVED", "EXECUTION_STARTED", "OUTCOME_RECORDED"
+TASK = {"account_id": "acme", "action_type": "CREATE_TASK", "risk_level": "LOW", "confidence_score": 0.95}
+UNSURE = {**TASK, "confidence_score": 0.5}
+
+
+@dataclass
+class Opened:
+    """A kept state with the current software at work on it. `statuses` and `usage`: as they were at the start."""
+
+    company: Company
+    kept: dict[str, Any]
+    server: Process
+    statuses: dict[str, str] = field(default_factory=dict)
+    usage: list[Any] = field(default_factory=list)
+
+    def to(self, who: str) -> Clearance:
+        return self.server.client(self.kept["keys"][who])
+
+    def left(self, *statuses: str) -> list[str]:
+        """The intents that had one of these statuses when the state was left."""
+        return [name for name, status in self.kept["intents"].items() if status in statuses]
+
+    def since(self, name: str) -> list[tuple[str, str]]:
+        """What happened to an intent after the state was left: kinds of entries, with the status of each."""
+        entries = self.to("owner").ledger(after=len(self.kept["entries"]))
+        return [(entry["kind"], entry["status"]) for entry in entries if entry.get("action_intent_id") == name]
+
+    def becomes(self, name: str, status: str) -> dict[str, Any]:
+        until(lambda: self.to("owner").intent(name)["status"] == status)
+        return dict(self.to("owner").intent(name))
+
+    def effects(self, intent: dict[str, Any]) -> int:
+        """How often the tool server did what an intent asks for."""
+        wanted = {**intent["parameters"], "account": intent["account_id"]}.items()
+        return sum(wanted <= effect.items() for effect in self.company.effects)
+
+
+def moved_ms(state: Path) -> int:
+    """How far the clock is moved, so that it is the day on which a state was left."""
+    return int(facts(state)["at"]) + LATER_MS - now_ms()
+
+
+def facts(state: Path) -> dict[str, Any]:
+    return dict(json.loads((state / "facts.json").read_text(encoding="utf-8")))
+
+
+@contextmanager
+def restored(state: Path, postgres_folder: Path) -> Iterator[tuple[str, str]]:
+    """A database with the kept rows: its URL for who migrates, and for who serves and works."""
+    with new_database(postgres_folder) as admin:
+        with psycopg.connect(admin, autocommit=True) as connection:
+            if not connection.execute("SELECT FROM pg_roles WHERE rolname = 'clearance_app'").rowcount:
+                connection.execute("CREATE ROLE clearance_app NOLOGIN")
+            connection.execute((state / "postgres.sql").read_text(encoding="utf-8"))  # type: ignore[arg-type]
+        with new_login(admin, "IN ROLE clearance_app") as login:
+            yield admin, login
+
+
+@contextmanager
+def company(folder: Path, place: dict[str, str], state: Path) -> Iterator[Company]:
+    made = Company(folder, place, moved_ms(state))
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@contextmanager
+def in_place(where: str, state: Path, folder: Path, postgres_folder: Path) -> Iterator[Company]:
+    """A company with a kept state, opened by commands of the current software."""
+    data = folder / "data"
+    with ExitStack() as ends:
+        if where == "postgres":
+            admin, login = ends.enter_context(restored(state, postgres_folder))
+            opened = ends.enter_context(company(folder, {"CLEARANCE_DATABASE_URL": login}, state))
+            opened.run("migrate", CLEARANCE_DATABASE_URL=admin)
+        else:
+            opened = ends.enter_context(company(folder, {"CLEARANCE_DATA": str(data)}, state))
+            if where == "archive":
+                opened.run("import", str(state / "archive.jsonl"))
+            else:
+                data.mkdir()
+                shutil.copy(state / "clearance.sqlite3", data)
+        yield opened
+
+
+@pytest.fixture(scope="module", params=["sqlite", "archive", "postgres"])
+def where(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module", params=STATES, ids=lambda state: state.name)
+def opened(
+    request: pytest.FixtureRequest, where: str, postgres_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Opened]:
+    state: Path = request.param
+    kept = facts(state)["postgres" if where == "postgres" else "sqlite"]
+    with in_place(where, state, tmp_path_factory.mktemp("kept"), postgres_folder) as there:
+        made = Opened(there, kept, there.start("serve", "--config", str(state / "clearance.yaml"), "--port", "0"))
+        made.statuses = {item["action_intent_id"]: item["status"] for item in made.to("audrey").timeline()}
+        accounts = [usage["account_id"] for usage in kept["usage"]]
+        made.usage = [made.server.usage(account, kept["keys"]["audrey"]) for account in accounts]
+        if where == "postgres":
+            there.start("worker")
+        yield made
+
+
+def test_the_configuration_that_was_applied_changes_nothing(opened: Opened, where: str) -> None:
+    assert opened.server.words["changes"] == []
+    pins = opened.server.words["pins"]
+    assert where == "postgres" or (pins["pinned"], pins["changed"]) == ([], ["crm.rename_account"])
+    kinds = {kind for kind, _ in opened.since("waits-by-switch")}
+    assert kinds <= {APPROVED, STARTED, ENDED}
+
+
+def test_every_entry_has_the_bytes_that_it_had(opened: Opened) -> None:
+    key = opened.kept["keys"]["audrey"]
+    digests = []
+    for position in range(1, len(opened.kept["entries"]) + 1):
+        body = opened.server.get(f"/v1/ledger/entries/{position}/bytes", key).content
+        digests.append("sha256:" + sha256(body).hexdigest())
+    assert digests == opened.kept["entries"]
+
+
+def test_every_intent_has_the_status_that_it_had(opened: Opened, where: str) -> None:
+    assert opened.statuses.keys() == opened.kept["intents"].keys()
+    moving = () if where == "postgres" else opened.left("APPROVED", "RUNNING")  # there, the server works too
+    for name, status in opened.kept["intents"].items():
+        assert name in moving or opened.statuses[name] == status, name
+
+
+def test_an_api_key_opens_the_door_and_one_that_was_ended_does_not(opened: Opened) -> None:
+    keys = dict(opened.kept["keys"])
+    former = keys.pop("former")
+    for name, key in keys.items():
+        identity = opened.server.client(key).whoami()
+        assert (identity["tenant_id"], identity["actor_id"]) == ("northwind", name)
+    assert opened.server.get("/v1/whoami", former).status_code == 401
+
+
+def test_what_waited_is_approved_by_a_person_and_runs_once(opened: Opened) -> None:
+    waited = [name for name in opened.left("AWAITING_APPROVAL") if name not in {"waits-by-pin", "waits-by-switch"}]
+    assert len(waited) >= 8
+    shown = {item["action_intent_id"]: item for item in opened.to("olga").approvals()}
+    for name in waited:
+        person = opened.to("owner" if shown[name]["edited_by"] == "olga" else "olga")
+        assert person.approve(name, digest=shown[name]["digest"])["status"] == "APPROVED"
+    for name in waited:
+        intent = opened.becomes(name, "SUCCEEDED")
+        assert opened.effects(intent) == 1, name
+        assert opened.since(name) == [(APPROVED, "APPROVED"), (STARTED, "RUNNING"), (ENDED, "SUCCEEDED")]
+
+
+@pytest.mark.parametrize("name", ["approved-by-policy", "approved-by-person", "running"])
+def test_what_was_approved_or_cut_off_is_carried_out_once(opened: Opened, name: str) -> None:
+    intent = opened.becomes(name, "SUCCEEDED")
+    assert opened.effects(intent) == 1
+    assert opened.since(name) == [(STARTED, "RUNNING"), (ENDED, "SUCCEEDED")]
+    assert intent["auto_executed"] == (name != "approved-by-person")
+    assert intent["attempt"]["number"] == (2 if name == "running" else 1)
+
+
+def test_what_was_cut_off_and_may_not_be_repeated_is_for_a_person(opened: Opened) -> None:
+    intent = opened.becomes("running-once", "UNKNOWN")
+    assert opened.effects(intent) == 0
+    assert opened.since("running-once") == [(ENDED, "UNKNOWN")]
+
+
+def test_what_is_unknown_is_reconciled(opened: Opened) -> None:
+    reconciled = opened.to("olga").reconcile("unknown", status="SUCCEEDED", reason="Seen in the outbox.")
+    assert reconciled["status"] == "SUCCEEDED"
+    assert opened.since("unknown") == [("OUTCOME_RECONCILED", "SUCCEEDED")]
+
+
+def test_what_is_held_of_a_budget_is_still_counted(opened: Opened) -> None:
+    assert opened.usage == opened.kept["usage"]
+    asked = opened.to("ada").propose(**{**TASK, "account_id": "globex"}, parameters={"title": "one too many"})
+    assert (asked["status"], asked["reason"]) == ("AWAITING_APPROVAL", "BUDGET_EXCEEDED")
+
+
+def test_a_tool_with_another_schema_than_its_pin_is_not_called(opened: Opened) -> None:
+    opened.to("olga").approve("waits-by-pin")
+    intent = opened.becomes("waits-by-pin", "CANCELLED")
+    assert intent["outcome"]["error"]["code"] == "TOOL_SCHEMA_CHANGED"
+    assert "rename_account" not in {effect["tool"] for effect in opened.company.effects}
+
+
+def test_the_stop_switch_holds_until_it_is_lifted(opened: Opened) -> None:
+    agent = opened.to("ada")
+    more = agent.propose(**{**TASK, "action_type": "DELETE_TASK"}, parameters={"title": "more"})
+    assert (more["status"], more["reason"]) == ("AWAITING_APPROVAL", "STOP_SWITCH_ON")
+    opened.to("olga").approve("waits-by-switch")
+    agent.propose(**TASK, parameters={"title": "is not held"}, action_intent_id="is-not-held")
+    assert opened.effects(opened.becomes("is-not-held", "SUCCEEDED")) == 1
+    assert agent.intent("waits-by-switch")["status"] == "APPROVED"
+    opened.to("owner").lift("ACTION_TYPE", "DELETE_TASK")
+    intent = opened.becomes("waits-by-switch", "SUCCEEDED")
+    assert opened.effects(intent) == 1
+
+
+# Old and new side by side
+
+
+@dataclass
+class Sides:
+    """One database, and a server of each version on it. The keys are the same for both."""
+
+    company: Company
+    keys: dict[str, str]
+    old: Process
+    new: Process
+
+    def propose(self, side: Process, name: str, body: dict[str, Any]) -> None:
+        agent = side.client(self.keys["ada"])
+        agent.propose(**body, parameters={"title": name}, action_intent_id=name)
+
+    def approve(self, side: Process, name: str) -> None:
+        side.client(self.keys["olga"]).approve(name)
+
+    def cross(self, proposes: Process, approves: Process, waited: str, worker: Process) -> None:
+        """What one side proposes, or what waited before, the other approves and the worker carries out."""
+        by_person, by_policy = [ASKED, APPROVED, STARTED, ENDED], [APPROVED, STARTED, ENDED]
+        name = str(worker.words["name"])
+        self.propose(proposes, f"asked-{name}", UNSURE)
+        self.approve(approves, f"asked-{name}")
+        assert self.ran(f"asked-{name}") == (by_person, name)
+        self.propose(proposes, f"moved-{name}", UNSURE)
+        proposes.client(self.keys["owner"]).stop("ACCOUNT", name, reason="To have the settings written.")
+        self.approve(approves, f"moved-{name}")
+        assert self.ran(f"moved-{name}") == (by_person, name)
+        self.approve(approves, waited)
+        assert self.ran(waited) == (by_person, name)
+        self.propose(proposes, f"sure-{name}", TASK)
+        assert self.ran(f"sure-{name}") == (by_policy, name)
+
+    def ran(self, name: str) -> tuple[list[str], str]:
+        """What became of an intent, as both sides see it: the kinds of its entries, and the worker that ran it once."""
+        agents = [side.client(self.keys["ada"]) for side in (self.old, self.new)]
+        until(lambda: agents[0].intent(name)["status"] in {"SUCCEEDED", "FAILED", "CANCELLED", "UNKNOWN"})
+        assert [agent.intent(name)["status"] for agent in agents] == ["SUCCEEDED", "SUCCEEDED"]
+        assert sum(effect.get("title") == name for effect in self.company.effects) == 1
+        history, same = (agent.explanation(name)["history"] for agent in agents)
+        assert history == same
+        [worker] = [entry["worker"] for entry in history if entry["kind"] == STARTED]
+        return [entry["kind"] for entry in history], worker
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
+def test_old_and_new_work_side_by_side_on_one_database(state: Path, postgres_folder: Path, tmp_path: Path) -> None:
+    software = tmp_path / "old"
+    [wheel] = state.glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        packed.extractall(software)
+    with in_place("postgres", state, tmp_path, postgres_folder) as there:
+        begun = [there.begin("serve", "--port", "0", software=folder) for folder in (software, None)]
+        old, new, new_worker = map(up, [*begun, there.begin("worker")])
+        sides = Sides(there, facts(state)["postgres"]["keys"], old, new)
+        sides.cross(old, new, "waits-unsure", new_worker)
+        old_worker = there.start("worker", software=software)
+        names = [f"both-{number}" for number in range(6)]
+        for number, name in enumerate(names):
+            sides.propose((old, new)[number % 2], name, TASK)
+        assert [sides.ran(name)[0] for name in names] == [[APPROVED, STARTED, ENDED]] * 6
+        assert new_worker.end() == 0
+        sides.cross(new, old, "waits-from-before-the-switch", old_worker)
+        key = sides.keys["audrey"]
+        entries, same = ([*side.client(key).ledger()] for side in (old, new))
+        assert entries == same
+        for position in range(1, len(entries) + 1):
+            path = f"/v1/ledger/entries/{position}/bytes"
+            assert old.get(path, key).content == new.get(path, key).content
