@@ -7,36 +7,52 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx2
 
 from clearance.client import Clearance
+from tests.crash.zygote import Forked, Zygote, zygote
 from tests.kept import crm
 
 HERE = Path(__file__).parent
-ON_THE_DAY, IDLE = HERE / "on_the_day.py", HERE / "idle.py"
+ROOT = HERE.parents[1]
 SECONDS_MAX = 40.0
+WORDS = re.compile(r"^\{\n.*?^\}\n", re.DOTALL | re.MULTILINE)
+
+_numbers = count()
+
+
+def software(moved_ms: int, folder: Path | None = None, *, idle: bool = False) -> AbstractContextManager[Zygote]:
+    """What runs commands with a clock that is moved: of this software, or of the one in a folder."""
+    script = HERE / ("idle.py" if idle else "on_the_day.py")
+    path = os.pathsep.join(map(str, [folder, ROOT] if folder else [ROOT]))
+    return zygote("-P", str(script), str(moved_ms), str(folder or ""), PYTHONPATH=path)
 
 
 @dataclass
 class Process:
-    """A process of the command line, its first words, and who speaks to it."""
+    """A process of the command line, what it writes, its first words, and who speaks to it."""
 
-    popen: subprocess.Popen[str]
-    words: dict[str, Any]
+    forked: Forked
+    log: Path
+    words: dict[str, Any] = field(default_factory=dict)
     clients: dict[str, Clearance] = field(default_factory=dict)
 
     def client(self, key: str) -> Clearance:
         if key not in self.clients:
-            self.clients[key] = Clearance(str(self.words["url"]), key)
+            # Version 0.1.0 answers 40 ms late on a connection that was used before.
+            transport = httpx2.HTTPTransport(limits=httpx2.Limits(max_keepalive_connections=0))
+            self.clients[key] = Clearance(str(self.words["url"]), key, transport=transport)
         return self.clients[key]
 
     def get(self, path: str, key: str) -> httpx2.Response:
@@ -47,30 +63,32 @@ class Process:
         """What an account has used of its budget on the day that it is."""
         return self.get(f"/v1/budgets/usage?account_id={account}", key).raise_for_status().json()
 
-    def kill(self) -> None:
-        self.popen.kill()
-        self.popen.wait(SECONDS_MAX)
+    def spoke(self) -> bool:
+        """True once it has spoken its first words."""
+        text = self.log.read_text(encoding="utf-8")
+        assert self.forked.poll() is None, text
+        if words := WORDS.search(text):
+            self.words = json.loads(words[0])
+        return bool(words)
 
-    def end(self) -> int:
-        self.popen.send_signal(signal.SIGTERM)
-        return self.popen.wait(SECONDS_MAX)
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int | None:
+        if self.forked.poll() is None:
+            os.kill(self.forked.pid, number)
+        return self.forked.wait(SECONDS_MAX)
 
     def close(self) -> None:
         for client in self.clients.values():
             client.close()
-        if self.popen.poll() is None:
-            self.kill()
-        assert self.popen.stdout is not None
-        self.popen.stdout.close()
+        self.end(signal.SIGKILL)
 
 
 @dataclass
 class Company:
-    """One place of state. `moved_ms`: its clock against the machine's; `day`: as the tool server takes it."""
+    """One place of state, and the software that works there. `day`: as the tool server takes it."""
 
     folder: Path
     place: dict[str, str]
-    moved_ms: int
+    software: Zygote
     day: str = "later"
     begun: list[Process] = field(default_factory=list)
 
@@ -78,62 +96,28 @@ class Company:
     def effects(self) -> list[dict[str, Any]]:
         return crm.effects(self.folder / "crm.sqlite3")
 
-    def environment(self, software: Path | None, **more: str) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CLEARANCE_", "PYTHONPATH"))}
-        tools = {"KEPT_PYTHON": sys.executable, "KEPT_CRM": str(HERE / "crm.py"), "KEPT_DAY": self.day}
-        there = {**tools, "KEPT_DB": str(self.folder / "crm.sqlite3"), **self.place, **more}
-        return {**kept, **there} | ({"PYTHONPATH": str(software)} if software else {})
+    def run(self, *words: str, **environment: str) -> None:
+        """A command that ends well."""
+        process = self._begin(self.software, words, environment)
+        assert process.forked.wait(SECONDS_MAX) == 0, process.log.read_text(encoding="utf-8")
 
-    def run(self, *words: str, software: Path | None = None, **environment: str) -> Any:
-        """A command that ends: its answer."""
-        done = subprocess.run(
-            self._line(ON_THE_DAY, words),
-            env=self.environment(software, **environment),
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS_MAX,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    def begin(
-        self, *words: str, software: Path | None = None, script: Path = ON_THE_DAY, **environment: str
-    ) -> Process:
-        """A command that goes on until it is asked to end, and has no words yet."""
-        popen = subprocess.Popen(
-            self._line(script, words),
-            env=self.environment(software, **environment),
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.begun.append(process := Process(popen, {}))
+    def start(self, *words: str, software: Zygote | None = None, **environment: str) -> Process:
+        """A command that goes on until it is asked to end."""
+        process = self._begin(software or self.software, words, environment)
+        self.begun.append(process)
+        until(process.spoke)
         return process
-
-    def start(self, *words: str, **how: Any) -> Process:
-        return up(self.begin(*words, **how))
 
     def close(self) -> None:
         for process in self.begun:
             process.close()
 
-    def _line(self, script: Path, words: tuple[str, ...]) -> list[str]:
-        return [sys.executable, "-P", str(script), str(self.moved_ms), *words, "--json"]
-
-
-def up(process: Process) -> Process:
-    """The process, once it has spoken its first words."""
-    assert process.popen.stdout is not None
-    words = ""
-    for line in process.popen.stdout:
-        words += line
-        if line == "}\n":
-            break
-    assert words, process.popen.wait(SECONDS_MAX)
-    process.words = json.loads(words)
-    return process
+    def _begin(self, software: Zygote, words: tuple[str, ...], more: dict[str, str]) -> Process:
+        tools = {"KEPT_PYTHON": sys.executable, "KEPT_CRM": str(HERE / "crm.py"), "KEPT_DAY": self.day}
+        environment = {**tools, "KEPT_DB": str(self.folder / "crm.sqlite3"), **self.place, **more}
+        log = self.folder / f"{next(_numbers)}.log"
+        log.touch()
+        return Process(software.start([*words, "--json"], environment, log), log)
 
 
 def now_ms(moved_ms: int = 0) -> int:

@@ -1,14 +1,14 @@
-"""Runs `on_the_day.py` with an embedded worker that starts nothing: what is approved stays so.
+"""`on_the_day.py` with an embedded worker that starts nothing: what is approved stays so.
 
 It is for making a state, with the software that is kept.
 """
 
 import asyncio
-import runpy
-from pathlib import Path
+import sys
 from typing import Any
 
 from clearance.engines.worker import Worker
+from tests.kept import on_the_day
 
 
 async def _idle(_self: Worker, _context: Any, stopped: asyncio.Event) -> None:
@@ -17,4 +17,4 @@ async def _idle(_self: Worker, _context: Any, stopped: asyncio.Event) -> None:
 
 if __name__ == "__main__":
     Worker.run = _idle  # type: ignore[method-assign]
-    runpy.run_path(str(Path(__file__).with_name("on_the_day.py")), run_name="__main__")
+    on_the_day.main(*sys.argv[1:])

@@ -11,12 +11,13 @@ import json
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -24,10 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from clearance.client import Clearance
-from tests.kept.company import IDLE, Company, Process, now_ms, until
+from tests.crash.zygote import Zygote
+from tests.kept.company import ROOT, Company, Process, now_ms, software, until
 from tests.postgres import folder_of, new_database, server
 
-ROOT = Path(__file__).parents[2]
 DAY_MS = 86_400_000
 ACCOUNTS = ("acme", "globex", "initech")
 OWNER_KEY = "kept-key-of-the-owner-for-tests-only"
@@ -164,6 +165,7 @@ class Story:
     """What an agent, a person and the owner do until the state is as it is to be kept."""
 
     company: Company
+    moved_ms: int
     keys: dict[str, str] = field(default_factory=lambda: {"owner": OWNER_KEY})
     server: Process | None = None
 
@@ -215,7 +217,7 @@ class Story:
         self.becomes("unknown", "UNKNOWN")
         assert self.refund("blocked", "ORD-1", 200_001) == "BLOCKED"
         assert self.mail("blocked-by-mode", "ann@example.com", account_id="globex") == "BLOCKED"
-        soon = datetime.fromtimestamp(now_ms(self.company.moved_ms) / 1000 + 2, UTC)
+        soon = datetime.fromtimestamp(now_ms(self.moved_ms) / 1000 + 2, UTC)
         self.unsure("expired", expires_at=soon.isoformat())
         self.becomes("expired", "EXPIRED")
         for name in ("succeeded-by-ruling", "rejected", "edited", "cancelled"):
@@ -259,11 +261,12 @@ class Story:
 
 
 @contextmanager
-def played(company: Company, folder: Path) -> Iterator[dict[str, Any]]:
+def played(company: Company, folder: Path, moved_ms: int) -> Iterator[dict[str, Any]]:
     """The whole story in one place; its facts. Nothing runs there any more."""
     database = "CLEARANCE_DATABASE_URL" in company.place
-    story = Story(company)
-    try:
+    story = Story(company, moved_ms)
+    with ExitStack() as ends:
+        ends.callback(company.close)
         if database:
             company.run("migrate")
         company.run("apply", str(folder / "clearance.yaml"))
@@ -271,22 +274,21 @@ def played(company: Company, folder: Path) -> Iterator[dict[str, Any]]:
         worker = company.start("worker") if database else story.server
         story.set_up()
         story.work()
-        worker.kill()
+        worker.end(signal.SIGKILL)
         if not database:
-            story.server = company.start("serve", "--port", "0", script=IDLE)
+            idle = ends.enter_context(software(moved_ms, idle=True))
+            story.server = company.start("serve", "--port", "0", software=idle)
         story.wait()
         facts = story.facts()
         assert story.server.end() == 0
         yield facts
-    finally:
-        company.close()
 
 
-def make_sqlite(folder: Path, moved_ms: int) -> dict[str, Any]:
+def make_sqlite(folder: Path, moved_ms: int, kept: Zygote) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as work:
         data = Path(work, "data")
-        company = Company(Path(work), {"CLEARANCE_DATA": str(data)}, moved_ms, "first")
-        with played(company, folder) as facts:
+        company = Company(Path(work), {"CLEARANCE_DATA": str(data)}, kept, "first")
+        with played(company, folder, moved_ms) as facts:
             company.run("export", str(folder / "archive.jsonl"))
         [file] = data.glob("*.sqlite3")
         with closing(sqlite3.connect(file)) as database:
@@ -295,11 +297,11 @@ def make_sqlite(folder: Path, moved_ms: int) -> dict[str, Any]:
     return facts
 
 
-def make_postgres(folder: Path, moved_ms: int) -> dict[str, Any]:
+def make_postgres(folder: Path, moved_ms: int, kept: Zygote) -> dict[str, Any]:
     run = folder_of(f"kept-{os.getpid()}")
     with tempfile.TemporaryDirectory() as work, new_database(run) as admin:
-        company = Company(Path(work), {"CLEARANCE_DATABASE_URL": admin}, moved_ms, "first")
-        with played(company, folder) as facts:
+        company = Company(Path(work), {"CLEARANCE_DATABASE_URL": admin}, kept, "first")
+        with played(company, folder, moved_ms) as facts:
             pg_dump = server(run).bin_path / "pg_dump"
             schemas = ["--schema=clearance", "--schema=clearance_queue"]
             how = ["--no-owner", "--inserts", "--rows-per-insert=100"]
@@ -323,8 +325,8 @@ def main() -> None:
     now = now_ms()
     # It is noon: everything happens on one day, in every zone of the settings.
     moved_ms = now // DAY_MS * DAY_MS + DAY_MS // 2 - now
-    sqlite = make_sqlite(folder, moved_ms)
-    postgres = make_postgres(folder, moved_ms)
+    with software(moved_ms) as kept:
+        sqlite, postgres = (make(folder, moved_ms, kept) for make in (make_sqlite, make_postgres))
     facts = {"version": version("clearance"), "at": now_ms(moved_ms), "sqlite": sqlite, "postgres": postgres}
     (folder / "facts.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -7,7 +7,8 @@ client are used, in processes of their own.
 import json
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -18,9 +19,11 @@ import psycopg
 import pytest
 
 from clearance.client import Clearance
-from tests.kept.company import HERE, Company, Process, now_ms, until, up
+from tests.crash.zygote import Zygote
+from tests.kept.company import HERE, SECONDS_MAX, Company, Process, now_ms, software
 from tests.postgres import new_database, new_login
 
+PLACES = ("postgres", "archive", "sqlite")
 STATES = sorted(facts.parent for facts in HERE.glob("*/facts.json"))
 LATER_MS = 5 * 60_000  # after a state was left: its leases are over, and what waits still does
 ASKED, APPROVED, STARTED, ENDED = "APPROVAL_REQUESTED", "ACTION_APPROVED", "EXECUTION_STARTED", "OUTCOME_RECORDED"
@@ -35,6 +38,7 @@ class Opened:
     company: Company
     kept: dict[str, Any]
     server: Process
+    worker: Process = field(init=False)
     statuses: dict[str, str] = field(default_factory=dict)
     usage: list[Any] = field(default_factory=list)
 
@@ -51,13 +55,18 @@ class Opened:
         return [(entry["kind"], entry["status"]) for entry in entries if entry.get("action_intent_id") == name]
 
     def becomes(self, name: str, status: str) -> dict[str, Any]:
-        until(lambda: self.to("owner").intent(name)["status"] == status)
-        return dict(self.to("owner").intent(name))
+        intent = self.to("owner").wait(name, SECONDS_MAX)
+        assert intent["status"] == status, (name, self.since(name))
+        return intent
 
     def effects(self, intent: dict[str, Any]) -> int:
         """How often the tool server did what an intent asks for."""
+        return len(self.request_ids(intent))
+
+    def request_ids(self, intent: dict[str, Any]) -> list[str | None]:
+        """The key that came with each call for what an intent asks for."""
         wanted = {**intent["parameters"], "account": intent["account_id"]}.items()
-        return sum(wanted <= effect.items() for effect in self.company.effects)
+        return [effect.get("request_id") for effect in self.company.effects if wanted <= effect.items()]
 
 
 def moved_ms(state: Path) -> int:
@@ -82,52 +91,76 @@ def restored(state: Path, postgres_folder: Path) -> Iterator[tuple[str, str]]:
 
 
 @contextmanager
-def company(folder: Path, place: dict[str, str], state: Path) -> Iterator[Company]:
-    made = Company(folder, place, moved_ms(state))
-    try:
-        yield made
-    finally:
-        made.close()
-
-
-@contextmanager
-def in_place(where: str, state: Path, folder: Path, postgres_folder: Path) -> Iterator[Company]:
-    """A company with a kept state, opened by commands of the current software."""
+def in_place(where: str, state: Path, folder: Path, postgres_folder: Path, software: Zygote) -> Iterator[Company]:
+    """A company with a kept state, which commands of the current software put in its place."""
     data = folder / "data"
     with ExitStack() as ends:
         if where == "postgres":
             admin, login = ends.enter_context(restored(state, postgres_folder))
-            opened = ends.enter_context(company(folder, {"CLEARANCE_DATABASE_URL": login}, state))
-            opened.run("migrate", CLEARANCE_DATABASE_URL=admin)
+            made = Company(folder, {"CLEARANCE_DATABASE_URL": login}, software)
+            made.run("migrate", CLEARANCE_DATABASE_URL=admin)
         else:
-            opened = ends.enter_context(company(folder, {"CLEARANCE_DATA": str(data)}, state))
+            made = Company(folder, {"CLEARANCE_DATA": str(data)}, software)
             if where == "archive":
-                opened.run("import", str(state / "archive.jsonl"))
+                made.run("import", str(state / "archive.jsonl"))
             else:
                 data.mkdir()
                 shutil.copy(state / "clearance.sqlite3", data)
-        yield opened
+        ends.callback(made.close)
+        yield made
 
 
-@pytest.fixture(scope="module", params=["sqlite", "archive", "postgres"])
+def set_to_work(company: Company, where: str, state: Path) -> Opened:
+    """Serves a state under the configuration that was applied to it, and carries out what is due."""
+    kept = facts(state)["postgres" if where == "postgres" else "sqlite"]
+    server = company.start("serve", "--config", str(state / "clearance.yaml"), "--port", "0")
+    made = Opened(company, kept, server)
+    auditor, key = made.to("audrey"), kept["keys"]["audrey"]
+    made.statuses = {item["action_intent_id"]: item["status"] for item in auditor.timeline()}
+    made.usage = [server.usage(usage["account_id"], key) for usage in kept["usage"]]
+    made.worker = company.start("worker") if where == "postgres" else server
+    return made
+
+
+@pytest.fixture(scope="module", params=STATES, ids=lambda state: state.name)
+def state(request: pytest.FixtureRequest) -> Path:
+    return Path(request.param)
+
+
+@pytest.fixture(scope="module")
+def old_software(state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
+    folder = tmp_path_factory.mktemp("old")
+    [wheel] = state.glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        packed.extractall(folder)
+    with software(moved_ms(state), folder) as old:
+        yield old
+
+
+@pytest.fixture(scope="module")
+def everywhere(
+    state: Path, old_software: Zygote, postgres_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[str, Future[Opened]]]:
+    """A kept state in each place. All that takes its time to start, the old software too, does so at once."""
+    with ExitStack() as ends, ThreadPoolExecutor() as threads:
+        new = ends.enter_context(software(moved_ms(state)))
+
+        def begin(where: str) -> Future[Opened]:
+            own = ends.enter_context(ExitStack())
+            place = in_place(where, state, tmp_path_factory.mktemp(where), postgres_folder, new)
+            return threads.submit(lambda: set_to_work(own.enter_context(place), where, state))
+
+        yield {where: begin(where) for where in PLACES}
+
+
+@pytest.fixture(params=PLACES)
 def where(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="module", params=STATES, ids=lambda state: state.name)
-def opened(
-    request: pytest.FixtureRequest, where: str, postgres_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Opened]:
-    state: Path = request.param
-    kept = facts(state)["postgres" if where == "postgres" else "sqlite"]
-    with in_place(where, state, tmp_path_factory.mktemp("kept"), postgres_folder) as there:
-        made = Opened(there, kept, there.start("serve", "--config", str(state / "clearance.yaml"), "--port", "0"))
-        made.statuses = {item["action_intent_id"]: item["status"] for item in made.to("audrey").timeline()}
-        accounts = [usage["account_id"] for usage in kept["usage"]]
-        made.usage = [made.server.usage(account, kept["keys"]["audrey"]) for account in accounts]
-        if where == "postgres":
-            there.start("worker")
-        yield made
+@pytest.fixture
+def opened(everywhere: Mapping[str, Future[Opened]], where: str) -> Opened:
+    return everywhere[where].result()
 
 
 def test_the_configuration_that_was_applied_changes_nothing(opened: Opened, where: str) -> None:
@@ -182,7 +215,10 @@ def test_what_was_approved_or_cut_off_is_carried_out_once(opened: Opened, name: 
     assert opened.effects(intent) == 1
     assert opened.since(name) == [(STARTED, "RUNNING"), (ENDED, "SUCCEEDED")]
     assert intent["auto_executed"] == (name != "approved-by-person")
-    assert intent["attempt"]["number"] == (2 if name == "running" else 1)
+    history = opened.to("ada").explanation(name)["history"]
+    keys = [entry["idempotency_key"] for entry in history if entry["kind"] == STARTED]
+    assert len(keys) == (2 if name == "running" else 1)
+    assert len({*keys, *opened.request_ids(intent)}) == 1
 
 
 def test_what_was_cut_off_and_may_not_be_repeated_is_for_a_person(opened: Opened) -> None:
@@ -242,27 +278,37 @@ class Sides:
     def approve(self, side: Process, name: str) -> None:
         side.client(self.keys["olga"]).approve(name)
 
-    def cross(self, proposes: Process, approves: Process, waited: str, worker: Process) -> None:
-        """What one side proposes, or what waited before, the other approves and the worker carries out."""
+    def rewrite_settings(self, side: Process, account: str) -> None:
+        """Has a side write the whole settings anew, with a budget more."""
+        owner = side.client(self.keys["owner"])
+        part = owner.settings_part("budgets")
+        more = {"budgets": [*part["budgets"], {"account": account, "max_per_day": 1}]}
+        owner.put_settings_part("budgets", more, version=part["version"])
+
+    def cross(self, proposes: Process, approves: Process, worker: Process) -> None:
+        """What one side proposes, the other approves and the worker carries out."""
         by_person, by_policy = [ASKED, APPROVED, STARTED, ENDED], [APPROVED, STARTED, ENDED]
         name = str(worker.words["name"])
         self.propose(proposes, f"asked-{name}", UNSURE)
         self.approve(approves, f"asked-{name}")
         assert self.ran(f"asked-{name}") == (by_person, name)
         self.propose(proposes, f"moved-{name}", UNSURE)
-        proposes.client(self.keys["owner"]).stop("ACCOUNT", name, reason="To have the settings written.")
+        self.rewrite_settings(proposes, name)
         self.approve(approves, f"moved-{name}")
         assert self.ran(f"moved-{name}") == (by_person, name)
-        self.approve(approves, waited)
-        assert self.ran(waited) == (by_person, name)
         self.propose(proposes, f"sure-{name}", TASK)
         assert self.ran(f"sure-{name}") == (by_policy, name)
+
+    def ledger(self, side: Process) -> list[tuple[dict[str, Any], bytes]]:
+        """Every entry as a side tells it, with its bytes."""
+        key = self.keys["audrey"]
+        entries = [*side.client(key).ledger()]
+        return [(entry, side.get(f"/v1/ledger/entries/{entry['position']}/bytes", key).content) for entry in entries]
 
     def ran(self, name: str) -> tuple[list[str], str]:
         """What became of an intent, as both sides see it: the kinds of its entries, and the worker that ran it once."""
         agents = [side.client(self.keys["ada"]) for side in (self.old, self.new)]
-        until(lambda: agents[0].intent(name)["status"] in {"SUCCEEDED", "FAILED", "CANCELLED", "UNKNOWN"})
-        assert [agent.intent(name)["status"] for agent in agents] == ["SUCCEEDED", "SUCCEEDED"]
+        assert [agent.wait(name, SECONDS_MAX)["status"] for agent in agents] == ["SUCCEEDED", "SUCCEEDED"], name
         assert sum(effect.get("title") == name for effect in self.company.effects) == 1
         history, same = (agent.explanation(name)["history"] for agent in agents)
         assert history == same
@@ -270,27 +316,17 @@ class Sides:
         return [entry["kind"] for entry in history], worker
 
 
-@pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
-def test_old_and_new_work_side_by_side_on_one_database(state: Path, postgres_folder: Path, tmp_path: Path) -> None:
-    software = tmp_path / "old"
-    [wheel] = state.glob("*.whl")
-    with zipfile.ZipFile(wheel) as packed:
-        packed.extractall(software)
-    with in_place("postgres", state, tmp_path, postgres_folder) as there:
-        begun = [there.begin("serve", "--port", "0", software=folder) for folder in (software, None)]
-        old, new, new_worker = map(up, [*begun, there.begin("worker")])
-        sides = Sides(there, facts(state)["postgres"]["keys"], old, new)
-        sides.cross(old, new, "waits-unsure", new_worker)
-        old_worker = there.start("worker", software=software)
-        names = [f"both-{number}" for number in range(6)]
-        for number, name in enumerate(names):
-            sides.propose((old, new)[number % 2], name, TASK)
-        assert [sides.ran(name)[0] for name in names] == [[APPROVED, STARTED, ENDED]] * 6
-        assert new_worker.end() == 0
-        sides.cross(new, old, "waits-from-before-the-switch", old_worker)
-        key = sides.keys["audrey"]
-        entries, same = ([*side.client(key).ledger()] for side in (old, new))
-        assert entries == same
-        for position in range(1, len(entries) + 1):
-            path = f"/v1/ledger/entries/{position}/bytes"
-            assert old.get(path, key).content == new.get(path, key).content
+@pytest.mark.parametrize("where", ["postgres"])
+def test_old_and_new_work_side_by_side_on_one_database(opened: Opened, old_software: Zygote) -> None:
+    company, new = opened.company, opened.server
+    old = company.start("serve", "--port", "0", software=old_software)
+    sides = Sides(company, opened.kept["keys"], old, new)
+    sides.cross(old, new, opened.worker)
+    old_worker = company.start("worker", software=old_software)
+    names = [f"both-{number}" for number in range(6)]
+    for number, name in enumerate(names):
+        sides.propose((old, new)[number % 2], name, TASK)
+    assert [sides.ran(name)[0] for name in names] == [[APPROVED, STARTED, ENDED]] * 6
+    assert opened.worker.end() == 0
+    sides.cross(new, old, old_worker)
+    assert sides.ledger(old) == sides.ledger(new)
