@@ -32,8 +32,10 @@ WORDS = re.compile(r"^\{\n.*?^\}\n", re.DOTALL | re.MULTILINE)
 _numbers = count()
 
 
-def software(moved_ms: int, folder: Path | None = None, *, idle: bool = False) -> AbstractContextManager[Zygote]:
-    """What runs commands with a clock that is moved: of this software, or of the one in a folder."""
+def software(
+    moved_ms: int, folder: Path | None = None, *, idle: bool = False
+) -> AbstractContextManager[Zygote]:
+    """Runs commands with a moved clock: those of this software, or of the one in a folder."""
     script = HERE / ("idle.py" if idle else "on_the_day.py")
     path = os.pathsep.join(map(str, [folder, ROOT] if folder else [ROOT]))
     return zygote("-P", str(script), str(moved_ms), str(folder or ""), PYTHONPATH=path)
@@ -113,7 +115,11 @@ class Company:
             process.close()
 
     def _begin(self, software: Zygote, words: tuple[str, ...], more: dict[str, str]) -> Process:
-        tools = {"KEPT_PYTHON": sys.executable, "KEPT_CRM": str(HERE / "crm.py"), "KEPT_DAY": self.day}
+        tools = {
+            "KEPT_PYTHON": sys.executable,
+            "KEPT_CRM": str(HERE / "crm.py"),
+            "KEPT_DAY": self.day,
+        }
         environment = {**tools, "KEPT_DB": str(self.folder / "crm.sqlite3"), **self.place, **more}
         log = self.folder / f"{next(_numbers)}.log"
         log.touch()

@@ -29,7 +29,10 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "update_field": {**ACCOUNT, "field": TEXT, "value": TEXT},
 }
 LATER = {"rename_account": {**ACCOUNT, "name": TEXT, "because": TEXT}}
-EFFECT = "create table if not exists effect (tool text, request_id text, arguments text, unique (tool, request_id))"
+EFFECT = """
+create table if not exists effect (
+  tool text, request_id text, arguments text, unique (tool, request_id)
+)"""
 BUSY_SECONDS = 10.0  # for another process of this server with the same file
 
 _writing = threading.Lock()
@@ -47,7 +50,10 @@ def effects(database: Path) -> list[dict[str, Any]]:
 def offered() -> list[dict[str, Any]]:
     """The tools, as MCP lists them."""
     arguments = ARGUMENTS if os.environ["KEPT_DAY"] == "first" else {**ARGUMENTS, **LATER}
-    return [{"name": name, "inputSchema": {"type": "object", "properties": parts}} for name, parts in arguments.items()]
+    return [
+        {"name": name, "inputSchema": {"type": "object", "properties": parts}}
+        for name, parts in arguments.items()
+    ]
 
 
 def call(tool: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
@@ -57,8 +63,15 @@ def call(tool: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
         return None
     if about.startswith("locked"):
         refused = {"error_class": "VALIDATION"}
-        return {"content": [{"type": "text", "text": "locked"}], "structuredContent": refused, "isError": True}
-    with closing(sqlite3.connect(os.environ["KEPT_DB"], timeout=BUSY_SECONDS)) as database, database:
+        return {
+            "content": [{"type": "text", "text": "locked"}],
+            "structuredContent": refused,
+            "isError": True,
+        }
+    with (
+        closing(sqlite3.connect(os.environ["KEPT_DB"], timeout=BUSY_SECONDS)) as database,
+        database,
+    ):
         database.execute(EFFECT)
         row = (tool, arguments.get("request_id"), json.dumps(arguments))
         database.execute("insert or ignore into effect values (?, ?, ?)", row)
@@ -80,11 +93,19 @@ def _call(request_id: Any, params: dict[str, Any]) -> None:
 
 
 def _hear(message: dict[str, Any]) -> None:
-    method, request_id, params = message.get("method"), message.get("id"), message.get("params") or {}
+    method, request_id, params = (
+        message.get("method"),
+        message.get("id"),
+        message.get("params") or {},
+    )
     match method:
         case "initialize":
             info = {"name": "kept-crm", "version": "1"}
-            known = {"protocolVersion": params["protocolVersion"], "capabilities": {"tools": {}}, "serverInfo": info}
+            known = {
+                "protocolVersion": params["protocolVersion"],
+                "capabilities": {"tools": {}},
+                "serverInfo": info,
+            }
             _write(request_id, result=known)
         case "tools/list":
             _write(request_id, result={"tools": offered()})

@@ -26,138 +26,12 @@ from typing import Any
 
 from clearance.client import Clearance
 from tests.crash.zygote import Zygote
-from tests.kept.company import ROOT, Company, Process, now_ms, software, until
+from tests.kept.company import HERE, ROOT, Company, Process, now_ms, software, until
 from tests.postgres import folder_of, new_database, server
 
 DAY_MS = 86_400_000
 ACCOUNTS = ("acme", "globex", "initech")
 OWNER_KEY = "kept-key-of-the-owner-for-tests-only"
-
-CONFIGURATION = """\
-version: 1
-tenant: northwind
-tool_servers:
-  crm:
-    command: ["${KEPT_PYTHON}", -S, -E, "${KEPT_CRM}"]
-    environment: {KEPT_DB: "${KEPT_DB}", KEPT_DAY: "${KEPT_DAY}"}
-    deadline_seconds: 10
-catalog:
-  CREATE_TASK:
-    tool: crm.create_task
-    risk_level: LOW
-    effect: keyed
-    idempotency_argument: request_id
-    parameters:
-      type: object
-      required: [title]
-      properties: {title: {type: string, maxLength: 200}, hours: {type: number, x-scale: 100, minimum: 0, maximum: 100}}
-      additionalProperties: false
-    arguments: {account: "{account_id}"}
-    sentence: "created the task '{title}' for {account_id}"
-    proposal: "create the task '{title}' for {account_id}"
-    approval: {expires_after: 72h}
-    undo: {tool: crm.delete_task, arguments: {title: "{title}", account: "{account_id}"}, within: 24h}
-  DELETE_TASK:
-    tool: crm.delete_task
-    risk_level: LOW
-    effect: idempotent
-    parameters:
-      type: object
-      required: [title]
-      properties: {title: {type: string, maxLength: 200}}
-      additionalProperties: false
-    arguments: {account: "{account_id}"}
-    sentence: "deleted the task '{title}' of {account_id}"
-  ISSUE_REFUND:
-    tool: crm.issue_refund
-    risk_level: MEDIUM
-    effect: keyed
-    idempotency_argument: request_id
-    spends: amount_minor
-    parameters:
-      type: object
-      required: [order_id, amount_minor]
-      properties: {order_id: {type: string, maxLength: 40}, amount_minor: {type: integer, minimum: 1, maximum: 10000000}}
-      additionalProperties: false
-    arguments: {account: "{account_id}"}
-    sentence: "refunded {amount_minor} cents of {order_id} to {account_id}"
-    proposal: "refund {amount_minor} cents of {order_id} to {account_id}"
-  RENAME_ACCOUNT:
-    tool: crm.rename_account
-    risk_level: LOW
-    effect: idempotent
-    parameters:
-      type: object
-      required: [name]
-      properties: {name: {type: string, maxLength: 200}}
-      additionalProperties: false
-    arguments: {account: "{account_id}"}
-    sentence: "renamed {account_id} to '{name}'"
-  SEND_MAIL:
-    tool: crm.send_mail
-    risk_level: LOW
-    effect: at_most_once
-    parameters:
-      type: object
-      required: [to, subject, body]
-      properties:
-        to: {type: string, format: email, maxLength: 200}
-        subject: {type: string, maxLength: 200}
-        body: {type: string, maxLength: 5000}
-      additionalProperties: false
-    arguments: {account: "{account_id}"}
-    sentence: "sent '{subject}' to {to}"
-    proposal: "send '{subject}' to {to}"
-  UPDATE_FIELD:
-    tool: crm.update_field
-    risk_level: LOW
-    effect: idempotent
-    parameters:
-      type: object
-      required: [field, value]
-      properties: {field: {enum: [stage, owner], type: string}, value: {type: string, maxLength: 200}}
-      additionalProperties: false
-    arguments: {account: "{account_id}"}
-    sentence: "set {field} of {account_id} to '{value}'"
-autonomy:
-  allowlist:
-    tenant: [CREATE_TASK, DELETE_TASK, ISSUE_REFUND, RENAME_ACCOUNT, SEND_MAIL]
-    accounts: {initech: [UPDATE_FIELD]}
-  modes:
-    - {mode: AUTO_EXECUTE}
-    - {account: initech, mode: PROPOSE_ONLY}
-    - {account: globex, action_type: SEND_MAIL, mode: DISABLED}
-  budgets:
-    - {max_per_day: 50}
-    - account: acme
-      zone: Europe/Berlin
-      max_per_day: 20
-      max_per_day_by_action_type: {SEND_MAIL: 2}
-      max_amount_per_day_by_action_type: {ISSUE_REFUND: 60000}
-    - {account: globex, max_per_day: 1}
-policy: policy.cedar
-"""
-POLICY = """\
-@id("daily-work") @reason("ROUTINE_WORK") @explanation("Routine work on accounts may be done.")
-permit(
-    principal,
-    action in [Action::"CREATE_TASK", Action::"DELETE_TASK", Action::"RENAME_ACCOUNT", Action::"SEND_MAIL", Action::"UPDATE_FIELD"],
-    resource
-);
-
-@id("refunds") @reason("REFUND_WITHIN_LIMITS") @explanation("Refunds may be issued within their limits.")
-permit(principal, action == Action::"ISSUE_REFUND", resource);
-
-@id("sure-enough") @reason("CONFIDENCE_TOO_LOW") @explanation("Below a confidence of 0.80 a person must look.")
-forbid(principal, action, resource) when { context.unattended && context.confidence_bp < 8000 };
-
-@id("large-refund") @reason("REFUND_OVER_SOFT_CAP") @explanation("Refunds above 200.00 need a person.")
-forbid(principal, action == Action::"ISSUE_REFUND", resource)
-when { context.unattended && context.parameters.amount_minor > 20000 };
-
-@id("absurd-refund") @reason("REFUND_OVER_HARD_CAP") @explanation("Refunds above 2,000.00 are not issued by agents.")
-forbid(principal, action == Action::"ISSUE_REFUND", resource) when { context.parameters.amount_minor > 200000 };
-"""
 
 
 @dataclass
@@ -173,10 +47,23 @@ class Story:
         assert self.server is not None
         return self.server.client(self.keys[who])
 
-    def propose(self, name: str, action_type: str, parameters: dict[str, Any], **changes: Any) -> str:
-        """Proposes as an agent that is sure of itself; the status that the gate's answer leads to."""
-        usual = {"account_id": "acme", "confidence_score": 0.95, "risk_level": "LOW", "why": ["A customer asked."]}
-        body = {"action_type": action_type, "parameters": parameters, "action_intent_id": name, **usual, **changes}
+    def propose(
+        self, name: str, action_type: str, parameters: dict[str, Any], **changes: Any
+    ) -> str:
+        """Proposes as an agent that is sure of itself; the status that this leads to."""
+        usual = {
+            "account_id": "acme",
+            "confidence_score": 0.95,
+            "risk_level": "LOW",
+            "why": ["A customer asked."],
+        }
+        body = {
+            "action_type": action_type,
+            "parameters": parameters,
+            "action_intent_id": name,
+            **usual,
+            **changes,
+        }
         return str(self.to("ada").propose(**body)["status"])
 
     def task(self, name: str, **changes: Any) -> str:
@@ -186,10 +73,14 @@ class Story:
         return self.task(name, confidence_score=0.5, **changes)
 
     def mail(self, name: str, to: str, **changes: Any) -> str:
-        return self.propose(name, "SEND_MAIL", {"to": to, "subject": name, "body": "Good morning."}, **changes)
+        return self.propose(
+            name, "SEND_MAIL", {"to": to, "subject": name, "body": "Good morning."}, **changes
+        )
 
     def refund(self, name: str, order_id: str, amount_minor: int) -> str:
-        return self.propose(name, "ISSUE_REFUND", {"order_id": order_id, "amount_minor": amount_minor})
+        return self.propose(
+            name, "ISSUE_REFUND", {"order_id": order_id, "amount_minor": amount_minor}
+        )
 
     def becomes(self, name: str, status: str) -> None:
         until(lambda: self.to("owner").intent(name)["status"] == status)
@@ -197,11 +88,16 @@ class Story:
     # The chapters
 
     def set_up(self) -> None:
-        """Keys, one of them ended; a stop of everything, lifted; an intent; and the switch that stays on."""
+        """Keys and a stop of everything, both ended; an intent; the switch that stays on."""
         self.company.run("stop", "--everything", "--reason", "A drill.")
         self.company.run("stop", "--everything", "--lift")
         owner = self.to("owner")
-        for name, role in (("ada", "agent"), ("olga", "approver"), ("audrey", "auditor"), ("former", "agent")):
+        for name, role in (
+            ("ada", "agent"),
+            ("olga", "approver"),
+            ("audrey", "auditor"),
+            ("former", "agent"),
+        ):
             self.keys[name] = (made := owner.create_api_key(name, role))["key"]
         owner.revoke_api_key(made["key_id"])
         assert self.unsure("waits-from-before-the-switch") == "AWAITING_APPROVAL"
@@ -238,26 +134,47 @@ class Story:
         asks = "AWAITING_APPROVAL"
         assert self.task("approved-by-policy", account_id="globex") == "APPROVED"
         assert self.unsure("approved-by-person", account_id="globex") == asks
-        assert self.to("olga").approve("approved-by-person", reason="Go on.")["status"] == "APPROVED"
+        assert (
+            self.to("olga").approve("approved-by-person", reason="Go on.")["status"] == "APPROVED"
+        )
         assert self.unsure("waits-unsure") == asks
         hours = {"title": "waits-with-a-fraction", "hours": 1.25}
-        assert self.propose("waits-with-a-fraction", "CREATE_TASK", hours, confidence_score=0.5) == asks
-        assert self.unsure("waits-until-2099", expires_at="2099-01-01T00:00:00Z", target={"deal": "Ünïcode"}) == asks
+        assert (
+            self.propose("waits-with-a-fraction", "CREATE_TASK", hours, confidence_score=0.5)
+            == asks
+        )
+        assert (
+            self.unsure(
+                "waits-until-2099", expires_at="2099-01-01T00:00:00Z", target={"deal": "Ünïcode"}
+            )
+            == asks
+        )
         assert self.refund("waits-for-a-large-refund", "ORD-2", 30_000) == asks
         assert self.mail("waits-by-mode", "bob@example.com", account_id="initech") == asks
         assert self.mail("waits-by-budget", "cyd@example.com") == asks
-        assert self.propose("waits-by-allowlist", "UPDATE_FIELD", {"field": "stage", "value": "won"}) == asks
+        assert (
+            self.propose("waits-by-allowlist", "UPDATE_FIELD", {"field": "stage", "value": "won"})
+            == asks
+        )
         assert self.propose("waits-by-switch", "DELETE_TASK", {"title": "waits-by-switch"}) == asks
-        assert self.propose("waits-by-pin", "RENAME_ACCOUNT", {"name": "Acme"}, confidence_score=0.5) == asks
+        assert (
+            self.propose("waits-by-pin", "RENAME_ACCOUNT", {"name": "Acme"}, confidence_score=0.5)
+            == asks
+        )
 
     def facts(self) -> dict[str, Any]:
-        """What a test compares: the status of every intent, the digest of every entry, and the budgets as they are used."""
+        """What a test compares: statuses of intents, digests of entries, used budgets."""
         assert self.server is not None
         owner = self.to("owner")
         intents = {item["action_intent_id"]: item["status"] for item in owner.timeline()}
         entries = [entry["entry_digest"] for entry in owner.ledger()]
         usage = [self.server.usage(account, OWNER_KEY) for account in ACCOUNTS]
-        return {"keys": self.keys, "intents": dict(sorted(intents.items())), "entries": entries, "usage": usage}
+        return {
+            "keys": self.keys,
+            "intents": dict(sorted(intents.items())),
+            "entries": entries,
+            "usage": usage,
+        }
 
 
 @contextmanager
@@ -305,7 +222,9 @@ def make_postgres(folder: Path, moved_ms: int, kept: Zygote) -> dict[str, Any]:
             pg_dump = server(run).bin_path / "pg_dump"
             schemas = ["--schema=clearance", "--schema=clearance_queue"]
             how = ["--no-owner", "--inserts", "--rows-per-insert=100"]
-            done = subprocess.run([pg_dump, *schemas, *how, admin], capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                [pg_dump, *schemas, *how, admin], capture_output=True, text=True, check=True
+            )
     (folder / "postgres.sql").write_text(without_commands(done.stdout), encoding="utf-8")
     return facts
 
@@ -318,17 +237,28 @@ def without_commands(dump: str) -> str:
 def main() -> None:
     folder = Path(sys.argv[1]).resolve()
     folder.mkdir(parents=True)
-    (folder / "clearance.yaml").write_text(CONFIGURATION, encoding="utf-8")
-    (folder / "policy.cedar").write_text(POLICY, encoding="utf-8")
-    subprocess.run([Path(sys.executable).parent / "uv", "build", "--wheel", "--out-dir", folder], cwd=ROOT, check=True)
+    for name in ("clearance.yaml", "policy.cedar"):
+        shutil.copyfile(HERE / name, folder / name)
+    subprocess.run(
+        [Path(sys.executable).parent / "uv", "build", "--wheel", "--out-dir", folder],
+        cwd=ROOT,
+        check=True,
+    )
     (folder / ".gitignore").unlink(missing_ok=True)
     now = now_ms()
     # It is noon: everything happens on one day, in every zone of the settings.
     moved_ms = now // DAY_MS * DAY_MS + DAY_MS // 2 - now
     with software(moved_ms) as kept:
         sqlite, postgres = (make(folder, moved_ms, kept) for make in (make_sqlite, make_postgres))
-    facts = {"version": version("clearance"), "at": now_ms(moved_ms), "sqlite": sqlite, "postgres": postgres}
-    (folder / "facts.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    facts = {
+        "version": version("clearance"),
+        "at": now_ms(moved_ms),
+        "sqlite": sqlite,
+        "postgres": postgres,
+    }
+    (folder / "facts.json").write_text(
+        json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":
