@@ -167,7 +167,7 @@ def everywhere(
     postgres_folder: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Mapping[str, Future[Opened]]]:
-    """A kept state in each place. Whatever is slow to start, even the old software, starts at once."""
+    """A kept state in each place. All that is slow to start begins at once, also the old one."""
     with ExitStack() as ends, ThreadPoolExecutor() as threads:
         new = ends.enter_context(software(moved_ms(state)))
 
@@ -339,7 +339,7 @@ class Sides:
         ]
 
     def ran(self, name: str) -> tuple[list[str], str]:
-        """The kinds of an intent's entries, and the worker that ran it once, as both sides see it."""
+        """The kinds of an intent's entries, and the worker that ran it; both sides see the same."""
         agents = [side.client(self.keys["ada"]) for side in (self.old, self.new)]
         assert {agent.wait(name, SECONDS_MAX)["status"] for agent in agents} == {"SUCCEEDED"}
         assert sum(effect.get("title") == name for effect in self.company.effects) == 1
