@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +82,15 @@ class Zygote:
 
 
 @contextlib.contextmanager
-def zygote() -> Iterator[Zygote]:
-    """A zygote that is ready; everything that it forked ends with the block."""
-    command = [sys.executable, "-m", "tests.crash.zygote"]
+def zygote(*program: str, **environment: str) -> Iterator[Zygote]:
+    """A zygote that is ready; everything that it forked ends with the block.
+
+    `program`: another one than this module.
+    """
+    command = [sys.executable, *(program or ("-m", "tests.crash.zygote"))]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CLEARANCE_")}
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=kept
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=kept | environment
     ) as process:
         try:
             yield Zygote(process)
@@ -98,7 +101,7 @@ def zygote() -> Iterator[Zygote]:
 # In the process itself
 
 
-def _child(said: Mapping[str, Any]) -> None:
+def _child(said: Mapping[str, Any], run: Callable[[Sequence[str]], object]) -> None:
     """Becomes what was asked for; never returns."""
     die_with_parent()
     signal.set_wakeup_fd(-1)
@@ -109,11 +112,9 @@ def _child(said: Mapping[str, Any]) -> None:
     for here, there in ((nothing, 0), (log, 1), (log, 2)):
         os.dup2(here, there)
     os.environ.update(said["environment"])
-    from tests.crash import server  # noqa: PLC0415 - imported long since, by the parent
-
     code: object = 1
     try:
-        server.run(said["arguments"])
+        run(said["arguments"])
     except SystemExit as end:
         code = end.code
     except BaseException:
@@ -134,14 +135,19 @@ def _say(line: str) -> None:
 
 
 def main() -> None:
-    """Forks until standard input ends."""
-    die_with_parent()
+    """Forks command lines that kill themselves, until standard input ends."""
     import clearance.api.app  # noqa: PLC0415 - everything that a server or a worker needs
     import clearance.engines.queue.procrastinate  # noqa: PLC0415
     import clearance.stores.postgres.store  # noqa: PLC0415
     import clearance.tools.session  # noqa: F401, PLC0415
-    from tests.crash import server  # noqa: F401, PLC0415
+    from tests.crash import server  # noqa: PLC0415
 
+    fork_when_asked(server.run)
+
+
+def fork_when_asked(run: Callable[[Sequence[str]], object]) -> None:
+    """Forks until standard input ends; each child gives `run` its arguments."""
+    die_with_parent()
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)
@@ -160,7 +166,7 @@ def main() -> None:
             for line in lines:
                 pid = os.fork()
                 if pid == 0:
-                    _child(json.loads(line))
+                    _child(json.loads(line), run)
                 _say(f"started {pid}")
 
 
