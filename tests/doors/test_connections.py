@@ -10,10 +10,10 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 
-from clearance import postgres_profile
-from clearance.parts import Database
-from clearance.serving import serving
-from clearance.working import WorkerAnnouncement, work
+from clearance.profiles import postgres
+from clearance.profiles.place import Database
+from clearance.running.server import serving
+from clearance.running.worker import WorkerAnnouncement, work
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +43,7 @@ def host(request: pytest.FixtureRequest) -> str:
 async def working(url: str, host: str) -> AsyncIterator[str]:
     """A worker on a database; yields the address of its health."""
     where, announced = Database(SecretStr(url)), asyncio.Future[WorkerAnnouncement]()
-    await postgres_profile.migrate(where)
+    await postgres.migrate(where)
     running = asyncio.create_task(work(where, host, 0, announced.set_result, 1))
     try:
         await asyncio.wait({running, announced}, return_when=asyncio.FIRST_COMPLETED)
@@ -55,21 +55,26 @@ async def working(url: str, host: str) -> AsyncIterator[str]:
 
 
 async def writes_leave_at_once(url: str, accepted: list[socket.socket]) -> bool:
-    """Whether the connection that an answer came over holds nothing back until the client has acknowledged (TCP_NODELAY)."""
+    """Whether TCP_NODELAY is set on the connection that an answer came over."""
     async with httpx2.AsyncClient(trust_env=False) as http:
         assert (await http.get(f"{url}/healthz")).status_code == 200
         [connection] = accepted
         return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
-# An answer is written in two parts, head and body: held back, the second one waits 40 ms for the client's acknowledgement.
+# An answer is written in two parts, head and body. Without TCP_NODELAY the second one waits until
+# the client has acknowledged the first, which takes it 40 ms.
 
 
-async def test_what_a_server_writes_leaves_at_once(tmp_path: Path, host: str, accepted: list[socket.socket]) -> None:
+async def test_what_a_server_writes_leaves_at_once(
+    tmp_path: Path, host: str, accepted: list[socket.socket]
+) -> None:
     async with serving(None, tmp_path, host, 0) as up:
         assert await writes_leave_at_once(up.url, accepted)
 
 
-async def test_what_a_worker_writes_leaves_at_once(database: str, host: str, accepted: list[socket.socket]) -> None:
+async def test_what_a_worker_writes_leaves_at_once(
+    database: str, host: str, accepted: list[socket.socket]
+) -> None:
     async with working(database, host) as url:
         assert await writes_leave_at_once(url, accepted)
