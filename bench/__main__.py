@@ -29,7 +29,7 @@ from bench.drive import WrongCount
 from bench.run import Results, Run, new_run
 
 ROUNDS, ROUNDS_QUICK = 7, 3
-DEADLINE_MINUTES = 10.0
+DEADLINE_MINUTES = 15.0
 ROOT = Path(__file__).parents[1]
 
 

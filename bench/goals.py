@@ -1,5 +1,5 @@
-"""The floors that the gate's storage must keep, beside what was measured: each lay below the lowest
-round of its first study.
+"""The floors that the gate must keep, beside what was measured: each lay below the lowest round of
+its first study.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ RAW_64 = ("sqlite raw", 64, "raw")
 POSTGRES_64 = ("postgres storage alone", 64, "spread")
 POSTGRES_HOT_64 = ("postgres storage alone", 64, "hot")
 POSTGRES_RAW_64 = ("postgres raw", 64, "raw")
+WHOAMI_1, ECHO_1 = ("sqlite http", 1, "whoami"), ("sqlite http", 1, "echo")
+PROPOSAL_1, IN_PROCESS_1 = ("sqlite http", 1, "proposal"), ("sqlite http", 1, "proposal in process")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,13 @@ GOALS = (
     Goal("the same, p99 at 64 callers, to raw's", SPREAD_64, RAW_64, 1.0, p99=True),
     Goal("PostgreSQL, storage part, 64 callers, to raw", POSTGRES_64, POSTGRES_RAW_64, 1.4),
     Goal("the same, one hot account, to 1000 accounts", POSTGRES_HOT_64, POSTGRES_64, 0.9),
+    Goal("HTTP, whoami, 1 kept-alive caller, to a constant over the same", WHOAMI_1, ECHO_1, 0.05),
+    Goal(
+        "HTTP, a proposal, 1 kept-alive caller, to the same in process",
+        PROPOSAL_1,
+        IN_PROCESS_1,
+        0.25,
+    ),
 )
 
 

@@ -23,7 +23,7 @@ def main() -> None:
     if sys.argv[1] == "stdio":
         server.run("stdio")
         return
-    listening = socket.socket()
+    listening = socket.socket(proto=socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     listening.listen()
     print(listening.getsockname()[1], flush=True)

@@ -10,10 +10,31 @@ from bench import goals
 from bench.fifteen_rules import RUN_OR_NOT_ALIKE, by_hand, questions
 from bench.goals import ranged
 from bench.run import Cell, Results, middle
-from bench.variants import CALLERS, GROWTH, POLICIES, POSTGRES, SQLITE, TOOLS, WAITING, Variant
+from bench.variants import (
+    CALLERS,
+    GROWTH,
+    HTTP,
+    POLICIES,
+    POSTGRES,
+    SQLITE,
+    TOOLS,
+    WAITING,
+    Variant,
+)
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 BETWEEN = re.compile(r"(?<=<!-- bench -->\n).*?(?=<!-- /bench -->)", re.DOTALL)
+OVER_HTTP = (
+    ("the yardstick: a constant, written at once to a kept-alive connection", "echo", "echo"),
+    ("`GET /healthz`, to the yardstick", "healthz", "echo"),
+    ("`GET /v1/whoami`, to the yardstick", "whoami", "echo"),
+    (
+        "a proposal that waits for a person, to the same in process",
+        "proposal",
+        "proposal in process",
+    ),
+    ("from a proposal to its outcome, to the same in process", "outcome", "outcome in process"),
+)  # title, what was looked at, and what it is compared with
 ACCOUNTS = {"spread": ", 1000 accounts", "hot": ", one account"}
 
 
@@ -35,6 +56,7 @@ def report(results: Results, machine: Sequence[str], pages: float, batches: str)
         f"### The disk\n\n{_disk(results)}",
         f"### SQLite\n\n{_loads(results, SQLITE)}",
         f"### PostgreSQL\n\n{_loads(results, POSTGRES)}",
+        f"### Over HTTP\n\n{_over_http(results)}",
         f"### What a tool call takes more\n\n{_tools(results)}",
         f"### Policy alone\n\n{_policies(results)}",
         f"### 10,000 waiting approvals\n\n{_sizes(results, WAITING, 'waiting')}",
@@ -90,7 +112,8 @@ def _load_rows(results: Results, variant: Variant) -> Iterator[str]:
         return
     for name in dict.fromkeys(label for key, _, label in results.cells if key == variant.key):
         cells = [
-            _rate(results, (variant.key, callers, name), variant.beside) for callers in CALLERS
+            _rate(results, (variant.key, callers, name), (variant.beside, callers, "raw"))
+            for callers in CALLERS
         ]
         yield (
             f"| {variant.title}{ACCOUNTS.get(name, '')} | {' | '.join(cells)} | "
@@ -98,11 +121,10 @@ def _load_rows(results: Results, variant: Variant) -> Iterator[str]:
         )
 
 
-def _rate(results: Results, cell: Cell, beside: str) -> str:
+def _rate(results: Results, cell: Cell, other: Cell) -> str:
     if not results.has(cell):
         return ""
     rate = f"{middle([one.rate for one in results.cells[cell]]):,.0f}/s"
-    other = (beside, cell[1], "raw")
     if cell == other or not results.has(other):
         return f"{rate}, 1.00" if cell == other else rate
     return f"{rate}, {ranged(results.ratios(cell, other))}"
@@ -117,6 +139,27 @@ def _at_64(results: Results, variant: Variant, name: str) -> str:
     )
     to_raw = f"{middle(results.p99_ratios(cell, raw)):.2f}" if results.has(raw) else ""
     return f"{p50:.1f} / {p99:.1f} | {to_raw} | {variant.keeps}"
+
+
+def _over_http(results: Results) -> str:
+    return "\n\n".join(_served(results, variant) for variant in HTTP)
+
+
+def _served(results: Results, variant: Variant) -> str:
+    if variant.key in results.missing:
+        return f"{variant.title}: not measured: {results.missing[variant.key]}"
+    ends = (CALLERS[0], CALLERS[-1])
+    heads = [variant.title, *(f"{callers} caller{'s' * (callers > 1)}" for callers in CALLERS)]
+    heads += [f"p50 / p99 ms at {callers}" for callers in ends]
+    rows = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for title, mine, other in OVER_HTTP:
+        cells = [
+            _rate(results, (variant.key, callers, mine), (variant.key, callers, other))
+            for callers in CALLERS
+        ]
+        cells += [_both(results, (variant.key, callers, mine)) for callers in ends]
+        rows.append(f"| {title} | {' | '.join(cells)} |")
+    return "\n".join(rows)
 
 
 def _tools(results: Results) -> str:
@@ -141,6 +184,8 @@ def _tools(results: Results) -> str:
 
 
 def _both(results: Results, cell: Cell) -> str:
+    if not results.has(cell):
+        return ""
     p50, p99 = (
         middle([getattr(one, what) for one in results.cells[cell]]) for what in ("p50_ms", "p99_ms")
     )

@@ -22,7 +22,13 @@ ANSWER_SECONDS = 60.0  # for one measurement
 LONG_ANSWER_SECONDS = 1800.0  # for growth
 ROUNDS_MIN = 3  # fewer say nothing
 RAW_VARIES_MAX = 3.0  # between the slowest and the fastest round
-STEADY = (("fsync", 1, "fsync"), ("sqlite raw", 64, "raw"), ("postgres raw", 64, "raw"))
+STEADY = (
+    ("fsync", 1, "fsync"),
+    ("sqlite raw", 64, "raw"),
+    ("postgres raw", 64, "raw"),
+    ("sqlite http", 64, "echo"),
+    ("postgres http", 64, "echo"),
+)
 
 Cell = tuple[str, int, str]  # a variant's key, callers, and what was looked at
 

@@ -21,12 +21,16 @@ from clearance.flow.ports.engine import Engine
 from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.store import Store
 from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall, Tools
+from clearance.profiles.local import STORE_FILE
 from clearance.stores.sqlite.store import SqliteStore
 
 BUDGET = 10_000_000  # a day and account: so large that it never binds, and is counted all the same
 CALLS_AT_ONCE = 16  # as many as a worker carries out
 TEMPLATE = "clearance_bench_template"
-PINS = {"crm.create_task": digest({"type": "object"})}
+PINS = {
+    f"crm.{tool}": digest({"type": "object"})
+    for tool in ("create_task", "issue_refund", "send_mail")
+}
 
 
 class InstantTools(RecordingTools):
@@ -49,11 +53,14 @@ def document(**autonomy: Any) -> dict[str, Any]:
 
 @contextlib.asynccontextmanager
 async def new_store(job: Job) -> AsyncIterator[tuple[Store, str]]:
-    """An empty store of the job's kind, and where it is: its file, or its database's URL."""
+    """An empty store of the job's kind, and where it is.
+
+    Its file, in a data directory of its own; or its database's URL.
+    """
     async with contextlib.AsyncExitStack() as ends:
         store: Store
         if job.store == "sqlite":
-            where = str(job.path / f"{secrets.token_hex(6)}.sqlite3")
+            where = str(job.path / secrets.token_hex(6) / STORE_FILE)
             store = await SqliteStore.open(Path(where))
         else:
             from clearance.stores.postgres.store import PostgresStore  # noqa: PLC0415

@@ -198,6 +198,10 @@ TOOLS = (
     Variant("sqlite tools", "bench.tool_call", "on SQLite", "", {1: 24}, "sqlite"),
     Variant("postgres tools", "bench.tool_call", "on PostgreSQL", "", {1: 24}, "postgres"),
 )
+HTTP = (
+    Variant("sqlite http", "bench.served", "SQLite", "", {1: 60, 8: 160, 64: 256}, "sqlite"),
+    Variant("postgres http", "bench.served", "PostgreSQL", "", {1: 16, 8: 96, 64: 192}, "postgres"),
+)
 CORRECT = tuple(
     Variant(f"{store} correct", "bench.correct", "", "", {64: 2700}, store)
     for store in ("sqlite", "postgres")
@@ -210,4 +214,4 @@ GROWTH = tuple(
     Variant(f"{store} growth", "bench.growth", "", "", {1: 1_000_000}, store)
     for store in ("sqlite", "postgres")
 )
-ROUND = (_DISK, *SQLITE, *POSTGRES, *POLICIES, *TOOLS)
+ROUND = (_DISK, *SQLITE, *POSTGRES, *POLICIES, *TOOLS, *HTTP)

@@ -76,7 +76,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     access = Access(store, clock)
     app = create_app(world.control, access)
     mount(app, world.control, access)
-    listening = socket.socket()
+    listening = socket.socket(proto=socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=3)

@@ -7,12 +7,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bench import counts, report
+from bench import counts, report, served
 from bench.children import Children, NotMeasured
 from bench.drive import Job, Timed, WrongCount, must_be, timed
 from bench.goals import GOALS, Goal
 from bench.run import Results, Run
-from bench.variants import CALLERS, ROUND, Variant
+from bench.variants import CALLERS, HTTP, ROUND, Variant
 
 from tests.tidy.pages import ROOT
 
@@ -93,12 +93,35 @@ def test_what_was_not_measured_says_why() -> None:
     assert "| PostgreSQL, storage part, 64 callers, to raw | >= 1.4x | not measured | |" in text
 
 
+def test_what_a_client_sees_is_compared_with_a_bare_connection_and_with_the_same_in_process() -> (
+    None
+):
+    rates = {"echo": 1000, "whoami": 100, "proposal": 20, "proposal in process": 40}
+    cells = {("sqlite http", 1, name): rounds(rate, rate, rate) for name, rate in rates.items()}
+    text = report.report(Results(rounds=3, cells=cells), [], 1.6, "")
+    assert (
+        "| `GET /v1/whoami`, to the yardstick | 100/s, 0.10 [0.10..0.10] |  |  | 1.00 / 10.00 |  |"
+        in text
+    )
+    assert "the same in process | 20/s, 0.50 [0.50..0.50] |  |  | 1.00 / 50.00 |  |" in text
+
+
 def test_percentiles_are_of_the_operations_one_by_one() -> None:
     found = timed(5.0, [number / 1000 for number in range(100, 0, -1)])
     assert (found.operations, found.p50_ms, found.p99_ms, found.rate) == (100, 51.0, 100.0, 20.0)
 
 
 # The run
+
+
+@pytest.mark.anyio
+async def test_a_running_server_is_measured_as_a_client_sees_it(tmp_path: Path) -> None:
+    measured = await served.measure(Job("sqlite", str(tmp_path), "", callers=2, operations=4))
+    wanted = {name for _, *compared in report.OVER_HTTP for name in compared}
+    wanted |= {
+        cell[2] for goal in GOALS for cell in (goal.mine, goal.other) if cell[0] == HTTP[0].key
+    }
+    assert wanted <= measured.keys()
 
 
 def test_a_wrong_count_is_no_measurement(tmp_path: Path) -> None:

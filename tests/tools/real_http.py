@@ -40,7 +40,7 @@ async def grow(ctx: Context) -> str:
 
 
 def main() -> None:
-    listening = socket.socket()
+    listening = socket.socket(proto=socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     listening.listen()
     print(listening.getsockname()[1], flush=True)  # noqa: T201 - this is how the test learns it

@@ -63,7 +63,9 @@ def signals() -> Iterator[Ending]:
 def listening(host: str, port: int) -> Iterator[socket.socket]:
     """Takes the address before anything else happens, so that a second start changes nothing."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as taken:
+    # The protocol is named because asyncio sets TCP_NODELAY only where it is. Without that the body
+    # of an answer waits until the client has acknowledged its head.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             taken.bind((host, port))
