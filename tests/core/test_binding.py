@@ -224,6 +224,21 @@ def test_rules_that_decide_are_compared_only_if_the_rules_are_others() -> None:
     assert sentence == f"Other rules decide: sure-enough; before: {named}."
 
 
+def test_a_ruling_stands_while_the_rules_do_whatever_else_has_them_decide() -> None:
+    """A rule on the autonomy mode, which is another one by now; also for a binding of 0.1.0."""
+    made = document(
+        sample.POLICY
+        + '@id("mode") @reason("MODE") @explanation("Mode.") forbid(principal, action, resource)'
+        ' when { context.unattended && context.mode == "APPROVAL_REQUIRED" };'
+    )
+    record = approved(under=settings(made))
+    made["autonomy"]["modes"] = [{"mode": "APPROVAL_REQUIRED"}]
+    later = settings(made, version=2)
+    assert gate.decide(INTENT, Facts(later), NOON).policy_clause == ("mode", "sure-enough")
+    earlier = as_bound(record, bindings.read(entry_0_1(record, under=settings(made))))
+    assert checked(record, later).verdict is checked(earlier, later).verdict is START
+
+
 def test_a_tool_schema_that_is_seen_for_the_first_time_is_no_difference() -> None:
     record = approved(under=settings({**document(), "tool_pins": {}}))
     assert checked(record, LATER).verdict is START
@@ -263,13 +278,13 @@ def test_what_is_not_about_an_intent_is_nothing_to_it(
 # The formats
 
 
-def entry_of(record: IntentRecord) -> dict[str, Any]:
+def entry_of(record: IntentRecord, under: Settings = SETTINGS) -> dict[str, Any]:
     """The ledger entry of a decision, as it is read."""
     made = steps.admit(
         record.intent,
         checked_content(record.intent),
         record.decision,
-        SETTINGS,
+        under,
         salt=SALT,
         actor=AGENT,
         now=NOON,
@@ -278,9 +293,9 @@ def entry_of(record: IntentRecord) -> dict[str, Any]:
     return entry
 
 
-def entry_0_1(record: IntentRecord, **others: Any) -> dict[str, Any]:
+def entry_0_1(record: IntentRecord, under: Settings = SETTINGS, **others: Any) -> dict[str, Any]:
     """The same entry as version 0.1.0 writes it, with others of its five values."""
-    entry = entry_of(record)
+    entry = entry_of(record, under)
     del entry["binding_parts"]
     entry["decision"]["policy_version"] = entry["binding"]["policy_version"]
     return {**entry, "binding": entry["binding"] | others}
