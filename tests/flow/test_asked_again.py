@@ -62,7 +62,7 @@ async def asked(world: World, approval_id: str) -> tuple[str, ...]:
 
 
 async def runs(world: World) -> IntentRecord:
-    """What was approved is carried out, and nobody was asked twice."""
+    """What was approved is carried out, and no one was asked twice."""
     done = await world.run("t1")
     assert done is not None
     assert (done.status, len(world.tools.calls)) == (IntentStatus.SUCCEEDED, 1)
@@ -129,7 +129,7 @@ async def test_a_person_is_asked_again_when_what_they_approved_changed(
 async def test_what_is_not_what_was_decided_on_never_runs(
     world: World, proposal: Any, forgery: str, settings_moved: bool
 ) -> None:
-    """Somebody reaches past us into the database."""
+    """Someone reaches past us into the database."""
     if (await world.propose(proposal)).approval:
         await approve(world)
     world.sql(forgery)
@@ -150,11 +150,11 @@ async def test_what_is_not_what_was_decided_on_never_runs(
         {"sentence": "made a task"},
         {"spends": "title", "approval": {"expires_after": "1h"}},
         {"parameters": {"type": "object", "properties": {"title": {"type": "string"}, "day": {}}}},
-        {"policy": sample.POLICY.replace("< 8000", "< 4000")},  # nobody need be asked any more
+        {"policy": sample.POLICY.replace("< 8000", "< 4000")},  # no rule asks for a person any more
     ],
 )
 @pytest.mark.parametrize("proposal", [UNSURE, SURE], ids=["person", "policy"])
-async def test_nobody_is_asked_again_about_what_is_nothing_to_the_act(
+async def test_no_one_is_asked_again_about_what_is_nothing_to_the_act(
     world: World, proposal: Any, change: dict[str, Any]
 ) -> None:
     await world.configure(document())
@@ -210,7 +210,7 @@ async def upgraded(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
 @pytest.mark.parametrize("proposal", [UNSURE, SURE], ids=["person", "policy"])
 @pytest.mark.parametrize("approved", ["before", "after"])
 @pytest.mark.parametrize("settings_moved", [False, True])
-async def test_an_upgrade_cancels_nothing_and_asks_nobody_again(
+async def test_an_upgrade_cancels_nothing_and_asks_no_one_again(
     world: World,
     monkeypatch: pytest.MonkeyPatch,
     writes: Callable[[pytest.MonkeyPatch], None],

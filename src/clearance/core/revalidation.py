@@ -163,7 +163,7 @@ def _revalidate_changed(
 
 
 def _other_rules(record: IntentRecord, anew: Revalidation) -> tuple[str, ...]:
-    """What changed of the rules for which a person was asked; nothing if nobody would be now."""
+    """What changed of the rules for which a person was asked; nothing if no one would be now."""
     asks = anew.decision.answer is Answer.REQUIRE_APPROVAL
     if not asks or record.binding is None or anew.binding is None:
         return ()
