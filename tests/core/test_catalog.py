@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearance.core.catalog import PROBLEMS_MAX, Action, Effect, ToolName
+from clearance.core.catalog import PROBLEMS_MAX, Action, Effect, ToolName, Undo
 from clearance.core.errors import InvalidInput
 from clearance.core.intent import ActionIntent, RiskLevel
 
@@ -79,21 +79,34 @@ def test_only_an_at_most_once_effect_forbids_a_repeat() -> None:
     assert [effect for effect in Effect if not effect.repeatable] == [Effect.AT_MOST_ONCE]
 
 
-CHANGED: dict[str, Any] = {
-    "action_type": "REFUND2",
-    "tool": ToolName("shop", "refund_all"),
-    "risk_level": RiskLevel.HIGH,
-    "effect": Effect.AT_MOST_ONCE,
-    "parameters": {},
-    "arguments": {"x": 1},
-    "idempotency_argument": "key",
-    "spends": None,
+CHANGED: dict[str, tuple[Any, set[str]]] = {
+    "action_type": ("REFUND2", {"entry_digest", "digest_0_1"}),
+    "tool": (ToolName("shop", "refund_all"), {"digest_0_1"}),  # a binding names it itself
+    "risk_level": (RiskLevel.HIGH, {"shown_digest", "digest_0_1"}),
+    "effect": (Effect.AT_MOST_ONCE, {"entry_digest", "digest_0_1"}),
+    "parameters": ({}, {"digest_0_1"}),
+    "sentence": ("x", set()),
+    "proposal": ("x", {"shown_digest"}),
+    "arguments": ({"x": 1}, {"entry_digest", "digest_0_1"}),
+    "idempotency_argument": ("key", {"entry_digest", "digest_0_1"}),
+    "spends": (None, {"digest_0_1"}),
+    "approval_expires_after_ms": (1, set()),
+    "undo": (Undo(ToolName("shop", "charge"), {}, None), {"shown_digest"}),
 }
-WORDS = {"sentence", "proposal", "approval_expires_after_ms", "undo"}
 
 
-def test_the_digest_covers_the_call_and_no_words_for_people() -> None:
-    assert {field.name for field in fields(Action)} == set(CHANGED) | WORDS
-    for name, value in CHANGED.items():
-        assert replace(REFUND, **{name: value}).digest != REFUND.digest, name
-    assert replace(REFUND, sentence="x", proposal="y").digest == REFUND.digest
+@pytest.mark.parametrize("name", [field.name for field in fields(Action)])
+def test_the_digests_cover_how_a_call_is_made_and_what_people_are_shown(name: str) -> None:
+    """Each field of an action, changed alone. The decision record says why it is in, or not."""
+    other, digests = CHANGED[name]
+    action = replace(REFUND, **{name: other})
+    every = ("entry_digest", "shown_digest", "digest_0_1")
+    assert {part for part in every if getattr(action, part) != getattr(REFUND, part)} == digests
+
+
+def test_people_are_shown_for_how_long_an_act_can_be_undone_and_not_how() -> None:
+    undos = [Undo(ToolName("shop", tool), {}, ms) for tool, ms in (("a", None), ("b", None))]
+    always, another, briefly = (
+        replace(REFUND, undo=undo).shown_digest for undo in (*undos, replace(undos[0], within_ms=1))
+    )
+    assert always == another != briefly

@@ -37,7 +37,7 @@ from clearance.core.policy import (
     PolicySet,
     Question,
 )
-from clearance.core.policy_schema import cedar_schema, policy_parameters
+from clearance.core.policy_schema import cedar_schema, policy_parameters, schema_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -715,18 +715,56 @@ def test_clauses_are_read_from_the_annotations(policy: PolicySet) -> None:
     )
 
 
-def test_the_version_is_that_of_the_meaning(policy: PolicySet) -> None:
+def test_the_version_is_that_of_the_rules(policy: PolicySet) -> None:
     shuffled = "// A comment.\n" + "\n\n".join(reversed(TEXT.strip().split("\n\n"))).replace(
         " when ", "\n  when "
     )
     assert PolicySet.load(shuffled, CATALOG) == policy
-    reordered = {name: replace(CATALOG[name], sentence="other words") for name in reversed(CATALOG)}
-    assert PolicySet.load(TEXT, reordered).version == policy.version
     changes = [("50000", "50001"), ("Because of", "As of"), ('@reason("TASKS")', '@reason("TASK")')]
     versions = {PolicySet.load(TEXT.replace(*change), CATALOG).version for change in changes}
-    versions.add(PolicySet.load(TEXT, {**CATALOG, "MORE": action("MORE", {})}).version)
+    versions.add(PolicySet.load(TEXT + annotated("more", f"{FORBID};"), CATALOG).version)
     assert len(versions | {policy.version}) == 5
     assert all(version.startswith("sha256:") and len(version) == 71 for version in versions)
+
+
+def test_the_version_is_not_that_of_the_catalog_the_engine_or_our_schema(
+    policy: PolicySet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = PolicySet.load(TEXT, {**CATALOG, "MORE": action("MORE", {})})
+    assert more.version == policy.version
+    assert more != policy  # a policy is for one catalog
+    of_the_engine = cedarpy.policies_to_json_str
+
+    def of_a_newer_engine(text: str) -> str:
+        return of_the_engine(text).replace('"annotations":{', '"annotations":{"hint":"",')
+
+    with monkeypatch.context() as newer_software:
+        newer_software.setattr(
+            "clearance.core.policy.schema_text", lambda types: schema_text(types) + "entity New;\n"
+        )
+        newer_software.setattr(cedarpy, "policies_to_json_str", of_a_newer_engine)
+        newer = PolicySet.load(TEXT, CATALOG)
+    assert newer.version == policy.version
+    assert newer.clauses == policy.clauses
+    assert newer.version_0_1 != policy.version_0_1
+
+
+LAYOUT = st.lists(
+    st.sampled_from([" ", "\n", "\t\r\n", "// a comment; permit(\n"]), min_size=1, max_size=3
+).map("".join)
+
+
+@given(st.permutations(list(POLICIES)), st.sampled_from(list(POLICIES)), LAYOUT)
+def test_a_clause_is_known_by_its_text_alone(order: list[str], changed: str, layout: str) -> None:
+    """Wherever it stands and however it is laid out; one that changed is another one, and no other
+    is.
+    """
+    texts = {name: annotated(name, POLICIES[name]) for name in order}
+    before = PolicySet.load("".join(texts.values()), CATALOG).clauses
+    texts[changed] = texts[changed].replace("Because of", "By")
+    spread = [text.replace(" when ", f"{layout}when{layout}") for text in texts.values()]
+    after = PolicySet.load(layout.join(["", *spread, ""]), CATALOG).clauses
+    assert {name for name in before if before[name].digest != after[name].digest} == {changed}
 
 
 # --- What policy reads ---

@@ -231,20 +231,6 @@ async def test_a_lowered_limit_is_kept_for_what_has_not_started(world: World) ->
     assert await world.used() == {"actions": 1, "actions:CREATE_TASK": 1}
 
 
-async def test_a_person_is_asked_again_when_what_they_approved_changed(world: World) -> None:
-    await world.propose(task("t1", confidence_score=0.5))
-    await world.control.rule(APPROVER, "t1.1", APPROVE)
-    document = sample.document()
-    document["catalog"]["CREATE_TASK"]["tool"] = "crm.delete_task"
-    await world.configure(document)
-    assert await world.run("t1") is None
-    asked = (await world.record("t1")).approval
-    assert asked is not None
-    assert asked.approval_id == "t1.2"
-    assert "The tool was crm.create_task and is crm.delete_task now." in asked.differences
-    assert world.tools.calls == []
-
-
 async def test_what_a_person_approved_is_cancelled_when_the_policy_now_blocks_it(
     world: World,
 ) -> None:

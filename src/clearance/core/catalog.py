@@ -105,10 +105,35 @@ class Action:
         return schema_validator(self.parameters)
 
     @cached_property
-    def digest(self) -> str:
-        """Digest of everything that decides what a call of this action does; words for people are
-        not in it.
+    def entry_digest(self) -> str:
+        """Digest of how a call is made of an intent, and of what a repeat of it does.
+
+        The parameters' schema is not in it: an intent's own parameters are bound, and are checked
+        again when settings change.
         """
+        return digest(
+            {
+                "action_type": self.action_type,
+                "arguments": self.arguments,
+                "idempotency_argument": self.idempotency_argument,
+                "effect": self.effect.value,
+            }
+        )
+
+    @cached_property
+    def shown_digest(self) -> str:
+        """Digest of what a person who rules is told from here, beside the tool and the effect."""
+        return digest(
+            {
+                "risk_level": self.risk_level.name,
+                "proposal": self.proposal,
+                "undo": {"within_ms": self.undo.within_ms} if self.undo else None,
+            }
+        )
+
+    @cached_property
+    def digest_0_1(self) -> str:
+        """What version 0.1.0 compares of an action."""
         return digest(
             {
                 "action_type": self.action_type,

@@ -77,12 +77,15 @@ class ClauseEffect(StrEnum):
 class Clause:
     """One policy of the set, by its `@id`: the code and the sentence that a person is shown when it
     decides.
+
+    `digest` is of its text, annotations included; layout and comments do not change it.
     """
 
     id: str
     effect: ClauseEffect
     reason: str
     explanation: str
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +120,18 @@ class PolicyAnswer:
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """The policies of one tenant, valid for one catalog. Two sets are equal if their versions are.
+    """The policies of one tenant, valid for one catalog. Two sets are equal if their versions and
+    their schemas are.
 
-    `version` is a digest of the policies and the schema: order, layout and comments of the text do
-    not change it.
+    `version` is a digest of the policies alone: neither the order, the layout and the comments of
+    the text change it, nor the catalog, nor an engine or a generated schema that is newer.
+    `version_0_1` is what version 0.1.0 has instead: it is of the schema too.
     """
 
     version: str
-    schema: str = field(compare=False, repr=False)
+    schema: str = field(repr=False)
     clauses: Mapping[str, Clause] = field(compare=False, repr=False)
+    version_0_1: str = field(compare=False, repr=False)
     _types: Mapping[str, ParameterType] = field(compare=False, repr=False)
     _engine_policies: cedarpy.PolicySet = field(compare=False, repr=False)
     _engine_schema: cedarpy.Schema = field(compare=False, repr=False)
@@ -145,14 +151,22 @@ class PolicySet:
         }
         schema = schema_text(types)
         engine_schema = cedarpy.Schema.from_str(schema)
-        policies = _load(text, engine_schema)
+        policies, statements = _load(text, engine_schema)
+        clauses = {
+            name: _clause(name, policy, statements[name]) for name, policy in policies.items()
+        }
         return cls(
             version=digest(
-                {"engine": "cedar", "format": 4, "policies": policies, "schema": schema}
+                {
+                    "language": "cedar",
+                    "format": 5,
+                    "clauses": {name: clause.digest for name, clause in clauses.items()},
+                }
             ),
             schema=schema,
-            clauses=MappingProxyType(
-                {name: _clause(name, policy) for name, policy in policies.items()}
+            clauses=MappingProxyType(clauses),
+            version_0_1=digest(
+                {"engine": "cedar", "format": 4, "policies": policies, "schema": schema}
             ),
             _types=types,
             _engine_policies=_engine_policies(policies),
@@ -250,9 +264,9 @@ class _Statement:
     operators: int = 0
 
 
-def _load(text: str, schema: cedarpy.Schema) -> dict[str, Json]:
-    """The policies of `text` as Cedar's JSON, by `@id`;
-    InvalidInput for what must not be loaded.
+def _load(text: str, schema: cedarpy.Schema) -> tuple[dict[str, Json], dict[str, _Statement]]:
+    """The policies of `text` as Cedar's JSON, and as text, by `@id`; InvalidInput for what must not
+    be loaded.
     """
     statements = _statements(text)
     _refuse_if(_nesting_problems(statements))
@@ -262,7 +276,11 @@ def _load(text: str, schema: cedarpy.Schema) -> dict[str, Json]:
     names = {number: _name(policy, number) for number, policy in policies.items()}
     _refuse_if(_clause_problems(policies, names, statements))
     _refuse_if(_validation_problems(text, schema, names, statements))
-    return {str(names[number]): policy for number, policy in policies.items()}
+    ids = [str(names[number]) for number in policies]
+    return (
+        dict(zip(ids, policies.values(), strict=True)),
+        dict(zip(ids, statements, strict=True)),
+    )
 
 
 def _statements(text: str) -> list[_Statement]:
@@ -474,9 +492,23 @@ def _engine_policies(policies: Mapping[str, Json]) -> cedarpy.PolicySet:
         ) from None
 
 
-def _clause(name: str, policy: Json) -> Clause:
-    effect = ClauseEffect(policy["effect"])
-    return Clause(name, effect, _annotation(policy, "reason"), _annotation(policy, "explanation"))
+def _clause(name: str, policy: Json, statement: _Statement) -> Clause:
+    return Clause(
+        id=name,
+        effect=ClauseEffect(policy["effect"]),
+        reason=_annotation(policy, "reason"),
+        explanation=_annotation(policy, "explanation"),
+        digest=digest(" ".join(_words(statement))),
+    )
+
+
+def _words(statement: _Statement) -> Iterator[str]:
+    """The text of a policy without its layout and comments. Ours, and not the engine's JSON, which
+    another version of the engine may spell in another way.
+    """
+    for token in _TOKEN.finditer(statement.text, statement.start, statement.end):
+        if token.lastgroup != "skipped":
+            yield token[0]
 
 
 def _annotation(policy: Json, name: str) -> str:

@@ -12,7 +12,13 @@ from enum import Enum, auto
 
 from clearance.core import gate, stop
 from clearance.core.approval import ApprovalState, RulingKind
-from clearance.core.binding import Binding, bind, differences
+from clearance.core.binding import (
+    Binding,
+    bind,
+    call_differences,
+    rule_differences,
+    same_call,
+)
 from clearance.core.budget import Hold, HoldState
 from clearance.core.catalog import Action
 from clearance.core.decision import Answer, Decision
@@ -38,7 +44,7 @@ class Verdict(Enum):
 class Revalidation:
     """The verdict, why, and the decision and binding that hold now.
 
-    `differences` is what a person would be shown.
+    `differences` is what changed of the call, as a person would be shown it.
     """
 
     verdict: Verdict
@@ -55,12 +61,12 @@ def revalidate(record: IntentRecord, facts: gate.Facts, now: int) -> Revalidatio
     `facts.used` counts without the intent's own hold.
     """
     intent, settings = record.intent, facts.settings
-    binding = bind(intent, settings, record.salt)
+    binding = bind(intent, record.decision, settings, record.salt)
 
     def verdict(
         kind: Verdict, code: str, sentence: str, decision: Decision = record.decision
     ) -> Revalidation:
-        changed = differences(record.binding, binding) if record.binding and binding else ()
+        changed = call_differences(record.binding, binding) if record.binding and binding else ()
         return Revalidation(kind, code, sentence, decision, binding, changed)
 
     if intent.expires_at is not None and intent.expires_at <= now:
@@ -88,7 +94,7 @@ def revalidate(record: IntentRecord, facts: gate.Facts, now: int) -> Revalidatio
             "Neither a decision nor a ruling says that this may run.",
         )
     if settings.version == record.decision.settings_version:
-        if binding != record.binding:
+        if not same_call(record.binding, binding):
             return verdict(
                 Verdict.CANCEL, "DIGEST_MISMATCH", "What would run is not what was decided on."
             )
@@ -129,16 +135,21 @@ def _revalidate_changed(
                 start, verdict=Verdict.CANCEL, code="INVALID_PARAMETERS", sentence=misfit.sentence
             )
     decision = gate.decide(record.intent, facts, now)
-    anew = replace(start, decision=decision)
+    binding = bind(record.intent, decision, facts.settings, record.salt)
+    anew = replace(start, decision=decision, binding=binding)
     if decision.answer is Answer.BLOCK:
         return replace(
             anew, verdict=Verdict.CANCEL, code=decision.reason, sentence=decision.explanation
         )
     if not record.auto_executed:
-        if start.differences:
-            sentence = " ".join(start.differences)
+        outdated = start.differences + _other_rules(record, anew)
+        if outdated:
             return replace(
-                anew, verdict=Verdict.REOPEN, code="APPROVAL_OUTDATED", sentence=sentence
+                anew,
+                verdict=Verdict.REOPEN,
+                code="APPROVAL_OUTDATED",
+                sentence=" ".join(outdated),
+                differences=outdated,
             )
         return start  # the ruling stands, and so does the decision that asked for it
     if decision.answer is not Answer.AUTO_EXECUTE:
@@ -149,6 +160,14 @@ def _revalidate_changed(
         sentence = "What it spends is counted in another way now."
         return replace(anew, verdict=Verdict.REOPEN, code="BUDGET_CHANGED", sentence=sentence)
     return anew
+
+
+def _other_rules(record: IntentRecord, anew: Revalidation) -> tuple[str, ...]:
+    """What changed of the rules for which a person was asked; nothing if no one would be now."""
+    asks = anew.decision.answer is Answer.REQUIRE_APPROVAL
+    if not asks or record.binding is None or anew.binding is None:
+        return ()
+    return rule_differences(record.binding, anew.binding)
 
 
 def _holds_all(held: Hold | None, needed: Hold | None) -> bool:
@@ -168,20 +187,8 @@ def may_repeat(
     `unsent`: it is known that no attempt has sent anything, so whatever the effect is, it is no
     repeat.
     """
-    if record.attempt is None or checked.binding is None:
+    if record.attempt is None or not same_call(record.binding, checked.binding):
         return False
     if unsent:
-        return record.attempt.number < UNSENT_ATTEMPTS_MAX and same_call(record, checked.binding)
-    repeatable = action.effect.repeatable and record.attempt.number < ATTEMPTS_MAX
-    return repeatable and same_call(record, checked.binding)
-
-
-def same_call(record: IntentRecord, binding: Binding) -> bool:
-    """True if what would run now is the call that was decided on; the policy that allows it may be
-    another one.
-    """
-    if record.binding is None:
-        return False
-    return not differences(
-        record.binding, replace(binding, policy_version=record.binding.policy_version)
-    )
+        return record.attempt.number < UNSENT_ATTEMPTS_MAX
+    return action.effect.repeatable and record.attempt.number < ATTEMPTS_MAX

@@ -61,7 +61,7 @@ def admit(
         Answer.REQUIRE_APPROVAL: (IntentStatus.AWAITING_APPROVAL, EntryKind.APPROVAL_REQUESTED),
         Answer.BLOCK: (IntentStatus.BLOCKED, EntryKind.ACTION_BLOCKED),
     }[decision.answer]
-    binding = bind(intent, settings, salt)
+    binding = bind(intent, decision, settings, salt)
     source = ApprovalSource.POLICY if status is IntentStatus.APPROVED else None
     approval = None
     if status is IntentStatus.AWAITING_APPROVAL and binding is not None:
@@ -182,9 +182,8 @@ def start_attempt(
         lease_until=as_text(attempt.lease_until),
         idempotency_key=attempt.idempotency_key,
         tool=str(action.tool),
-        digest=checked.binding.digest if checked.binding else None,
         decision=to_json(checked.decision) if decided_anew else None,
-        binding=checked.binding.as_json() if decided_anew and checked.binding else None,
+        **_started_facts(record, checked, decided_anew=decided_anew),
         **_source_facts(record.approval_source),
     )
     return _change(
@@ -475,7 +474,16 @@ def _agent_facts(intent: ActionIntent) -> dict[str, Json]:
 
 
 def _binding_facts(binding: Binding | None) -> dict[str, Json]:
-    return {"digest": binding.digest, "binding": binding.as_json()} if binding else {}
+    return binding.facts() if binding else {}
+
+
+def _started_facts(
+    record: IntentRecord, checked: Revalidation, *, decided_anew: bool
+) -> dict[str, Json]:
+    """What is started: as it was decided anew, or under the digest that was decided on."""
+    if decided_anew:
+        return _binding_facts(checked.binding)
+    return {"digest": record.binding.digest} if record.binding else {}
 
 
 def _hold_facts(hold: Hold | None) -> dict[str, Json]:

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from clearance.core import binding as bindings
 from clearance.core import call as calls
 from clearance.core import revalidation, steps, stop
-from clearance.core.binding import bind
 from clearance.core.budget import rule_for
 from clearance.core.catalog import Action, ToolServer
 from clearance.core.errors import Conflict, Refusal, Unavailable
@@ -217,8 +217,9 @@ def same_call(started: Started) -> bool:
     """True if the settings of the attempt still make it the call that was approved, whatever its
     policy is now.
     """
-    binding = bind(started.record.intent, started.settings, started.record.salt)
-    return binding is not None and revalidation.same_call(started.record, binding)
+    record = started.record
+    now = bindings.bind(record.intent, record.decision, started.settings, record.salt)
+    return bindings.same_call(record.binding, now)
 
 
 async def _facts(context: Context, settings: Settings, record: IntentRecord) -> Facts:

@@ -8,6 +8,7 @@ import json
 from dataclasses import asdict, replace
 from typing import Any
 
+from clearance.core import binding as bindings
 from clearance.core import decision as decisions
 from clearance.core.approval import (
     Approval,
@@ -17,7 +18,6 @@ from clearance.core.approval import (
     RulingKind,
     approval_id,
 )
-from clearance.core.binding import Binding
 from clearance.core.budget import Claim, Hold, HoldState
 from clearance.core.canonical import Json
 from clearance.core.intent import ActionIntent, RiskLevel
@@ -78,7 +78,7 @@ def record(row: tuple[Any, ...]) -> IntentRecord:
         revision=revision,
         position=position,
         decision=replace(decisions.from_json(decided["decision"]), hold=hold),
-        binding=Binding(**decided["binding"]) if "binding" in decided else None,
+        binding=bindings.read(decided),
         approval_source=ApprovalSource(source) if source else None,
         created_at=created_at,
         changed_at=changed_at,

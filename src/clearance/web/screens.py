@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from clearance.core import call
+from clearance.core.binding import bind, same_call
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
 from clearance.core.errors import NotFound, Refusal
@@ -259,7 +260,9 @@ async def story_of(site: Site, visitor: Visitor, name: str) -> Story:
         nearest_changes=tuple(change.sentence for change in explanation.nearest_changes),
         current=explanation.current,
         call=_call(record, action),
-        call_current=bool(action and record.binding and action.digest == record.binding.action),
+        call_current=same_call(
+            record.binding, bind(record.intent, record.decision, settings, record.salt)
+        ),
         entries=[_line(entry) for entry in await site.control.history(principal, name)],
         held_by=presenting.held_by(record, settings)
         if record.status is IntentStatus.APPROVED

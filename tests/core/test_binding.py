@@ -1,0 +1,371 @@
+"""What binds an approval to what runs: which facts are in it, what each does when it differs, and
+what an earlier format of it is still good for.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from clearance.configuration.document import StoredSettings, compile_settings
+from clearance.core import binding as bindings
+from clearance.core import gate, steps
+from clearance.core.approval import ApprovalSource, RulingKind
+from clearance.core.binding import Binding, bind
+from clearance.core.canonical import digest
+from clearance.core.decision import SettingsVersion
+from clearance.core.gate import Facts
+from clearance.core.intent import ActionIntent, RiskLevel, checked_content
+from clearance.core.record import IntentRecord, IntentStatus, admitted
+from clearance.core.revalidation import Revalidation, Verdict, revalidate
+from clearance.core.settings import Settings
+from tests import sample
+from tests.sample import AGENT, APPROVER, NOON, TENANT
+
+SALT = bytes(16)
+PIN = "sha256:" + "1" * 64
+OTHER = "sha256:" + "0" * 64
+START, REOPEN, CANCEL = Verdict.START, Verdict.REOPEN, Verdict.CANCEL
+INTENT = ActionIntent(
+    TENANT, "acme", "i1", "CREATE_TASK", {"title": "x"}, 0.5, RiskLevel.LOW, "agent-ada"
+)
+NAMES = [field.name for field in fields(Binding)]
+
+
+def document(policy: str = sample.POLICY, **catalog: Any) -> dict[str, Any]:
+    made = {**sample.document(), "policy": policy, "tool_pins": {"crm.create_task": PIN}}
+    made["catalog"] |= catalog
+    return made
+
+
+def settings(made: dict[str, Any] | None = None, version: int = 1) -> Settings:
+    stored = StoredSettings(SettingsVersion(version, 0), made or document(), {})
+    return compile_settings(TENANT, stored)
+
+
+SETTINGS = settings()
+LATER = settings(version=2)
+"""The same settings, written again."""
+
+
+def bound(intent: ActionIntent = INTENT, under: Settings = SETTINGS, salt: bytes = SALT) -> Binding:
+    made = bind(intent, gate.decide(intent, Facts(under), NOON), under, salt)
+    assert made is not None
+    return made
+
+
+def changed(before: Binding, after: Binding) -> set[str]:
+    return {name for name in NAMES if getattr(before, name) != getattr(after, name)}
+
+
+def approved(intent: ActionIntent = INTENT, under: Settings = SETTINGS) -> IntentRecord:
+    """An intent that may start: by policy if the agent is sure of it, else by a person."""
+    decision = gate.decide(intent, Facts(under), NOON)
+    content = checked_content(intent)
+    record = admitted(
+        steps.admit(intent, content, decision, under, salt=SALT, actor=AGENT, now=NOON), 1
+    )
+    if record.approval is None:
+        return record
+    ruled = steps.rule(record, APPROVER, RulingKind.APPROVE, None, now=NOON)
+    human = ApprovalSource.HUMAN
+    approval, status = ruled.approval, IntentStatus.APPROVED
+    return replace(record, status=status, approval=approval, approval_source=human)
+
+
+def as_bound(record: IntentRecord, binding: Binding | None) -> IntentRecord:
+    """The record with another binding, which its approval agrees with."""
+    assert binding is not None
+    approval = record.approval and replace(record.approval, digest=binding.digest)
+    return replace(record, binding=binding, approval=approval)
+
+
+def checked(record: IntentRecord, under: Settings) -> Revalidation:
+    return revalidate(record, Facts(under), NOON)
+
+
+# What is in it
+
+
+def test_what_an_intent_is_bound_to_is_all_that_makes_its_call() -> None:
+    """Each field of an intent, changed alone."""
+    others: dict[str, Any] = {
+        "tenant_id": "southwind",
+        "account_id": "globex",
+        "action_intent_id": "i2",
+        "action_type": "SEND_MAIL",
+        "parameters": {"title": "y"},
+        "confidence_score": 0.4,
+        "risk_level": RiskLevel.HIGH,
+        "proposed_by": "agent-bob",
+        "target": {"id": "7"},
+        "why": ("because",),
+        "expires_at": NOON + 1,
+        "trace_id": "t",
+        "supersedes": "i0",
+        "edited_by": "olga",
+    }
+    parts = {
+        name: changed(bound(), bound(replace(INTENT, **{name: others[name]})))
+        for name in (field.name for field in fields(ActionIntent))
+    }
+    assert {name: others for name, others in parts.items() if others} == {
+        "account_id": {"parameters"},
+        "parameters": {"parameters"},
+        "target": {"parameters"},
+        "action_type": {"tool", "tool_schema", "entry", "shown", "clauses", "action_0_1"},
+    }
+    assert changed(bound(), bound(salt=bytes(15) + b"1")) == {"parameters"}
+
+
+# What each part does when it differs
+
+
+@dataclass(frozen=True)
+class Differs:
+    """What becomes of an approved intent whose binding has something else in one field: by a person
+    under the same settings and under others, by policy under others; whether it is the same call.
+    """
+
+    other: Any
+    same_settings: Verdict
+    other_settings: Verdict
+    by_policy: Verdict
+    same_call: bool
+
+
+CALL = Differs(OTHER, CANCEL, REOPEN, START, same_call=False)
+RULES = Differs(OTHER, START, START, START, same_call=True)
+CASES = {
+    "format": replace(RULES, other=bindings.FORMAT_0_1),
+    "parameters": replace(CALL, other_settings=CANCEL, by_policy=CANCEL),
+    "tool": CALL,
+    "tool_schema": CALL,
+    "entry": CALL,
+    "shown": replace(CALL, same_settings=START, same_call=True),
+    "policy_version": RULES,
+    "clauses": replace(RULES, other=(("other", OTHER),)),
+    "action_0_1": RULES,
+    "policy_version_0_1": RULES,
+}
+CASES_0_1 = {
+    "parameters": CASES["parameters"],
+    "tool": CALL,
+    "tool_schema": CALL,
+    "action": CALL,
+    "policy_version": RULES,
+}
+
+
+def check(differs: Differs, change: Any) -> None:
+    by_person, by_policy = approved(), approved(replace(INTENT, confidence_score=0.9))
+    record = as_bound(by_person, change(by_person))
+    assert checked(record, SETTINGS).verdict is differs.same_settings
+    assert checked(record, LATER).verdict is differs.other_settings
+    assert checked(as_bound(by_policy, change(by_policy)), LATER).verdict is differs.by_policy
+    assert bindings.same_call(record.binding, bound()) is differs.same_call
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_part_of_a_binding_is_compared_as_it_must_be(name: str) -> None:
+    differs = CASES[name]
+    check(differs, lambda record: replace(record.binding, **{name: differs.other}))
+
+
+@pytest.mark.parametrize("name", CASES_0_1)
+def test_each_part_of_a_binding_of_version_0_1_is_compared_as_it_must_be(name: str) -> None:
+    check(CASES_0_1[name], lambda record: bindings.read(entry_0_1(record, **{name: OTHER})))
+
+
+def test_rules_that_decide_are_compared_only_if_the_rules_are_others() -> None:
+    record = approved()
+    before = record.binding
+    assert before is not None
+    others = replace(before, policy_version=OTHER, clauses=(("sure-enough", OTHER),))
+    asked = checked(as_bound(record, others), LATER)
+    assert (asked.verdict, asked.code) == (REOPEN, "APPROVAL_OUTDATED")
+    assert asked.differences == ("The policy changed what it says in: sure-enough.",)
+    many = tuple((f"rule-{number}", OTHER) for number in range(8))
+    others = replace(before, policy_version=OTHER, clauses=many)
+    [sentence] = checked(as_bound(record, others), LATER).differences
+    named = "rule-0, rule-1, rule-2, rule-3, rule-4 and 3 more"
+    assert sentence == f"Other rules decide: sure-enough; before: {named}."
+
+
+def test_a_ruling_stands_while_the_rules_do_whatever_else_has_them_decide() -> None:
+    """A rule on the autonomy mode, which is another one by now; also for a binding of 0.1.0."""
+    made = document(
+        sample.POLICY
+        + '@id("mode") @reason("MODE") @explanation("Mode.") forbid(principal, action, resource)'
+        ' when { context.unattended && context.mode == "APPROVAL_REQUIRED" };'
+    )
+    record = approved(under=settings(made))
+    made["autonomy"]["modes"] = [{"mode": "APPROVAL_REQUIRED"}]
+    later = settings(made, version=2)
+    assert gate.decide(INTENT, Facts(later), NOON).policy_clause == ("mode", "sure-enough")
+    earlier = as_bound(record, bindings.read(entry_0_1(record, under=settings(made))))
+    assert checked(record, later).verdict is checked(earlier, later).verdict is START
+
+
+def test_a_tool_schema_that_is_seen_for_the_first_time_is_no_difference() -> None:
+    record = approved(under=settings({**document(), "tool_pins": {}}))
+    assert checked(record, LATER).verdict is START
+    unpinned = settings({**document(), "tool_pins": {}}, version=2)
+    assert checked(approved(), unpinned).verdict is REOPEN
+
+
+def test_a_person_is_not_asked_again_where_no_one_would_be_asked_now() -> None:
+    lenient = settings(document(sample.POLICY.replace("< 8000", "< 4000")), version=2)
+    checked_anew = checked(approved(), lenient)
+    assert checked_anew.verdict is START
+    assert checked_anew.decision == approved().decision  # a person approved it all the same
+
+
+@examples(max_examples=25)
+@given(
+    st.sets(st.sampled_from(["SEND_FAX", "DELETE_TASK", "A", "Z"])),
+    st.sets(st.sampled_from(["faxes", "a", "zz"])),
+    st.booleans(),
+)
+def test_what_is_not_about_an_intent_is_nothing_to_it(
+    actions: set[str], rules: set[str], sure: bool
+) -> None:
+    """Other actions, and rules that do not decide on it, for a person and for policy."""
+    other = sample.DOCUMENT["catalog"]["SEND_MAIL"]
+    added = "".join(
+        f'@id("{name}") @reason("MORE") @explanation("More.") forbid(principal, '
+        f'action == Action::"SEND_MAIL", resource) when {{ context.risk > {len(rules)} }};'
+        for name in sorted(rules)
+    )
+    later = settings(document(sample.POLICY + added, **dict.fromkeys(actions, other)), version=2)
+    record = approved(replace(INTENT, confidence_score=0.9 if sure else 0.5))
+    assert record.auto_executed is sure
+    assert checked(record, later).verdict is START
+
+
+# The formats
+
+
+def entry_of(record: IntentRecord, under: Settings = SETTINGS) -> dict[str, Any]:
+    """The ledger entry of a decision, as it is read."""
+    made = steps.admit(
+        record.intent,
+        checked_content(record.intent),
+        record.decision,
+        under,
+        salt=SALT,
+        actor=AGENT,
+        now=NOON,
+    )
+    entry: dict[str, Any] = json.loads(made.entry.body)
+    return entry
+
+
+def entry_0_1(record: IntentRecord, under: Settings = SETTINGS, **others: Any) -> dict[str, Any]:
+    """The same entry as version 0.1.0 writes it, with others of its five values."""
+    entry = entry_of(record, under)
+    del entry["binding_parts"]
+    entry["decision"]["policy_version"] = entry["binding"]["policy_version"]
+    return {**entry, "binding": entry["binding"] | others}
+
+
+def test_a_binding_is_read_back_from_its_entry() -> None:
+    record = approved()
+    entry = entry_of(record)
+    assert bindings.read(entry) == record.binding
+    assert entry["binding_parts"]["format"] == bindings.FORMAT
+    assert entry["digest"] == digest(entry["binding"])
+
+
+def test_a_binding_of_a_later_format_is_good_for_what_version_0_1_knows_of_it() -> None:
+    record = approved()
+    later = entry_of(record)
+    later["binding_parts"] = {"format": bindings.FORMAT + 1, "whole": OTHER}
+    assert bindings.read(later) == bindings.read(entry_0_1(record))
+
+
+FROZEN: dict[str, Any] = {
+    "tool_servers": {"crm": {"url": "http://127.0.0.1:1/mcp"}},
+    "tool_pins": {"crm.note": PIN},
+    "catalog": {
+        "ADD_NOTE": {
+            "tool": "crm.note",
+            "risk_level": "MEDIUM",
+            "effect": "keyed",
+            "idempotency_argument": "key",
+            "spends": "cost",
+            "parameters": {
+                "type": "object",
+                "required": ["text", "cost"],
+                "properties": {
+                    "text": {"type": "string"},
+                    "cost": {"type": "number", "x-scale": 100},
+                    "pages": {"type": "integer"},
+                    "is": {"type": "boolean"},
+                    "tags": {"type": "array", "items": {"type": "string"}},
+                    "of": {"type": "object", "properties": {'id "1"': {"type": "string"}}},
+                    "any": {},
+                },
+            },
+            "arguments": {"account": "{account_id}", "by": ["{target.by}", 1]},
+            "sentence": "noted {text}",
+            "undo": {"tool": "crm.note", "arguments": {}, "within": "24h"},
+        }
+    },
+    "policy": """
+        @id("notes") @reason("NOTES") @explanation("Notes may be added.")
+        permit(principal, action == Action::"ADD_NOTE", resource);
+        @id("dear") @reason("DEAR") @explanation("A person looks at \\"dear\\" notes.")
+        forbid(principal, action, resource == Account::"acme")
+        when { context.unattended && context.parameters.cost >= 100 } // hundredths
+        unless { context.parameters has tags && context.parameters.tags.contains("ok") };""",
+}
+NOTE = ActionIntent(
+    *(TENANT, "acme", "i1", "ADD_NOTE", {"text": "é", "cost": 1.5}, 0.9, RiskLevel.LOW, "ada"),
+    target={"by": "é", "n": 1},
+)
+
+
+def test_version_0_1_reads_and_finds_what_it_would_have_written() -> None:
+    """Its own five values and no other name, as it computed them.
+
+    It cancels an intent for which it finds other values. So what makes them, the generated schema
+    too, changes only when it cannot run beside this version any more. A new schema leaves the old
+    one where `version_0_1` is made.
+    """
+    facts = bound(NOTE, settings(FROZEN)).facts()
+    assert facts["binding"] == {
+        "parameters": "sha256:5e21982dcee9781fa62adb7cf5807474fa6ea8a511e0ddf2192477e32a0b0383",
+        "tool": "crm.note",
+        "tool_schema": PIN,
+        "action": "sha256:9980742cfd317c88348b3b860d3f95d98416d6566bb63fdd212649348da2676d",
+        "policy_version": "sha256:7cf20f79fb5a9a3e7edd8e916c4d9dc059cd94f1260a20a9f1fa5c6d26c20f85",
+    }
+    assert facts["digest"] == (
+        "sha256:a0fb0b0cf9a0c1641ab6efd727660ff212e1b35a1381586dee11fe0e7337ffa7"
+    )
+
+
+def test_this_format_stays_what_it_is() -> None:
+    """Other values for the same settings need another format, or an upgrade has people asked again.
+
+    The undo of an action, its risk and its wording have their own values here, and each rule has.
+    """
+    made = bound(NOTE, settings(FROZEN))
+    assert made.policy_version == (
+        "sha256:de4edf4765acbd77637f3311bc1f762ffcdcc1cd4fcc1cace0bb6dedf9e9b307"
+    )
+    assert made.facts()["binding_parts"] == {
+        "format": 2,
+        "entry": "sha256:a7fc3c6a666b26d1e9d23f18afb61b9935a0c75f5bea96290c0b64ce53d37d21",
+        "shown": "sha256:522a543d968624461f2a91c67fc3aa9ef66a6394877ca9f795d2e40e779ae234",
+        "clauses": {
+            "dear": "sha256:5132ec1cc63f3f9bc1bf032f2130066f748c8f37baca6ebabbc809103ae3367d"
+        },
+    }
