@@ -132,8 +132,8 @@ async def test_rejecting_needs_a_reason_and_letters_in_it_are_letters(visit: Vis
     await expect(page.locator("#flash")).to_contain_text("Rejected by olga")
     record = await visit.served.world.record("big")
     assert record.approval is not None
-    assert record.approval.ruling is not None
-    assert record.approval.ruling.reason == "a rare, jerky ask"
+    assert record.approval.decisive is not None
+    assert record.approval.decisive.reason == "a rare, jerky ask"
 
 
 async def test_shortcuts_can_be_turned_off(visit: Visit) -> None:

@@ -192,7 +192,7 @@ async def test_what_moved_on_before_the_lost_answer_was_asked_again_is_not_done_
     record = await shaky.record("lost-4")
     assert (record.status, record.revision) == (IntentStatus.RUNNING, 3)
     assert record.approval is not None
-    assert record.approval.ruling is not None
+    assert record.approval.decisive is not None
     assert await counts(shaky) == {"intents": 1, "entries": 4}
     await other.store.close()
 

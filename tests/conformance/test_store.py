@@ -227,8 +227,8 @@ class TestAdvance:
         approval = (await applied(world, change)).approval
         assert approval is not None
         assert approval.state is ApprovalState.REJECTED
-        assert approval.ruling is not None
-        assert (approval.ruling.ruled_by, approval.ruling.reason) == ("olga", "not now")
+        assert approval.decisive is not None
+        assert (approval.decisive.ruled_by, approval.decisive.reason) == ("olga", "not now")
         assert (await world.record("a")).approval == approval
 
     async def test_a_step_that_decided_anew_is_read_back_with_its_own_decision(

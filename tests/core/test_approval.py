@@ -14,6 +14,7 @@ from clearance.configuration.document import StoredSettings, compile_settings
 from clearance.core import gate, steps
 from clearance.core.approval import (
     REASON_LENGTH_MAX,
+    ApprovalRule,
     ApprovalSource,
     ApprovalState,
     Ruling,
@@ -25,7 +26,7 @@ from clearance.core.approval import (
 )
 from clearance.core.credential import principal_of
 from clearance.core.decision import SettingsVersion
-from clearance.core.errors import Refusal
+from clearance.core.errors import Conflict, Refusal
 from clearance.core.gate import Facts
 from clearance.core.intent import ActionIntent, RiskLevel, checked_content
 from clearance.core.moment import HOUR_MS
@@ -122,8 +123,8 @@ def test_only_an_open_approval_is_ruled_on(state: ApprovalState) -> None:
         {"digest": "sha256:2"},
         {"state": ApprovalState.OPEN},
         {"state": ApprovalState.REJECTED},
-        {"ruling": None},
-        {"ruling": Ruling(REJECT, "olga", "no", NOON)},
+        {"rulings": ()},
+        {"rulings": (Ruling(REJECT, "olga", "no", NOON),)},
         {},
     ],
 )
@@ -165,3 +166,38 @@ def test_who_may_rule(kind: RulingKind) -> None:
 )
 def test_the_reason_of_a_ruling(kind: RulingKind, reason: str | None, code: str | None) -> None:
     assert refusal(kind=kind, reason=reason) == code
+
+
+TWO = ApprovalRule(approvers=2)
+
+
+def approve(name: str) -> Ruling:
+    return Ruling(RulingKind.APPROVE, name, None, NOON)
+
+
+def test_one_person_is_enough_by_default() -> None:
+    ruled = OPENED.ruled(approve("olga"))
+    assert (ruled.state, ruled.decisive) == (ApprovalState.APPROVED, approve("olga"))
+
+
+def test_as_many_different_people_approve_as_the_rule_needs() -> None:
+    once = replace(OPENED, needs=TWO).ruled(approve("olga"))
+    assert (once.state, once.decisive) == (ApprovalState.OPEN, None)
+    assert once.ruled(approve("olga")).state is ApprovalState.OPEN
+    twice = once.ruled(approve("ines"))
+    assert (twice.state, twice.decisive) == (ApprovalState.APPROVED, approve("ines"))
+    assert [ruling.ruled_by for ruling in twice.rulings] == ["olga", "ines"]
+
+
+@pytest.mark.parametrize("kind", [RulingKind.REJECT, RulingKind.EDIT])
+def test_one_person_is_enough_to_close_it_in_any_other_way(kind: RulingKind) -> None:
+    ruled = replace(OPENED, needs=TWO).ruled(Ruling(kind, "olga", "no", NOON))
+    assert ruled.state is ApprovalState.REJECTED
+    assert not ruled.approved_by_enough
+
+
+def test_a_person_rules_once_on_an_approval() -> None:
+    once = replace(OPENED, needs=TWO).ruled(approve("olga"))
+    with pytest.raises(Conflict) as refused:
+        check_ruling(once, INTENT, APPROVER, RulingKind.APPROVE, None, now=NOON)
+    assert refused.value.code == "ALREADY_RULED"

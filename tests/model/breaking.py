@@ -221,6 +221,7 @@ VARIANTS = (
             (steps, "STEPS", {**STEPS, IntentStatus.REJECTED: frozenset({IntentStatus.APPROVED})}),
             (approvals, "check_ruling", lambda *_, **__: None),
             (review, "check_ruling", lambda *_, **__: None),
+            (approvals.Approval, "approved_by_enough", True),
         ),
     ),
     Variant(

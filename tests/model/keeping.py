@@ -53,7 +53,7 @@ def key_of(record: IntentRecord, *, with_worker: bool = False) -> Hashable:
     Left out: words, findings, and the times that are only shown.
     """
     approval, attempt, hold, outcome = record.approval, record.attempt, record.hold, record.outcome
-    ruling = approval.ruling if approval else None
+    ruling = approval.decisive if approval else None
     return (
         (
             record.intent.action_intent_id,
@@ -313,8 +313,8 @@ def _bare(record: IntentRecord) -> IntentRecord:
     """The record without the times that no step reads, so that no answer differs by them."""
     approval, attempt = record.approval, record.attempt
     if approval is not None:
-        ruling = approval.ruling and replace(approval.ruling, ruled_at=0)
-        approval = replace(approval, opened_at=0, ruling=ruling)
+        rulings = tuple(replace(ruling, ruled_at=0) for ruling in approval.rulings)
+        approval = replace(approval, opened_at=0, rulings=rulings)
     if attempt is not None:
         attempt = replace(attempt, started_at=0)
     return replace(record, created_at=0, changed_at=0, approval=approval, attempt=attempt)

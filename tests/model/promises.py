@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from clearance.core import call as calls
 from clearance.core import stop
-from clearance.core.approval import ApprovalSource, ApprovalState, RulingKind
+from clearance.core.approval import ApprovalSource, ApprovalState
 from clearance.core.budget import HoldState
 from clearance.core.decision import Answer as Decided
 from clearance.core.record import STEPS, Admission, Change, IntentRecord, IntentStatus
@@ -254,7 +254,7 @@ def _check_ruling(before: IntentRecord, made: Change) -> Iterator[Broken]:
     ):
         yield Broken(Promise.TIME, "It was approved although no approval was open.")
         return
-    by = ruled.ruling.ruled_by if ruled.ruling and ruled.ruling.kind is RulingKind.APPROVE else None
+    by = ruled.rulings[-1].ruled_by if ruled.approved_by_enough else None
     if (
         by is None
         or by == before.intent.proposed_by
@@ -293,7 +293,7 @@ def check_send(
         stands = (
             approval is not None
             and approval.state is ApprovalState.APPROVED
-            and approval.ruling is not None
+            and approval.decisive is not None
         )
         stands = stands and record.approval_source is ApprovalSource.HUMAN
     if not stands:

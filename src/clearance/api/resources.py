@@ -80,7 +80,7 @@ def _moment(at: int | None) -> str | None:
 
 
 def _approval(approval: Approval) -> wire.Approval:
-    ruling = approval.ruling
+    ruling = approval.decisive
     return wire.Approval(
         approval_id=approval.approval_id,
         state=approval.state.value,
@@ -175,7 +175,7 @@ def _effective_risk(record: IntentRecord) -> Json:
 def timeline_item(told: NarratedIntent, action: Action | None) -> wire.TimelineItem:
     """One line of the timeline."""
     record = told.record
-    ruling = record.approval.ruling if record.approval else None
+    ruling = record.approval.decisive if record.approval else None
     source = record.approval_source
     return wire.TimelineItem(
         position=record.position,

@@ -7,7 +7,7 @@ on expires.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from clearance.core.errors import Conflict, Forbidden, InvalidInput
@@ -58,10 +58,24 @@ class Ruling:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalRule:
+    """Who must approve, and how many of them: `approvers` different people with `permission`."""
+
+    permission: Permission = Permission.RULE
+    approvers: int = 1
+
+
+ONE_PERSON = ApprovalRule()
+
+
+@dataclass(frozen=True, slots=True)
 class Approval:
     """A request to people.
 
-    `number` counts the requests of one intent; `differences` say why it is asked again.
+    `number` counts the requests of one intent; `differences` say why it is asked again. `rulings`
+    are in their order; one rejection or edit closes the approval, and so do as many approvals as
+    its rule `needs`. The stores, the archive and the wire keep one ruling, which is enough for a
+    rule that needs one person.
     """
 
     approval_id: str
@@ -71,8 +85,29 @@ class Approval:
     opened_at: int
     expires_at: int
     differences: tuple[str, ...] = ()
-    ruling: Ruling | None = None
+    rulings: tuple[Ruling, ...] = ()
     superseded_by: str | None = None
+    needs: ApprovalRule = ONE_PERSON
+
+    @property
+    def decisive(self) -> Ruling | None:
+        """The ruling that closed the approval, if one did."""
+        closed = self.state in {ApprovalState.APPROVED, ApprovalState.REJECTED}
+        return self.rulings[-1] if closed and self.rulings else None
+
+    @property
+    def approved_by_enough(self) -> bool:
+        """True if as many different people as needed approved, and none of them did otherwise."""
+        approvers = {ruling.ruled_by for ruling in self.rulings}
+        unanimous = all(ruling.kind is RulingKind.APPROVE for ruling in self.rulings)
+        return unanimous and len(approvers) >= self.needs.approvers
+
+    def ruled(self, ruling: Ruling, *, superseded_by: str | None = None) -> Approval:
+        """The approval with one more ruling: open still, or closed by it."""
+        after = replace(self, rulings=(*self.rulings, ruling), superseded_by=superseded_by)
+        if ruling.kind is not RulingKind.APPROVE:
+            return replace(after, state=ApprovalState.REJECTED)
+        return replace(after, state=ApprovalState.APPROVED) if after.approved_by_enough else after
 
 
 def approval_id(action_intent_id: str, number: int) -> str:
@@ -114,9 +149,9 @@ def check_ruling(
     now: int,
 ) -> None:
     """Raises unless `ruler` may now rule so: Forbidden, Conflict (`APPROVAL_CLOSED`,
-    `APPROVAL_EXPIRED`), InvalidInput.
+    `ALREADY_RULED`, `APPROVAL_EXPIRED`), InvalidInput.
     """
-    ruler.require(Permission.RULE)
+    ruler.require(approval.needs.permission)
     if (
         ruler.actor_id in {intent.proposed_by, intent.edited_by}
         and Permission.RULE_OWN not in ruler.permissions
@@ -128,6 +163,9 @@ def check_ruling(
     if approval.state is not ApprovalState.OPEN:
         sentence = f"The approval {approval.approval_id} is closed: {approval.state.value}."
         raise Conflict(sentence, code="APPROVAL_CLOSED")
+    if ruler.actor_id in {earlier.ruled_by for earlier in approval.rulings}:
+        sentence = f"{ruler.actor_id} ruled on the approval {approval.approval_id} before."
+        raise Conflict(sentence, code="ALREADY_RULED")
     if now >= approval.expires_at:
         sentence = f"The approval {approval.approval_id} has expired."
         raise Conflict(sentence, code="APPROVAL_EXPIRED")

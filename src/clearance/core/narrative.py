@@ -43,7 +43,7 @@ def proposal(record: IntentRecord, action: Action | None) -> str:
 
 def ruled_by(record: IntentRecord) -> str:
     """Who ruled on the latest approval; `a person` if nobody has."""
-    ruling = record.approval.ruling if record.approval else None
+    ruling = record.approval.decisive if record.approval else None
     return ruling.ruled_by if ruling else "a person"
 
 
@@ -63,7 +63,7 @@ def _succeeded(record: IntentRecord, action: Action | None) -> str:
 
 
 def _rejected(record: IntentRecord, action: Action | None) -> str:
-    ruling = record.approval.ruling if record.approval else None
+    ruling = record.approval.decisive if record.approval else None
     agent, wanted = record.intent.proposed_by, proposal(record, action)
     if ruling and ruling.kind is RulingKind.EDIT:
         return f"{ruled_by(record)} edited what {agent} wanted: {wanted}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from clearance.core import gate, stop
-from clearance.core.approval import ApprovalState, RulingKind
+from clearance.core.approval import ApprovalState
 from clearance.core.binding import (
     Binding,
     bind,
@@ -112,11 +112,9 @@ def _approval_stands(record: IntentRecord, binding: Binding) -> bool:
         held = record.hold is not None and record.hold.state is not HoldState.RELEASED
         return record.decision.answer is Answer.AUTO_EXECUTE and held
     approval = record.approval
-    if record.decision.answer is Answer.BLOCK or approval is None or approval.ruling is None:
+    if record.decision.answer is Answer.BLOCK or approval is None:
         return False
-    approved = (
-        approval.state is ApprovalState.APPROVED and approval.ruling.kind is RulingKind.APPROVE
-    )
+    approved = approval.state is ApprovalState.APPROVED and approval.approved_by_enough
     return approved and approval.digest == binding.digest
 
 

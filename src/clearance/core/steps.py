@@ -120,19 +120,13 @@ def rule(
         sentence = f"The intent {record.intent.action_intent_id} waits for no approval."
         raise Conflict(sentence, code="APPROVAL_CLOSED")
     approvals.check_ruling(approval, record.intent, ruler, kind, reason, now=now)
-    approves = kind is RulingKind.APPROVE
-    status = IntentStatus.APPROVED if approves else IntentStatus.REJECTED
-    source = ApprovalSource.HUMAN if approves else None
     successor = edited.intent.action_intent_id if edited else None
-    ruled = replace(
-        approval,
-        state=ApprovalState.APPROVED if approves else ApprovalState.REJECTED,
-        ruling=Ruling(kind, ruler.actor_id, reason, now),
-        superseded_by=successor,
-    )
+    ruling = Ruling(kind, ruler.actor_id, reason, now)
+    ruled = approval.ruled(ruling, superseded_by=successor)
+    status, entry_kind, source = _RULED[ruled.state]
     entry = draft_about(
         record.intent,
-        EntryKind.ACTION_APPROVED if approves else EntryKind.ACTION_REJECTED,
+        entry_kind,
         now,
         ruler,
         status=status.value,
@@ -147,6 +141,17 @@ def rule(
     return _change(
         record, status, entry, now, approval=ruled, approval_source=source, superseded_by=edited
     )
+
+
+_RULED = {
+    ApprovalState.APPROVED: (
+        IntentStatus.APPROVED,
+        EntryKind.ACTION_APPROVED,
+        ApprovalSource.HUMAN,
+    ),
+    ApprovalState.REJECTED: (IntentStatus.REJECTED, EntryKind.ACTION_REJECTED, None),
+}
+"""What becomes of an intent when a ruling closes its approval."""
 
 
 def start_attempt(

@@ -102,7 +102,7 @@ def claims_value(hold: Hold) -> str:
 
 def approval_values(approval: Approval) -> tuple[Json, ...]:
     """The columns of an approval behind its intent's number."""
-    ruling = json.dumps(asdict(approval.ruling)) if approval.ruling else None
+    ruling = json.dumps(asdict(approval.decisive)) if approval.decisive else None
     return (
         approval.number,
         approval.state.value,
@@ -154,7 +154,7 @@ def _approval(action_intent_id: str, row: tuple[Any, ...]) -> Approval | None:
         opened_at=opened_at,
         expires_at=expires_at,
         differences=tuple(json.loads(differences)),
-        ruling=_ruling(json.loads(ruling)) if ruling else None,
+        rulings=(_ruling(json.loads(ruling)),) if ruling else (),
         superseded_by=superseded_by,
     )
 

@@ -125,7 +125,7 @@ def _word(record: IntentRecord) -> tuple[str, str]:
 
     A proposal that somebody edited is not called rejected.
     """
-    ruling = record.approval.ruling if record.approval else None
+    ruling = record.approval.decisive if record.approval else None
     if record.status is IntentStatus.REJECTED and ruling and ruling.kind is RulingKind.EDIT:
         return "Edited", "quiet"
     return _WORDS[record.status]
@@ -154,7 +154,7 @@ def because(record: IntentRecord, settings: Settings) -> str | None:
     """Why it did not run, why it waits, or what is known of how it went; None if there is nothing
     to add.
     """
-    ruling = record.approval.ruling if record.approval else None
+    ruling = record.approval.decisive if record.approval else None
     outcome = record.outcome
     match record.status:
         case IntentStatus.BLOCKED | IntentStatus.AWAITING_APPROVAL:

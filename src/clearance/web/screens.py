@@ -168,7 +168,7 @@ async def _ruled(site: Site, visitor: Visitor, request: Request) -> NarratedInte
         return None
     approval = told.record.approval
     return (
-        told if approval and (approval.ruling or presenting.is_asked_again(told.record)) else None
+        told if approval and (approval.decisive or presenting.is_asked_again(told.record)) else None
     )
 
 
