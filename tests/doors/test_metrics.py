@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from clearance.api.metrics import UNMATCHED
 from clearance.core.approval import RulingKind
@@ -31,50 +30,18 @@ from clearance.running.metrics.measured import MeasuredStore
 from clearance.running.metrics.prometheus import Metrics
 from tests import sample
 from tests.doors.conftest import UNSURE, Door, client, problem
+from tests.exposition import Series, documented, families, series, value
 from tests.sample import AGENT, APPROVER, OWNER, STRANGER, TENANT, mail, task
-from tests.tidy.pages import page
 from tests.world import World
 
 pytestmark = pytest.mark.anyio
 MINUTE = 60_000
-
-Series = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
-"""Every sample by its name and labels."""
-
-
-def families(text: str) -> dict[str, Any]:
-    """The families of an exposition, by name as the documentation writes it."""
-    found = [
-        (f"{one.name}_total" if one.type == "counter" else one.name, one)
-        for one in text_string_to_metric_families(text)
-        if not one.name.endswith("_created")  # when the client library began to count
-    ]
-    assert len(dict(found)) == len(found)
-    return dict(found)
-
-
-def documented(column: int = 0) -> set[str]:
-    """The names in the table of docs/operate.md; those that also have something in a column."""
-    rows = [row for row in page("docs/operate.md").rows("Metrics") if "clearance_" in row[0]]
-    return {row[0].strip("`") for row in rows if row[column]}
-
-
-def series(text: str) -> Series:
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in families(text).values()
-        for sample in family.samples
-    }
 
 
 async def scraped(door: Door) -> Series:
     response = await door.nobody.get("/metrics")
     assert response.status_code == 200
     return series(response.text)
-
-
-def value(found: Series, name: str, **labels: str) -> float | None:
-    return found.get((name, frozenset(labels.items())))
 
 
 async def test_every_family_is_there_from_the_start_and_on_the_page(door: Door) -> None:

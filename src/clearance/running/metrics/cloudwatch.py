@@ -24,7 +24,7 @@ class LogMeter:
     """A `Meter` that keeps measurements until the invocation is over, and then says them."""
 
     def __init__(self) -> None:
-        self._counts: dict[tuple[str, _Labels], float] = defaultdict(float)
+        self._counts: dict[tuple[str, _Labels], int] = defaultdict(int)
         self._values: dict[tuple[str, _Labels], list[float]] = defaultdict(list)
 
     def count(self, name: str, **labels: str) -> None:
@@ -47,7 +47,7 @@ class LogMeter:
         """What was measured since the last time, a line of JSON for each set of dimensions; `now`
         is in milliseconds since 1970.
         """
-        counts, self._counts = self._counts, defaultdict(float)
+        counts, self._counts = self._counts, defaultdict(int)
         values, self._values = self._values, defaultdict(list)
         lines: dict[tuple[_Labels, int], dict[str, Any]] = defaultdict(dict)
         for (name, labels), count in counts.items():

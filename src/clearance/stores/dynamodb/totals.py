@@ -1,9 +1,8 @@
-"""What a DynamoDB store has now, over all tenants: some requests for each tenant, since the table
-has no other place where their intents are counted.
+"""What a DynamoDB store has now, over all tenants.
 
-For T tenants that is about 3 T + 16 read units, and one more for each open intent that is looked
-at. A table with more than TENANTS_MAX tenants is not added up: part of a total would be a wrong
-one.
+That takes some requests for each tenant, since the table counts its intents in no other place: for
+T tenants about 3 T + 16 read units, and one more for each open intent that is looked at. A table
+with more than TENANTS_MAX tenants is not added up, for part of a total would be a wrong one.
 """
 
 from __future__ import annotations

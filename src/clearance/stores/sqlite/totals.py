@@ -1,5 +1,7 @@
-"""What a SQLite store has now, over all tenants: a few looks along its indexes, which do not take
-longer when more intents are closed or more entries are in the ledgers.
+"""What a SQLite store has now, over all tenants.
+
+A few looks along its indexes: they take no longer when more intents are closed, or more entries are
+in the ledgers.
 """
 
 from __future__ import annotations
