@@ -369,7 +369,8 @@ class TestTotals:
         await world.configure(sample.DOCUMENT, tenant_id="southwind")
         await world.configure({"stop_switches": []}, tenant_id="*")
         before = await world.store.totals(NOON)
-        assert (dict(before.open), before.due_since, before.ledger_entries) == ({}, None, 3)
+        assert (dict(before.open), before.ledger_entries) == ({}, 3)
+        assert (before.expired_since, before.lease_over_since) == (None, None)
         assert {name: version for name, version in before.settings_versions.items() if version} == {
             TENANT: 1,
             "southwind": 1,
@@ -388,11 +389,13 @@ class TestTotals:
                 IntentStatus.APPROVED: Backlog(1, NOON),
                 IntentStatus.RUNNING: Backlog(1, NOON),
             },
-            due_since=lease,
+            expired_since=None,
+            lease_over_since=lease,
             ledger_entries=3 + 6,
             settings_versions=before.settings_versions,
         )
-        assert (await world.store.totals(lease - 1)).due_since is None
+        assert (await world.store.totals(lease - 1)).lease_over_since is None
+        assert (await world.store.totals(NOON + HOUR - 1)).expired_since is None
         unknown = Outcome(OutcomeStatus.UNKNOWN, "No answer came.")
         await applied(
             world, steps.record_outcome(running, 1, unknown, tries=1, actor=AGENT, now=NOON + 7)
@@ -400,7 +403,8 @@ class TestTotals:
         after = await world.store.totals(NOON + 2 * HOUR)
         assert after.open[IntentStatus.UNKNOWN] == Backlog(1, NOON + 7)
         assert IntentStatus.RUNNING not in after.open
-        assert (after.due_since, after.ledger_entries) == (NOON + HOUR, 3 + 7)
+        assert (after.expired_since, after.lease_over_since) == (NOON + HOUR, None)
+        assert after.ledger_entries == 3 + 7
 
     async def test_a_backlog_is_counted_up_to_its_bound(
         self, world: World, monkeypatch: pytest.MonkeyPatch

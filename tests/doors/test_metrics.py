@@ -268,11 +268,13 @@ async def test_the_lag_of_the_sweep_is_what_is_overdue_and_when_it_last_ran(door
     assert value(found, "clearance_sweep_age_seconds") is None
     await world.propose(task("w", confidence_score=0.5))
     world.clock.forward(73 * 60 * MINUTE)
-    assert value(await scraped(door), "clearance_overdue_seconds") == 3600
+    found = await scraped(door)
+    assert value(found, "clearance_overdue_seconds", due="EXPIRY") == 3600
+    assert value(found, "clearance_overdue_seconds", due="LEASE") == 0
     await world.sweep()
     world.clock.forward(MINUTE)
     found = await scraped(door)
-    assert value(found, "clearance_overdue_seconds") == 0
+    assert value(found, "clearance_overdue_seconds", due="EXPIRY") == 0
     assert value(found, "clearance_worker_sweeping") == 1
     assert value(found, "clearance_sweep_age_seconds") == 60
     assert value(found, "clearance_transitions_total", status="EXPIRED") == 1

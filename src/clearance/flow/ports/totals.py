@@ -25,14 +25,16 @@ class Backlog:
 class Totals:
     """What a store has, over all tenants.
 
-    `open` has the states that are not terminal and that some intent is in. `due_since`
-    (milliseconds since 1970): when the first thing became due that a sweep should have dealt with,
-    an intent past its time or a lease that is over; None if nothing is. `ledger_entries` counts all
-    ledgers. `settings_versions`: the tenant's own version in force, by tenant, `*` too.
+    `open` has the states that are not terminal and that some intent is in. What a sweep should have
+    dealt with, in milliseconds since 1970: `expired_since` is the time of the first intent that is
+    past it, `lease_over_since` the end of the first lease that is over; None if there is none.
+    `ledger_entries` counts all ledgers. `settings_versions`: the tenant's own version in force, by
+    tenant, `*` too.
     """
 
     open: Mapping[IntentStatus, Backlog]
-    due_since: int | None
+    expired_since: int | None
+    lease_over_since: int | None
     ledger_entries: int
     settings_versions: Mapping[str, int]
 

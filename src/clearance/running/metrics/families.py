@@ -60,6 +60,8 @@ class Meter(Protocol):
 
 ANSWERED = "ANSWERED"
 CANCELLED = "CANCELLED"
+EXPIRY = "EXPIRY"
+LEASE = "LEASE"
 
 DECISIONS = "clearance_decisions_total"
 TRANSITIONS = "clearance_transitions_total"
@@ -135,7 +137,8 @@ LOOKED_AT = (
     Family(
         OVERDUE_SECONDS,
         Measure.GAUGE,
-        "Seconds by which the first thing is overdue that a sweep should have dealt with.",
+        "Seconds by which the first is overdue that a sweep should have dealt with; 0 if none is.",
+        {"due": _values((EXPIRY, LEASE))},
     ),
     Family(LEDGER_ENTRIES, Measure.GAUGE, "Entries in the ledgers of all tenants."),
     Family(

@@ -22,8 +22,10 @@ from clearance.core.stop import StopLevel, StopScope
 from clearance.flow.context import Context
 from clearance.flow.ports.totals import Totals
 from clearance.running.metrics.families import (
+    EXPIRY,
     INTENT_OLDEST_SECONDS,
     INTENTS_OPEN,
+    LEASE,
     LEDGER_ENTRIES,
     OVERDUE_SECONDS,
     QUEUE_JOBS,
@@ -139,7 +141,8 @@ def sweep_samples(context: Context) -> Sequence[Sample]:
 def _of_totals(totals: Totals, now: int) -> Sequence[Sample]:
     samples = [
         Sample(LEDGER_ENTRIES, totals.ledger_entries),
-        Sample(OVERDUE_SECONDS, _seconds(totals.due_since, now)),
+        Sample(OVERDUE_SECONDS, _seconds(totals.expired_since, now), {"due": EXPIRY}),
+        Sample(OVERDUE_SECONDS, _seconds(totals.lease_over_since, now), {"due": LEASE}),
     ]
     for status in STEPS:
         backlog, labels = totals.open.get(status), {"status": status.value}

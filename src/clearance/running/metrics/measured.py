@@ -5,10 +5,8 @@ is.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
-from clearance.core.catalog import ToolServer
 from clearance.core.ledger import EntryKind
 from clearance.core.record import Admission, Change, IntentRecord
 from clearance.flow.ports.store import Store
@@ -17,7 +15,6 @@ from clearance.flow.ports.tools import (
     ToolAnswer,
     ToolCall,
     ToolCallFailed,
-    ToolDescription,
     Tools,
 )
 from clearance.flow.ports.transitions import (
@@ -83,15 +80,14 @@ class MeasuredStore:
 
 
 class MeasuredTools:
-    """Tools, with every call counted and timed."""
+    """Tools, with every call counted and timed. All else is the tools' own."""
 
     def __init__(self, tools: Tools, meter: Meter) -> None:
         self._tools = tools
         self._meter = meter
 
-    async def describe(self, tenant_id: str, server: ToolServer) -> Mapping[str, ToolDescription]:
-        """As the tools do."""
-        return await self._tools.describe(tenant_id, server)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tools, name)
 
     async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:
         """As the tools do."""
@@ -108,7 +104,3 @@ class MeasuredTools:
             self._meter.count(TOOL_CALLS, answer=ended)
             self._meter.took(TOOL_CALL_SECONDS, time.perf_counter() - began)
         return answer
-
-    async def close(self) -> None:
-        """As the tools do."""
-        await self._tools.close()

@@ -22,6 +22,7 @@ from clearance.stores.dynamodb.table import DUE, OPEN, QUEUE, QUEUE_SHARDS, Key
 TENANTS_MAX = 1_000  # whose intents are added up
 LOOKED_AT_MAX = 25  # intents of one tenant and state, the first admitted, whose age is looked at
 LEASES_MAX = 100  # of one shard of the queue
+_SHARDS = tuple(f"{shard:02}" for shard in range(QUEUE_SHARDS))
 
 
 async def totals(calls: Calls, tenants: Sequence[str], now: int) -> Totals:
@@ -30,16 +31,18 @@ async def totals(calls: Calls, tenants: Sequence[str], now: int) -> Totals:
         sentence = f"The table has more than {TENANTS_MAX} tenants: they are not added up."
         raise Unavailable(sentence, code="TOO_MANY_TENANTS")
     heads = {tenant_id: table.head(tenant_id) for tenant_id in (*tenants, EVERYWHERE)}
-    states, due_since, known = await asyncio.gather(
+    states, expiries, leases, known = await asyncio.gather(
         asyncio.gather(*(_state(calls, status, tenants) for status in STEPS)),
-        _due_since(calls, now),
+        _expiries(calls),
+        _leases(calls),
         calls.get_many(heads.values()),
     )
     return Totals(
         open={
             status: backlog for status, backlog in zip(STEPS, states, strict=True) if backlog.count
         },
-        due_since=due_since,
+        expired_since=min((moment for moment in expiries if moment <= now), default=None),
+        lease_over_since=min((moment for moment in leases if moment <= now), default=None),
         ledger_entries=sum(head["ledger_size"] for head in known.values()),
         settings_versions={
             tenant_id: known[key]["settings_version"] if key in known else 0
@@ -69,19 +72,21 @@ async def _backlog(calls: Calls, status: IntentStatus, tenant_id: str) -> Backlo
     return Backlog(count - len(first) + len(since), min(since, default=0))
 
 
-async def _due_since(calls: Calls, now: int) -> int | None:
-    """When the first intent was past its time, or the first lease over."""
-    shards = [f"{shard:02}" for shard in range(QUEUE_SHARDS)]
-    running = [items.queue(IntentStatus.RUNNING, shard) for shard in shards]
-    expired, leases = await asyncio.gather(
-        asyncio.gather(*(_page(calls, IndexQuery(shard, DUE, page=1)) for shard in shards)),
-        asyncio.gather(
-            *(_page(calls, IndexQuery(queue, QUEUE, page=LEASES_MAX)) for queue in running)
-        ),
+async def _expiries(calls: Calls) -> Sequence[int]:
+    """The first expiry of each shard."""
+    pages = await asyncio.gather(
+        *(_page(calls, IndexQuery(shard, DUE, page=1)) for shard in _SHARDS)
     )
-    moments = [int(item["due_at"]) for page in expired for item in page]
-    moments += [int(item["lease_until"]) for page in leases for item in page]
-    return min((moment for moment in moments if moment <= now), default=None)
+    return [int(item["due_at"]) for page in pages for item in page]
+
+
+async def _leases(calls: Calls) -> Sequence[int]:
+    """The ends of the leases that run, up to LEASES_MAX of each shard."""
+    queues = [items.queue(IntentStatus.RUNNING, shard) for shard in _SHARDS]
+    pages = await asyncio.gather(
+        *(_page(calls, IndexQuery(queue, QUEUE, page=LEASES_MAX)) for queue in queues)
+    )
+    return [int(item["lease_until"]) for page in pages for item in page]
 
 
 async def _page(calls: Calls, query: IndexQuery) -> list[Item]:

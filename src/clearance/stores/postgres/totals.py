@@ -18,10 +18,11 @@ _BACKLOGS = """SELECT s.status, b.count, b.since FROM unnest(%(statuses)s::text[
             AND i.status IN ('AWAITING_APPROVAL', 'APPROVED', 'RUNNING', 'UNKNOWN')
             LIMIT %(counted_max)s) c) b
     WHERE b.count > 0"""
-_DUE = """SELECT min(due_at) FROM clearance.intent WHERE due_at IS NOT NULL
-    UNION ALL SELECT min(lease_until) FROM (SELECT (i.attempt).lease_until FROM clearance.intent i
+_DUE = """SELECT
+    (SELECT min(due_at) FROM clearance.intent WHERE due_at IS NOT NULL),
+    (SELECT min(lease_until) FROM (SELECT (i.attempt).lease_until FROM clearance.intent i
         WHERE i.status = 'RUNNING' AND i.status IN ('APPROVED', 'RUNNING')
-        LIMIT %(counted_max)s) r"""
+        LIMIT %(counted_max)s) r)"""
 _TENANTS = "SELECT tenant_id, settings_version, ledger_size FROM clearance.tenant"
 
 
@@ -29,13 +30,12 @@ async def totals(connections: Connections, now: int) -> Totals:
     """The totals at a moment."""
     named = {"statuses": [status.value for status in STEPS], "counted_max": COUNTED_MAX}
     backlogs = await connections.rows(EVERYWHERE, _BACKLOGS, named)
-    due = await connections.rows(EVERYWHERE, _DUE, named)
+    [(expiry, lease)] = await connections.rows(EVERYWHERE, _DUE, named)
     tenants = await connections.rows(EVERYWHERE, _TENANTS)
     return Totals(
         open={IntentStatus(status): Backlog(count, since) for status, count, since in backlogs},
-        due_since=min(
-            (moment for (moment,) in due if moment is not None and moment <= now), default=None
-        ),
+        expired_since=expiry if expiry is not None and expiry <= now else None,
+        lease_over_since=lease if lease is not None and lease <= now else None,
         ledger_entries=sum(size for _, _, size in tenants),
         settings_versions={tenant_id: version for tenant_id, version, _ in tenants},
     )

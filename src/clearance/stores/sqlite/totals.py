@@ -26,17 +26,15 @@ _TENANTS = f"""SELECT tenant_id, settings_version, coalesce((SELECT max(entry_id
 def totals(connection: sqlite3.Connection, now: int) -> Totals:
     """The totals at a moment."""
     backlogs = {status: _backlog(connection, status) for status in STEPS}
-    (expires,) = connection.execute(
+    (expiry,) = connection.execute(
         "SELECT min(due_at) FROM intent WHERE due_at IS NOT NULL"
     ).fetchone()
     (lease,) = connection.execute(_LEASES, _named(IntentStatus.RUNNING)).fetchone()
     tenants = connection.execute(_TENANTS).fetchall()
     return Totals(
         open={status: backlog for status, backlog in backlogs.items() if backlog},
-        due_since=min(
-            (moment for moment in (expires, lease) if moment is not None and moment <= now),
-            default=None,
-        ),
+        expired_since=expiry if expiry is not None and expiry <= now else None,
+        lease_over_since=lease if lease is not None and lease <= now else None,
         ledger_entries=sum(size for _, _, size in tenants),
         settings_versions={tenant_id: version for tenant_id, version, _ in tenants},
     )
