@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from clearance.api.metrics import UNMATCHED
+from clearance.core import steps
 from clearance.core.approval import RulingKind
 from clearance.core.catalog import idempotency_key
 from clearance.core.errors import Unavailable
@@ -22,16 +23,17 @@ from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.flow import execute
 from clearance.flow.ports.store import Store
 from clearance.flow.ports.tools import ToolCallFailed
+from clearance.flow.ports.transitions import RecordMoved
 from clearance.flow.review import RulingRequest
 from clearance.flow.settings import everywhere_stop
 from clearance.running.metrics import installation
 from clearance.running.metrics.families import COUNTED, LOOKED_AT
 from clearance.running.metrics.measured import MeasuredStore
-from clearance.running.metrics.prometheus import Metrics
+from clearance.running.metrics.prometheus import Exposition, Metrics
 from tests import sample
 from tests.doors.conftest import UNSURE, Door, client, problem
 from tests.exposition import Series, documented, families, series, value
-from tests.sample import AGENT, APPROVER, OWNER, STRANGER, TENANT, mail, task
+from tests.sample import APPROVER, NOON, OWNER, STRANGER, TENANT, mail, task
 from tests.world import World
 
 pytestmark = pytest.mark.anyio
@@ -190,9 +192,9 @@ async def test_what_was_not_stored_is_not_counted(door: Door) -> None:
     await world.propose(task("ok"))
     before = await scraped(door)
     record = await world.record("ok")
+    stale = steps.cancel(record, code="LATE", reason="Late.", actor=OWNER, now=NOON)
     await world.run("ok")
-    stale = await world.control.cancel(AGENT, "ok", "Late.") if record.attempt else None
-    assert stale is None
+    assert await world.context.store.advance(stale) == RecordMoved()
     await world.propose(task("ok"))
     after = await scraped(door)
     moved = {
@@ -381,6 +383,20 @@ async def test_a_store_that_does_not_answer_is_asked_once_and_not_waited_for(
     monkeypatch.setattr(installation, "ANSWER_SECONDS_MAX", 10)
     assert value(await scraped(door), "clearance_store_up") == 1
     assert len(asked) == 1
+
+
+async def test_a_queue_that_is_away_alone_hides_nothing_else(world: World) -> None:
+    async def away() -> Mapping[str, int]:
+        raise Unavailable("No queue.")
+
+    async def there() -> Mapping[str, int]:
+        return {"todo": 3, "aborted": 1}
+
+    for queued, jobs in ((away, (None, None)), (there, (3, 0))):
+        found = series((await Exposition(Metrics(), world.context, queued).text()).decode())
+        assert value(found, "clearance_store_up") == 1
+        states = ("todo", "doing")
+        assert tuple(value(found, "clearance_queue_jobs", state=one) for one in states) == jobs
 
 
 # The status of one tenant
