@@ -376,7 +376,8 @@ async def test_a_store_that_does_not_answer_is_asked_once_and_not_waited_for(
 
     monkeypatch.setattr(door.world.store, "totals", slow)
     for _ in range(3):
-        assert value(await scraped(door), "clearance_store_up") == 0
+        async with asyncio.timeout(1):
+            assert value(await scraped(door), "clearance_store_up") == 0
         door.world.clock.forward(installation.FRESH_MS)
     assert len(asked) == 1
     answers.set()
