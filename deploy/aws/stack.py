@@ -527,7 +527,7 @@ class ClearanceStack(Stack):
             "recorder": [*table.read(*OF_WORK), *table.commit(*OF_INTENTS), *table.mark()],
             "sweeper": [
                 *table.read(*OF_WORK),
-                *table.query(QUEUE, DUE),
+                *table.query(QUEUE, DUE, OPEN),
                 *table.commit(*OF_INTENTS),
                 bus,
             ],

@@ -12,6 +12,7 @@ from clearance.core import steps
 from clearance.core.outcome import Outcome, OutcomeStatus, Sent
 from clearance.flow.ports.marks import Mark, Phase
 from clearance.stores.dynamodb.store import DynamoStore
+from tests import sample
 from tests.aws.table import Table
 from tests.conformance.test_store import applied, started
 from tests.sample import NOON, OWNER, TENANT, task
@@ -80,3 +81,35 @@ async def test_a_transition_costs_what_the_decision_record_says(place: Table) ->
             world, steps.record_outcome(running, 1, outcome, tries=1, actor=OWNER, now=NOON)
         )
         assert meter.taken() == (6, 4)
+
+
+class ReadMeter(Metered):
+    """A client that adds up read units by AWS's rules, for answers below 4 kB: the emulator does
+    not say them.
+    """
+
+    read = 0.0
+
+    def query(self, **request: Any) -> Any:
+        self.read += 1 if request["ConsistentRead"] else 0.5
+        return self.client.query(**request)
+
+    def batch_get_item(self, **request: Any) -> Any:
+        self.read += sum(len(one["Keys"]) for one in request["RequestItems"].values())
+        return self.client.batch_get_item(**request)
+
+
+async def test_totals_cost_what_the_page_says(place: Table) -> None:
+    """About 3 T + 16 units for T tenants, and one for each open intent that is looked at."""
+    meter = ReadMeter(place.client)
+    tenants, waiting = 5, 4
+    async with opened(replace(place, client=meter)) as world:
+        for number in range(tenants - 1):
+            await world.configure(sample.DOCUMENT, tenant_id=f"tenant-{number}")
+        for number in range(waiting):
+            await world.propose(task(f"w{number}", confidence_score=0.5))
+        meter.read = 0
+        found = await world.store.totals(NOON)
+        assert len(found.settings_versions) == tenants + 1
+        of_the_table = 2  # the list of tenants, and the HEAD of the switches that hold everywhere
+        assert meter.read == 3 * tenants + 16 + waiting + of_the_table

@@ -98,7 +98,7 @@ GRANTS: Mapping[str, set[tuple[str, str]]] = {
     | COMMIT
     | PUBLISH
     | KEEP_FAILURES
-    | {("dynamodb:Query", "Table/index/queue"), ("dynamodb:Query", "Table/index/due")},
+    | {("dynamodb:Query", f"Table/index/{name}") for name in ("queue", "due", "open")},
     "aborted": READ | COMMIT | KEEP_FAILURES,
 }
 

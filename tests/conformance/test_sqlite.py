@@ -173,6 +173,7 @@ async def test_no_look_reads_every_intent(world: World, monkeypatch: pytest.Monk
     await store.expired(NOON, 10)
     await store.waiting(TENANT, "t1", 10)
     await store.count_by_status(TENANT)
+    await store.totals(NOON)
     await store.timeline(TENANT, TimelineQuery())
     await store.timeline(TENANT, TimelineQuery(account_id="acme", before=10))
     await store.close()

@@ -20,11 +20,13 @@ from clearance.core.errors import Conflict
 from clearance.core.gate import Facts
 from clearance.core.intent import ActionIntent, RiskLevel, checked_content
 from clearance.core.ledger import EntryKind, draft
+from clearance.core.outcome import Outcome, OutcomeStatus
 from clearance.core.principal import Role, system
 from clearance.core.record import Admission, Change, IntentRecord, IntentStatus
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
+from clearance.flow.ports.totals import Backlog, Totals
 from clearance.flow.ports.transitions import (
     Admitted,
     AlreadyAdmitted,
@@ -360,6 +362,60 @@ class TestReads:
         assert await world.store.dead_leases(NOON, 10, living_worker="other") == [_due("r")]
         assert await world.store.dead_leases(NOON, 10, living_worker="w") == []
         assert await world.store.dead_leases(lease, 10, _due("r")) == []
+
+
+class TestTotals:
+    async def test_what_is_open_and_due_is_added_up_over_all_tenants(self, world: World) -> None:
+        await world.configure(sample.DOCUMENT, tenant_id="southwind")
+        await world.configure({"stop_switches": []}, tenant_id="*")
+        before = await world.store.totals(NOON)
+        assert (dict(before.open), before.ledger_entries) == ({}, 3)
+        assert (before.expired_since, before.lease_over_since) == (None, None)
+        assert {name: version for name, version in before.settings_versions.items() if version} == {
+            TENANT: 1,
+            "southwind": 1,
+            "*": 1,
+        }
+        await admitted(world, "w", confidence_score=0.1, now=NOON + 9)
+        await admitted(world, "w", confidence_score=0.1, now=NOON + 8, tenant_id="southwind")
+        await admitted(world, "x", expires_at=NOON + HOUR)
+        running = await applied(world, await started(world, await admitted(world, "r")))
+        await admitted(world, "b", action_type="NO_SUCH_THING")
+        assert running.attempt is not None
+        lease = running.attempt.lease_until
+        assert (await world.store.totals(lease)) == Totals(
+            open={
+                IntentStatus.AWAITING_APPROVAL: Backlog(2, NOON + 8),
+                IntentStatus.APPROVED: Backlog(1, NOON),
+                IntentStatus.RUNNING: Backlog(1, NOON),
+            },
+            expired_since=None,
+            lease_over_since=lease,
+            ledger_entries=3 + 6,
+            settings_versions=before.settings_versions,
+        )
+        assert (await world.store.totals(lease - 1)).lease_over_since is None
+        assert (await world.store.totals(NOON + HOUR - 1)).expired_since is None
+        unknown = Outcome(OutcomeStatus.UNKNOWN, "No answer came.")
+        await applied(
+            world, steps.record_outcome(running, 1, unknown, tries=1, actor=AGENT, now=NOON + 7)
+        )
+        after = await world.store.totals(NOON + 2 * HOUR)
+        assert after.open[IntentStatus.UNKNOWN] == Backlog(1, NOON + 7)
+        assert IntentStatus.RUNNING not in after.open
+        assert (after.expired_since, after.lease_over_since) == (NOON + HOUR, None)
+        assert after.ledger_entries == 3 + 7
+
+    async def test_a_backlog_is_counted_up_to_its_bound(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for number in range(4):
+            await admitted(world, f"w{number}", confidence_score=0.1, now=NOON + number)
+        for back_end in ("sqlite", "postgres", "dynamodb"):
+            monkeypatch.setattr(f"clearance.stores.{back_end}.totals.COUNTED_MAX", 3)
+        monkeypatch.setattr("clearance.stores.dynamodb.totals.LOOKED_AT_MAX", 2)
+        found = await world.store.totals(NOON)
+        assert found.open == {IntentStatus.AWAITING_APPROVAL: Backlog(3, NOON)}
 
 
 class TestSettings:

@@ -18,6 +18,8 @@ from clearance.api.app import create_app
 from clearance.core import credential
 from clearance.core.principal import Principal, Role
 from clearance.doors.access import Access
+from clearance.running.metrics.measured import MeasuredStore, MeasuredTools
+from clearance.running.metrics.prometheus import Exposition, Metrics
 from tests import sample
 from tests.sample import OWNER, STRANGER
 from tests.world import World
@@ -107,11 +109,19 @@ def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(credential, "scrypt", lambda key, **given: scrypt(key, **{**given, "n": 2}))
 
 
+def measured(world: World) -> Exposition:
+    """What a server measures, with this world's store and tools measured from now on."""
+    metrics, context = Metrics(), world.context
+    context.store = MeasuredStore(context.store, metrics)
+    context.tools = MeasuredTools(context.tools, metrics)
+    return Exposition(metrics, context)
+
+
 @pytest.fixture
 async def door(world: World, quick_hashes: None) -> AsyncIterator[Door]:
     await world.configure(sample.DOCUMENT, STRANGER.tenant_id)
     access = Access(world.store, world.clock)
-    made = Door(world, create_app(world.control, access), access)
+    made = Door(world, create_app(world.control, access, metrics=measured(world)), access)
     people: list[tuple[Principal, str, Role]] = [
         (OWNER, "agent-ada", Role.AGENT),
         (OWNER, "olga", Role.APPROVER),

@@ -28,6 +28,7 @@ from clearance.cli import main as cli
 from clearance.client import Clearance
 from clearance.demo.crm import effects
 from tests.doors.test_serve import CONFIGURATION, POLICY, TASK
+from tests.exposition import documented, families, series, value
 from tests.postgres import new_database, server
 from tests.tidy.pages import page
 
@@ -291,26 +292,30 @@ def test_the_worker_says_how_it_is_and_what_it_did(running: Installation) -> Non
     until(lambda: worker.ask("/readyz") == (200, {"status": "ok"}))
     assert worker.ask("/healthz") == (200, {"status": "ok"})
     text = worker.ask("/metrics")[1]
-    [succeeded] = re.findall(r'clearance_executions_total{outcome="SUCCEEDED"} (\d+)', text)
-    [answered] = re.findall(r'clearance_tool_calls_total{answer="ANSWERED"} (\d+)', text)
-    assert int(succeeded) >= 2
-    assert int(answered) >= int(succeeded)
-    assert "clearance_tool_calls_under_way 0.0" in text
-    assert 'clearance_queue_jobs{state="todo"}' in text
-    assert "clearance_worker_sweeping 1.0" in text
+    found = series(text)
+    succeeded = value(found, "clearance_executions_total", outcome="SUCCEEDED") or 0
+    assert succeeded >= 2
+    assert (value(found, "clearance_tool_calls_total", answer="ANSWERED") or 0) >= succeeded
+    assert value(found, "clearance_tool_calls_under_way") == 0
+    assert value(found, "clearance_worker_sweeping") == 1
+    assert (value(found, "clearance_sweep_age_seconds") or 0) < 5
     assert worker.ask("/v1/whoami")[0] == 404
-    documented = {
-        row[0].strip("`")
-        for row in page("docs/postgres.md").rows("Health and metrics")
-        if "clearance_" in row[0]
+
+
+def test_servers_and_workers_measure_the_same_and_know_the_same(running: Installation) -> None:
+    """What is of the whole installation is so in each process; what a process does, in that one."""
+    texts = {
+        kind: running.started[number].ask("/metrics")[1]
+        for kind, number in (("server", 0), ("worker", 3))
     }
-    named = {
-        re.sub("_(count|sum|created|bucket)$", "", name)
-        for name in re.findall(r"^(clearance_\w+)", text, re.MULTILINE)
-    }
-    assert documented == {
-        f"{name}_total" if f"{name}_total" in documented else name for name in named
-    }
+    for kind, text in texts.items():
+        assert families(text).keys() == documented()
+        found = series(text)
+        assert value(found, "clearance_store_up") == 1
+        assert value(found, "clearance_queue_jobs", state="todo") is not None
+        assert (value(found, "clearance_ledger_entries") or 0) > 0
+        assert value(found, "clearance_worker_sweeping") == (kind == "worker")
+        assert (value(found, "clearance_sweep_age_seconds") is None) == (kind == "server")
 
 
 def test_the_doctor_knows_who_asks(running: Installation) -> None:

@@ -24,6 +24,7 @@ import pytest
 from clearance.cli import main as cli
 from clearance.client import AsyncClearance, Clearance, ClearanceError
 from clearance.demo.crm import effects
+from tests.exposition import documented, families, series, value
 
 SECONDS_MAX = 30.0
 
@@ -202,6 +203,22 @@ def test_autopilot_acts_once_whoever_repeats_it(served):
     assert [
         json.dumps(effect).count("Once") for effect in effects(served.folder / "crm.sqlite")
     ] == [1]
+
+
+def test_a_server_that_works_measures_what_it_does(served):
+    with served.client("ada") as agent:
+        agent.propose(**TASK, parameters={"title": "Count"}, action_intent_id="count")
+        agent.wait("count", SECONDS_MAX)
+        status = agent.status()
+    text = httpx2.get(served.said["url"] + "/metrics", trust_env=False).text
+    found = series(text)
+    assert families(text).keys() == documented()
+    assert value(found, "clearance_executions_total", outcome="SUCCEEDED") >= 1
+    assert value(found, "clearance_tool_calls_total", answer="ANSWERED") >= 1
+    assert value(found, "clearance_worker_sweeping") == 1
+    assert value(found, "clearance_sweep_age_seconds") < 5
+    assert value(found, "clearance_ledger_entries") >= status["ledger_size"]
+    assert (status["tenant_id"], status["problems"]) == ("northwind", [])
 
 
 def test_the_asyncio_client_sees_it_happen(served):

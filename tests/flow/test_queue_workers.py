@@ -89,6 +89,24 @@ async def test_one_of_three_workers_sweeps_and_another_one_when_it_has_ended(
         assert next_leader in workers
 
 
+@pytest.mark.usefixtures("quick")
+async def test_a_worker_knows_when_it_swept_for_as_long_as_it_sweeps(
+    shop: World, queue_place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leads = True
+
+    async def lead(*_: object) -> bool:
+        return leads
+
+    monkeypatch.setattr(Jobs, "lead", lead)
+    async with working(shop, queue_place) as worker:
+        context = worker._context
+        assert context is not None
+        await until(lambda: context.swept_at is not None)
+        leads = False
+        await until(lambda: context.swept_at is None)
+
+
 async def test_who_sweeps_is_replaced_when_it_gives_no_sign_of_life(queue_place: str) -> None:
     jobs = Jobs(queue_place)
     async with App(connector=jobs.connector).open_async():

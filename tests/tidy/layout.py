@@ -44,6 +44,7 @@ CHAPTERS = (
     ("tools", "How tools are called."),
     ("profiles", "How a process is put together."),
     ("running", "The processes."),
+    ("running/metrics", "What operators measure."),
     ("cli", "The command line."),
     ("client", "The Python client."),
     ("demo", "The demo."),

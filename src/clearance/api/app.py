@@ -14,8 +14,18 @@ from pydantic.json_schema import models_json_schema
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 
-from clearance.api import approvals, autonomy, intents, keys, ledger, operations, problems, wire
-from clearance.api.metrics import Measured, Metrics
+from clearance.api import (
+    approvals,
+    autonomy,
+    intents,
+    keys,
+    ledger,
+    operations,
+    problems,
+    status,
+    wire,
+)
+from clearance.api.metrics import Exposed, Measured, RequestMetrics
 from clearance.doors.streams import Streams
 
 if TYPE_CHECKING:
@@ -33,6 +43,7 @@ _ROUTERS = (
     approvals.router,
     autonomy.router,
     ledger.router,
+    status.router,
     keys.router,
     operations.router,
 )
@@ -60,14 +71,15 @@ def create_app(
     *,
     lifespan: Lifespan[FastAPI] | None = None,
     title: str = TITLE,
-    counting: bool = True,
+    metrics: Exposed | None = None,
 ) -> FastAPI:
     """The app.
 
     A server that stops calls `end_streams(app)` before it waits for connections, which would not
     end.
 
-    `counting`: it answers `/metrics`, which has no credential and is for its own network.
+    `metrics`: what it answers at `/metrics`, which has no credential and is for its own network;
+    without them there is no such path.
     """
     app = FastAPI(
         title=title,
@@ -78,18 +90,18 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    metrics = Metrics()
+    requests = metrics.requests if metrics else RequestMetrics()
     app.state.control = control
     app.state.access = access
     app.state.metrics = metrics
-    app.state.streams = Streams(metrics.streams)
+    app.state.streams = Streams(requests.streams)
     for router in _ROUTERS:
         app.include_router(router)
-    if counting:
+    if metrics:
         app.include_router(operations.counting)
     problems.install(app)
     app.add_middleware(Surrounded)
-    app.add_middleware(Measured, metrics=metrics)
+    app.add_middleware(Measured, metrics=requests)
     describe = app.openapi
     app.openapi = lambda: _as_it_is(describe())  # type: ignore[method-assign]
     return app

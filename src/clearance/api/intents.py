@@ -22,7 +22,6 @@ from clearance.api.door import (
     problems,
     takes,
 )
-from clearance.api.metrics import Metrics
 from clearance.api.proposals import milliseconds, proposal_of
 from clearance.core.intent import ACTION_INTENT_ID
 from clearance.core.outcome import OutcomeStatus
@@ -55,9 +54,6 @@ async def propose(request: Request, caller: Caller, control: TheControl) -> Resp
     """
     body = await read(request, wire.ProposalBody)
     proposed = await control.propose(caller, proposal_of(body, caller))
-    metrics: Metrics = request.app.state.metrics
-    if proposed.created:
-        metrics.decided(proposed.record.decision.answer)
     resource = resources.intent(narrate(proposed.record, await control.settings(caller)))
     if not proposed.created:
         return answer(resource)

@@ -1,4 +1,4 @@
-"""What operators measure: requests by route, decisions by answer, open event streams.
+"""What a door measures: requests by route, and open event streams.
 
 No label names a tenant, an account or anything else that callers choose.
 """
@@ -6,14 +6,12 @@ No label names a tenant, an account or anything else that callers choose.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-    from clearance.core.decision import Answer
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -21,35 +19,24 @@ UNMATCHED = "unmatched"
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"})
 
 
-class Metrics:
-    """The counters of one app, in a registry of its own."""
+class RequestMetrics:
+    """What one door counts, in the registry of its process; without one, nobody reads it."""
 
-    def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        labels = ("method", "route", "status")
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self._requests = Counter(
-            "clearance_requests", "Requests answered.", labels, registry=self._registry
+            "clearance_requests_total",
+            "Requests answered.",
+            ("method", "route", "status"),
+            registry=registry,
         )
         self._seconds = Histogram(
             "clearance_request_seconds",
             "Seconds until the head of the answer was sent.",
             ("method", "route"),
             buckets=SECONDS,
-            registry=self._registry,
+            registry=registry,
         )
-        self._decisions = Counter(
-            "clearance_decisions",
-            "New action intents, by the gate's answer.",
-            ("decision",),
-            registry=self._registry,
-        )
-        self.streams = Gauge(
-            "clearance_event_streams", "Open event streams.", registry=self._registry
-        )
-
-    def decided(self, decision: Answer) -> None:
-        """Counts a decision on a new intent."""
-        self._decisions.labels(decision.value).inc()
+        self.streams = Gauge("clearance_event_streams", "Open event streams.", registry=registry)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Counts an answered request."""
@@ -57,9 +44,16 @@ class Metrics:
         self._requests.labels(known, route, str(status)).inc()
         self._seconds.labels(known, route).observe(seconds)
 
-    def text(self) -> bytes:
+
+class Exposed(Protocol):
+    """All that a process measures: its door counts the requests, and answers it at `/metrics`."""
+
+    @property
+    def requests(self) -> RequestMetrics:
+        """What the door counts."""
+
+    async def text(self) -> bytes:
         """Everything in the text format of Prometheus."""
-        return generate_latest(self._registry)
 
 
 class Measured:
@@ -67,7 +61,7 @@ class Measured:
     asked.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:
         self._app = app
         self._metrics = metrics
 

@@ -14,8 +14,8 @@ from typing import Literal
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
-from clearance.api import metrics
 from clearance.api.door import answer, answers, problems
+from clearance.api.metrics import MEDIA_TYPE, Exposed, Measured
 from clearance.api.problems import install
 from clearance.api.wire import Health, Resource
 
@@ -31,22 +31,17 @@ class Draining(Resource):
     status: Literal["draining"]
 
 
-def worker_app(
-    check: Callable[[], Awaitable[None]], measure: Callable[[], Awaitable[bytes]]
-) -> FastAPI:
+def worker_app(check: Callable[[], Awaitable[None]], metrics: Exposed) -> FastAPI:
     """The three questions alone, for a process that has no other door; `check` raises Unavailable
     if it cannot work.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.state.check = check
-
-    async def measured() -> Response:
-        return Response(await measure(), headers={"Content-Type": metrics.MEDIA_TYPE})
-
-    app.add_api_route("/healthz", healthz)
-    app.add_api_route("/readyz", readyz)
-    app.add_api_route("/metrics", measured)
+    app.state.metrics = metrics
+    app.include_router(router)
+    app.include_router(counting)
     install(app)
+    app.add_middleware(Measured, metrics=metrics.requests)
     return app
 
 
@@ -81,11 +76,11 @@ async def readyz(request: Request) -> Response:
 @counting.get(
     "/metrics",
     operation_id="metrics",
-    summary="Counters",
+    summary="What the process counts, and what the installation has",
     response_class=Response,
     responses=answers(200, "Prometheus text.", "text/plain", "string"),
 )
-async def counters(request: Request) -> Response:
-    """Requests by route, decisions by answer, open streams: no tenants, no ids."""
-    measured: metrics.Metrics = request.app.state.metrics
-    return Response(measured.text(), headers={"Content-Type": metrics.MEDIA_TYPE})
+async def exposition(request: Request) -> Response:
+    """Counters of this process and totals over all tenants: no tenants, no ids."""
+    metrics: Exposed = request.app.state.metrics
+    return Response(await metrics.text(), headers={"Content-Type": MEDIA_TYPE})

@@ -213,6 +213,10 @@ class _Verbs(ABC, Generic[_A, _I]):
         """Whose credential this is: tenant, actor, permissions."""
         return self._run(wire.send(wire.Request("GET", wire.path("whoami"))))
 
+    def status(self) -> _A:
+        """How the tenant stands: what waits and since when, what is unknown, what is stopped."""
+        return self._run(wire.send(wire.Request("GET", wire.path("status"))))
+
     # Owners
 
     def settings_part(self, part: str) -> _A:

@@ -30,7 +30,8 @@ PROGRAMS_NOT_STARTED = "PROGRAMS_NOT_STARTED"
 class Context:
     """The parts that one process works with.
 
-    `programs`: whether tool servers may be programs that it starts.
+    `programs`: whether tool servers may be programs that it starts. `swept_at`: when the latest
+    step of a sweep here was over, in monotonic milliseconds; None if this process does not sweep.
     """
 
     store: Store
@@ -38,6 +39,7 @@ class Context:
     engine: Engine
     clock: Clock
     programs: bool = field(default=True, kw_only=True)
+    swept_at: int | None = field(default=None, kw_only=True)
     _compiled: dict[str, Settings] = field(default_factory=dict)
     _salt_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     _salts: Iterator[int] = field(default_factory=count)

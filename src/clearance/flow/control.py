@@ -19,7 +19,7 @@ from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.settings import Settings
 from clearance.flow import credentials, observe, review, settings, submit
 from clearance.flow.context import Context
-from clearance.flow.observe import NarratedIntent
+from clearance.flow.observe import NarratedIntent, TenantState
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.review import Ruled, RulingRequest
 from clearance.flow.settings import SettingsPart
@@ -104,6 +104,10 @@ class Control:
     async def counts(self, principal: Principal) -> Mapping[IntentStatus, int]:
         """How many intents are in each state that is not terminal."""
         return await observe.counts(self._context, principal)
+
+    async def state(self, principal: Principal) -> TenantState:
+        """How the tenant stands now: what waits, what is unknown, what is stopped."""
+        return await observe.state(self._context, principal)
 
     async def budget(
         self, principal: Principal, account_id: str

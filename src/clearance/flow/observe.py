@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 
 from clearance.core import narrative as timelines
 from clearance.core.budget import BudgetRule, rule_for
+from clearance.core.decision import SettingsVersion
+from clearance.core.errors import Refusal, Unavailable
 from clearance.core.gate import Facts
 from clearance.core.ledger import Entry
 from clearance.core.moment import day_in_zone
 from clearance.core.narrative import Explanation
 from clearance.core.principal import Permission, Principal
-from clearance.core.record import IntentRecord, IntentStatus
+from clearance.core.record import STEPS, IntentRecord, IntentStatus
 from clearance.core.settings import Settings
+from clearance.core.stop import StopSwitch
 from clearance.flow.context import Context
 from clearance.flow.ports.intents import TimelineQuery
 
@@ -26,6 +29,32 @@ class NarratedIntent:
 
     record: IntentRecord
     sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """Something about a tenant that a person should look at: a stable code and one sentence."""
+
+    code: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantState:
+    """How a tenant stands at a moment. Moments are milliseconds since 1970.
+
+    `counts` has every status that is not terminal. `waiting_since`: when the first approval of the
+    inbox was asked for. `stop_switches` is None if the settings cannot be read.
+    """
+
+    tenant_id: str
+    at: int
+    counts: Mapping[IntentStatus, int]
+    waiting_since: int | None
+    settings_version: SettingsVersion
+    stop_switches: tuple[StopSwitch, ...] | None
+    ledger_size: int
+    concerns: tuple[Concern, ...]
 
 
 async def intent(context: Context, principal: Principal, action_intent_id: str) -> NarratedIntent:
@@ -128,6 +157,49 @@ async def counts(context: Context, principal: Principal) -> Mapping[IntentStatus
     """How many intents are under way, by state."""
     principal.require(Permission.READ)
     return await context.store.count_by_status(principal.tenant_id)
+
+
+async def state(context: Context, principal: Principal) -> TenantState:
+    """How the tenant stands now."""
+    found = await counts(context, principal)
+    tenant_id, store = principal.tenant_id, context.store
+    first = await store.waiting(tenant_id, None, 1)
+    settings = problem = None
+    try:
+        settings = await context.settings(tenant_id)
+    except Unavailable:
+        raise
+    except Refusal as refusal:  # what is stored does not load: that is what to look at first
+        problem = Concern(refusal.code, refusal.sentence)
+    concerns = (
+        problem,
+        _no_policy(settings),
+        _unknown(found.get(IntentStatus.UNKNOWN, 0)),
+    )
+    return TenantState(
+        tenant_id=tenant_id,
+        at=context.clock.now_ms(),
+        counts={status: found.get(status, 0) for status in STEPS},
+        waiting_since=next((one.approval.opened_at for one in first if one.approval), None),
+        settings_version=await store.settings_version(tenant_id),
+        stop_switches=settings.stop_switches if settings else None,
+        ledger_size=await store.ledger_size(tenant_id),
+        concerns=tuple(concern for concern in concerns if concern),
+    )
+
+
+def _no_policy(settings: Settings | None) -> Concern | None:
+    if settings is None or settings.policy is not None:
+        return None
+    return Concern("POLICY_NOT_CONFIGURED", "The tenant has no policy: every intent is blocked.")
+
+
+def _unknown(count: int) -> Concern | None:
+    if not count:
+        return None
+    outcomes = "1 outcome is" if count == 1 else f"{count} outcomes are"
+    sentence = f"{outcomes} unknown: a person must say what became of it."
+    return Concern("OUTCOMES_UNKNOWN", sentence)
 
 
 async def budget(

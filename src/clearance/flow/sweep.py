@@ -92,6 +92,7 @@ class Sweeper:
                     "not expired", code=refusal.code, action_intent_id=due.action_intent_id
                 )
                 busy.add(due.tenant_id)
+        self._context.swept_at = clock.monotonic_ms()
         return expired
 
     async def _hint(self) -> int:

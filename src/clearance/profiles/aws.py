@@ -28,7 +28,7 @@ from clearance.flow.ports.engine import Engine
 from clearance.flow.ports.marks import Marks
 from clearance.flow.ports.tools import Tools
 from clearance.profiles.environment import Environment
-from clearance.profiles.parts import NoEngine, NoTools, Parts, assembled
+from clearance.profiles.parts import NoEngine, NoTools, Parts, Wrapping, as_it_is, assembled
 from clearance.profiles.place import Table
 
 if TYPE_CHECKING:
@@ -42,22 +42,27 @@ TRIES_MAX = 3  # of one request
 
 
 @contextlib.asynccontextmanager
-async def aws(where: Table, tools: Tools, *, engine: Engine | None = None) -> AsyncIterator[Parts]:
+async def aws(
+    where: Table, tools: Tools, *, engine: Engine | None = None, wrapped: Wrapping = as_it_is
+) -> AsyncIterator[Parts]:
     """Opens the table.
 
     Tool servers are somewhere else, always: a function has no place for their programs.
     """
-    store = await _open(where)
+    store = wrapped(await _open(where))
     async with contextlib.AsyncExitStack() as ends:
         yield assembled(ends, store, tools, engine or NoEngine(), programs=False)
 
 
 @contextlib.asynccontextmanager
-async def step(where: Table) -> AsyncIterator[tuple[Context, Marks]]:
+async def step(
+    where: Table, *, wrapped: Wrapping = as_it_is
+) -> AsyncIterator[tuple[Context, Marks]]:
     """What a step of an execution works on. It has no tools of its own, and approves nothing."""
     store = await _open(where)
     try:
-        yield Context(store, NoTools(), NoEngine(), SystemClock(), programs=False), store.marks
+        context = Context(wrapped(store), NoTools(), NoEngine(), SystemClock(), programs=False)
+        yield context, store.marks
     finally:
         await store.close()
 

@@ -22,7 +22,7 @@ from clearance.flow.credentials import ensure_api_key
 from clearance.flow.ports.tools import Tools
 from clearance.profiles import aws, postgres
 from clearance.profiles.local import STORE_FILE, local, only_one
-from clearance.profiles.parts import NoEngine, NoTools, Parts, operator
+from clearance.profiles.parts import NoEngine, NoTools, Parts, Wrapping, as_it_is, operator
 from clearance.profiles.place import Database, Place, Table, place
 from clearance.stores.archive import file as archive
 from clearance.stores.sqlite import archive as archive_sqlite
@@ -92,14 +92,14 @@ def _profile(where: Place, tools: Tools) -> contextlib.AbstractAsyncContextManag
 
 
 def for_serving(
-    where: Path | Database, tools: Tools
+    where: Path | Database, tools: Tools, wrapped: Wrapping = as_it_is
 ) -> contextlib.AbstractAsyncContextManager[Parts]:
     """The parts of a server: on a data directory with the worker in it, on a database with the
     queue's way in.
     """
     if isinstance(where, Path):
-        return local(where, tools, worker=Worker())
-    return postgres.queueing(where, tools)
+        return local(where, tools, worker=Worker(), wrapped=wrapped)
+    return postgres.queueing(where, tools, wrapped)
 
 
 async def new_api_key(parts: Parts, tenant_id: str, name: str, role: Role) -> str:

@@ -14,7 +14,7 @@ from clearance.core.errors import Conflict
 from clearance.engines.worker import Worker
 from clearance.flow.context import Context
 from clearance.flow.ports.tools import Tools
-from clearance.profiles.parts import NoEngine, Parts, assembled
+from clearance.profiles.parts import NoEngine, Parts, Wrapping, as_it_is, assembled
 from clearance.stores.sqlite.store import SqliteStore
 
 STORE_FILE = "clearance.sqlite3"
@@ -24,14 +24,16 @@ LOCK_FILE = "serve.lock"
 
 
 @contextlib.asynccontextmanager
-async def local(data: Path, tools: Tools, *, worker: Worker | None = None) -> AsyncIterator[Parts]:
+async def local(
+    data: Path, tools: Tools, *, worker: Worker | None = None, wrapped: Wrapping = as_it_is
+) -> AsyncIterator[Parts]:
     """Opens the data directory; with a worker, approved intents are carried out until the block
     ends.
     """
     async with (
         contextlib.AsyncExitStack() as ends
     ):  # in reverse: the worker drains, then the tools end, then the store
-        store = await SqliteStore.open(data / STORE_FILE)
+        store = wrapped(await SqliteStore.open(data / STORE_FILE))
         parts = assembled(ends, store, tools, worker or NoEngine())
         if worker:
             await ends.enter_async_context(_working(worker, parts.context))

@@ -6,8 +6,9 @@ A profile chooses concrete ones. Nothing here does.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from clearance.clock import SystemClock
 from clearance.core.catalog import ToolServer
@@ -60,6 +61,15 @@ def _no_tools() -> ToolCallFailed:
     return ToolCallFailed(
         CallError(ErrorClass.VALIDATION, sentence, Sent.NOT_SENT, code="NO_TOOLS_HERE")
     )
+
+
+Wrapping: TypeAlias = Callable[[Store], Store]
+"""What a process puts around the store of its profile, to see what passes through it."""
+
+
+def as_it_is(store: Store) -> Store:
+    """Nothing is put around it."""
+    return store
 
 
 @dataclass(slots=True)

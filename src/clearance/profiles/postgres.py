@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -20,20 +20,11 @@ from clearance.core.errors import Conflict, InvalidInput
 from clearance.flow.ports.clock import Clock
 from clearance.flow.ports.engine import Engine
 from clearance.flow.ports.tools import Tools
-from clearance.flow.ports.transitions import (
-    AlreadyAdmitted,
-    Applied,
-    BudgetSpent,
-    RecordMoved,
-    SettingsMoved,
-)
 from clearance.profiles.environment import Environment
-from clearance.profiles.parts import NoEngine, Parts, assembled
+from clearance.profiles.parts import NoEngine, Parts, Wrapping, as_it_is, assembled
 from clearance.profiles.place import Database, Table, place
-from clearance.worker_metrics import WorkerMetrics
 
 if TYPE_CHECKING:
-    from clearance.core.record import Change
     from clearance.stores.postgres import server as _postgres_server
 
     DatabaseQueue: TypeAlias = _postgres_server.Queue
@@ -66,7 +57,7 @@ async def postgres(
     tools: Tools,
     *,
     engine: Engine | None = None,
-    measured: WorkerMetrics | None = None,
+    wrapped: Wrapping = as_it_is,
 ) -> AsyncIterator[Parts]:
     """Opens the database.
 
@@ -75,20 +66,9 @@ async def postgres(
     conninfo = conninfo_of(where)
     from clearance.stores.postgres.store import PostgresStore  # noqa: PLC0415
 
-    class MeasuredStore(PostgresStore):
-        """Counts the outcomes that are written."""
-
-        async def advance(
-            self, change: Change
-        ) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
-            answer = await super().advance(change)
-            if measured and change.outcome and isinstance(answer, Applied):
-                measured.recorded(change.outcome.status)
-            return answer
-
     async with contextlib.AsyncExitStack() as ends:
-        store = await MeasuredStore.open(conninfo, connections_max=_connections_max())
-        yield assembled(ends, store, tools, engine or NoEngine())
+        store = await PostgresStore.open(conninfo, connections_max=_connections_max())
+        yield assembled(ends, wrapped(store), tools, engine or NoEngine())
 
 
 def conninfo_of(where: Database) -> str:
@@ -179,14 +159,21 @@ async def database_queue(where: Database) -> DatabaseQueue:
     return await server.look_at_queue(conninfo)
 
 
+async def jobs(where: Database) -> Mapping[str, int]:
+    """How many jobs the queue has now, by state."""
+    return (await database_queue(where)).jobs
+
+
 @contextlib.asynccontextmanager
-async def queueing(where: Database, tools: Tools) -> AsyncIterator[Parts]:
+async def queueing(
+    where: Database, tools: Tools, wrapped: Wrapping = as_it_is
+) -> AsyncIterator[Parts]:
     """The parts of a server on a database: what is approved goes to the queue."""
     conninfo = conninfo_of(where)
     from clearance.engines.queue.procrastinate import Queue  # noqa: PLC0415 - comes with the extra
 
     queue = Queue(conninfo)
-    async with postgres(where, tools, engine=queue) as parts:
+    async with postgres(where, tools, engine=queue, wrapped=wrapped) as parts:
         await database_queue(where)
         async with queue.open(parts.context):
             yield parts

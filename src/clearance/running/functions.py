@@ -12,24 +12,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import structlog
 
+from clearance.clock import SystemClock
 from clearance.core.canonical import Json
 from clearance.core.errors import InvalidInput, Refusal, Unavailable
+from clearance.core.moment import SECOND_MS
 from clearance.core.principal import Principal
 from clearance.engines import step_functions
 from clearance.flow.context import Context
 from clearance.flow.observe import narrate
 from clearance.flow.ports.marks import Marks
+from clearance.flow.ports.store import Store
 from clearance.flow.sweep import STEP_MAX, Sweeper
 from clearance.profiles import aws
 from clearance.profiles.environment import Environment
 from clearance.profiles.parts import NoTools, Parts
 from clearance.running.logs import configure_logs
+from clearance.running.metrics.cloudwatch import LogMeter
+from clearance.running.metrics.families import STOP_SWITCHES
+from clearance.running.metrics.installation import AWAY, Watch
+from clearance.running.metrics.measured import MeasuredStore, MeasuredTools
 
 # What only some functions need is imported at their own cold start: every import is a part of how
 # long it takes.
@@ -45,11 +53,14 @@ STREAM_SECONDS = (
 SWEEP_STEPS_MAX = 25  # of one invocation
 SWEEP_MARGIN_MS = 10_000  # of an invocation's time, before which no further step begins
 SWEEPER = "sweeper"
+TOTALS_MS = 5 * 60 * SECOND_MS  # between two looks at all that the table has
+TOTALS_SECONDS_MAX = 8.0  # of one such look
 
 Handler: TypeAlias = Callable[[Json, Any], Awaitable[Json]]
 Opening: TypeAlias = Callable[[contextlib.AsyncExitStack], Awaitable[Handler]]
 
 _log = structlog.get_logger(__name__)
+_meter = LogMeter()  # of this process, which has one invocation at a time
 
 
 class Unexpected(Exception):
@@ -77,6 +88,7 @@ class Function:
         self._runner = asyncio.Runner()
         self._ends = contextlib.AsyncExitStack()
         self._handler: Handler | None = None
+        self._table = ""
 
     def __call__(self, event: Json, context: Any) -> Json:
         """One invocation.
@@ -95,7 +107,10 @@ class Function:
 
     async def _invoked(self, event: Json, context: Any) -> Json:
         request_id = getattr(context, "aws_request_id", None)
-        with structlog.contextvars.bound_contextvars(function=self.name, request_id=request_id):
+        with (
+            structlog.contextvars.bound_contextvars(function=self.name, request_id=request_id),
+            self._measuring(),
+        ):
             try:
                 if self._handler is None:
                     self._handler = await self._cold_start()
@@ -110,9 +125,20 @@ class Function:
                 _log.exception("failed", kind=type(error).__name__, at=where, exc_info=False)
                 raise Unexpected(f"{type(error).__name__} at {where}") from None
 
+    @contextlib.contextmanager
+    def _measuring(self) -> Iterator[None]:
+        """Writes what the invocation measured to the log when it is over, however it ended."""
+        try:
+            yield
+        finally:
+            for line in _meter.lines(self._table, SystemClock().now_ms()):
+                sys.stdout.write(f"{line}\n")
+
     async def _cold_start(self) -> Handler:
         """Made whole or not at all: what fails is tried again by the next invocation."""
-        configure_logs(Environment().log_level)
+        environment = Environment()
+        configure_logs(environment.log_level)
+        self._table = environment.table or ""
         async with contextlib.AsyncExitStack() as ends:
             handler = await self.opening(ends)
             self._ends = ends.pop_all()
@@ -127,18 +153,22 @@ def _place_of(error: Exception) -> str:
     return f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}" if at else "nowhere"
 
 
+def _wrapped(store: Store) -> Store:
+    return MeasuredStore(store, _meter)
+
+
 async def _with_bus(ends: contextlib.AsyncExitStack) -> tuple[Parts, Bus]:
     """The parts of a function that may approve, and the outbox
     that it flushes before it answers.
     """
     bus = await aws.bus()
-    parts = aws.aws(aws.table(), NoTools(), engine=bus)
+    parts = aws.aws(aws.table(), NoTools(), engine=bus, wrapped=_wrapped)
     return await ends.enter_async_context(parts), bus
 
 
 async def _step(ends: contextlib.AsyncExitStack) -> tuple[Context, Marks]:
     """What a function works on that approves nothing."""
-    return await ends.enter_async_context(aws.step(aws.table()))
+    return await ends.enter_async_context(aws.step(aws.table(), wrapped=_wrapped))
 
 
 # The gate
@@ -253,8 +283,8 @@ async def open_api(ends: contextlib.AsyncExitStack) -> Handler:
     from clearance.web.routes import mount  # noqa: PLC0415
 
     parts, bus = await _with_bus(ends)
-    # Counters of one environment say nothing, and anybody could ask for them.
-    app = create_app(parts.control, parts.access, counting=False)
+    # No `/metrics`: anybody could ask for it, and counters of one environment say nothing.
+    app = create_app(parts.control, parts.access)
     mount(app, parts.control, parts.access)
     shorten_streams(app, STREAM_SECONDS)
     adapter = Mangum(
@@ -336,8 +366,9 @@ async def open_invoker(ends: contextlib.AsyncExitStack) -> Handler:
 
     async def handle(event: Json, _: Any) -> Json:
         tools = McpTools(secrets, programs=False)
+        measured = replace(context, tools=MeasuredTools(tools, _meter))
         try:
-            return await step_functions.invoke(replace(context, tools=tools), marks, event)
+            return await step_functions.invoke(measured, marks, event)
         finally:
             await _closed(tools)
 
@@ -384,8 +415,10 @@ async def open_sweeper(ends: contextlib.AsyncExitStack) -> Handler:
     """
     parts, bus = await _with_bus(ends)
     steps = Sweeper(parts.context, SWEEPER, alone=False)
+    watch, looked_at = Watch(parts.context), 0
 
     async def handle(_: Json, context: Any) -> Json:
+        nonlocal looked_at
         expired = published = 0
         for _step in range(SWEEP_STEPS_MAX):
             try:
@@ -401,9 +434,25 @@ async def open_sweeper(ends: contextlib.AsyncExitStack) -> Handler:
                 context
             ):
                 break
+        now = parts.context.clock.now_ms()
+        if now - looked_at >= TOTALS_MS and _time_left(context):
+            looked_at = now
+            await _look(watch)
         return {"expired": expired, "published": published}
 
     return handle
+
+
+async def _look(watch: Watch) -> None:
+    """Measures the whole table. What cannot be read now is not worth a sweep that fails."""
+    try:
+        async with asyncio.timeout(TOTALS_SECONDS_MAX):
+            samples = await watch.look()
+    except (Refusal, TimeoutError) as error:
+        _log.warning("totals not read", kind=type(error).__name__)
+        samples = AWAY
+    # Each set of dimensions costs: of switches, only those that are on are said.
+    _meter.looked_at(one for one in samples if one.value or one.name != STOP_SWITCHES)
 
 
 def _time_left(context: Any) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -26,6 +27,8 @@ from clearance.profiles.local import only_one
 from clearance.profiles.parts import Parts, operator
 from clearance.profiles.place import Database, Place, Table
 from clearance.running.logs import configure_logs
+from clearance.running.metrics.measured import MeasuredStore, MeasuredTools
+from clearance.running.metrics.prometheus import Exposition, Metrics
 from clearance.running.process import answering, listening, signals, url_of
 from clearance.web.routes import mount
 
@@ -107,11 +110,14 @@ async def serving(
         if isinstance(where, Path):
             ends.enter_context(only_one(where))
         taken = ends.enter_context(listening(host, port))
-        parts = await ends.enter_async_context(
-            choose.for_serving(where, tools or choose.tools_of(where))
-        )
+        metrics = Metrics()
+        runner = MeasuredTools(tools or choose.tools_of(where), metrics)
+        wrapped = partial(MeasuredStore, meter=metrics)
+        parts = await ends.enter_async_context(choose.for_serving(where, runner, wrapped))
         said = await _started(parts, where, wanted, url_of(host, taken))
-        app, over = application(parts), asyncio.Event()
+        jobs = partial(postgres.jobs, where) if isinstance(where, Database) else None
+        app = application(parts, Exposition(metrics, parts.context, jobs))
+        over = asyncio.Event()
         if isinstance(where, Database):
             app.state.check = postgres.Readiness(where, parts).check
         draining = asyncio.create_task(_drain(app, ending.asked, linger_seconds, over))
@@ -152,9 +158,9 @@ async def _started(
     return Announcement(url, tenant_id, key, changes, pins, weak)
 
 
-def application(parts: Parts) -> FastAPI:
-    """The REST API with the pages on it."""
-    app = create_app(parts.control, parts.access)
+def application(parts: Parts, exposition: Exposition) -> FastAPI:
+    """The REST API with the pages on it, and `/metrics`."""
+    app = create_app(parts.control, parts.access, metrics=exposition)
     mount(app, parts.control, parts.access)
     return app
 

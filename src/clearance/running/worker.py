@@ -9,6 +9,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -22,9 +23,10 @@ from clearance.profiles.parts import Parts
 from clearance.profiles.place import Database
 from clearance.profiles.postgres import Readiness
 from clearance.running.logs import configure_logs
+from clearance.running.metrics.measured import MeasuredStore, MeasuredTools
+from clearance.running.metrics.prometheus import Exposition, Metrics
 from clearance.running.process import answering, listening, signals, url_of
 from clearance.tools.masking import variables_of
-from clearance.worker_metrics import MeasuredTools, WorkerMetrics
 
 if TYPE_CHECKING:
     import socket
@@ -63,19 +65,21 @@ async def work(
     conninfo = postgres.conninfo_of(where)
     from clearance.engines.queue.procrastinate import Queue  # noqa: PLC0415 - comes with the extra
 
-    queue, measured = Queue(conninfo, concurrency=concurrency), WorkerMetrics()
+    queue, metrics = Queue(conninfo, concurrency=concurrency), Metrics()
     async with contextlib.AsyncExitStack() as ends:
         ending = ends.enter_context(signals())
         taken = None if port is None else ends.enter_context(listening(host, port))
-        runner = MeasuredTools(tools or choose.tools_of(where), measured)
+        runner = MeasuredTools(tools or choose.tools_of(where), metrics)
+        wrapped = partial(MeasuredStore, meter=metrics)
         parts = await ends.enter_async_context(
-            postgres.postgres(where, runner, engine=queue, measured=measured)
+            postgres.postgres(where, runner, engine=queue, wrapped=wrapped)
         )
         await postgres.database_queue(where)
         await ends.enter_async_context(queue.open(parts.context))
         ending.listen()
         if taken is not None:
-            app = _health(where, parts, queue, measured)
+            exposition = Exposition(metrics, parts.context, partial(postgres.jobs, where))
+            app = _health(where, parts, queue, exposition)
             await ends.enter_async_context(_answering_until_the_end(app, taken, ending.asked))
         months = asyncio.create_task(postgres.keep_months(where, parts.context.clock))
         ends.callback(months.cancel)
@@ -106,7 +110,7 @@ async def _missing_variables(parts: Parts) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _health(where: Database, parts: Parts, queue: Queue, measured: WorkerMetrics) -> FastAPI:
+def _health(where: Database, parts: Parts, queue: Queue, exposition: Exposition) -> FastAPI:
     """A worker's health: it is ready if its store answers, and it hears of jobs and carries them
     out.
     """
@@ -118,15 +122,7 @@ def _health(where: Database, parts: Parts, queue: Queue, measured: WorkerMetrics
             sentence = "The worker is not connected to the queue now."
             raise Unavailable(sentence, code="QUEUE_AWAY")
 
-    async def measure() -> bytes:
-        with contextlib.suppress(
-            Unavailable
-        ):  # what the process itself counted is there in any case
-            found = await postgres.database_queue(where)
-            measured.queued(found.jobs, sweeping=found.sweeper == queue.name)
-        return measured.text()
-
-    return operations.worker_app(check, measure)
+    return operations.worker_app(check, exposition)
 
 
 @contextlib.asynccontextmanager

@@ -222,7 +222,7 @@ class Queue:
                     )
                     await self._step(sweeper, jobs)
                 else:
-                    sweeper = None
+                    sweeper = context.swept_at = None
             except _AWAY as error:
                 _log.info("sweep put off", kind=type(error).__name__)
             except Refusal as refusal:

@@ -9,10 +9,20 @@ from clearance.flow.ports.due import DueReads
 from clearance.flow.ports.intents import IntentReads
 from clearance.flow.ports.ledger import LedgerReads
 from clearance.flow.ports.settings import SettingsStore
+from clearance.flow.ports.totals import TotalsReads
 from clearance.flow.ports.transitions import Transitions
 
 
-class Store(Transitions, IntentReads, LedgerReads, SettingsStore, Credentials, DueReads, Protocol):
+class Store(
+    Transitions,
+    IntentReads,
+    LedgerReads,
+    SettingsStore,
+    Credentials,
+    DueReads,
+    TotalsReads,
+    Protocol,
+):
     """Keeps every fact.
 
     A transition and its ledger entry are one transaction; what is acknowledged is durable.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import secrets
 import time
@@ -333,14 +334,14 @@ class Calls:
         """All items of a query."""
         return [item async for page in self.pages(query) for item in page]
 
-    async def count(self, query: IndexQuery) -> int:
-        """How many items a query has."""
+    async def count(self, query: IndexQuery, most: float = math.inf) -> int:
+        """How many items a query has; no more are counted than `most`, give or take a page."""
         request = {**self._query(query), "Select": "COUNT"}
         counted = 0
         while True:
             answer = await self._again(self.client.query, request)
             counted += int(answer["Count"])
-            if not answer.get("LastEvaluatedKey"):
+            if not answer.get("LastEvaluatedKey") or counted >= most:
                 return counted
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 

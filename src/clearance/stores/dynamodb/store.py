@@ -26,6 +26,7 @@ from clearance.core.record import STEPS, Admission, Change, IntentRecord, Intent
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
+from clearance.flow.ports.totals import Totals
 from clearance.flow.ports.transitions import (
     Admitted,
     AlreadyAdmitted,
@@ -55,6 +56,7 @@ from clearance.stores.dynamodb.table import (
     QUEUE_SHARDS,
     TIMELINE,
 )
+from clearance.stores.dynamodb.totals import totals
 from clearance.stores.dynamodb.transactions import (
     NEW,
     IsKnown,
@@ -512,6 +514,10 @@ class DynamoStore:
     async def tenants(self) -> list[str]:
         """As the port says."""
         return [item["sk"] for item in await self._calls.all(IndexQuery(table.TENANTS))]
+
+    async def totals(self, now: int) -> Totals:
+        """As the port says; Unavailable (`TOO_MANY_TENANTS`) where that would cost too much."""
+        return await totals(self._calls, await self.tenants(), now)
 
     async def api_key(self, key_hash: bytes) -> ApiKey | None:
         """As the port says."""

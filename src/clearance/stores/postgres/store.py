@@ -26,6 +26,7 @@ from clearance.core.record import Admission, Change, IntentRecord, IntentStatus,
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
+from clearance.flow.ports.totals import Totals
 from clearance.flow.ports.transitions import (
     Admitted,
     AlreadyAdmitted,
@@ -37,6 +38,7 @@ from clearance.flow.ports.transitions import (
 from clearance.stores import codec
 from clearance.stores.batches import Batches, SharedReads
 from clearance.stores.postgres.connections import CONNECTIONS_MAX, Connections, Row
+from clearance.stores.postgres.totals import totals
 from clearance.stores.postgres.units import Unit, admission_unit, batch, change_unit
 from clearance.stores.tail import Tail
 
@@ -293,6 +295,10 @@ class PostgresStore:
         AND tenant_id <> %s
             ORDER BY tenant_id"""
         return [row[0] for row in await self._rows(EVERYWHERE, statement)]
+
+    async def totals(self, now: int) -> Totals:
+        """As the port says."""
+        return await totals(self._connections, now)
 
     async def api_key(self, key_hash: bytes) -> ApiKey | None:
         """As the port says."""

@@ -28,6 +28,7 @@ from clearance.core.record import Admission, Change, IntentRecord, IntentStatus
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
+from clearance.flow.ports.totals import Totals
 from clearance.flow.ports.transitions import (
     Admitted,
     AlreadyAdmitted,
@@ -40,6 +41,7 @@ from clearance.stores import codec
 from clearance.stores.sqlite import statements
 from clearance.stores.sqlite.file import connect, open_for_writing
 from clearance.stores.sqlite.group_commit import GroupCommit
+from clearance.stores.sqlite.totals import totals
 from clearance.stores.tail import Tail
 
 READERS = 2  # threads that read beside the writer
@@ -380,6 +382,10 @@ class SqliteStore:
         return await self._read(
             lambda connection: [row[0] for row in connection.execute(sql, (EVERYWHERE,))]
         )
+
+    async def totals(self, now: int) -> Totals:
+        """As the port says."""
+        return await self._read(lambda connection: totals(connection, now))
 
     async def api_key(self, key_hash: bytes) -> ApiKey | None:
         """As the port says."""
