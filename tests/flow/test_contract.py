@@ -207,14 +207,12 @@ async def test_an_edit_is_a_new_intent_through_the_whole_gate(world: World) -> N
     edit = RulingRequest(RulingKind.EDIT, parameters={"order_id": "ORD-1", "amount_minor": 600_000})
     ruled = await world.control.rule(APPROVER, "r1.1", edit)
     assert ruled.admitted is not None
-    assert (ruled.record.status, ruled.admitted.status) == (
-        IntentStatus.REJECTED,
-        IntentStatus.BLOCKED,
-    )
-    assert ruled.admitted.decision.reason == "REFUND_OVER_HARD_CAP"
-    assert ruled.admitted.intent.supersedes == "r1"
+    new = ruled.admitted.record
+    assert (ruled.record.status, new.status) == (IntentStatus.REJECTED, IntentStatus.BLOCKED)
+    assert new.decision.reason == "REFUND_OVER_HARD_CAP"
+    assert new.intent.supersedes == "r1"
     assert ruled.record.approval is not None
-    assert ruled.record.approval.superseded_by == ruled.admitted.intent.action_intent_id
+    assert ruled.record.approval.superseded_by == new.intent.action_intent_id
 
 
 async def test_what_nobody_rules_on_expires_and_never_runs(world: World) -> None:
@@ -253,7 +251,7 @@ async def test_an_unknown_outcome_is_reconciled_by_a_person_and_only_once(world:
     done = await world.control.reconcile(
         APPROVER, "m1", OutcomeStatus.SUCCEEDED, "It is in the outbox."
     )
-    assert done.status is IntentStatus.SUCCEEDED
+    assert done.record.status is IntentStatus.SUCCEEDED
     with pytest.raises(Conflict):
         await world.control.reconcile(APPROVER, "m1", OutcomeStatus.FAILED, "No.")
     assert await world.used() == {"actions": 1, "actions:SEND_MAIL": 1}
