@@ -16,6 +16,7 @@ from clearance.core.outcome import OutcomeStatus
 from clearance.core.record import IntentStatus
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.review import RulingRequest
+from tests import sample
 from tests.sample import AGENT, APPROVER, OWNER, mail, refund, task
 from tests.world import World
 
@@ -200,6 +201,28 @@ async def test_other_content_under_the_same_id_is_a_conflict(world: World) -> No
         await world.propose(task("t1", parameters={"title": "Another call"}))
     assert refused.value.code == "INTENT_ID_REUSED"
     assert await world.used() == {"actions": 1, "actions:CREATE_TASK": 1}
+
+
+async def test_what_a_verb_answers_is_in_the_words_that_are_in_force(world: World) -> None:
+    for name in ("t1", "t2"):
+        await world.propose(task(name, confidence_score=0.5))
+    document = sample.document()
+    document["catalog"]["CREATE_TASK"]["proposal"] = "note down '{title}'"
+    await world.configure(document)  # as another process does: this one has compiled the old words
+    edit = RulingRequest(RulingKind.EDIT, parameters={"title": "Later"})
+    ruled = await world.control.rule(APPROVER, "t1.1", edit)
+    assert ruled.admitted is not None
+    answers = [
+        ruled,
+        ruled.admitted,
+        await world.control.cancel(OWNER, "t2", "no need"),
+        await world.control.propose(AGENT, task("t3")),
+    ]
+    for answer in answers:
+        assert "note down" in answer.sentence
+        name = answer.record.intent.action_intent_id
+        shown = await world.control.intent(OWNER, name)
+        assert (answer.record, answer.sentence) == (shown.record, shown.sentence)
 
 
 async def test_an_edit_is_a_new_intent_through_the_whole_gate(world: World) -> None:
