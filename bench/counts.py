@@ -22,7 +22,7 @@ from clearance.flow.ports.transitions import Admitted
 from clearance.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
-    from clearance.stores.postgres.connections import Row
+    from clearance.stores.postgres.connections import Called
 
 GROUP = 64
 GROUPS_BEFORE = 10  # so that trees have grown beyond their first pages
@@ -73,7 +73,7 @@ async def round_trips_per_group(url: str, groups: int = 10) -> float:
         settings = await context.fresh_settings(TENANT)
         calls, really = 0, store._connections.call
 
-        async def counted(statement: str, values: object) -> list[Row]:
+        async def counted(statement: str, values: object) -> Called:
             nonlocal calls
             calls += 1
             return await really(statement, values)

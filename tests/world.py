@@ -59,8 +59,8 @@ class World:
         answer = await self.store.configure(
             SettingsChange(tenant_id, version, document, entry, self.clock.now_ms())
         )
-        assert isinstance(answer, StoredSettings)
-        return answer
+        assert answer == version + 1
+        return await self.store.settings(tenant_id)
 
     async def autonomy(self, **parts: Any) -> StoredSettings:
         return await self.configure(sample.document(**parts))

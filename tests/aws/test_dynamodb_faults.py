@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from clearance.configuration.document import StoredSettings
 from clearance.core import steps
 from clearance.core.approval import RulingKind
 from clearance.core.credential import ApiKey
@@ -401,10 +400,23 @@ async def test_where_nobody_can_know_it_says_so(
 ) -> None:
     monkeypatch.setattr(transactions, "COMMIT_SECONDS_MAX", 0.2)
     shaky.client.next(TRANSACT, *(lost_question for _ in range(1_000)))
-    with pytest.raises(Unavailable, match="not known whether"):
+    with pytest.raises(Unavailable, match="not known whether") as refused:
         await shaky.world.store.admit(await admission(shaky.world, "a"))
+    assert refused.value.in_doubt
     shaky.client.faults.clear()
     assert isinstance(await shaky.world.store.admit(await admission(shaky.world, "a")), Admitted)
+
+
+async def test_it_says_so_too_if_it_may_not_ask_again(shaky: Shaky) -> None:
+    def lose_it_and_the_grant(call: Call) -> dict[str, Any]:
+        shaky.client.refuse(TRANSACT, Reply("AccessDeniedException"))
+        return lost_question(call)
+
+    shaky.client.next(TRANSACT, lose_it_and_the_grant)
+    with pytest.raises(Unavailable, match="not known whether") as refused:
+        await shaky.world.store.admit(await admission(shaky.world, "a"))
+    assert refused.value.in_doubt
+    assert shaky.client.count(TRANSACT) == 2
 
 
 async def test_it_says_so_too_if_it_cannot_even_look(
@@ -418,8 +430,9 @@ async def test_it_says_so_too_if_it_cannot_even_look(
         return lost_answer(call)
 
     shaky.client.next(TRANSACT, lose_everything)
-    with pytest.raises(Unavailable, match="not known whether"):
+    with pytest.raises(Unavailable, match="not known whether") as refused:
         await shaky.world.store.admit(wanted)
+    assert refused.value.in_doubt
     shaky.client.faults.clear()
     assert await shaky.counts() == (1, 2)
 
@@ -630,7 +643,7 @@ async def test_settings_that_changed_while_the_answer_was_lost_are_the_first_one
     entry = draft(EntryKind.SETTINGS_CHANGED, NOON, OWNER)
     shaky.client.next(TRANSACT, lost_answer)
     won = await world.store.configure(SettingsChange(TENANT, 1, {"policy": "won"}, entry, NOON))
-    assert isinstance(won, StoredSettings)
+    assert won == 2
     assert (
         await world.store.configure(SettingsChange(TENANT, 1, {"policy": "lost"}, entry, NOON))
         == SettingsMoved()

@@ -19,21 +19,23 @@ from botocore.exceptions import ClientError
 
 from clearance.clock import SystemClock
 from clearance.core.catalog import ToolServer
-from clearance.core.errors import Conflict, Forbidden, InvalidInput, Unavailable
+from clearance.core.errors import IN_DOUBT, Conflict, Forbidden, InvalidInput, Unavailable
 from clearance.core.outcome import Sent
 from clearance.core.principal import ActorKind, Permission
-from clearance.core.record import IntentStatus
+from clearance.core.record import Admission, IntentStatus
 from clearance.engines.step_functions import Machine
 from clearance.flow import sweep
 from clearance.flow.context import Context
 from clearance.flow.control import Control
 from clearance.flow.credentials import revoke_api_key
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed, Tools
+from clearance.flow.ports.transitions import Admitted
 from clearance.profiles import aws
 from clearance.profiles.parts import NoTools, operator
 from clearance.profiles.place import Database, Table, place
 from clearance.running import functions
 from clearance.running.functions import Function, Handler, Refused, Unexpected
+from clearance.stores.dynamodb.store import DynamoStore
 from clearance.tools.masking import Secrets
 from clearance.tools.mcp import McpTools
 from tests.aws.in_process import InProcess, in_process
@@ -187,6 +189,42 @@ def test_what_is_away_is_no_refusal(stack: InProcess, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Control, "propose", away)
     done = stack.functions.run("gate", {"detail": detail("away")}, alias="northwind-service")
     assert isinstance(done.error, Unavailable)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["the-reads-fail", "the-answer-is-lost"])
+def test_what_the_gate_did_is_answered_without_another_read_and_its_repeat_acts_once(
+    stack: InProcess, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    admit, event = DynamoStore.admit, event_of(detail("unused"))
+    del event["detail"]["action_intent_id"]
+    event["id"] = name = f"answered-{lost}"
+
+    async def away(*_: Any) -> Any:
+        raise Unavailable("Not now.")
+
+    with monkeypatch.context() as patched:
+
+        async def last(store: DynamoStore, admission: Admission) -> Any:
+            answer = await admit(store, admission)
+            if not isinstance(answer, Admitted):
+                return answer
+            for read in ("intent", "settings", "settings_version"):
+                patched.setattr(DynamoStore, read, away)
+            if lost:
+                raise Unavailable("It is not known.", code=IN_DOUBT)
+            return answer
+
+        patched.setattr(DynamoStore, "admit", last)
+        done = stack.functions.run("gate", event)
+    if lost:
+        assert isinstance(done.error, Unavailable)
+        assert (done.error.in_doubt, done.error.action_intent_id) == (True, name)
+    else:
+        assert (done.answer["created"], done.answer["intent"]["status"]) == (True, "APPROVED")
+        assert done.answer["intent"]["sentence"]
+    again = stack.functions.run("gate", event)
+    assert (again.answer["created"], again.answer["intent"]["action_intent_id"]) == (False, name)
+    outcome_of(stack, NORTHWIND, name)
 
 
 def test_sessions_end_with_their_invocation_and_cost_no_answer(

@@ -14,10 +14,11 @@ from psycopg.conninfo import make_conninfo
 from clearance.core import steps
 from clearance.core.approval import RulingKind
 from clearance.core.credential import ApiKey
-from clearance.core.errors import Conflict, Unavailable
+from clearance.core.errors import Conflict, NotFound, Unavailable
 from clearance.core.ledger import EntryKind, draft
 from clearance.core.principal import Role
 from clearance.core.record import IntentStatus
+from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.transitions import (
     Admitted,
     AlreadyAdmitted,
@@ -199,8 +200,8 @@ async def test_what_moved_on_before_the_lost_answer_was_asked_again_is_not_done_
 
 async def test_settings_whose_answer_is_lost_are_in_force_once(shaky: World, cut: Wire) -> None:
     cut.lose_answer("DISABLED")
-    await shaky.control.apply(OWNER, sample.document(modes=[{"mode": "DISABLED"}]))
-    assert cut.broken == 1
+    changed = await shaky.control.apply(OWNER, sample.document(modes=[{"mode": "DISABLED"}]))
+    assert (cut.broken, bool(changed)) == (1, True)
     assert (await shaky.store.settings_version(TENANT)).tenant == 2
     assert await counts(shaky) == {"intents": 0, "entries": 2}
 
@@ -218,6 +219,57 @@ async def test_a_credential_whose_answer_is_lost_is_there_once_and_whoever_made_
         other = ApiKey("key-other", TENANT, "ops", Role.APPROVER, taken, NOON)
         with pytest.raises(Conflict):
             await shaky.store.add_api_key(other, draft(EntryKind.API_KEY_CREATED, NOON, OWNER))
+
+
+async def test_settings_that_another_changed_while_the_answer_was_lost_are_told_apart(
+    shaky: World, cut: Wire, database: str
+) -> None:
+    entry = draft(EntryKind.SETTINGS_CHANGED, NOON, OWNER)
+    mine = SettingsChange(TENANT, 1, {"policy": "mine"}, entry, NOON)
+    other = World(await PostgresStore.open(database), database)
+
+    async def change_again() -> None:
+        after = SettingsChange(TENANT, 2, {"policy": "after"}, entry, NOON)
+        assert await other.store.configure(after) == 3
+
+    cut.lose_answer("mine", change_again)
+    assert await shaky.store.configure(mine) == 2
+    cut.lose_question("never")
+    assert (
+        await shaky.store.configure(SettingsChange(TENANT, 1, {"policy": "never"}, entry, NOON))
+        == SettingsMoved()
+    )
+    assert (cut.broken, await counts(shaky)) == (2, {"intents": 0, "entries": 3})
+    await other.store.close()
+
+
+async def test_a_credential_that_ended_although_the_answer_was_lost_has_ended_once(
+    shaky: World, cut: Wire
+) -> None:
+    key, _ = await shaky.control.create_api_key(OWNER, "ops", Role.APPROVER)
+    cut.lose_answer(key.key_id)
+    cut.lose_answer("revoke_api_key")
+    await shaky.control.revoke_api_key(OWNER, key.key_id)
+    assert cut.broken == 2
+    assert await counts(shaky) == {"intents": 0, "entries": 3}
+    with pytest.raises(NotFound):
+        await shaky.control.revoke_api_key(OWNER, key.key_id)
+
+
+async def test_an_answer_that_stays_lost_is_a_doubt(
+    shaky: World, cut: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = await admission(shaky, "lost-6")
+    monkeypatch.setattr(postgres_connections, "AGAIN_SECONDS_MAX", 0.0)
+    cut.lose_answer("lost-6")
+    with pytest.raises(Unavailable, match="not known whether") as refused:
+        await shaky.store.admit(wanted)
+    assert refused.value.in_doubt
+    assert await counts(shaky) == {"intents": 1, "entries": 2}
+    cut.lose_question(TENANT)
+    with pytest.raises(Unavailable) as unread:
+        await shaky.store.settings_version(TENANT)
+    assert not unread.value.in_doubt
 
 
 # The question is lost, or the work on it
@@ -355,8 +407,9 @@ async def test_what_fails_again_and_again_is_unavailable_and_nothing_happened(
     monkeypatch.setattr(postgres_connections, "AGAIN_SECONDS_MAX", 0.3)
     wanted = await admission(world, "a")
     refuse_entries(world, "40001", "nextval('clearance.tries') > 0")
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as refused:
         await world.store.admit(wanted)
+    assert not refused.value.in_doubt
     [(tries,)] = world.sql("SELECT last_value FROM tries")
     assert 2 <= tries <= 20
     world.sql("DROP TRIGGER fail ON ledger")
@@ -390,8 +443,9 @@ async def test_who_waits_too_long_for_a_lock_is_told_and_nothing_happened(
     monkeypatch.setattr(postgres_connections, "_SETTINGS", short)
     async with opened(database) as world:
         wanted = await admission(world, "a")
-        with locked(world), pytest.raises(Unavailable):
+        with locked(world), pytest.raises(Unavailable) as refused:
             await world.store.admit(wanted)
+        assert not refused.value.in_doubt
         assert await counts(world) == {"intents": 0, "entries": 1}
         assert isinstance(await world.store.admit(wanted), Admitted)
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from clearance.core.errors import Conflict, Unavailable
+from clearance.core.record import IntentStatus
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.stores.sqlite import store as sqlite
@@ -109,6 +110,42 @@ async def test_one_callers_failure_is_nobody_elses(world: World) -> None:
     assert kinds == [1, Unavailable, Conflict, 1, Unavailable, 1]
     assert await world.store.tenants() == [TENANT]
     await world.propose(task("t1"))
+
+
+class FailingCommit:
+    """A connection whose commits fail, with one of SQLite's result codes."""
+
+    def __init__(self, connection: sqlite3.Connection, code: int) -> None:
+        self._connection, self._code = connection, code
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, statement: str, *values: Any) -> Any:
+        if statement == "COMMIT":
+            error = sqlite3.OperationalError("on purpose")
+            error.sqlite_errorcode = self._code
+            raise error
+        return self._connection.execute(statement, *values)
+
+
+@pytest.mark.parametrize(
+    ("code", "in_doubt"),
+    [(sqlite3.SQLITE_IOERR_FSYNC, True), (sqlite3.SQLITE_FULL, False)],
+    ids=["the-disk-fails", "the-disk-is-full"],
+)
+async def test_only_a_disk_that_fails_in_a_commit_leaves_a_doubt(
+    world: World, code: int, in_doubt: bool
+) -> None:
+    writer = world.store._writer  # type: ignore[attr-defined]
+    real = writer._connection
+    writer._connection = FailingCommit(real, code)
+    with pytest.raises(Unavailable) as refused:
+        await world.propose(task("t1"))
+    assert refused.value.in_doubt is in_doubt
+    writer._connection = real
+    assert (await world.propose(task("t1"))).status is IntentStatus.APPROVED
+    assert len(await world.entries()) == 2
 
 
 async def test_what_waits_while_a_commit_is_under_way_shares_the_next_one(world: World) -> None:

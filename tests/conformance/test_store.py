@@ -23,9 +23,11 @@ from clearance.core.ledger import EntryKind, draft
 from clearance.core.outcome import Outcome, OutcomeStatus
 from clearance.core.principal import Role, system
 from clearance.core.record import Admission, Change, IntentRecord, IntentStatus
-from clearance.flow.ports.due import Due
-from clearance.flow.ports.intents import TimelineQuery
-from clearance.flow.ports.settings import SettingsChange
+from clearance.flow.ports.credentials import Credentials
+from clearance.flow.ports.due import Due, DueReads
+from clearance.flow.ports.intents import IntentReads, TimelineQuery
+from clearance.flow.ports.ledger import LedgerReads
+from clearance.flow.ports.settings import SettingsChange, SettingsStore
 from clearance.flow.ports.totals import Backlog, Totals
 from clearance.flow.ports.transitions import (
     Admitted,
@@ -45,6 +47,7 @@ pytestmark = [
     pytest.mark.parametrize("place", ["sqlite", "postgres", "dynamodb"], indirect=True),
 ]
 HOUR = 3_600_000
+COMMITS = {"configure", "add_api_key", "revoke_api_key", "add_session", "end_session"}
 
 
 async def admission(world: World, name: str, *, now: int = NOON, **changes: Any) -> Admission:
@@ -480,6 +483,33 @@ class TestCredentials:
         salt = await world.store.installation_salt()
         assert len(salt) == 16
         assert await world.store.installation_salt() == salt
+
+
+async def test_what_is_committed_is_answered_without_another_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, entry = world.store, draft(EntryKind.SETTINGS_CHANGED, NOON, OWNER)
+    wanted = await admission(world, "a")
+    key = ApiKey("key-1", TENANT, "ops", Role.APPROVER, b"h" * 32, NOON)
+    session = PageSession(b"t" * 32, key.key_id, NOON, NOON + HOUR)
+    ports = (IntentReads, LedgerReads, SettingsStore, Credentials, DueReads)
+    reads = {name for port in ports for name in vars(port) if not name.startswith("_")} - COMMITS
+    assert {"intent", "settings", "settings_version", "api_keys", "ledger_size"} <= reads
+
+    async def gone(*_: object, **__: object) -> Any:
+        raise AssertionError
+
+    for name in reads:
+        monkeypatch.setattr(store, name, gone)
+    admitted_now = await store.admit(wanted)
+    assert isinstance(admitted_now, Admitted)
+    cancel = steps.cancel(admitted_now.record, code="X", reason=None, actor=OWNER, now=NOON)
+    assert isinstance(await store.advance(cancel), Applied)
+    assert await store.configure(SettingsChange(TENANT, 1, {"policy": "x"}, entry, NOON)) == 2
+    await store.add_api_key(key, entry)
+    await store.add_session(session)
+    await store.end_session(session.token_hash)
+    assert await store.revoke_api_key(TENANT, key.key_id, NOON, entry) is True
 
 
 async def _timeline(world: World, query: TimelineQuery) -> list[str]:

@@ -19,7 +19,13 @@ import pytest
 
 from clearance import client
 from clearance.client import AsyncClearance, Clearance, ClearanceError, ClearanceUnavailable
-from clearance.client.wire import RECONNECTS_MAX, STOP_TRIES_MAX, TRIES_MAX
+from clearance.client.wire import (
+    RECONNECTS_MAX,
+    SAFE_TO_REPEAT,
+    STOP_TRIES_MAX,
+    TRIES_MAX,
+    UNSAFE_TO_REPEAT,
+)
 
 KEY = "clr_never-to-be-seen-again"
 INTENT = {
@@ -165,13 +171,65 @@ def test_without_an_answer_it_raises_and_says_under_which_id(asked, failure):
     assert raised.value.action_intent_id == json.loads(it.requests[0].content)["action_intent_id"]
 
 
-def test_what_may_have_been_done_is_not_done_twice(asked):
-    it = asked(answers(httpx2.ReadTimeout("slow")))
-    with pytest.raises(ClearanceUnavailable):
-        it.ask("create_api_key", "ci", "agent")
-    assert len(it.requests) == 1
-    it = asked(answers(httpx2.ConnectError("refused"), ok(key_id="k1")))
-    assert it.ask("create_api_key", "ci", "agent") == {"key_id": "k1"}
+VERBS = {
+    "read": [("whoami",), ("intent", "i1"), ("settings_part", "modes"), ("api_keys",)],
+    "propose": [("propose",)],
+    "put_settings_part": [("put_settings_part", "modes", {"modes": []})],
+    "rule": [("approve", "i1.1"), ("reject", "i1.1"), ("edit", "i1.1")],
+    "cancel": [("cancel", "i1", "no need")],
+    "reconcile": [("reconcile", "i1")],
+    "create_api_key": [("create_api_key", "ci", "agent")],
+    "revoke_api_key": [("revoke_api_key", "k1")],
+}
+NAMED = {
+    "propose": INTENT,
+    "put_settings_part": {"version": 3},
+    "reject": {"reason": "no"},
+    "edit": {"parameters": {}},
+    "reconcile": {"status": "FAILED", "reason": "seen"},
+}
+IN_DOUBT = [
+    pytest.param(httpx2.ReadTimeout("slow"), id="no-answer"),
+    pytest.param(problem(503, "IN_DOUBT"), id="in-doubt"),
+    pytest.param(httpx2.Response(503, text="upstream gone"), id="a-proxy"),
+]
+NOTHING_DONE = [
+    pytest.param(httpx2.ConnectError("refused"), id="not-sent"),
+    pytest.param(problem(503, "UNAVAILABLE"), id="not-done"),
+]
+EACH_VERB = [
+    pytest.param(operation, verb, arguments, id=verb)
+    for operation, verbs in VERBS.items()
+    for verb, *arguments in verbs
+]
+
+
+def test_every_operation_has_a_verb_here():
+    assert VERBS.keys() == SAFE_TO_REPEAT.keys() | UNSAFE_TO_REPEAT.keys()
+
+
+@pytest.mark.parametrize(("operation", "verb", "arguments"), EACH_VERB)
+@pytest.mark.parametrize("doubt", IN_DOUBT)
+def test_what_may_have_been_done_is_repeated_only_where_that_is_safe(
+    asked, operation, verb, arguments, doubt
+):
+    it = asked(answers(doubt, ok(status="APPROVED")))
+    if operation in SAFE_TO_REPEAT:
+        assert it.ask(verb, *arguments, **NAMED.get(verb, {})) == {"status": "APPROVED"}
+        first, again = it.requests
+        assert (first.content, first.headers) == (again.content, again.headers)
+    else:
+        with pytest.raises(ClearanceUnavailable):
+            it.ask(verb, *arguments, **NAMED.get(verb, {}))
+        assert len(it.requests) == 1
+
+
+@pytest.mark.parametrize(("operation", "verb", "arguments"), EACH_VERB)
+@pytest.mark.parametrize("refused", NOTHING_DONE)
+def test_what_was_surely_not_done_is_always_repeated(asked, operation, verb, arguments, refused):
+    it = asked(answers(refused, ok(status="APPROVED")))
+    assert it.ask(verb, *arguments, **NAMED.get(verb, {})) == {"status": "APPROVED"}
+    assert len(it.requests) == 2
 
 
 def test_the_server_says_how_long_to_wait_within_a_limit(asked):

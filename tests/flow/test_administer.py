@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from clearance.configuration.document import StoredSettings
 from clearance.core.canonical import digest
 from clearance.core.catalog import ToolServer
 from clearance.core.credential import hash_key
@@ -59,7 +58,9 @@ async def part(world: World, name: SettingsPart) -> tuple[Any, int]:
 async def put(world: World, name: SettingsPart, value: Any, version: int | None = None) -> int:
     """Puts a part on the version in force, or on the one that is given."""
     known = version if version is not None else (await part(world, name))[1]
-    return await world.control.put_settings_part(OWNER, name, value, version=known)
+    put = await world.control.put_settings_part(OWNER, name, value, version=known)
+    assert put == await part(world, name)
+    return put[1]
 
 
 async def last_entry(world: World, tenant_id: str = TENANT) -> dict[str, Any]:
@@ -217,7 +218,7 @@ async def test_the_policy_is_read_with_its_clauses(world: World) -> None:
 
 async def test_an_approver_stops_without_a_version_and_the_gate_obeys(world: World) -> None:
     value = {"stop_switches": [SWITCH]}
-    version = await world.control.put_settings_part(
+    _, version = await world.control.put_settings_part(
         APPROVER, SettingsPart.STOP_SWITCHES, value, version=-1
     )
     assert await part(world, SettingsPart.STOP_SWITCHES) == (value, version)
@@ -243,7 +244,7 @@ class Meddling:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def configure(self, change: SettingsChange) -> StoredSettings | SettingsMoved:
+    async def configure(self, change: SettingsChange) -> int | SettingsMoved:
         if self._left:
             self._left -= 1
             version = (await self._store.settings_version(TENANT)).tenant

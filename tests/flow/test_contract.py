@@ -16,6 +16,7 @@ from clearance.core.outcome import OutcomeStatus
 from clearance.core.record import IntentStatus
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.review import RulingRequest
+from tests import sample
 from tests.sample import AGENT, APPROVER, OWNER, mail, refund, task
 from tests.world import World
 
@@ -202,19 +203,39 @@ async def test_other_content_under_the_same_id_is_a_conflict(world: World) -> No
     assert await world.used() == {"actions": 1, "actions:CREATE_TASK": 1}
 
 
+async def test_what_a_verb_answers_is_in_the_words_that_are_in_force(world: World) -> None:
+    for name in ("t1", "t2"):
+        await world.propose(task(name, confidence_score=0.5))
+    document = sample.document()
+    document["catalog"]["CREATE_TASK"]["proposal"] = "note down '{title}'"
+    await world.configure(document)  # as another process does: this one has compiled the old words
+    edit = RulingRequest(RulingKind.EDIT, parameters={"title": "Later"})
+    ruled = await world.control.rule(APPROVER, "t1.1", edit)
+    assert ruled.admitted is not None
+    answers = [
+        ruled,
+        ruled.admitted,
+        await world.control.cancel(OWNER, "t2", "no need"),
+        await world.control.propose(AGENT, task("t3")),
+    ]
+    for answer in answers:
+        assert "note down" in answer.sentence
+        name = answer.record.intent.action_intent_id
+        shown = await world.control.intent(OWNER, name)
+        assert (answer.record, answer.sentence) == (shown.record, shown.sentence)
+
+
 async def test_an_edit_is_a_new_intent_through_the_whole_gate(world: World) -> None:
     await world.propose(refund("r1", 60_000))
     edit = RulingRequest(RulingKind.EDIT, parameters={"order_id": "ORD-1", "amount_minor": 600_000})
     ruled = await world.control.rule(APPROVER, "r1.1", edit)
     assert ruled.admitted is not None
-    assert (ruled.record.status, ruled.admitted.status) == (
-        IntentStatus.REJECTED,
-        IntentStatus.BLOCKED,
-    )
-    assert ruled.admitted.decision.reason == "REFUND_OVER_HARD_CAP"
-    assert ruled.admitted.intent.supersedes == "r1"
+    new = ruled.admitted.record
+    assert (ruled.record.status, new.status) == (IntentStatus.REJECTED, IntentStatus.BLOCKED)
+    assert new.decision.reason == "REFUND_OVER_HARD_CAP"
+    assert new.intent.supersedes == "r1"
     assert ruled.record.approval is not None
-    assert ruled.record.approval.superseded_by == ruled.admitted.intent.action_intent_id
+    assert ruled.record.approval.superseded_by == new.intent.action_intent_id
 
 
 async def test_what_nobody_rules_on_expires_and_never_runs(world: World) -> None:
@@ -253,7 +274,7 @@ async def test_an_unknown_outcome_is_reconciled_by_a_person_and_only_once(world:
     done = await world.control.reconcile(
         APPROVER, "m1", OutcomeStatus.SUCCEEDED, "It is in the outbox."
     )
-    assert done.status is IntentStatus.SUCCEEDED
+    assert done.record.status is IntentStatus.SUCCEEDED
     with pytest.raises(Conflict):
         await world.control.reconcile(APPROVER, "m1", OutcomeStatus.FAILED, "No.")
     assert await world.used() == {"actions": 1, "actions:SEND_MAIL": 1}

@@ -541,8 +541,9 @@ async def test_an_edit_stays_the_agents_and_its_editor_does_not_rule_on_it(world
     await world.stop(StopSwitch(StopScope.AGENT, "agent-ada", StopLevel.HOLD, "misbehaves"))
     await world.propose(task("t1"))
     edit = RulingRequest(RulingKind.EDIT, parameters={"title": "Edited"})
-    edited = (await world.control.rule(APPROVER, "t1.1", edit)).admitted
-    assert edited is not None
+    ruled = await world.control.rule(APPROVER, "t1.1", edit)
+    assert ruled.admitted is not None
+    edited = ruled.admitted.record
     assert (edited.intent.proposed_by, edited.intent.edited_by) == ("agent-ada", "olga")
     assert edited.decision.reason == "STOP_SWITCH_ON"
     assert edited.approval is not None

@@ -29,6 +29,7 @@ from clearance.flow import context as flow_context
 from clearance.flow import execute, sweep
 from clearance.flow.context import Context
 from clearance.flow.execute import Started
+from clearance.flow.observe import NarratedIntent
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall, ToolCallFailed
 from clearance.flow.review import Ruled
@@ -274,10 +275,12 @@ def _claimed(result: Any) -> Hashable:
     match result:
         case IntentRecord():
             return result.intent.action_intent_id, result.revision, result.fingerprint
-        case Proposed(record, created):
+        case Proposed(record=record, created=created):
             return _claimed(record), created
-        case Ruled(record, admitted):
+        case Ruled(record=record, admitted=admitted):
             return _claimed(record), _claimed(admitted)
+        case NarratedIntent(record=record):
+            return _claimed(record)
         case Refusal():
             return type(result).__name__, result.code
         case None:

@@ -18,9 +18,9 @@ from clearance.core.decision import SettingsVersion
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.settings import Settings
 from clearance.flow import context as flow_context
+from clearance.flow.observe import NarratedIntent
 from clearance.flow.ports.tools import ToolCall
 from clearance.flow.review import Ruled
-from clearance.flow.submit import Proposed
 from clearance.flow.sweep import Found
 from tests.model import narrating, promises
 from tests.model.driving import Answer, Ask, Done, Places, last_learned, unavailable
@@ -411,10 +411,10 @@ class Explorer:
         match result:
             case IntentRecord():
                 records = [result]
-            case Proposed(record):
+            case Ruled(record=record, admitted=admitted):
+                records = [record, admitted.record if admitted else None]
+            case NarratedIntent(record=record):
                 records = [record]
-            case Ruled(record, admitted):
-                records = [record, admitted]
         for said in records:
             if said is None:
                 continue

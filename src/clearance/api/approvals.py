@@ -23,7 +23,6 @@ from clearance.api.door import (
 )
 from clearance.core.approval import RulingKind
 from clearance.core.intent import ACTION_INTENT_ID
-from clearance.flow.observe import narrate
 from clearance.flow.review import RulingRequest
 
 router = APIRouter(tags=["Approvals"])
@@ -76,7 +75,4 @@ async def rule(
     """
     body = await read(request, wire.RulingBody)
     ruling = RulingRequest(RulingKind(body.ruling), body.reason, body.parameters, body.digest)
-    ruled = await control.rule(caller, approval_id, ruling)
-    settings = await control.settings(caller)
-    admitted = narrate(ruled.admitted, settings) if ruled.admitted else None
-    return answer(resources.ruled_intent(narrate(ruled.record, settings), admitted), 201)
+    return answer(resources.ruled_intent(await control.rule(caller, approval_id, ruling)), 201)

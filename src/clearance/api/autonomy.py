@@ -17,10 +17,9 @@ from starlette.responses import Response
 from clearance.api import door, resources, wire
 from clearance.api.body import read_object
 from clearance.api.door import BODY, Caller, TheControl, answer, problems, takes
+from clearance.core.canonical import Json
 from clearance.core.errors import InvalidInput, VersionMismatch
 from clearance.core.intent import NAME_LENGTH_MAX
-from clearance.core.principal import Principal
-from clearance.flow.control import Control
 from clearance.flow.settings import ANY_VERSION, SettingsPart
 
 _ETAG = re.compile(r'"([0-9]{1,15})"')
@@ -37,7 +36,7 @@ router = APIRouter(tags=["Autonomy"])
 )
 async def settings_part(part: SettingsPart, caller: Caller, control: TheControl) -> Response:
     """The part under its own name, and its version, which is also the `ETag`."""
-    return await _part(control, caller, part)
+    return _part(*await control.settings_part(caller, part))
 
 
 async def if_match(
@@ -79,16 +78,17 @@ async def put_settings_part(
     control: TheControl,
     version: Annotated[int | None, Depends(if_match)],
 ) -> Response:
-    """Applied whole or not at all; every change is an entry of the ledger. Needs `If-Match`."""
+    """Applied whole or not at all; every change is an entry of the ledger. Needs `If-Match`.
+
+    What is so already is answered as done, so that a repeat is safe (RFC 9110, section 13.1.1).
+    """
     value = await read_object(request)
     # What was read carries the version too; what counts is the one that If-Match names.
     value.pop("version", None)
-    await control.put_settings_part(caller, part, value, version=version)
-    return await _part(control, caller, part)
+    return _part(*await control.put_settings_part(caller, part, value, version=version))
 
 
-async def _part(control: Control, caller: Principal, part: SettingsPart) -> Response:
-    value, version = await control.settings_part(caller, part)
+def _part(value: Json, version: int) -> Response:
     resource = wire.SettingsPartResource(**{**value, "version": version})
     return answer(resource, headers={"ETag": f'"{version}"'})
 

@@ -143,7 +143,8 @@ _MEANS = {
     422: "The input does not fit; `problems` says where.",
     428: "The version that the change was made from is missing (`If-Match`).",
     500: "Something unexpected happened; it was logged.",
-    503: "The store cannot answer now; nothing happened, and the same request may be sent again.",
+    503: "Not now. Nothing was done, and the same request may be sent again; with the code "
+    "`IN_DOUBT` it is not known whether it was done.",
 }
 BODY = (400, 413, 415, 422)
 """The problems of every route with a body."""

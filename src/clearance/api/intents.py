@@ -26,7 +26,6 @@ from clearance.api.proposals import milliseconds, proposal_of
 from clearance.core.intent import ACTION_INTENT_ID
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.record import IntentStatus
-from clearance.flow.observe import narrate
 from clearance.flow.ports.intents import TimelineQuery
 
 POSITION = re.compile(r"[0-9]{1,15}")
@@ -54,7 +53,7 @@ async def propose(request: Request, caller: Caller, control: TheControl) -> Resp
     """
     body = await read(request, wire.ProposalBody)
     proposed = await control.propose(caller, proposal_of(body, caller))
-    resource = resources.intent(narrate(proposed.record, await control.settings(caller)))
+    resource = resources.intent(proposed)
     if not proposed.created:
         return answer(resource)
     return answer(resource, 201, {"Location": f"/v1/intents/{resource.action_intent_id}"})
@@ -100,8 +99,7 @@ async def cancel(
 ) -> Response:
     """Withdraws an intent that has not started: its proposer may, and whoever may rule."""
     body = await read(request, wire.CancellationBody)
-    record = await control.cancel(caller, action_intent_id, body.reason)
-    return answer(resources.intent(narrate(record, await control.settings(caller))))
+    return answer(resources.intent(await control.cancel(caller, action_intent_id, body.reason)))
 
 
 @router.post(
@@ -117,10 +115,9 @@ async def reconcile(
 ) -> Response:
     """Writes what became of an intent whose outcome is UNKNOWN, by whom and why."""
     body = await read(request, wire.ReconciliationBody)
-    record = await control.reconcile(
-        caller, action_intent_id, OutcomeStatus(body.status), body.reason
-    )
-    return answer(resources.intent(narrate(record, await control.settings(caller))))
+    status = OutcomeStatus(body.status)
+    reconciled = await control.reconcile(caller, action_intent_id, status, body.reason)
+    return answer(resources.intent(reconciled))
 
 
 class TimelineFilter(PageQuery):

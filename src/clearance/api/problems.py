@@ -11,6 +11,7 @@ import json
 import traceback
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -80,7 +81,9 @@ def of_refusal(request: Request, refusal: Refusal) -> Response:
         (KINDS[kind] for kind in type(refusal).__mro__ if kind in KINDS),
         (HTTPStatus.UNPROCESSABLE_ENTITY, "Refused"),
     )
-    return _answer(request, status, title, refusal.code, refusal.sentence, refusal.problems)
+    name = refusal.action_intent_id if isinstance(refusal, errors.Unavailable) else None
+    about = {"action_intent_id": name} if name else {}
+    return _answer(request, status, title, refusal.code, refusal.sentence, refusal.problems, about)
 
 
 def of_unexpected(request: Request, error: Exception) -> Response:
@@ -144,6 +147,7 @@ def _answer(
     code: str,
     sentence: str,
     problems: Sequence[Problem] = (),
+    more: Mapping[str, Json] = MappingProxyType({}),
 ) -> Response:
     body: dict[str, Any] = {
         "type": "urn:clearance:problem:" + code.lower().replace("_", "-"),
@@ -156,6 +160,7 @@ def _answer(
             for problem in problems[:PROBLEMS_MAX]
         ],
         "instance": _instance(request),
+        **more,
     }
     return Response(json_bytes(body), status.value, _HEADERS.get(status), MEDIA_TYPE)
 

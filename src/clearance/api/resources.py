@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from clearance.core.principal import Principal
     from clearance.core.record import Attempt
     from clearance.flow.observe import NarratedIntent
+    from clearance.flow.review import Ruled
 
 
 def intent(told: NarratedIntent) -> wire.Intent:
@@ -33,11 +34,10 @@ def intent(told: NarratedIntent) -> wire.Intent:
     return wire.Intent(**_intent_fields(told))
 
 
-def ruled_intent(told: NarratedIntent, admitted: NarratedIntent | None) -> wire.RuledIntent:
+def ruled_intent(ruled: Ruled) -> wire.RuledIntent:
     """The intent after a ruling, with the one that an edit proposed."""
-    return wire.RuledIntent(
-        **_intent_fields(told), new_intent=intent(admitted) if admitted else None
-    )
+    new = intent(ruled.admitted) if ruled.admitted else None
+    return wire.RuledIntent(**_intent_fields(ruled), new_intent=new)
 
 
 def _intent_fields(told: NarratedIntent) -> dict[str, Any]:

@@ -489,7 +489,10 @@ class ProblemPart(Resource):
 
 
 class Problem(Resource):
-    """An RFC 9457 problem. `code` is stable; `detail` is the one sentence that every door says."""
+    """An RFC 9457 problem. `code` is stable; `detail` is the one sentence that every door says.
+
+    `action_intent_id`, of a proposal that got a 503: send it again under this id.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -513,6 +516,7 @@ class Problem(Resource):
     code: str
     problems: list[ProblemPart]
     instance: str
+    action_intent_id: str | None = None
 
 
 class Health(Resource):

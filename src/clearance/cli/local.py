@@ -14,7 +14,6 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable, Collection, Coroutine
-from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ import typer
 if TYPE_CHECKING:
     from clearance.cli.output import Terminal
     from clearance.core.credential import ApiKey
+    from clearance.core.errors import Refusal
     from clearance.flow.pins import PinReport
     from clearance.profiles.parts import Parts
     from clearance.profiles.place import Place
@@ -177,15 +177,15 @@ def _tell_start(terminal: Terminal, said: Json) -> None:
         )
 
 
-def _pins(report: PinReport, offered: Collection[str] = ()) -> Json:
-    """What is known of the tools; `offered` are names to suggest where one is missing."""
+def _pins(report: PinReport) -> Json:
+    """What is known of the tools, with a sentence for each that is missing."""
     from clearance.cli.doctor import not_offered
 
     return {
         "pinned": list(report.pinned),
         "changed": list(report.changed),
         "missing": list(report.missing),
-        "problems": [not_offered(tool, offered) for tool in report.missing],
+        "problems": [not_offered(tool, report.offered) for tool in report.missing],
         "unreachable": dict(report.unreachable),
     }
 
@@ -252,6 +252,7 @@ async def _apply(
 ) -> Json:
     from clearance.cli import output
     from clearance.configuration import file as configuration
+    from clearance.core.errors import Refusal
     from clearance.flow.pins import pin_tools
     from clearance.profiles import choose
     from clearance.profiles.parts import operator
@@ -274,29 +275,25 @@ async def _apply(
         if ask and (found or repin) and not typer.confirm(f"Apply this to {wanted.tenant_id}?"):
             return {**answer, "declined": True}
         changed = await parts.control.apply(actor, wanted.document) if found else ()
-        report = await pin_tools(parts.context, actor, wanted.tenant_id, repin=repin)
-        pins = _pins(report, await _offered(parts, wanted.tenant_id, report))
+        try:
+            report = await pin_tools(parts.context, actor, wanted.tenant_id, repin=repin)
+        except Refusal as refusal:
+            raise _after(changed, refusal) from refusal
     said = [asdict(one) for one in changed]
     return {
         **answer,
         "applied": bool(found or repin),
         "differences": said,
-        "pins": pins,
+        "pins": _pins(report),
         "dry_run": False,
     }
 
 
-async def _offered(parts: Parts, tenant_id: str, report: PinReport) -> list[str]:
-    """What the servers that lack a tool offer instead."""
-    from clearance.flow.ports.tools import ToolCallFailed
-
-    settings = await parts.context.settings(tenant_id)
-    offered: list[str] = []
-    for server in sorted({tool.partition(".")[0] for tool in report.missing}):
-        with suppress(ToolCallFailed):
-            tools = await parts.context.tools.describe(tenant_id, settings.tool_servers[server])
-            offered += [f"{server}.{tool}" for tool in tools]
-    return offered
+def _after(changed: Collection[Any], refusal: Refusal) -> Refusal:
+    """What is refused after a configuration was applied says that it was."""
+    said = f"The configuration was applied, and then: {refusal.sentence}"
+    sentence = said if changed else refusal.sentence
+    return type(refusal)(sentence, code=refusal.code, problems=refusal.problems)
 
 
 def _tell_applied(terminal: Terminal, answer: Json) -> None:
@@ -534,16 +531,16 @@ def stop_everywhere(
 
     async def work_there() -> Json:
         async with choose.opened(where) as parts:
-            if not listed:
+            if listed:
+                stored = await parts.context.store.settings(EVERYWHERE)
+                switches = stored.document.get("stop_switches", [])
+                version = stored.version.tenant
+            else:
                 switch = StopSwitch(StopScope.GLOBAL, None, StopLevel(level), reason or "")
-                await everywhere_stop(parts.context, operator(EVERYWHERE), [] if lift else [switch])
-            stored = await parts.context.store.settings(EVERYWHERE)
-            switches = stored.document.get("stop_switches", [])
-            return {
-                "stop_switches": switches,
-                "version": stored.version.tenant,
-                "place": choose.said(where),
-            }
+                switches, version = await everywhere_stop(
+                    parts.context, operator(EVERYWHERE), [] if lift else [switch]
+                )
+            return {"stop_switches": switches, "version": version, "place": choose.said(where)}
 
     return run(work_there())
 

@@ -120,13 +120,8 @@ class _Verbs(ABC, Generic[_A, _I]):
 
     def cancel(self, action_intent_id: str, reason: str) -> _A:
         """Withdraws an intent that has not started."""
-        return self._run(
-            wire.send(
-                wire.post(
-                    wire.path("intents", action_intent_id, "cancellation"), {"reason": reason}
-                )
-            )
-        )
+        where = wire.path("intents", action_intent_id, "cancellation")
+        return self._run(wire.send(wire.post("cancel", where, {"reason": reason})))
 
     # People
 
@@ -167,10 +162,9 @@ class _Verbs(ABC, Generic[_A, _I]):
 
     def reconcile(self, action_intent_id: str, *, status: str, reason: str) -> _A:
         """Says what became of an intent whose outcome is UNKNOWN: `SUCCEEDED` or `FAILED`."""
-        said = {"status": status, "reason": reason}
-        return self._run(
-            wire.send(wire.post(wire.path("intents", action_intent_id, "reconciliation"), said))
-        )
+        where = wire.path("intents", action_intent_id, "reconciliation")
+        body = {"status": status, "reason": reason}
+        return self._run(wire.send(wire.post("reconcile", where, body)))
 
     # Everybody who may read
 
@@ -268,13 +262,13 @@ class _Verbs(ABC, Generic[_A, _I]):
         """Makes a credential (agent, approver, auditor or owner); its secret is in this answer and
         never again.
         """
-        return self._run(wire.send(wire.post(wire.path("api-keys"), {"name": name, "role": role})))
+        body = {"name": name, "role": role}
+        return self._run(wire.send(wire.post("create_api_key", wire.path("api-keys"), body)))
 
     def revoke_api_key(self, key_id: str) -> _A:
         """Ends a credential."""
-        return self._run(
-            wire.send(wire.Request("DELETE", wire.path("api-keys", key_id), repeatable=False))
-        )
+        where = wire.path("api-keys", key_id)
+        return self._run(wire.send(wire.Request("DELETE", where, operation="revoke_api_key")))
 
 
 class Clearance(_Verbs[Answer, Iterator[Answer]]):

@@ -32,6 +32,8 @@ POLL_SECONDS_FIRST = 0.1
 POLL_SECONDS_MAX = 2.0
 STOP_TRIES_MAX = 20  # of a change to the stop switches that others are changing too
 UNAVAILABLE = 503
+NOTHING_DONE = "UNAVAILABLE"
+"""The code of a 503 after which any request may be sent again."""
 
 Json: TypeAlias = Any
 Answer: TypeAlias = dict[str, Any]
@@ -66,7 +68,8 @@ class ClearanceError(Exception):
 
 
 class ClearanceUnavailable(ClearanceError):
-    """No answer came, so nothing may be assumed: do not act.
+    """It was not done, or no answer says whether it was: do not act. With the code `UNAVAILABLE`
+    nothing was done; with any other, nothing may be assumed.
 
     After `propose`, `action_intent_id` is the id that was sent: ask for it, or propose the same
     again under it.
@@ -75,19 +78,35 @@ class ClearanceUnavailable(ClearanceError):
     action_intent_id: str | None = None
 
 
+READ = "read"
+SAFE_TO_REPEAT: Mapping[str, str] = {
+    READ: "It changes nothing.",
+    "propose": "It names its intent, which gets the same answer again.",
+    "put_settings_part": "It names the version it was made from, and what is so already is done.",
+}
+UNSAFE_TO_REPEAT: Mapping[str, str] = {
+    "rule": "A ruling that was taken closes its approval, and the repeat would be refused.",
+    "cancel": "An intent that was withdrawn cannot be withdrawn again.",
+    "reconcile": "An outcome that was settled is not unknown any more.",
+    "create_api_key": "Only the answer that was lost had the secret.",
+    "revoke_api_key": "A key that was ended is not found any more.",
+}
+"""The operations of the REST API by name (everything that only reads is `READ`), and why each may
+or may not be sent again while it is not known what became of it. No repeat acts twice; after an
+unsafe one the answer could say the opposite of what was done.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request.
-
-    `repeatable`: a repeat does no more than one, so it may be sent again when no answer came.
-    """
+    """One request, and the operation that it asks for."""
 
     method: str
     path: str
     query: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
     if_match: str | None = None
-    repeatable: bool = True
+    operation: str = READ
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +150,15 @@ answer.
 
 
 def send(request: Request) -> Steps:
-    """Sends a request, again after 503 and lost connections while that is safe; the answer, or
-    ClearanceError.
+    """Sends a request, again after 503 and lost connections if nothing was done, or if a repeat is
+    safe; the answer, or ClearanceError.
     """
     pause = PAUSE_SECONDS_FIRST
     for tried in range(1, TRIES_MAX + 1):
         reply: Reply | Failure = yield request
         if isinstance(reply, Reply) and reply.status != UNAVAILABLE:
             return _answer(reply)
-        again = request.repeatable or isinstance(reply, Reply) or not reply.sent
+        again = request.operation in SAFE_TO_REPEAT or _nothing_done(reply)
         if tried == TRIES_MAX or not again:
             break
         yield Pause(_longer(pause, reply))
@@ -147,10 +166,20 @@ def send(request: Request) -> Steps:
     raise _unavailable(reply)
 
 
+def _nothing_done(reply: Reply | Failure) -> bool:
+    """True if it is known that the request did nothing.
+
+    A proxy may answer 503 for a request that it passed on, so only the server's own code counts.
+    """
+    if isinstance(reply, Failure):
+        return not reply.sent
+    return (_json_object(reply.body) or {}).get("code") == NOTHING_DONE
+
+
 def propose(said: Answer) -> Steps:
     """Proposes; if no answer comes, the error says under which id."""
     try:
-        return (yield from send(post(path("intents"), said, repeatable=True)))
+        return (yield from send(post("propose", path("intents"), said)))
     except ClearanceUnavailable as error:
         error.action_intent_id = said["action_intent_id"]
         raise
@@ -180,7 +209,7 @@ def rule(name: str, ruling: Answer) -> Steps:
             sentence = f"The action intent {name} never asked for an approval."
             raise ClearanceError("NO_APPROVAL", sentence)
         approval_id = approval["approval_id"]
-    return (yield from send(post(path("approvals", approval_id, "rulings"), said)))
+    return (yield from send(post("rule", path("approvals", approval_id, "rulings"), said)))
 
 
 def pages(path: str, query: tuple[tuple[str, str], ...], page_size: int) -> Steps:
@@ -339,18 +368,17 @@ def path(*parts: str) -> str:
     return "/v1/" + "/".join(quote(part, safe="") for part in parts)
 
 
-def post(path: str, said: Mapping[str, Json], *, repeatable: bool = False) -> Request:
+def post(operation: str, path: str, said: Mapping[str, Json]) -> Request:
     """A request that says something."""
-    return Request("POST", path, body=_body(said), repeatable=repeatable)
+    return Request("POST", path, body=_body(said), operation=operation)
 
 
 def put(part: str, value: Mapping[str, Json], if_match: str) -> Request:
     """A request that replaces a part of the settings, if what
     it was made from is still in force.
     """
-    return Request(
-        "PUT", path("autonomy", part), body=_body(value), if_match=if_match, repeatable=False
-    )
+    where, body, operation = path("autonomy", part), _body(value), "put_settings_part"
+    return Request("PUT", where, body=body, if_match=if_match, operation=operation)
 
 
 def _body(value: Mapping[str, Json]) -> bytes:

@@ -24,8 +24,14 @@ class Problem:
         return f"{where}: {self.sentence}" if where else self.sentence
 
 
+IN_DOUBT = "IN_DOUBT"
+"""The code of what may have been done: a commit was asked for, and its answer was lost."""
+
+
 class Refusal(Exception):
-    """Something was asked that Clearance refuses; nothing was stored, consumed or called."""
+    """Something was asked that Clearance refuses; nothing was stored, consumed or called, unless
+    the code is `IN_DOUBT`.
+    """
 
     code = "REFUSED"
 
@@ -88,6 +94,24 @@ class VersionRequired(Refusal):
 
 
 class Unavailable(Refusal):
-    """The store cannot commit now; nothing happened, and the same request may be sent again."""
+    """It cannot be done now. Nothing was done, and the same request may be sent again.
+
+    With the code `IN_DOUBT` it is not known whether it was done. Then only a request that does no
+    more when it is repeated may be sent again.
+
+    `action_intent_id`: the id of the proposal that this is about, also if it was made here.
+    """
 
     code = "UNAVAILABLE"
+    action_intent_id: str | None = None
+
+    @property
+    def in_doubt(self) -> bool:
+        """True if what was asked may have been done."""
+        return self.code == IN_DOUBT
+
+    def about(self, action_intent_id: str) -> Unavailable:
+        """The same of a proposal: another one, because callers who waited together share this."""
+        named = Unavailable(self.sentence, code=self.code, problems=self.problems)
+        named.action_intent_id = action_intent_id
+        return named

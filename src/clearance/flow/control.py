@@ -15,7 +15,7 @@ from clearance.core.ledger import Entry
 from clearance.core.narrative import Explanation
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.principal import Principal, Role
-from clearance.core.record import IntentRecord, IntentStatus
+from clearance.core.record import IntentStatus
 from clearance.core.settings import Settings
 from clearance.flow import credentials, observe, review, settings, submit
 from clearance.flow.context import Context
@@ -27,7 +27,11 @@ from clearance.flow.submit import Proposal, Proposed
 
 
 class Control:
-    """The verbs of the product, over one context (store, tools, engine, clock)."""
+    """The verbs of the product, over one context (store, tools, engine, clock).
+
+    A verb that writes returns all that its answer needs: whoever asked reads nothing after it, so
+    that no read decides whether what was done is reported.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -59,13 +63,13 @@ class Control:
 
     async def cancel(
         self, principal: Principal, action_intent_id: str, reason: str
-    ) -> IntentRecord:
+    ) -> NarratedIntent:
         """Withdraws an intent that has not started."""
         return await review.cancel(self._context, principal, action_intent_id, reason)
 
     async def reconcile(
         self, principal: Principal, action_intent_id: str, status: OutcomeStatus, reason: str
-    ) -> IntentRecord:
+    ) -> NarratedIntent:
         """Says what became of an intent whose outcome is UNKNOWN: SUCCEEDED or FAILED."""
         return await review.reconcile(self._context, principal, action_intent_id, status, reason)
 
@@ -127,8 +131,8 @@ class Control:
 
     async def put_settings_part(
         self, principal: Principal, part: SettingsPart, value: Json, *, version: int | None
-    ) -> int:
-        """Replaces one part of the settings; the new version.
+    ) -> tuple[Json, int]:
+        """Replaces one part of the settings; the part as it is then, and its version.
 
         Tool servers are no part: they come only from the file.
         """

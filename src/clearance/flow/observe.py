@@ -64,10 +64,13 @@ async def intent(context: Context, principal: Principal, action_intent_id: str) 
 
 
 def narrate(record: IntentRecord, settings: Settings) -> NarratedIntent:
-    """The record with its sentence."""
-    return NarratedIntent(
-        record, timelines.say(record, settings.catalog.get(record.intent.action_type))
-    )
+    """The record with its sentence. For the verbs alone: what they answer is narrated already."""
+    return NarratedIntent(record, sentence_of(record, settings))
+
+
+def sentence_of(record: IntentRecord, settings: Settings) -> str:
+    """How an intent stands, in the words of a catalog."""
+    return timelines.say(record, settings.catalog.get(record.intent.action_type))
 
 
 async def settings_for_reader(context: Context, principal: Principal) -> Settings:

@@ -25,12 +25,14 @@ class PinReport:
     """What is known of the catalog's tools (`server.tool`) after asking their servers.
 
     `pinned` are new pins, `changed` have another schema than their pin (and are not called),
-    `missing` are not offered. `unreachable` has a sentence for each server that did not answer.
+    `missing` are not offered; `offered` is. `unreachable` has a sentence for each server that did
+    not answer.
     """
 
     pinned: tuple[str, ...]
     changed: tuple[str, ...]
     missing: tuple[str, ...]
+    offered: tuple[str, ...]
     unreachable: Mapping[str, str]
 
 
@@ -108,4 +110,5 @@ def _pinned(
             else:
                 pins[tool] = offered[tool].schema_digest
                 pinned.append(tool)
-    return PinReport(tuple(pinned), tuple(changed), tuple(missing), dict(unreachable)), pins
+    names = tuple(sorted(offered))
+    return PinReport(tuple(pinned), tuple(changed), tuple(missing), names, dict(unreachable)), pins

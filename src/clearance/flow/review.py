@@ -21,7 +21,9 @@ from clearance.core.intent import checked_content
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import Admission, Change, IntentRecord
+from clearance.core.settings import Settings
 from clearance.flow.context import Context
+from clearance.flow.observe import NarratedIntent, narrate, sentence_of
 from clearance.flow.ports.transitions import (
     AlreadyAdmitted,
     Applied,
@@ -48,11 +50,10 @@ class RulingRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Ruled:
+class Ruled(NarratedIntent):
     """The intent after the ruling, and the new intent that an edit proposed."""
 
-    record: IntentRecord
-    admitted: IntentRecord | None = None
+    admitted: NarratedIntent | None = None
 
 
 async def rule(
@@ -69,21 +70,32 @@ async def rule(
     edited_id, salt = context.clock.new_id(), context.new_salt()
     used: Mapping[str, int] = {}
     for _ in range(DECISIONS_MAX):
+        settings = await context.settings(ruler.tenant_id)
         record = await _under_approval(context, ruler, approval_id, request)
         edited = None
         if request.kind is RulingKind.EDIT:
-            edited = await _edited(context, ruler, record, request, edited_id, used, salt)
+            facts = Facts(settings, used)
+            edited = _edited(context, ruler, record, request, edited_id, facts, salt)
         now = context.clock.now_ms()
         change = steps.rule(record, ruler, request.kind, request.reason, now=now, edited=edited)
         answer = await context.store.advance(change)
         if isinstance(answer, Applied):
-            for touched in (answer.record, answer.admitted):
-                if touched:
-                    hint_if_approved(context, touched)
-            return Ruled(answer.record, answer.admitted)
+            return _ruled(context, answer, settings)
         if isinstance(answer, BudgetSpent):
             used = answer.used
     raise _kept_moving(approval_id)
+
+
+def _ruled(context: Context, applied: Applied, settings: Settings) -> Ruled:
+    """What came of a ruling, in the words of the settings that were read before it: once it is
+    committed, nothing is read.
+    """
+    record, admitted = applied.record, applied.admitted
+    for touched in filter(None, (record, admitted)):
+        hint_if_approved(context, touched)
+    return Ruled(
+        record, sentence_of(record, settings), narrate(admitted, settings) if admitted else None
+    )
 
 
 async def _under_approval(
@@ -106,13 +118,13 @@ async def _under_approval(
     return record
 
 
-async def _edited(
+def _edited(
     context: Context,
     ruler: Principal,
     record: IntentRecord,
     request: RulingRequest,
     edited_id: str,
-    used: Mapping[str, int],
+    facts: Facts,
     salt: bytes,
 ) -> Admission:
     """The edited intent through the whole gate.
@@ -127,15 +139,13 @@ async def _edited(
         supersedes=record.intent.action_intent_id,
     )
     content = checked_content(intent)
-    settings = await context.settings(ruler.tenant_id)
-    return admission_of(
-        intent, content, Facts(settings, used), ruler, salt=salt, now=context.clock.now_ms()
-    )
+    now = context.clock.now_ms()
+    return admission_of(intent, content, facts, ruler, salt=salt, now=now)
 
 
 async def cancel(
     context: Context, principal: Principal, action_intent_id: str, reason: str
-) -> IntentRecord:
+) -> NarratedIntent:
     """Withdraws an intent that has not started: the proposer may, and whoever may rule."""
     _check_reason(reason)
 
@@ -146,7 +156,7 @@ async def cancel(
         return steps.cancel(record, code="WITHDRAWN", reason=reason, actor=principal, now=now)
 
     principal.require(Permission.READ)
-    return await advance(context, principal.tenant_id, action_intent_id, step)
+    return await _narrated(context, principal, action_intent_id, step)
 
 
 async def reconcile(
@@ -155,7 +165,7 @@ async def reconcile(
     action_intent_id: str,
     status: OutcomeStatus,
     reason: str,
-) -> IntentRecord:
+) -> NarratedIntent:
     """Writes what became of an UNKNOWN outcome, by whom and why."""
     _check_reason(reason)
     if status not in RECONCILABLE:
@@ -166,7 +176,18 @@ async def reconcile(
         return steps.reconcile(record, status, reason, by=principal, now=context.clock.now_ms())
 
     principal.require(Permission.RULE)
-    return await advance(context, principal.tenant_id, action_intent_id, step)
+    return await _narrated(context, principal, action_intent_id, step)
+
+
+async def _narrated(
+    context: Context,
+    principal: Principal,
+    action_intent_id: str,
+    step: Callable[[IntentRecord], Change],
+) -> NarratedIntent:
+    """One step, in the words of the settings that were read before it."""
+    settings = await context.settings(principal.tenant_id)
+    return narrate(await advance(context, principal.tenant_id, action_intent_id, step), settings)
 
 
 async def advance(

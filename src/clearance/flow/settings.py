@@ -106,10 +106,11 @@ def _part_of(document: SettingsDocument, part: SettingsPart) -> dict[str, Json]:
 
 async def put_settings_part(
     context: Context, principal: Principal, part: SettingsPart, value: Json, *, version: int | None
-) -> int:
-    """Replaces one part; the version that is in force then.
+) -> tuple[Json, int]:
+    """Replaces one part; the part as it is then, and the version in force.
 
-    Nothing to change: no new version and no entry.
+    Nothing to change: no new version and no entry, whatever the version. So a change may be sent
+    again when its answer was lost.
     """
     stops = part is SettingsPart.STOP_SWITCHES
     principal.require(Permission.STOP if stops else Permission.CONFIGURE)
@@ -120,19 +121,18 @@ async def put_settings_part(
         )
         raise VersionRequired(sentence)
     content = _content(part, value)
+    switches = _own_switches(content) if stops else []
     for _ in range(CHANGES_MAX):
         stored = await context.store.settings(principal.tenant_id)
-        if version != stored.version.tenant and not (stops and version == ANY_VERSION):
-            break
+        current = version == stored.version.tenant or (stops and version == ANY_VERSION)
         if stops:
-            done = await _put_stop_switches(context, principal, stored, content)
+            done = await _put_switches(context, principal, stored, switches, current=current)
         else:
-            before = read_document(stored.document)
-            done = await change_settings(
-                context, principal, stored, before, _with_part(before, part, content)
-            )
+            done = await _put_part(context, principal, stored, part, content, current=current)
         if done is not None:
             return done
+        if not current:
+            break
     if stops and version == ANY_VERSION:
         raise kept_moving()
     sentence = f"The settings changed since version {version} was read: read them again."
@@ -158,22 +158,59 @@ def _with_part(before: SettingsDocument, part: SettingsPart, content: Json) -> S
     return _with_pins(parse_document(whole), before)
 
 
-async def _put_stop_switches(
-    context: Context, principal: Principal, stored: StoredSettings, content: Json
-) -> int | None:
-    """Replaces the stop switches.
+async def _put_part(
+    context: Context,
+    principal: Principal,
+    stored: StoredSettings,
+    part: SettingsPart,
+    content: Json,
+    *,
+    current: bool,
+) -> tuple[Json, int] | None:
+    """The part as it is then, with the version; None if the settings moved.
+
+    What was made from a version that is not `current` changes nothing, but may be so already.
+    """
+    before = read_document(stored.document)
+    after = _with_part(before, part, content)
+    if not current and differences(before, after):
+        return None
+    version = await change_settings(context, principal, stored, before, after)
+    return None if version is None else (_part_of(after, part), version)
+
+
+async def _put_switches(
+    context: Context,
+    principal: Principal,
+    stored: StoredSettings,
+    switches: list[Json],
+    *,
+    current: bool,
+) -> tuple[Json, int] | None:
+    """As `_put_part`.
 
     The rest is not parsed again: whatever is wrong with it must not prevent a stop.
     """
+    if not current and stored.document.get("stop_switches", []) != switches:
+        return None
+    version = await _change_switches(context, principal, stored, switches)
+    return None if version is None else ({"stop_switches": switches}, version)
+
+
+def _own_switches(content: Json) -> list[Json]:
+    """Switches that a tenant may set, as they are stored."""
     wanted = parse_document({"stop_switches": content})
     if any(shape.scope == StopScope.GLOBAL for shape in wanted.stop_switches):
         sentence = (
             "Only the installation's operator stops everything, with: clearance stop --everything."
         )
         raise Forbidden(sentence)
-    return await _change_switches(
-        context, principal, stored, wanted.as_json().get("stop_switches", [])
-    )
+    return _stored_switches(wanted)
+
+
+def _stored_switches(document: SettingsDocument) -> list[Json]:
+    switches: list[Json] = document.as_json().get("stop_switches", [])
+    return switches
 
 
 async def _change_switches(
@@ -189,8 +226,8 @@ async def _change_switches(
 
 async def everywhere_stop(
     context: Context, actor: Principal, switches: Sequence[StopSwitch]
-) -> int:
-    """Replaces the switches that hold for every tenant; their version.
+) -> tuple[list[Json], int]:
+    """Replaces the switches that hold for every tenant; as they are then, and their version.
 
     No door that takes a key may call it.
     """
@@ -200,13 +237,13 @@ async def everywhere_stop(
     wanted = [
         {"scope": s.scope.value, "level": s.level.value, "reason": s.reason} for s in switches
     ]
-    after = parse_document({"stop_switches": wanted}).as_json().get("stop_switches", [])
+    after = _stored_switches(parse_document({"stop_switches": wanted}))
     operator = replace(actor, tenant_id=EVERYWHERE)
     for _ in range(CHANGES_MAX):
         stored = await context.store.settings(EVERYWHERE)
-        done = await _change_switches(context, operator, stored, after)
-        if done is not None:
-            return done
+        version = await _change_switches(context, operator, stored, after)
+        if version is not None:
+            return after, version
     raise kept_moving()
 
 
@@ -322,7 +359,7 @@ async def _commit(
     answer = await context.store.configure(
         SettingsChange(actor.tenant_id, version, document, entry, now)
     )
-    return None if isinstance(answer, SettingsMoved) else answer.version.tenant
+    return None if isinstance(answer, SettingsMoved) else answer
 
 
 def kept_moving() -> Unavailable:

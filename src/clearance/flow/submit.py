@@ -14,7 +14,9 @@ from clearance.core.gate import Facts
 from clearance.core.intent import ActionIntent, RiskLevel, checked_content, fingerprint
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import Admission, IntentRecord, IntentStatus
+from clearance.core.settings import Settings
 from clearance.flow.context import Context
+from clearance.flow.observe import NarratedIntent, sentence_of
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted, BudgetSpent, SettingsMoved
 
@@ -42,13 +44,12 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
-class Proposed:
+class Proposed(NarratedIntent):
     """The answer to a proposal.
 
     `created` is False if the intent was known: the same answer again.
     """
 
-    record: IntentRecord
     created: bool
 
 
@@ -56,14 +57,30 @@ async def propose(context: Context, principal: Principal, proposal: Proposal) ->
     """Decides and admits.
 
     Conflict (`INTENT_ID_REUSED`) for a known id with other content; nothing is consumed twice.
+    Unavailable names the intent, also if its id was made here.
     """
     principal.require(Permission.PROPOSE)
-    intent = ActionIntent(
+    name = proposal.action_intent_id
+    intent = _intent(principal, proposal, context.clock.new_id() if name is None else name)
+    content = checked_content(intent)
+    try:
+        proposed = await _settled(context, principal, intent, content)
+    except Unavailable as unavailable:
+        raise unavailable.about(intent.action_intent_id) from unavailable
+    if proposed.record.fingerprint != fingerprint(content):
+        sentence = (
+            f"The action intent {intent.action_intent_id} was proposed before with other content."
+        )
+        raise Conflict(sentence, code="INTENT_ID_REUSED")
+    hint_if_approved(context, proposed.record)
+    return proposed
+
+
+def _intent(principal: Principal, proposal: Proposal, action_intent_id: str) -> ActionIntent:
+    return ActionIntent(
         tenant_id=principal.tenant_id,
         account_id=proposal.account_id,
-        action_intent_id=context.clock.new_id()
-        if proposal.action_intent_id is None
-        else proposal.action_intent_id,
+        action_intent_id=action_intent_id,
         action_type=proposal.action_type,
         parameters=proposal.parameters,
         confidence_score=proposal.confidence_score,
@@ -74,23 +91,35 @@ async def propose(context: Context, principal: Principal, proposal: Proposal) ->
         expires_at=proposal.expires_at,
         trace_id=proposal.trace_id,
     )
-    content = checked_content(intent)
+
+
+async def _settled(
+    context: Context, principal: Principal, intent: ActionIntent, content: bytes
+) -> Proposed:
+    """The intent as it was admitted, now or before."""
+    settings = await context.last_settings(intent.tenant_id)
     try:
-        settled = await _admit(context, principal, intent, content)
-    except Refusal:
+        return await _admit(context, principal, intent, content, settings)
+    except Refusal as refusal:
         # Parameters that do not fit today may have fitted when the same intent was admitted: then
-        # its answer stands.
+        # its answer stands. So it does if only the answer of the commit was lost.
+        known = await _known(context, intent, refusal)
+        return Proposed(known, sentence_of(known, settings), created=False)
+
+
+async def _known(context: Context, intent: ActionIntent, refusal: Refusal) -> IntentRecord:
+    """The intent that was admitted before. Raises the refusal if there is none, or if it is not
+    known whether there is.
+    """
+    try:
         known = await context.store.intent(intent.tenant_id, intent.action_intent_id)
-        if known is None:
-            raise
-        settled = AlreadyAdmitted(known)
-    if settled.record.fingerprint != fingerprint(content):
-        sentence = (
-            f"The action intent {intent.action_intent_id} was proposed before with other content."
-        )
-        raise Conflict(sentence, code="INTENT_ID_REUSED")
-    hint_if_approved(context, settled.record)
-    return Proposed(settled.record, created=isinstance(settled, Admitted))
+    except Unavailable:
+        if isinstance(refusal, Unavailable):
+            raise refusal from None
+        raise
+    if known is None:
+        raise refusal
+    return known
 
 
 def hint_if_approved(context: Context, record: IntentRecord) -> None:
@@ -110,9 +139,11 @@ def hint_if_approved(context: Context, record: IntentRecord) -> None:
 
 
 async def _admit(
-    context: Context, principal: Principal, intent: ActionIntent, content: bytes
-) -> Admitted | AlreadyAdmitted:
-    settings = await context.last_settings(intent.tenant_id)
+    context: Context, principal: Principal, intent: ActionIntent, content: bytes, settings: Settings
+) -> Proposed:
+    """Decides and commits. The sentence is that of the settings it was decided under: once it is
+    committed, nothing is read.
+    """
     used: Mapping[str, int] = {}
     salt = context.new_salt()
     for _ in range(DECISIONS_MAX):
@@ -133,8 +164,9 @@ async def _admit(
             continue
         answer = await context.store.admit(admission)
         match answer:
-            case Admitted() | AlreadyAdmitted():
-                return answer
+            case Admitted(record) | AlreadyAdmitted(record):
+                new = isinstance(answer, Admitted)
+                return Proposed(record, sentence_of(record, settings), created=new)
             case SettingsMoved():
                 settings = await context.fresh_settings(intent.tenant_id)
             case BudgetSpent():

@@ -26,7 +26,6 @@ from clearance.core.moment import SECOND_MS
 from clearance.core.principal import Principal
 from clearance.engines import step_functions
 from clearance.flow.context import Context
-from clearance.flow.observe import narrate
 from clearance.flow.ports.marks import Marks
 from clearance.flow.ports.store import Store
 from clearance.flow.sweep import STEP_MAX, Sweeper
@@ -259,10 +258,9 @@ async def _propose(
     if proposal.action_intent_id is None:
         proposal = replace(proposal, action_intent_id=_text(event, "id") or request_id)
     proposed = await parts.control.propose(caller, proposal)
-    told = narrate(proposed.record, await parts.control.settings(caller))
     return {
         "created": proposed.created,
-        "intent": resources.intent(told).model_dump(by_alias=True, mode="json"),
+        "intent": resources.intent(proposed).model_dump(by_alias=True, mode="json"),
     }
 
 

@@ -140,8 +140,8 @@ async def _drain(
 async def _started(
     parts: Parts, where: Path | Database, wanted: Configuration | None, url: str
 ) -> Announcement:
-    """Applies the configuration, makes the first key, and looks at the tools: on a database,
-    workers do that.
+    """Applies the configuration, looks at the tools (on a database, workers do that), and makes the
+    first key.
     """
     async with (
         contextlib.nullcontext() if isinstance(where, Path) else postgres.one_at_a_time(where)
@@ -151,10 +151,11 @@ async def _started(
             differences = await parts.control.apply(operator(wanted.tenant_id), wanted.document)
             changes = tuple(difference.sentence for difference in differences)
         tenant_id = wanted.tenant_id if wanted else await _only_tenant(parts)
+        pins = None
+        if tenant_id and isinstance(where, Path):
+            pins = await pin_tools(parts.context, operator(tenant_id), tenant_id)
+        # Last: what fails behind it would keep a key from its owner that is shown this once.
         key, weak = await _first_key(parts, tenant_id)
-    pins = None
-    if tenant_id and isinstance(where, Path):
-        pins = await pin_tools(parts.context, operator(tenant_id), tenant_id)
     return Announcement(url, tenant_id, key, changes, pins, weak)
 
 

@@ -101,9 +101,8 @@ async def edit(site: Site, visitor: Visitor, request: Request, form: Form) -> Re
         return await _edit_page(site, visitor, told, written=form, problems=problems)
     except Conflict as refusal:
         return await _not_ruled(site, visitor, name, refusal)
-    return _to(
-        f"/intents/{ruled.admitted.intent.action_intent_id if ruled.admitted else name}", ruled=name
-    )
+    new = ruled.admitted.record if ruled.admitted else ruled.record
+    return _to(f"/intents/{new.intent.action_intent_id}", ruled=name)
 
 
 async def _edit_page(

@@ -29,9 +29,9 @@ class SettingsChange:
 class SettingsStore(Protocol):
     """Keeps the settings document of each tenant."""
 
-    async def configure(self, change: SettingsChange) -> StoredSettings | SettingsMoved:
-        """Replaces a tenant's settings (tenant `*`: the switches that hold everywhere); version +
-        1.
+    async def configure(self, change: SettingsChange) -> int | SettingsMoved:
+        """Replaces a tenant's settings (tenant `*`: the switches that hold everywhere); the version
+        that this makes, which is the next.
         """
 
     async def settings(self, tenant_id: str) -> StoredSettings:

@@ -27,8 +27,8 @@ class Store(
 
     A transition and its ledger entry are one transaction; what is acknowledged is durable.
 
-    Every method may raise Unavailable. Then nothing happened, or it is not known whether it did:
-    asking again is safe.
+    Every method may raise Unavailable. Then nothing was done; or, if it says `in_doubt`, it is not
+    known whether it was. Nothing is read after a commit: what a method returns was committed.
     """
 
     async def close(self) -> None:

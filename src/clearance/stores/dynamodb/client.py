@@ -30,7 +30,7 @@ from botocore.exceptions import (  # type: ignore[import-untyped]
 )
 from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]
 
-from clearance.core.errors import TooLarge, Unavailable
+from clearance.core.errors import IN_DOUBT, TooLarge, Unavailable
 from clearance.stores.dynamodb.table import TABLE, Key
 
 THREADS_MAX = 16  # calls of one process at once
@@ -381,14 +381,16 @@ class Calls:
         """
         action = put(key, attributes, condition, **values)
         try:
-            await self._again(self.client.put_item, {"TableName": self.table, **action.body})
+            request = {"TableName": self.table, **action.body}
+            await self._again(self.client.put_item, request, writes=True)
         except _NotSo:
             return False
         return True
 
     async def delete(self, key: Key) -> None:
         """Deletes one item, if it is there."""
-        await self._again(self.client.delete_item, {"TableName": self.table, **_keyed(key)})
+        request = {"TableName": self.table, **_keyed(key)}
+        await self._again(self.client.delete_item, request, writes=True)
 
     async def write(self, actions: Sequence[Write]) -> None:
         """Commits all of it or nothing, in one try.
@@ -405,15 +407,18 @@ class Calls:
         )
 
     async def _again(
-        self, call: Callable[..., dict[str, Any]], request: dict[str, Any]
+        self, call: Callable[..., dict[str, Any]], request: dict[str, Any], *, writes: bool = False
     ) -> dict[str, Any]:
         """Calls, again while that may help. Only for what may happen twice."""
-        waits = pauses(AGAIN_SECONDS_MAX)
+        waits, lost = pauses(AGAIN_SECONDS_MAX), False
         while True:
             try:
                 return await self._once(call, request)
-            except (NotNow, AnswerLost):
-                await _pause(waits)
+            except NotNow:
+                pass
+            except AnswerLost:
+                lost = True
+            await _pause(waits, in_doubt=writes and lost)
 
     async def _once(
         self, call: Callable[..., dict[str, Any]], request: dict[str, Any]
@@ -436,8 +441,11 @@ class _NotSo(Exception):
     """The condition of a single write does not hold."""
 
 
-async def _pause(waits: Iterator[float]) -> None:
+async def _pause(waits: Iterator[float], *, in_doubt: bool = False) -> None:
     pause = next(waits, None)
+    if pause is None and in_doubt:
+        sentence = "DynamoDB did not answer in time, so it is not known whether this was written."
+        raise Unavailable(sentence, code=IN_DOUBT)
     if pause is None:
         raise Unavailable("DynamoDB did not answer in time; ask again.")
     await asyncio.sleep(pause)

@@ -181,12 +181,12 @@ class DynamoStore:
             return await self._known(edited)
         return RecordMoved() if isinstance(answer, IsKnown) else answer
 
-    async def configure(self, change: SettingsChange) -> StoredSettings | SettingsMoved:
+    async def configure(self, change: SettingsChange) -> int | SettingsMoved:
         """As the port says."""
         parts = items.settings_parts(change.document)
         version = change.version + 1
 
-        def plan(seen: Seen, _: str) -> Plan[SettingsMoved | None] | SettingsMoved | None:
+        def plan(seen: Seen, _: str) -> Plan[int | SettingsMoved] | SettingsMoved:
             if seen.version.tenant != change.version:
                 return SettingsMoved()
             actions = [
@@ -203,13 +203,11 @@ class DynamoStore:
                 actions += [
                     _put_everywhere(shard, change.version) for shard in range(EVERYWHERE_SHARDS)
                 ]
-            return Plan(((change.entry, None),), actions, None, configures=True)
+            return Plan(((change.entry, None),), actions, version, configures=True)
 
-        answer: SettingsMoved | None = await self._transactions.commit(change.tenant_id, (), plan)
+        answer: int | SettingsMoved = await self._transactions.commit(change.tenant_id, (), plan)
         self._tail.moved()
-        return (
-            answer if isinstance(answer, SettingsMoved) else await self.settings(change.tenant_id)
-        )
+        return answer
 
     async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
         """As the port says; Conflict (`API_KEY_EXISTS`) if a valid

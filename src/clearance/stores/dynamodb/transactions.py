@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 
 from clearance.core.budget import Hold, HoldState, spent_claim
 from clearance.core.decision import SettingsVersion
-from clearance.core.errors import Unavailable
+from clearance.core.errors import IN_DOUBT, Unavailable
 from clearance.core.ledger import Draft
 from clearance.core.record import Admission, Change
 from clearance.flow.ports.transitions import BudgetSpent, RecordMoved, SettingsMoved
@@ -92,7 +92,7 @@ class Transactions:
     async def commit(self, tenant_id: str, keys: Iterable[Key], planner: Planner[Answer]) -> Answer:
         """Plans from HEAD, settings and the items under `keys`, and commits.
 
-        Unavailable if that cannot be done in time.
+        Unavailable if that cannot be done in time, or if it is in doubt whether it was.
         """
         transition_id = secrets.token_hex(16)
         waits = pauses(COMMIT_SECONDS_MAX)
@@ -103,12 +103,8 @@ class Transactions:
         async with self._turn(tenant_id):
             while True:
                 looks = {*keys, *(table.ledger(tenant_id, position) for position in lost)}
-                try:
+                with _in_doubt(lost):
                     seen = await self.look(tenant_id, looks)
-                except Unavailable as unavailable:
-                    if not lost:
-                        raise
-                    raise _given_up(unknown=True) from unavailable
                 arrived = _arrived(lost, seen, tenant_id, transition_id)
                 if arrived:
                     return arrived.answer
@@ -122,7 +118,8 @@ class Transactions:
                     continue
                 refused = False
                 try:
-                    await self.calls.write(_transaction(tenant_id, seen, plan, transition_id))
+                    with _in_doubt(lost):
+                        await self.calls.write(_transaction(tenant_id, seen, plan, transition_id))
                 except NotNow:
                     pass
                 except AnswerLost:
@@ -170,6 +167,17 @@ def _arrived(
     return None
 
 
+@contextlib.contextmanager
+def _in_doubt(lost: Mapping[int, Any]) -> Iterator[None]:
+    """What cannot be asked any more says so of what was sent before without an answer."""
+    try:
+        yield
+    except Unavailable as unavailable:
+        if not lost:
+            raise
+        raise _given_up(unknown=True) from unavailable
+
+
 async def _wait(waits: Iterator[float], *, unknown: bool) -> None:
     pause = next(waits, None)
     if pause is None:
@@ -179,10 +187,8 @@ async def _wait(waits: Iterator[float], *, unknown: bool) -> None:
 
 def _given_up(*, unknown: bool) -> Unavailable:
     if unknown:
-        return Unavailable(
-            "DynamoDB gave no answer in time, so it is not known whether this was stored; ask "
-            "again."
-        )
+        sentence = "DynamoDB gave no answer in time, so it is not known whether this was stored."
+        return Unavailable(sentence, code=IN_DOUBT)
     return Unavailable(
         "Others kept changing the tenant, or DynamoDB was too busy; nothing was stored, ask again."
     )

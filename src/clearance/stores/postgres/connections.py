@@ -14,6 +14,7 @@ import random
 import select
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 import psycopg
@@ -22,7 +23,7 @@ from psycopg import AsyncConnection
 from psycopg.pq import ConnStatus
 from psycopg_pool import AsyncConnectionPool
 
-from clearance.core.errors import InvalidInput, Unavailable
+from clearance.core.errors import IN_DOUBT, InvalidInput, Unavailable
 from clearance.stores.postgres.schema import (
     APP_ROLE,
     CONNECT_SECONDS_MAX,
@@ -45,6 +46,8 @@ Answer = TypeVar("Answer")
 _log = structlog.get_logger(__name__)
 
 _AGAIN = frozenset({"40P01", "40001", "57P01", "57P02", "57P03", "57P05", "53300", "25006"})
+# The server ends, or does not know itself (40003)
+_LOST = frozenset({"40003", "57P01", "57P02", "57P03", "57P05"})
 _SETTINGS = f"""SET statement_timeout = {STATEMENT_MS_MAX}; SET lock_timeout = {LOCK_MS_MAX};
     SET idle_in_transaction_session_timeout = {IDLE_MS_MAX};
     SET default_transaction_isolation = 'read committed';
@@ -84,7 +87,9 @@ class Connections:
         self._closed = True
         await self._pool.close()
 
-    async def rows(self, tenant_id: str, statement: str, values: Any = ()) -> list[Row]:
+    async def rows(
+        self, tenant_id: str, statement: str, values: Any = (), *, writes: bool = False
+    ) -> list[Row]:
         """The rows of one statement, which sees this tenant alone (`*`: all).
 
         Unavailable if the database does not answer.
@@ -99,49 +104,79 @@ class Connections:
             return await cursor.fetchall() if cursor.description else []
 
         try:
-            return await self._until_answered(work)
+            return await self._until_answered(work, _Tries(writes=writes))
         except psycopg.DataError:
             sentence = "A value holds what no stored text can hold, such as a zero character."
             raise InvalidInput(sentence, code="INVALID_TEXT") from None
 
-    async def call(self, statement: str, values: Any) -> list[Row]:
-        """The rows of a function that names its tenant itself: one statement, one transaction."""
+    async def call(self, statement: str, values: Any) -> Called:
+        """The rows of a function that names its tenant itself: one statement, one transaction.
+
+        Unavailable (`IN_DOUBT`) if it may have been committed.
+        """
 
         async def work(connection: AsyncConnection) -> list[Row]:
             cursor = await connection.execute(statement, values)
             return await cursor.fetchall()
 
-        return await self._until_answered(work)
+        tries = _Tries(writes=True)
+        return Called(await self._until_answered(work, tries), again=tries.lost)
 
-    async def _until_answered(self, work: Callable[[AsyncConnection], Awaitable[Answer]]) -> Answer:
+    async def _until_answered(
+        self, work: Callable[[AsyncConnection], Awaitable[Answer]], tries: _Tries
+    ) -> Answer:
         """Tries again while the connection breaks or PostgreSQL says that a transaction should be
         repeated.
         """
         ends = time.monotonic() + AGAIN_SECONDS_MAX
         pause, useless = PAUSE_SECONDS, 0
         while True:
+            tries.asked = False
             try:
                 async with (
                     asyncio.timeout(ANSWER_SECONDS_MAX),
                     self._pool.connection() as connection,
                 ):
+                    tries.asked = True
                     return await _ask(connection, work)
             except _Useless as error:
                 useless += 1
                 if useless <= self._pool.max_size:
                     continue  # the pool has another one
                 if self._closed or time.monotonic() + pause > ends:
-                    raise _no_answer(error) from error
+                    raise _no_answer(error, tries) from error
             except (
                 psycopg.OperationalError,
                 psycopg.InterfaceError,
                 psycopg.InternalError,
                 TimeoutError,
             ) as error:
+                tries.lost |= tries.asked and _is_lost(error)
                 if self._closed or not _may_pass(error) or time.monotonic() + pause > ends:
-                    raise _no_answer(error) from error
+                    raise _no_answer(error, tries) from error
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
             pause = min(pause * 2, PAUSE_SECONDS_MAX)
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What a function answered. `again`: it was asked before without an answer, so what it refuses
+    now may be there because of that.
+    """
+
+    rows: list[Row]
+    again: bool
+
+
+@dataclass(slots=True)
+class _Tries:
+    """What is known of the tries of one question. `asked`: the current one reached a connection.
+    `lost`: the answer of one was, and the server may have carried it out.
+    """
+
+    writes: bool
+    asked: bool = False
+    lost: bool = False
 
 
 class _Useless(Exception):
@@ -195,9 +230,18 @@ def _may_pass(error: Exception) -> bool:
     return state is None or state in _AGAIN or state.startswith("08")
 
 
-def _no_answer(error: Exception) -> Unavailable:
+def _is_lost(error: Exception) -> bool:
+    """True if the server may have committed: it did not say itself that the statement failed."""
+    state = getattr(error, "sqlstate", None)
+    return state is None or state in _LOST or state.startswith("08")
+
+
+def _no_answer(error: Exception, tries: _Tries) -> Unavailable:
     with contextlib.suppress(Exception):  # a log that cannot be written must not hide the answer
         _log.error(
             "database failed", kind=type(error).__name__, sqlstate=getattr(error, "sqlstate", None)
         )
+    if tries.writes and tries.lost:
+        sentence = "The database gave no answer, so it is not known whether this was stored."
+        return Unavailable(sentence, code=IN_DOUBT)
     return Unavailable("The database did not answer; ask again.")

@@ -19,7 +19,7 @@ from clearance.configuration.document import StoredSettings
 from clearance.core.canonical import Json
 from clearance.core.credential import ApiKey, PageSession
 from clearance.core.decision import SettingsVersion
-from clearance.core.errors import Conflict, Unavailable
+from clearance.core.errors import IN_DOUBT, Conflict, Unavailable
 from clearance.core.ledger import Draft, Entry
 from clearance.core.principal import EVERYWHERE, Role
 from clearance.core.record import Admission, Change, IntentRecord, IntentStatus, admitted
@@ -76,13 +76,13 @@ class PostgresStore:
             ORDER BY a.unit"""
         answers = await self._connections.call(statement, (tenant_id, *batch(units)))
         self._tail.moved()
-        return answers
+        return answers.rows
 
     async def _submit(self, tenant_id: str, unit: Unit) -> Row:
         try:
             return await self._batches.submit(tenant_id, unit)
         except psycopg.Error as error:
-            sentence = "The store could not commit; nothing happened."
+            sentence = "The store could not commit; nothing was stored."
             raise Unavailable(sentence) from error
 
     async def admit(
@@ -110,15 +110,23 @@ class PostgresStore:
             return SettingsMoved()
         other = _admitted(change.superseded_by, row)
         if isinstance(other, Admitted):
-            raise Unavailable("The store gave an answer that does not fit the question.")
+            sentence = "The store gave an answer that does not fit the question."
+            raise Unavailable(sentence, code=IN_DOUBT)
         return other
 
-    async def configure(self, change: SettingsChange) -> StoredSettings | SettingsMoved:
+    async def configure(self, change: SettingsChange) -> int | SettingsMoved:
         """As the port says."""
+        version = change.version + 1
         document = json.dumps(change.document, separators=(",", ":"), ensure_ascii=False)
         values = (change.tenant_id, change.version, document, change.at, change.entry.body)
-        changed = await self._write("SELECT clearance.configure(%s, %s, %s, %s, %s)", values)
-        return await self.settings(change.tenant_id) if changed else SettingsMoved()
+        done = await self._write(
+            "SELECT clearance.configure(%s, %s, %s, %s, %s)",
+            values,
+            """SELECT 1 FROM clearance.settings
+            WHERE tenant_id = %s AND version = %s AND at = %s AND document = %s""",
+            (change.tenant_id, version, change.at, document),
+        )
+        return version if done else SettingsMoved()
 
     async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
         """As the port says; Conflict (`API_KEY_EXISTS`) if a valid
@@ -133,22 +141,39 @@ class PostgresStore:
             key.created_at,
             entry.body,
         )
+        statement = "SELECT clearance.add_api_key(%s, %s, %s, %s, %s, %s, %s)"
         try:
-            await self._write("SELECT clearance.add_api_key(%s, %s, %s, %s, %s, %s, %s)", values)
+            await self._connections.call(statement, values)
         except psycopg.errors.UniqueViolation:
             sentence = f"There is a valid API key named {key.name}, or one with this secret."
             raise Conflict(sentence, code="API_KEY_EXISTS") from None
+        self._tail.moved()
 
     async def revoke_api_key(self, tenant_id: str, key_id: str, at: int, entry: Draft) -> bool:
         """As the port says."""
-        values = (tenant_id, key_id, at, entry.body)
-        return bool(await self._write("SELECT clearance.revoke_api_key(%s, %s, %s, %s)", values))
+        return await self._write(
+            "SELECT clearance.revoke_api_key(%s, %s, %s, %s)",
+            (tenant_id, key_id, at, entry.body),
+            """SELECT 1 FROM clearance.api_key
+            WHERE tenant_id = %s AND key_id = %s AND revoked_at = %s""",
+            (tenant_id, key_id, at),
+        )
 
-    async def _write(self, statement: str, values: tuple[Any, ...]) -> Any:
-        """The answer of a function that changes a tenant as a whole."""
-        answer = (await self._connections.call(statement, values))[0][0]
+    async def _write(
+        self, statement: str, values: tuple[Any, ...], trace: str, named: tuple[Any, ...]
+    ) -> bool:
+        """Whether a function changed a tenant as a whole. What it refuses after an answer was lost
+        may be what it did itself: then the rows of `trace` are there.
+        """
+        answer = await self._connections.call(statement, values)
         self._tail.moved()
-        return answer
+        [[done]] = answer.rows
+        if done or not answer.again:
+            return bool(done)
+        try:
+            return bool(await self._connections.rows(EVERYWHERE, trace, named))
+        except Unavailable as unavailable:
+            raise Unavailable(unavailable.sentence, code=IN_DOUBT) from unavailable
 
     # Reads
 
@@ -337,7 +362,7 @@ class PostgresStore:
             "created_at": session.created_at,
             "expires_at": session.expires_at,
         }
-        await self._connections.rows(EVERYWHERE, statement, named)
+        await self._connections.rows(EVERYWHERE, statement, named, writes=True)
 
     async def session_key(self, token_hash: bytes, now: int) -> ApiKey | None:
         """As the port says."""
@@ -347,9 +372,8 @@ class PostgresStore:
 
     async def end_session(self, token_hash: bytes) -> None:
         """As the port says."""
-        await self._connections.rows(
-            EVERYWHERE, "DELETE FROM clearance.page_session WHERE token_hash = %s", (token_hash,)
-        )
+        statement = "DELETE FROM clearance.page_session WHERE token_hash = %s"
+        await self._connections.rows(EVERYWHERE, statement, (token_hash,), writes=True)
 
 
 _RECORD = "SELECT r.* FROM clearance.intent_record r"

@@ -4,7 +4,8 @@ waits on a timer.
 A unit of work is a function of the connection that may run more than once: if one unit of a group
 fails, the group is rolled back and each unit is run again in a transaction of its own, so that one
 caller's failure is nobody else's. A `Refusal` is an answer, not a failure; a unit raises it before
-it writes. Nothing is answered before it is committed.
+it writes. Nothing is answered before it is committed. What failed was rolled back, with one
+exception: a disk that fails in the middle of a commit may have kept it, and a crash would show.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from typing import Any, TypeVar
 
 import structlog
 
-from clearance.core.errors import Refusal, Unavailable
+from clearance.core.errors import IN_DOUBT, Refusal, Unavailable
 
 GROUP_MAX = 256  # units in one commit
+PRIMARY_CODE = 0xFF  # of SQLite's result codes: the rest says which of its kind
 
 Answer = TypeVar("Answer")
 _log = structlog.get_logger(__name__)
@@ -58,10 +60,7 @@ class GroupCommit:
         self._thread.start()
 
     async def submit(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
-        """The unit's answer, once it is committed.
-
-        Unavailable if it cannot be; then nothing of it happened.
-        """
+        """The unit's answer, once it is committed. Unavailable if it is not, or is in doubt."""
         if self._closed:
             sentence = "The store is closed."
             raise Unavailable(sentence)
@@ -114,15 +113,17 @@ class GroupCommit:
         """Runs the units in the open transaction and commits it; False, with each unit's error set,
         if it did not commit.
         """
+        asked = False
         try:
             for unit in group:
                 self._work(unit)
+            asked = True
             self._connection.execute("COMMIT")
         except Exception as error:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
             self._on_rollback()
-            _fail(group, error)
+            _fail(group, error, in_doubt=asked and _disk_failed(error))
             return False
         return True
 
@@ -147,17 +148,26 @@ class GroupCommit:
                 unit.future.set_result(unit.answer)
 
 
-def _fail(group: list[_Unit], error: Exception) -> None:
-    told = (
-        error
-        if isinstance(error, Refusal)
-        else Unavailable("The store could not commit; nothing happened.")
-    )
+def _disk_failed(error: Exception) -> bool:
+    """True if it is not known what reached the disk."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & PRIMARY_CODE == sqlite3.SQLITE_IOERR
+
+
+def _fail(group: list[_Unit], error: Exception, *, in_doubt: bool = False) -> None:
+    refusal = error if isinstance(error, Refusal) else _not_committed(in_doubt=in_doubt)
     for unit in group:
-        unit.error = told
-    if told is not error:
+        unit.error = refusal
+    if refusal is not error:
         # A log that cannot be written must not end the writer.
         with contextlib.suppress(Exception):
             _log.error(
                 "commit failed", error=str(error), kind=type(error).__name__, units=len(group)
             )
+
+
+def _not_committed(*, in_doubt: bool) -> Unavailable:
+    if in_doubt:
+        sentence = "The disk failed during a commit, so it is not known whether this was stored."
+        return Unavailable(sentence, code=IN_DOUBT)
+    return Unavailable("The store could not commit; nothing was stored.")

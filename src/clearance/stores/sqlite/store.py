@@ -164,10 +164,10 @@ class SqliteStore:
             raise sqlite3.IntegrityError(change.action_intent_id)
         return Applied(record, admitted)
 
-    async def configure(self, change: SettingsChange) -> StoredSettings | SettingsMoved:
+    async def configure(self, change: SettingsChange) -> int | SettingsMoved:
         """As the port says."""
 
-        def work(connection: sqlite3.Connection) -> StoredSettings | SettingsMoved:
+        def work(connection: sqlite3.Connection) -> int | SettingsMoved:
             tenant_no = self._tenant_no(connection, change.tenant_id)
             changed = connection.execute(
                 "UPDATE tenant SET settings_version = ?2 + 1 WHERE tenant_no = ?1 AND "
@@ -182,7 +182,7 @@ class SqliteStore:
                 (tenant_no, change.version + 1, document, change.at),
             )
             statements.append(connection, tenant_no, None, change.entry)
-            return statements.settings(connection, change.tenant_id)
+            return change.version + 1
 
         return await self._writer.submit(work)
 
