@@ -18,7 +18,7 @@ from clearance.flow.ports.tools import (
     ToolAnswer,
     ToolCall,
     ToolCallFailed,
-    ToolDescription,
+    ToolList,
     Tools,
 )
 
@@ -92,7 +92,7 @@ class MeasuredTools:
         self._tools = tools
         self._metrics = metrics
 
-    async def describe(self, tenant_id: str, server: ToolServer) -> Mapping[str, ToolDescription]:
+    async def describe(self, tenant_id: str, server: ToolServer) -> ToolList:
         """As the tools do."""
         return await self._tools.describe(tenant_id, server)
 

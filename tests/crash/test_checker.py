@@ -142,7 +142,7 @@ async def _play(folder: Path) -> Evidence:
     async with opened(folder / "store.sqlite3") as world:
         document = company.document(TENANT, "http://127.0.0.1:1", 2, most=50)
         await world.control.apply(OWNER, parse_document(document).as_json())
-        await pin_tools(world.context, OWNER, TENANT)
+        await pin_tools(world.context, OWNER)
         history = History(world)
         await history.play()
         evidence = await collect(world.store, TENANT, history.calls, company.EFFECTS, company.TOOLS)

@@ -164,7 +164,7 @@ async def _configure(run: Run, profile: Profile, tool_server: str) -> None:
         for tenant in company.TENANTS:
             document = company.document(tenant, tool_server, run.deadline_seconds, most=200)
             await Control(context).apply(operator(tenant), parse_document(document).as_json())
-            report = await pin_tools(context, operator(tenant), tenant)
+            report = await pin_tools(context, operator(tenant))
             if report.unreachable or report.missing:
                 raise RuntimeError(f"the tools were not pinned: {report}")
             for name, role in company.PEOPLE.items():

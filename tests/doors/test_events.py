@@ -112,7 +112,7 @@ async def streaming(
 
 
 async def test_what_happens_arrives_once_and_in_order(door: Door) -> None:
-    await pin_tools(door.world.context, OWNER, "northwind")
+    await pin_tools(door.world.context, OWNER)
     async with streaming(door) as stream:
         await stream.until(1, "retry: ")
         await door.propose()

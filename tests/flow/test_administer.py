@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -34,7 +33,7 @@ from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.flow.credentials import create_api_key, ensure_api_key
 from clearance.flow.pins import pin_tools
 from clearance.flow.ports.settings import SettingsChange
-from clearance.flow.ports.tools import ToolCallFailed, ToolDescription
+from clearance.flow.ports.tools import ToolCallFailed, ToolList
 from clearance.flow.ports.transitions import SettingsMoved
 from clearance.flow.settings import DIFFERENCES_IN_ENTRY_MAX, SettingsPart, everywhere_stop
 from tests import sample
@@ -194,11 +193,9 @@ async def test_who_may_not_is_refused_and_other_tenants_see_their_own(world: Wor
         with pytest.raises(Forbidden):
             await world.control.create_api_key(principal, "x", Role.OWNER)
         with pytest.raises(Forbidden):
-            await pin_tools(world.context, principal, TENANT)
+            await pin_tools(world.context, principal)
     with pytest.raises(Forbidden):
         await world.control.put_settings_part(AGENT, SettingsPart.STOP_SWITCHES, {}, version=-1)
-    with pytest.raises(Forbidden):
-        await pin_tools(world.context, OWNER, STRANGER.tenant_id)
     assert await world.control.settings_part(STRANGER, SettingsPart.CATALOG) == ({"catalog": {}}, 0)
 
 
@@ -305,7 +302,7 @@ async def test_only_the_operator_stops_everything(world: World) -> None:
 
 
 async def test_applying_keeps_switches_and_the_pins_of_tools_that_stay(world: World) -> None:
-    await pin_tools(world.context, OWNER, TENANT)
+    await pin_tools(world.context, OWNER)
     await put(world, SettingsPart.STOP_SWITCHES, {"stop_switches": [SWITCH]}, -1)
     smaller = sample.document(allowlist=["CREATE_TASK"], budgets=[{"max_per_day": 5}])
     smaller["catalog"] = {"CREATE_TASK": smaller["catalog"]["CREATE_TASK"]}
@@ -401,7 +398,7 @@ async def test_true_and_one_are_not_the_same(world: World) -> None:
 class Unreachable(RecordingTools):
     """Tools of which one server does not answer."""
 
-    async def describe(self, tenant_id: str, server: ToolServer) -> Mapping[str, ToolDescription]:
+    async def describe(self, tenant_id: str, server: ToolServer) -> ToolList:
         if server.name == "git":
             raise ToolCallFailed(CallError(ErrorClass.DOWNSTREAM, "git is away.", Sent.NOT_SENT))
         return await super().describe(tenant_id, server)
@@ -420,8 +417,11 @@ async def test_tools_are_pinned_at_first_contact_and_only_again_when_asked(world
     world.context.tools = tools
     offered = ("crm.create_task", "crm.issue_refund", "crm.send_mail")
 
-    first = await pin_tools(world.context, system(TENANT), TENANT)
-    assert (first.pinned, first.changed, first.missing) == (offered, (), ("crm.odd",))
+    first = await pin_tools(world.context, system(TENANT))
+    assert (first.pinned, first.changed) == (offered, ())
+    assert first.missing == {
+        "crm.odd": "The catalog names crm.odd, which the tool server crm does not offer."
+    }
     assert first.unreachable == {"git": "git is away."}
     entry = await last_entry(world)
     assert (entry["kind"], entry["parts"], entry["actor"]["kind"]) == (
@@ -434,22 +434,22 @@ async def test_tools_are_pinned_at_first_contact_and_only_again_when_asked(world
     )
 
     entries = await world.entries()
-    again = await pin_tools(world.context, OWNER, TENANT)
+    again = await pin_tools(world.context, OWNER)
     assert (again.pinned, again.changed) == ((), ())
     assert await world.entries() == entries
 
     old = digest(tools.schema)
     tools.schema = {"type": "object", "required": ["x"]}
-    changed = await pin_tools(world.context, OWNER, TENANT)
+    changed = await pin_tools(world.context, OWNER)
     assert (changed.pinned, changed.changed) == ((), offered)
-    repinned = await pin_tools(world.context, OWNER, TENANT, repin=frozenset({"crm.send_mail"}))
+    repinned = await pin_tools(world.context, OWNER, repin=frozenset({"crm.send_mail"}))
     assert (repinned.pinned, repinned.changed) == (("crm.send_mail",), offered[:2])
     assert (await world.control.settings(OWNER)).tool_pins == {
         **dict.fromkeys(offered, old),
         "crm.send_mail": digest(tools.schema),
     }
     with pytest.raises(InvalidInput, match=r"did you mean crm\.send_mail"):
-        await pin_tools(world.context, OWNER, TENANT, repin=frozenset({"crm.sendmail"}))
+        await pin_tools(world.context, OWNER, repin=frozenset({"crm.sendmail"}))
 
 
 # --- Credentials ---

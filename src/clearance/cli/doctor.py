@@ -14,7 +14,7 @@ import shutil
 import sqlite3
 import stat
 import sys
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -28,7 +28,6 @@ from clearance.client.wire import URL_DEFAULT
 from clearance.clock import SystemClock
 from clearance.configuration import file
 from clearance.configuration.document import parse_document, policy_of
-from clearance.configuration.shape import suggestion
 from clearance.core.errors import Refusal
 from clearance.core.moment import from_text
 from clearance.core.settings import Settings
@@ -361,12 +360,11 @@ async def _tool_server(
         action.undo.tool for action in actions if action.undo
     ]
     wanted = {tool.tool for tool in needed if tool.server == name}
-    if missing := sorted(wanted - offered.keys()):
-        names = [f"{name}.{tool}" for tool in offered]
-        return FAILURE, " ".join(not_offered(f"{name}.{tool}", names) for tool in missing)
+    if missing := sorted(wanted - offered.tools.keys()):
+        return FAILURE, " ".join(map(offered.why_missing, missing))
     pins = {tool: settings.tool_pins.get(f"{name}.{tool}") for tool in wanted}
     if changed := sorted(
-        tool for tool, pin in pins.items() if pin not in (None, offered[tool].schema_digest)
+        tool for tool, pin in pins.items() if pin not in (None, offered.tools[tool].schema_digest)
     ):
         return (
             FAILURE,
@@ -375,16 +373,6 @@ async def _tool_server(
     if unpinned := sorted(tool for tool, pin in pins.items() if pin is None):
         return WARNING, f"The tool server {name} answers; not pinned yet: {', '.join(unpinned)}."
     return OK, f"The tool server {name} answers, and its tools are as they were pinned."
-
-
-def not_offered(tool: str, offered: Collection[str]) -> str:
-    """A sentence about a tool (`server.tool`) of the catalog that its server lacks, with what may
-    have been meant.
-    """
-    said = (
-        f"The catalog names {tool}, which the tool server {tool.partition('.')[0]} does not offer"
-    )
-    return f"{said}{suggestion(tool, offered) or '.'}"
 
 
 async def _server() -> Findings:

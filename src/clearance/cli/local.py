@@ -179,13 +179,11 @@ def _tell_start(terminal: Terminal, said: Json) -> None:
 
 def _pins(report: PinReport) -> Json:
     """What is known of the tools, with a sentence for each that is missing."""
-    from clearance.cli.doctor import not_offered
-
     return {
         "pinned": list(report.pinned),
         "changed": list(report.changed),
         "missing": list(report.missing),
-        "problems": [not_offered(tool, report.offered) for tool in report.missing],
+        "problems": list(report.missing.values()),
         "unreachable": dict(report.unreachable),
     }
 
@@ -276,7 +274,7 @@ async def _apply(
             return {**answer, "declined": True}
         changed = await parts.control.apply(actor, wanted.document) if found else ()
         try:
-            report = await pin_tools(parts.context, actor, wanted.tenant_id, repin=repin)
+            report = await pin_tools(parts.context, actor, repin=repin)
         except Refusal as refusal:
             raise _after(changed, refusal) from refusal
     said = [asdict(one) for one in changed]

@@ -6,7 +6,6 @@ A profile chooses concrete ones. Nothing here does.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clearance.clock import SystemClock
@@ -24,7 +23,7 @@ from clearance.flow.ports.tools import (
     ToolAnswer,
     ToolCall,
     ToolCallFailed,
-    ToolDescription,
+    ToolList,
     Tools,
 )
 
@@ -43,7 +42,7 @@ class NoTools:
     sent.
     """
 
-    async def describe(self, tenant_id: str, server: ToolServer) -> Mapping[str, ToolDescription]:  # noqa: ARG002
+    async def describe(self, tenant_id: str, server: ToolServer) -> ToolList:  # noqa: ARG002
         """Raises ToolCallFailed."""
         raise _no_tools()
 

@@ -147,7 +147,7 @@ async def _started(
         tenant_id = wanted.tenant_id if wanted else await _only_tenant(parts)
         pins = None
         if tenant_id and isinstance(where, Path):
-            pins = await pin_tools(parts.context, operator(tenant_id), tenant_id)
+            pins = await pin_tools(parts.context, operator(tenant_id))
         # Last: what fails behind it would keep a key from its owner that is shown this once.
         key, weak = await _first_key(parts, tenant_id)
     return Announcement(url, tenant_id, key, changes, pins, weak)

@@ -23,9 +23,9 @@ from clearance.flow.ports.tools import (
     ToolAnswer,
     ToolCall,
     ToolCallFailed,
-    ToolDescription,
+    ToolList,
 )
-from clearance.tools.offers import Offer, check_offered
+from clearance.tools.offers import Offers, check_offered
 from clearance.tools.session import CONNECT_SECONDS_MAX, LISTING_SECONDS_MAX, Session
 from clearance.tools.untrusted import failed, one_line
 
@@ -49,22 +49,20 @@ class McpTools:
         self._sessions: set[Session] = set()
         self._closed = False
 
-    async def describe(self, tenant_id: str, server: ToolServer) -> Mapping[str, ToolDescription]:
-        """The tools of a server by name, read now; a tool whose
-        schema has no digest is left out.
-        """
+    async def describe(self, tenant_id: str, server: ToolServer) -> ToolList:
+        """The tools of a server, read now."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS_MAX + LISTING_SECONDS_MAX):
                 offers = await self._server(tenant_id, server).describe()
         except TimeoutError:
             sentence = f"The tool server {server.name} did not list its tools in time."
             raise failed(ErrorClass.TIMEOUT, sentence, Sent.NOT_SENT) from None
-        for name, offer in offers.items():
-            if offer.problem:
-                _log.warning(
-                    "tool_unusable", server=server.name, tool=one_line(name), problem=offer.problem
-                )
-        return {name: offer.description for name, offer in offers.items() if not offer.problem}
+        tools = offers.listed()
+        for name, problem in tools.unusable.items():
+            _log.warning("tool_unusable", server=server.name, tool=one_line(name), problem=problem)
+        if tools.cut_short:
+            _log.warning("tool_list_cut_short", server=server.name, reason=tools.cut_short)
+        return tools
 
     async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:
         """Calls once.
@@ -133,7 +131,7 @@ class _Server:
         try:
             async with asyncio.timeout_at(until) as limit, self._places:
                 session, offers = await self._ready()
-                check_offered(call, offers.get(call.tool))
+                check_offered(call, offers)
                 await cleared()
                 limit.reschedule(
                     None
@@ -148,7 +146,7 @@ class _Server:
         finally:
             self._tidy()
 
-    async def describe(self) -> Mapping[str, Offer]:
+    async def describe(self) -> Offers:
         try:
             _, offers = await self._ready(fresh=True)
         finally:
@@ -161,7 +159,7 @@ class _Server:
         if self._session is not None:
             self._session.retire()
 
-    async def _ready(self, *, fresh: bool = False) -> tuple[Session, Mapping[str, Offer]]:
+    async def _ready(self, *, fresh: bool = False) -> tuple[Session, Offers]:
         """A session and its tools.
 
         One that worked before and now does not is replaced once: nothing was sent.

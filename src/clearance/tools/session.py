@@ -32,7 +32,7 @@ from clearance.tools.answers import Answers, closed, is_closed
 from clearance.tools.exchange import Exchange
 from clearance.tools.http import http
 from clearance.tools.masking import Secrets
-from clearance.tools.offers import Offer, read_offers
+from clearance.tools.offers import Offers
 from clearance.tools.stdio import stdio
 from clearance.tools.untrusted import failed
 
@@ -57,7 +57,7 @@ _T = TypeVar("_T")
 class _Listing:
     """The tools of a server as they were read: at which change, and when (monotonic seconds)."""
 
-    offers: Mapping[str, Offer]
+    offers: Offers
     change: int
     read_at: float
 
@@ -107,7 +107,7 @@ class Session:
             self.owner.cancel()
         return self.owner
 
-    async def offers(self, *, fresh: bool) -> Mapping[str, Offer]:
+    async def offers(self, *, fresh: bool) -> Offers:
         """The tools, read again if the server said that they changed, or if the last reading is too
         old.
         """
@@ -259,12 +259,15 @@ class Session:
         if isinstance(message, types.ToolListChangedNotification):
             self._change += 1
 
-    async def _read_offers(self) -> Mapping[str, Offer]:
-        exchange = Exchange()
+    async def _read_offers(self) -> Offers:
+        exchange, offers = Exchange(), Offers(self._server.name)
         client = await self.opened()
         try:
-            return await self._ask(read_offers(client), exchange, LISTING_SECONDS_MAX)
+            await self._ask(offers.read(client), exchange, LISTING_SECONDS_MAX)
         except TimeoutError:
+            if offers.by_name:
+                offers.cut(f"it took more than {LISTING_SECONDS_MAX} seconds")
+                return offers
             failure = self._answers.unavailable(
                 f"did not list its tools within {LISTING_SECONDS_MAX} seconds"
             )
@@ -274,6 +277,8 @@ class Session:
             failure = self._answers.unavailable(
                 f"gave a list of tools that cannot be read ({type(error).__name__})"
             )
+        else:
+            return offers
         raise ToolCallFailed(failure)
 
     async def _ask(
