@@ -176,6 +176,8 @@ def hear(message):
         }
         write({"id": request_id, "result": {**result, **CACHED}})
     elif method == "tools/list":
+        if MODE == "crash-list":
+            sys.exit("the index is broken")
         if MODE != "no-list":
             write(
                 {

@@ -25,6 +25,7 @@ from clearance.flow.ports.tools import (
     ToolCallFailed,
     ToolList,
 )
+from clearance.tools.backoff import Backoff
 from clearance.tools.offers import Offers, check_offered
 from clearance.tools.session import CONNECT_SECONDS_MAX, LISTING_SECONDS_MAX, Session
 from clearance.tools.untrusted import failed, one_line
@@ -122,6 +123,7 @@ class _Server:
         self.definition = definition
         self._places = asyncio.Semaphore(definition.concurrency_max)
         self._open_session = open_session
+        self._starts = Backoff()
         self._session: Session | None = None
         self._retired = False
 
@@ -132,11 +134,11 @@ class _Server:
             async with asyncio.timeout_at(until) as limit, self._places:
                 session, offers = await self._ready()
                 check_offered(call, offers)
-                await cleared()
-                limit.reschedule(
-                    None
-                )  # from here on a timeout is no longer a plain one: the request may be sent
-                return await session.call(call, until - now())
+                with session.in_use():
+                    await cleared()
+                    # From here on a timeout is no longer a plain one: the request may be sent.
+                    limit.reschedule(None)
+                    return await session.call(call, until - now())
         except TimeoutError:
             sentence = (
                 f"The tool server {self.definition.name} was not ready for the call within its "
@@ -164,18 +166,25 @@ class _Server:
 
         One that worked before and now does not is replaced once: nothing was sent.
         """
-        known = self._session
-        session = self._current()
+        known, session = self._session, self._current()
         try:
-            await session.opened()
-            return session, await session.offers(fresh=fresh)
+            return session, await self._offers(session, fresh=fresh)
         except ToolCallFailed:
-            session.retire()
             if session is not known:
                 raise
         session = self._current()
-        await session.opened()
-        return session, await session.offers(fresh=fresh)
+        return session, await self._offers(session, fresh=fresh)
+
+    async def _offers(self, session: Session, *, fresh: bool) -> Offers:
+        try:
+            await session.opened()
+            offers = await session.offers(fresh=fresh)
+        except ToolCallFailed as failure:
+            session.retire()
+            self._starts.failed(session, failure.error)
+            raise
+        self._starts.worked(session)
+        return offers
 
     def _tidy(self) -> None:
         if self._retired:  # meanwhile: this may have been the last use, on a session made for it
@@ -183,5 +192,8 @@ class _Server:
 
     def _current(self) -> Session:
         if self._session is None or self._session.retired:
+            if self.definition.url is None:  # only a process is dear to start
+                self._starts.check()
             self._session = self._open_session(self.definition)
+            self._starts.begun(self._session)
         return self._session
