@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from clearance.configuration.document import StoredSettings
 from clearance.core import steps
 from clearance.core.approval import RulingKind
 from clearance.core.credential import ApiKey

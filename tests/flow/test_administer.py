@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from clearance.configuration.document import StoredSettings
 from clearance.core.canonical import digest
 from clearance.core.catalog import ToolServer
 from clearance.core.credential import hash_key
