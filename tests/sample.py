@@ -19,7 +19,7 @@ from clearance.core.intent import RiskLevel
 from clearance.core.principal import Permission, Principal, Role
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall, ToolDescription, ToolList
-from clearance.flow.submit import Proposal
+from clearance.flow.requests import Proposal
 
 TENANT = "northwind"
 NOON = 1_795_521_600_000  # 2026-11-24T12:00:00Z

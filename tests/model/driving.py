@@ -31,9 +31,7 @@ from clearance.flow.context import Context
 from clearance.flow.execute import Started
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall, ToolCallFailed
-from clearance.flow.observe import NarratedIntent
-from clearance.flow.review import Ruled
-from clearance.flow.submit import Proposed
+from clearance.flow.requests import NarratedIntent, Proposed, Ruled
 
 SALT_KEY = b"the same for every replay, as replays must be the same"
 

@@ -30,10 +30,13 @@ from clearance.configuration import file
 from clearance.configuration.document import parse_document, policy_of
 from clearance.core.errors import Refusal
 from clearance.core.moment import from_text
+from clearance.core.principal import EVERYWHERE
 from clearance.core.settings import Settings
-from clearance.flow.ports.tools import ToolCallFailed, Tools
+from clearance.flow.control import Control
+from clearance.flow.ports.tools import ToolCallFailed
 from clearance.profiles import aws, choose, postgres
 from clearance.profiles.local import STORE_FILE
+from clearance.profiles.parts import operator
 from clearance.profiles.place import Database, Place, Table
 
 if TYPE_CHECKING:
@@ -318,11 +321,12 @@ async def _tenants(where: Place) -> Findings:
     """Of each tenant: whether the clock goes on where its ledger stands, and its tools answer."""
     if isinstance(where, Path) and not (where / STORE_FILE).exists():
         return
-    async with choose.opened(where, tools=choose.tools_of(where)) as parts:
-        store = parts.context.store
-        for tenant_id in await store.tenants():
-            for entry in await store.entries(tenant_id, await store.ledger_size(tenant_id) - 1, 1):
-                if from_text(entry.fields["at"]) > parts.context.clock.now_ms():
+    async with choose.opened(where, tools=choose.tools_of(where)) as control:
+        for tenant_id in await control.tenants(operator(EVERYWHERE)):
+            reader = operator(tenant_id)
+            latest = await control.ledger_size(reader) - 1
+            for entry in await control.ledger(reader, after=latest, limit=1):
+                if from_text(entry.fields["at"]) > SystemClock().now_ms():
                     yield (
                         FAILURE,
                         (
@@ -330,20 +334,18 @@ async def _tenants(where: Place) -> Findings:
                             f"{entry.fields['at']}."
                         ),
                     )
-            settings = await parts.context.settings(tenant_id)
+            settings = await control.settings(reader)
             for name in settings.tool_servers:
                 elsewhere = isinstance(where, Table)
-                yield await _tool_server(
-                    parts.context.tools, settings, name, secrets_elsewhere=elsewhere
-                )
+                yield await _tool_server(control, settings, name, secrets_elsewhere=elsewhere)
 
 
 async def _tool_server(
-    tools: Tools, settings: Settings, name: str, *, secrets_elsewhere: bool
+    control: Control, settings: Settings, name: str, *, secrets_elsewhere: bool
 ) -> tuple[str, str]:
     """Whether a server answers, and its tools have the schemas that are pinned."""
     try:
-        offered = await tools.describe(settings.tenant_id, settings.tool_servers[name])
+        offered = await control.offered_tools(operator(settings.tenant_id), name)
     except ToolCallFailed as failed:
         if secrets_elsewhere and failed.error.code == VARIABLE_MISSING:
             return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from clearance.core import narrative as timelines
 from clearance.core.budget import BudgetRule, rule_for
@@ -16,16 +16,7 @@ from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.settings import Settings
 from clearance.flow.context import Context
 from clearance.flow.ports.intents import TimelineQuery
-
-PAGE_SIZE_MAX = 500
-
-
-@dataclass(frozen=True, slots=True)
-class NarratedIntent:
-    """An intent and the sentence that says how it stands."""
-
-    record: IntentRecord
-    sentence: str
+from clearance.flow.requests import PAGE_SIZE_MAX, NarratedIntent
 
 
 async def intent(context: Context, principal: Principal, action_intent_id: str) -> NarratedIntent:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from clearance.configuration.document import read_document, tool_server_of
 from clearance.configuration.shape import SettingsDocument, suggestion
@@ -12,22 +11,8 @@ from clearance.core.errors import InvalidInput, NotFound
 from clearance.core.principal import ActorKind, Permission, Principal
 from clearance.flow.context import Context
 from clearance.flow.ports.tools import ToolCallFailed, ToolList
+from clearance.flow.requests import PinReport
 from clearance.flow.settings import CHANGES_MAX, change_settings, kept_moving
-
-
-@dataclass(frozen=True, slots=True)
-class PinReport:
-    """What is known of the catalog's tools (`server.tool`) after asking their servers.
-
-    `pinned` are new pins, `changed` have another schema than their pin (and are not called).
-    `missing` has a sentence for each tool that is not offered or cannot be called, `unreachable`
-    one for each server that did not answer.
-    """
-
-    pinned: tuple[str, ...]
-    changed: tuple[str, ...]
-    missing: Mapping[str, str]
-    unreachable: Mapping[str, str]
 
 
 async def pin_tools(
