@@ -18,8 +18,8 @@ from clearance.core.credential import principal_of
 from clearance.core.intent import RiskLevel
 from clearance.core.principal import Permission, Principal, Role
 from clearance.flow.ports.due import Due
-from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall, ToolDescription
-from clearance.flow.submit import Proposal
+from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall, ToolDescription, ToolList
+from clearance.flow.requests import Proposal
 
 TENANT = "northwind"
 NOON = 1_795_521_600_000  # 2026-11-24T12:00:00Z
@@ -196,10 +196,11 @@ class RecordingTools:
     behave: Callable[[ToolCall], Awaitable[Any]] | None = None
     schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "object"})
 
-    async def describe(self, tenant_id: str, server: ToolServer) -> Mapping[str, ToolDescription]:
+    async def describe(self, tenant_id: str, server: ToolServer) -> ToolList:
         pinned = digest(self.schema)
         names = ("create_task", "issue_refund", "send_mail", "delete_task")
-        return {name: ToolDescription(name, name, self.schema, pinned) for name in names}
+        tools = {name: ToolDescription(name, name, self.schema, pinned) for name in names}
+        return ToolList(server.name, tools)
 
     async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:
         await cleared()

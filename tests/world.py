@@ -24,7 +24,7 @@ from clearance.flow.context import Context
 from clearance.flow.control import Control
 from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.store import Store
-from clearance.flow.submit import Proposal
+from clearance.flow.requests import Proposal
 from clearance.flow.sweep import Sweeper
 from clearance.stores.postgres.store import PostgresStore
 from clearance.stores.sqlite.store import SqliteStore

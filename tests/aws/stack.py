@@ -20,7 +20,8 @@ from clearance.core.principal import Role
 from clearance.core.record import IntentRecord
 from clearance.flow.context import Context
 from clearance.profiles import choose
-from clearance.profiles.parts import operator
+from clearance.profiles.aws import aws
+from clearance.profiles.parts import NoTools, operator
 from clearance.profiles.place import Table
 from tests import sample
 
@@ -158,13 +159,13 @@ def settle(table: str, url: str) -> dict[tuple[str, str], str]:
 
     async def settled() -> dict[tuple[str, str], str]:
         keys = {}
-        async with choose.opened(Table(table)) as parts:
+        async with choose.opened(Table(table)) as control:
             for tenant in TENANTS:
                 actor = operator(tenant)
-                await parts.control.apply(actor, document(url.format(tenant=tenant)))
+                await control.apply(actor, document(url.format(tenant=tenant)))
                 for role in Role:
                     keys[tenant, role.value] = await choose.new_api_key(
-                        parts, tenant, f"the-{role.value}", role
+                        control, tenant, f"the-{role.value}", role
                     )
         return keys
 
@@ -175,7 +176,7 @@ def on_table(stack: Stack, work: Callable[[Context], Awaitable[T]]) -> T:
     """Does something to the state itself, with parts of its own that publish nothing."""
 
     async def done() -> T:
-        async with choose.opened(Table(stack.table)) as parts:
+        async with aws(Table(stack.table), NoTools()) as parts:
             return await work(parts.context)
 
     return asyncio.run(done())

@@ -194,6 +194,17 @@ async def test_what_a_batch_left_out_is_read_after_all(shaky: Shaky) -> None:
     assert [record.intent.action_intent_id for record in told] == names[::-1]
 
 
+async def test_a_query_that_does_not_go_on_ends_with_a_refusal(shaky: Shaky) -> None:
+    def stuck(_: Call) -> dict[str, Any]:
+        return {"Items": [], "Count": 0, "LastEvaluatedKey": {"pk": {"S": "same"}}}
+
+    for read in (shaky.world.store.api_keys, shaky.world.store.count_by_status):
+        shaky.client.faults["query"] = [stuck] * 100
+        with pytest.raises(Unavailable, match="does not come to an end"):
+            await asyncio.wait_for(read(TENANT), 20)
+        assert shaky.client.faults["query"], "it went on as long as DynamoDB did"
+
+
 async def test_in_the_end_it_says_that_nothing_was_stored(
     shaky: Shaky, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from clearance.core.errors import Unavailable
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
-from clearance.flow.settings import everywhere_stop
+from clearance.flow.installation import put_everywhere_stop
 from clearance.profiles.parts import operator
 from clearance.running import functions
 from clearance.running.functions import TOTALS_MS, Function, Handler, Unexpected
@@ -114,7 +114,7 @@ def test_the_functions_say_what_a_server_does_by_the_same_names(
     stack.invoke("gate", _event("m-4", action_type="NO_SUCH_THING"))
     on_table(
         stack,
-        lambda context: everywhere_stop(
+        lambda context: put_everywhere_stop(
             context,
             operator("*"),
             [StopSwitch(StopScope.GLOBAL, None, StopLevel.HOLD, "Incident.")],

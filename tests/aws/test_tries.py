@@ -22,7 +22,6 @@ from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.engines import step_functions
 from clearance.engines.step_functions import CallAgain, NothingToStart
 from clearance.flow import execute
-from clearance.flow.pins import pin_tools
 from clearance.flow.ports.marks import Phase
 from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall, ToolCallFailed
 from clearance.flow.tries import Tries
@@ -367,14 +366,14 @@ async def test_a_tool_is_called_with_the_schema_that_was_looked_at(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.control.apply(OWNER, sample.DOCUMENT)
-    await pin_tools(world.context, OWNER, TENANT)
+    await world.control.pin_tools(OWNER)
     await world.propose(mail("m1"))
     state, pinned = await started(world, "m1"), digest(world.tools.schema)
     try_once = execute.try_once
 
     async def repinned_before(*said: Any) -> Any:
         world.tools.schema = {"type": "object", "title": "Another"}
-        await pin_tools(world.context, OWNER, TENANT, repin=frozenset({"crm.send_mail"}))
+        await world.control.pin_tools(OWNER, repin=frozenset({"crm.send_mail"}))
         return await try_once(*said)
 
     monkeypatch.setattr(execute, "try_once", repinned_before)

@@ -17,7 +17,7 @@ from clearance.core.principal import Role
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.engines.step_functions import execution_name
 from clearance.flow import submit
-from clearance.flow.submit import Proposal
+from clearance.flow.requests import Proposal
 from tests.aws.in_process import in_process
 from tests.aws.stack import (
     Execution,

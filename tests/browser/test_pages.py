@@ -15,7 +15,7 @@ from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.core.principal import Role
 from clearance.core.record import IntentStatus
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
-from clearance.flow.review import RulingRequest
+from clearance.flow.requests import RulingRequest
 from tests.browser.conftest import PATIENCE_MS, PHONE, Served, Visit
 from tests.sample import AGENT, APPROVER, mail, refund, task
 

@@ -19,7 +19,7 @@ from clearance.flow import execute
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.store import Store
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
-from clearance.flow.review import RulingRequest
+from clearance.flow.requests import RulingRequest
 from clearance.profiles import choose
 from clearance.profiles.local import STORE_FILE
 from clearance.profiles.place import Database, Place

@@ -22,10 +22,8 @@ from clearance.core.catalog import idempotency_key
 from clearance.core.ledger import Entry
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.core.record import IntentStatus
-from clearance.flow.pins import pin_tools
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
-from clearance.flow.review import RulingRequest
-from clearance.flow.settings import ANY_VERSION, SettingsPart
+from clearance.flow.requests import ANY_VERSION, RulingRequest, SettingsPart
 from tests import sample
 from tests.crash import company
 from tests.crash.checker import PROMISES, check
@@ -142,7 +140,7 @@ async def _play(folder: Path) -> Evidence:
     async with opened(folder / "store.sqlite3") as world:
         document = company.document(TENANT, "http://127.0.0.1:1", 2, most=50)
         await world.control.apply(OWNER, parse_document(document).as_json())
-        await pin_tools(world.context, OWNER, TENANT)
+        await world.control.pin_tools(OWNER)
         history = History(world)
         await history.play()
         evidence = await collect(world.store, TENANT, history.calls, company.EFFECTS, company.TOOLS)

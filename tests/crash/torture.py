@@ -29,8 +29,6 @@ from clearance.clock import SystemClock
 from clearance.configuration.document import parse_document
 from clearance.flow.context import Context
 from clearance.flow.control import Control
-from clearance.flow.credentials import ensure_api_key
-from clearance.flow.pins import pin_tools
 from clearance.profiles.parts import NoEngine, operator
 from clearance.tools.mcp import McpTools
 from tests.crash import company, figures, nemesis
@@ -159,17 +157,17 @@ async def _configure(run: Run, profile: Profile, tool_server: str) -> None:
     """Both tenants, their people's keys and their tools' pins, before anybody serves."""
     store = await profile.open()
     tools = McpTools()
-    context = Context(store, tools, NoEngine(), SystemClock())
+    control = Control(Context(store, tools, NoEngine(), SystemClock()))
     try:
         for tenant in company.TENANTS:
             document = company.document(tenant, tool_server, run.deadline_seconds, most=200)
-            await Control(context).apply(operator(tenant), parse_document(document).as_json())
-            report = await pin_tools(context, operator(tenant), tenant)
+            await control.apply(operator(tenant), parse_document(document).as_json())
+            report = await control.pin_tools(operator(tenant))
             if report.unreachable or report.missing:
                 raise RuntimeError(f"the tools were not pinned: {report}")
             for name, role in company.PEOPLE.items():
-                await ensure_api_key(
-                    context, operator(tenant), name, role, company.key_of(tenant, name)
+                await control.ensure_api_key(
+                    operator(tenant), name, role, company.key_of(tenant, name)
                 )
     finally:
         await tools.close()

@@ -28,7 +28,7 @@ from clearance.flow.ports.transitions import (
     RecordMoved,
     SettingsMoved,
 )
-from clearance.flow.settings import SettingsPart
+from clearance.flow.requests import SettingsPart
 from clearance.web.routes import mount
 from clearance.web.visitor import COOKIE_SECURE
 from tests import sample

@@ -16,7 +16,10 @@ from typing import Any
 import pytest
 
 from clearance.cli import main as cli
+from clearance.cli import serve
 from clearance.cli.output import VALUE_LENGTH_MAX, clean
+from clearance.flow.requests import PinReport
+from clearance.running.server import Announcement
 
 from .cli_reference import PAGE, reference
 
@@ -494,6 +497,33 @@ def test_colour_is_ours_alone_and_can_be_turned_off(server, run, monkeypatch):
     assert "\x1b[" in run("timeline")[1]
     monkeypatch.setenv("NO_COLOR", "1")
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]", run("timeline")[1])
+
+
+def test_a_server_says_its_first_key_first_and_counts_what_it_pinned(capsys):
+    tools = [f"notes.tool_{number}" for number in range(57)]
+    pins = PinReport(
+        tuple(tools), ("notes.other",), {"notes.gone": "It is gone."}, {"git": "Away."}
+    )
+    changes = tuple(f"catalog.TOOL_{number} is new." for number in range(120))
+    announcement = Announcement(
+        "http://127.0.0.1:8600", "workshop", "clr_first", changes, pins, weak_key=False
+    )
+    serve._announce(announcement, as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [
+        "The owner's API key, shown this once: clr_first",
+        "Clearance listens on http://127.0.0.1:8600 for workshop.",
+    ]
+    assert lines[2:13] == [f"Changed: {change}" for change in changes[:10]] + ["Changed: 110 more."]
+    assert lines[13] == "Pinned the schemas of 57 tools."
+    assert [("notes.other" in line, "gone" in line, "Away" in line) for line in lines[14:]] == [
+        (True, False, False),
+        (False, True, False),
+        (False, False, True),
+    ]
+    serve._announce(announcement, as_json=True)
+    whole = json.loads(capsys.readouterr().out)
+    assert (whole["changes"], whole["pins"]["pinned"]) == (list(changes), tools)
 
 
 def test_help_comes_at_once():

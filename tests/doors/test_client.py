@@ -394,6 +394,14 @@ def test_the_ledger_goes_on_behind_the_last_position(asked):
     assert [request.url.params["after"] for request in it.requests] == ["7", "9"]
 
 
+@pytest.mark.parametrize("verb", ["timeline", "approvals", "ledger"])
+def test_a_list_that_does_not_go_on_ends_with_an_error(asked, verb):
+    it = asked(lambda _: ok(items=[{"position": 1}], next_cursor="same"))
+    with pytest.raises(ClearanceError, match="UNEXPECTED_ANSWER"):
+        it.listed(verb)
+    assert len(it.requests) == 2
+
+
 def test_waiting_ends_with_the_work_or_for_a_person(asked):
     it = asked(answers(ok(status="APPROVED"), ok(status="RUNNING"), ok(status="SUCCEEDED")))
     assert it.ask("wait", "i1")["status"] == "SUCCEEDED"

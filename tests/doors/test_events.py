@@ -16,7 +16,6 @@ from clearance.api import events
 from clearance.api.app import end_streams
 from clearance.core.errors import Unavailable
 from clearance.doors import streams
-from clearance.flow.pins import pin_tools
 from tests.doors.conftest import INTENT, UNSURE, Door
 from tests.sample import OWNER
 
@@ -112,7 +111,7 @@ async def streaming(
 
 
 async def test_what_happens_arrives_once_and_in_order(door: Door) -> None:
-    await pin_tools(door.world.context, OWNER, "northwind")
+    await door.world.control.pin_tools(OWNER)
     async with streaming(door) as stream:
         await stream.until(1, "retry: ")
         await door.propose()

@@ -24,8 +24,7 @@ from clearance.flow import execute
 from clearance.flow.ports.store import Store
 from clearance.flow.ports.tools import ToolCallFailed
 from clearance.flow.ports.transitions import RecordMoved
-from clearance.flow.review import RulingRequest
-from clearance.flow.settings import everywhere_stop
+from clearance.flow.requests import RulingRequest
 from clearance.running.metrics import installation
 from clearance.running.metrics.families import COUNTED, LOOKED_AT
 from clearance.running.metrics.measured import MeasuredStore
@@ -38,6 +37,7 @@ from tests.world import World
 
 pytestmark = pytest.mark.anyio
 MINUTE = 60_000
+EVERYBODY = replace(OWNER, tenant_id=EVERYWHERE)
 
 
 async def scraped(door: Door) -> Series:
@@ -237,8 +237,8 @@ async def test_totals_are_over_all_tenants_and_ages_go_on(door: Door) -> None:
     world.tools.behave = _answers({"m": None})
     await world.propose(mail("m"))
     await world.run("m")
-    await everywhere_stop(
-        world.context, OWNER, [StopSwitch(StopScope.GLOBAL, None, StopLevel.HOLD, "Incident.")]
+    await world.control.put_everywhere_stop(
+        EVERYBODY, [StopSwitch(StopScope.GLOBAL, None, StopLevel.HOLD, "Incident.")]
     )
     await world.stop(
         StopSwitch(StopScope.AGENT, "a", StopLevel.REFUSE, "Odd."),
@@ -256,7 +256,7 @@ async def test_totals_are_over_all_tenants_and_ages_go_on(door: Door) -> None:
     assert value(found, "clearance_stop_switches", scope="TENANT", level="HOLD") == 0
     sizes = [await world.store.ledger_size(one) for one in (TENANT, STRANGER.tenant_id, EVERYWHERE)]
     assert value(found, "clearance_ledger_entries") == sum(sizes) > 10
-    await everywhere_stop(world.context, OWNER, [])
+    await world.control.put_everywhere_stop(EVERYBODY, [])
     world.clock.forward(MINUTE)
     lifted = await scraped(door)
     assert value(lifted, "clearance_stop_switches", scope="GLOBAL", level="HOLD") == 0
@@ -421,8 +421,8 @@ async def test_the_status_is_the_callers_own_and_any_reader_may_see_it(door: Doo
     world.clock.forward(MINUTE)
     await world.propose(task("w2", confidence_score=0.5))
     await world.stop(StopSwitch(StopScope.ACCOUNT, "acme", StopLevel.HOLD, "Incident."))
-    await everywhere_stop(
-        world.context, OWNER, [StopSwitch(StopScope.GLOBAL, None, StopLevel.REFUSE, "Restore.")]
+    await world.control.put_everywhere_stop(
+        EVERYBODY, [StopSwitch(StopScope.GLOBAL, None, StopLevel.REFUSE, "Restore.")]
     )
     for reader in (door.agent, door.approver, door.auditor, door.owner):
         answer = await reader.get("/v1/status")

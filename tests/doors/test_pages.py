@@ -25,7 +25,7 @@ from clearance.core.record import IntentStatus
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.doors.access import Access
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
-from clearance.flow.settings import SettingsPart
+from clearance.flow.requests import SettingsPart
 from clearance.web import edit_form, presenting, sign_in
 from clearance.web.rendering import visible
 from clearance.web.routes import mount

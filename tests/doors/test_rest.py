@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import urlsafe_b64encode
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from tests.doors.conftest import INTENT, UNSURE, Door, client, problem
 
 pytestmark = pytest.mark.anyio
+DOCUMENTED = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
 
 INTENT_NAMES = frozenset(
     """
@@ -413,9 +416,32 @@ async def test_the_ledger_is_paged_and_its_bytes_are_what_was_digested(door: Doo
     behind = (await door.auditor.get("/v1/ledger/entries?after=2")).json()
     assert first["items"] + rest["items"] == entries
     assert behind == rest
-    problem(await door.auditor.get("/v1/ledger/entries?after=2&cursor=x"), 422, "INVALID_QUERY")
+    problem(await door.auditor.get("/v1/ledger/entries?after=2&cursor=x"), 422, "INVALID_CURSOR")
     for position in ("0", "-1", "x", str(len(entries) + 1), "9" * 30):
         problem(await door.auditor.get(f"/v1/ledger/entries/{position}/bytes"), 404, "NOT_FOUND")
+
+
+async def test_the_documented_ledger_query_goes_on_page_after_page(door: Door) -> None:
+    for number in range(5):
+        await door.propose({**INTENT, "action_intent_id": f"t{number}"})
+    [(path, query)] = re.findall(r"/v1(/ledger/entries)\?(\S+)\"", DOCUMENTED)
+    filters = dict(part.split("=") for part in query.split("&"))
+    assert filters.keys() == {"after", "limit"}
+    for after in (0, 2, 3):
+        asked: dict[str, Any] = {**filters, "after": after, "limit": 3}
+        positions: list[int] = []
+        pages = 0
+        while True:
+            response = await door.auditor.get(f"/v1{path}", params=asked)
+            assert response.status_code == 200, response.text
+            page, pages = response.json(), pages + 1
+            positions += [entry["position"] for entry in page["items"]]
+            if page["next_cursor"] is None:
+                break
+            asked["cursor"] = page["next_cursor"]  # with the same filters, as the page says
+        size = await door.world.store.ledger_size("northwind")
+        assert positions == list(range(after + 1, size + 1))
+        assert pages > 1
 
 
 async def test_credentials_are_made_listed_and_ended(door: Door) -> None:

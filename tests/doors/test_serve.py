@@ -111,10 +111,10 @@ class Served:
         return self.process.wait(SECONDS_MAX)
 
 
-def start(folder: Path, *options: str) -> Served:
+def start(folder: Path, *options: str, configuration: str = CONFIGURATION) -> Served:
     """Starts a server, and waits for its first words."""
     (folder / "clearance.yaml").write_text(
-        CONFIGURATION.format(python=sys.executable), encoding="utf-8"
+        configuration.format(python=sys.executable), encoding="utf-8"
     )
     (folder / "policy.cedar").write_text(POLICY, encoding="utf-8")
     command = [
@@ -455,6 +455,39 @@ def test_a_tool_that_its_server_does_not_offer_is_an_obvious_problem(served, run
     assert (code, sentence in out) == (1, True)
     served.configuration.write_text(right, encoding="utf-8")
     assert run("apply", str(served.configuration), "--yes")[0] == 0
+
+
+def test_a_tool_server_that_cannot_start_is_named_wherever_it_is_missed(tmp_path):
+    broken = "[sh, -c, 'echo there is no $CRM_DB >&2; exit 4']"
+    served = start(
+        tmp_path,
+        configuration=CONFIGURATION.replace("[{python}, -m, clearance.demo.crm]", broken),
+    )
+    sentence = (
+        "The tool server crm (sh -c 'echo there is no $CRM_DB >&2; exit 4') ended before it was "
+        "ready with exit code 4: there is no ***"
+    )
+    assert served.said["pins"]["unreachable"] == {"crm": sentence}
+    with served.client() as owner:
+        owner.propose(**TASK, parameters={"title": "Once"}, action_intent_id="once")
+        done = owner.wait("once", SECONDS_MAX)
+    assert done["status"] == "CANCELLED"
+    assert sentence in done["outcome"]["error"]["sentence"]
+    secret = str(tmp_path / "crm.sqlite")
+    assert secret not in json.dumps(done)
+    for command, code in ((["apply", str(served.configuration)], 0), (["doctor"], 1)):
+        ended = subprocess.run(
+            [sys.executable, "-c", "from clearance.cli.main import main; main()", *command],
+            env={**os.environ, "CRM_DB": secret, "CLEARANCE_DATA": str(served.data)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (ended.returncode, sentence in ended.stdout) == (code, True), ended.stdout
+        assert secret not in ended.stdout + ended.stderr
+    assert served.end() == 0
+    assert served.process.stdout is not None
+    served.process.stdout.close()
 
 
 def test_the_doctor_finds_health_and_illness(served, run, tmp_path, monkeypatch):

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -30,12 +29,12 @@ from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.core.principal import EVERYWHERE, Role, system
 from clearance.core.record import IntentStatus
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
-from clearance.flow.credentials import create_api_key, ensure_api_key
-from clearance.flow.pins import pin_tools
 from clearance.flow.ports.settings import SettingsChange
-from clearance.flow.ports.tools import ToolCallFailed, ToolDescription
+from clearance.flow.ports.tools import ToolCallFailed, ToolList
 from clearance.flow.ports.transitions import SettingsMoved
-from clearance.flow.settings import DIFFERENCES_IN_ENTRY_MAX, SettingsPart, everywhere_stop
+from clearance.flow.requests import SettingsPart
+from clearance.flow.settings import DIFFERENCES_IN_ENTRY_MAX
+from clearance.profiles.parts import operator
 from tests import sample
 from tests.sample import AGENT, APPROVER, OWNER, STRANGER, TENANT, RecordingTools, refund
 from tests.world import World
@@ -131,9 +130,9 @@ async def test_a_change_is_one_version_and_one_entry_that_says_it(
 async def test_the_name_that_stands_for_every_tenant_has_no_keys(world: World) -> None:
     everybody = replace(OWNER, tenant_id=EVERYWHERE)
     with pytest.raises(Forbidden):
-        await create_api_key(world.context, everybody, "god", Role.OWNER)
+        await world.control.create_api_key(everybody, "god", Role.OWNER)
     with pytest.raises(Forbidden):
-        await ensure_api_key(world.context, everybody, "god", Role.OWNER, "clr_" + "x" * 43)
+        await world.control.ensure_api_key(everybody, "god", Role.OWNER, "clr_" + "x" * 43)
     assert await world.store.api_keys(EVERYWHERE) == []
 
 
@@ -193,11 +192,9 @@ async def test_who_may_not_is_refused_and_other_tenants_see_their_own(world: Wor
         with pytest.raises(Forbidden):
             await world.control.create_api_key(principal, "x", Role.OWNER)
         with pytest.raises(Forbidden):
-            await pin_tools(world.context, principal, TENANT)
+            await world.control.pin_tools(principal)
     with pytest.raises(Forbidden):
         await world.control.put_settings_part(AGENT, SettingsPart.STOP_SWITCHES, {}, version=-1)
-    with pytest.raises(Forbidden):
-        await pin_tools(world.context, OWNER, STRANGER.tenant_id)
     assert await world.control.settings_part(STRANGER, SettingsPart.CATALOG) == ({"catalog": {}}, 0)
 
 
@@ -287,24 +284,36 @@ async def test_only_the_operator_stops_everything(world: World) -> None:
     with pytest.raises(Forbidden, match="clearance stop --everything"):
         await put(world, SettingsPart.STOP_SWITCHES, {"stop_switches": [everything]})
     switch = StopSwitch(StopScope.GLOBAL, None, StopLevel.REFUSE, "incident")
-    await everywhere_stop(world.context, OWNER, [switch])
+    everywhere = operator(EVERYWHERE)
+    await world.control.put_everywhere_stop(everywhere, [switch])
+    shown, _ = await world.control.everywhere_stop(everywhere)
+    assert shown == [{**everything, "subject": None}]
     assert (await world.control.settings(OWNER)).stop_switches == (switch,)
     assert (await world.control.settings(STRANGER)).stop_switches == (switch,)
     entry = await last_entry(world, EVERYWHERE)
     assert (entry["tenant_id"], entry["after"]) == ("*", [{**everything, "subject": None}])
-    await everywhere_stop(world.context, OWNER, [])
+    await world.control.put_everywhere_stop(everywhere, [])
     assert (await world.control.settings(OWNER)).stop_switches == ()
     with pytest.raises(InvalidInput):
-        await everywhere_stop(
-            world.context, OWNER, [StopSwitch(StopScope.ACCOUNT, "acme", StopLevel.HOLD, "x")]
+        await world.control.put_everywhere_stop(
+            everywhere, [StopSwitch(StopScope.ACCOUNT, "acme", StopLevel.HOLD, "x")]
         )
+    for verb in (
+        world.control.tenants(OWNER),
+        world.control.everywhere_stop(OWNER),
+        world.control.put_everywhere_stop(OWNER, []),
+        world.control.put_everywhere_stop(replace(AGENT, tenant_id=EVERYWHERE), [switch]),
+    ):
+        with pytest.raises(Forbidden):
+            await verb
+    assert await world.control.tenants(everywhere) == [TENANT]
 
 
 # --- The whole document ---
 
 
 async def test_applying_keeps_switches_and_the_pins_of_tools_that_stay(world: World) -> None:
-    await pin_tools(world.context, OWNER, TENANT)
+    await world.control.pin_tools(OWNER)
     await put(world, SettingsPart.STOP_SWITCHES, {"stop_switches": [SWITCH]}, -1)
     smaller = sample.document(allowlist=["CREATE_TASK"], budgets=[{"max_per_day": 5}])
     smaller["catalog"] = {"CREATE_TASK": smaller["catalog"]["CREATE_TASK"]}
@@ -400,7 +409,7 @@ async def test_true_and_one_are_not_the_same(world: World) -> None:
 class Unreachable(RecordingTools):
     """Tools of which one server does not answer."""
 
-    async def describe(self, tenant_id: str, server: ToolServer) -> Mapping[str, ToolDescription]:
+    async def describe(self, tenant_id: str, server: ToolServer) -> ToolList:
         if server.name == "git":
             raise ToolCallFailed(CallError(ErrorClass.DOWNSTREAM, "git is away.", Sent.NOT_SENT))
         return await super().describe(tenant_id, server)
@@ -419,8 +428,11 @@ async def test_tools_are_pinned_at_first_contact_and_only_again_when_asked(world
     world.context.tools = tools
     offered = ("crm.create_task", "crm.issue_refund", "crm.send_mail")
 
-    first = await pin_tools(world.context, system(TENANT), TENANT)
-    assert (first.pinned, first.changed, first.missing) == (offered, (), ("crm.odd",))
+    first = await world.control.pin_tools(system(TENANT))
+    assert (first.pinned, first.changed) == (offered, ())
+    assert first.missing == {
+        "crm.odd": "The catalog names crm.odd, which the tool server crm does not offer."
+    }
     assert first.unreachable == {"git": "git is away."}
     entry = await last_entry(world)
     assert (entry["kind"], entry["parts"], entry["actor"]["kind"]) == (
@@ -433,22 +445,22 @@ async def test_tools_are_pinned_at_first_contact_and_only_again_when_asked(world
     )
 
     entries = await world.entries()
-    again = await pin_tools(world.context, OWNER, TENANT)
+    again = await world.control.pin_tools(OWNER)
     assert (again.pinned, again.changed) == ((), ())
     assert await world.entries() == entries
 
     old = digest(tools.schema)
     tools.schema = {"type": "object", "required": ["x"]}
-    changed = await pin_tools(world.context, OWNER, TENANT)
+    changed = await world.control.pin_tools(OWNER)
     assert (changed.pinned, changed.changed) == ((), offered)
-    repinned = await pin_tools(world.context, OWNER, TENANT, repin=frozenset({"crm.send_mail"}))
+    repinned = await world.control.pin_tools(OWNER, repin=frozenset({"crm.send_mail"}))
     assert (repinned.pinned, repinned.changed) == (("crm.send_mail",), offered[:2])
     assert (await world.control.settings(OWNER)).tool_pins == {
         **dict.fromkeys(offered, old),
         "crm.send_mail": digest(tools.schema),
     }
     with pytest.raises(InvalidInput, match=r"did you mean crm\.send_mail"):
-        await pin_tools(world.context, OWNER, TENANT, repin=frozenset({"crm.sendmail"}))
+        await world.control.pin_tools(OWNER, repin=frozenset({"crm.sendmail"}))
 
 
 # --- Credentials ---
@@ -488,7 +500,7 @@ async def test_a_key_is_made_once_found_by_its_hash_and_ended(world: World) -> N
 
 async def test_the_first_key_follows_what_was_given(world: World) -> None:
     async def ensure(text: str, role: Role = Role.OWNER, name: str = "owner") -> bool:
-        return await ensure_api_key(world.context, OWNER, name, role, text)
+        return await world.control.ensure_api_key(OWNER, name, role, text)
 
     assert await ensure("first-secret")
     assert not await ensure("first-secret")

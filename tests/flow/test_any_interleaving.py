@@ -37,7 +37,7 @@ from clearance.flow import execute
 from clearance.flow.execute import Started
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
-from clearance.flow.review import RulingRequest
+from clearance.flow.requests import RulingRequest
 from tests import sample
 from tests.aws.table import Table
 from tests.postgres import migrated_database

@@ -14,7 +14,7 @@ from clearance.core.binding import Binding
 from clearance.core.policy_schema import schema_text
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.flow import execute
-from clearance.flow.review import RulingRequest
+from clearance.flow.requests import RulingRequest
 from tests import sample
 from tests.sample import APPROVER, task
 from tests.world import World

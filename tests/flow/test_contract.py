@@ -15,7 +15,7 @@ from clearance.core.errors import Conflict
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.record import IntentStatus
 from clearance.flow.ports.intents import TimelineQuery
-from clearance.flow.review import RulingRequest
+from clearance.flow.requests import RulingRequest
 from tests import sample
 from tests.sample import AGENT, APPROVER, OWNER, mail, refund, task
 from tests.world import World

@@ -21,7 +21,7 @@ from clearance.core.record import Change, IntentStatus
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.flow import execute
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
-from clearance.flow.review import RulingRequest
+from clearance.flow.requests import RulingRequest
 from clearance.flow.sweep import Sweeper
 from tests import sample
 from tests.sample import AGENT, APPROVER, TENANT, mail, refund, task

@@ -24,7 +24,7 @@ from clearance.engines.queue.procrastinate import prepare
 from clearance.flow.context import Context
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.tools import ToolCall
-from clearance.flow.review import RulingRequest
+from clearance.flow.requests import RulingRequest
 from tests import sample
 from tests.flow.queueing import (
     ROOM,

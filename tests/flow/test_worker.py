@@ -23,7 +23,7 @@ from clearance.flow.context import Context
 from clearance.flow.control import Control
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
-from clearance.flow.submit import Proposal
+from clearance.flow.requests import Proposal
 from clearance.flow.sweep import Sweeper
 from clearance.profiles.local import local
 from tests import sample

@@ -29,11 +29,9 @@ from clearance.flow import context as flow_context
 from clearance.flow import execute, sweep
 from clearance.flow.context import Context
 from clearance.flow.execute import Started
-from clearance.flow.observe import NarratedIntent
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall, ToolCallFailed
-from clearance.flow.review import Ruled
-from clearance.flow.submit import Proposed
+from clearance.flow.requests import NarratedIntent, Proposed, Ruled
 
 SALT_KEY = b"the same for every replay, as replays must be the same"
 

@@ -18,9 +18,8 @@ from clearance.core.decision import SettingsVersion
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.settings import Settings
 from clearance.flow import context as flow_context
-from clearance.flow.observe import NarratedIntent
 from clearance.flow.ports.tools import ToolCall
-from clearance.flow.review import Ruled
+from clearance.flow.requests import NarratedIntent, Ruled
 from clearance.flow.sweep import Found
 from tests.model import narrating, promises
 from tests.model.driving import Answer, Ask, Done, Places, last_learned, unavailable

@@ -15,7 +15,7 @@ from clearance.core.principal import Principal, Role
 from clearance.core.record import IntentStatus
 from clearance.flow import execute, review, submit, sweep
 from clearance.flow.execute import Started
-from clearance.flow.review import RulingRequest
+from clearance.flow.requests import RulingRequest
 from clearance.flow.sweep import STEP_MAX, Found, Sweeper
 from tests import sample
 from tests.model.driving import Program

@@ -19,7 +19,7 @@ from clearance.core.approval import RulingKind
 from clearance.core.decision import Answer
 from clearance.core.principal import PERMISSIONS, Permission
 from clearance.core.record import STEPS, IntentStatus
-from clearance.flow.review import RulingRequest
+from clearance.flow.requests import RulingRequest
 from clearance.profiles.environment import Environment
 from tests.crash.test_kill import POINTS
 from tests.sample import APPROVER, task

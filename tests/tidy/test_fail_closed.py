@@ -15,7 +15,7 @@ from clearance.core.outcome import Outcome, OutcomeStatus
 from clearance.core.principal import Permission, system
 from clearance.core.record import IntentStatus
 from clearance.flow import execute
-from clearance.flow.review import RulingRequest
+from clearance.flow.requests import RulingRequest
 from tests import sample
 from tests.sample import AGENT, APPROVER, TENANT, mail, task
 from tests.world import World

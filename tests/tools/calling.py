@@ -29,11 +29,10 @@ def real_http_process() -> Iterator[tuple[subprocess.Popen[str], str]]:
             process.kill()
 
 
-def raw_server(mode: str = "", **more: Any) -> ToolServer:
+def raw_server(mode: str = "", *words: str, **more: Any) -> ToolServer:
     """The hostile stdio server; `-I` and `-S` make it start at once."""
-    return ToolServer(
-        "raw", (sys.executable, "-I", "-S", str(HERE / "raw_server.py"), mode), **more
-    )
+    command = (sys.executable, "-I", "-S", str(HERE / "raw_server.py"), mode, *words)
+    return ToolServer("raw", command, **more)
 
 
 async def cleared() -> None:

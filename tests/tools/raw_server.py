@@ -15,7 +15,7 @@ import time
 
 MODE = sys.argv[1] if len(sys.argv) > 1 else ""
 OUT = threading.Lock()
-STATE = {"now": 0, "most": 0, "cancelled": [], "schema": {"type": "object"}, "calls": 0}
+STATE = {"now": 0, "most": 0, "cancelled": [], "schema": {"type": "object"}, "calls": 0, "pages": 0}
 CACHED = {"resultType": "complete", "ttlMs": 3_600_000, "cacheScope": "public"}
 TOOLS = (
     "echo",
@@ -31,7 +31,7 @@ TOOLS = (
     "stderr",
     "environment",
 )
-TOOLS += ("arguments", "child", "calls", "cancelled", "needs_input", "task")
+TOOLS += ("arguments", "child", "calls", "cancelled", "needs_input", "pages", "task")
 
 
 def write(message):
@@ -57,11 +57,35 @@ def list_tools(params):
     tools = [{"name": name, "inputSchema": STATE["schema"]} for name in TOOLS]
     tools += [{"name": "unpinnable", "inputSchema": {"type": "object", "maxProperties": 2**60}}]
     tools += [{"name": "twice", "inputSchema": {"type": "object"}}] * 2
-    if MODE == "endless":
-        return {"tools": tools, "nextCursor": "again"}
+    if MODE.startswith("endless-"):
+        return endless(tools, params.get("cursor", ""))
     start = int(params.get("cursor", 0))
     page = {"tools": tools[start : start + 3]}
     return page if start + 3 >= len(tools) else {**page, "nextCursor": str(start + 3)}
+
+
+def endless(tools, cursor):
+    """A list that never ends, in every way: by its cursors, and by what is on its pages."""
+    STATE["pages"] += 1
+    pages = {**tools[0], "name": "pages"}
+    if MODE == "endless-same-cursor":
+        return {"tools": tools, "nextCursor": "again"}
+    if MODE == "endless-same-cursor-new-tools":
+        name = f"tool{STATE['pages']}"
+        return {"tools": [tools[0], pages, {**tools[0], "name": name}], "nextCursor": "again"}
+    if MODE == "endless-new-cursors":
+        return {"tools": tools, "nextCursor": str(STATE["pages"])}
+    if MODE == "endless-circle":
+        following = {"": "b", "b": "c", "c": "a", "a": "b"}[cursor]
+        start = 3 * "abc".index(cursor or "a")
+        return {"tools": tools[start : start + 3], "nextCursor": following}
+    if MODE == "endless-slow" and cursor:
+        time.sleep(30)
+    first = [tools[0], pages] if not cursor else []
+    new = [{**tools[0], "name": f"tool{STATE['pages']}-{n}"} for n in range(int(sys.argv[2]))]
+    if MODE == "endless-schemas":
+        new = [{**tool, "inputSchema": {"type": "object", "title": "x" * 250_000}} for tool in new]
+    return {"tools": first + new, "nextCursor": str(STATE["pages"])}
 
 
 def slow(arguments):
@@ -126,6 +150,7 @@ def answer(name, arguments, params):
         "environment": lambda _: structured(dict(os.environ)),
         "child": child,
         "calls": lambda _: structured({"calls": STATE["calls"]}),
+        "pages": lambda _: structured({"pages": STATE["pages"]}),
         "cancelled": lambda _: structured({"cancelled": STATE["cancelled"]}),
         "needs_input": lambda _: {"resultType": "input_required", "requestState": "half"},
         "task": lambda _: text("later", resultType="task"),
@@ -151,6 +176,8 @@ def hear(message):
         }
         write({"id": request_id, "result": {**result, **CACHED}})
     elif method == "tools/list":
+        if MODE == "crash-list":
+            sys.exit("the index is broken")
         if MODE != "no-list":
             write(
                 {

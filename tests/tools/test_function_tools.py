@@ -67,7 +67,7 @@ async def functions() -> AsyncIterator[FunctionTools]:
 
 
 async def test_a_callable_is_called_like_a_tool(functions: FunctionTools) -> None:
-    described = await functions.describe("northwind", SERVER)
+    described = (await functions.describe("northwind", SERVER)).tools
     assert described["add"].description == "Add two numbers."
     assert described["add"].input_schema["required"] == ["a"]
     agreed = described["add"].schema_digest
@@ -134,8 +134,8 @@ async def test_functions_by_name_and_everything_else_of_servers(
     either = EitherTools(functions, tools)
     assert await result(either, SERVER, "add", {"a": 1}) == 3
     assert (await result(either, raw_server(), "echo", {"a": 1}))["arguments"] == {"a": 1}
-    assert "greet" in await either.describe("northwind", SERVER)
-    assert "echo" in await either.describe("northwind", raw_server())
+    assert "greet" in (await either.describe("northwind", SERVER)).tools
+    assert "echo" in (await either.describe("northwind", raw_server())).tools
     await either.close()
 
 

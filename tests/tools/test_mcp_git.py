@@ -26,7 +26,7 @@ async def test_a_commit_through_the_git_server(tools: McpTools, tmp_path: Path) 
     git(tmp_path, "config", "user.email", "ada@example.org")
     (tmp_path / "a.txt").write_text("hello\n")
     server = ToolServer("git", ("python", "-m", "mcp_server_git", "--repository", str(tmp_path)))
-    described = await tools.describe("northwind", server)
+    described = (await tools.describe("northwind", server)).tools
     assert {
         "git_add",
         "git_commit",

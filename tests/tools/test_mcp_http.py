@@ -28,7 +28,7 @@ def server_at(raw_http: RawHttpServer, **more: object) -> ToolServer:
 
 async def test_a_real_server(tools: McpTools, real_http_address: str) -> None:
     server = ToolServer("real", url=real_http_address)
-    agreed = (await tools.describe("northwind", server))["add"].schema_digest
+    agreed = (await tools.describe("northwind", server)).tools["add"].schema_digest
     assert await result(tools, server, "add", {"a": 1, "b": 2}, schema_digest=agreed) == {
         "result": 3
     }
@@ -46,7 +46,7 @@ async def test_a_real_server(tools: McpTools, real_http_address: str) -> None:
 async def test_a_real_server_that_changes_and_goes_away(tools: McpTools) -> None:
     with real_http_process() as (process, address):
         server = ToolServer("real", url=address)
-        agreed = (await tools.describe("northwind", server))["add"].schema_digest
+        agreed = (await tools.describe("northwind", server)).tools["add"].schema_digest
         await call(tools, server, "add", {"a": 1, "b": 2}, schema_digest=agreed)
         await call(tools, server, "grow")
         with pytest.raises(ToolCallFailed) as raised:  # noqa: PT012

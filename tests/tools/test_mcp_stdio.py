@@ -12,8 +12,8 @@ import pytest
 
 from clearance.core.catalog import ToolServer
 from clearance.core.outcome import ErrorClass, Sent
-from clearance.flow.ports.tools import ToolCallFailed
-from clearance.tools import session, stdio, untrusted
+from clearance.flow.ports.tools import ToolCall
+from clearance.tools import offers, session, stdio, untrusted
 from clearance.tools.exchange import WIRE_BYTES_MAX
 from clearance.tools.mcp import McpTools
 from clearance.tools.session import IDEMPOTENCY_META_KEY
@@ -43,14 +43,16 @@ async def test_one_process_serves_all_calls_of_a_tenant_and_no_other_tenant(
 
 
 async def test_all_pages_of_tools_are_read(tools: McpTools) -> None:
-    described = await tools.describe("northwind", RAW)
+    described = (await tools.describe("northwind", RAW)).tools
     assert {"echo", "task"} <= described.keys()
     assert described["echo"].schema_digest.startswith("sha256:")
 
 
 @pytest.mark.parametrize("tool", ["unpinnable", "twice"])
 async def test_a_tool_that_cannot_be_pinned_fails_alone(tools: McpTools, tool: str) -> None:
-    assert tool not in await tools.describe("northwind", RAW)
+    described = await tools.describe("northwind", RAW)
+    assert tool not in described.tools
+    assert described.why_missing(tool).startswith(f"The tool raw.{tool} cannot be called: it")
     error = await failure(tools, RAW, tool)
     assert (error.error_class, error.sent, error.code) == (
         ErrorClass.VALIDATION,
@@ -60,9 +62,50 @@ async def test_a_tool_that_cannot_be_pinned_fails_alone(tools: McpTools, tool: s
     await call(tools, RAW, "echo")
 
 
-async def test_a_list_without_an_end_is_given_up(tools: McpTools) -> None:
-    error = await failure(tools, raw_server("endless"), "echo")
-    assert error.sent is Sent.NOT_SENT
+@pytest.mark.parametrize(
+    ("mode", "pages", "why"),
+    [
+        ("endless-same-cursor", 2, "its server gives the same page again"),
+        ("endless-same-cursor-new-tools", 2, "its server gives the same page again"),
+        ("endless-new-cursors", 2, "its server gives the same page again"),
+        ("endless-circle", 4, "its server gives the same page again"),
+        ("endless-pages 0", offers.LISTING_PAGES_MAX, "it has more than 100 pages"),
+        ("endless-pages 400", 3, "it has more than 1000 tools"),
+        ("endless-schemas 20", 4, "its schemas have more than 16777216 bytes"),
+    ],
+)
+async def test_a_list_without_an_end_ends_with_the_tools_that_were_listed(
+    tools: McpTools, mode: str, pages: int, why: str
+) -> None:
+    server = raw_server(*mode.split())
+    described = await asyncio.wait_for(tools.describe("northwind", server), 20)
+    assert "echo" in described.tools
+    count = len(described.tools) + len(described.unusable)
+    assert (
+        described.cut_short == f"The list of tools of raw was cut short after {count} tools: {why}."
+    )
+    assert count <= offers.TOOLS_MAX
+    assert (
+        "is not offered. The list of tools of raw was"
+        in (await failure(tools, server, "no")).sentence
+    )
+    said = described.why_missing("ecko")
+    assert said.startswith(
+        "The catalog names raw.ecko, which the tool server raw does not offer; did"
+    )
+    assert said.endswith(described.cut_short)
+    assert (await call(tools, server, "echo")).result["pid"]
+    if mode != "endless-circle":  # it lists a part of its tools
+        assert (await result(tools, server, "pages"))["pages"] == pages
+
+
+async def test_a_list_that_takes_too_long_ends_with_the_tools_that_were_listed(
+    tools: McpTools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "LISTING_SECONDS_MAX", 0.3)
+    described = await tools.describe("northwind", raw_server("endless-slow", "2"))
+    assert described.tools.keys() == {"echo", "pages", "tool1-0", "tool1-1"}
+    assert str(described.cut_short).endswith("after 4 tools: it took more than 0.3 seconds.")
 
 
 async def test_a_tool_that_is_not_offered_is_not_called(tools: McpTools) -> None:
@@ -75,7 +118,7 @@ async def test_a_tool_that_is_not_offered_is_not_called(tools: McpTools) -> None
 
 
 async def test_a_changed_schema_is_found_before_the_call(tools: McpTools) -> None:
-    agreed = (await tools.describe("northwind", RAW))["echo"].schema_digest
+    agreed = (await tools.describe("northwind", RAW)).tools["echo"].schema_digest
     await call(tools, RAW, "echo", schema_digest=agreed)
     await call(tools, RAW, "change")
     before = (await result(tools, RAW, "calls"))["calls"]
@@ -91,7 +134,7 @@ async def test_a_changed_schema_is_found_before_the_call(tools: McpTools) -> Non
 async def test_old_tools_are_read_again_without_being_told(
     tools: McpTools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    agreed = (await tools.describe("northwind", RAW))["echo"].schema_digest
+    agreed = (await tools.describe("northwind", RAW)).tools["echo"].schema_digest
     await call(tools, RAW, "change")
     monkeypatch.setattr(session.types, "ToolListChangedNotification", int)  # deaf
     monkeypatch.setattr(session, "LISTING_AGE_SECONDS_MAX", -1)
@@ -185,6 +228,19 @@ async def test_a_changed_definition_gets_a_new_session_and_lets_the_old_one_fini
     await until_dead(old)
 
 
+async def test_a_definition_that_changes_during_the_last_look_lets_the_call_be_sent(
+    tools: McpTools,
+) -> None:
+    async def look() -> None:
+        await call(tools, raw_server(environment={"A": "b"}), "echo")
+        await asyncio.sleep(0.05)
+
+    old = (await result(tools, RAW, "echo"))["pid"]
+    looked_at = ToolCall(RAW, "echo", {}, "ik_test", 10_000, None)
+    assert (await tools.call("northwind", looked_at, look)).result["pid"] == old
+    await until_dead(old)
+
+
 async def test_calls_that_wait_while_the_definition_changes_leave_no_process(
     tools: McpTools,
 ) -> None:
@@ -198,26 +254,6 @@ async def test_calls_that_wait_while_the_definition_changes_leave_no_process(
     while children() - before != {pid}:
         assert time.monotonic() < until
         await asyncio.sleep(0.01)
-
-
-@pytest.mark.parametrize(
-    ("server", "told"),
-    [
-        (
-            ToolServer("raw", ("/nowhere/at/all",)),
-            "could not be started: No such file or directory",
-        ),
-        (ToolServer("raw", ("a\x00b",)), "could not be"),
-        (raw_server("crash"), "ended before it was ready"),
-        (ToolServer("raw"), "could not be"),
-    ],
-)
-async def test_a_server_that_does_not_start(tools: McpTools, server: ToolServer, told: str) -> None:
-    error = await failure(tools, server, "echo")
-    assert (error.error_class, error.sent) == (ErrorClass.DOWNSTREAM, Sent.NOT_SENT)
-    assert told in error.sentence
-    with pytest.raises(ToolCallFailed):
-        await tools.describe("northwind", server)
 
 
 async def test_a_server_that_never_shakes_hands(

@@ -23,7 +23,7 @@ from clearance.api.door import (
 )
 from clearance.core.approval import RulingKind
 from clearance.core.intent import ACTION_INTENT_ID
-from clearance.flow.review import RulingRequest
+from clearance.flow.requests import RulingRequest
 
 router = APIRouter(tags=["Approvals"])
 ApprovalId = Annotated[str, Field(pattern=rf"^{ACTION_INTENT_ID.pattern}\.[0-9]{{1,9}}$")]

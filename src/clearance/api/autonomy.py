@@ -20,7 +20,7 @@ from clearance.api.door import BODY, Caller, TheControl, answer, problems, takes
 from clearance.core.canonical import Json
 from clearance.core.errors import InvalidInput, VersionMismatch
 from clearance.core.intent import NAME_LENGTH_MAX
-from clearance.flow.settings import ANY_VERSION, SettingsPart
+from clearance.flow.requests import ANY_VERSION, SettingsPart
 
 _ETAG = re.compile(r'"([0-9]{1,15})"')
 

@@ -24,7 +24,7 @@ from clearance.api.door import (
 )
 from clearance.api.events import EntryFeed
 from clearance.core.canonical import INTEGER_MAX
-from clearance.core.errors import InvalidInput, NotFound
+from clearance.core.errors import NotFound
 from clearance.doors.streams import EventStream
 
 _POSITION = re.compile(r"[0-9]{1,15}")
@@ -36,7 +36,7 @@ Position = Annotated[int, Field(ge=0, le=INTEGER_MAX)]
 
 
 class LedgerQuery(PageQuery):
-    """Which entries: those behind a position, or behind the page before."""
+    """Which entries: those behind a position, and behind the page before."""
 
     after: Position | None = None
 
@@ -52,14 +52,12 @@ async def entries(
     query: Annotated[LedgerQuery, Query()], caller: Caller, control: TheControl
 ) -> Response:
     """The tenant's entries, oldest first."""
-    if query.after is not None and query.cursor is not None:
-        sentence = "A page begins behind a position or behind a cursor, not both."
-        raise InvalidInput(sentence, code="INVALID_QUERY")
     place = place_of("ledger", query.cursor, _POSITION)
-    after = query.after or 0 if place is None else int(place)
-    found = await control.ledger(caller, after=after, limit=query.limit)
-    more = cursor_at("ledger", found[-1].position) if len(found) == query.limit else None
-    return answer(wire.LedgerPage(items=[resources.entry(one) for one in found], next_cursor=more))
+    after = max(query.after or 0, int(place or 0))
+    page = await control.ledger(caller, after=after, limit=query.limit)
+    more = cursor_at("ledger", page[-1].position) if len(page) == query.limit else None
+    items = [resources.entry(entry) for entry in page]
+    return answer(wire.LedgerPage(items=items, next_cursor=more))
 
 
 @router.get(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from clearance.core.errors import Forbidden
 from clearance.core.intent import RiskLevel
 from clearance.core.moment import from_text
-from clearance.flow.submit import Proposal
+from clearance.flow.requests import Proposal
 
 if TYPE_CHECKING:
     from clearance.api import wire

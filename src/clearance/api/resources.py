@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from clearance.core.outcome import Outcome
     from clearance.core.principal import Principal
     from clearance.core.record import Attempt
-    from clearance.flow.observe import NarratedIntent
-    from clearance.flow.review import Ruled
+    from clearance.flow.requests import NarratedIntent, Ruled
 
 
 def intent(told: NarratedIntent) -> wire.Intent:

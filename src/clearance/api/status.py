@@ -15,7 +15,7 @@ from clearance.api.door import Caller, TheControl, answer, problems
 from clearance.api.wire import Moment, Resource, StatusName
 from clearance.core.moment import SECOND_MS, as_text
 from clearance.core.stop import StopSwitch
-from clearance.flow.observe import TenantState
+from clearance.flow.requests import TenantState
 
 router = APIRouter(tags=["Status"])
 

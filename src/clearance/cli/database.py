@@ -5,19 +5,18 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clearance.cli.local import AsJson, end_with_a_signal, run
+from clearance.cli.options import AsJson, Json
+from clearance.cli.state import end_with_a_signal, run
 
 if TYPE_CHECKING:
     from clearance.cli.output import Terminal
     from clearance.running.worker import WorkerAnnouncement
 
 CONCURRENCY_MAX = 256  # executions of one worker at once
-
-Json = Any
 
 
 def worker(
@@ -49,8 +48,8 @@ def worker(
     from clearance.running import worker as working
 
     end_with_a_signal()
-    say = partial(_announce_worker, as_json=as_json)
-    run(working.work(postgres.database(), host, port, say, concurrency))
+    announce = partial(_announce_worker, as_json=as_json)
+    run(working.work(postgres.database(), host, port, announce, concurrency))
 
 
 def migrate(*, as_json: AsJson = False) -> None:
@@ -64,7 +63,7 @@ def migrate(*, as_json: AsJson = False) -> None:
     from clearance.profiles import postgres
 
     applied = run(postgres.migrate(postgres.database()))
-    output.show({"applied": applied}, _tell_migrated, as_json=as_json)
+    output.show({"applied": applied}, _show_migrated, as_json=as_json)
 
 
 def age_out(
@@ -84,52 +83,43 @@ def age_out(
     from clearance.cli import output
     from clearance.profiles import postgres
 
-    where = postgres.database()
+    place = postgres.database()
     if (
         not (yes or as_json)
         and sys.stdin.isatty()
         and not typer.confirm(f"Drop what is older than {month}?")
     ):
         raise typer.Exit(1)
-    gone = run(postgres.age_out(where, month))
-    output.show({"dropped": gone}, _tell_gone, as_json=as_json)
+    dropped = run(postgres.age_out(place, month))
+    output.show({"dropped": dropped}, _show_dropped, as_json=as_json)
 
 
-def _tell_gone(terminal: Terminal, said: Json) -> None:
-    terminal.line(
-        f"Dropped {', '.join(said['dropped'])}."
-        if said["dropped"]
-        else "There was no month to drop."
-    )
+def _show_dropped(terminal: Terminal, answer: Json) -> None:
+    dropped = answer["dropped"]
+    terminal.line(f"Dropped {', '.join(dropped)}." if dropped else "There was no month to drop.")
 
 
-def _tell_migrated(terminal: Terminal, said: Json) -> None:
-    for name in said["applied"]:
+def _show_migrated(terminal: Terminal, answer: Json) -> None:
+    for name in answer["applied"]:
         terminal.line(f"Applied {name}.")
-    if not said["applied"]:
+    if not answer["applied"]:
         terminal.line("The database is up to date.")
 
 
-def _announce_worker(said: WorkerAnnouncement, *, as_json: bool) -> None:
+def _announce_worker(announcement: WorkerAnnouncement, *, as_json: bool) -> None:
     """Says that the worker works."""
     from clearance.cli import output
 
-    output.show(asdict(said), _tell_worker, as_json=as_json)
+    output.show(asdict(announcement), _show_worker, as_json=as_json)
     sys.stdout.flush()
 
 
-def _tell_worker(terminal: Terminal, said: Json) -> None:
+def _show_worker(terminal: Terminal, worker: Json) -> None:
     terminal.line(
-        f"The worker {said['name']} carries out up to {said['concurrency']} approved actions at "
-        f"once."
+        f"The worker {worker['name']} carries out up to {worker['concurrency']} approved actions "
+        f"at once."
     )
-    if said["url"]:
-        terminal.line(f"Its health is at {said['url']}/readyz.")
-    for sentence in said["missing"]:
+    if worker["url"]:
+        terminal.line(f"Its health is at {worker['url']}/readyz.")
+    for sentence in worker["missing"]:
         terminal.line(sentence)
-
-
-def add_to(app: typer.Typer) -> None:
-    """Adds these commands to the command line."""
-    for command in (worker, migrate, age_out):
-        app.command()(command)

@@ -14,7 +14,7 @@ import shutil
 import sqlite3
 import stat
 import sys
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -28,13 +28,15 @@ from clearance.client.wire import URL_DEFAULT
 from clearance.clock import SystemClock
 from clearance.configuration import file
 from clearance.configuration.document import parse_document, policy_of
-from clearance.configuration.shape import suggestion
 from clearance.core.errors import Refusal
 from clearance.core.moment import from_text
+from clearance.core.principal import EVERYWHERE
 from clearance.core.settings import Settings
-from clearance.flow.ports.tools import ToolCallFailed, Tools
+from clearance.flow.control import Control
+from clearance.flow.ports.tools import ToolCallFailed
 from clearance.profiles import aws, choose, postgres
 from clearance.profiles.local import STORE_FILE
+from clearance.profiles.parts import operator
 from clearance.profiles.place import Database, Place, Table
 
 if TYPE_CHECKING:
@@ -319,11 +321,12 @@ async def _tenants(where: Place) -> Findings:
     """Of each tenant: whether the clock goes on where its ledger stands, and its tools answer."""
     if isinstance(where, Path) and not (where / STORE_FILE).exists():
         return
-    async with choose.opened(where, tools=choose.tools_of(where)) as parts:
-        store = parts.context.store
-        for tenant_id in await store.tenants():
-            for entry in await store.entries(tenant_id, await store.ledger_size(tenant_id) - 1, 1):
-                if from_text(entry.fields["at"]) > parts.context.clock.now_ms():
+    async with choose.opened(where, tools=choose.tools_of(where)) as control:
+        for tenant_id in await control.tenants(operator(EVERYWHERE)):
+            reader = operator(tenant_id)
+            latest = await control.ledger_size(reader) - 1
+            for entry in await control.ledger(reader, after=latest, limit=1):
+                if from_text(entry.fields["at"]) > SystemClock().now_ms():
                     yield (
                         FAILURE,
                         (
@@ -331,20 +334,18 @@ async def _tenants(where: Place) -> Findings:
                             f"{entry.fields['at']}."
                         ),
                     )
-            settings = await parts.context.settings(tenant_id)
+            settings = await control.settings(reader)
             for name in settings.tool_servers:
                 elsewhere = isinstance(where, Table)
-                yield await _tool_server(
-                    parts.context.tools, settings, name, secrets_elsewhere=elsewhere
-                )
+                yield await _tool_server(control, settings, name, secrets_elsewhere=elsewhere)
 
 
 async def _tool_server(
-    tools: Tools, settings: Settings, name: str, *, secrets_elsewhere: bool
+    control: Control, settings: Settings, name: str, *, secrets_elsewhere: bool
 ) -> tuple[str, str]:
     """Whether a server answers, and its tools have the schemas that are pinned."""
     try:
-        offered = await tools.describe(settings.tenant_id, settings.tool_servers[name])
+        offered = await control.offered_tools(operator(settings.tenant_id), name)
     except ToolCallFailed as failed:
         if secrets_elsewhere and failed.error.code == VARIABLE_MISSING:
             return (
@@ -361,12 +362,11 @@ async def _tool_server(
         action.undo.tool for action in actions if action.undo
     ]
     wanted = {tool.tool for tool in needed if tool.server == name}
-    if missing := sorted(wanted - offered.keys()):
-        names = [f"{name}.{tool}" for tool in offered]
-        return FAILURE, " ".join(not_offered(f"{name}.{tool}", names) for tool in missing)
+    if missing := sorted(wanted - offered.tools.keys()):
+        return FAILURE, " ".join(map(offered.why_missing, missing))
     pins = {tool: settings.tool_pins.get(f"{name}.{tool}") for tool in wanted}
     if changed := sorted(
-        tool for tool, pin in pins.items() if pin not in (None, offered[tool].schema_digest)
+        tool for tool, pin in pins.items() if pin not in (None, offered.tools[tool].schema_digest)
     ):
         return (
             FAILURE,
@@ -375,16 +375,6 @@ async def _tool_server(
     if unpinned := sorted(tool for tool, pin in pins.items() if pin is None):
         return WARNING, f"The tool server {name} answers; not pinned yet: {', '.join(unpinned)}."
     return OK, f"The tool server {name} answers, and its tools are as they were pinned."
-
-
-def not_offered(tool: str, offered: Collection[str]) -> str:
-    """A sentence about a tool (`server.tool`) of the catalog that its server lacks, with what may
-    have been meant.
-    """
-    said = (
-        f"The catalog names {tool}, which the tool server {tool.partition('.')[0]} does not offer"
-    )
-    return f"{said}{suggestion(tool, offered) or '.'}"
 
 
 async def _server() -> Findings:

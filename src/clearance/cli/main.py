@@ -1,10 +1,10 @@
 """The command line, `clearance`: where it begins, and how it ends.
 
 One idea: a command does one thing and prints the answer, as lines for people or with `--json` as
-exactly one JSON document; an error is one sentence on standard error. The commands are in `remote`
-(they ask a server), `local` (they work on this machine), `database` (they need one) and `move` (all
-state, from one place to another); they import what they need when they run, so that `clearance
---help` answers at once. Exit codes: 0 done, 1 refused, 2 not understood, 3 nobody answered.
+exactly one JSON document; an error is one sentence on standard error. There is a file for each noun
+that commands are about: some ask a `server`, some work on the `state` itself. They import what they
+need when they run, so that `clearance --help` answers at once. Exit codes: 0 done, 1 refused, 2 not
+understood, 3 nobody answered.
 """
 
 from __future__ import annotations
@@ -17,7 +17,16 @@ from typing import NoReturn
 
 import typer
 
-from clearance.cli import database, local, move, remote
+from clearance.cli.checkup import doctor
+from clearance.cli.configure import apply, policy_app
+from clearance.cli.database import age_out, migrate, worker
+from clearance.cli.inbox import approve, edit, inbox, reconcile, reject
+from clearance.cli.intents import cancel, explain, propose, show
+from clearance.cli.keys import key_app, whoami
+from clearance.cli.move import export, import_
+from clearance.cli.record import ledger, timeline
+from clearance.cli.serve import demo, serve
+from clearance.cli.stop import stop
 
 DONE = 0
 REFUSED = 1
@@ -37,10 +46,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-local.add_to(app)
-database.add_to(app)
-move.add_to(app)
-remote.add_to(app)
+for _command in (
+    *(serve, demo, apply, doctor),
+    *(worker, migrate, age_out, export, import_),
+    *(propose, show, explain, cancel),
+    *(inbox, approve, reject, edit, reconcile),
+    *(stop, timeline, ledger, whoami),
+):
+    app.command(_command.__name__.rstrip("_").replace("_", "-"))(_command)
+app.add_typer(policy_app, name="policy")
+app.add_typer(key_app, name="key")
 
 
 def main() -> NoReturn:
@@ -95,7 +110,7 @@ def _refused(error: Exception, *, as_json: bool) -> int:
             output.error("INTERNAL", sentence, as_json=True)
             return REFUSED
         raise error
-    problems = [one if isinstance(one, Mapping) else str(one) for one in error.problems]
+    problems = [each if isinstance(each, Mapping) else str(each) for each in error.problems]
     sentence = error.sentence
     if isinstance(error, ClearanceUnavailable) and error.action_intent_id:
         name = error.action_intent_id

@@ -13,18 +13,17 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from clearance.cli.local import AsJson, Data
+from clearance.cli.options import AsJson, Data, Json
+from clearance.cli.state import log_aside, place_of
 
 if TYPE_CHECKING:
     from clearance.cli.output import Terminal
 
 STANDARD = Path("-")
-
-Json = Any
 
 
 def export(
@@ -42,13 +41,12 @@ def export(
     """
     from clearance.cli import output
     from clearance.profiles import choose
-    from clearance.profiles.place import place
 
-    _log_aside()
+    log_aside()
     with _new(file) as opened:
-        summary = choose.export(place(data), opened)
+        summary = choose.export(place_of(data), opened)
     if file != STANDARD:
-        output.show({"file": str(file), **asdict(summary)}, _tell_exported, as_json=as_json)
+        output.show({"file": str(file), **asdict(summary)}, _show_exported, as_json=as_json)
 
 
 def import_(
@@ -67,32 +65,25 @@ def import_(
     """
     from clearance.cli import output
     from clearance.profiles import choose
-    from clearance.profiles.place import place
 
-    _log_aside()
+    log_aside()
     with _there(file) as opened:
-        summary = choose.import_from(opened, place(data))
-    output.show({"file": str(file), **asdict(summary)}, _tell_imported, as_json=as_json)
+        summary = choose.import_from(opened, place_of(data))
+    output.show({"file": str(file), **asdict(summary)}, _show_imported, as_json=as_json)
 
 
-def _log_aside() -> None:
-    """The log goes to standard error: standard output may be the file."""
-    from clearance.profiles.environment import Environment
-    from clearance.running.logs import configure_logs
-
-    configure_logs(Environment().log_level)
-
-
-def _tell_exported(terminal: Terminal, said: Json) -> None:
-    terminal.line(f"Exported {_counted(said['counts'])} to {said['file']}.")
+def _show_exported(terminal: Terminal, summary: Json) -> None:
+    terminal.line(f"Exported {_counted(summary['counts'])} to {summary['file']}.")
     terminal.line(
         "It has what agents said and hashes of credentials: keep it as safe as the data, and not "
         "for long."
     )
 
 
-def _tell_imported(terminal: Terminal, said: Json) -> None:
-    terminal.line(f"Imported {_counted(said['counts'])}, and read them back as they were exported.")
+def _show_imported(terminal: Terminal, summary: Json) -> None:
+    terminal.line(
+        f"Imported {_counted(summary['counts'])}, and read them back as they were exported."
+    )
 
 
 def _counted(counts: Json) -> str:
@@ -150,9 +141,3 @@ def _there(path: Path) -> Iterator[BinaryIO]:
         raise InvalidInput(sentence, code="FILE_NOT_READ") from None
     with file:
         yield file
-
-
-def add_to(app: typer.Typer) -> None:
-    """Adds these commands to the command line."""
-    app.command("export")(export)
-    app.command("import")(import_)

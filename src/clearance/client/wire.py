@@ -221,7 +221,9 @@ def pages(path: str, query: tuple[tuple[str, str], ...], page_size: int) -> Step
             yield Item(item)
         if not page.get("next_cursor"):
             return {}
-        cursor = (("cursor", str(page["next_cursor"])),)
+        before, cursor = cursor, (("cursor", str(page["next_cursor"])),)
+        if cursor == before:
+            raise _stuck(path)
 
 
 def entries(after: int, page_size: int) -> Steps:
@@ -229,11 +231,13 @@ def entries(after: int, page_size: int) -> Steps:
     while True:
         query = (("after", str(after)), ("limit", str(page_size)))
         page = yield from send(Request("GET", path("ledger", "entries"), query))
-        for entry in page.get("items", ()):
-            after = entry["position"]
-            yield Item(entry)
         if not page.get("items"):
             return {}
+        for entry in page["items"]:
+            if entry["position"] <= after:
+                raise _stuck("/v1/ledger/entries")
+            after = entry["position"]
+            yield Item(entry)
 
 
 def change_stops(change: Callable[[list[Answer]], list[Answer]]) -> Steps:
@@ -471,6 +475,11 @@ def _json_object(body: bytes) -> Answer | None:
 def _unexpected(status: int) -> ClearanceError:
     sentence = f"What answered (HTTP {status}) does not seem to be Clearance: check the address."
     return ClearanceError("UNEXPECTED_ANSWER", sentence, status=status)
+
+
+def _stuck(path: str) -> ClearanceError:
+    sentence = f"The list {path} does not go on: the server gave the same place twice."
+    return ClearanceError("UNEXPECTED_ANSWER", sentence)
 
 
 def _unavailable(reply: Reply | Failure) -> ClearanceUnavailable:

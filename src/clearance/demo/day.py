@@ -135,7 +135,7 @@ async def _agents(serving: Serving) -> AsyncIterator[Mapping[str, AsyncClearance
     async with contextlib.AsyncExitStack() as stack:
         clients = {}
         for name, role in roles.items():
-            text = await choose.new_api_key(serving.parts, TENANT, name, role)
+            text = await choose.new_api_key(serving.control, TENANT, name, role)
             clients[name] = await stack.enter_async_context(AsyncClearance(serving.url, text))
         clients["owner"] = clients.pop("watcher")
         yield clients

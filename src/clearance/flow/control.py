@@ -17,13 +17,21 @@ from clearance.core.outcome import OutcomeStatus
 from clearance.core.principal import Principal, Role
 from clearance.core.record import IntentStatus
 from clearance.core.settings import Settings
-from clearance.flow import credentials, observe, review, settings, submit
+from clearance.core.stop import StopSwitch
+from clearance.flow import credentials, installation, observe, pins, review, settings, submit
 from clearance.flow.context import Context
-from clearance.flow.observe import NarratedIntent, TenantState
 from clearance.flow.ports.intents import TimelineQuery
-from clearance.flow.review import Ruled, RulingRequest
-from clearance.flow.settings import SettingsPart
-from clearance.flow.submit import Proposal, Proposed
+from clearance.flow.ports.tools import ToolList
+from clearance.flow.requests import (
+    NarratedIntent,
+    PinReport,
+    Proposal,
+    Proposed,
+    Ruled,
+    RulingRequest,
+    SettingsPart,
+    TenantState,
+)
 
 
 class Control:
@@ -154,11 +162,33 @@ class Control:
         """
         return await settings.apply(self._context, principal, document)
 
+    async def offered_tools(self, principal: Principal, server: str) -> ToolList:
+        """The tools that one of the tenant's tool servers offers now. NotFound if it has none of
+        this name; ToolCallFailed if the server does not answer.
+        """
+        return await pins.offered_tools(self._context, principal, server)
+
+    async def pin_tools(
+        self, principal: Principal, *, repin: frozenset[str] = frozenset()
+    ) -> PinReport:
+        """Pins the schema of each tool of the catalog that has no pin yet or is in `repin`
+        (`server.tool`); what is known of all of them.
+        """
+        return await pins.pin_tools(self._context, principal, repin=repin)
+
     async def create_api_key(
         self, principal: Principal, name: str, role: Role
     ) -> tuple[ApiKey, str]:
         """Makes a credential; its secret is returned here and never again."""
         return await credentials.create_api_key(self._context, principal, name, role)
+
+    async def ensure_api_key(
+        self, principal: Principal, name: str, role: Role, key_text: str
+    ) -> bool:
+        """Sees to it that the credential of this name has this secret and role; an older one ends.
+        True if anything changed.
+        """
+        return await credentials.ensure_api_key(self._context, principal, name, role, key_text)
 
     async def revoke_api_key(self, principal: Principal, key_id: str) -> None:
         """Ends a credential."""
@@ -167,3 +197,21 @@ class Control:
     async def api_keys(self, principal: Principal) -> list[ApiKey]:
         """The tenant's credentials, without their secrets."""
         return await credentials.api_keys(self._context, principal)
+
+    # The operator of the installation, who acts for every tenant at once
+
+    async def tenants(self, operator: Principal) -> list[str]:
+        """Every tenant that has settings, by name."""
+        return await installation.tenants(self._context, operator)
+
+    async def everywhere_stop(self, operator: Principal) -> tuple[list[Json], int]:
+        """The stop switches that hold for every tenant, and their version."""
+        return await installation.everywhere_stop(self._context, operator)
+
+    async def put_everywhere_stop(
+        self, operator: Principal, switches: Sequence[StopSwitch]
+    ) -> tuple[list[Json], int]:
+        """Replaces the stop switches that hold for every tenant; as they are then, and their
+        version.
+        """
+        return await installation.put_everywhere_stop(self._context, operator, switches)

@@ -393,9 +393,11 @@ async def _pin(context: Context, started: Started) -> str:
             return settings.tool_pins[tool]
         if first_look:
             with contextlib.suppress(Unavailable):  # others pin at the same moment: look again
-                report = await pin_tools(context, system(tenant_id), tenant_id)
-                said = report.unreachable.get(started.action.tool.server)
-                why = f": {said}" if said else why
+                report = await pin_tools(context, system(tenant_id))
+                cause = report.missing.get(tool) or report.unreachable.get(
+                    started.action.tool.server
+                )
+                why = f": {cause}" if cause else why
     sentence = f"The tool {tool} has no pinned schema, and its server does not show one now{why}"
     raise ToolCallFailed(
         CallError(ErrorClass.DOWNSTREAM, sentence, Sent.NOT_SENT, code="TOOL_NOT_PINNED")

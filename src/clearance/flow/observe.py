@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from clearance.core import narrative as timelines
 from clearance.core.budget import BudgetRule, rule_for
-from clearance.core.decision import SettingsVersion
 from clearance.core.errors import Refusal, Unavailable
 from clearance.core.gate import Facts
 from clearance.core.ledger import Entry
@@ -16,45 +15,9 @@ from clearance.core.narrative import Explanation
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import STEPS, IntentRecord, IntentStatus
 from clearance.core.settings import Settings
-from clearance.core.stop import StopSwitch
 from clearance.flow.context import Context
 from clearance.flow.ports.intents import TimelineQuery
-
-PAGE_SIZE_MAX = 500
-
-
-@dataclass(frozen=True, slots=True)
-class NarratedIntent:
-    """An intent and the sentence that says how it stands."""
-
-    record: IntentRecord
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class Concern:
-    """Something about a tenant that a person should look at: a stable code and one sentence."""
-
-    code: str
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class TenantState:
-    """How a tenant stands at a moment. Moments are milliseconds since 1970.
-
-    `counts` has every status that is not terminal. `waiting_since`: when the first approval of the
-    inbox was asked for. `stop_switches` is None if the settings cannot be read.
-    """
-
-    tenant_id: str
-    at: int
-    counts: Mapping[IntentStatus, int]
-    waiting_since: int | None
-    settings_version: SettingsVersion
-    stop_switches: tuple[StopSwitch, ...] | None
-    ledger_size: int
-    concerns: tuple[Concern, ...]
+from clearance.flow.requests import PAGE_SIZE_MAX, Concern, NarratedIntent, TenantState
 
 
 async def intent(context: Context, principal: Principal, action_intent_id: str) -> NarratedIntent:

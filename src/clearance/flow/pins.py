@@ -1,62 +1,50 @@
-"""Pins: the schema of each tool that the catalog needs, as
-its server offered it on first contact.
-"""
+"""Pins: the schema of each tool that the catalog needs, as its server offered it at first."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from clearance.configuration.document import read_document, tool_server_of
 from clearance.configuration.shape import SettingsDocument, suggestion
-from clearance.core.errors import (
-    Forbidden,
-    InvalidInput,
-)
+from clearance.core.errors import InvalidInput, NotFound
 from clearance.core.principal import ActorKind, Permission, Principal
 from clearance.flow.context import Context
-from clearance.flow.ports.tools import ToolCallFailed, ToolDescription
+from clearance.flow.ports.tools import ToolCallFailed, ToolList
+from clearance.flow.requests import PinReport
 from clearance.flow.settings import CHANGES_MAX, change_settings, kept_moving
 
 
-@dataclass(frozen=True, slots=True)
-class PinReport:
-    """What is known of the catalog's tools (`server.tool`) after asking their servers.
-
-    `pinned` are new pins, `changed` have another schema than their pin (and are not called),
-    `missing` are not offered; `offered` is. `unreachable` has a sentence for each server that did
-    not answer.
-    """
-
-    pinned: tuple[str, ...]
-    changed: tuple[str, ...]
-    missing: tuple[str, ...]
-    offered: tuple[str, ...]
-    unreachable: Mapping[str, str]
-
-
 async def pin_tools(
-    context: Context, actor: Principal, tenant_id: str, *, repin: frozenset[str] = frozenset()
+    context: Context, actor: Principal, *, repin: frozenset[str] = frozenset()
 ) -> PinReport:
     """Pins the schemas of tools that have no pin yet, and of those named in `repin`; no other pin
     is touched.
     """
     if actor.kind is not ActorKind.SYSTEM:
         actor.require(Permission.CONFIGURE)
-    if actor.tenant_id != tenant_id:
-        sentence = f"{actor.actor_id} is of another tenant."
-        raise Forbidden(sentence)
     for _ in range(CHANGES_MAX):
-        stored = await context.store.settings(tenant_id)
+        stored = await context.store.settings(actor.tenant_id)
         before = read_document(stored.document)
         _check_repin(repin, before)
-        offered, unreachable = await _offered(context, tenant_id, before)
-        report, pins = _pinned(before, offered, unreachable, repin)
+        lists, unreachable = await _lists(context, actor.tenant_id, before)
+        report, pins = _pinned(before, lists, unreachable, repin)
         after = read_document({**before.as_json(), "tool_pins": pins})
         if await change_settings(context, actor, stored, before, after) is not None:
             return report
     raise kept_moving()
+
+
+async def offered_tools(context: Context, principal: Principal, server: str) -> ToolList:
+    """The tools of one server, read now. NotFound if the settings have no server of this name;
+    ToolCallFailed if it does not answer.
+    """
+    principal.require(Permission.CONFIGURE)
+    settings = await context.settings(principal.tenant_id)
+    if server not in settings.tool_servers:
+        sentence = f"There is no tool server {server}."
+        raise NotFound(sentence)
+    return await context.tools.describe(principal.tenant_id, settings.tool_servers[server])
 
 
 def _check_repin(repin: frozenset[str], document: SettingsDocument) -> None:
@@ -67,48 +55,45 @@ def _check_repin(repin: frozenset[str], document: SettingsDocument) -> None:
         raise InvalidInput(sentence, code="UNKNOWN_TOOL")
 
 
-async def _offered(
+async def _lists(
     context: Context, tenant_id: str, document: SettingsDocument
-) -> tuple[dict[str, ToolDescription], dict[str, str]]:
-    """What the servers of the catalog's tools offer, by
-    `server.tool`, and why some do not answer.
-    """
-    offered: dict[str, ToolDescription] = {}
+) -> tuple[dict[str, ToolList], dict[str, str]]:
+    """What the servers of the catalog's tools offer, and why some do not answer."""
+    lists: dict[str, ToolList] = {}
     unreachable: dict[str, str] = {}
 
     async def ask(name: str) -> None:
+        server = tool_server_of(name, document.tool_servers[name])
         try:
-            tools = await context.tools.describe(
-                tenant_id, tool_server_of(name, document.tool_servers[name])
-            )
+            lists[name] = await context.tools.describe(tenant_id, server)
         except ToolCallFailed as failure:
             unreachable[name] = failure.error.sentence
-        else:
-            offered.update({f"{name}.{tool}": description for tool, description in tools.items()})
 
     needed = {tool.partition(".")[0] for tool in document.tools}
     await asyncio.gather(*(ask(name) for name in sorted(needed & set(document.tool_servers))))
-    return offered, unreachable
+    return lists, unreachable
 
 
 def _pinned(
     document: SettingsDocument,
-    offered: Mapping[str, ToolDescription],
+    lists: Mapping[str, ToolList],
     unreachable: Mapping[str, str],
     repin: frozenset[str],
 ) -> tuple[PinReport, dict[str, str]]:
-    pins = dict(document.tool_pins)
-    pinned, changed, missing = [], [], []
-    for tool in sorted(document.tools):
-        if tool.partition(".")[0] in unreachable:
+    pins, missing = dict(document.tool_pins), dict[str, str]()
+    pinned, changed = [], []
+    for named in sorted(document.tools):
+        server, _, tool = named.partition(".")
+        if server not in lists:
             continue
-        if tool not in offered:
-            missing.append(tool)
-        elif pins.get(tool) != offered[tool].schema_digest:
-            if tool in pins and tool not in repin:
-                changed.append(tool)
-            else:
-                pins[tool] = offered[tool].schema_digest
-                pinned.append(tool)
-    names = tuple(sorted(offered))
-    return PinReport(tuple(pinned), tuple(changed), tuple(missing), names, dict(unreachable)), pins
+        description = lists[server].tools.get(tool)
+        if description is None:
+            missing[named] = lists[server].why_missing(tool)
+        elif pins.get(named) == description.schema_digest:
+            continue
+        elif named in pins and named not in repin:
+            changed.append(named)
+        else:
+            pins[named] = description.schema_digest
+            pinned.append(named)
+    return PinReport(tuple(pinned), tuple(changed), missing, dict(unreachable)), pins

@@ -5,7 +5,7 @@ unknown.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from clearance.core import steps
 from clearance.core.approval import (
@@ -14,7 +14,6 @@ from clearance.core.approval import (
     check_ruling,
     intent_of,
 )
-from clearance.core.canonical import Json
 from clearance.core.errors import Conflict, InvalidInput, NotFound, Unavailable
 from clearance.core.gate import Facts
 from clearance.core.intent import checked_content
@@ -23,7 +22,7 @@ from clearance.core.principal import Permission, Principal
 from clearance.core.record import Admission, Change, IntentRecord
 from clearance.core.settings import Settings
 from clearance.flow.context import Context
-from clearance.flow.observe import NarratedIntent, narrate, sentence_of
+from clearance.flow.observe import narrate, sentence_of
 from clearance.flow.ports.transitions import (
     AlreadyAdmitted,
     Applied,
@@ -31,29 +30,10 @@ from clearance.flow.ports.transitions import (
     RecordMoved,
     SettingsMoved,
 )
+from clearance.flow.requests import NarratedIntent, Ruled, RulingRequest
 from clearance.flow.submit import DECISIONS_MAX, admission_of, hint_if_approved
 
 RECONCILABLE = frozenset({OutcomeStatus.SUCCEEDED, OutcomeStatus.FAILED})
-
-
-@dataclass(frozen=True, slots=True)
-class RulingRequest:
-    """What a person rules.
-
-    `digest`, if given, is what they saw; `parameters` go with an edit and only with it.
-    """
-
-    kind: RulingKind
-    reason: str | None = None
-    parameters: Mapping[str, Json] | None = None
-    digest: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ruled(NarratedIntent):
-    """The intent after the ruling, and the new intent that an edit proposed."""
-
-    admitted: NarratedIntent | None = None
 
 
 async def rule(

@@ -9,8 +9,6 @@ hints nobody: the sweep soon finds what may start again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from enum import StrEnum
 
 from clearance.configuration.differences import SettingsDifference, differences
 from clearance.configuration.document import (
@@ -30,29 +28,15 @@ from clearance.core.errors import (
     VersionRequired,
 )
 from clearance.core.ledger import EntryKind, draft
-from clearance.core.principal import EVERYWHERE, Permission, Principal
-from clearance.core.stop import StopScope, StopSwitch
+from clearance.core.principal import Permission, Principal
+from clearance.core.stop import StopScope
 from clearance.flow.context import PROGRAMS_NOT_STARTED, Context
 from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.transitions import SettingsMoved
+from clearance.flow.requests import ANY_VERSION, SettingsPart
 
 DIFFERENCES_IN_ENTRY_MAX = 50  # sentences
 CHANGES_MAX = 5  # how often a change is made again because the settings moved meanwhile
-ANY_VERSION = -1  # for stop switches: an emergency stop must not lose a race
-
-
-class SettingsPart(StrEnum):
-    """A part of the settings that is read and replaced by itself.
-
-    Tool servers are none: they come from the file.
-    """
-
-    MODES = "modes"
-    ALLOWLIST = "allowlist"
-    BUDGETS = "budgets"
-    STOP_SWITCHES = "stop-switches"
-    POLICIES = "policies"
-    CATALOG = "catalog"
 
 
 _IN_AUTONOMY = frozenset({SettingsPart.MODES, SettingsPart.ALLOWLIST, SettingsPart.BUDGETS})
@@ -193,7 +177,7 @@ async def _put_switches(
     """
     if not current and stored.document.get("stop_switches", []) != switches:
         return None
-    version = await _change_switches(context, principal, stored, switches)
+    version = await change_switches(context, principal, stored, switches)
     return None if version is None else ({"stop_switches": switches}, version)
 
 
@@ -205,46 +189,25 @@ def _own_switches(content: Json) -> list[Json]:
             "Only the installation's operator stops everything, with: clearance stop --everything."
         )
         raise Forbidden(sentence)
-    return _stored_switches(wanted)
+    return stored_switches(wanted)
 
 
-def _stored_switches(document: SettingsDocument) -> list[Json]:
+def stored_switches(document: SettingsDocument) -> list[Json]:
+    """The stop switches of a document, as they are stored."""
     switches: list[Json] = document.as_json().get("stop_switches", [])
     return switches
 
 
-async def _change_switches(
+async def change_switches(
     context: Context, principal: Principal, stored: StoredSettings, after: list[Json]
 ) -> int | None:
+    """Commits other stop switches; the version in force then, or None if the settings moved."""
     before = stored.document.get("stop_switches", [])
     if before == after:
         return stored.version.tenant
     document = {**stored.document, "stop_switches": after}
     kind = EntryKind.STOP_SWITCHES_CHANGED
     return await _commit(context, principal, stored, document, kind, before=before, after=after)
-
-
-async def everywhere_stop(
-    context: Context, actor: Principal, switches: Sequence[StopSwitch]
-) -> tuple[list[Json], int]:
-    """Replaces the switches that hold for every tenant; as they are then, and their version.
-
-    No door that takes a key may call it.
-    """
-    if any(switch.scope is not StopScope.GLOBAL for switch in switches):
-        sentence = "What holds for every tenant has the scope GLOBAL."
-        raise InvalidInput(sentence, code="INVALID_SETTINGS")
-    wanted = [
-        {"scope": s.scope.value, "level": s.level.value, "reason": s.reason} for s in switches
-    ]
-    after = _stored_switches(parse_document({"stop_switches": wanted}))
-    operator = replace(actor, tenant_id=EVERYWHERE)
-    for _ in range(CHANGES_MAX):
-        stored = await context.store.settings(EVERYWHERE)
-        version = await _change_switches(context, operator, stored, after)
-        if version is not None:
-            return after, version
-    raise kept_moving()
 
 
 # --- The whole document ---

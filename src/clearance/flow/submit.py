@@ -5,52 +5,23 @@ transaction.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from clearance.core import gate, steps
-from clearance.core.canonical import Json
 from clearance.core.errors import Conflict, InvalidInput, Refusal, Unavailable
 from clearance.core.gate import Facts
-from clearance.core.intent import ActionIntent, RiskLevel, checked_content, fingerprint
+from clearance.core.intent import ActionIntent, checked_content, fingerprint
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import Admission, IntentRecord, IntentStatus
 from clearance.core.settings import Settings
 from clearance.flow.context import Context
-from clearance.flow.observe import NarratedIntent, sentence_of
+from clearance.flow.observe import sentence_of
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted, BudgetSpent, SettingsMoved
+from clearance.flow.requests import Proposal, Proposed
 
 DECISIONS_MAX = (
     3  # how often an intent is decided again because the settings or the budget moved meanwhile
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """What a caller says of an action intent: tenant and proposer come from the credential, a
-    missing id is made.
-    """
-
-    account_id: str
-    action_type: str
-    confidence_score: float
-    risk_level: RiskLevel
-    parameters: Mapping[str, Json] = field(default_factory=dict)
-    action_intent_id: str | None = None
-    target: Json = None
-    why: tuple[str, ...] = ()
-    expires_at: int | None = None
-    trace_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Proposed(NarratedIntent):
-    """The answer to a proposal.
-
-    `created` is False if the intent was known: the same answer again.
-    """
-
-    created: bool
 
 
 async def propose(context: Context, principal: Principal, proposal: Proposal) -> Proposed:

@@ -10,7 +10,6 @@ nothing is sent after that (decision record 0016).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from clearance.core.call import outcome_of
@@ -26,7 +25,7 @@ from clearance.flow.ports.tools import (
     ToolAnswer,
     ToolCall,
     ToolCallFailed,
-    ToolDescription,
+    ToolList,
     Tools,
 )
 
@@ -144,7 +143,7 @@ class _Announced:
         self._tools = tools
         self._announce = announce
 
-    async def describe(self, tenant_id: str, server: ToolServer) -> Mapping[str, ToolDescription]:
+    async def describe(self, tenant_id: str, server: ToolServer) -> ToolList:
         return await self._tools.describe(tenant_id, server)
 
     async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:

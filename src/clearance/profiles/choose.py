@@ -18,7 +18,7 @@ from clearance.core.credential import SECRET_BYTES, new_key
 from clearance.core.errors import Conflict, NotFound
 from clearance.core.principal import Role
 from clearance.engines.worker import Worker
-from clearance.flow.credentials import ensure_api_key
+from clearance.flow.control import Control
 from clearance.flow.ports.tools import Tools
 from clearance.profiles import aws, postgres
 from clearance.profiles.local import STORE_FILE, local, only_one
@@ -43,8 +43,8 @@ DEMO_FOLDER = "data"  # of the folder that a demo keeps its day in
 @contextlib.asynccontextmanager
 async def opened(
     where: Place, *, new: bool = False, tools: Tools | None = None
-) -> AsyncIterator[Parts]:
-    """The state, for a command that ends soon.
+) -> AsyncIterator[Control]:
+    """The verbs on the state, for a command that ends soon.
 
     NotFound (`NO_DATA`) if there is none in a data directory, unless it may be new.
 
@@ -53,10 +53,10 @@ async def opened(
     if isinstance(where, Path) and not new:
         _must_have_data(where)
     async with _profile(where, tools or NoTools()) as parts:
-        yield parts
+        yield parts.control
 
 
-def said(where: Place) -> str:
+def described(where: Place) -> str:
     """A place in words."""
     match where:
         case Path():
@@ -102,10 +102,10 @@ def for_serving(
     return postgres.queueing(where, tools, wrapped)
 
 
-async def new_api_key(parts: Parts, tenant_id: str, name: str, role: Role) -> str:
+async def new_api_key(control: Control, tenant_id: str, name: str, role: Role) -> str:
     """Makes a credential of this name, in place of the one that had it; its text."""
     text = new_key(secrets.token_bytes(SECRET_BYTES))
-    await ensure_api_key(parts.context, operator(tenant_id), name, role, text)
+    await control.ensure_api_key(operator(tenant_id), name, role, text)
     return text
 
 

@@ -6,7 +6,7 @@ A profile chooses concrete ones. Nothing here does.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -25,7 +25,7 @@ from clearance.flow.ports.tools import (
     ToolAnswer,
     ToolCall,
     ToolCallFailed,
-    ToolDescription,
+    ToolList,
     Tools,
 )
 
@@ -44,7 +44,7 @@ class NoTools:
     sent.
     """
 
-    async def describe(self, tenant_id: str, server: ToolServer) -> Mapping[str, ToolDescription]:  # noqa: ARG002
+    async def describe(self, tenant_id: str, server: ToolServer) -> ToolList:  # noqa: ARG002
         """Raises ToolCallFailed."""
         raise _no_tools()
 

@@ -17,10 +17,10 @@ from clearance.configuration import file
 from clearance.configuration.file import Configuration
 from clearance.core.credential import KEY_LENGTH_WEAK
 from clearance.core.errors import Conflict
-from clearance.core.principal import Role
-from clearance.flow.credentials import create_api_key, ensure_api_key
-from clearance.flow.pins import PinReport, pin_tools
+from clearance.core.principal import EVERYWHERE, Role
+from clearance.flow.control import Control
 from clearance.flow.ports.tools import Tools
+from clearance.flow.requests import PinReport
 from clearance.profiles import choose, postgres
 from clearance.profiles.environment import Environment
 from clearance.profiles.local import only_one
@@ -55,7 +55,7 @@ class Serving:
 
     url: str
     first_key: str | None
-    parts: Parts
+    control: Control
     announcement: Announcement
     ended: asyncio.Event
 
@@ -114,7 +114,7 @@ async def serving(
         runner = MeasuredTools(tools or choose.tools_of(where), metrics)
         wrapped = partial(MeasuredStore, meter=metrics)
         parts = await ends.enter_async_context(choose.for_serving(where, runner, wrapped))
-        said = await _started(parts, where, wanted, url_of(host, taken))
+        said = await _started(parts.control, where, wanted, url_of(host, taken))
         jobs = partial(postgres.jobs, where) if isinstance(where, Database) else None
         app = application(parts, Exposition(metrics, parts.context, jobs))
         over = asyncio.Event()
@@ -124,7 +124,7 @@ async def serving(
         ends.callback(draining.cancel)
         ending.listen()
         async with answering(app, taken, until=over, end_streams=lambda: end_streams(app)) as ended:
-            yield Serving(said.url, said.first_key, parts, said, ended)
+            yield Serving(said.url, said.first_key, parts.control, said, ended)
 
 
 async def _drain(
@@ -138,7 +138,7 @@ async def _drain(
 
 
 async def _started(
-    parts: Parts, where: Path | Database, wanted: Configuration | None, url: str
+    control: Control, where: Path | Database, wanted: Configuration | None, url: str
 ) -> Announcement:
     """Applies the configuration, looks at the tools (on a database, workers do that), and makes the
     first key.
@@ -148,14 +148,14 @@ async def _started(
     ):
         changes: tuple[str, ...] = ()
         if wanted:
-            differences = await parts.control.apply(operator(wanted.tenant_id), wanted.document)
+            differences = await control.apply(operator(wanted.tenant_id), wanted.document)
             changes = tuple(difference.sentence for difference in differences)
-        tenant_id = wanted.tenant_id if wanted else await _only_tenant(parts)
+        tenant_id = wanted.tenant_id if wanted else await _only_tenant(control)
         pins = None
         if tenant_id and isinstance(where, Path):
-            pins = await pin_tools(parts.context, operator(tenant_id), tenant_id)
+            pins = await control.pin_tools(operator(tenant_id))
         # Last: what fails behind it would keep a key from its owner that is shown this once.
-        key, weak = await _first_key(parts, tenant_id)
+        key, weak = await _first_key(control, tenant_id)
     return Announcement(url, tenant_id, key, changes, pins, weak)
 
 
@@ -166,24 +166,24 @@ def application(parts: Parts, exposition: Exposition) -> FastAPI:
     return app
 
 
-async def _only_tenant(parts: Parts) -> str | None:
-    tenants = await parts.context.store.tenants()
+async def _only_tenant(control: Control) -> str | None:
+    tenants = await control.tenants(operator(EVERYWHERE))
     return tenants[0] if len(tenants) == 1 else None
 
 
-async def _first_key(parts: Parts, tenant_id: str | None) -> tuple[str | None, bool]:
+async def _first_key(control: Control, tenant_id: str | None) -> tuple[str | None, bool]:
     """Makes the first key of a tenant that has none; the environment may set it.
 
     The key if it is new, and if it is weak.
     """
     if tenant_id is None:
         return None, False
-    given = Environment().bootstrap_api_key
+    owner, given = operator(tenant_id), Environment().bootstrap_api_key
     if given is not None:
         text = given.get_secret_value()
-        await ensure_api_key(parts.context, operator(tenant_id), FIRST_KEY_NAME, Role.OWNER, text)
+        await control.ensure_api_key(owner, FIRST_KEY_NAME, Role.OWNER, text)
         return None, len(text) < KEY_LENGTH_WEAK
-    if any(key.revoked_at is None for key in await parts.context.store.api_keys(tenant_id)):
+    if any(key.revoked_at is None for key in await control.api_keys(owner)):
         return None, False
-    _, text = await create_api_key(parts.context, operator(tenant_id), FIRST_KEY_NAME, Role.OWNER)
+    _, text = await control.create_api_key(owner, FIRST_KEY_NAME, Role.OWNER)
     return text, False

@@ -16,10 +16,12 @@ from fastapi import FastAPI
 
 from clearance.api import operations
 from clearance.core.errors import Refusal, Unavailable
+from clearance.core.principal import EVERYWHERE
+from clearance.flow.control import Control
 from clearance.flow.ports.tools import Tools
 from clearance.profiles import choose, postgres
 from clearance.profiles.environment import Environment
-from clearance.profiles.parts import Parts
+from clearance.profiles.parts import Parts, operator
 from clearance.profiles.place import Database
 from clearance.profiles.postgres import Readiness
 from clearance.running.logs import configure_logs
@@ -85,22 +87,22 @@ async def work(
         ends.callback(months.cancel)
         url, missing = (
             None if taken is None else url_of(host, taken),
-            await _missing_variables(parts),
+            await _missing_variables(parts.control),
         )
         announce(WorkerAnnouncement(queue.name, concurrency, url, missing))
         await queue.run(parts.context, ending.asked)
 
 
-async def _missing_variables(parts: Parts) -> tuple[str, ...]:
+async def _missing_variables(control: Control) -> tuple[str, ...]:
     """What the tool servers of all tenants need of the
     environment, and this worker does not have.
     """
     found = []
-    for tenant_id in await parts.context.store.tenants():
+    for tenant_id in await control.tenants(operator(EVERYWHERE)):
         with contextlib.suppress(
             Refusal
         ):  # settings that cannot be read fail each of their intents, and say so there
-            for server in (await parts.context.settings(tenant_id)).tool_servers.values():
+            for server in (await control.settings(operator(tenant_id))).tool_servers.values():
                 absent = variables_of(repr(server)) - os.environ.keys()
                 found += [
                     f"The tool server {server.name} of {tenant_id} needs {name}, which is not "

@@ -9,6 +9,7 @@ Refuses to know: sessions, and what may be retried.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -20,9 +21,11 @@ from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.flow.ports.tools import ToolAnswer, ToolCallFailed
 from clearance.tools.exchange import Exchange
 from clearance.tools.masking import Secrets
-from clearance.tools.untrusted import failed, storable
+from clearance.tools.stdio import Ending
+from clearance.tools.untrusted import SENTENCE_LENGTH_MAX, failed, one_line, storable
 
 RETRY_AFTER_MS_MAX = 24 * 3600 * 1000
+COMMAND_LENGTH_MAX = 100  # characters of a server's command in a sentence
 
 _CLOSED = "Connection closed"
 _INVALID = frozenset({types.INVALID_REQUEST, types.METHOD_NOT_FOUND, types.INVALID_PARAMS})
@@ -41,7 +44,7 @@ class Answers:
         sentence = self._secrets.sentence(f"The tool server {self._server.name} {why}.")
         return CallError(ErrorClass.DOWNSTREAM, sentence, Sent.NOT_SENT)
 
-    def not_opened(self, error: Exception | None, exchange: Exchange) -> CallError:
+    def not_opened(self, error: Exception | None, exchange: Exchange, ending: Ending) -> CallError:
         """Why there is no session, from what broke its opening; nothing was called."""
         match error:
             case ToolCallFailed():
@@ -53,12 +56,25 @@ class Answers:
             case MCPError() if exchange.status is not None:
                 return replace(self.refusal(error, exchange), sent=Sent.NOT_SENT)
             case MCPError() if is_closed(error):
-                why = "ended before it was ready"
+                why = f"ended before it was ready{ending.how}"
             case MCPError():
                 why = f"refused the handshake: {error.message}"
             case _:
                 why = f"could not be connected to ({type(error).__name__})"
-        return self.unavailable(why)
+        return self.not_ready(why, ending)
+
+    def not_ready(self, why: str, ending: Ending) -> CallError:
+        """A server that cannot be worked with: named with its command, in which variables stay as
+        they are written, and with as much of its last words as there is room for.
+        """
+        command = one_line(shlex.join(self._server.command), COMMAND_LENGTH_MAX)
+        failure = self.unavailable(f"({command}) {why}" if command else why)
+        words = " / ".join(ending.last_lines)
+        room = SENTENCE_LENGTH_MAX - len(failure.sentence) - len(" …")
+        if not words or room <= 0:
+            return failure
+        words = words if len(words) <= room else f"…{words[-room:]}"
+        return replace(failure, sentence=f"{failure.sentence.removesuffix('.')}: {words}")
 
     def refusal(
         self, error: MCPError, exchange: Exchange, *, over: bool = False, in_session: bool = False

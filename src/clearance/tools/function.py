@@ -30,6 +30,7 @@ from clearance.flow.ports.tools import (
     ToolCall,
     ToolCallFailed,
     ToolDescription,
+    ToolList,
     Tools,
 )
 from clearance.tools.untrusted import one_line, storable
@@ -58,9 +59,10 @@ class FunctionTools:
         """True for the name of a server of ours."""
         return server in self._servers
 
-    async def describe(self, tenant_id: str, server: ToolServer) -> Mapping[str, ToolDescription]:  # noqa: ARG002
-        """The tools of a server by name; ToolCallFailed if it is none of ours."""
-        return {name: tool.description for name, tool in self._tools(server).items()}
+    async def describe(self, tenant_id: str, server: ToolServer) -> ToolList:  # noqa: ARG002
+        """The tools of a server; ToolCallFailed if it is none of ours."""
+        tools = self._tools(server)
+        return ToolList(server.name, {name: tool.description for name, tool in tools.items()})
 
     async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:  # noqa: ARG002
         """Calls once; raises ToolCallFailed."""
@@ -137,8 +139,8 @@ class EitherTools:
         self._functions = functions
         self._others = others
 
-    async def describe(self, tenant_id: str, server: ToolServer) -> Mapping[str, ToolDescription]:
-        """The tools of a server by name."""
+    async def describe(self, tenant_id: str, server: ToolServer) -> ToolList:
+        """The tools of a server."""
         return await self._runner(server).describe(tenant_id, server)
 
     async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:

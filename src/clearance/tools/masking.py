@@ -51,8 +51,9 @@ class Secrets:
         return resolved
 
     def keep(self, *values: str) -> None:
-        """Remembers further values."""
-        self._values += [value for value in values if len(value) >= SECRET_LENGTH_MIN]
+        """Remembers further values, and each line of one that has several: texts come in lines."""
+        parts = [part for value in values for part in (value, *value.splitlines())]
+        self._values += [part for part in dict.fromkeys(parts) if len(part) >= SECRET_LENGTH_MIN]
         self._values.sort(key=len, reverse=True)  # a value that holds another one goes first
 
     def sentence(self, text: str) -> str:

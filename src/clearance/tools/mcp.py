@@ -23,9 +23,10 @@ from clearance.flow.ports.tools import (
     ToolAnswer,
     ToolCall,
     ToolCallFailed,
-    ToolDescription,
+    ToolList,
 )
-from clearance.tools.offers import Offer, check_offered
+from clearance.tools.backoff import Backoff
+from clearance.tools.offers import Offers, check_offered
 from clearance.tools.session import CONNECT_SECONDS_MAX, LISTING_SECONDS_MAX, Session
 from clearance.tools.untrusted import failed, one_line
 
@@ -49,22 +50,20 @@ class McpTools:
         self._sessions: set[Session] = set()
         self._closed = False
 
-    async def describe(self, tenant_id: str, server: ToolServer) -> Mapping[str, ToolDescription]:
-        """The tools of a server by name, read now; a tool whose
-        schema has no digest is left out.
-        """
+    async def describe(self, tenant_id: str, server: ToolServer) -> ToolList:
+        """The tools of a server, read now."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS_MAX + LISTING_SECONDS_MAX):
                 offers = await self._server(tenant_id, server).describe()
         except TimeoutError:
             sentence = f"The tool server {server.name} did not list its tools in time."
             raise failed(ErrorClass.TIMEOUT, sentence, Sent.NOT_SENT) from None
-        for name, offer in offers.items():
-            if offer.problem:
-                _log.warning(
-                    "tool_unusable", server=server.name, tool=one_line(name), problem=offer.problem
-                )
-        return {name: offer.description for name, offer in offers.items() if not offer.problem}
+        tools = offers.listed()
+        for name, problem in tools.unusable.items():
+            _log.warning("tool_unusable", server=server.name, tool=one_line(name), problem=problem)
+        if tools.cut_short:
+            _log.warning("tool_list_cut_short", server=server.name, reason=tools.cut_short)
+        return tools
 
     async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:
         """Calls once.
@@ -124,6 +123,7 @@ class _Server:
         self.definition = definition
         self._places = asyncio.Semaphore(definition.concurrency_max)
         self._open_session = open_session
+        self._starts = Backoff()
         self._session: Session | None = None
         self._retired = False
 
@@ -133,12 +133,12 @@ class _Server:
         try:
             async with asyncio.timeout_at(until) as limit, self._places:
                 session, offers = await self._ready()
-                check_offered(call, offers.get(call.tool))
-                await cleared()
-                limit.reschedule(
-                    None
-                )  # from here on a timeout is no longer a plain one: the request may be sent
-                return await session.call(call, until - now())
+                check_offered(call, offers)
+                with session.in_use():
+                    await cleared()
+                    # From here on a timeout is no longer a plain one: the request may be sent.
+                    limit.reschedule(None)
+                    return await session.call(call, until - now())
         except TimeoutError:
             sentence = (
                 f"The tool server {self.definition.name} was not ready for the call within its "
@@ -148,7 +148,7 @@ class _Server:
         finally:
             self._tidy()
 
-    async def describe(self) -> Mapping[str, Offer]:
+    async def describe(self) -> Offers:
         try:
             _, offers = await self._ready(fresh=True)
         finally:
@@ -161,23 +161,30 @@ class _Server:
         if self._session is not None:
             self._session.retire()
 
-    async def _ready(self, *, fresh: bool = False) -> tuple[Session, Mapping[str, Offer]]:
+    async def _ready(self, *, fresh: bool = False) -> tuple[Session, Offers]:
         """A session and its tools.
 
         One that worked before and now does not is replaced once: nothing was sent.
         """
-        known = self._session
-        session = self._current()
+        known, session = self._session, self._current()
         try:
-            await session.opened()
-            return session, await session.offers(fresh=fresh)
+            return session, await self._offers(session, fresh=fresh)
         except ToolCallFailed:
-            session.retire()
             if session is not known:
                 raise
         session = self._current()
-        await session.opened()
-        return session, await session.offers(fresh=fresh)
+        return session, await self._offers(session, fresh=fresh)
+
+    async def _offers(self, session: Session, *, fresh: bool) -> Offers:
+        try:
+            await session.opened()
+            offers = await session.offers(fresh=fresh)
+        except ToolCallFailed as failure:
+            session.retire()
+            self._starts.failed(session, failure.error)
+            raise
+        self._starts.worked(session)
+        return offers
 
     def _tidy(self) -> None:
         if self._retired:  # meanwhile: this may have been the last use, on a session made for it
@@ -185,5 +192,8 @@ class _Server:
 
     def _current(self) -> Session:
         if self._session is None or self._session.retired:
+            if self.definition.url is None:  # only a process is dear to start
+                self._starts.check()
             self._session = self._open_session(self.definition)
+            self._starts.begun(self._session)
         return self._session

@@ -1,7 +1,8 @@
 """The tools that a server offers, and whether one of them may be called.
 
 One idea: what was decided on is pinned by the digest of a tool's input schema; a tool that cannot
-be pinned, or is another one by now, is not called, and hurts no other.
+be pinned, or is another one by now, is not called, and hurts no other. A list that does not come to
+an end ends here: the tools that were read so far count, and a sentence says why there may be more.
 
 Refuses to know: sessions, and how often the tools are read.
 """
@@ -9,20 +10,20 @@ Refuses to know: sessions, and how often the tools are read.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from mcp import Client, types
 
 from clearance.core.canonical import digest
 from clearance.core.errors import InvalidInput
 from clearance.core.outcome import ErrorClass, Sent
-from clearance.flow.ports.tools import ToolCall, ToolDescription
+from clearance.flow.ports.tools import ToolCall, ToolDescription, ToolList
 from clearance.tools.untrusted import failed, one_line
 
 LISTING_PAGES_MAX = 100
 TOOLS_MAX = 1_000  # of one server
 SCHEMA_BYTES_MAX = 256 * 1024  # of one tool
+SCHEMAS_BYTES_MAX = 16 * 1024 * 1024  # of all tools of one server
 DESCRIPTION_LENGTH_MAX = 2_000  # characters of a tool's description
 
 
@@ -34,27 +35,74 @@ class Offer:
     problem: str | None = None
 
 
-async def read_offers(client: Client) -> Mapping[str, Offer]:
-    """All tools of a server by name; OverflowError if there is no end to them."""
-    offers: dict[str, Offer] = {}
-    for tool in await _all_tools(client):
-        offer = _offer(tool)
-        offers[tool.name] = (
-            replace(offer, problem="is listed twice") if tool.name in offers else offer
-        )
-    return offers
+@dataclass(slots=True)
+class Offers:
+    """The tools of a server by name, filled page by page: whatever ends the reading, those that
+    were read stay.
+    """
+
+    server: str
+    by_name: dict[str, Offer] = field(default_factory=dict)
+    cut_short: str | None = None
+    _schema_bytes: int = 0
+
+    async def read(self, client: Client) -> None:
+        """Reads page by page, as far as the limits allow."""
+        cursor: str | None = None
+        cursors, before = set[int](), list[types.Tool]()
+        for _ in range(LISTING_PAGES_MAX):
+            page = await client.session.list_tools(
+                params=types.PaginatedRequestParams(cursor=cursor) if cursor else None
+            )
+            cursor = page.next_cursor
+            # The hash will do: a hostile cursor may have megabytes.
+            repeated = hash(cursor) in cursors or page.tools == before != []
+            self._add(page.tools, new_only=repeated)
+            if repeated and cursor:
+                self.cut("its server gives the same page again")
+            if self.cut_short or not cursor:
+                return
+            cursors.add(hash(cursor))
+            before = page.tools
+        self.cut(f"it has more than {LISTING_PAGES_MAX} pages")
+
+    def cut(self, why: str) -> None:
+        """Ends the list here."""
+        count = "1 tool" if len(self.by_name) == 1 else f"{len(self.by_name)} tools"
+        self.cut_short = f"The list of tools of {self.server} was cut short after {count}: {why}."
+
+    def listed(self) -> ToolList:
+        """The tools, as the flow knows them."""
+        usable = {
+            name: offer.description for name, offer in self.by_name.items() if not offer.problem
+        }
+        unusable = {name: offer.problem for name, offer in self.by_name.items() if offer.problem}
+        return ToolList(self.server, usable, unusable, self.cut_short)
+
+    def _add(self, tools: list[types.Tool], *, new_only: bool) -> None:
+        for tool in tools:
+            known = self.by_name.get(tool.name)
+            if known is not None:
+                if not new_only:
+                    self.by_name[tool.name] = replace(known, problem="it is listed twice")
+                continue
+            if len(self.by_name) == TOOLS_MAX:
+                self.cut(f"it has more than {TOOLS_MAX} tools")
+                return
+            size = len(json.dumps(tool.input_schema))
+            self._schema_bytes += min(size, SCHEMA_BYTES_MAX)
+            if self._schema_bytes > SCHEMAS_BYTES_MAX:
+                self.cut(f"its schemas have more than {SCHEMAS_BYTES_MAX} bytes")
+                return
+            self.by_name[tool.name] = _offer(tool, size)
 
 
-def check_offered(call: ToolCall, offer: Offer | None) -> None:
+def check_offered(call: ToolCall, offers: Offers) -> None:
     """Raises ToolCallFailed if the tool is not what was decided on."""
-    tool = f"{call.server.name}.{call.tool}"
+    tool, offer = f"{call.server.name}.{call.tool}", offers.by_name.get(call.tool)
     if offer is None:
-        raise failed(
-            ErrorClass.VALIDATION,
-            f"The tool {tool} is not offered.",
-            Sent.NOT_SENT,
-            code="TOOL_NOT_OFFERED",
-        )
+        sentence = " ".join(filter(None, (f"The tool {tool} is not offered.", offers.cut_short)))
+        raise failed(ErrorClass.VALIDATION, sentence, Sent.NOT_SENT, code="TOOL_NOT_OFFERED")
     if offer.problem is not None:
         sentence = f"The tool {tool} cannot be called: {offer.problem}."
         raise failed(ErrorClass.VALIDATION, sentence, Sent.NOT_SENT, code="TOOL_UNUSABLE")
@@ -63,31 +111,14 @@ def check_offered(call: ToolCall, offer: Offer | None) -> None:
         raise failed(ErrorClass.VALIDATION, sentence, Sent.NOT_SENT, code="TOOL_SCHEMA_CHANGED")
 
 
-def _offer(tool: types.Tool) -> Offer:
-    problem, schema_digest = None, ""
-    try:
-        if len(json.dumps(tool.input_schema)) > SCHEMA_BYTES_MAX:
-            problem = f"its input schema has more than {SCHEMA_BYTES_MAX} bytes"
-        else:
-            schema_digest = digest(tool.input_schema)
-    except InvalidInput as error:
-        problem = one_line(f"its input schema cannot be pinned: {error}")
+def _offer(tool: types.Tool, schema_bytes: int) -> Offer:
+    problem, schema, schema_digest = None, tool.input_schema, ""
+    if schema_bytes > SCHEMA_BYTES_MAX:
+        problem, schema = f"its input schema has more than {SCHEMA_BYTES_MAX} bytes", {}
+    else:
+        try:
+            schema_digest = digest(schema)
+        except InvalidInput as error:
+            problem = one_line(f"its input schema cannot be pinned: {error}")
     description = one_line(tool.description or "", DESCRIPTION_LENGTH_MAX)
-    return Offer(ToolDescription(tool.name, description, tool.input_schema, schema_digest), problem)
-
-
-async def _all_tools(client: Client) -> list[types.Tool]:
-    tools: list[types.Tool] = []
-    cursor: str | None = None
-    for _ in range(LISTING_PAGES_MAX):
-        page = await client.session.list_tools(
-            params=types.PaginatedRequestParams(cursor=cursor) if cursor else None
-        )
-        tools += page.tools
-        cursor = page.next_cursor
-        if not cursor:
-            return tools
-        if len(tools) > TOOLS_MAX:
-            break
-    message = f"more than {TOOLS_MAX} tools or {LISTING_PAGES_MAX} pages"
-    raise OverflowError(message)
+    return Offer(ToolDescription(tool.name, description, schema, schema_digest), problem)

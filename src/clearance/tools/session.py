@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -32,8 +32,8 @@ from clearance.tools.answers import Answers, closed, is_closed
 from clearance.tools.exchange import Exchange
 from clearance.tools.http import http
 from clearance.tools.masking import Secrets
-from clearance.tools.offers import Offer, read_offers
-from clearance.tools.stdio import stdio
+from clearance.tools.offers import Offers
+from clearance.tools.stdio import Ending, stdio
 from clearance.tools.untrusted import failed
 
 IDEMPOTENCY_META_KEY = "clearance/idempotency_key"
@@ -57,7 +57,7 @@ _T = TypeVar("_T")
 class _Listing:
     """The tools of a server as they were read: at which change, and when (monotonic seconds)."""
 
-    offers: Mapping[str, Offer]
+    offers: Offers
     change: int
     read_at: float
 
@@ -73,6 +73,7 @@ class Session:
         self._server = server
         self._secrets = Secrets(server.name, variables)
         self._answers = Answers(server, self._secrets)
+        self._ending = Ending()
         self._over = False
         self._busy = 0
         self._change = 0
@@ -87,11 +88,23 @@ class Session:
 
         Who stops waiting does not stop its opening.
         """
-        await asyncio.wait({self._ready})
+        if not self._ready.done():  # else not even for a moment, in which it could be left
+            await asyncio.wait({self._ready})
         ready = self._ready.result()
         if isinstance(ready, CallError):
             raise ToolCallFailed(ready)
         return ready
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keeps a session that was retired until the block ends."""
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            if self.retired and not self._busy:
+                self.leave()
 
     def retire(self) -> None:
         """Takes no new calls; ends with the last one that is on its way."""
@@ -107,7 +120,7 @@ class Session:
             self.owner.cancel()
         return self.owner
 
-    async def offers(self, *, fresh: bool) -> Mapping[str, Offer]:
+    async def offers(self, *, fresh: bool) -> Offers:
         """The tools, read again if the server said that they changed, or if the last reading is too
         old.
         """
@@ -206,7 +219,7 @@ class Session:
     def _transport(self) -> Transport:
         if self._server.url is not None:
             return http(self._server, self._secrets)
-        return stdio(self._server, self._secrets, self._lost)
+        return stdio(self._server, self._secrets, self._lost, self._ending)
 
     def _lost(self) -> None:
         """Hears that the server stopped talking.
@@ -226,11 +239,10 @@ class Session:
             )
             return
         if isinstance(error, TimeoutError):
-            reason = self._answers.unavailable(
-                f"was not ready within {CONNECT_SECONDS_MAX} seconds"
-            )
+            why = f"was not ready within {CONNECT_SECONDS_MAX} seconds"
+            reason = self._answers.not_ready(why, self._ending)
         else:
-            reason = self._answers.not_opened(error, exchange)
+            reason = self._answers.not_opened(error, exchange, self._ending)
         _log.warning("tool_server_unavailable", server=self._server.name, reason=reason.sentence)
         self._ready.set_result(reason)
 
@@ -259,22 +271,34 @@ class Session:
         if isinstance(message, types.ToolListChangedNotification):
             self._change += 1
 
-    async def _read_offers(self) -> Mapping[str, Offer]:
-        exchange = Exchange()
+    async def _read_offers(self) -> Offers:
+        exchange, offers = Exchange(), Offers(self._server.name)
         client = await self.opened()
         try:
-            return await self._ask(read_offers(client), exchange, LISTING_SECONDS_MAX)
+            await self._ask(offers.read(client), exchange, LISTING_SECONDS_MAX)
         except TimeoutError:
-            failure = self._answers.unavailable(
-                f"did not list its tools within {LISTING_SECONDS_MAX} seconds"
-            )
+            if offers.by_name:
+                offers.cut(f"it took more than {LISTING_SECONDS_MAX} seconds")
+                return offers
+            why = f"did not list its tools within {LISTING_SECONDS_MAX} seconds"
+            failure = self._answers.not_ready(why, self._ending)
         except MCPError as error:
-            failure = replace(self._refusal(error, exchange), sent=Sent.NOT_SENT)
+            failure = await self._not_listed(error, exchange)
         except Exception as error:
             failure = self._answers.unavailable(
                 f"gave a list of tools that cannot be read ({type(error).__name__})"
             )
+        else:
+            return offers
         raise ToolCallFailed(failure)
+
+    async def _not_listed(self, error: MCPError, exchange: Exchange) -> CallError:
+        """Why the tools were not listed; nothing was called."""
+        if self._over and self._listing is None and self._server.url is None:
+            await asyncio.wait({self.owner})  # the last words of a process come with its end
+            why = f"ended before it listed its tools{self._ending.how}"
+            return self._answers.not_ready(why, self._ending)
+        return replace(self._refusal(error, exchange), sent=Sent.NOT_SENT)
 
     async def _ask(
         self, request: Coroutine[Any, Any, _T], exchange: Exchange, seconds: float
@@ -288,19 +312,16 @@ class Session:
         task.add_done_callback(
             lambda ended: ended.cancelled() or ended.exception()
         )  # nobody else may come to look
-        self._busy += 1
-        try:
-            await asyncio.wait({task}, timeout=max(seconds, 0))
-            if not task.done():
-                raise TimeoutError
-            if task.cancelled():
-                raise closed()
-            return task.result()
-        finally:
-            task.cancel()
-            self._busy -= 1
-            if self.retired and not self._busy:
-                self.leave()
+        with self.in_use():
+            try:
+                await asyncio.wait({task}, timeout=max(seconds, 0))
+                if not task.done():
+                    raise TimeoutError
+                if task.cancelled():
+                    raise closed()
+                return task.result()
+            finally:
+                task.cancel()
 
     def _refusal(self, error: MCPError, exchange: Exchange) -> CallError:
         """What an error in place of an answer means at this point of the session's life."""

@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 EXIT_SECONDS = 2  # for a server to end after its input was closed, and again after SIGTERM
 READ_BYTES = 64 * 1024  # at a time, of what is only passed on or thrown away
 STDERR_LINES_MAX = 200  # lines of one server process that are logged
-STDERR_LINES_TOLD = 3  # last lines that are logged with a failed start
+STDERR_LINES_TOLD = 3  # last lines that are told with a failed start
+STDERR_LINE_BYTES_MAX = 16 * 1024  # of one line; the rest of it is thrown away
 
 INHERITED = (
     "HOME",
@@ -58,16 +60,34 @@ INHERITED = (
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(slots=True)
+class Ending:
+    """What a server process left: its exit code (the negative number of a signal), if it ended by
+    itself, and the last lines of its standard error, without secrets.
+    """
+
+    exit_code: int | None = None
+    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=STDERR_LINES_TOLD))
+
+    @property
+    def how(self) -> str:
+        """How it ended, to be added to a sentence."""
+        if self.exit_code is None:
+            return ""
+        by_signal = self.exit_code < 0
+        return f" by signal {-self.exit_code}" if by_signal else f" with exit code {self.exit_code}"
+
+
 @asynccontextmanager
 async def stdio(
-    server: ToolServer, secrets: Secrets, lost: Callable[[], None]
+    server: ToolServer, secrets: Secrets, lost: Callable[[], None], ending: Ending
 ) -> AsyncIterator[Streams]:
     """A server process of ours; `lost` is called when it stops talking."""
     command = [secrets.filled(word) for word in server.command]
     process = await _start(command, secrets.resolved(server.environment))
     stdin, stdout, stderr = process.stdin, process.stdout, process.stderr
     assert stdin and stdout and stderr  # noqa: S101, PT018 - pipes, as was asked for
-    told = asyncio.create_task(_read_stderr(server.name, stderr, secrets))
+    reading = asyncio.create_task(_read_stderr(server.name, stderr, secrets, ending))
     try:
         to_session, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
         outgoing, from_session = anyio.create_memory_object_stream[SessionMessage](0)
@@ -78,25 +98,21 @@ async def stdio(
                 yield incoming, Outbox(outgoing)
             finally:
                 with anyio.CancelScope(shield=True):
-                    await _stop(process, stdin)
-                    await asyncio.wait({told}, timeout=EXIT_SECONDS)
+                    if await _stop(process, stdin):
+                        ending.exit_code = process.returncode
+                    await asyncio.wait({reading}, timeout=EXIT_SECONDS)
                 tasks.cancel_scope.cancel()
     finally:
         if process.returncode is None:
             _kill(process)
         if process.returncode:
-            last_lines = (
-                told.result()
-                if told.done() and not told.cancelled() and not told.exception()
-                else []
-            )
             _log.info(
                 "tool_server_ended",
                 server=server.name,
                 exit_code=process.returncode,
-                last_lines=last_lines,
+                last_lines=list(ending.last_lines),
             )
-        told.cancel()
+        reading.cancel()
 
 
 async def _start(
@@ -178,32 +194,48 @@ async def _write_messages(
             lost()
 
 
-async def _read_stderr(server: str, stderr: asyncio.StreamReader, secrets: Secrets) -> list[str]:
-    """Reads to the end, since a full pipe would stop the server; logs the first lines and gives
-    back the last.
+async def _read_stderr(
+    server: str, stderr: asyncio.StreamReader, secrets: Secrets, ending: Ending
+) -> None:
+    """Reads to the end, since a full pipe would stop the server; logs the first lines and keeps the
+    last.
     """
-    last: deque[str] = deque(maxlen=STDERR_LINES_TOLD)
+    ending.last_lines.clear()
     lines = 0
-    while chunk := await stderr.read(READ_BYTES):
-        for line in chunk.decode(errors="replace").splitlines():
-            lines += 1
-            last.append(line)
-            if lines <= STDERR_LINES_MAX:
-                _log.debug("tool_server_stderr", server=server, line=secrets.sentence(line))
-    return [secrets.sentence(line) for line in last]
+    async for line in _lines(stderr):
+        if not (text := secrets.sentence(line)):
+            continue
+        lines += 1
+        ending.last_lines.append(text)
+        if lines <= STDERR_LINES_MAX:
+            _log.debug("tool_server_stderr", server=server, line=text)
 
 
-async def _stop(process: asyncio.subprocess.Process, stdin: asyncio.StreamWriter) -> None:
+async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
+    """Whole lines, as far as one is not too long: a secret on two of them would not be masked."""
+    line = b""
+    while chunk := await stream.read(READ_BYTES):
+        first, *others = chunk.split(b"\n")
+        line += first[: STDERR_LINE_BYTES_MAX - len(line)]
+        for other in others:
+            yield line.decode(errors="replace")
+            line = other[:STDERR_LINE_BYTES_MAX]
+    yield line.decode(errors="replace")
+
+
+async def _stop(process: asyncio.subprocess.Process, stdin: asyncio.StreamWriter) -> bool:
     """Closes the server's input and lets it end, then SIGTERM, then SIGKILL for what is left of it
-    and its children.
+    and its children. True if it ended without our signals.
     """
     stdin.close()
-    if not await _ended_within(process, EXIT_SECONDS):
+    by_itself = await _ended_within(process, EXIT_SECONDS)
+    if not by_itself:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         await _ended_within(process, EXIT_SECONDS)
     _kill(process)
     await _ended_within(process, EXIT_SECONDS)
+    return by_itself
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

@@ -22,9 +22,7 @@ from clearance.core.moment import from_text
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.principal import Permission
 from clearance.core.stop import NAMES_NOTHING, StopLevel, StopScope
-from clearance.flow.observe import NarratedIntent
-from clearance.flow.review import RulingRequest
-from clearance.flow.settings import SettingsPart
+from clearance.flow.requests import NarratedIntent, RulingRequest, SettingsPart
 from clearance.web import edit_form as fields
 from clearance.web import presenting
 from clearance.web.rendering import HEADERS

@@ -23,7 +23,7 @@ from clearance.core.narrative import ruled_by
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.settings import Settings
-from clearance.flow.observe import NarratedIntent
+from clearance.flow.requests import NarratedIntent
 from clearance.web.rendering import lasting, pretty
 
 GROUP_MIN = 3  # repeats in a row that become one line

@@ -25,7 +25,7 @@ from clearance.core.moment import from_text
 from clearance.core.principal import Permission
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.settings import Settings
-from clearance.flow.observe import NarratedIntent
+from clearance.flow.requests import NarratedIntent
 from clearance.web import presenting
 from clearance.web.presenting import Card, Row
 from clearance.web.rendering import HEADERS

@@ -15,8 +15,8 @@ from clearance.core.moment import SECOND_MS, day_in_zone
 from clearance.core.principal import Principal
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.settings import Settings
-from clearance.flow.observe import PAGE_SIZE_MAX
 from clearance.flow.ports.intents import TimelineQuery
+from clearance.flow.requests import PAGE_SIZE_MAX
 from clearance.web.presenting import approved_by_person
 from clearance.web.visitor import Frame, Site
 

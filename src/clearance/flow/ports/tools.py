@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from clearance.configuration.shape import suggestion
 from clearance.core.canonical import Json
 from clearance.core.catalog import ToolServer
 from clearance.core.outcome import CallError
@@ -22,6 +23,31 @@ class ToolDescription:
     description: str
     input_schema: Mapping[str, Json]
     schema_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolList:
+    """The tools of a server that can be called, by name.
+
+    `unusable` says of each further tool why it cannot be. `cut_short` is a sentence about the list
+    itself, if it was not read to its end: then it may lack tools.
+    """
+
+    server: str
+    tools: Mapping[str, ToolDescription]
+    unusable: Mapping[str, str] = field(default_factory=dict)
+    cut_short: str | None = None
+
+    def why_missing(self, tool: str) -> str:
+        """A sentence about a tool that the catalog names and that cannot be called."""
+        named = f"{self.server}.{tool}"
+        if tool in self.unusable:
+            return f"The tool {named} cannot be called: {self.unusable[tool]}."
+        meant = suggestion(named, [f"{self.server}.{name}" for name in self.tools]) or "."
+        sentence = (
+            f"The catalog names {named}, which the tool server {self.server} does not offer{meant}"
+        )
+        return f"{sentence} {self.cut_short}" if self.cut_short else sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +96,8 @@ Cleared: TypeAlias = Callable[[], Awaitable[None]]
 class Tools(Protocol):
     """Calls tools. Retries nothing: what may be repeated is for the flow to say."""
 
-    async def describe(self, tenant_id: str, server: ToolServer) -> Mapping[str, ToolDescription]:
-        """The tools of a server by name; raises ToolCallFailed if it cannot be reached."""
+    async def describe(self, tenant_id: str, server: ToolServer) -> ToolList:
+        """The tools of a server; raises ToolCallFailed if it cannot be reached."""
 
     async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:
         """Calls once, within the deadline; raises ToolCallFailed.

@@ -322,13 +322,9 @@ class Calls:
 
         An index may be some moments old; the table itself is read as it is now.
         """
-        request = self._query(query)
-        while True:
-            answer = await self._again(self.client.query, request)
-            yield [decode_item(item) for item in answer["Items"]]
-            if not answer.get("LastEvaluatedKey"):
-                return
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        async with contextlib.aclosing(self._answers(self._query(query))) as answers:
+            async for answer in answers:
+                yield [decode_item(item) for item in answer["Items"]]
 
     async def all(self, query: IndexQuery) -> list[Item]:
         """All items of a query."""
@@ -338,12 +334,24 @@ class Calls:
         """How many items a query has; no more are counted than `most`, give or take a page."""
         request = {**self._query(query), "Select": "COUNT"}
         counted = 0
+        async for answer in self._answers(request):
+            counted += int(answer["Count"])
+            if counted >= most:
+                break
+        return counted
+
+    async def _answers(self, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """The answers to a query, each from where the one before ended."""
         while True:
             answer = await self._again(self.client.query, request)
-            counted += int(answer["Count"])
-            if not answer.get("LastEvaluatedKey") or counted >= most:
-                return counted
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+            yield answer
+            ended = answer.get("LastEvaluatedKey")
+            if not ended:
+                return
+            if ended == request.get("ExclusiveStartKey"):
+                sentence = "DynamoDB gave the same page again: the query does not come to an end."
+                raise Unavailable(sentence)
+            request["ExclusiveStartKey"] = ended
 
     def _query(self, query: IndexQuery) -> dict[str, Any]:
         partition, sort = _KEYS[query.index]

@@ -1,0 +1,117 @@
+"""The commands for action intents: propose, show, explain and cancel."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+import typer
+
+from clearance.cli.options import ActionIntentId, AsJson, Reason
+from clearance.cli.server import answer, connected, exit_code, json_object, json_value
+
+Risk: TypeAlias = Literal["MINIMAL", "LOW", "MEDIUM", "HIGH"]
+
+
+AccountId = Annotated[
+    str, typer.Option("--account", "--account-id", metavar="NAME", help="Whose account it touches.")
+]
+Confidence = Annotated[
+    float, typer.Option("--confidence", "--confidence-score", metavar="NUMBER", help="From 0 to 1.")
+]
+OwnId = Annotated[
+    str | None,
+    typer.Option("--id", "--action-intent-id", metavar="ID", help="Yours; without it one is made."),
+]
+
+
+def propose(
+    *,
+    account_id: AccountId,
+    action_type: Annotated[str, typer.Option(metavar="TYPE", help="An action of the catalog.")],
+    confidence_score: Confidence,
+    risk_level: Annotated[
+        Risk, typer.Option("--risk", "--risk-level", help="As the agent sees it.")
+    ],
+    parameters: Annotated[
+        str, typer.Option(metavar="JSON", help="An object; @FILE reads a file, @- standard input.")
+    ] = "{}",
+    action_intent_id: OwnId = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="JSON", help="What it is aimed at, for people to read.")
+    ] = None,
+    why: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="A reason; give it again for more.")
+    ] = None,
+    expires_at: Annotated[
+        str | None, typer.Option(metavar="MOMENT", help="For example 2026-11-23T06:00:00Z.")
+    ] = None,
+    trace_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="The run that this belongs to.")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="Wait for the outcome, at most so long.")
+    ] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Propose an action.
+
+    Ends with 1 if it is not going to happen, or did not work, or nobody knows whether it did.
+    """
+    from clearance.cli import output
+    from clearance.cli.views import intents as views
+    from clearance.client import ClearanceUnavailable
+
+    with connected() as clearance:
+        intent = clearance.propose(
+            account_id=account_id,
+            action_type=action_type,
+            confidence_score=confidence_score,
+            risk_level=risk_level,
+            parameters=json_object("--parameters", parameters),
+            action_intent_id=action_intent_id,
+            target=None if target is None else json_value("--target", target),
+            why=why or (),
+            expires_at=expires_at,
+            trace_id=trace_id,
+        )
+        if wait:
+            try:
+                intent = clearance.wait(intent["action_intent_id"], wait)
+            except ClearanceUnavailable as error:
+                error.action_intent_id = intent["action_intent_id"]
+                raise
+    output.show(intent, views.intent, as_json=as_json)
+    raise typer.Exit(exit_code(intent))
+
+
+def show(action_intent_id: ActionIntentId, *, as_json: AsJson = False) -> None:
+    """Show one intent as it stands.
+
+    Its status, decision, approval and outcome.
+    """
+    from clearance.cli.views import intents as views
+
+    answer(lambda clearance: clearance.intent(action_intent_id), views.intent, as_json=as_json)
+
+
+def explain(action_intent_id: ActionIntentId, *, as_json: AsJson = False) -> None:
+    """Explain a decision.
+
+    Every check of the gate, and what would have changed the answer.
+    """
+    from clearance.cli.views import intents as views
+
+    answer(
+        lambda clearance: clearance.explanation(action_intent_id),
+        views.explanation,
+        as_json=as_json,
+    )
+
+
+def cancel(action_intent_id: ActionIntentId, *, reason: Reason, as_json: AsJson = False) -> None:
+    """Withdraw an intent that has not started."""
+    from clearance.cli.views import intents as views
+
+    answer(
+        lambda clearance: clearance.cancel(action_intent_id, reason), views.intent, as_json=as_json
+    )

@@ -1,0 +1,159 @@
+"""The commands that read the record of what was done: timeline and ledger."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clearance.cli.options import LIMIT_DEFAULT, AsJson, Json, Limit
+from clearance.cli.server import connected, first
+
+if TYPE_CHECKING:
+    from clearance.client import Answer, Clearance
+
+SEEN_MAX = 1_000  # steps of intents that `timeline --follow` remembers, to say each once
+
+Account = Annotated[
+    str | None, typer.Option("--account", metavar="NAME", help="Only this account.")
+]
+ActionType = Annotated[
+    str | None, typer.Option("--action-type", metavar="TYPE", help="Only this action type.")
+]
+
+
+class Status(StrEnum):
+    """Where an intent is on its way."""
+
+    BLOCKED = "BLOCKED"
+    AWAITING_APPROVAL = "AWAITING_APPROVAL"
+    APPROVED = "APPROVED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    UNKNOWN = "UNKNOWN"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    CANCELLED = "CANCELLED"
+
+
+def timeline(
+    *,
+    account: Account = None,
+    action_type: ActionType = None,
+    auto_executed: Annotated[
+        bool | None,
+        typer.Option(
+            "--autopilot/--not-autopilot", help="Only what nobody approved, or only the rest."
+        ),
+    ] = None,
+    status: Annotated[
+        list[Status] | None, typer.Option(help="Only this status; give it again for more.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="MOMENT", help="For example 2026-11-23T06:00:00Z.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="MOMENT", help="Up to this moment.")] = None,
+    limit: Limit = LIMIT_DEFAULT,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", "-f", help="Go on as things happen; --json: a line for each."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what was done.
+
+    And what was not: newest first, or with --follow newest last.
+    """
+    from clearance.cli import output
+    from clearance.cli.views import lists as views
+
+    filters: dict[str, Json] = {
+        "account_id": account,
+        "action_type": action_type,
+        "auto_executed": auto_executed,
+        "status": status or (),
+    }
+    with connected() as clearance:
+        page = first(clearance.timeline(**filters, since=since, until=until), limit)
+        if follow:
+            items = _followed(clearance, page["items"], filters)
+            output.follow(items, views.timeline_item, as_json=as_json)
+        else:
+            output.show(page, views.timeline, as_json=as_json)
+
+
+def _followed(
+    clearance: Clearance, items: list[Answer], filters: Mapping[str, Json]
+) -> Iterator[Answer]:
+    """The items oldest first, then each intent that a new ledger entry is about, as an item of the
+    timeline.
+    """
+    yield from reversed(items)
+    seen: deque[tuple[str, str]] = deque(
+        ((item["action_intent_id"], item["status"]) for item in items), maxlen=SEEN_MAX
+    )
+    for entry in clearance.events(after=items[0]["position"] if items else None):
+        name = entry.get("action_intent_id")
+        if name is None or not all(
+            filters[key] in (None, entry.get(key)) for key in ("account_id", "action_type")
+        ):
+            continue
+        item = _item(entry, clearance.intent(name))
+        step = (name, item["status"])
+        wanted = filters["auto_executed"] in (None, item["auto_executed"])
+        if (
+            step not in seen
+            and wanted
+            and (not filters["status"] or item["status"] in filters["status"])
+        ):
+            seen.append(step)
+            yield item
+
+
+_SHARED = (
+    *("action_intent_id", "account_id", "action_type", "sentence", "status", "decision", "reason"),
+    *("auto_executed", "approval_source"),
+)
+
+
+def _item(entry: Mapping[str, Json], intent: Mapping[str, Json]) -> Answer:
+    """An intent as the timeline tells it, at its latest entry."""
+    ruling = (intent["approval"] or {}).get("ruling") or {}
+    return {
+        "position": entry["position"],
+        "at": entry["at"],
+        **{name: intent[name] for name in _SHARED},
+        "approved_by": ruling.get("ruled_by") if intent["approval_source"] == "HUMAN" else None,
+        "outcome_status": (intent["outcome"] or {}).get("status"),
+    }
+
+
+def ledger(
+    *,
+    after: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="From behind this position.")
+    ] = None,
+    limit: Limit = LIMIT_DEFAULT,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on as entries come; --json: a line for each.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read the ledger.
+
+    In order; with --follow from a position, or from now on.
+    """
+    from clearance.cli import output
+    from clearance.cli.views import lists as views
+
+    with connected() as clearance:
+        if follow:
+            output.follow(clearance.events(after=after), views.entry, as_json=as_json)
+        else:
+            output.show(
+                first(clearance.ledger(after=after or 0), limit), views.ledger, as_json=as_json
+            )

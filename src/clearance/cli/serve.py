@@ -1,0 +1,91 @@
+"""The commands that serve: serve, and a day to look at, demo."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clearance.cli.options import AsJson, Data
+from clearance.cli.state import end_with_a_signal, place_of, run
+
+if TYPE_CHECKING:
+    from clearance.running.server import Announcement
+
+
+def serve(
+    *,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="clearance.yaml; without it: as it was left."),
+    ] = None,
+    data: Data = None,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="The address to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(metavar="PORT", min=0, max=65_535, help="The port; 0 for any that is free."),
+    ] = 8600,
+    linger: Annotated[
+        int,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            max=600,
+            help="Asked to end: answer on so long, with /readyz at 503.",
+        ),
+    ] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Run the server.
+
+    It has the REST API and the pages. On a data directory it also carries out what is approved; on
+    a database, workers do. CLEARANCE_BOOTSTRAP_API_KEY sets the first key; else one is made and
+    shown once. It ends with SIGINT or SIGTERM.
+    """
+    from clearance.running import server
+
+    end_with_a_signal()
+    announce = partial(_announce, as_json=as_json)
+    run(server.serve(config, place_of(data), host, port, announce, linger_seconds=linger))
+
+
+def demo(
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Play the day, print it, and end.")] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep the day here; without it nothing is kept."),
+    ] = None,
+    port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65_535, help="The port of the pages.")
+    ] = 8600,
+    as_json: AsJson = False,
+) -> None:
+    """Play a day with agents.
+
+    A small company whose agents act within limits, on this machine alone.
+    """
+    from clearance.demo import day
+
+    raise typer.Exit(day.run(once=once, as_json=as_json, data=data, port=port))
+
+
+def _announce(announcement: Announcement, *, as_json: bool) -> None:
+    """Says that the server is up."""
+    from clearance.cli import output
+    from clearance.cli.views import operator as views
+
+    pins = announcement.pins
+    start = {
+        **asdict(announcement),
+        "changes": list(announcement.changes),
+        "pins": pins and views.pins_as_json(pins),
+    }
+    output.show(start, views.start, as_json=as_json)
+    sys.stdout.flush()

@@ -1,0 +1,130 @@
+"""How an intent, a ruling and an explanation look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from clearance.cli.output import GAP, STATUS_TONES, Facts, Json, Part, Terminal, Tone, local_time
+
+DECISION_TONES: Mapping[str, Tone] = {
+    "AUTO_EXECUTE": Tone.AUTOPILOT,
+    "REQUIRE_APPROVAL": Tone.WAITING,
+    "BLOCK": Tone.STOPPED,
+}
+
+
+def intent(terminal: Terminal, facts: Facts) -> None:
+    """One intent, as it stands."""
+    status = str(facts.get("status"))
+    terminal.line((str(facts.get("sentence")), Tone.STRONG))
+    terminal.line((status, STATUS_TONES.get(status, Tone.PLAIN)), GAP, badge(facts))
+    outcome, approval = facts.get("outcome") or {}, facts.get("approval") or {}
+    ruling, error = approval.get("ruling") or {}, outcome.get("error") or {}
+    terminal.fields(
+        [
+            ("intent", facts.get("action_intent_id")),
+            ("account", facts.get("account_id")),
+            ("action type", facts.get("action_type")),
+            ("decision", facts.get("decision")),
+            ("reason", facts.get("reason")),
+            ("explanation", facts.get("explanation")),
+            ("policy clause", ", ".join(_rules(facts))),
+            ("proposed by", facts.get("proposed_by")),
+            ("parameters", facts.get("parameters")),
+            ("target", facts.get("target")),
+            ("confidence", facts.get("confidence_score")),
+            ("risk", facts.get("risk_level")),
+            ("the agent says", " / ".join(facts.get("why") or [])),
+            ("approval", _state(approval)),
+            (
+                "ruled by",
+                " ".join(filter(None, (ruling.get("ruled_by"), _quoted(ruling.get("reason"))))),
+            ),
+            ("outcome", outcome.get("sentence")),
+            (
+                "error",
+                error.get("sentence") if error.get("sentence") != outcome.get("sentence") else None,
+            ),
+            ("result", outcome.get("result")),
+            ("superseded by", facts.get("superseded_by")),
+            ("changed", local_time(facts["changed_at"]) if facts.get("changed_at") else None),
+        ]
+    )
+
+
+def _rules(facts: Facts) -> Sequence[str]:
+    """The rules of the policy, where they gave the reason; where something else asked, a rule only
+    permitted.
+    """
+    findings = [
+        finding for finding in facts.get("findings") or () if finding.get("check") == "policy"
+    ]
+    return (
+        facts.get("policy_clause") or ()
+        if any(finding.get("code") == facts.get("reason") for finding in findings)
+        else ()
+    )
+
+
+def _state(approval: Facts) -> str:
+    return f"{approval['approval_id']}  {approval.get('state')}" if approval else ""
+
+
+def _quoted(text: Json) -> str:
+    return f"“{text}”" if text else ""
+
+
+def badge(facts: Facts) -> Part:
+    """Who let it run: autopilot, or a person by name."""
+    if facts.get("auto_executed"):
+        return ("autopilot", Tone.AUTOPILOT)
+    ruling = (facts.get("approval") or {}).get("ruling") or {}
+    approved_by = facts.get("approved_by") or ruling.get("ruled_by")
+    if facts.get("approval_source") == "HUMAN":
+        return (f"approved by {approved_by}" if approved_by else "approved by a person", Tone.PLAIN)
+    return ("not run", Tone.QUIET)
+
+
+def ruled(terminal: Terminal, facts: Facts) -> None:
+    """An intent after a ruling, and what an edit proposed in its place."""
+    if new := facts.get("new_intent"):
+        terminal.line((str(facts.get("sentence")), Tone.QUIET))
+        intent(terminal, new)
+    else:
+        intent(terminal, facts)
+
+
+def explanation(terminal: Terminal, facts: Facts) -> None:
+    """Why: the row of checks, and what would change the answer."""
+    decision = str(facts.get("decision"))
+    terminal.line((str(facts.get("sentence")), Tone.STRONG))
+    terminal.line(
+        (decision, DECISION_TONES.get(decision, Tone.PLAIN)), GAP, str(facts.get("reason"))
+    )
+    terminal.line(str(facts.get("explanation") or ""))
+    terminal.line()
+    findings = facts.get("findings") or []
+    if findings:
+        terminal.table(
+            [
+                (
+                    str(finding.get("check")),
+                    (
+                        str(finding.get("answer")),
+                        DECISION_TONES.get(str(finding.get("answer")), Tone.PLAIN),
+                    ),
+                    str(finding.get("sentence")),
+                )
+                for finding in findings
+            ]
+        )
+        terminal.line()
+    if not facts.get("current", True):
+        terminal.line(
+            (
+                "The settings have changed since; what follows holds under those of today.",
+                Tone.WAITING,
+            )
+        )
+    for change in facts.get("nearest_changes") or []:
+        terminal.line(str(change.get("sentence")))

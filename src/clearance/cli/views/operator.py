@@ -1,0 +1,200 @@
+"""How the answers for operators look: starts, configurations, tools, keys, stops and checks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from difflib import unified_diff
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from clearance.cli.output import Facts, Json, Terminal, Tone, local_time
+
+if TYPE_CHECKING:
+    from clearance.flow.requests import PinReport
+
+CHANGES_SHOWN_MAX = 10  # of a configuration, when a server starts
+LOOPBACK_URLS = ("http://127.", "http://localhost:", "http://[::1]:")
+
+_DIFFERENCE_TONES = {"-": Tone.STOPPED, "+": Tone.DONE}
+_CHECK_TONES = {"ok": Tone.DONE, "warning": Tone.WAITING, "failure": Tone.STOPPED}
+
+
+def start(terminal: Terminal, facts: Facts) -> None:
+    """A server that is up: a new first key, its address, what changed, and the state of the
+    tools.
+    """
+    if facts["first_key"]:
+        terminal.line(f"The owner's API key, shown this once: {facts['first_key']}")
+    whose = f" for {facts['tenant_id']}" if facts["tenant_id"] else ""
+    terminal.line(f"Clearance listens on {facts['url']}{whose}.")
+    for change in facts["changes"][:CHANGES_SHOWN_MAX]:
+        terminal.line(f"Changed: {change}")
+    if (more := len(facts["changes"]) - CHANGES_SHOWN_MAX) > 0:
+        terminal.line(f"Changed: {more} more.")
+    if pins := facts["pins"]:
+        _pinned(terminal, pins["pinned"])
+        _not_callable(terminal, pins)
+    if facts["weak_key"]:
+        terminal.line(
+            "The key in CLEARANCE_BOOTSTRAP_API_KEY is short: use a longer one where others can "
+            "reach this."
+        )
+    if not facts["url"].startswith(LOOPBACK_URLS):
+        terminal.line(
+            "This address is open to other machines, and not encrypted: put a TLS proxy before it."
+        )
+
+
+def _pinned(terminal: Terminal, tools: Sequence[str]) -> None:
+    if len(tools) == 1:
+        terminal.line(f"Pinned the schema of {tools[0]}.")
+    elif tools:
+        terminal.line(f"Pinned the schemas of {len(tools)} tools.")
+
+
+def applied(terminal: Terminal, answer: Facts) -> None:
+    """What applying a configuration did, and the state of the tools."""
+    count = len(answer["differences"])
+    if not count:
+        terminal.line("Nothing to change.")
+    elif answer.get("declined"):
+        terminal.line("Nothing was changed.")
+    elif answer["applied"]:
+        terminal.line(
+            f"Applied {'1 change' if count == 1 else f'{count} changes'} to {answer['tenant_id']}."
+        )
+    else:
+        terminal.line("Nothing was changed: this was a dry run.")
+    if pins := answer["pins"]:
+        for tool in pins["pinned"]:
+            _pinned(terminal, [tool])
+        _not_callable(terminal, pins)
+
+
+def _not_callable(terminal: Terminal, pins: Facts) -> None:
+    """A line for each tool that is not called, and for each server that did not answer."""
+    for tool in pins["changed"]:
+        sentence = (
+            f"{tool} has another schema than its pin, and is not called: look at it, then apply "
+            f"with --repin {tool}."
+        )
+        terminal.line((sentence, Tone.STOPPED))
+    for sentence in pins["problems"]:
+        terminal.line((sentence, Tone.STOPPED))
+    for server, sentence in pins["unreachable"].items():
+        terminal.line((f"The tools of {server} were not looked at: {sentence}", Tone.STOPPED))
+
+
+def pins_as_json(report: PinReport) -> Json:
+    """What is known of the tools, with a sentence for each that is missing."""
+    return {
+        "pinned": list(report.pinned),
+        "changed": list(report.changed),
+        "missing": list(report.missing),
+        "problems": list(report.missing.values()),
+        "unreachable": dict(report.unreachable),
+    }
+
+
+def policy(terminal: Terminal, answer: Facts) -> None:
+    """The rules of a policy."""
+    if answer["policy_version"] is None:
+        terminal.line("The configuration is sound, and has no policy: everything is blocked.")
+        return
+    terminal.line(f"The configuration is sound. Its policy is {answer['policy_version']}.")
+    terminal.table(
+        [(clause["effect"], clause["id"], clause["reason"]) for clause in answer["clauses"]]
+    )
+
+
+def stop_switches(terminal: Terminal, part: Facts) -> None:
+    """The stop switches that are on; and where, if the place itself was asked."""
+    switches = part["stop_switches"]
+    if part.get("place"):
+        terminal.line(f"Of {part['place']}:")
+    if not switches:
+        terminal.line("No stop switch is on.")
+        return
+    terminal.table(
+        [
+            (
+                (str(switch.get("level")), Tone.STOPPED),
+                str(switch.get("scope")),
+                str(switch.get("subject") or "everything"),
+                str(switch.get("reason")),
+            )
+            for switch in switches
+        ]
+    )
+
+
+def whoami(terminal: Terminal, who: Facts) -> None:
+    """Whose key it is."""
+    terminal.line(f"This is the key of {who.get('actor_id')} for {who.get('tenant_id')}.")
+    terminal.line(f"It may {', '.join(who.get('permissions') or ['do nothing'])}.")
+
+
+def differences(terminal: Terminal, changes: Sequence[Facts]) -> None:
+    """What applying a configuration changes: a sentence each, and line by line what does not fit
+    into one.
+    """
+    for change in changes:
+        terminal.line((str(change["sentence"]), Tone.STRONG))
+        before, after = _lines(change.get("before")), _lines(change.get("after"))
+        if len(before) <= 1 and len(after) <= 1:
+            continue
+        # The first lines of a unified diff name files.
+        for line in islice(unified_diff(before, after, n=1, lineterm=""), 2, None):
+            terminal.line("  ", (line, _DIFFERENCE_TONES.get(line[0], Tone.QUIET)))
+
+
+def _lines(value: Json) -> list[str]:
+    """A value over its lines: a policy as it is written, anything else as JSON; None has none."""
+    if value is None:
+        return []
+    return (
+        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+    ).splitlines()
+
+
+def api_keys(terminal: Terminal, page: Facts) -> None:
+    """Credentials, without their secrets."""
+    keys = page["items"]
+    if not keys:
+        terminal.line("There is no API key.")
+        return
+    terminal.table(
+        [
+            (
+                str(key.get("key_id")),
+                str(key.get("name")),
+                str(key.get("role")),
+                f"made {local_time(key.get('created_at'))}",
+                (f"revoked {local_time(key['revoked_at'])}", Tone.STOPPED)
+                if key.get("revoked_at")
+                else "valid",
+            )
+            for key in keys
+        ]
+    )
+
+
+def new_key(terminal: Terminal, key: Facts) -> None:
+    """A new credential, with its secret."""
+    terminal.line(
+        f"The key {key['name']} ({key['role']}) is made. Keep it now: it is not shown again."
+    )
+    terminal.line()
+    terminal.line((str(key["key"]), Tone.STRONG))
+
+
+def checks(terminal: Terminal, report: Facts) -> None:
+    """What the doctor saw."""
+    rows = report["checks"]
+    terminal.table(
+        [
+            ((row["status"], _CHECK_TONES[row["status"]]), row["name"], row["sentence"])
+            for row in rows
+        ]
+    )

@@ -1,0 +1,143 @@
+"""Requests and answers: what doors hand to the verbs and get back, as plain values.
+
+A door needs these, `Control` and the ports; how a verb does its work is not its business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from clearance.core.approval import RulingKind
+from clearance.core.canonical import Json
+from clearance.core.decision import SettingsVersion
+from clearance.core.intent import RiskLevel
+from clearance.core.record import IntentRecord, IntentStatus
+from clearance.core.stop import StopSwitch
+
+PAGE_SIZE_MAX = 500  # items of a list that a verb reads at once
+ANY_VERSION = -1  # for stop switches: an emergency stop must not lose a race
+
+
+@dataclass(frozen=True, slots=True)
+class NarratedIntent:
+    """An intent and the sentence that says how it stands."""
+
+    record: IntentRecord
+    sentence: str
+
+
+# Agents
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a caller says of an action intent: tenant and proposer come from the credential, a
+    missing id is made.
+    """
+
+    account_id: str
+    action_type: str
+    confidence_score: float
+    risk_level: RiskLevel
+    parameters: Mapping[str, Json] = field(default_factory=dict)
+    action_intent_id: str | None = None
+    target: Json = None
+    why: tuple[str, ...] = ()
+    expires_at: int | None = None
+    trace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed(NarratedIntent):
+    """The answer to a proposal.
+
+    `created` is False if the intent was known: the same answer again.
+    """
+
+    created: bool
+
+
+# People
+
+
+@dataclass(frozen=True, slots=True)
+class RulingRequest:
+    """What a person rules.
+
+    `digest`, if given, is what they saw; `parameters` go with an edit and only with it.
+    """
+
+    kind: RulingKind
+    reason: str | None = None
+    parameters: Mapping[str, Json] | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ruled(NarratedIntent):
+    """The intent after the ruling, and the new intent that an edit proposed."""
+
+    admitted: NarratedIntent | None = None
+
+
+# Owners
+
+
+class SettingsPart(StrEnum):
+    """A part of the settings that is read and replaced by itself.
+
+    Tool servers are none: they come from the file.
+    """
+
+    MODES = "modes"
+    ALLOWLIST = "allowlist"
+    BUDGETS = "budgets"
+    STOP_SWITCHES = "stop-switches"
+    POLICIES = "policies"
+    CATALOG = "catalog"
+
+
+@dataclass(frozen=True, slots=True)
+class PinReport:
+    """What is known of the catalog's tools (`server.tool`) after asking their servers.
+
+    `pinned` are new pins, `changed` have another schema than their pin (and are not called).
+    `missing` has a sentence for each tool that is not offered or cannot be called, `unreachable`
+    one for each server that did not answer.
+    """
+
+    pinned: tuple[str, ...]
+    changed: tuple[str, ...]
+    missing: Mapping[str, str]
+    unreachable: Mapping[str, str]
+
+
+# Everyone who may read
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """Something about a tenant that a person should look at: a stable code and one sentence."""
+
+    code: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantState:
+    """How a tenant stands at a moment. Moments are milliseconds since 1970.
+
+    `counts` has every status that is not terminal. `waiting_since`: when the first approval of the
+    inbox was asked for. `stop_switches` is None if the settings cannot be read.
+    """
+
+    tenant_id: str
+    at: int
+    counts: Mapping[IntentStatus, int]
+    waiting_since: int | None
+    settings_version: SettingsVersion
+    stop_switches: tuple[StopSwitch, ...] | None
+    ledger_size: int
+    concerns: tuple[Concern, ...]
