@@ -28,7 +28,9 @@ from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.totals import Totals
 from clearance.flow.ports.transitions import (
+    AdmitAnswer,
     Admitted,
+    AdvanceAnswer,
     AlreadyAdmitted,
     Applied,
     BudgetSpent,
@@ -114,9 +116,7 @@ class DynamoStore:
 
     # Transitions
 
-    async def admit(
-        self, admission: Admission
-    ) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+    async def admit(self, admission: Admission) -> AdmitAnswer:
         """As the port says."""
         intent, hold = admission.intent, admission.decision.hold
 
@@ -148,9 +148,7 @@ class DynamoStore:
             raise Unavailable("An intent of this id was there, and is gone.")
         return AlreadyAdmitted(record)
 
-    async def advance(
-        self, change: Change
-    ) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+    async def advance(self, change: Change) -> AdvanceAnswer:
         """As the port says."""
         key = table.intent(change.tenant_id, change.action_intent_id)
         content_key = table.content(change.tenant_id, change.action_intent_id)

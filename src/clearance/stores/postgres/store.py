@@ -28,7 +28,9 @@ from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.totals import Totals
 from clearance.flow.ports.transitions import (
+    AdmitAnswer,
     Admitted,
+    AdvanceAnswer,
     AlreadyAdmitted,
     Applied,
     BudgetSpent,
@@ -85,18 +87,14 @@ class PostgresStore:
             sentence = "The store could not commit; nothing was stored."
             raise Unavailable(sentence) from error
 
-    async def admit(
-        self, admission: Admission
-    ) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+    async def admit(self, admission: Admission) -> AdmitAnswer:
         """As the port says."""
         row = await self._submit(
             admission.intent.tenant_id, admission_unit(admission, _transition_id())
         )
         return _admitted(admission, row)
 
-    async def advance(
-        self, change: Change
-    ) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+    async def advance(self, change: Change) -> AdvanceAnswer:
         """As the port says."""
         row = await self._submit(change.tenant_id, change_unit(change, _transition_id()))
         answer, admitted_at = row[:2]
@@ -400,9 +398,7 @@ def _record(row: Row) -> IntentRecord:
     return codec.record(row[:_RECORD_COLUMNS])
 
 
-def _admitted(
-    admission: Admission, row: Row
-) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+def _admitted(admission: Admission, row: Row) -> AdmitAnswer:
     answer, admitted_at, used = row[:3]
     match answer:
         case "ADMITTED":

@@ -30,7 +30,9 @@ from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.totals import Totals
 from clearance.flow.ports.transitions import (
+    AdmitAnswer,
     Admitted,
+    AdvanceAnswer,
     AlreadyAdmitted,
     Applied,
     BudgetSpent,
@@ -103,15 +105,11 @@ class SqliteStore:
 
     # Transitions
 
-    async def admit(
-        self, admission: Admission
-    ) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+    async def admit(self, admission: Admission) -> AdmitAnswer:
         """As the port says."""
         return await self._writer.submit(lambda connection: self._admit(connection, admission))
 
-    def _admit(
-        self, connection: sqlite3.Connection, admission: Admission
-    ) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+    def _admit(self, connection: sqlite3.Connection, admission: Admission) -> AdmitAnswer:
         intent, hold = admission.intent, admission.decision.hold
         tenant_no = self._tenant_no(connection, intent.tenant_id)
         known = statements.record(connection, tenant_no, intent.action_intent_id)
@@ -129,15 +127,11 @@ class SqliteStore:
                 return BudgetSpent(used)
         return Admitted(statements.insert_intent(connection, tenant_no, account_no, admission))
 
-    async def advance(
-        self, change: Change
-    ) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+    async def advance(self, change: Change) -> AdvanceAnswer:
         """As the port says."""
         return await self._writer.submit(lambda connection: self._advance(connection, change))
 
-    def _advance(
-        self, connection: sqlite3.Connection, change: Change
-    ) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+    def _advance(self, connection: sqlite3.Connection, change: Change) -> AdvanceAnswer:
         tenant_no = self._tenant_no(connection, change.tenant_id)
         found = connection.execute(
             "SELECT intent_no, account_no FROM intent WHERE tenant_no = ? AND action_intent_id = "
