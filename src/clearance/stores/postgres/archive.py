@@ -23,12 +23,14 @@ from clearance.stores.archive.file import (
     NotTaken,
     Values,
     not_empty,
-    row_of,
     stray_entry,
     stray_intent,
 )
 from clearance.stores.archive.lines import FIELDS, Kind, Row
+from clearance.stores.codec import Kept
+from clearance.stores.columns import named
 from clearance.stores.postgres.connections import LOCK_MS_MAX
+from clearance.stores.postgres.records import COLUMNS, columns_of
 from clearance.stores.postgres.schema import APP_ROLE, CONNECT_SECONDS_MAX, unreachable
 from clearance.stores.postgres.server import check_schema
 
@@ -39,7 +41,6 @@ FETCH_ROWS = 2_000  # that are asked for at once
 OTHERS_SECONDS_MAX = 3.0  # that connections which are just ending may take
 OTHERS_PAUSE_SECONDS = 0.05
 
-_RECORD_COLUMNS = 38  # those of the view that a record is made of
 # The transition of an intent that was moved: no request has this id
 _NOBODYS = "00000000-0000-0000-0000-000000000000"
 _LINE = re.compile(r"COPY \w+, line (\d+)")
@@ -218,7 +219,7 @@ class PostgresArchive:
     def rows(self, kind: Kind) -> Iterator[Row]:
         """As the protocol says."""
         for values in self._fetched(kind.value, _ROWS[kind]):
-            yield row_of(kind, values)
+            yield named(FIELDS[kind], values)
 
     def _fetched(self, name: str, statement: str) -> Iterator[Values]:
         """Rows as they are asked for, not all at once."""
@@ -294,10 +295,11 @@ class PostgresArchive:
             sql.SQL("ALTER SEQUENCE intent_number RESTART WITH {}").format(sql.Literal(last + 1))
         )
 
-    def records(self) -> Iterator[Values]:
+    def records(self) -> Iterator[Kept]:
         """As the protocol says."""
-        for values in self._fetched("records", "SELECT * FROM intent_record"):
-            yield values[:_RECORD_COLUMNS]
+        statement = f"SELECT {columns_of('r')} FROM intent_record r"
+        for values in self._fetched("records", statement):
+            yield named(COLUMNS, values)
 
 
 _TABLES = {

@@ -21,7 +21,7 @@ from clearance.core.credential import ApiKey, PageSession
 from clearance.core.decision import SettingsVersion
 from clearance.core.errors import IN_DOUBT, Conflict, Unavailable
 from clearance.core.ledger import Draft, Entry
-from clearance.core.principal import EVERYWHERE, Role
+from clearance.core.principal import EVERYWHERE
 from clearance.core.record import Admission, Change, IntentRecord, IntentStatus, admitted
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
@@ -40,6 +40,7 @@ from clearance.flow.ports.transitions import (
 from clearance.stores import codec
 from clearance.stores.batches import Batches, SharedReads
 from clearance.stores.postgres.connections import CONNECTIONS_MAX, Connections, Row
+from clearance.stores.postgres.records import columns_of, record
 from clearance.stores.postgres.totals import totals
 from clearance.stores.postgres.units import Unit, admission_unit, batch, change_unit
 from clearance.stores.tail import Tail
@@ -73,10 +74,7 @@ class PostgresStore:
     # Transitions
 
     async def _transition(self, tenant_id: str, units: Sequence[Unit]) -> Sequence[Row]:
-        statement = """SELECT a.answer, a.admitted, a.used, (a.record).*
-        FROM clearance.transition(%s, %s::jsonb, %b) a
-            ORDER BY a.unit"""
-        answers = await self._connections.call(statement, (tenant_id, *batch(units)))
+        answers = await self._connections.call(_TRANSITION, (tenant_id, *batch(units)))
         self._tail.moved()
         return answers.rows
 
@@ -103,7 +101,7 @@ class PostgresStore:
         if answer == "APPLIED":
             edited = change.superseded_by
             new = admitted(edited, admitted_at) if edited else None
-            return Applied(_record(row[3:]), new)
+            return Applied(record(row[3:]), new)
         if change.superseded_by is None:
             return SettingsMoved()
         other = _admitted(change.superseded_by, row)
@@ -215,15 +213,13 @@ class PostgresStore:
             f"{_RECORD_OF} WHERE k.tenant_id = %s AND k.action_intent_id = %s",
             action_intent_id,
         )
-        return _record(found[0]) if found else None
+        return record(found[0]) if found else None
 
     async def timeline(self, tenant_id: str, query: TimelineQuery) -> list[IntentRecord]:
         """As the port says."""
         where, values = _timeline_filter(query)
         statement = f"{_RECORD} WHERE r.tenant_id = %s {where} ORDER BY r.position DESC LIMIT %s"
-        return [
-            _record(row) for row in await self._rows(tenant_id, statement, *values, query.limit)
-        ]
+        return [record(row) for row in await self._rows(tenant_id, statement, *values, query.limit)]
 
     async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
         """As the port says."""
@@ -233,7 +229,7 @@ class PostgresStore:
             AND action_intent_id = %s), 0)
             ORDER BY r.intent_no LIMIT %s"""
         return [
-            _record(row) for row in await self._rows(tenant_id, statement, tenant_id, after, limit)
+            record(row) for row in await self._rows(tenant_id, statement, tenant_id, after, limit)
         ]
 
     async def count_by_status(self, tenant_id: str) -> Mapping[IntentStatus, int]:
@@ -309,7 +305,7 @@ class PostgresStore:
 
     async def _due(self, statement: str, named: Mapping[str, Json]) -> list[Due]:
         return [
-            codec.due(row) for row in await self._connections.rows(EVERYWHERE, statement, named)
+            codec.due(*row) for row in await self._connections.rows(EVERYWHERE, statement, named)
         ]
 
     async def tenants(self) -> list[str]:
@@ -332,11 +328,11 @@ class PostgresStore:
     async def api_keys(self, tenant_id: str) -> list[ApiKey]:
         """As the port says."""
         statement = f"{_API_KEY} WHERE k.tenant_id = %s ORDER BY k.created_at, k.key_id"
-        return [_read_api_key(row) for row in await self._rows(tenant_id, statement)]
+        return [codec.api_key(*row) for row in await self._rows(tenant_id, statement)]
 
     async def _one_api_key(self, statement: str, values: tuple[Json, ...]) -> ApiKey | None:
         found = await self._connections.rows(EVERYWHERE, statement, values)
-        return _read_api_key(found[0]) if found else None
+        return codec.api_key(*found[0]) if found else None
 
     async def installation_salt(self) -> bytes:
         """As the port says."""
@@ -374,10 +370,11 @@ class PostgresStore:
         await self._connections.rows(EVERYWHERE, statement, (token_hash,), writes=True)
 
 
-_RECORD = "SELECT r.* FROM clearance.intent_record r"
-_RECORD_OF = """SELECT r.* FROM clearance.intent_key k
+_TRANSITION = f"""SELECT a.answer, a.admitted, a.used, {columns_of("(a.record)")}
+    FROM clearance.transition(%s, %s::jsonb, %b) a ORDER BY a.unit"""
+_RECORD = f"SELECT {columns_of('r')} FROM clearance.intent_record r"
+_RECORD_OF = f"""SELECT {columns_of("r")} FROM clearance.intent_key k
     JOIN clearance.intent_record r ON r.intent_no = k.intent_no AND r.created_at = k.created_at"""
-_RECORD_COLUMNS = 38  # those that a record is made of; what follows is there to be sorted by
 
 _DUE = (
     "SELECT i.tenant_id, i.action_intent_id, i.action_type, i.approval_source FROM "
@@ -394,17 +391,13 @@ def _transition_id() -> str:
     return secrets.token_hex(16)
 
 
-def _record(row: Row) -> IntentRecord:
-    return codec.record(row[:_RECORD_COLUMNS])
-
-
 def _admitted(admission: Admission, row: Row) -> AdmitAnswer:
     answer, admitted_at, used = row[:3]
     match answer:
         case "ADMITTED":
             return Admitted(admitted(admission, admitted_at))
         case "KNOWN":
-            return AlreadyAdmitted(_record(row[3:]))
+            return AlreadyAdmitted(record(row[3:]))
         case "BUDGET_SPENT":
             return BudgetSpent(json.loads(used))
         case "AGED_OUT":
@@ -422,11 +415,6 @@ def _behind(after: Due | None) -> dict[str, Json]:
         "after_tenant_id": after.tenant_id if after else None,
         "after": after.action_intent_id if after else None,
     }
-
-
-def _read_api_key(row: Row) -> ApiKey:
-    key_id, tenant_id, name, role, key_hash, created_at, revoked_at = row
-    return ApiKey(key_id, tenant_id, name, Role(role), bytes(key_hash), created_at, revoked_at)
 
 
 def _timeline_filter(query: TimelineQuery) -> tuple[str, list[Json]]:

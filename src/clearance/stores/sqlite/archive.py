@@ -12,17 +12,17 @@ from pathlib import Path
 from clearance.core.canonical import Json
 from clearance.core.errors import Unavailable
 from clearance.core.principal import EVERYWHERE
-from clearance.stores import codec
 from clearance.stores.archive.file import (
     NotTaken,
-    Values,
     not_empty,
-    row_of,
     stray_entry,
     stray_intent,
 )
-from clearance.stores.archive.lines import Kind, Row
+from clearance.stores.archive.lines import FIELDS, Kind, Row
+from clearance.stores.codec import Kept
+from clearance.stores.columns import named
 from clearance.stores.sqlite.file import open_for_writing
+from clearance.stores.sqlite.records import COLUMNS, RECORD
 from clearance.stores.sqlite.statements import entry_ids
 
 _ROWS: Mapping[Kind, str] = {
@@ -142,7 +142,7 @@ class SqliteArchive:
         """As the protocol says. Intents that aged out are unknown to SQLite."""
         found = self._connection.execute(_ROWS[kind]) if kind in _ROWS else ()
         for values in found:
-            row = row_of(kind, values)
+            row = named(FIELDS[kind], values)
             if kind is Kind.ENTRY:
                 row["body"] = row["body"].decode()
             elif kind is Kind.INTENT and row["outcome"]:
@@ -262,9 +262,10 @@ class SqliteArchive:
         if found := self._connection.execute(_STRAY_INTENT).fetchone():
             raise stray_intent(*found)
 
-    def records(self) -> Iterator[Values]:
+    def records(self) -> Iterator[Kept]:
         """As the protocol says."""
-        return self._connection.execute(codec.RECORD)
+        for values in self._connection.execute(RECORD):
+            yield named(COLUMNS, values)
 
 
 _BYTES = frozenset({"salt", "fingerprint", "key_hash"})

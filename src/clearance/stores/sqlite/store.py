@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from clearance.configuration.document import StoredSettings
 from clearance.core.budget import spent_claim
@@ -23,7 +23,7 @@ from clearance.core.credential import ApiKey, PageSession
 from clearance.core.decision import SettingsVersion
 from clearance.core.errors import Conflict, Unavailable
 from clearance.core.ledger import Draft, Entry
-from clearance.core.principal import EVERYWHERE, Role
+from clearance.core.principal import EVERYWHERE
 from clearance.core.record import Admission, Change, IntentRecord, IntentStatus
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
@@ -40,7 +40,7 @@ from clearance.flow.ports.transitions import (
     SettingsMoved,
 )
 from clearance.stores import codec
-from clearance.stores.sqlite import statements
+from clearance.stores.sqlite import records, statements
 from clearance.stores.sqlite.file import connect, open_for_writing
 from clearance.stores.sqlite.group_commit import GroupCommit
 from clearance.stores.sqlite.totals import totals
@@ -247,18 +247,16 @@ class SqliteStore:
     async def timeline(self, tenant_id: str, query: TimelineQuery) -> list[IntentRecord]:
         """As the port says."""
         where, values = _timeline_filter(query)
-        sql = (
-            f"{codec.RECORD} WHERE t.tenant_id = :tenant_id {where} ORDER BY i.position DESC LIMIT "
-            f":limit"
-        )
+        sql = f"""{records.RECORD} WHERE t.tenant_id = :tenant_id {where}
+            ORDER BY i.position DESC LIMIT :limit"""
         named = {**values, "tenant_id": tenant_id, "limit": query.limit}
         return await self._read(
-            lambda connection: [codec.record(row) for row in connection.execute(sql, named)]
+            lambda connection: [records.record(row) for row in connection.execute(sql, named)]
         )
 
     async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
         """As the port says."""
-        sql = f"""{codec.RECORD} WHERE {_UNDER_WAY} AND i.status = 'AWAITING_APPROVAL'
+        sql = f"""{records.RECORD} WHERE {_UNDER_WAY} AND i.status = 'AWAITING_APPROVAL'
         AND t.tenant_id = :tenant_id
             AND i.intent_no > coalesce((
                 SELECT intent_no FROM intent WHERE tenant_no = t.tenant_no
@@ -266,7 +264,7 @@ class SqliteStore:
             ORDER BY i.intent_no LIMIT :limit"""
         named = {"tenant_id": tenant_id, "after": after, "limit": limit}
         return await self._read(
-            lambda connection: [codec.record(row) for row in connection.execute(sql, named)]
+            lambda connection: [records.record(row) for row in connection.execute(sql, named)]
         )
 
     async def count_by_status(self, tenant_id: str) -> Mapping[IntentStatus, int]:
@@ -364,7 +362,7 @@ class SqliteStore:
 
     async def _due(self, sql: str, named: Mapping[str, Json]) -> list[Due]:
         return await self._read(
-            lambda connection: [codec.due(row) for row in connection.execute(sql, named)]
+            lambda connection: [codec.due(*row) for row in connection.execute(sql, named)]
         )
 
     async def tenants(self) -> list[str]:
@@ -390,12 +388,14 @@ class SqliteStore:
         """As the port says."""
         sql = f"{_API_KEY} WHERE t.tenant_id = ? ORDER BY k.created_at, k.key_id"
         return await self._read(
-            lambda connection: [_read_api_key(row) for row in connection.execute(sql, (tenant_id,))]
+            lambda connection: [
+                codec.api_key(*row) for row in connection.execute(sql, (tenant_id,))
+            ]
         )
 
     async def _one_api_key(self, sql: str, values: tuple[Json, ...]) -> ApiKey | None:
         row = await self._read(lambda connection: connection.execute(sql, values).fetchone())
-        return _read_api_key(row) if row else None
+        return codec.api_key(*row) if row else None
 
     async def installation_salt(self) -> bytes:
         """As the port says."""
@@ -489,11 +489,6 @@ def _behind(after: Due | None) -> dict[str, Json]:
         "after_tenant_id": after.tenant_id if after else None,
         "after": after.action_intent_id if after else None,
     }
-
-
-def _read_api_key(row: tuple[Any, ...]) -> ApiKey:
-    key_id, tenant_id, name, role, key_hash, created_at, revoked_at = row
-    return ApiKey(key_id, tenant_id, name, Role(role), bytes(key_hash), created_at, revoked_at)
 
 
 def _timeline_filter(query: TimelineQuery) -> tuple[str, dict[str, Json]]:
