@@ -19,7 +19,7 @@ from clearance.core.canonical import Json
 from clearance.core.credential import ApiKey, PageSession
 from clearance.core.ledger import Draft
 from clearance.core.moment import SECOND_MS
-from clearance.core.record import STEPS, Admission, Change, IntentRecord, IntentStatus
+from clearance.core.record import OPEN, UNDER_WAY, Admission, Change, IntentRecord, IntentStatus
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.settings import SettingsChange
 from clearance.stores import codec
@@ -108,10 +108,10 @@ def _indexed(item: Item) -> Item:
     status, tenant_id, first = IntentStatus(item["status"]), item["tenant_id"], item["positions"][0]
     shard = table.queue_shard(tenant_id, item["action_intent_id"])
     item["timeline"] = tenant_id
-    is_open = status in STEPS
+    is_open = status in OPEN
     item["open"] = tenant_id if is_open else None
     item["open_order"] = open_order(status, first) if is_open else None
-    queued = status in {IntentStatus.APPROVED, IntentStatus.RUNNING}
+    queued = status in UNDER_WAY
     item["queue"] = queue(status, shard) if queued else None
     item["queue_order"] = queue_order(item) if queued else None
     item["due"] = shard if item["due_at"] is not None else None

@@ -22,7 +22,7 @@ from clearance.core.decision import SettingsVersion
 from clearance.core.errors import Conflict, Unavailable
 from clearance.core.ledger import Draft, Entry
 from clearance.core.principal import EVERYWHERE
-from clearance.core.record import STEPS, Admission, Change, IntentRecord, IntentStatus, admitted
+from clearance.core.record import OPEN, Admission, Change, IntentRecord, IntentStatus, admitted
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
@@ -50,14 +50,6 @@ from clearance.stores.dynamodb.client import (
     update,
 )
 from clearance.stores.dynamodb.marks import DynamoMarks
-from clearance.stores.dynamodb.table import (
-    DUE,
-    EVERYWHERE_SHARDS,
-    OPEN,
-    QUEUE,
-    QUEUE_SHARDS,
-    TIMELINE,
-)
 from clearance.stores.dynamodb.totals import totals
 from clearance.stores.dynamodb.transactions import (
     NEW,
@@ -199,7 +191,8 @@ class DynamoStore:
                 actions.append(put(table.tenant(change.tenant_id), {}, None))
             else:
                 actions += [
-                    _put_everywhere(shard, change.version) for shard in range(EVERYWHERE_SHARDS)
+                    _put_everywhere(shard, change.version)
+                    for shard in range(table.EVERYWHERE_SHARDS)
                 ]
             return Plan(((change.entry, None),), actions, version, configures=True)
 
@@ -337,7 +330,7 @@ class DynamoStore:
         filtered = query != TimelineQuery(before=query.before, limit=query.limit)
         asked = IndexQuery(
             tenant_id,
-            TIMELINE,
+            table.TIMELINE,
             ("<", query.before) if query.before is not None else (),
             forward=False,
             page=max(query.limit, FILTERED_PAGE) if filtered else query.limit,
@@ -369,7 +362,7 @@ class DynamoStore:
         first = items.open_order(status, last["positions"][0] + 1 if last else 0)
         asked = IndexQuery(
             tenant_id,
-            OPEN,
+            table.OPEN,
             ("between", first, items.open_order(status, table.POSITION_MAX)),
             page=limit,
         )
@@ -388,11 +381,11 @@ class DynamoStore:
 
         async def count(status: IntentStatus) -> int:
             return await self._calls.count(
-                IndexQuery(tenant_id, OPEN, ("begins_with", f"{status.value}#"))
+                IndexQuery(tenant_id, table.OPEN, ("begins_with", f"{status.value}#"))
             )
 
-        counts = await asyncio.gather(*(count(status) for status in STEPS))
-        return {status: counted for status, counted in zip(STEPS, counts, strict=True) if counted}
+        counts = await asyncio.gather(*(count(status) for status in OPEN))
+        return {status: counted for status, counted in zip(OPEN, counts, strict=True) if counted}
 
     async def budget_used(self, tenant_id: str, account_id: str, day: str) -> Mapping[str, int]:
         """As the port says."""
@@ -448,11 +441,11 @@ class DynamoStore:
 
         async def part(shard: int) -> list[Item]:
             return await self._first(
-                IndexQuery(f"{shard:02}", DUE, ("<=", now), page=limit), limit, lambda _: True
+                IndexQuery(f"{shard:02}", table.DUE, ("<=", now), page=limit), limit, lambda _: True
             )
 
         found = chain.from_iterable(
-            await asyncio.gather(*(part(shard) for shard in range(QUEUE_SHARDS)))
+            await asyncio.gather(*(part(shard) for shard in range(table.QUEUE_SHARDS)))
         )
         return [
             items.due(item) for item in sorted(found, key=lambda item: int(item["due_at"]))[:limit]
@@ -484,11 +477,13 @@ class DynamoStore:
         behind = items.queue_order(last) if last else "0"
 
         async def part(shard: int) -> list[Item]:
-            asked = IndexQuery(items.queue(status, f"{shard:02}"), QUEUE, (">", behind), page=limit)
+            asked = IndexQuery(
+                items.queue(status, f"{shard:02}"), table.QUEUE, (">", behind), page=limit
+            )
             return await self._first(asked, limit, fits)
 
         found = chain.from_iterable(
-            await asyncio.gather(*(part(shard) for shard in range(QUEUE_SHARDS)))
+            await asyncio.gather(*(part(shard) for shard in range(table.QUEUE_SHARDS)))
         )
         return [
             items.due(item)

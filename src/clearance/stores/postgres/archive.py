@@ -28,11 +28,11 @@ from clearance.stores.archive.file import (
 )
 from clearance.stores.archive.lines import FIELDS, Kind, Row
 from clearance.stores.codec import Kept
-from clearance.stores.columns import named
 from clearance.stores.postgres.connections import LOCK_MS_MAX
 from clearance.stores.postgres.records import COLUMNS, columns_of
 from clearance.stores.postgres.schema import APP_ROLE, CONNECT_SECONDS_MAX, unreachable
 from clearance.stores.postgres.server import check_schema
+from clearance.stores.sql import named
 
 # Of an archive that get partitions of their own; intents of more months lie in the default
 # partition

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from clearance.core.record import IntentRecord
 from clearance.stores import codec
-from clearance.stores.columns import Columns, listed, named, same
 from clearance.stores.postgres.connections import Row
+from clearance.stores.sql import Columns, listed, named, same
 
 COLUMNS: Columns = {
     **same("tenant_id account_id action_intent_id action_type status revision position"),

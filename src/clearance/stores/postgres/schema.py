@@ -18,6 +18,8 @@ from psycopg import AsyncConnection, sql
 
 from clearance.core.errors import InvalidInput, Unavailable
 from clearance.core.principal import EVERYWHERE
+from clearance.core.record import OPEN
+from clearance.stores.sql import one_of
 
 APP_ROLE = "clearance_app"
 # Of PostgreSQL's advisory locks: two that migrate at once do it one after the other
@@ -30,7 +32,6 @@ DROP_SECONDS_MAX = (
 
 _WORKS_WITH = re.compile(r"-- works with: (\d+)\n")
 _MONTH = re.compile(r"intent_(\d{4})_(\d{2})")
-_OPEN = "('AWAITING_APPROVAL', 'APPROVED', 'RUNNING', 'UNKNOWN')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +207,7 @@ _CLOSED_ELSEWHEN = f"""WITH month AS (
         FROM clearance.intent_elsewhen GROUP BY 1
         HAVING date_trunc('month',
         to_timestamp(min(created_at) / 1000.0) AT TIME ZONE 'UTC') < %(first)s::timestamp
-            AND NOT bool_or(status IN {_OPEN})
+            AND NOT bool_or(status IN {one_of(OPEN)})
     ), gone AS (
         DELETE FROM clearance.intent_elsewhen i USING month WHERE i.created_at >= extract(epoch
         FROM month.begins) * 1000
@@ -229,7 +230,8 @@ async def _drop_month(connection: AsyncConnection, name: str) -> bool:
         await connection.execute(f"SET LOCAL lock_timeout = '{DROP_SECONDS_MAX}s'")
         await connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table))
         still = await connection.execute(
-            sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE status IN " + _OPEN + ")").format(table)
+            sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE status = ANY(%s))").format(table),
+            ([status.value for status in OPEN],),
         )
         if await still.fetchone() != (False,):
             return False

@@ -22,7 +22,7 @@ from clearance.core.decision import SettingsVersion
 from clearance.core.errors import IN_DOUBT, Conflict, Unavailable
 from clearance.core.ledger import Draft, Entry
 from clearance.core.principal import EVERYWHERE
-from clearance.core.record import Admission, Change, IntentRecord, IntentStatus, admitted
+from clearance.core.record import OPEN, Admission, Change, IntentRecord, IntentStatus, admitted
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
@@ -43,6 +43,7 @@ from clearance.stores.postgres.connections import CONNECTIONS_MAX, Connections, 
 from clearance.stores.postgres.records import columns_of, record
 from clearance.stores.postgres.totals import totals
 from clearance.stores.postgres.units import Unit, admission_unit, batch, change_unit
+from clearance.stores.sql import one_of
 from clearance.stores.tail import Tail
 
 ENTRIES_POLL_MS = 250  # how soon entries of another process are seen
@@ -178,10 +179,10 @@ class PostgresStore:
         statement = """SELECT t.tenant_id, t.settings_version, s.document FROM clearance.tenant t
         LEFT JOIN clearance.settings s
             ON s.tenant_id = t.tenant_id AND s.version = t.settings_version
-            WHERE t.tenant_id IN (%s, '*')"""
+            WHERE t.tenant_id IN (%s, %s)"""
         found = {
             name: (version, document)
-            for name, version, document in await self._rows(tenant_id, statement)
+            for name, version, document in await self._rows(tenant_id, statement, EVERYWHERE)
         }
         versions = {name: version for name, (version, _) in found.items()}
         documents = {
@@ -193,11 +194,11 @@ class PostgresStore:
     async def settings_version(self, tenant_id: str) -> SettingsVersion:
         """As the port says."""
         statement = (
-            "SELECT tenant_id, settings_version FROM clearance.tenant WHERE tenant_id IN (%s, '*')"
+            "SELECT tenant_id, settings_version FROM clearance.tenant WHERE tenant_id IN (%s, %s)"
         )
 
         async def read() -> SettingsVersion:
-            found: dict[str, int] = dict(await self._rows(tenant_id, statement))
+            found: dict[str, int] = dict(await self._rows(tenant_id, statement, EVERYWHERE))
             return SettingsVersion(found.get(tenant_id, 0), found[EVERYWHERE])
 
         return await self._shared.get(f"settings {tenant_id}", read)
@@ -234,9 +235,8 @@ class PostgresStore:
 
     async def count_by_status(self, tenant_id: str) -> Mapping[IntentStatus, int]:
         """As the port says."""
-        statement = """SELECT status, count(*) FROM clearance.intent
-            WHERE tenant_id = %s AND status IN ('AWAITING_APPROVAL', 'APPROVED', 'RUNNING',
-            'UNKNOWN') GROUP BY status"""
+        statement = f"""SELECT status, count(*) FROM clearance.intent
+            WHERE tenant_id = %s AND status IN {one_of(OPEN)} GROUP BY status"""
         return {
             IntentStatus(status): count for status, count in await self._rows(tenant_id, statement)
         }

@@ -20,7 +20,7 @@ from clearance.stores.archive.file import (
 )
 from clearance.stores.archive.lines import FIELDS, Kind, Row
 from clearance.stores.codec import Kept
-from clearance.stores.columns import named
+from clearance.stores.sql import named
 from clearance.stores.sqlite.file import open_for_writing
 from clearance.stores.sqlite.records import COLUMNS, RECORD
 from clearance.stores.sqlite.statements import entry_ids

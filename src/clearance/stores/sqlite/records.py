@@ -6,7 +6,7 @@ from typing import Any
 
 from clearance.core.record import IntentRecord
 from clearance.stores import codec
-from clearance.stores.columns import Columns, listed, named, same
+from clearance.stores.sql import Columns, listed, named, same
 
 COLUMNS: Columns = {
     **same("tenant_id", "t."),

@@ -24,7 +24,7 @@ from clearance.core.decision import SettingsVersion
 from clearance.core.errors import Conflict, Unavailable
 from clearance.core.ledger import Draft, Entry
 from clearance.core.principal import EVERYWHERE
-from clearance.core.record import Admission, Change, IntentRecord, IntentStatus
+from clearance.core.record import OPEN, Admission, Change, IntentRecord, IntentStatus
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
@@ -40,6 +40,7 @@ from clearance.flow.ports.transitions import (
     SettingsMoved,
 )
 from clearance.stores import codec
+from clearance.stores.sql import one_of
 from clearance.stores.sqlite import records, statements
 from clearance.stores.sqlite.file import connect, open_for_writing
 from clearance.stores.sqlite.group_commit import GroupCommit
@@ -256,7 +257,7 @@ class SqliteStore:
 
     async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
         """As the port says."""
-        sql = f"""{records.RECORD} WHERE {_UNDER_WAY} AND i.status = 'AWAITING_APPROVAL'
+        sql = f"""{records.RECORD} WHERE {_OPEN} AND i.status = 'AWAITING_APPROVAL'
         AND t.tenant_id = :tenant_id
             AND i.intent_no > coalesce((
                 SELECT intent_no FROM intent WHERE tenant_no = t.tenant_no
@@ -269,9 +270,8 @@ class SqliteStore:
 
     async def count_by_status(self, tenant_id: str) -> Mapping[IntentStatus, int]:
         """As the port says."""
-        sql = """SELECT status, count(*) FROM intent
-            WHERE status IN ('AWAITING_APPROVAL', 'APPROVED', 'RUNNING', 'UNKNOWN')
-            AND tenant_no = ? GROUP BY status"""
+        sql = f"""SELECT i.status, count(*) FROM intent i
+            WHERE {_OPEN} AND i.tenant_no = ? GROUP BY i.status"""
 
         def work(connection: sqlite3.Connection) -> Mapping[IntentStatus, int]:
             found = connection.execute(sql, (statements.known_tenant(connection, tenant_id),))
@@ -338,7 +338,7 @@ class SqliteStore:
     async def approved(self, limit: int, after: Due | None = None) -> list[Due]:
         """As the port says."""
         sql = (
-            f"{_DUE} WHERE {_UNDER_WAY} AND i.status = 'APPROVED' AND i.intent_no > {_BEHIND} "
+            f"{_DUE} WHERE {_OPEN} AND i.status = 'APPROVED' AND i.intent_no > {_BEHIND} "
             f"ORDER BY i.intent_no LIMIT :limit"
         )
         return await self._due(sql, {"limit": limit, **_behind(after)})
@@ -353,7 +353,7 @@ class SqliteStore:
     ) -> list[Due]:
         """As the port says."""
         sql = f"""{_DUE} JOIN attempt x ON x.intent_no = i.intent_no AND x.number = i.attempt_number
-            WHERE {_UNDER_WAY} AND i.status = 'RUNNING' AND (x.lease_until <= :now
+            WHERE {_OPEN} AND i.status = 'RUNNING' AND (x.lease_until <= :now
             OR (:living IS NOT NULL AND x.worker <> :living))
             AND i.intent_no > {_BEHIND} ORDER BY i.intent_no LIMIT :limit"""
         return await self._due(
@@ -471,9 +471,9 @@ NUMBERS_MAX = 100_000  # tenants and accounts whose numbers are remembered
 
 _DUE = """SELECT t.tenant_id, i.action_intent_id, i.action_type, i.approval_source
     FROM intent i JOIN tenant t USING (tenant_no)"""
-# As the partial index says it, or SQLite does not see that the index will do, and reads every
-# intent.
-_UNDER_WAY = "i.status IN ('AWAITING_APPROVAL', 'APPROVED', 'RUNNING', 'UNKNOWN')"
+# In the words and the order of the index `intent_under_way`, or SQLite does not see that the index
+# will do, and reads every intent.
+_OPEN = f"i.status IN {one_of(OPEN)}"
 _BEHIND = """coalesce((SELECT b.intent_no FROM intent b JOIN tenant USING (tenant_no)
     WHERE tenant_id = :after_tenant_id AND b.action_intent_id = :after), 0)"""
 

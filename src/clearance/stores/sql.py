@@ -1,12 +1,20 @@
-"""Columns by name: what a SELECT asks for, and the values of its rows, by name again."""
+"""What both SQL stores say alike: columns and rows by the names of their values, and states."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
+from clearance.core.record import IntentStatus
+
 Columns: TypeAlias = Mapping[str, str | Mapping[str, str]]
 """Names of values, each with the column that has it; what is a mapping itself is a group."""
+
+
+def one_of(statuses: Iterable[IntentStatus]) -> str:
+    """States as they stand behind IN, in their order."""
+    names = ", ".join(f"'{status}'" for status in statuses)
+    return f"({names})"
 
 
 def same(names: str, table: str = "") -> dict[str, str]:
