@@ -25,10 +25,10 @@ from clearance.profiles.parts import NoEngine, Parts, Wrapping, as_it_is, assemb
 from clearance.profiles.place import Database, Table, place
 
 if TYPE_CHECKING:
-    from clearance.stores.postgres import server as _postgres_server
+    from clearance.engines.queue.state import QueueState
+    from clearance.stores.postgres.server import Server
 
-    DatabaseQueue: TypeAlias = _postgres_server.Queue
-    DatabaseServer: TypeAlias = _postgres_server.Server
+    DatabaseServer: TypeAlias = Server
 
 SCHEMA_LOOK_MS = 10_000  # how long a schema that fits is believed to
 CONNECTIONS = range(2, 1_000)  # that a process may be given for its store
@@ -120,8 +120,8 @@ async def one_at_a_time(where: Database) -> AsyncIterator[None]:
 async def migrate(where: Database) -> list[str]:
     """Brings the schema of the store and of the queue up to date; the names of what was applied."""
     conninfo = conninfo_of(replace(where, program="clearance migrate"))
-    from clearance.engines.queue.procrastinate import prepare  # noqa: PLC0415
-    from clearance.stores.postgres import schema  # noqa: PLC0415 - comes with the extra
+    from clearance.engines.queue.schema import prepare  # noqa: PLC0415 - comes with the extra
+    from clearance.stores.postgres import schema  # noqa: PLC0415
 
     applied = await schema.migrate(conninfo)
     return applied + await prepare(conninfo)
@@ -151,12 +151,12 @@ async def check_schema(where: Database) -> int:
     return await server.check_schema(conninfo)
 
 
-async def database_queue(where: Database) -> DatabaseQueue:
+async def database_queue(where: Database) -> QueueState:
     """What the queue has now."""
     conninfo = conninfo_of(where)
-    from clearance.stores.postgres import server  # noqa: PLC0415 - comes with the extra
+    from clearance.engines.queue import state  # noqa: PLC0415 - comes with the extra
 
-    return await server.look_at_queue(conninfo)
+    return await state.look(conninfo)
 
 
 async def jobs(where: Database) -> Mapping[str, int]:

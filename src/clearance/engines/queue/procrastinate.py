@@ -25,14 +25,11 @@ from psycopg import Error as DatabaseError
 from clearance.core.errors import Refusal
 from clearance.engines.queue.hints import Hints
 from clearance.engines.queue.jobs import Jobs
-from clearance.engines.queue.schema import prepare
 from clearance.engines.worker import CONCURRENCY_DEFAULT, DRAIN_SECONDS
 from clearance.flow import execute
 from clearance.flow.context import Context
 from clearance.flow.ports.due import Due
 from clearance.flow.sweep import Sweeper
-
-__all__ = ["Queue", "prepare"]
 
 TASK = "carry_on"
 SWEEP_SECONDS = 1.0

@@ -46,18 +46,31 @@ def address(conninfo: str) -> str:
     )
 
 
+async def connect(conninfo: str) -> AsyncConnection:
+    """A connection as whoever the address names.
+
+    Unavailable (`DATABASE_UNREACHABLE`) if there is none; the driver's text names no password.
+    """
+    try:
+        return await AsyncConnection.connect(address(conninfo), autocommit=True)
+    except psycopg.Error as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        sentence = f"The database cannot be reached: {reason}."
+        raise Unavailable(sentence, code="DATABASE_UNREACHABLE") from error
+
+
 async def prepare(conninfo: str) -> list[str]:
     """Makes or updates the schema; the names of what was applied, none if it was up to date.
 
     Unavailable if it cannot.
     """
-    try:
-        async with await AsyncConnection.connect(address(conninfo), autocommit=True) as connection:
+    async with await connect(conninfo) as connection:
+        try:
             await connection.execute("SELECT pg_advisory_lock(%s)", (PREPARE_LOCK,))
             return await _prepare(connection)
-    except psycopg.Error as error:
-        sentence = f"The queue's schema could not be prepared: {' '.join(str(error).split())}."
-        raise Unavailable(sentence, code="MIGRATION_FAILED") from error
+        except psycopg.Error as error:
+            sentence = f"The queue's schema could not be prepared: {' '.join(str(error).split())}."
+            raise Unavailable(sentence, code="MIGRATION_FAILED") from error
 
 
 async def _prepare(connection: AsyncConnection) -> list[str]:
