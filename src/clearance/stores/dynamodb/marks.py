@@ -17,14 +17,13 @@ class DynamoMarks:
         self._calls = calls
 
     async def mark(self, tenant_id: str, action_intent_id: str, attempt: int) -> Mark | None:
-        """As the port says."""
         item = await self._calls.get(table.mark(tenant_id, action_intent_id, attempt))
         return None if item is None else _mark(item)
 
     async def swap(
         self, tenant_id: str, action_intent_id: str, attempt: int, seen: Mark | None, new: Mark
     ) -> bool:
-        """As the port says. If an answer was lost, `by` says whether it was written."""
+        """If an answer was lost, `by` says whether it was written."""
         key = table.mark(tenant_id, action_intent_id, attempt)
         condition = (
             ("attribute_not_exists(pk)", {})

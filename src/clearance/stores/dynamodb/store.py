@@ -109,7 +109,6 @@ class DynamoStore:
     # Transitions
 
     async def admit(self, admission: Admission) -> AdmitAnswer:
-        """As the port says."""
         intent, hold = admission.intent, admission.decision.hold
 
         def plan(seen: Seen, transition_id: str) -> Plan[_Admission] | _Admission:
@@ -141,7 +140,6 @@ class DynamoStore:
         return AlreadyAdmitted(record)
 
     async def advance(self, change: Change) -> AdvanceAnswer:
-        """As the port says."""
         key = table.intent(change.tenant_id, change.action_intent_id)
         content_key = table.content(change.tenant_id, change.action_intent_id)
         before = await self._calls.get_many((key, content_key))
@@ -172,7 +170,6 @@ class DynamoStore:
         return RecordMoved() if isinstance(answer, IsKnown) else answer
 
     async def configure(self, change: SettingsChange) -> int | SettingsMoved:
-        """As the port says."""
         parts = items.settings_parts(change.document)
         version = change.version + 1
 
@@ -201,9 +198,6 @@ class DynamoStore:
         return answer
 
     async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
-        """As the port says; Conflict (`API_KEY_EXISTS`) if a valid
-        key has the same name or secret.
-        """
         by_id, by_hash = table.api_key(key.key_id), table.api_key_hash(key.key_hash)
         by_name = table.api_key_name(key.tenant_id, key.name)
         attributes = items.api_key_item(key)
@@ -230,10 +224,7 @@ class DynamoStore:
         self._tail.moved()
 
     async def revoke_api_key(self, tenant_id: str, key_id: str, at: int, entry: Draft) -> bool:
-        """As the port says.
-
-        The sessions need no end of their own: whoever looks one up looks at its credential too.
-        """
+        """Page sessions need no end of their own: a look at one looks at its credential too."""
         key = table.api_key(key_id)
 
         def plan(seen: Seen, _: str) -> Plan[bool] | bool:
@@ -260,7 +251,6 @@ class DynamoStore:
     # Reads
 
     async def settings(self, tenant_id: str) -> StoredSettings:
-        """As the port says."""
         version = await self.settings_version(tenant_id)
         own, everywhere = await asyncio.gather(
             self._document(tenant_id, version.tenant),
@@ -288,15 +278,12 @@ class DynamoStore:
         return items.settings_document([first, *(rest[key] for key in keys)])
 
     async def settings_version(self, tenant_id: str) -> SettingsVersion:
-        """As the port says."""
-
         async def read() -> SettingsVersion:
             return (await self._transactions.look(tenant_id)).version
 
         return await self._shared.get(f"settings {tenant_id}", read)
 
     async def intent(self, tenant_id: str, action_intent_id: str) -> IntentRecord | None:
-        """As the port says."""
         item = await self._own(tenant_id, action_intent_id)
         return (await self._records([item]))[0] if item else None
 
@@ -322,10 +309,7 @@ class DynamoStore:
         ]
 
     async def timeline(self, tenant_id: str, query: TimelineQuery) -> list[IntentRecord]:
-        """As the port says.
-
-        Filters are looked at here, so one that few intents fit reads a long way back.
-        """
+        """Filters are looked at here: one that few intents fit reads a long way back."""
         fits = _timeline_filter(query)
         filtered = query != TimelineQuery(before=query.before, limit=query.limit)
         asked = IndexQuery(
@@ -356,7 +340,6 @@ class DynamoStore:
         return [found[key] for key in keys if key in found]
 
     async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
-        """As the port says."""
         status = IntentStatus.AWAITING_APPROVAL
         last = await self._own(tenant_id, after) if after else None
         first = items.open_order(status, last["positions"][0] + 1 if last else 0)
@@ -377,8 +360,6 @@ class DynamoStore:
         return await self._records(found[:limit])
 
     async def count_by_status(self, tenant_id: str) -> Mapping[IntentStatus, int]:
-        """As the port says."""
-
         async def count(status: IntentStatus) -> int:
             return await self._calls.count(
                 IndexQuery(tenant_id, table.OPEN, ("begins_with", f"{status.value}#"))
@@ -388,11 +369,9 @@ class DynamoStore:
         return {status: counted for status, counted in zip(OPEN, counts, strict=True) if counted}
 
     async def budget_used(self, tenant_id: str, account_id: str, day: str) -> Mapping[str, int]:
-        """As the port says."""
         return items.used(await self._calls.get(table.budget(tenant_id, account_id, day)))
 
     async def entries(self, tenant_id: str, after: int, limit: int) -> list[Entry]:
-        """As the port says."""
         asked = IndexQuery(
             table.ledger_of(tenant_id), sort=(">", table.position_text(after)), page=limit
         )
@@ -408,7 +387,6 @@ class DynamoStore:
         return dense[:limit]
 
     async def entries_about(self, tenant_id: str, action_intent_id: str) -> list[Entry]:
-        """As the port says."""
         item = await self._own(tenant_id, action_intent_id)
         positions: list[int] = item["positions"] if item else []
         found = await self._calls.get_many(
@@ -420,8 +398,6 @@ class DynamoStore:
         ]
 
     async def ledger_size(self, tenant_id: str) -> int:
-        """As the port says."""
-
         async def read() -> int:
             head = await self._calls.get(table.head(tenant_id))
             return int(head["ledger_size"]) if head else 0
@@ -429,16 +405,12 @@ class DynamoStore:
         return await self._shared.get(f"ledger {tenant_id}", read)
 
     async def wait_for_entries(self, tenant_id: str, after: int, timeout_ms: int) -> bool:
-        """As the port says."""
         return await self._tail.wait(lambda: self.ledger_size(tenant_id), after, timeout_ms)
 
     async def approved(self, limit: int, after: Due | None = None) -> list[Due]:
-        """As the port says."""
         return await self._queued(IntentStatus.APPROVED, limit, after, lambda _: True)
 
     async def expired(self, now: int, limit: int) -> list[Due]:
-        """As the port says."""
-
         async def part(shard: int) -> list[Item]:
             return await self._first(
                 IndexQuery(f"{shard:02}", table.DUE, ("<=", now), page=limit), limit, lambda _: True
@@ -454,8 +426,6 @@ class DynamoStore:
     async def dead_leases(
         self, now: int, limit: int, after: Due | None = None, *, living_worker: str | None = None
     ) -> list[Due]:
-        """As the port says."""
-
         def dead(item: Item) -> bool:
             return item["lease_until"] <= now or (
                 living_worker is not None and item["worker"] != living_worker
@@ -503,28 +473,22 @@ class DynamoStore:
         return found[:limit]
 
     async def tenants(self) -> list[str]:
-        """As the port says."""
         return [item["sk"] for item in await self._calls.all(IndexQuery(table.TENANTS))]
 
     async def totals(self, now: int) -> Totals:
-        """As the port says; Unavailable (`TOO_MANY_TENANTS`) where that would cost too much."""
+        """Unavailable (`TOO_MANY_TENANTS`) where that would cost too much."""
         return await totals(self._calls, await self.tenants(), now)
 
     async def api_key(self, key_hash: bytes) -> ApiKey | None:
-        """As the port says."""
         return _valid(await self._calls.get(table.api_key_hash(key_hash)))
 
     async def api_keys(self, tenant_id: str) -> list[ApiKey]:
-        """As the port says."""
         asked = IndexQuery(table.api_keys_of(tenant_id), sort=("begins_with", table.ID_PREFIX))
         found = [items.api_key(item) for item in await self._calls.all(asked)]
         return sorted(found, key=lambda key: (key.created_at, key.key_id))
 
     async def installation_salt(self) -> bytes:
-        """As the port says.
-
-        The first process that needs it makes it: one that may not write needs somebody before it.
-        """
+        """The first process that needs it makes it, and must be allowed to write."""
         if self._salt is None:
             made = {"salt": secrets.token_bytes(SALT_BYTES), "format": FORMAT}
             await self._calls.put_new(table.INSTALLATION, made)
@@ -536,18 +500,16 @@ class DynamoStore:
     # Page sessions
 
     async def add_session(self, session: PageSession) -> None:
-        """As the port says. The ones that are over go by themselves, some time later."""
+        """Those that are over go by themselves, some time later."""
         await self._calls.put_new(table.session(session.token_hash), items.session_item(session))
 
     async def session_key(self, token_hash: bytes, now: int) -> ApiKey | None:
-        """As the port says."""
         session = await self._calls.get(table.session(token_hash))
         if session is None or session["expires_at"] <= now:
             return None
         return _valid(await self._calls.get(table.api_key(session["key_id"])))
 
     async def end_session(self, token_hash: bytes) -> None:
-        """As the port says."""
         await self._calls.delete(table.session(token_hash))
 
 

@@ -217,7 +217,6 @@ class PostgresArchive:
         self._months: set[str] = set()
 
     def rows(self, kind: Kind) -> Iterator[Row]:
-        """As the protocol says."""
         for values in self._fetched(kind.value, _ROWS[kind]):
             yield named(FIELDS[kind], values)
 
@@ -229,7 +228,6 @@ class PostgresArchive:
             yield from cursor
 
     def put(self, kind: Kind, batch: Sequence[Row]) -> None:
-        """As the protocol says."""
         try:
             self._put(kind, batch)
         except psycopg.IntegrityError as error:
@@ -279,7 +277,7 @@ class PostgresArchive:
                 self._connection.execute("SELECT make_months(%s)", (created_at,))
 
     def check(self) -> None:
-        """As the protocol says; also sees to it that the next intent gets a number of its own."""
+        """Also sees to it that the next intent gets a number of its own."""
         self._connection.execute("ANALYZE tenant, ledger, intent_key, intent")
         if found := self._connection.execute(_SHARED_NUMBER).fetchone():
             sentence = f"The number of the intent {found[1]} of {found[0]} is another one's too."
@@ -296,7 +294,6 @@ class PostgresArchive:
         )
 
     def records(self) -> Iterator[Kept]:
-        """As the protocol says."""
         statement = f"SELECT {columns_of('r')} FROM intent_record r"
         for values in self._fetched("records", statement):
             yield named(COLUMNS, values)

@@ -87,14 +87,12 @@ class PostgresStore:
             raise Unavailable(sentence) from error
 
     async def admit(self, admission: Admission) -> AdmitAnswer:
-        """As the port says."""
         row = await self._submit(
             admission.intent.tenant_id, admission_unit(admission, _transition_id())
         )
         return _admitted(admission, row)
 
     async def advance(self, change: Change) -> AdvanceAnswer:
-        """As the port says."""
         row = await self._submit(change.tenant_id, change_unit(change, _transition_id()))
         answer, admitted_at = row[:2]
         if answer == "MOVED":
@@ -112,7 +110,6 @@ class PostgresStore:
         return other
 
     async def configure(self, change: SettingsChange) -> int | SettingsMoved:
-        """As the port says."""
         version = change.version + 1
         document = json.dumps(change.document, separators=(",", ":"), ensure_ascii=False)
         values = (change.tenant_id, change.version, document, change.at, change.entry.body)
@@ -126,9 +123,6 @@ class PostgresStore:
         return version if done else SettingsMoved()
 
     async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
-        """As the port says; Conflict (`API_KEY_EXISTS`) if a valid
-        key has the same name or secret.
-        """
         values = (
             key.tenant_id,
             key.key_id,
@@ -147,7 +141,6 @@ class PostgresStore:
         self._tail.moved()
 
     async def revoke_api_key(self, tenant_id: str, key_id: str, at: int, entry: Draft) -> bool:
-        """As the port says."""
         return await self._write(
             "SELECT clearance.revoke_api_key(%s, %s, %s, %s)",
             (tenant_id, key_id, at, entry.body),
@@ -175,7 +168,6 @@ class PostgresStore:
     # Reads
 
     async def settings(self, tenant_id: str) -> StoredSettings:
-        """As the port says."""
         statement = """SELECT t.tenant_id, t.settings_version, s.document FROM clearance.tenant t
         LEFT JOIN clearance.settings s
             ON s.tenant_id = t.tenant_id AND s.version = t.settings_version
@@ -192,7 +184,6 @@ class PostgresStore:
         return StoredSettings(version, documents.get(tenant_id, {}), documents[EVERYWHERE])
 
     async def settings_version(self, tenant_id: str) -> SettingsVersion:
-        """As the port says."""
         statement = (
             "SELECT tenant_id, settings_version FROM clearance.tenant WHERE tenant_id IN (%s, %s)"
         )
@@ -208,7 +199,6 @@ class PostgresStore:
         return await self._connections.rows(tenant_id, statement, (tenant_id, *values))
 
     async def intent(self, tenant_id: str, action_intent_id: str) -> IntentRecord | None:
-        """As the port says."""
         found = await self._rows(
             tenant_id,
             f"{_RECORD_OF} WHERE k.tenant_id = %s AND k.action_intent_id = %s",
@@ -217,13 +207,11 @@ class PostgresStore:
         return record(found[0]) if found else None
 
     async def timeline(self, tenant_id: str, query: TimelineQuery) -> list[IntentRecord]:
-        """As the port says."""
         where, values = _timeline_filter(query)
         statement = f"{_RECORD} WHERE r.tenant_id = %s {where} ORDER BY r.position DESC LIMIT %s"
         return [record(row) for row in await self._rows(tenant_id, statement, *values, query.limit)]
 
     async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
-        """As the port says."""
         statement = f"""{_RECORD} WHERE r.tenant_id = %s AND r.status = 'AWAITING_APPROVAL'
         AND r.intent_no > coalesce((
             SELECT intent_no FROM clearance.intent_key WHERE tenant_id = %s
@@ -234,7 +222,6 @@ class PostgresStore:
         ]
 
     async def count_by_status(self, tenant_id: str) -> Mapping[IntentStatus, int]:
-        """As the port says."""
         statement = f"""SELECT status, count(*) FROM clearance.intent
             WHERE tenant_id = %s AND status IN {one_of(OPEN)} GROUP BY status"""
         return {
@@ -242,7 +229,6 @@ class PostgresStore:
         }
 
     async def budget_used(self, tenant_id: str, account_id: str, day: str) -> Mapping[str, int]:
-        """As the port says."""
         statement = (
             "SELECT bucket, used FROM clearance.budget_use WHERE tenant_id = %s AND account_id = "
             "%s AND day = %s"
@@ -250,21 +236,18 @@ class PostgresStore:
         return dict(await self._rows(tenant_id, statement, account_id, day))
 
     async def entries(self, tenant_id: str, after: int, limit: int) -> list[Entry]:
-        """As the port says."""
         statement = """SELECT position, body FROM clearance.ledger WHERE tenant_id = %s
         AND position > %s
             ORDER BY position LIMIT %s"""
         return [Entry(*row) for row in await self._rows(tenant_id, statement, after, limit)]
 
     async def entries_about(self, tenant_id: str, action_intent_id: str) -> list[Entry]:
-        """As the port says."""
         statement = """SELECT l.position, l.body FROM clearance.intent_key k JOIN clearance.ledger l
         USING (intent_no)
             WHERE k.tenant_id = %s AND k.action_intent_id = %s ORDER BY l.position"""
         return [Entry(*row) for row in await self._rows(tenant_id, statement, action_intent_id)]
 
     async def ledger_size(self, tenant_id: str) -> int:
-        """As the port says."""
         statement = "SELECT ledger_size FROM clearance.tenant WHERE tenant_id = %s"
 
         async def read() -> int:
@@ -274,11 +257,9 @@ class PostgresStore:
         return await self._shared.get(f"ledger {tenant_id}", read)
 
     async def wait_for_entries(self, tenant_id: str, after: int, timeout_ms: int) -> bool:
-        """As the port says."""
         return await self._tail.wait(lambda: self.ledger_size(tenant_id), after, timeout_ms)
 
     async def approved(self, limit: int, after: Due | None = None) -> list[Due]:
-        """As the port says."""
         statement = (
             f"{_DUE} WHERE i.status = 'APPROVED' AND i.intent_no > {_BEHIND} ORDER BY i.intent_no "
             f"LIMIT %(limit)s"
@@ -286,7 +267,6 @@ class PostgresStore:
         return await self._due(statement, {"limit": limit, **_behind(after)})
 
     async def expired(self, now: int, limit: int) -> list[Due]:
-        """As the port says."""
         return await self._due(
             f"{_DUE} WHERE i.due_at <= %(now)s ORDER BY i.due_at LIMIT %(limit)s",
             {"now": now, "limit": limit},
@@ -295,7 +275,6 @@ class PostgresStore:
     async def dead_leases(
         self, now: int, limit: int, after: Due | None = None, *, living_worker: str | None = None
     ) -> list[Due]:
-        """As the port says."""
         statement = f"""{_DUE} WHERE i.status = 'RUNNING' AND i.intent_no > {_BEHIND}
             AND ((i.attempt).lease_until <= %(now)s OR (i.attempt).worker <> %(living)s::text)
             ORDER BY i.intent_no LIMIT %(limit)s"""
@@ -309,24 +288,20 @@ class PostgresStore:
         ]
 
     async def tenants(self) -> list[str]:
-        """As the port says."""
         statement = """SELECT tenant_id FROM clearance.tenant WHERE settings_version > 0
         AND tenant_id <> %s
             ORDER BY tenant_id"""
         return [row[0] for row in await self._rows(EVERYWHERE, statement)]
 
     async def totals(self, now: int) -> Totals:
-        """As the port says."""
         return await totals(self._connections, now)
 
     async def api_key(self, key_hash: bytes) -> ApiKey | None:
-        """As the port says."""
         return await self._one_api_key(
             f"{_API_KEY} WHERE k.key_hash = %s AND k.revoked_at IS NULL", (key_hash,)
         )
 
     async def api_keys(self, tenant_id: str) -> list[ApiKey]:
-        """As the port says."""
         statement = f"{_API_KEY} WHERE k.tenant_id = %s ORDER BY k.created_at, k.key_id"
         return [codec.api_key(*row) for row in await self._rows(tenant_id, statement)]
 
@@ -335,7 +310,6 @@ class PostgresStore:
         return codec.api_key(*found[0]) if found else None
 
     async def installation_salt(self) -> bytes:
-        """As the port says."""
         found = await self._connections.rows(
             EVERYWHERE, "SELECT credential_salt FROM clearance.installation"
         )
@@ -344,7 +318,6 @@ class PostgresStore:
     # Page sessions
 
     async def add_session(self, session: PageSession) -> None:
-        """As the port says."""
         statement = """WITH over AS (DELETE FROM clearance.page_session
         WHERE expires_at <= %(created_at)s)
             INSERT INTO clearance.page_session (token_hash, key_id, created_at, expires_at)
@@ -359,13 +332,11 @@ class PostgresStore:
         await self._connections.rows(EVERYWHERE, statement, named, writes=True)
 
     async def session_key(self, token_hash: bytes, now: int) -> ApiKey | None:
-        """As the port says."""
         statement = f"""{_API_KEY} JOIN clearance.page_session s USING (key_id)
             WHERE s.token_hash = %s AND s.expires_at > %s AND k.revoked_at IS NULL"""
         return await self._one_api_key(statement, (token_hash, now))
 
     async def end_session(self, token_hash: bytes) -> None:
-        """As the port says."""
         statement = "DELETE FROM clearance.page_session WHERE token_hash = %s"
         await self._connections.rows(EVERYWHERE, statement, (token_hash,), writes=True)
 

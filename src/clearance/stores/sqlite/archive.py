@@ -139,7 +139,7 @@ class SqliteArchive:
         self._tenants: dict[str, int] = {}
 
     def rows(self, kind: Kind) -> Iterator[Row]:
-        """As the protocol says. Intents that aged out are unknown to SQLite."""
+        """Intents that aged out are unknown to SQLite."""
         found = self._connection.execute(_ROWS[kind]) if kind in _ROWS else ()
         for values in found:
             row = named(FIELDS[kind], values)
@@ -150,7 +150,6 @@ class SqliteArchive:
             yield row
 
     def put(self, kind: Kind, batch: Sequence[Row]) -> None:
-        """As the protocol says."""
         put = self._puts()[kind]
         for index, row in enumerate(batch):
             try:
@@ -256,14 +255,12 @@ class SqliteArchive:
         return int(found[0])
 
     def check(self) -> None:
-        """As the protocol says."""
         if found := self._connection.execute(_STRAY_ENTRY).fetchone():
             raise stray_entry(*found)
         if found := self._connection.execute(_STRAY_INTENT).fetchone():
             raise stray_intent(*found)
 
     def records(self) -> Iterator[Kept]:
-        """As the protocol says."""
         for values in self._connection.execute(RECORD):
             yield named(COLUMNS, values)
 

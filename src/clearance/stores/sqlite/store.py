@@ -107,7 +107,6 @@ class SqliteStore:
     # Transitions
 
     async def admit(self, admission: Admission) -> AdmitAnswer:
-        """As the port says."""
         return await self._writer.submit(lambda connection: self._admit(connection, admission))
 
     def _admit(self, connection: sqlite3.Connection, admission: Admission) -> AdmitAnswer:
@@ -129,7 +128,6 @@ class SqliteStore:
         return Admitted(statements.insert_intent(connection, tenant_no, account_no, admission))
 
     async def advance(self, change: Change) -> AdvanceAnswer:
-        """As the port says."""
         return await self._writer.submit(lambda connection: self._advance(connection, change))
 
     def _advance(self, connection: sqlite3.Connection, change: Change) -> AdvanceAnswer:
@@ -160,8 +158,6 @@ class SqliteStore:
         return Applied(record, admitted)
 
     async def configure(self, change: SettingsChange) -> int | SettingsMoved:
-        """As the port says."""
-
         def work(connection: sqlite3.Connection) -> int | SettingsMoved:
             tenant_no = self._tenant_no(connection, change.tenant_id)
             changed = connection.execute(
@@ -182,10 +178,6 @@ class SqliteStore:
         return await self._writer.submit(work)
 
     async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
-        """As the port says; Conflict (`API_KEY_EXISTS`) if a valid
-        key has the same name or secret.
-        """
-
         def work(connection: sqlite3.Connection) -> None:
             tenant_no = self._tenant_no(connection, key.tenant_id)
             taken = connection.execute(
@@ -206,8 +198,6 @@ class SqliteStore:
         await self._writer.submit(work)
 
     async def revoke_api_key(self, tenant_id: str, key_id: str, at: int, entry: Draft) -> bool:
-        """As the port says."""
-
         def work(connection: sqlite3.Connection) -> bool:
             tenant_no = self._tenant_no(connection, tenant_id)
             revoked = connection.execute(
@@ -226,11 +216,9 @@ class SqliteStore:
     # Reads
 
     async def settings(self, tenant_id: str) -> StoredSettings:
-        """As the port says."""
         return await self._read(lambda connection: statements.settings(connection, tenant_id))
 
     async def settings_version(self, tenant_id: str) -> SettingsVersion:
-        """As the port says."""
         return await self._read(
             lambda connection: statements.settings_version(
                 connection, statements.known_tenant(connection, tenant_id)
@@ -238,7 +226,6 @@ class SqliteStore:
         )
 
     async def intent(self, tenant_id: str, action_intent_id: str) -> IntentRecord | None:
-        """As the port says."""
         return await self._read(
             lambda connection: statements.record(
                 connection, statements.known_tenant(connection, tenant_id), action_intent_id
@@ -246,7 +233,6 @@ class SqliteStore:
         )
 
     async def timeline(self, tenant_id: str, query: TimelineQuery) -> list[IntentRecord]:
-        """As the port says."""
         where, values = _timeline_filter(query)
         sql = f"""{records.RECORD} WHERE t.tenant_id = :tenant_id {where}
             ORDER BY i.position DESC LIMIT :limit"""
@@ -256,7 +242,6 @@ class SqliteStore:
         )
 
     async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
-        """As the port says."""
         sql = f"""{records.RECORD} WHERE {_OPEN} AND i.status = 'AWAITING_APPROVAL'
         AND t.tenant_id = :tenant_id
             AND i.intent_no > coalesce((
@@ -269,7 +254,6 @@ class SqliteStore:
         )
 
     async def count_by_status(self, tenant_id: str) -> Mapping[IntentStatus, int]:
-        """As the port says."""
         sql = f"""SELECT i.status, count(*) FROM intent i
             WHERE {_OPEN} AND i.tenant_no = ? GROUP BY i.status"""
 
@@ -280,8 +264,6 @@ class SqliteStore:
         return await self._read(work)
 
     async def budget_used(self, tenant_id: str, account_id: str, day: str) -> Mapping[str, int]:
-        """As the port says."""
-
         def work(connection: sqlite3.Connection) -> Mapping[str, int]:
             found = connection.execute(
                 "SELECT account_no FROM account WHERE tenant_no = ? AND account_id = ?",
@@ -292,8 +274,6 @@ class SqliteStore:
         return await self._read(work)
 
     async def entries(self, tenant_id: str, after: int, limit: int) -> list[Entry]:
-        """As the port says."""
-
         def work(connection: sqlite3.Connection) -> list[Entry]:
             first, last = statements.entry_ids(statements.known_tenant(connection, tenant_id))
             found = connection.execute(
@@ -306,8 +286,6 @@ class SqliteStore:
         return await self._read(work)
 
     async def entries_about(self, tenant_id: str, action_intent_id: str) -> list[Entry]:
-        """As the port says."""
-
         def work(connection: sqlite3.Connection) -> list[Entry]:
             tenant_no = statements.known_tenant(connection, tenant_id)
             found = connection.execute(
@@ -324,7 +302,6 @@ class SqliteStore:
         return await self._read(work)
 
     async def ledger_size(self, tenant_id: str) -> int:
-        """As the port says."""
         return await self._read(
             lambda connection: statements.ledger_size(
                 connection, statements.known_tenant(connection, tenant_id)
@@ -332,11 +309,9 @@ class SqliteStore:
         )
 
     async def wait_for_entries(self, tenant_id: str, after: int, timeout_ms: int) -> bool:
-        """As the port says."""
         return await self._tail.wait(lambda: self.ledger_size(tenant_id), after, timeout_ms)
 
     async def approved(self, limit: int, after: Due | None = None) -> list[Due]:
-        """As the port says."""
         sql = (
             f"{_DUE} WHERE {_OPEN} AND i.status = 'APPROVED' AND i.intent_no > {_BEHIND} "
             f"ORDER BY i.intent_no LIMIT :limit"
@@ -344,14 +319,12 @@ class SqliteStore:
         return await self._due(sql, {"limit": limit, **_behind(after)})
 
     async def expired(self, now: int, limit: int) -> list[Due]:
-        """As the port says."""
         sql = f"{_DUE} WHERE i.due_at <= :now ORDER BY i.due_at LIMIT :limit"
         return await self._due(sql, {"now": now, "limit": limit})
 
     async def dead_leases(
         self, now: int, limit: int, after: Due | None = None, *, living_worker: str | None = None
     ) -> list[Due]:
-        """As the port says."""
         sql = f"""{_DUE} JOIN attempt x ON x.intent_no = i.intent_no AND x.number = i.attempt_number
             WHERE {_OPEN} AND i.status = 'RUNNING' AND (x.lease_until <= :now
             OR (:living IS NOT NULL AND x.worker <> :living))
@@ -366,7 +339,6 @@ class SqliteStore:
         )
 
     async def tenants(self) -> list[str]:
-        """As the port says."""
         sql = (
             "SELECT tenant_id FROM tenant WHERE settings_version > 0 AND tenant_id <> ? ORDER BY "
             "tenant_id"
@@ -376,16 +348,13 @@ class SqliteStore:
         )
 
     async def totals(self, now: int) -> Totals:
-        """As the port says."""
         return await self._read(lambda connection: totals(connection, now))
 
     async def api_key(self, key_hash: bytes) -> ApiKey | None:
-        """As the port says."""
         sql = f"{_API_KEY} WHERE k.key_hash = ? AND k.revoked_at IS NULL"
         return await self._one_api_key(sql, (key_hash,))
 
     async def api_keys(self, tenant_id: str) -> list[ApiKey]:
-        """As the port says."""
         sql = f"{_API_KEY} WHERE t.tenant_id = ? ORDER BY k.created_at, k.key_id"
         return await self._read(
             lambda connection: [
@@ -398,7 +367,6 @@ class SqliteStore:
         return codec.api_key(*row) if row else None
 
     async def installation_salt(self) -> bytes:
-        """As the port says."""
         sql = "SELECT credential_salt FROM installation"
         row = await self._read(lambda connection: connection.execute(sql).fetchone())
         return bytes(row[0])
@@ -406,8 +374,6 @@ class SqliteStore:
     # Page sessions
 
     async def add_session(self, session: PageSession) -> None:
-        """As the port says."""
-
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(
                 "DELETE FROM page_session WHERE expires_at <= ?", (session.created_at,)
@@ -421,14 +387,11 @@ class SqliteStore:
         await self._writer.submit(work)
 
     async def session_key(self, token_hash: bytes, now: int) -> ApiKey | None:
-        """As the port says."""
         sql = f"""{_API_KEY} JOIN page_session s USING (key_id)
             WHERE s.token_hash = ? AND s.expires_at > ? AND k.revoked_at IS NULL"""
         return await self._one_api_key(sql, (token_hash, now))
 
     async def end_session(self, token_hash: bytes) -> None:
-        """As the port says."""
-
         def work(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM page_session WHERE token_hash = ?", (token_hash,))
 
