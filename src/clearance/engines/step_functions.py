@@ -32,7 +32,7 @@ from clearance.core.principal import system
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.flow import execute
 from clearance.flow.context import Context
-from clearance.flow.execute import Started, Tried
+from clearance.flow.execute import ClosedAttempt, Started, Tried
 from clearance.flow.ports.marks import Marks
 from clearance.flow.ports.transitions import Applied
 from clearance.flow.tries import Tries
@@ -234,13 +234,11 @@ async def _claimed(
         if context.clock.now_ms() < record.attempt.lease_until:
             return None
         try:
-            unsent = (await _closed(context, marks, record)).sent is Sent.NOT_SENT
+            tried = await _closed(context, marks, record)
         except Conflict:  # it is somebody else's by now
             return None
-        number = record.attempt.number
-        started = await execute.restart(
-            context, tenant_id, action_intent_id, worker, after=number, unsent=unsent
-        )
+        left = ClosedAttempt(record.attempt.number, tried.sent)
+        started = await execute.restart(context, tenant_id, action_intent_id, worker, left=left)
     return None if started is None else started.attempt.number
 
 
@@ -336,7 +334,7 @@ async def record(context: Context, marks: Marks, event: Mapping[str, Json]) -> d
         why = "The invoker ended before it said what was answered."
         found = _ended_without_answer(tried, why, "INVOKER_LOST"), tried.tries
     outcome, tries = found
-    return _told(event, await execute.try_to_record(context, started, outcome, tries=tries))
+    return _told(event, await execute.record_once(context, started, outcome, tries=tries))
 
 
 def _told(event: Mapping[str, Json], written: IntentRecord | None) -> dict[str, Json]:
@@ -462,7 +460,7 @@ async def _end(
         return None
     why = "The execution was aborted." if aborted else "The execution ended without an outcome."
     outcome = _ended_without_answer(tried, why, "EXECUTION_ENDED")
-    return await execute.try_to_record(context, started, outcome, tries=tried.tries)
+    return await execute.record_once(context, started, outcome, tries=tried.tries)
 
 
 async def _cancel(context: Context, record: IntentRecord) -> IntentRecord | None:

@@ -113,6 +113,10 @@ class Queue:
     async def _work(self, context: Context, stopping: asyncio.Task[Any]) -> None:
         """One life of procrastinate's worker: until it is asked to stop, or ends for a reason of
         its own.
+
+        It ends in an order. The sweep goes first and the lead with it, so that another worker
+        sweeps while this one drains. The signs of life go last: without them, others would take
+        what drains for a dead worker's jobs and carry them out a second time.
         """
         jobs = Jobs(self._conninfo)
         app = App(connector=jobs.connector)
