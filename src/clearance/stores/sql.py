@@ -26,8 +26,8 @@ def listed(columns: Columns, table: str = "") -> str:
     """The columns, as a SELECT lists them."""
     return ", ".join(
         f"{table}{column}"
-        for one in columns.values()
-        for column in ([one] if isinstance(one, str) else one.values())
+        for entry in columns.values()
+        for column in ([entry] if isinstance(entry, str) else entry.values())
     )
 
 

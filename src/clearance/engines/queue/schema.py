@@ -40,9 +40,10 @@ peer that vanished is noticed.
 
 def address(conninfo: str) -> str:
     """The address with our defaults."""
-    said = conninfo_to_dict(conninfo)
+    given = conninfo_to_dict(conninfo)
     return make_conninfo(
-        conninfo, **{name: value for name, value in CONNECTION_DEFAULTS.items() if name not in said}
+        conninfo,
+        **{name: value for name, value in CONNECTION_DEFAULTS.items() if name not in given},
     )
 
 
@@ -86,8 +87,8 @@ async def _prepare(connection: AsyncConnection) -> list[str]:
             f"""CREATE TABLE IF NOT EXISTS {SCHEMA}.applied (
             name text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())"""
         )
-    found = await connection.execute(f"SELECT name FROM {SCHEMA}.applied")
-    known = {name for (name,) in await found.fetchall()}
+    applied = await connection.execute(f"SELECT name FROM {SCHEMA}.applied")
+    known = {name for (name,) in await applied.fetchall()}
     return [
         name
         for name, script, says in _scripts(known)
@@ -121,7 +122,7 @@ async def _apply(connection: AsyncConnection, name: str, script: str, says: list
         await connection.execute(sql.SQL(script))  # the package's own files, and ours
         await connection.cursor().executemany(
             f"INSERT INTO {SCHEMA}.applied (name) VALUES (%s) ON CONFLICT DO NOTHING",
-            [(said,) for said in says],
+            [(applied,) for applied in says],
         )
         await connection.execute(
             f"""GRANT USAGE ON SCHEMA {SCHEMA} TO {APP_ROLE};

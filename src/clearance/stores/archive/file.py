@@ -111,9 +111,9 @@ def write(source: Source, file: BinaryIO) -> Summary:
             digest.update(written)
             file.write(written)
             counts[kind] += 1
-    said = Summary(source.store, counts, digest.hexdigest())
-    file.write(line("end", {"counts": counts, "sha256": said.sha256}))
-    return said
+    summary = Summary(source.store, counts, digest.hexdigest())
+    file.write(line("end", {"counts": counts, "sha256": summary.sha256}))
+    return summary
 
 
 def _written(source: Source, kind: Kind) -> Iterator[bytes]:
@@ -337,10 +337,10 @@ class Reading:
                 return "names positions that the ledger does not have, or not in this order."
         return None
 
-    def _finish(self, said: Row) -> None:
+    def _finish(self, end: Row) -> None:
         """The end line, and what can be known only now."""
         counts = {kind.value: self.counts[kind] for kind in Kind}
-        if said != {"counts": counts, "sha256": self._digest.hexdigest()}:
+        if end != {"counts": counts, "sha256": self._digest.hexdigest()}:
             sentence = (
                 "the counts or the SHA-256 are not those of the lines before: the archive was "
                 "changed or damaged."
@@ -355,7 +355,7 @@ class Reading:
                 raise invalid(self._number, sentence)
         if self._file.read(1):
             raise invalid(self._number + 1, "comes after the end.")
-        self.end = Summary(self._store, counts, said["sha256"])
+        self.end = Summary(self._store, counts, end["sha256"])
 
 
 ORDER: Mapping[Kind, Sequence[str]] = {

@@ -202,14 +202,14 @@ def net(holds: Iterable[tuple[Hold, int]]) -> dict[str, tuple[int, int | None]]:
     The room is the most that may be used before: the bucket's limit less what is taken, or None if
     there is no limit.
     """
-    found: dict[str, tuple[int, int | None]] = {}
+    taken: dict[str, tuple[int, int | None]] = {}
     for hold, sign in holds:
         for claim in hold.claims:
-            amount, room = found.get(claim.bucket, (0, None))
+            amount, room = taken.get(claim.bucket, (0, None))
             if sign > 0 and claim.limit is not None:
                 room = claim.limit - claim.amount
-            found[claim.bucket] = (amount + sign * claim.amount, room)
-    return found
+            taken[claim.bucket] = (amount + sign * claim.amount, room)
+    return taken
 
 
 # The ledger and the settings

@@ -32,8 +32,8 @@ class DynamoMarks:
         )
         if await self._calls.put_if(key, _item(new), condition[0], **condition[1]):
             return True
-        found = await self._calls.get(key)
-        return found is not None and found["written_by"] == new.by
+        item = await self._calls.get(key)
+        return item is not None and item["written_by"] == new.by
 
 
 def _item(mark: Mark) -> Item:

@@ -205,8 +205,8 @@ class DynamoStore:
 
         def plan(seen: Seen, _: str) -> Plan[bool] | bool:
             taken = any(
-                one in seen.items and "revoked_at" not in seen.items[one]
-                for one in (by_hash, by_name)
+                item_key in seen.items and "revoked_at" not in seen.items[item_key]
+                for item_key in (by_hash, by_name)
             )
             if taken or by_id in seen.items:
                 return False
@@ -239,8 +239,8 @@ class DynamoStore:
             )
             valid = "key_id = :key_id AND attribute_not_exists(revoked_at)"
             actions = [
-                update(one, "SET revoked_at = :at", valid, {}, at=at, key_id=key_id)
-                for one in ended
+                update(copy, "SET revoked_at = :at", valid, {}, at=at, key_id=key_id)
+                for copy in ended
             ]
             return Plan(((entry, None),), actions, answer=True)
 
@@ -295,17 +295,17 @@ class DynamoStore:
         item = await self._calls.get(table.intent(tenant_id, action_intent_id))
         return item if item and item["tenant_id"] == tenant_id else None
 
-    async def _records(self, found: Sequence[Item]) -> list[IntentRecord]:
+    async def _records(self, intents: Sequence[Item]) -> list[IntentRecord]:
         """The records of intents' items.
 
         What they lead to never changes, and was there before they were.
         """
-        contents = [table.content(item["tenant_id"], item["action_intent_id"]) for item in found]
-        decisions = [table.ledger(item["tenant_id"], item["decision_position"]) for item in found]
+        contents = [table.content(item["tenant_id"], item["action_intent_id"]) for item in intents]
+        decisions = [table.ledger(item["tenant_id"], item["decision_position"]) for item in intents]
         parts = await self._calls.get_many([*contents, *decisions])
         return [
             items.record(item, parts[content]["content"], parts[decision]["body"])
-            for item, content, decision in zip(found, contents, decisions, strict=True)
+            for item, content, decision in zip(intents, contents, decisions, strict=True)
         ]
 
     async def timeline(self, tenant_id: str, query: TimelineQuery) -> list[IntentRecord]:
@@ -319,25 +319,25 @@ class DynamoStore:
             forward=False,
             page=max(query.limit, FILTERED_PAGE) if filtered else query.limit,
         )
-        found: dict[str, Item] = {}
+        chosen: dict[str, Item] = {}
         async with contextlib.aclosing(self._calls.pages(asked)) as pages:
             async for page in pages:
                 matching = [item for item in page if fits(item)]
-                while matching and len(found) < query.limit:
-                    count = query.limit - len(found)
+                while matching and len(chosen) < query.limit:
+                    count = query.limit - len(chosen)
                     # An intent that moved on since the index saw it is judged by what it is now.
                     current = await self._current(matching[:count])
-                    found |= {item["pk"]: item for item in current if fits(item)}
+                    chosen |= {item["pk"]: item for item in current if fits(item)}
                     matching = matching[count:]
-                if len(found) >= query.limit or (page and _is_before(page[-1], query.since)):
+                if len(chosen) >= query.limit or (page and _is_before(page[-1], query.since)):
                     break
-        return await self._records(sorted(found.values(), key=lambda item: -int(item["position"])))
+        return await self._records(sorted(chosen.values(), key=lambda item: -int(item["position"])))
 
     async def _current(self, indexed: Iterable[Item]) -> list[Item]:
         """Intents that an index found, in its order, as they are now."""
         keys = [table.Key(item["pk"], item["sk"]) for item in indexed]
-        found = await self._calls.get_many(keys)
-        return [found[key] for key in keys if key in found]
+        current = await self._calls.get_many(keys)
+        return [current[key] for key in keys if key in current]
 
     async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
         status = IntentStatus.AWAITING_APPROVAL
@@ -349,15 +349,15 @@ class DynamoStore:
             ("between", first, items.open_order(status, table.POSITION_MAX)),
             page=limit,
         )
-        found: list[Item] = []
+        waiting: list[Item] = []
         async with contextlib.aclosing(self._calls.pages(asked)) as pages:
             async for page in pages:
-                found += [
+                waiting += [
                     item for item in await self._current(page) if item["status"] == status.value
                 ]
-                if len(found) >= limit:
+                if len(waiting) >= limit:
                     break
-        return await self._records(found[:limit])
+        return await self._records(waiting[:limit])
 
     async def count_by_status(self, tenant_id: str) -> Mapping[IntentStatus, int]:
         async def count(status: IntentStatus) -> int:
@@ -375,25 +375,29 @@ class DynamoStore:
         asked = IndexQuery(
             table.ledger_of(tenant_id), sort=(">", table.position_text(after)), page=limit
         )
-        found: list[Entry] = []
+        entries: list[Entry] = []
         async with contextlib.aclosing(self._calls.pages(asked)) as pages:
             async for page in pages:
-                found += [Entry(int(item["sk"]), item["body"]) for item in page]
-                if len(found) >= limit:
+                entries += [Entry(int(item["sk"]), item["body"]) for item in page]
+                if len(entries) >= limit:
                     break
         # A page is not one moment: an entry may be seen before the one that was committed before
         # it. What lies behind such a gap is left for the next question.
-        dense = [one for number, one in enumerate(found, start=after + 1) if one.position == number]
+        dense = [
+            entry
+            for number, entry in enumerate(entries, start=after + 1)
+            if entry.position == number
+        ]
         return dense[:limit]
 
     async def entries_about(self, tenant_id: str, action_intent_id: str) -> list[Entry]:
         item = await self._own(tenant_id, action_intent_id)
         positions: list[int] = item["positions"] if item else []
-        found = await self._calls.get_many(
+        entries = await self._calls.get_many(
             table.ledger(tenant_id, position) for position in positions
         )
         return [
-            Entry(position, found[table.ledger(tenant_id, position)]["body"])
+            Entry(position, entries[table.ledger(tenant_id, position)]["body"])
             for position in positions
         ]
 
@@ -416,11 +420,11 @@ class DynamoStore:
                 IndexQuery(f"{shard:02}", table.DUE, ("<=", now), page=limit), limit, lambda _: True
             )
 
-        found = chain.from_iterable(
+        due = chain.from_iterable(
             await asyncio.gather(*(part(shard) for shard in range(table.QUEUE_SHARDS)))
         )
         return [
-            items.due(item) for item in sorted(found, key=lambda item: int(item["due_at"]))[:limit]
+            items.due(item) for item in sorted(due, key=lambda item: int(item["due_at"]))[:limit]
         ]
 
     async def dead_leases(
@@ -452,25 +456,25 @@ class DynamoStore:
             )
             return await self._first(asked, limit, fits)
 
-        found = chain.from_iterable(
+        queued = chain.from_iterable(
             await asyncio.gather(*(part(shard) for shard in range(table.QUEUE_SHARDS)))
         )
         return [
             items.due(item)
-            for item in sorted(found, key=lambda item: str(item["queue_order"]))[:limit]
+            for item in sorted(queued, key=lambda item: str(item["queue_order"]))[:limit]
         ]
 
     async def _first(
         self, asked: IndexQuery, limit: int, fits: Callable[[Item], bool]
     ) -> list[Item]:
         """The first items of a query that fit."""
-        found: list[Item] = []
+        fitting: list[Item] = []
         async with contextlib.aclosing(self._calls.pages(asked)) as pages:
             async for page in pages:
-                found += filter(fits, page)
-                if len(found) >= limit:
+                fitting += filter(fits, page)
+                if len(fitting) >= limit:
                     break
-        return found[:limit]
+        return fitting[:limit]
 
     async def tenants(self) -> list[str]:
         return [item["sk"] for item in await self._calls.all(IndexQuery(table.TENANTS))]
@@ -484,8 +488,8 @@ class DynamoStore:
 
     async def api_keys(self, tenant_id: str) -> list[ApiKey]:
         asked = IndexQuery(table.api_keys_of(tenant_id), sort=("begins_with", table.ID_PREFIX))
-        found = [items.api_key(item) for item in await self._calls.all(asked)]
-        return sorted(found, key=lambda key: (key.created_at, key.key_id))
+        keys = [items.api_key(item) for item in await self._calls.all(asked)]
+        return sorted(keys, key=lambda key: (key.created_at, key.key_id))
 
     async def installation_salt(self) -> bytes:
         """The first process that needs it makes it, and must be allowed to write."""
@@ -522,16 +526,16 @@ async def _salt_of(calls: Calls) -> bytes | None:
 
     Unavailable (`STORE_TOO_NEW`) if the items are of a newer format.
     """
-    found = await calls.get(table.INSTALLATION)
-    if found is None:
+    installation = await calls.get(table.INSTALLATION)
+    if installation is None:
         return None
-    if found["format"] > FORMAT:
+    if installation["format"] > FORMAT:
         sentence = (
-            f"The table has format {found['format']}; this Clearance knows {FORMAT}. Use a newer "
-            f"Clearance."
+            f"The table has format {installation['format']}; this Clearance knows {FORMAT}. Use a "
+            "newer Clearance."
         )
         raise Unavailable(sentence, code="STORE_TOO_NEW")
-    return bytes(found["salt"])
+    return bytes(installation["salt"])
 
 
 def _step(

@@ -132,13 +132,13 @@ class Transactions:
     async def look(self, tenant_id: str, keys: Iterable[Key] = ()) -> Seen:
         """HEAD, the settings in force and items, each as it is now."""
         head_key, everywhere_key = table.head(tenant_id), table.everywhere_of(tenant_id)
-        found = await self.calls.get_many((head_key, everywhere_key, *keys))
-        head = found.get(head_key, {})
-        everywhere = found.get(everywhere_key, {}).get("version", 0)
+        seen = await self.calls.get_many((head_key, everywhere_key, *keys))
+        head = seen.get(head_key, {})
+        everywhere = seen.get(everywhere_key, {}).get("version", 0)
         return Seen(
             head.get("ledger_size", 0),
             SettingsVersion(head.get("settings_version", 0), everywhere),
-            found,
+            seen,
         )
 
     @contextlib.asynccontextmanager

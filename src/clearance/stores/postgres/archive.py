@@ -231,9 +231,9 @@ class PostgresArchive:
         try:
             self._put(kind, batch)
         except psycopg.IntegrityError as error:
-            found = _LINE.search(error.diag.context or "")
+            line = _LINE.search(error.diag.context or "")
             sentence = "has an id, a name or a secret that was there before."
-            raise NotTaken(int(found[1]) - 1 if found else 0, sentence) from None
+            raise NotTaken(int(line[1]) - 1 if line else 0, sentence) from None
 
     def _put(self, kind: Kind, batch: Sequence[Row]) -> None:
         match kind:
@@ -265,8 +265,8 @@ class PostgresArchive:
             sql.Identifier("clearance", table), sql.SQL(", ").join(map(sql.Identifier, columns))
         )
         with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
-            for one in values:
-                copy.write_row(one)
+            for row in values:
+                copy.write_row(row)
 
     def _make_months(self, batch: Sequence[Row]) -> None:
         """Partitions for the months of these intents, so that they can age out."""
@@ -279,13 +279,13 @@ class PostgresArchive:
     def check(self) -> None:
         """Also sees to it that the next intent gets a number of its own."""
         self._connection.execute("ANALYZE tenant, ledger, intent_key, intent")
-        if found := self._connection.execute(_SHARED_NUMBER).fetchone():
-            sentence = f"The number of the intent {found[1]} of {found[0]} is another one's too."
+        if row := self._connection.execute(_SHARED_NUMBER).fetchone():
+            sentence = f"The number of the intent {row[1]} of {row[0]} is another one's too."
             raise InvalidInput(sentence, code="INVALID_ARCHIVE")
-        if found := self._connection.execute(_STRAY_ENTRY).fetchone():
-            raise stray_entry(*found)
-        if found := self._connection.execute(_STRAY_INTENT).fetchone():
-            raise stray_intent(*found)
+        if row := self._connection.execute(_STRAY_ENTRY).fetchone():
+            raise stray_entry(*row)
+        if row := self._connection.execute(_STRAY_INTENT).fetchone():
+            raise stray_intent(*row)
         [(last,)] = self._connection.execute(
             "SELECT coalesce(max(intent_no), 0) FROM intent_key"
         ).fetchall()

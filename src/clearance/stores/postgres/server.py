@@ -118,11 +118,11 @@ async def look(conninfo: str) -> Server:
     async with await connect(conninfo) as connection:
         cursor = connection.cursor(row_factory=class_row(Server))
         await cursor.execute("SELECT 1")  # so that the clock is read on a connection that stands
-        found = await (await cursor.execute(_LOOK)).fetchone()
-    if found is None:
+        answer = await (await cursor.execute(_LOOK)).fetchone()
+    if answer is None:
         sentence = "The database does not know the role that asks."
         raise Unavailable(sentence)
-    return found
+    return answer
 
 
 @contextlib.asynccontextmanager

@@ -172,13 +172,13 @@ class PostgresStore:
         LEFT JOIN clearance.settings s
             ON s.tenant_id = t.tenant_id AND s.version = t.settings_version
             WHERE t.tenant_id IN (%s, %s)"""
-        found = {
+        stored = {
             name: (version, document)
             for name, version, document in await self._rows(tenant_id, statement, EVERYWHERE)
         }
-        versions = {name: version for name, (version, _) in found.items()}
+        versions = {name: version for name, (version, _) in stored.items()}
         documents = {
-            name: json.loads(document) if document else {} for name, (_, document) in found.items()
+            name: json.loads(document) if document else {} for name, (_, document) in stored.items()
         }
         version = SettingsVersion(versions.get(tenant_id, 0), versions[EVERYWHERE])
         return StoredSettings(version, documents.get(tenant_id, {}), documents[EVERYWHERE])
@@ -189,8 +189,8 @@ class PostgresStore:
         )
 
         async def read() -> SettingsVersion:
-            found: dict[str, int] = dict(await self._rows(tenant_id, statement, EVERYWHERE))
-            return SettingsVersion(found.get(tenant_id, 0), found[EVERYWHERE])
+            versions: dict[str, int] = dict(await self._rows(tenant_id, statement, EVERYWHERE))
+            return SettingsVersion(versions.get(tenant_id, 0), versions[EVERYWHERE])
 
         return await self._shared.get(f"settings {tenant_id}", read)
 
@@ -199,16 +199,18 @@ class PostgresStore:
         return await self._connections.rows(tenant_id, statement, (tenant_id, *values))
 
     async def intent(self, tenant_id: str, action_intent_id: str) -> IntentRecord | None:
-        found = await self._rows(
+        rows = await self._rows(
             tenant_id,
             f"{_RECORD_OF} WHERE k.tenant_id = %s AND k.action_intent_id = %s",
             action_intent_id,
         )
-        return record(found[0]) if found else None
+        return record(rows[0]) if rows else None
 
     async def timeline(self, tenant_id: str, query: TimelineQuery) -> list[IntentRecord]:
-        where, values = _timeline_filter(query)
-        statement = f"{_RECORD} WHERE r.tenant_id = %s {where} ORDER BY r.position DESC LIMIT %s"
+        conditions, values = _timeline_filter(query)
+        statement = (
+            f"{_RECORD} WHERE r.tenant_id = %s {conditions} ORDER BY r.position DESC LIMIT %s"
+        )
         return [record(row) for row in await self._rows(tenant_id, statement, *values, query.limit)]
 
     async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
@@ -251,8 +253,8 @@ class PostgresStore:
         statement = "SELECT ledger_size FROM clearance.tenant WHERE tenant_id = %s"
 
         async def read() -> int:
-            found = await self._rows(tenant_id, statement)
-            return int(found[0][0]) if found else 0
+            rows = await self._rows(tenant_id, statement)
+            return int(rows[0][0]) if rows else 0
 
         return await self._shared.get(f"ledger {tenant_id}", read)
 
@@ -306,14 +308,14 @@ class PostgresStore:
         return [codec.api_key(*row) for row in await self._rows(tenant_id, statement)]
 
     async def _one_api_key(self, statement: str, values: tuple[Json, ...]) -> ApiKey | None:
-        found = await self._connections.rows(EVERYWHERE, statement, values)
-        return codec.api_key(*found[0]) if found else None
+        rows = await self._connections.rows(EVERYWHERE, statement, values)
+        return codec.api_key(*rows[0]) if rows else None
 
     async def installation_salt(self) -> bytes:
-        found = await self._connections.rows(
+        rows = await self._connections.rows(
             EVERYWHERE, "SELECT credential_salt FROM clearance.installation"
         )
-        return bytes(found[0][0])
+        return bytes(rows[0][0])
 
     # Page sessions
 

@@ -140,8 +140,8 @@ class SqliteArchive:
 
     def rows(self, kind: Kind) -> Iterator[Row]:
         """Intents that aged out are unknown to SQLite."""
-        found = self._connection.execute(_ROWS[kind]) if kind in _ROWS else ()
-        for values in found:
+        rows = self._connection.execute(_ROWS[kind]) if kind in _ROWS else ()
+        for values in rows:
             row = named(FIELDS[kind], values)
             if kind is Kind.ENTRY:
                 row["body"] = row["body"].decode()
@@ -189,10 +189,10 @@ class SqliteArchive:
             row["settings_version"],
             name,
         )
-        found = self._connection.execute(
+        numbers = self._connection.execute(
             "SELECT tenant_no FROM tenant WHERE tenant_id = ?", (name,)
         ).fetchone()
-        self._tenants[name] = found[0]
+        self._tenants[name] = numbers[0]
 
     def _put_settings(self, row: Row) -> None:
         self._insert("settings", self._numbered(row))
@@ -249,16 +249,16 @@ class SqliteArchive:
             "INSERT INTO account (tenant_no, account_id) VALUES (?, ?) ON CONFLICT DO NOTHING",
             *named,
         )
-        found = self._connection.execute(
+        row = self._connection.execute(
             "SELECT account_no FROM account WHERE tenant_no = ? AND account_id = ?", named
         ).fetchone()
-        return int(found[0])
+        return int(row[0])
 
     def check(self) -> None:
-        if found := self._connection.execute(_STRAY_ENTRY).fetchone():
-            raise stray_entry(*found)
-        if found := self._connection.execute(_STRAY_INTENT).fetchone():
-            raise stray_intent(*found)
+        if row := self._connection.execute(_STRAY_ENTRY).fetchone():
+            raise stray_entry(*row)
+        if row := self._connection.execute(_STRAY_INTENT).fetchone():
+            raise stray_intent(*row)
 
     def records(self) -> Iterator[Kept]:
         for values in self._connection.execute(RECORD):

@@ -25,32 +25,32 @@ POSITION_BITS = 40
 
 def known_tenant(connection: sqlite3.Connection, tenant_id: str) -> int:
     """The tenant's number; -1, which no row has, if there is none."""
-    found = connection.execute(
+    row = connection.execute(
         "SELECT tenant_no FROM tenant WHERE tenant_id = ?", (tenant_id,)
     ).fetchone()
-    return int(found[0]) if found else -1
+    return int(row[0]) if row else -1
 
 
 def settings_version(connection: sqlite3.Connection, tenant_no: int) -> SettingsVersion:
     """The versions in force: the tenant's own, and that of the switches that hold everywhere."""
-    found = dict(
+    versions = dict(
         connection.execute(
             "SELECT tenant_no, settings_version FROM tenant WHERE tenant_no IN (0, ?)", (tenant_no,)
         )
     )
-    return SettingsVersion(found.get(tenant_no, 0), found[0])
+    return SettingsVersion(versions.get(tenant_no, 0), versions[0])
 
 
 def settings(connection: sqlite3.Connection, tenant_id: str) -> StoredSettings:
     """The documents in force."""
-    found = connection.execute(
+    rows = connection.execute(
         """SELECT t.tenant_id, t.settings_version, s.document FROM tenant t LEFT JOIN settings s
         ON s.tenant_no = t.tenant_no AND s.version = t.settings_version
         WHERE t.tenant_id IN (?, ?)""",
         (tenant_id, EVERYWHERE),
     ).fetchall()
-    versions = {name: version for name, version, _ in found}
-    documents = {name: json.loads(document) if document else {} for name, _, document in found}
+    versions = {name: version for name, version, _ in rows}
+    documents = {name: json.loads(document) if document else {} for name, _, document in rows}
     version = SettingsVersion(versions.get(tenant_id, 0), versions[EVERYWHERE])
     return StoredSettings(version, documents.get(tenant_id, {}), documents[EVERYWHERE])
 
@@ -84,10 +84,10 @@ def entry_ids(tenant_no: int) -> tuple[int, int]:
 def ledger_size(connection: sqlite3.Connection, tenant_no: int) -> int:
     """The position of the latest entry; 0 if there is none."""
     first, last = entry_ids(tenant_no)
-    found = connection.execute(
+    rows = connection.execute(
         "SELECT max(entry_id) FROM ledger WHERE entry_id BETWEEN ? AND ?", (first, last)
     )
-    latest = found.fetchone()[0]
+    latest = rows.fetchone()[0]
     return 0 if latest is None else latest - first
 
 

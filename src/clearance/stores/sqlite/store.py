@@ -132,12 +132,12 @@ class SqliteStore:
 
     def _advance(self, connection: sqlite3.Connection, change: Change) -> AdvanceAnswer:
         tenant_no = self._tenant_no(connection, change.tenant_id)
-        found = connection.execute(
+        numbers = connection.execute(
             "SELECT intent_no, account_no FROM intent WHERE tenant_no = ? AND action_intent_id = "
             "? AND revision = ?",
             (tenant_no, change.action_intent_id, change.revision),
         ).fetchone()
-        if found is None:
+        if numbers is None:
             return RecordMoved()
         if (
             change.settings_version is not None
@@ -150,7 +150,7 @@ class SqliteStore:
             if not isinstance(answer, Admitted):
                 return answer
             admitted = answer.record
-        intent_no, account_no = found
+        intent_no, account_no = numbers
         statements.apply(connection, tenant_no, intent_no, account_no, change)
         record = statements.record(connection, tenant_no, change.action_intent_id)
         if record is None:
@@ -233,8 +233,8 @@ class SqliteStore:
         )
 
     async def timeline(self, tenant_id: str, query: TimelineQuery) -> list[IntentRecord]:
-        where, values = _timeline_filter(query)
-        sql = f"""{records.RECORD} WHERE t.tenant_id = :tenant_id {where}
+        conditions, values = _timeline_filter(query)
+        sql = f"""{records.RECORD} WHERE t.tenant_id = :tenant_id {conditions}
             ORDER BY i.position DESC LIMIT :limit"""
         named = {**values, "tenant_id": tenant_id, "limit": query.limit}
         return await self._read(
@@ -258,37 +258,37 @@ class SqliteStore:
             WHERE {_OPEN} AND i.tenant_no = ? GROUP BY i.status"""
 
         def work(connection: sqlite3.Connection) -> Mapping[IntentStatus, int]:
-            found = connection.execute(sql, (statements.known_tenant(connection, tenant_id),))
-            return {IntentStatus(status): count for status, count in found}
+            rows = connection.execute(sql, (statements.known_tenant(connection, tenant_id),))
+            return {IntentStatus(status): count for status, count in rows}
 
         return await self._read(work)
 
     async def budget_used(self, tenant_id: str, account_id: str, day: str) -> Mapping[str, int]:
         def work(connection: sqlite3.Connection) -> Mapping[str, int]:
-            found = connection.execute(
+            row = connection.execute(
                 "SELECT account_no FROM account WHERE tenant_no = ? AND account_id = ?",
                 (statements.known_tenant(connection, tenant_id), account_id),
             ).fetchone()
-            return statements.used(connection, found[0], day) if found else {}
+            return statements.used(connection, row[0], day) if row else {}
 
         return await self._read(work)
 
     async def entries(self, tenant_id: str, after: int, limit: int) -> list[Entry]:
         def work(connection: sqlite3.Connection) -> list[Entry]:
             first, last = statements.entry_ids(statements.known_tenant(connection, tenant_id))
-            found = connection.execute(
+            rows = connection.execute(
                 "SELECT entry_id, body FROM ledger WHERE entry_id > ? AND entry_id <= ? ORDER BY "
                 "entry_id LIMIT ?",
                 (first + after, last, limit),
             )
-            return [Entry(entry_id - first, body) for entry_id, body in found]
+            return [Entry(entry_id - first, body) for entry_id, body in rows]
 
         return await self._read(work)
 
     async def entries_about(self, tenant_id: str, action_intent_id: str) -> list[Entry]:
         def work(connection: sqlite3.Connection) -> list[Entry]:
             tenant_no = statements.known_tenant(connection, tenant_id)
-            found = connection.execute(
+            rows = connection.execute(
                 """SELECT entry_id, body FROM ledger WHERE intent_no =
                 (SELECT intent_no FROM intent WHERE tenant_no = ? AND action_intent_id = ?)
                 ORDER BY entry_id""",
@@ -296,7 +296,7 @@ class SqliteStore:
             )
             return [
                 Entry(entry_id - statements.entry_ids(tenant_no)[0], body)
-                for entry_id, body in found
+                for entry_id, body in rows
             ]
 
         return await self._read(work)
@@ -420,8 +420,8 @@ class SqliteStore:
     ) -> int:
         number = self._numbers.get(key)
         if number is None:
-            found = connection.execute(select, key).fetchone()
-            number = found[0] if found else connection.execute(insert, key).lastrowid
+            row = connection.execute(select, key).fetchone()
+            number = row[0] if row else connection.execute(insert, key).lastrowid
             if number is None:
                 raise sqlite3.IntegrityError(key)
             if len(self._numbers) >= NUMBERS_MAX:
@@ -467,13 +467,13 @@ def _timeline_filter(query: TimelineQuery) -> tuple[str, dict[str, Json]]:
         "before": ("i.position < :before", query.before),
     }
     chosen = {name: pair for name, pair in conditions.items() if pair[1] is not None}
-    where = [condition for condition, _ in chosen.values()]
+    parts = [condition for condition, _ in chosen.values()]
     values = {name: value for name, (_, value) in chosen.items()}
     if query.auto_executed is not None:
-        where.append("coalesce(i.approval_source = 'POLICY', 0) = :auto_executed")
+        parts.append("coalesce(i.approval_source = 'POLICY', 0) = :auto_executed")
         values["auto_executed"] = query.auto_executed
     if query.statuses:
         names = {f"status_{number}": status.value for number, status in enumerate(query.statuses)}
-        where.append(f"i.status IN ({', '.join(':' + name for name in names)})")
+        parts.append(f"i.status IN ({', '.join(':' + name for name in names)})")
         values |= names
-    return "".join(f" AND {condition}" for condition in where), values
+    return "".join(f" AND {condition}" for condition in parts), values
