@@ -121,7 +121,7 @@ def _make_template(admin: str) -> None:
 
     from bench.databases import url_of  # noqa: PLC0415
     from bench.stores import TEMPLATE  # noqa: PLC0415
-    from clearance.engines.queue.procrastinate import prepare  # noqa: PLC0415
+    from clearance.engines.queue.schema import prepare  # noqa: PLC0415
     from clearance.stores.postgres.schema import migrate  # noqa: PLC0415
 
     with psycopg.connect(admin, autocommit=True) as connection:

@@ -32,7 +32,7 @@ from clearance.flow.ports.tools import ToolCall, ToolCallFailed, Tools
 from clearance.flow.ports.transitions import Admitted
 from clearance.profiles import aws
 from clearance.profiles.parts import NoTools, operator
-from clearance.profiles.place import Database, Table, place
+from clearance.profiles.place import Database, Table, place_of
 from clearance.running import functions
 from clearance.running.functions import Function, Handler, Refused, Unexpected
 from clearance.stores.dynamodb.store import DynamoStore
@@ -567,13 +567,13 @@ def test_the_place_is_what_was_named_else_the_database_or_the_table_else_the_dat
     for name in ("CLEARANCE_DATABASE_URL", "CLEARANCE_TABLE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CLEARANCE_DATA", str(tmp_path))
-    assert place(None) == tmp_path
+    assert place_of(None) == tmp_path
     monkeypatch.setenv("CLEARANCE_TABLE", "clearance")
-    assert place(None) == Table("clearance")
-    assert place(tmp_path / "other") == tmp_path / "other"
+    assert place_of(None) == Table("clearance")
+    assert place_of(tmp_path / "other") == tmp_path / "other"
     monkeypatch.setenv("CLEARANCE_DATABASE_URL", "postgresql://db/clearance")
     with pytest.raises(InvalidInput) as refused:
-        place(None)
+        place_of(None)
     assert refused.value.code == "TWO_PLACES"
     monkeypatch.delenv("CLEARANCE_TABLE")
-    assert isinstance(place(None), Database)
+    assert isinstance(place_of(None), Database)

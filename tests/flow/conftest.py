@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from clearance.engines.queue import procrastinate as queues
-from clearance.engines.queue.procrastinate import Queue, prepare
+from clearance.engines.queue.procrastinate import Queue
+from clearance.engines.queue.schema import prepare
 from tests.flow.queueing import document
 from tests.world import World, opened
 

@@ -14,13 +14,14 @@ from procrastinate.schema import SchemaManager
 from psycopg.conninfo import make_conninfo
 
 from clearance.core.approval import RulingKind
-from clearance.core.errors import InvalidInput
+from clearance.core.errors import InvalidInput, Unavailable
 from clearance.core.record import IntentStatus
 from clearance.core.settings import Settings
 from clearance.engines.queue import hints as hinting
 from clearance.engines.queue import procrastinate as queues
 from clearance.engines.queue.hints import Hints
-from clearance.engines.queue.procrastinate import prepare
+from clearance.engines.queue.schema import prepare
+from clearance.engines.queue.state import QueueState, look
 from clearance.flow.context import Context
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.tools import ToolCall
@@ -391,6 +392,38 @@ def shape(conninfo: str) -> list[object]:
         "SELECT indexname FROM pg_indexes WHERE schemaname = 'clearance_queue' ORDER BY 1",
     ]
     return [asked(conninfo, statement) for statement in statements]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_the_queue_s_state_is_what_waits_who_works_and_who_sweeps(
+    shop: World, queue_place: str
+) -> None:
+    defer(queue_place, "a", ["a0", "a1"])
+    assert await look(queue_place) == QueueState({"todo": 2}, workers=0, sweeper=None)
+    async with working(shop, queue_place) as queue:
+        await until(lambda: waiting(queue_place) == [])
+        leads = "SELECT 1 FROM clearance_queue.sweeping WHERE until > clock_timestamp()"
+        await until(lambda: asked(queue_place, leads) == [1])
+        assert await look(queue_place) == QueueState({}, workers=1, sweeper=queue.name)
+
+
+async def test_where_there_is_no_queue_its_state_says_why(
+    queue_place: str, postgres_folder: Path
+) -> None:
+    name = f"login_{abs(hash(queue_place))}"
+    asked(queue_place, f"CREATE ROLE {name} LOGIN")
+    try:
+        with new_database(postgres_folder) as empty:
+            for place, code in (
+                (empty, "STORE_NOT_MIGRATED"),
+                (make_conninfo(queue_place, user=name), "ROLE_NOT_GRANTED"),
+                (make_conninfo(queue_place, host="/nowhere"), "DATABASE_UNREACHABLE"),
+            ):
+                with pytest.raises(Unavailable) as refused:
+                    await look(place)
+                assert refused.value.code == code
+    finally:
+        asked(queue_place, f"DROP ROLE {name}")
 
 
 @pytest.mark.usefixtures("quick")

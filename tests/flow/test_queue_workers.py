@@ -25,7 +25,8 @@ from clearance.core.record import IntentStatus
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.engines.queue import procrastinate as queues
 from clearance.engines.queue.jobs import Jobs
-from clearance.engines.queue.procrastinate import Queue, prepare
+from clearance.engines.queue.procrastinate import Queue
+from clearance.engines.queue.schema import prepare
 from clearance.flow import execute
 from clearance.flow.context import Context
 from clearance.flow.ports.due import Due

@@ -115,7 +115,11 @@ def page(name: str) -> Page:
 
 
 def pages() -> list[Page]:
-    files = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    files = [
+        *(ROOT / "README.md", ROOT / "CHANGELOG.md"),
+        *sorted((ROOT / "docs").rglob("*.md")),
+        *sorted((ROOT / "src").rglob("README.md")),
+    ]
     return [Page(path) for path in files]
 
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -123,3 +125,43 @@ def test_functions_and_files_are_small() -> None:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 length = (node.end_lineno or node.lineno) - node.lineno + 1
                 assert length <= FUNCTION_LINES_MAX, f"{name}: {node.name} has {length} lines"
+
+
+def methods(node: ast.ClassDef) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for part in node.body:
+        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef) and not part.name.startswith(
+            "_"
+        ):
+            yield part
+
+
+def test_a_method_without_a_docstring_is_one_that_a_port_describes() -> None:
+    """The linter lets some files go without: their methods are described where the port is."""
+    ignores = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]
+    patterns = [
+        name
+        for name, rules in ignores["per-file-ignores"].items()
+        if name.startswith("src/") and "D102" in rules
+    ]
+    described, silent = set(), {}
+    for path, tree in modules():
+        name = path.relative_to(ROOT).as_posix()
+        free = any(fnmatch(name, choice) for pattern in patterns for choice in choices(pattern))
+        for node in (part for part in ast.walk(tree) if isinstance(part, ast.ClassDef)):
+            if any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases):
+                described |= {method.name for method in methods(node)}
+            elif free and not node.name.startswith("_"):
+                silent |= {
+                    f"{name}: {method.name}": method.name
+                    for method in methods(node)
+                    if ast.get_docstring(method) is None
+                }
+    assert len(silent) > 80
+    assert {place for place, method in silent.items() if method not in described} == set()
+
+
+def choices(pattern: str) -> list[str]:
+    """`a/{b,c}.py` as `a/b.py` and `a/c.py`."""
+    before, brace, rest = pattern.partition("{")
+    named, _, after = rest.partition("}")
+    return [f"{before}{name}{after}" for name in named.split(",")] if brace else [pattern]

@@ -46,10 +46,14 @@ Part: TypeAlias = str | tuple[str, Tone]
 STATUS_TONES: Mapping[str, Tone] = {
     "BLOCKED": Tone.STOPPED,
     "AWAITING_APPROVAL": Tone.WAITING,
+    "APPROVED": Tone.PLAIN,
+    "RUNNING": Tone.PLAIN,
     "SUCCEEDED": Tone.DONE,
     "FAILED": Tone.STOPPED,
     "UNKNOWN": Tone.UNKNOWN,
     "REJECTED": Tone.STOPPED,
+    "EXPIRED": Tone.PLAIN,
+    "CANCELLED": Tone.PLAIN,
 }
 
 

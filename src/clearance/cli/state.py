@@ -52,9 +52,9 @@ def end_with_a_signal() -> None:
 
 def place_of(data: Path | None) -> Place:
     """Where the state is."""
-    from clearance.profiles.place import place
+    from clearance.profiles.place import place_of
 
-    return place(data)
+    return place_of(data)
 
 
 def for_tenant(data: Path | None, tenant: str | None, work: Work[T]) -> T:

@@ -61,6 +61,18 @@ STEPS: Mapping[IntentStatus, frozenset[IntentStatus]] = {
 }
 """Every legal step; a state that is not a key is terminal."""
 
+OPEN = tuple(STEPS)
+"""The states from which something may still follow."""
+
+NOT_STARTED = (IntentStatus.AWAITING_APPROVAL, IntentStatus.APPROVED)
+"""The states in which no attempt was claimed: what is in them can be withdrawn, and expires."""
+
+UNDER_WAY = (IntentStatus.APPROVED, IntentStatus.RUNNING)
+"""The states of what a worker has to do, or does."""
+
+LET_RUN = (*UNDER_WAY, IntentStatus.SUCCEEDED, IntentStatus.FAILED, IntentStatus.UNKNOWN)
+"""The states of what policy or a person let run, and what came of that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:

@@ -32,6 +32,7 @@ from clearance.core.moment import as_text
 from clearance.core.outcome import Outcome, OutcomeStatus
 from clearance.core.principal import ActorKind, Permission, Principal
 from clearance.core.record import (
+    NOT_STARTED,
     STEPS,
     Admission,
     Attempt,
@@ -441,10 +442,7 @@ def _close(
 
 
 def _require_not_started(record: IntentRecord) -> None:
-    if (
-        record.status not in {IntentStatus.AWAITING_APPROVAL, IntentStatus.APPROVED}
-        or record.attempt is not None
-    ):
+    if record.status not in NOT_STARTED or record.attempt is not None:
         sentence = (
             f"The intent {record.intent.action_intent_id} is {record.status.value}; only what has "
             f"not started can be closed."

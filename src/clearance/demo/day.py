@@ -27,6 +27,7 @@ from rich.text import Text
 
 from clearance.client import AsyncClearance
 from clearance.core.principal import Role
+from clearance.core.record import UNDER_WAY
 from clearance.demo import crm
 from clearance.demo.script import AGENTS, DAY, RULED, Act
 from clearance.profiles import choose
@@ -36,7 +37,6 @@ TENANT = "northwind"
 APPROVER = "olga"
 PAUSE_SECONDS = 1.6  # between two acts, when somebody watches
 SETTLE_SECONDS_MAX = 30.0  # for what was approved to have an outcome
-UNDER_WAY = frozenset({"APPROVED", "RUNNING"})
 
 
 def run(*, once: bool, as_json: bool, data: Path | None, port: int) -> int:
@@ -186,7 +186,7 @@ async def _settled(owner: AsyncClearance) -> None:
     ends = asyncio.get_running_loop().time() + SETTLE_SECONDS_MAX
     while asyncio.get_running_loop().time() < ends:
         statuses = {item["status"] async for item in owner.timeline()}
-        if not statuses & UNDER_WAY:
+        if statuses.isdisjoint(UNDER_WAY):
             return
         await asyncio.sleep(0.05)
 

@@ -23,7 +23,7 @@ from clearance.core.errors import Forbidden, InvalidInput, Unauthenticated, Unav
 from clearance.core.moment import HOUR_MS, SECOND_MS
 from clearance.core.principal import Principal
 from clearance.flow.ports.clock import Clock
-from clearance.flow.ports.store import Store
+from clearance.flow.ports.credentials import Credentials
 
 LOOKUP_MS_MAX = (
     1 * SECOND_MS
@@ -56,10 +56,10 @@ class _Seen:
 
 
 class Access:
-    """Credentials at the door, over one store."""
+    """Credentials at the door, as one store keeps them."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self._store = store
+    def __init__(self, credentials: Credentials, clock: Clock) -> None:
+        self._credentials = credentials
         self._clock = clock
         self._valid: OrderedDict[bytes, _Seen] = OrderedDict()
         self._strangers: OrderedDict[bytes, _Seen] = OrderedDict()
@@ -81,7 +81,7 @@ class Access:
         session = PageSession(
             _token_hash(token), api_key.key_id, created_at=now, expires_at=now + SESSION_MS
         )
-        await self._store.add_session(session)
+        await self._credentials.add_session(session)
         return token, _principal(api_key)
 
     async def session(self, token: str | None) -> Principal:
@@ -91,7 +91,7 @@ class Access:
         """
         if token is None or not _TOKEN.fullmatch(token):
             raise _nobody()
-        api_key = await self._store.session_key(_token_hash(token), self._clock.now_ms())
+        api_key = await self._credentials.session_key(_token_hash(token), self._clock.now_ms())
         if api_key is None:
             raise _nobody()
         return _principal(api_key)
@@ -99,14 +99,14 @@ class Access:
     async def sign_out(self, token: str | None) -> None:
         """Ends a session; nothing happens if there is none."""
         if token is not None and _TOKEN.fullmatch(token):
-            await self._store.end_session(_token_hash(token))
+            await self._credentials.end_session(_token_hash(token))
 
     async def check_store(self) -> None:
         """Raises Unavailable if no credential could be looked up now: then the process is of no
         use.
         """
         with anyio.move_on_after(ANSWER_SECONDS_MAX):
-            await self._store.api_key(bytes(HASH_BYTES))
+            await self._credentials.api_key(bytes(HASH_BYTES))
             return
         sentence = f"The store did not answer within {ANSWER_SECONDS_MAX} seconds."
         raise Unavailable(sentence)
@@ -131,7 +131,7 @@ class Access:
             seen = await self._hashed(name, text)
         asked_at = self._clock.monotonic_ms()
         if asked_at >= seen.fresh_until:
-            seen.api_key = await self._store.api_key(seen.key_hash)
+            seen.api_key = await self._credentials.api_key(seen.key_hash)
             seen.fresh_until = asked_at + LOOKUP_MS_MAX
             self._remember(name, seen)
         if seen.api_key is None:
@@ -160,7 +160,7 @@ class Access:
         try:
             async with self._hashing:
                 if self._salt is None:
-                    self._salt = await self._store.installation_salt()
+                    self._salt = await self._credentials.installation_salt()
                 key_hash = await anyio.to_thread.run_sync(hash_key, key, self._salt)
             seen = _Seen(key_hash, None, self._clock.monotonic_ms())
             self._remember(name, seen)

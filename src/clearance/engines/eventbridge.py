@@ -108,12 +108,12 @@ class Bus:
             "approval_source": None if source is None else source.value,
             "auto_executed": source is ApprovalSource.POLICY,
         }
-        said = json.dumps(detail, ensure_ascii=False)
+        text = json.dumps(detail, ensure_ascii=False)
         return {
             "EventBusName": self._name,
             "Source": SOURCE,
             "DetailType": DETAIL_TYPE,
-            "Detail": said,
+            "Detail": text,
         }
 
     async def _publish(self, batch: Sequence[Entry]) -> int:
@@ -144,6 +144,6 @@ class Bus:
             return entries, type(error).__name__
         if not answer.get("FailedEntryCount"):
             return [], ""
-        said = [one.get("ErrorCode") for one in answer["Entries"]]
-        left = [entry for entry, code in zip(entries, said, strict=True) if code]
-        return left, next((str(code) for code in said if code), "")
+        codes = [result.get("ErrorCode") for result in answer["Entries"]]
+        left = [entry for entry, code in zip(entries, codes, strict=True) if code]
+        return left, next((str(code) for code in codes if code), "")

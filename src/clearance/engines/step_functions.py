@@ -32,7 +32,7 @@ from clearance.core.principal import system
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.flow import execute
 from clearance.flow.context import Context
-from clearance.flow.execute import Started, Tried
+from clearance.flow.execute import ClosedAttempt, Started, Tried
 from clearance.flow.ports.marks import Marks
 from clearance.flow.ports.transitions import Applied
 from clearance.flow.tries import Tries
@@ -148,14 +148,14 @@ class Machine:
         One that runs with the same input is the answer.
         """
         intent = record.intent
-        said = {
+        body = {
             "tenant_id": intent.tenant_id,
             "action_intent_id": intent.action_intent_id,
             "revision": record.revision,
         }
         try:
             await self._ask(
-                "start_execution", stateMachineArn=self._arn, name=name, input=json.dumps(said)
+                "start_execution", stateMachineArn=self._arn, name=name, input=json.dumps(body)
             )
         except _AlreadyExists:
             return False
@@ -189,9 +189,9 @@ def execution_name(record: IntentRecord, *, again: str = "") -> str:
     of an intent.
     """
     intent = record.intent
-    said = canonical([intent.tenant_id, intent.action_intent_id, record.revision, again])
+    text = canonical([intent.tenant_id, intent.action_intent_id, record.revision, again])
     hashed = (
-        b32encode(blake2b(said, digest_size=10).digest()).decode().lower()[:NAME_HASH_CHARACTERS]
+        b32encode(blake2b(text, digest_size=10).digest()).decode().lower()[:NAME_HASH_CHARACTERS]
     )
     return f"{NAME_PREFIX}{intent.action_intent_id}-{hashed}"
 
@@ -234,13 +234,11 @@ async def _claimed(
         if context.clock.now_ms() < record.attempt.lease_until:
             return None
         try:
-            unsent = (await _closed(context, marks, record)).sent is Sent.NOT_SENT
+            tried = await _closed(context, marks, record)
         except Conflict:  # it is somebody else's by now
             return None
-        number = record.attempt.number
-        started = await execute.restart(
-            context, tenant_id, action_intent_id, worker, after=number, unsent=unsent
-        )
+        left = ClosedAttempt(record.attempt.number, tried.sent)
+        started = await execute.restart(context, tenant_id, action_intent_id, worker, left=left)
     return None if started is None else started.attempt.number
 
 
@@ -324,22 +322,22 @@ async def record(context: Context, marks: Marks, event: Mapping[str, Json]) -> d
         _log.warning(
             "outcome refused", code=fenced.code, action_intent_id=event["action_intent_id"]
         )
-        return _told(event, None)
-    found = _said(event)
-    if found is None:
+        return _recorded(event, None)
+    answer = _answer_of(event)
+    if answer is None:
         tried = await _closed(context, marks, started.record)
         if _continues(started, tried):
             _log.warning(
                 "left to its lease", code="INVOKER_LOST", action_intent_id=event["action_intent_id"]
             )
-            return _told(event, None)
+            return _recorded(event, None)
         why = "The invoker ended before it said what was answered."
-        found = _ended_without_answer(tried, why, "INVOKER_LOST"), tried.tries
-    outcome, tries = found
-    return _told(event, await execute.try_to_record(context, started, outcome, tries=tries))
+        answer = _ended_without_answer(tried, why, "INVOKER_LOST"), tried.tries
+    outcome, tries = answer
+    return _recorded(event, await execute.record_once(context, started, outcome, tries=tries))
 
 
-def _told(event: Mapping[str, Json], written: IntentRecord | None) -> dict[str, Json]:
+def _recorded(event: Mapping[str, Json], written: IntentRecord | None) -> dict[str, Json]:
     answer: dict[str, Json] = {
         "action_intent_id": event["action_intent_id"],
         "recorded": written is not None,
@@ -355,7 +353,7 @@ def _told(event: Mapping[str, Json], written: IntentRecord | None) -> dict[str, 
     }
 
 
-def _said(event: Mapping[str, Json]) -> tuple[Outcome, int] | None:
+def _answer_of(event: Mapping[str, Json]) -> tuple[Outcome, int] | None:
     """The outcome and the tries that the invoker said; None if it said none that can be read."""
     if "outcome" not in event:
         return None
@@ -403,40 +401,40 @@ async def ended(context: Context, marks: Marks, detail: Mapping[str, Json]) -> d
     `detail` is that of the event of Step Functions. What a further attempt may do is left to it,
     unless a person aborted this one.
     """
-    said = _input(detail)
-    if said is None:
+    given = _input(detail)
+    if given is None:
         _log.warning("execution not known", code="INPUT_UNREADABLE", execution=detail.get("name"))
         return {"recorded": False}
     for _ in range(LOOKS_MAX):
-        found = await context.store.intent(said["tenant_id"], said["action_intent_id"])
-        if found is None:
-            return _told(said, None)
+        record = await context.store.intent(given["tenant_id"], given["action_intent_id"])
+        if record is None:
+            return _recorded(given, None)
         if (
-            found.status is IntentStatus.APPROVED
-            and _was_for(found, said)
+            record.status is IntentStatus.APPROVED
+            and _was_for(record, given)
             and detail.get("status") == ABORTED
         ):
-            cancelled = await _cancel(context, found)
+            cancelled = await _cancel(context, record)
             if cancelled is None:
                 continue  # it began meanwhile
-            return _told(said, cancelled)
-        if found.status is not IntentStatus.RUNNING or not _is_its_own(
-            context, found, said, detail
+            return _recorded(given, cancelled)
+        if record.status is not IntentStatus.RUNNING or not _is_its_own(
+            context, record, given, detail
         ):
-            return _told(said, None)
-        return _told(
-            said, await _end(context, marks, found, aborted=detail.get("status") == ABORTED)
+            return _recorded(given, None)
+        return _recorded(
+            given, await _end(context, marks, record, aborted=detail.get("status") == ABORTED)
         )
     raise Unavailable("The intent moves on; ask again.")
 
 
-def _was_for(record: IntentRecord, said: Mapping[str, Json]) -> bool:
+def _was_for(record: IntentRecord, given: Mapping[str, Json]) -> bool:
     """True if the execution was started for the intent as it is now."""
-    return bool(said["revision"] == record.revision)
+    return bool(given["revision"] == record.revision)
 
 
 def _is_its_own(
-    context: Context, record: IntentRecord, said: Mapping[str, Json], detail: Mapping[str, Json]
+    context: Context, record: IntentRecord, given: Mapping[str, Json], detail: Mapping[str, Json]
 ) -> bool:
     """True if the attempt is the execution's; or a dead one, which a person aborted this execution
     before it had followed.
@@ -445,24 +443,24 @@ def _is_its_own(
         return False
     dead = context.clock.now_ms() >= record.attempt.lease_until
     return record.attempt.worker == detail.get("name") or (
-        dead and _was_for(record, said) and detail.get("status") == ABORTED
+        dead and _was_for(record, given) and detail.get("status") == ABORTED
     )
 
 
 async def _end(
-    context: Context, marks: Marks, found: IntentRecord, *, aborted: bool
+    context: Context, marks: Marks, record: IntentRecord, *, aborted: bool
 ) -> IntentRecord | None:
-    intent, number = found.intent, found.attempt.number if found.attempt else 0
+    intent, number = record.intent, record.attempt.number if record.attempt else 0
     try:
         started = await execute.resume(context, intent.tenant_id, intent.action_intent_id, number)
-        tried = await _closed(context, marks, found)
+        tried = await _closed(context, marks, record)
     except Conflict:  # its outcome was recorded meanwhile
         return None
     if not aborted and _continues(started, tried):
         return None
     why = "The execution was aborted." if aborted else "The execution ended without an outcome."
     outcome = _ended_without_answer(tried, why, "EXECUTION_ENDED")
-    return await execute.try_to_record(context, started, outcome, tries=tried.tries)
+    return await execute.record_once(context, started, outcome, tries=tried.tries)
 
 
 async def _cancel(context: Context, record: IntentRecord) -> IntentRecord | None:
@@ -483,8 +481,8 @@ def _input(detail: Mapping[str, Json]) -> dict[str, Json] | None:
     leave the revision out.
     """
     try:
-        said = json.loads(detail["input"])
-        ids = {name: str(said[name]) for name in ("tenant_id", "action_intent_id")}
-        return {**ids, "revision": said.get("revision")}
+        given = json.loads(detail["input"])
+        ids = {name: str(given[name]) for name in ("tenant_id", "action_intent_id")}
+        return {**ids, "revision": given.get("revision")}
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         return None

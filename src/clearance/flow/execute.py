@@ -67,6 +67,14 @@ class Started:
         return self.settings.tool_servers[self.action.tool.server]
 
 
+@dataclass(frozen=True, slots=True)
+class ClosedAttempt:
+    """An attempt that sends nothing any more, and what its tries sent."""
+
+    number: int
+    sent: Sent
+
+
 async def carry_on(
     context: Context, tenant_id: str, action_intent_id: str, worker: str, *, alone: bool = False
 ) -> IntentRecord | None:
@@ -134,20 +142,18 @@ async def restart(
     worker: str,
     *,
     alone: bool = False,
-    after: int | None = None,
-    unsent: bool = False,
+    left: ClosedAttempt | None = None,
 ) -> Started | None:
     """Claims a further attempt of what a dead worker left: one whose lease is over.
 
     `alone`: no other worker can be alive, so the lease of another's attempt is over whatever its
-    time says. `after`: the number of the attempt that is to be followed; nothing is done if another
-    one is the current one by now. `unsent`: it is known that nothing was sent, and that this
-    attempt will send nothing any more.
+    time says. `left`: the attempt that is to be followed; nothing is done if another one is the
+    current one by now. Without it nobody knows what was sent, or whether more will be.
     """
     record = await context.store.intent(tenant_id, action_intent_id)
     if record is None or record.status is not IntentStatus.RUNNING or record.attempt is None:
         return None
-    if after is not None and record.attempt.number != after:
+    if left is not None and record.attempt.number != left.number:
         return None
     dead = alone and record.attempt.worker != worker
     if not dead and context.clock.now_ms() < record.attempt.lease_until:
@@ -160,6 +166,9 @@ async def restart(
         return None
     action = settings.catalog.get(record.intent.action_type)
     starts = checked.verdict is Verdict.START
+    # A tool that may be called once is called again only if the attempt before was closed unsent:
+    # a lease that is over does not mean that its worker is.
+    unsent = left is not None and left.sent is Sent.NOT_SENT
     if (
         not starts
         or action is None
@@ -434,23 +443,17 @@ async def record(
     """
     while True:
         try:
-            return await _record_once(context, started, outcome, tries=tries)
+            return await record_once(context, started, outcome, tries=tries)
         except Unavailable:
             if context.clock.monotonic_ms() >= started.lease_ends_ms:
                 raise
             await asyncio.sleep(RECORD_AGAIN_SECONDS)
 
 
-async def try_to_record(
+async def record_once(
     context: Context, started: Started, outcome: Outcome, *, tries: int
 ) -> IntentRecord | None:
-    """As `record`, once: whoever calls it tries again when it raises Unavailable."""
-    return await _record_once(context, started, outcome, tries=tries)
-
-
-async def _record_once(
-    context: Context, started: Started, outcome: Outcome, *, tries: int
-) -> IntentRecord | None:
+    """As `record`, without its patience: for callers that are called again after Unavailable."""
     intent = started.record.intent
     actor = system(intent.tenant_id)
     current = started.record

@@ -92,6 +92,8 @@ async def _under_approval(
     if request.digest is not None and request.digest != approval.digest:
         sentence = "What would run is not what was shown; look again before you rule."
         raise Conflict(sentence, code="DIGEST_MISMATCH")
+    # The step checks it again. Here it comes first, so that an edit by a person who may not rule is
+    # not decided on at all.
     check_ruling(
         approval, record.intent, ruler, request.kind, request.reason, now=context.clock.now_ms()
     )

@@ -19,7 +19,7 @@ from clearance.core.moment import SECOND_MS
 from clearance.core.principal import system
 from clearance.core.record import Change, IntentRecord, IntentStatus
 from clearance.flow.context import Context
-from clearance.flow.ports.due import Due
+from clearance.flow.ports.due import Due, DueReads
 from clearance.flow.review import advance
 
 STEP_MAX = 200  # intents that one step looks at
@@ -58,6 +58,7 @@ class Sweeper:
         `under_way`: what this worker itself is carrying out now.
         """
         self._context = context
+        self._reads: DueReads = context.store
         self._under_way = under_way
         self._worker = worker
         self._alone = alone
@@ -76,7 +77,7 @@ class Sweeper:
         clock, busy, expired = self._context.clock, set[str](), 0
         ends = clock.monotonic_ms() + EXPIRING_MS_MAX
         try:
-            found = await self._context.store.expired(clock.now_ms(), STEP_MAX)
+            found = await self._reads.expired(clock.now_ms(), STEP_MAX)
         except Unavailable as refusal:  # what was found before must not be lost to it
             _log.warning("not expired", code=refusal.code)
             return 0
@@ -96,7 +97,7 @@ class Sweeper:
         return expired
 
     async def _hint(self) -> int:
-        found = await self._context.store.approved(STEP_MAX, self._approved_after)
+        found = await self._reads.approved(STEP_MAX, self._approved_after)
         self._approved_after = found[-1] if len(found) == STEP_MAX else None
         for due in found:
             self._context.engine.hint(due)
@@ -105,9 +106,7 @@ class Sweeper:
     async def _dead(self) -> tuple[Due, ...]:
         now = self._context.clock.now_ms()
         living = self._worker if self._alone else None
-        found = await self._context.store.dead_leases(
-            now, STEP_MAX, self._dead_after, living_worker=living
-        )
+        found = await self._reads.dead_leases(now, STEP_MAX, self._dead_after, living_worker=living)
         self._dead_after = found[-1] if len(found) == STEP_MAX else None
         # What is our own and under way is alive, whatever the wall clock says.
         return tuple(

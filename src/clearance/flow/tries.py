@@ -40,6 +40,8 @@ class Tries:
         self._marks = marks
         self._started = started
         self._seen = seen
+        # What is known before this attempt's own first try. A further attempt begins as if the one
+        # before it had sent: nobody saw that one end. Only `of` knows better, from its mark.
         self._first = execute.untried(started)
         self.begun = False
         """This invocation may have sent."""

@@ -43,23 +43,23 @@ TRIES_MAX = 3  # of one request
 
 @contextlib.asynccontextmanager
 async def aws(
-    where: Table, tools: Tools, *, engine: Engine | None = None, wrapped: Wrapping = as_it_is
+    place: Table, tools: Tools, *, engine: Engine | None = None, wrapped: Wrapping = as_it_is
 ) -> AsyncIterator[Parts]:
     """Opens the table.
 
     Tool servers are somewhere else, always: a function has no place for their programs.
     """
-    store = wrapped(await _open(where))
+    store = wrapped(await _open(place))
     async with contextlib.AsyncExitStack() as ends:
         yield assembled(ends, store, tools, engine or NoEngine(), programs=False)
 
 
 @contextlib.asynccontextmanager
 async def step(
-    where: Table, *, wrapped: Wrapping = as_it_is
+    place: Table, *, wrapped: Wrapping = as_it_is
 ) -> AsyncIterator[tuple[Context, Marks]]:
     """What a step of an execution works on. It has no tools of its own, and approves nothing."""
-    store = await _open(where)
+    store = await _open(place)
     try:
         context = Context(wrapped(store), NoTools(), NoEngine(), SystemClock(), programs=False)
         yield context, store.marks
@@ -67,14 +67,14 @@ async def step(
         await store.close()
 
 
-async def _open(where: Table) -> DynamoStore:
-    _check(where)
+async def _open(place: Table) -> DynamoStore:
+    _check(place)
     from clearance.stores.dynamodb.store import DynamoStore  # noqa: PLC0415 - comes with the extra
 
-    return await DynamoStore.open(where.name)
+    return await DynamoStore.open(place.name)
 
 
-def _check(where: Table) -> None:
+def _check(place: Table) -> None:
     """Conflict (`AWS_NOT_INSTALLED`) if there is no client of AWS; InvalidInput if the table has no
     name.
     """
@@ -83,7 +83,7 @@ def _check(where: Table) -> None:
     except ImportError:
         sentence = "A table needs the client of AWS: pip install 'clearance[aws]'."
         raise Conflict(sentence, code="AWS_NOT_INSTALLED") from None
-    if not where.name:
+    if not place.name:
         sentence = "CLEARANCE_TABLE is empty: it names a DynamoDB table, or is unset."
         raise InvalidInput(sentence, code="INVALID_TABLE")
 
@@ -118,19 +118,19 @@ class TableLook:
     clock_apart_ms: int
 
 
-async def look(where: Table, clock: Clock) -> TableLook:
+async def look(place: Table, clock: Clock) -> TableLook:
     """Looks at a table, and changes nothing.
 
     Unavailable if it is not there, or these credentials may not look.
     """
-    _check(where)
+    _check(place)
     from botocore.exceptions import (  # type: ignore[import-untyped]  # noqa: PLC0415
         BotoCoreError,
         ClientError,
     )
 
     try:
-        return await asyncio.to_thread(_looked, await client("dynamodb"), where.name, clock)
+        return await asyncio.to_thread(_looked, await client("dynamodb"), place.name, clock)
     except ClientError as error:
         reason = str(error.response.get("Error", {}).get("Code"))
     except BotoCoreError as error:
@@ -143,17 +143,17 @@ def _looked(dynamodb: Any, name: str, clock: Clock) -> TableLook:
 
     answer = dynamodb.describe_table(TableName=name)
     now = clock.now_ms()
-    said = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-    there = now if said is None else int(parsedate_to_datetime(said).timestamp() * 1_000)
+    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    there = now if date is None else int(parsedate_to_datetime(date).timestamp() * 1_000)
     table = answer["Table"]
     wanted = {index["IndexName"] for index in TABLE["GlobalSecondaryIndexes"]}
-    found = {index["IndexName"] for index in table.get("GlobalSecondaryIndexes", ())}
+    indexes = {index["IndexName"] for index in table.get("GlobalSecondaryIndexes", ())}
     ttl = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
     backups = dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
     recovery = backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
     return TableLook(
         status=table["TableStatus"],
-        missing=tuple(sorted(wanted - found)),
+        missing=tuple(sorted(wanted - indexes)),
         ages_sessions_out=ttl.get("TimeToLiveStatus") == "ENABLED"
         and ttl.get("AttributeName") == TTL_ATTRIBUTE,
         recoverable=recovery == "ENABLED",
@@ -210,8 +210,8 @@ async def secrets() -> Mapping[str, str]:
 
     try:
         vault = await client("secretsmanager")
-        found = await asyncio.to_thread(vault.get_secret_value, SecretId=name)
-        return _SECRETS.validate_python(json.loads(found["SecretString"]))
+        secret = await asyncio.to_thread(vault.get_secret_value, SecretId=name)
+        return _SECRETS.validate_python(json.loads(secret["SecretString"]))
     except ClientError as error:
         reason = str(error.response.get("Error", {}).get("Code"))
     except (BotoCoreError, KeyError) as error:
@@ -250,14 +250,14 @@ class Sources:
 
     def principal(self, source: object) -> Principal:
         """Who an event is from. Forbidden (`UNKNOWN_SOURCE`) if it is nobody's."""
-        found = self.by_name.get(source) if isinstance(source, str) else None
-        if found is None:
+        principal = self.by_name.get(source) if isinstance(source, str) else None
+        if principal is None:
             sentence = (
                 "Neither the source of this event nor the alias that was invoked speaks for a "
                 "tenant."
             )
             raise Forbidden(sentence, code="UNKNOWN_SOURCE")
-        return found
+        return principal
 
 
 def sources() -> Sources:
@@ -273,7 +273,7 @@ def sources() -> Sources:
         read = _SOURCES.validate_python(parse((Environment().sources or "{}").encode()))
     except (Refusal, ValidationError):
         read = None
-    said = (
+    names = (
         {name for source in read.values() for name in (source.tenant_id, source.actor)}
         if read is not None
         else {""}
@@ -281,8 +281,8 @@ def sources() -> Sources:
     if (
         read is None
         or SOURCE in read
-        or EVERYWHERE in said
-        or any(name_problem(name) for name in said)
+        or EVERYWHERE in names
+        or any(name_problem(name) for name in names)
     ):
         sentence = (
             'CLEARANCE_SOURCES must be a JSON object: {"a source": {"tenant_id": "...", "actor": '
@@ -293,7 +293,7 @@ def sources() -> Sources:
     allowed = PERMISSIONS[Role.AGENT]
     return Sources(
         {
-            name: Principal(one.tenant_id, one.actor, ActorKind.AGENT, allowed)
-            for name, one in read.items()
+            name: Principal(publisher.tenant_id, publisher.actor, ActorKind.AGENT, allowed)
+            for name, publisher in read.items()
         }
     )

@@ -22,13 +22,10 @@ from clearance.flow.control import Control
 from clearance.flow.ports.tools import Tools
 from clearance.profiles import aws, postgres
 from clearance.profiles.local import STORE_FILE, local, only_one
-from clearance.profiles.parts import NoEngine, NoTools, Parts, Wrapping, as_it_is, operator
-from clearance.profiles.place import Database, Place, Table, place
+from clearance.profiles.parts import NoTools, Parts, Wrapping, as_it_is, operator
+from clearance.profiles.place import Database, Place, Table
 from clearance.stores.archive import file as archive
 from clearance.stores.sqlite import archive as archive_sqlite
-
-__all__ = ["Database", "NoEngine", "Parts", "Place", "Table", "operator", "place"]
-"""What is said by name of the parts, beside what is here."""
 
 NOTHING_THERE = (
     "serve or apply a configuration first, or name another place (--data, CLEARANCE_DATABASE_URL, "
@@ -42,7 +39,7 @@ DEMO_FOLDER = "data"  # of the folder that a demo keeps its day in
 
 @contextlib.asynccontextmanager
 async def opened(
-    where: Place, *, new: bool = False, tools: Tools | None = None
+    place: Place, *, new: bool = False, tools: Tools | None = None
 ) -> AsyncIterator[Control]:
     """The verbs on the state, for a command that ends soon.
 
@@ -50,56 +47,56 @@ async def opened(
 
     `tools`: those of `tools_of`, if tool servers are asked.
     """
-    if isinstance(where, Path) and not new:
-        _must_have_data(where)
-    async with _profile(where, tools or NoTools()) as parts:
+    if isinstance(place, Path) and not new:
+        _must_have_data(place)
+    async with _profile(place, tools or NoTools()) as parts:
         yield parts.control
 
 
-def described(where: Place) -> str:
+def described(place: Place) -> str:
     """A place in words."""
-    match where:
+    match place:
         case Path():
-            return f"the data directory {where}"
+            return f"the data directory {place}"
         case Table():
-            return f"the table {where.name}"
+            return f"the table {place.name}"
         case _:
             return "the database"
 
 
-def tools_of(where: Place) -> Tools:
+def tools_of(place: Place) -> Tools:
     """What asks tool servers what they offer, and calls them.
 
     The programs of a table's are started nowhere.
     """
     from clearance.tools.mcp import McpTools  # noqa: PLC0415
 
-    return McpTools(programs=not isinstance(where, Table))
+    return McpTools(programs=not isinstance(place, Table))
 
 
-def _must_have_data(where: Path) -> None:
-    if not (where / STORE_FILE).exists():
-        inner = where / DEMO_FOLDER
+def _must_have_data(place: Path) -> None:
+    if not (place / STORE_FILE).exists():
+        inner = place / DEMO_FOLDER
         there = f"its state is in {inner}" if (inner / STORE_FILE).exists() else NOTHING_THERE
-        sentence = f"There is nothing in the data directory {where}: {there}."
+        sentence = f"There is nothing in the data directory {place}: {there}."
         raise NotFound(sentence, code="NO_DATA")
 
 
-def _profile(where: Place, tools: Tools) -> contextlib.AbstractAsyncContextManager[Parts]:
-    if isinstance(where, Path):
-        return local(where, tools)
-    return postgres.postgres(where, tools) if isinstance(where, Database) else aws.aws(where, tools)
+def _profile(place: Place, tools: Tools) -> contextlib.AbstractAsyncContextManager[Parts]:
+    if isinstance(place, Path):
+        return local(place, tools)
+    return postgres.postgres(place, tools) if isinstance(place, Database) else aws.aws(place, tools)
 
 
 def for_serving(
-    where: Path | Database, tools: Tools, wrapped: Wrapping = as_it_is
+    place: Path | Database, tools: Tools, wrapped: Wrapping = as_it_is
 ) -> contextlib.AbstractAsyncContextManager[Parts]:
     """The parts of a server: on a data directory with the worker in it, on a database with the
     queue's way in.
     """
-    if isinstance(where, Path):
-        return local(where, tools, worker=Worker(), wrapped=wrapped)
-    return postgres.queueing(where, tools, wrapped)
+    if isinstance(place, Path):
+        return local(place, tools, worker=Worker(), wrapped=wrapped)
+    return postgres.queueing(place, tools, wrapped)
 
 
 async def new_api_key(control: Control, tenant_id: str, name: str, role: Role) -> str:
@@ -112,43 +109,43 @@ async def new_api_key(control: Control, tenant_id: str, name: str, role: Role) -
 # Moving from one place to another
 
 
-def export(where: Place, file: BinaryIO) -> archive.Summary:
+def export(place: Place, file: BinaryIO) -> archive.Summary:
     """Writes everything that is known in a place to a file.
 
     Conflict (`ALREADY_SERVED`) while a process works on it.
     """
     with contextlib.ExitStack() as ends:
-        if isinstance(where, Path):
-            _must_have_data(where)
-            ends.enter_context(only_one(where))
+        if isinstance(place, Path):
+            _must_have_data(place)
+            ends.enter_context(only_one(place))
             return archive.write(
-                ends.enter_context(archive_sqlite.reading(where / STORE_FILE)), file
+                ends.enter_context(archive_sqlite.reading(place / STORE_FILE)), file
             )
-        conninfo = postgres.conninfo_of(_no_table(where))
+        conninfo = postgres.conninfo_of(_no_table(place))
         from clearance.stores.postgres import archive as archive_postgres  # noqa: PLC0415
 
         return archive.write(ends.enter_context(archive_postgres.reading(conninfo)), file)
 
 
-def import_from(file: BinaryIO, where: Place) -> archive.Summary:
+def import_from(file: BinaryIO, place: Place) -> archive.Summary:
     """Puts what `export` wrote into a place that is empty, whole or not at all.
 
     Conflict (`STORE_NOT_EMPTY`), InvalidInput.
     """
     with contextlib.ExitStack() as ends:
-        if isinstance(where, Path):
-            ends.enter_context(only_one(where))
+        if isinstance(place, Path):
+            ends.enter_context(only_one(place))
             return archive.fill(
-                ends.enter_context(archive_sqlite.filling(where / STORE_FILE)), file
+                ends.enter_context(archive_sqlite.filling(place / STORE_FILE)), file
             )
-        conninfo = postgres.conninfo_of(_no_table(where))
+        conninfo = postgres.conninfo_of(_no_table(place))
         from clearance.stores.postgres import archive as archive_postgres  # noqa: PLC0415
 
         return archive.fill(ends.enter_context(archive_postgres.filling(conninfo)), file)
 
 
-def _no_table(where: Database | Table) -> Database:
-    if isinstance(where, Database):
-        return where
+def _no_table(place: Database | Table) -> Database:
+    if isinstance(place, Database):
+        return place
     sentence = "State moves between a data directory and a database; a table takes no part in that."
     raise Conflict(sentence, code="NOT_MOVABLE")

@@ -41,7 +41,7 @@ table (profile `aws`).
 """
 
 
-def place(data: Path | None) -> Place:
+def place_of(data: Path | None) -> Place:
     """The data directory that was named; else the database, or the table, or the data directory of
     the environment.
 

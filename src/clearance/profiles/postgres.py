@@ -22,13 +22,13 @@ from clearance.flow.ports.engine import Engine
 from clearance.flow.ports.tools import Tools
 from clearance.profiles.environment import Environment
 from clearance.profiles.parts import NoEngine, Parts, Wrapping, as_it_is, assembled
-from clearance.profiles.place import Database, Table, place
+from clearance.profiles.place import Database, Table, place_of
 
 if TYPE_CHECKING:
-    from clearance.stores.postgres import server as _postgres_server
+    from clearance.engines.queue.state import QueueState
+    from clearance.stores.postgres.server import Server
 
-    DatabaseQueue: TypeAlias = _postgres_server.Queue
-    DatabaseServer: TypeAlias = _postgres_server.Server
+    DatabaseServer: TypeAlias = Server
 
 SCHEMA_LOOK_MS = 10_000  # how long a schema that fits is believed to
 CONNECTIONS = range(2, 1_000)  # that a process may be given for its store
@@ -39,12 +39,12 @@ _log = structlog.get_logger(__name__)
 
 def database() -> Database:
     """The database of the environment. Conflict (`NO_DATABASE`) if it names none."""
-    where = place(None)
-    if isinstance(where, Database):
-        return where
+    place = place_of(None)
+    if isinstance(place, Database):
+        return place
     alone = (
         "a table needs no such command"
-        if isinstance(where, Table)
+        if isinstance(place, Table)
         else "a data directory needs serve alone"
     )
     sentence = f"CLEARANCE_DATABASE_URL is not set, and this is for a database: {alone}."
@@ -53,7 +53,7 @@ def database() -> Database:
 
 @contextlib.asynccontextmanager
 async def postgres(
-    where: Database,
+    place: Database,
     tools: Tools,
     *,
     engine: Engine | None = None,
@@ -63,7 +63,7 @@ async def postgres(
 
     Unavailable if it is not there, or has a schema that this software does not fit.
     """
-    conninfo = conninfo_of(where)
+    conninfo = conninfo_of(place)
     from clearance.stores.postgres.store import PostgresStore  # noqa: PLC0415
 
     async with contextlib.AsyncExitStack() as ends:
@@ -71,7 +71,7 @@ async def postgres(
         yield assembled(ends, wrapped(store), tools, engine or NoEngine())
 
 
-def conninfo_of(where: Database) -> str:
+def conninfo_of(place: Database) -> str:
     """The database for the driver.
 
     Conflict (`POSTGRES_NOT_INSTALLED`) if there is none; InvalidInput if the URL is none.
@@ -87,9 +87,9 @@ def conninfo_of(where: Database) -> str:
         raise Conflict(sentence, code="POSTGRES_NOT_INSTALLED") from None
     from clearance.stores.postgres.server import check_url, named  # noqa: PLC0415
 
-    conninfo = where.url.get_secret_value()
+    conninfo = place.url.get_secret_value()
     check_url(conninfo)
-    return named(conninfo, where.program)
+    return named(conninfo, place.program)
 
 
 def _connections_max() -> int:
@@ -97,9 +97,9 @@ def _connections_max() -> int:
 
     InvalidInput (`INVALID_ENVIRONMENT`) if that is no number.
     """
-    said = Environment().database_connections
-    if said.isdecimal() and int(said) in CONNECTIONS:
-        return int(said)
+    text = Environment().database_connections
+    if text.isdecimal() and int(text) in CONNECTIONS:
+        return int(text)
     sentence = (
         f"CLEARANCE_DATABASE_CONNECTIONS must be a number from {CONNECTIONS.start} to "
         f"{CONNECTIONS.stop - 1}."
@@ -108,73 +108,73 @@ def _connections_max() -> int:
 
 
 @contextlib.asynccontextmanager
-async def one_at_a_time(where: Database) -> AsyncIterator[None]:
+async def one_at_a_time(place: Database) -> AsyncIterator[None]:
     """Processes that start at once apply and make keys one after the other."""
-    conninfo = conninfo_of(where)
+    conninfo = conninfo_of(place)
     from clearance.stores.postgres import server  # noqa: PLC0415 - comes with the extra
 
     async with server.one_at_a_time(conninfo):
         yield
 
 
-async def migrate(where: Database) -> list[str]:
+async def migrate(place: Database) -> list[str]:
     """Brings the schema of the store and of the queue up to date; the names of what was applied."""
-    conninfo = conninfo_of(replace(where, program="clearance migrate"))
-    from clearance.engines.queue.procrastinate import prepare  # noqa: PLC0415
-    from clearance.stores.postgres import schema  # noqa: PLC0415 - comes with the extra
+    conninfo = conninfo_of(replace(place, program="clearance migrate"))
+    from clearance.engines.queue.schema import prepare  # noqa: PLC0415 - comes with the extra
+    from clearance.stores.postgres import schema  # noqa: PLC0415
 
     applied = await schema.migrate(conninfo)
     return applied + await prepare(conninfo)
 
 
-async def age_out(where: Database, month: str) -> list[str]:
+async def age_out(place: Database, month: str) -> list[str]:
     """Drops what is older than a month; the months that went."""
-    conninfo = conninfo_of(where)
+    conninfo = conninfo_of(place)
     from clearance.stores.postgres import server  # noqa: PLC0415 - comes with the extra
 
     return await server.age_out(conninfo, month)
 
 
-async def database_server(where: Database) -> DatabaseServer:
+async def database_server(place: Database) -> DatabaseServer:
     """What the database server says of itself."""
-    conninfo = conninfo_of(where)
+    conninfo = conninfo_of(place)
     from clearance.stores.postgres import server  # noqa: PLC0415 - comes with the extra
 
     return await server.look(conninfo)
 
 
-async def check_schema(where: Database) -> int:
+async def check_schema(place: Database) -> int:
     """The number of the database's schema. Unavailable if this software does not fit it."""
-    conninfo = conninfo_of(where)
+    conninfo = conninfo_of(place)
     from clearance.stores.postgres import server  # noqa: PLC0415 - comes with the extra
 
     return await server.check_schema(conninfo)
 
 
-async def database_queue(where: Database) -> DatabaseQueue:
+async def database_queue(place: Database) -> QueueState:
     """What the queue has now."""
-    conninfo = conninfo_of(where)
-    from clearance.stores.postgres import server  # noqa: PLC0415 - comes with the extra
+    conninfo = conninfo_of(place)
+    from clearance.engines.queue import state  # noqa: PLC0415 - comes with the extra
 
-    return await server.look_at_queue(conninfo)
+    return await state.look(conninfo)
 
 
-async def jobs(where: Database) -> Mapping[str, int]:
+async def jobs(place: Database) -> Mapping[str, int]:
     """How many jobs the queue has now, by state."""
-    return (await database_queue(where)).jobs
+    return (await database_queue(place)).jobs
 
 
 @contextlib.asynccontextmanager
 async def queueing(
-    where: Database, tools: Tools, wrapped: Wrapping = as_it_is
+    place: Database, tools: Tools, wrapped: Wrapping = as_it_is
 ) -> AsyncIterator[Parts]:
     """The parts of a server on a database: what is approved goes to the queue."""
-    conninfo = conninfo_of(where)
+    conninfo = conninfo_of(place)
     from clearance.engines.queue.procrastinate import Queue  # noqa: PLC0415 - comes with the extra
 
     queue = Queue(conninfo)
-    async with postgres(where, tools, engine=queue, wrapped=wrapped) as parts:
-        await database_queue(where)
+    async with postgres(place, tools, engine=queue, wrapped=wrapped) as parts:
+        await database_queue(place)
         async with queue.open(parts.context):
             yield parts
 
@@ -184,8 +184,8 @@ class Readiness:
     software fits.
     """
 
-    def __init__(self, where: Database, parts: Parts) -> None:
-        self._where = where
+    def __init__(self, place: Database, parts: Parts) -> None:
+        self._place = place
         self._parts = parts
         self._looked_at: int | None = None
 
@@ -194,13 +194,13 @@ class Readiness:
         await self._parts.access.check_store()
         now = self._parts.context.clock.monotonic_ms()
         if self._looked_at is None or now - self._looked_at > SCHEMA_LOOK_MS:
-            await check_schema(self._where)
+            await check_schema(self._place)
             self._looked_at = now
 
 
-async def keep_months(where: Database, clock: Clock) -> None:
+async def keep_months(place: Database, clock: Clock) -> None:
     """Makes the partitions of the months to come, for as long as the worker works."""
-    conninfo = conninfo_of(where)
+    conninfo = conninfo_of(place)
     from clearance.stores.postgres import server  # noqa: PLC0415 - comes with the extra
 
     while True:

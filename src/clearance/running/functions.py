@@ -120,9 +120,9 @@ class Function:
                 _log.warning("refused", code=refusal.code, kind=type(refusal).__name__)
                 raise
             except Exception as error:
-                where = _place_of(error)
-                _log.exception("failed", kind=type(error).__name__, at=where, exc_info=False)
-                raise Unexpected(f"{type(error).__name__} at {where}") from None
+                place = _place_of(error)
+                _log.exception("failed", kind=type(error).__name__, at=place, exc_info=False)
+                raise Unexpected(f"{type(error).__name__} at {place}") from None
 
     @contextlib.contextmanager
     def _measuring(self) -> Iterator[None]:
@@ -192,7 +192,8 @@ async def open_gate(ends: contextlib.AsyncExitStack) -> Handler:
             if alias is None:
                 raise Refused(f"{refusal.code}: {refusal.sentence}") from None
             problems = [
-                {"path": list(one.path), "sentence": one.sentence} for one in refusal.problems
+                {"path": list(problem.path), "sentence": problem.sentence}
+                for problem in refusal.problems
             ]
             return {
                 "refused": {
@@ -420,15 +421,15 @@ async def open_sweeper(ends: contextlib.AsyncExitStack) -> Handler:
         expired = published = 0
         for _step in range(SWEEP_STEPS_MAX):
             try:
-                found = await steps.find()
+                swept = await steps.find()
                 for (
                     due
-                ) in found.dead:  # an execution takes it up, as it does what was just approved
+                ) in swept.dead:  # an execution takes it up, as it does what was just approved
                     bus.hint(due)
             finally:
                 published += await bus.flush(parts.context)
-            expired += found.expired
-            if max(found.hinted, found.expired, len(found.dead)) < STEP_MAX or not _time_left(
+            expired += swept.expired
+            if max(swept.hinted, swept.expired, len(swept.dead)) < STEP_MAX or not _time_left(
                 context
             ):
                 break
@@ -450,7 +451,7 @@ async def _look(watch: Watch) -> None:
         _log.warning("totals not read", kind=type(error).__name__)
         samples = AWAY
     # Each set of dimensions costs: of switches, only those that are on are said.
-    _meter.looked_at(one for one in samples if one.value or one.name != STOP_SWITCHES)
+    _meter.looked_at(sample for sample in samples if sample.value or sample.name != STOP_SWITCHES)
 
 
 def _time_left(context: Any) -> bool:

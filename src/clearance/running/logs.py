@@ -69,7 +69,7 @@ def _without_addresses(record: logging.LogRecord) -> logging.LogRecord:
     """
     bare = copy.copy(record)
     given = record.args if isinstance(record.args, tuple) else ()
-    bare.args = tuple(one if isinstance(one, str | int | float) else _kind(one) for one in given)
+    bare.args = tuple(arg if isinstance(arg, str | int | float) else _kind(arg) for arg in given)
     bare.exc_info = bare.exc_text = None
     return bare
 

@@ -62,7 +62,7 @@ class Serving:
 
 async def serve(
     config: Path | None,
-    where: Place,
+    place: Place,
     host: str,
     port: int,
     announce: Callable[[Announcement], None],
@@ -73,7 +73,7 @@ async def serve(
 
     Raises Refusal if it cannot start.
     """
-    async with serving(config, where, host, port, linger_seconds=linger_seconds) as up:
+    async with serving(config, place, host, port, linger_seconds=linger_seconds) as up:
         announce(up.announcement)
         await up.ended.wait()
 
@@ -81,7 +81,7 @@ async def serve(
 @contextlib.asynccontextmanager
 async def serving(
     config: Path | None,
-    where: Place,
+    place: Place,
     host: str,
     port: int,
     *,
@@ -96,35 +96,37 @@ async def serving(
     `linger_seconds`.
     """
     configure_logs(Environment().log_level)
-    if isinstance(where, Table):
+    if isinstance(place, Table):
         sentence = (
             "A table is served by the functions of its deployment: unset CLEARANCE_TABLE, or use "
             "their address."
         )
         raise Conflict(sentence, code="SERVED_BY_FUNCTIONS")
-    if isinstance(where, Database):
-        where = replace(where, program="clearance serve")
+    if isinstance(place, Database):
+        place = replace(place, program="clearance serve")
     wanted = file.load(config) if config else None
     async with contextlib.AsyncExitStack() as ends:
         ending = ends.enter_context(signals())
-        if isinstance(where, Path):
-            ends.enter_context(only_one(where))
+        if isinstance(place, Path):
+            ends.enter_context(only_one(place))
         taken = ends.enter_context(listening(host, port))
         metrics = Metrics()
-        runner = MeasuredTools(tools or choose.tools_of(where), metrics)
+        runner = MeasuredTools(tools or choose.tools_of(place), metrics)
         wrapped = partial(MeasuredStore, meter=metrics)
-        parts = await ends.enter_async_context(choose.for_serving(where, runner, wrapped))
-        said = await _started(parts.control, where, wanted, url_of(host, taken))
-        jobs = partial(postgres.jobs, where) if isinstance(where, Database) else None
+        parts = await ends.enter_async_context(choose.for_serving(place, runner, wrapped))
+        announcement = await _started(parts.control, place, wanted, url_of(host, taken))
+        jobs = partial(postgres.jobs, place) if isinstance(place, Database) else None
         app = application(parts, Exposition(metrics, parts.context, jobs))
         over = asyncio.Event()
-        if isinstance(where, Database):
-            app.state.check = postgres.Readiness(where, parts).check
+        if isinstance(place, Database):
+            app.state.check = postgres.Readiness(place, parts).check
         draining = asyncio.create_task(_drain(app, ending.asked, linger_seconds, over))
         ends.callback(draining.cancel)
         ending.listen()
         async with answering(app, taken, until=over, end_streams=lambda: end_streams(app)) as ended:
-            yield Serving(said.url, said.first_key, parts.control, said, ended)
+            yield Serving(
+                announcement.url, announcement.first_key, parts.control, announcement, ended
+            )
 
 
 async def _drain(
@@ -138,13 +140,13 @@ async def _drain(
 
 
 async def _started(
-    control: Control, where: Path | Database, wanted: Configuration | None, url: str
+    control: Control, place: Path | Database, wanted: Configuration | None, url: str
 ) -> Announcement:
     """Applies the configuration, looks at the tools (on a database, workers do that), and makes the
     first key.
     """
     async with (
-        contextlib.nullcontext() if isinstance(where, Path) else postgres.one_at_a_time(where)
+        contextlib.nullcontext() if isinstance(place, Path) else postgres.one_at_a_time(place)
     ):
         changes: tuple[str, ...] = ()
         if wanted:
@@ -152,7 +154,7 @@ async def _started(
             changes = tuple(difference.sentence for difference in differences)
         tenant_id = wanted.tenant_id if wanted else await _only_tenant(control)
         pins = None
-        if tenant_id and isinstance(where, Path):
+        if tenant_id and isinstance(place, Path):
             pins = await control.pin_tools(operator(tenant_id))
         # Last: what fails behind it would keep a key from its owner that is shown this once.
         key, weak = await _first_key(control, tenant_id)

@@ -50,7 +50,7 @@ class WorkerAnnouncement:
 
 
 async def work(
-    where: Database,
+    place: Database,
     host: str,
     port: int | None,
     announce: Callable[[WorkerAnnouncement], None],
@@ -63,27 +63,27 @@ async def work(
     Raises Refusal if it cannot start.
     """
     configure_logs(Environment().log_level)
-    where = replace(where, program="clearance worker")
-    conninfo = postgres.conninfo_of(where)
+    place = replace(place, program="clearance worker")
+    conninfo = postgres.conninfo_of(place)
     from clearance.engines.queue.procrastinate import Queue  # noqa: PLC0415 - comes with the extra
 
     queue, metrics = Queue(conninfo, concurrency=concurrency), Metrics()
     async with contextlib.AsyncExitStack() as ends:
         ending = ends.enter_context(signals())
         taken = None if port is None else ends.enter_context(listening(host, port))
-        runner = MeasuredTools(tools or choose.tools_of(where), metrics)
+        runner = MeasuredTools(tools or choose.tools_of(place), metrics)
         wrapped = partial(MeasuredStore, meter=metrics)
         parts = await ends.enter_async_context(
-            postgres.postgres(where, runner, engine=queue, wrapped=wrapped)
+            postgres.postgres(place, runner, engine=queue, wrapped=wrapped)
         )
-        await postgres.database_queue(where)
+        await postgres.database_queue(place)
         await ends.enter_async_context(queue.open(parts.context))
         ending.listen()
         if taken is not None:
-            exposition = Exposition(metrics, parts.context, partial(postgres.jobs, where))
-            app = _health(where, parts, queue, exposition)
+            exposition = Exposition(metrics, parts.context, partial(postgres.jobs, place))
+            app = _health(place, parts, queue, exposition)
             await ends.enter_async_context(_answering_until_the_end(app, taken, ending.asked))
-        months = asyncio.create_task(postgres.keep_months(where, parts.context.clock))
+        months = asyncio.create_task(postgres.keep_months(place, parts.context.clock))
         ends.callback(months.cancel)
         url, missing = (
             None if taken is None else url_of(host, taken),
@@ -97,26 +97,26 @@ async def _missing_variables(control: Control) -> tuple[str, ...]:
     """What the tool servers of all tenants need of the
     environment, and this worker does not have.
     """
-    found = []
+    missing = []
     for tenant_id in await control.tenants(operator(EVERYWHERE)):
         with contextlib.suppress(
             Refusal
         ):  # settings that cannot be read fail each of their intents, and say so there
             for server in (await control.settings(operator(tenant_id))).tool_servers.values():
                 absent = variables_of(repr(server)) - os.environ.keys()
-                found += [
+                missing += [
                     f"The tool server {server.name} of {tenant_id} needs {name}, which is not "
                     f"set: its calls fail here."
                     for name in sorted(absent)
                 ]
-    return tuple(found)
+    return tuple(missing)
 
 
-def _health(where: Database, parts: Parts, queue: Queue, exposition: Exposition) -> FastAPI:
+def _health(place: Database, parts: Parts, queue: Queue, exposition: Exposition) -> FastAPI:
     """A worker's health: it is ready if its store answers, and it hears of jobs and carries them
     out.
     """
-    readiness = Readiness(where, parts)
+    readiness = Readiness(place, parts)
 
     async def check() -> None:
         await readiness.check()

@@ -88,28 +88,28 @@ class Batches(Generic[Unit, Answer]):
 
     async def _commit(self, lane: str, group: list[_Waiting[Unit, Answer]]) -> None:
         try:
-            answers = await self._run(lane, [one.unit for one in group])
+            answers = await self._run(lane, [waiting.unit for waiting in group])
         except Unavailable as unavailable:
-            for one in group:
-                _fail(one, unavailable)
+            for waiting in group:
+                _fail(waiting, unavailable)
         except (
             Exception
         ) as error:  # one unit that cannot be stored must not keep the others from it
             if len(group) == 1:
                 _fail(group[0], error)
                 return
-            for one in group:
-                await self._commit(lane, [one])
+            for waiting in group:
+                await self._commit(lane, [waiting])
         else:
-            for one, answer in zip(group, answers, strict=True):
-                if not one.future.done():
-                    one.future.set_result(answer)
+            for waiting, answer in zip(group, answers, strict=True):
+                if not waiting.future.done():
+                    waiting.future.set_result(answer)
 
 
-def _fail(one: _Waiting[Unit, Answer], error: Exception) -> None:
-    if not one.future.done():
-        one.future.set_exception(error)
-        one.future.exception()  # whoever gave up is not missed
+def _fail(waiting: _Waiting[Unit, Answer], error: Exception) -> None:
+    if not waiting.future.done():
+        waiting.future.set_exception(error)
+        waiting.future.exception()  # whoever gave up is not missed
 
 
 class SharedReads:

@@ -1,12 +1,15 @@
-"""How an intent's record lies in SQL rows, and how it is read back: one SELECT, and the values of
-each table.
+"""The values that stores keep of an intent, and what they mean: JSON texts, names, numbers.
+
+A store keeps the values that are named here, each wherever it likes. What this file refuses to
+know: tables, items, and the order of either's values.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from clearance.core import binding as bindings
 from clearance.core import decision as decisions
@@ -20,142 +23,160 @@ from clearance.core.approval import (
 )
 from clearance.core.budget import Claim, Hold, HoldState
 from clearance.core.canonical import Json
+from clearance.core.credential import ApiKey
 from clearance.core.intent import ActionIntent, RiskLevel
 from clearance.core.moment import from_text
 from clearance.core.outcome import CallError, ErrorClass, Outcome, OutcomeStatus, Sent
+from clearance.core.principal import Role
 from clearance.core.record import Attempt, Change, IntentRecord, IntentStatus
 from clearance.flow.ports.due import Due
 
-RECORD = """SELECT t.tenant_id, a.account_id, i.action_intent_id, i.action_type, i.status,
-    i.revision, i.position,
-    i.approval_source, i.proposed_by, i.trace_id, i.salt, i.fingerprint, i.content, i.created_at,
-    i.changed_at,
-    d.body,
-    h.day, h.state, h.claims,
-    p.number, p.state, p.digest, p.opened_at, p.expires_at, p.differences, p.ruling,
-    p.superseded_by,
-    x.number, x.worker, x.lease_until, x.idempotency_key, x.started_at,
-    o.status, o.sentence, o.result, o.result_bytes, o.result_truncated, o.error
-    FROM intent i JOIN tenant t ON t.tenant_no = i.tenant_no
-    JOIN account a ON a.account_no = i.account_no
-    JOIN ledger d ON d.entry_id = (i.tenant_no << 40) + i.decision_position
-    LEFT JOIN hold h ON h.intent_no = i.intent_no
-    LEFT JOIN approval p ON p.intent_no = i.intent_no AND p.number = i.approval_number
-    LEFT JOIN attempt x ON x.intent_no = i.intent_no AND x.number = i.attempt_number
-    LEFT JOIN outcome o ON o.intent_no = i.intent_no"""
+Kept: TypeAlias = Mapping[str, Any]
+"""Values by name. A value that may be None may be absent as well."""
 
 
-def record(row: tuple[Any, ...]) -> IntentRecord:
-    """An intent's record from a row of `RECORD`."""
-    (tenant_id, account_id, action_intent_id, action_type, status, revision, position) = row[:7]
-    (source, proposed_by, trace_id, salt, fingerprint, content, created_at, changed_at, body) = row[
-        7:16
-    ]
-    said = json.loads(content)
-    decided = json.loads(body)
-    intent = ActionIntent(
-        tenant_id=tenant_id,
-        account_id=account_id,
-        action_intent_id=action_intent_id,
-        action_type=action_type,
-        parameters=said["parameters"],
-        confidence_score=float(said["confidence_score"]),
-        risk_level=RiskLevel[said["risk_level"]],
-        proposed_by=proposed_by,
-        target=said["target"],
-        why=tuple(said["why"]),
-        expires_at=from_text(said["expires_at"]) if said["expires_at"] else None,
-        trace_id=trace_id,
-        supersedes=said["supersedes"],
-        edited_by=said["edited_by"],
-    )
-    hold = _hold(row[16:19])
+def record(kept: Kept) -> IntentRecord:
+    """An intent's record from what a store keeps of it.
+
+    `content` is what the agent wrote and `decided` the body of the ledger entry of the decision;
+    `hold`, `approval`, `attempt` and `outcome` are mappings of their own, or None. The other names
+    are those of the record and its intent.
+    """
+    decided = json.loads(kept["decided"])
+    source, attempt = kept.get("approval_source"), kept.get("attempt")
+    held = hold(kept.get("hold"))
     return IntentRecord(
-        intent=intent,
-        fingerprint=bytes(fingerprint),
-        salt=bytes(salt),
-        status=IntentStatus(status),
-        revision=revision,
-        position=position,
-        decision=replace(decisions.from_json(decided["decision"]), hold=hold),
+        intent=_intent(kept),
+        fingerprint=bytes(kept["fingerprint"]),
+        salt=bytes(kept["salt"]),
+        status=IntentStatus(kept["status"]),
+        revision=kept["revision"],
+        position=kept["position"],
+        decision=replace(decisions.from_json(decided["decision"]), hold=held),
         binding=bindings.read(decided),
         approval_source=ApprovalSource(source) if source else None,
-        created_at=created_at,
-        changed_at=changed_at,
-        approval=_approval(action_intent_id, row[19:27]),
-        attempt=Attempt(*row[27:32]) if row[27] is not None else None,
-        outcome=_outcome(row[32:38]),
-        hold=hold,
+        created_at=kept["created_at"],
+        changed_at=kept["changed_at"],
+        approval=_approval(kept["action_intent_id"], kept.get("approval")),
+        attempt=Attempt(**attempt) if attempt else None,
+        outcome=_outcome(kept.get("outcome")),
+        hold=held,
     )
 
 
-def due(row: tuple[Any, ...]) -> Due:
-    """An intent that is due, from its ids, its action type and the source of its approval."""
-    tenant_id, action_intent_id, action_type, source = row
-    return Due(tenant_id, action_intent_id, action_type, ApprovalSource(source) if source else None)
-
-
-def claims_value(hold: Hold) -> str:
-    """What a hold takes, as JSON: `[[bucket, amount, limit], ...]`."""
-    return json.dumps([[claim.bucket, claim.amount, claim.limit] for claim in hold.claims])
-
-
-def approval_values(approval: Approval) -> tuple[Json, ...]:
-    """The columns of an approval behind its intent's number."""
-    ruling = json.dumps(asdict(approval.decisive)) if approval.decisive else None
-    return (
-        approval.number,
-        approval.state.value,
-        approval.digest,
-        approval.opened_at,
-        approval.expires_at,
-        json.dumps(approval.differences),
-        ruling,
-        approval.superseded_by,
+def _intent(kept: Kept) -> ActionIntent:
+    written = json.loads(kept["content"])
+    expires_at = written["expires_at"]
+    return ActionIntent(
+        tenant_id=kept["tenant_id"],
+        account_id=kept["account_id"],
+        action_intent_id=kept["action_intent_id"],
+        action_type=kept["action_type"],
+        parameters=written["parameters"],
+        confidence_score=float(written["confidence_score"]),
+        risk_level=RiskLevel[written["risk_level"]],
+        proposed_by=kept["proposed_by"],
+        target=written["target"],
+        why=tuple(written["why"]),
+        expires_at=from_text(expires_at) if expires_at else None,
+        trace_id=kept.get("trace_id"),
+        supersedes=written["supersedes"],
+        edited_by=written["edited_by"],
     )
 
 
-def outcome_values(change: Change) -> tuple[Json, ...]:
-    """The columns of an outcome behind its intent's number, with the source of the approval that it
-    was reached under.
-    """
+def due(
+    tenant_id: str, action_intent_id: str, action_type: str, approval_source: str | None
+) -> Due:
+    """An intent that is due."""
+    source = ApprovalSource(approval_source) if approval_source else None
+    return Due(tenant_id, action_intent_id, action_type, source)
+
+
+def api_key(
+    key_id: str,
+    tenant_id: str,
+    name: str,
+    role: str,
+    key_hash: bytes,
+    created_at: int,
+    revoked_at: int | None,
+) -> ApiKey:
+    """A credential."""
+    return ApiKey(key_id, tenant_id, name, Role(role), bytes(key_hash), created_at, revoked_at)
+
+
+def hold_values(hold: Hold) -> dict[str, Json]:
+    """What a hold takes, on which day; `claims` is the text of `[[bucket, amount, limit], ...]`."""
+    claims = [[claim.bucket, claim.amount, claim.limit] for claim in hold.claims]
+    return {"day": hold.day, "state": hold.state.value, "claims": json.dumps(claims)}
+
+
+def hold(kept: Kept | None) -> Hold | None:
+    """The hold that `hold_values` made values of."""
+    if kept is None:
+        return None
+    claims = tuple(Claim(*claim) for claim in json.loads(kept["claims"]))
+    return Hold(kept["day"], claims, HoldState(kept["state"]))
+
+
+def approval_values(approval: Approval) -> dict[str, Json]:
+    """An approval. Its intent gives it its name."""
+    return {
+        "number": approval.number,
+        "state": approval.state.value,
+        "digest": approval.digest,
+        "opened_at": approval.opened_at,
+        "expires_at": approval.expires_at,
+        "differences": json.dumps(approval.differences),
+        "ruling": json.dumps(asdict(approval.decisive)) if approval.decisive else None,
+        "superseded_by": approval.superseded_by,
+    }
+
+
+def attempt_values(attempt: Attempt) -> dict[str, Json]:
+    """An attempt."""
+    return {
+        "number": attempt.number,
+        "worker": attempt.worker,
+        "lease_until": attempt.lease_until,
+        "idempotency_key": attempt.idempotency_key,
+        "started_at": attempt.started_at,
+    }
+
+
+def outcome_values(change: Change) -> dict[str, Json]:
+    """The outcome of a step, with the source of the approval that it was reached under."""
     outcome, source = change.outcome, change.approval_source
     if outcome is None or source is None:
         sentence = "an outcome needs an approval"
         raise ValueError(sentence)
-    return (
-        outcome.status.value,
-        outcome.sentence,
-        json.dumps(outcome.result, allow_nan=False),
-        outcome.result_bytes,
-        outcome.result_truncated,
-        json.dumps(asdict(outcome.error)) if outcome.error else None,
-        source.value,
-        source is ApprovalSource.POLICY,
-    )
+    return {
+        "status": outcome.status.value,
+        "sentence": outcome.sentence,
+        "result": json.dumps(outcome.result, allow_nan=False),
+        "result_bytes": outcome.result_bytes,
+        "result_truncated": outcome.result_truncated,
+        "error": json.dumps(asdict(outcome.error)) if outcome.error else None,
+        "approval_source": source.value,
+        "auto_executed": source is ApprovalSource.POLICY,
+    }
 
 
-def _hold(row: tuple[Any, ...]) -> Hold | None:
-    day, state, claims = row
-    if day is None:
+def _approval(action_intent_id: str, kept: Kept | None) -> Approval | None:
+    if kept is None:
         return None
-    return Hold(day, tuple(Claim(*claim) for claim in json.loads(claims)), HoldState(state))
-
-
-def _approval(action_intent_id: str, row: tuple[Any, ...]) -> Approval | None:
-    number, state, digest, opened_at, expires_at, differences, ruling, superseded_by = row
-    if number is None:
-        return None
+    ruling = kept.get("ruling")
     return Approval(
-        approval_id=approval_id(action_intent_id, number),
-        number=number,
-        state=ApprovalState(state),
-        digest=digest,
-        opened_at=opened_at,
-        expires_at=expires_at,
-        differences=tuple(json.loads(differences)),
+        approval_id=approval_id(action_intent_id, kept["number"]),
+        number=kept["number"],
+        state=ApprovalState(kept["state"]),
+        digest=kept["digest"],
+        opened_at=kept["opened_at"],
+        expires_at=kept["expires_at"],
+        differences=tuple(json.loads(kept["differences"])),
         rulings=(_ruling(json.loads(ruling)),) if ruling else (),
-        superseded_by=superseded_by,
+        superseded_by=kept.get("superseded_by"),
     )
 
 
@@ -163,16 +184,16 @@ def _ruling(value: dict[str, Json]) -> Ruling:
     return Ruling(RulingKind(value["kind"]), value["ruled_by"], value["reason"], value["ruled_at"])
 
 
-def _outcome(row: tuple[Any, ...]) -> Outcome | None:
-    status, sentence, result, result_bytes, result_truncated, error = row
-    if status is None:
+def _outcome(kept: Kept | None) -> Outcome | None:
+    if kept is None:
         return None
+    error = kept.get("error")
     return Outcome(
-        status=OutcomeStatus(status),
-        sentence=sentence,
-        result=json.loads(result),
-        result_bytes=result_bytes,
-        result_truncated=bool(result_truncated),
+        status=OutcomeStatus(kept["status"]),
+        sentence=kept["sentence"],
+        result=json.loads(kept["result"]),
+        result_bytes=kept["result_bytes"],
+        result_truncated=bool(kept["result_truncated"]),
         error=_error(json.loads(error)) if error else None,
     )
 

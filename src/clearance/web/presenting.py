@@ -21,7 +21,7 @@ from clearance.core.decision import Answer, Decision, Finding
 from clearance.core.intent import RiskLevel
 from clearance.core.narrative import ruled_by
 from clearance.core.principal import Permission, Principal
-from clearance.core.record import IntentRecord, IntentStatus
+from clearance.core.record import LET_RUN, NOT_STARTED, IntentRecord, IntentStatus
 from clearance.core.settings import Settings
 from clearance.flow.requests import NarratedIntent
 from clearance.web.rendering import lasting, pretty
@@ -40,16 +40,6 @@ _WORDS: Mapping[IntentStatus, tuple[str, str]] = {
     IntentStatus.EXPIRED: ("Expired", "quiet"),
     IntentStatus.CANCELLED: ("Cancelled", "quiet"),
 }
-
-_BEGUN = frozenset(
-    {
-        IntentStatus.APPROVED,
-        IntentStatus.RUNNING,
-        IntentStatus.SUCCEEDED,
-        IntentStatus.FAILED,
-        IntentStatus.UNKNOWN,
-    }
-)
 
 _EFFECTS: Mapping[Effect, str] = {
     Effect.IDEMPOTENT: "Repeating it changes nothing more",
@@ -145,7 +135,7 @@ def groups(rows: Iterable[Row]) -> list[Group]:
 
 def source(record: IntentRecord) -> str | None:
     """Who let it run: `autopilot`, `approved by NAME`, or None if it never got so far."""
-    if record.status not in _BEGUN or record.approval_source is None:
+    if record.status not in LET_RUN or record.approval_source is None:
         return None
     return "autopilot" if record.auto_executed else f"approved by {ruled_by(record)}"
 
@@ -354,10 +344,7 @@ def is_asked_again(record: IntentRecord) -> bool:
 
 def not_started(record: IntentRecord) -> bool:
     """True if it can still be withdrawn."""
-    return (
-        record.status in {IntentStatus.AWAITING_APPROVAL, IntentStatus.APPROVED}
-        and record.attempt is None
-    )
+    return record.status in NOT_STARTED and record.attempt is None
 
 
 def approved_by_person(record: IntentRecord) -> bool:

@@ -9,25 +9,17 @@ from urllib.parse import urlencode
 from clearance.core.canonical import INTEGER_MAX
 from clearance.core.errors import InvalidInput
 from clearance.core.intent import ACTION_TYPE, name_problem
-from clearance.core.record import IntentStatus
+from clearance.core.record import LET_RUN, UNDER_WAY, IntentStatus
 from clearance.flow.ports.intents import TimelineQuery
 
 PAGE_SIZE = 40  # intents of one page
-
-_BEGUN = (
-    IntentStatus.APPROVED,
-    IntentStatus.RUNNING,
-    IntentStatus.SUCCEEDED,
-    IntentStatus.FAILED,
-    IntentStatus.UNKNOWN,
-)
 
 SOURCES: Mapping[str, str] = {"autopilot": "Autopilot", "people": "People"}
 """Who let an intent run: the word in the address, and the word on the page."""
 
 OUTCOMES: Mapping[str, tuple[str, tuple[IntentStatus, ...]]] = {
     "done": ("Done", (IntentStatus.SUCCEEDED,)),
-    "under-way": ("Under way", (IntentStatus.APPROVED, IntentStatus.RUNNING)),
+    "under-way": ("Under way", UNDER_WAY),
     "waiting": ("Waiting for a person", (IntentStatus.AWAITING_APPROVAL,)),
     "blocked": ("Blocked", (IntentStatus.BLOCKED,)),
     "not-done": (
@@ -74,7 +66,7 @@ class TimelineFilter:
         statuses = OUTCOMES[self.outcome][1] if self.outcome else ()
         if self.source == "people":
             statuses = (
-                tuple(status for status in statuses if status in _BEGUN) if statuses else _BEGUN
+                tuple(status for status in statuses if status in LET_RUN) if statuses else LET_RUN
             )
             if not statuses:
                 return None

@@ -18,6 +18,7 @@ from clearance.core.settings import Settings
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.requests import PAGE_SIZE_MAX
 from clearance.web.presenting import approved_by_person
+from clearance.web.timeline_filter import OUTCOMES
 from clearance.web.visitor import Frame, Site
 
 ACCOUNTS_MAX = 4  # accounts whose budget is shown: the ones with the most acts
@@ -97,10 +98,7 @@ def _counts(records: Sequence[IntentRecord], around: Frame) -> list[Count]:
     autopilot = sum(1 for record in done if record.auto_executed)
     people = sum(1 for record in done if approved_by_person(record))
     statuses = Counter(record.status for record in records)
-    not_done = sum(
-        statuses[status]
-        for status in (IntentStatus.REJECTED, IntentStatus.EXPIRED, IntentStatus.CANCELLED)
-    )
+    not_done = sum(statuses[status] for status in OUTCOMES["not-done"][1])
     always = [
         Count(autopilot, "by autopilot", "autopilot", "/?source=autopilot&outcome=done"),
         Count(people, "with approval", "done", "/?source=people&outcome=done"),

@@ -20,7 +20,7 @@ from starlette.responses import RedirectResponse, Response
 from clearance.core import errors
 from clearance.core.errors import Forbidden, InvalidInput, Refusal, TooLarge, Unauthenticated
 from clearance.core.principal import Permission, Principal
-from clearance.core.record import IntentStatus
+from clearance.core.record import NOT_STARTED, IntentStatus
 from clearance.core.settings import Settings
 from clearance.core.stop import StopLevel, StopSwitch, strictest
 from clearance.doors.access import Access, check_csrf, csrf_token
@@ -121,9 +121,7 @@ async def frame(site: Site, visitor: Visitor) -> Frame:
 
 async def _held(site: Site, visitor: Visitor, settings: Settings) -> int:
     """How many intents that have not started a stop switch covers."""
-    query = TimelineQuery(
-        statuses=(IntentStatus.AWAITING_APPROVAL, IntentStatus.APPROVED), limit=HELD_MAX
-    )
+    query = TimelineQuery(statuses=NOT_STARTED, limit=HELD_MAX)
     records = [told.record for told in await site.control.timeline(visitor.principal, query)]
     switches, catalog = settings.stop_switches, settings.catalog
     return sum(

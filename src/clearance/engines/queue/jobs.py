@@ -108,10 +108,10 @@ class Jobs(JobManager):
         """
         try:
             async with self._tried("finish"):
-                found = await self.connector.execute_query_one_async(
+                row = await self.connector.execute_query_one_async(
                     query=_FINISH, job_id=job_id, worker_id=self._worker_id
                 )
-                if found["more"]:
+                if row["more"]:
                     await self._wake()
         finally:
             self._mine.discard(
@@ -174,10 +174,10 @@ class Jobs(JobManager):
 
         ConnectorException if the database is away.
         """
-        found = await self.connector.execute_query_one_async(
+        row = await self.connector.execute_query_one_async(
             query=_LEAD, worker=worker, seconds=seconds
         )
-        return bool(found["leads"])
+        return bool(row["leads"])
 
     async def resign(self, worker: str) -> None:
         """Lets another worker sweep."""

@@ -25,14 +25,11 @@ from psycopg import Error as DatabaseError
 from clearance.core.errors import Refusal
 from clearance.engines.queue.hints import Hints
 from clearance.engines.queue.jobs import Jobs
-from clearance.engines.queue.schema import prepare
 from clearance.engines.worker import CONCURRENCY_DEFAULT, DRAIN_SECONDS
 from clearance.flow import execute
 from clearance.flow.context import Context
 from clearance.flow.ports.due import Due
 from clearance.flow.sweep import Sweeper
-
-__all__ = ["Queue", "prepare"]
 
 TASK = "carry_on"
 SWEEP_SECONDS = 1.0
@@ -116,6 +113,10 @@ class Queue:
     async def _work(self, context: Context, stopping: asyncio.Task[Any]) -> None:
         """One life of procrastinate's worker: until it is asked to stop, or ends for a reason of
         its own.
+
+        It ends in an order. The sweep goes first and the lead with it, so that another worker
+        sweeps while this one drains. The signs of life go last: without them, others would take
+        what drains for a dead worker's jobs and carry them out a second time.
         """
         jobs = Jobs(self._conninfo)
         app = App(connector=jobs.connector)

@@ -40,10 +40,24 @@ peer that vanished is noticed.
 
 def address(conninfo: str) -> str:
     """The address with our defaults."""
-    said = conninfo_to_dict(conninfo)
+    given = conninfo_to_dict(conninfo)
     return make_conninfo(
-        conninfo, **{name: value for name, value in CONNECTION_DEFAULTS.items() if name not in said}
+        conninfo,
+        **{name: value for name, value in CONNECTION_DEFAULTS.items() if name not in given},
     )
+
+
+async def connect(conninfo: str) -> AsyncConnection:
+    """A connection as whoever the address names.
+
+    Unavailable (`DATABASE_UNREACHABLE`) if there is none; the driver's text names no password.
+    """
+    try:
+        return await AsyncConnection.connect(address(conninfo), autocommit=True)
+    except psycopg.Error as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        sentence = f"The database cannot be reached: {reason}."
+        raise Unavailable(sentence, code="DATABASE_UNREACHABLE") from error
 
 
 async def prepare(conninfo: str) -> list[str]:
@@ -51,13 +65,13 @@ async def prepare(conninfo: str) -> list[str]:
 
     Unavailable if it cannot.
     """
-    try:
-        async with await AsyncConnection.connect(address(conninfo), autocommit=True) as connection:
+    async with await connect(conninfo) as connection:
+        try:
             await connection.execute("SELECT pg_advisory_lock(%s)", (PREPARE_LOCK,))
             return await _prepare(connection)
-    except psycopg.Error as error:
-        sentence = f"The queue's schema could not be prepared: {' '.join(str(error).split())}."
-        raise Unavailable(sentence, code="MIGRATION_FAILED") from error
+        except psycopg.Error as error:
+            sentence = f"The queue's schema could not be prepared: {' '.join(str(error).split())}."
+            raise Unavailable(sentence, code="MIGRATION_FAILED") from error
 
 
 async def _prepare(connection: AsyncConnection) -> list[str]:
@@ -73,8 +87,8 @@ async def _prepare(connection: AsyncConnection) -> list[str]:
             f"""CREATE TABLE IF NOT EXISTS {SCHEMA}.applied (
             name text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())"""
         )
-    found = await connection.execute(f"SELECT name FROM {SCHEMA}.applied")
-    known = {name for (name,) in await found.fetchall()}
+    applied = await connection.execute(f"SELECT name FROM {SCHEMA}.applied")
+    known = {name for (name,) in await applied.fetchall()}
     return [
         name
         for name, script, says in _scripts(known)
@@ -108,7 +122,7 @@ async def _apply(connection: AsyncConnection, name: str, script: str, says: list
         await connection.execute(sql.SQL(script))  # the package's own files, and ours
         await connection.cursor().executemany(
             f"INSERT INTO {SCHEMA}.applied (name) VALUES (%s) ON CONFLICT DO NOTHING",
-            [(said,) for said in says],
+            [(applied,) for applied in says],
         )
         await connection.execute(
             f"""GRANT USAGE ON SCHEMA {SCHEMA} TO {APP_ROLE};

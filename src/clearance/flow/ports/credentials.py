@@ -14,7 +14,11 @@ class Credentials(Protocol):
     """
 
     async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
-        """Stores a credential."""
+        """Stores a credential.
+
+        Conflict (`API_KEY_EXISTS`) if a valid one has the same name in its tenant, or the same
+        secret.
+        """
 
     async def revoke_api_key(self, tenant_id: str, key_id: str, at: int, entry: Draft) -> bool:
         """Ends a credential and every page session made with it; False if there is none that is

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from clearance.core.record import Admission, Change, IntentRecord
 
@@ -54,6 +54,16 @@ class Applied:
     admitted: IntentRecord | None = None
 
 
+AdmitAnswer: TypeAlias = Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent
+"""What a store answers to an admission."""
+
+AdvanceAnswer: TypeAlias = Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent
+"""What a store answers to a step.
+
+SettingsMoved only to a step that names settings; AlreadyAdmitted and BudgetSpent only to an edit.
+"""
+
+
 class Transitions(Protocol):
     """Moves intents: each transition and its ledger entry are one transaction, and an acknowledged
     one is durable.
@@ -62,16 +72,12 @@ class Transitions(Protocol):
     revision proves that it still holds.
     """
 
-    async def admit(
-        self, admission: Admission
-    ) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+    async def admit(self, admission: Admission) -> AdmitAnswer:
         """Stores a new intent, its hold, its approval and its entry; in this order: id new,
         settings in force, budget fits.
         """
 
-    async def advance(
-        self, change: Change
-    ) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+    async def advance(self, change: Change) -> AdvanceAnswer:
         """Applies one step: revision equal, settings in force if it names them, and an edit's
         admission as in `admit`.
         """

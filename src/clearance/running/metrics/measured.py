@@ -17,14 +17,7 @@ from clearance.flow.ports.tools import (
     ToolCallFailed,
     Tools,
 )
-from clearance.flow.ports.transitions import (
-    Admitted,
-    AlreadyAdmitted,
-    Applied,
-    BudgetSpent,
-    RecordMoved,
-    SettingsMoved,
-)
+from clearance.flow.ports.transitions import AdmitAnswer, Admitted, AdvanceAnswer, Applied
 from clearance.running.metrics.families import (
     ANSWERED,
     CANCELLED,
@@ -51,19 +44,13 @@ class MeasuredStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def admit(
-        self, admission: Admission
-    ) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
-        """As the store does."""
+    async def admit(self, admission: Admission) -> AdmitAnswer:
         answer = await self._store.admit(admission)
         if isinstance(answer, Admitted):
             self._admitted(answer.record)
         return answer
 
-    async def advance(
-        self, change: Change
-    ) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
-        """As the store does."""
+    async def advance(self, change: Change) -> AdvanceAnswer:
         answer = await self._store.advance(change)
         if isinstance(answer, Applied):
             self._meter.count(TRANSITIONS, status=change.status.value)
@@ -90,7 +77,6 @@ class MeasuredTools:
         return getattr(self._tools, name)
 
     async def call(self, tenant_id: str, call: ToolCall, cleared: Cleared) -> ToolAnswer:
-        """As the tools do."""
         began, ended = time.perf_counter(), CANCELLED
         self._meter.under_way(TOOL_CALLS_UNDER_WAY, 1)
         try:

@@ -20,7 +20,8 @@ from clearance.core.canonical import Json
 from clearance.core.errors import Conflict, InvalidInput, Refusal
 from clearance.core.principal import EVERYWHERE
 from clearance.stores import codec
-from clearance.stores.archive.lines import FIELDS, Kind, Row, problem
+from clearance.stores.archive.lines import Kind, Row, problem
+from clearance.stores.codec import Kept
 
 FORMAT = "clearance archive"
 FORMAT_VERSION = 1
@@ -64,8 +65,8 @@ class Target(Source, Protocol):
         intent without its entries.
         """
 
-    def records(self) -> Iterator[Values]:
-        """Every intent as `rows.record` reads it."""
+    def records(self) -> Iterator[Kept]:
+        """Every intent as `codec.record` reads it."""
 
 
 class NotTaken(Exception):
@@ -110,9 +111,9 @@ def write(source: Source, file: BinaryIO) -> Summary:
             digest.update(written)
             file.write(written)
             counts[kind] += 1
-    said = Summary(source.store, counts, digest.hexdigest())
-    file.write(line("end", {"counts": counts, "sha256": said.sha256}))
-    return said
+    summary = Summary(source.store, counts, digest.hexdigest())
+    file.write(line("end", {"counts": counts, "sha256": summary.sha256}))
+    return summary
 
 
 def _written(source: Source, kind: Kind) -> Iterator[bytes]:
@@ -162,13 +163,14 @@ def fill(target: Target, file: BinaryIO) -> Summary:
 def _check_records(target: Target, count: int) -> None:
     """InvalidInput unless every intent can be read as the software reads it."""
     read = 0
-    for values in target.records():
+    for kept in target.records():
         read += 1
         try:
-            codec.record(values)
+            codec.record(kept)
         except Exception as error:
             sentence = (
-                f"The intent {values[2]} of {values[0]} cannot be read ({type(error).__name__})."
+                f"The intent {kept['action_intent_id']} of {kept['tenant_id']} cannot be read "
+                f"({type(error).__name__})."
             )
             raise InvalidInput(sentence, code="INVALID_ARCHIVE") from None
     if read != count:
@@ -335,10 +337,10 @@ class Reading:
                 return "names positions that the ledger does not have, or not in this order."
         return None
 
-    def _finish(self, said: Row) -> None:
+    def _finish(self, end: Row) -> None:
         """The end line, and what can be known only now."""
         counts = {kind.value: self.counts[kind] for kind in Kind}
-        if said != {"counts": counts, "sha256": self._digest.hexdigest()}:
+        if end != {"counts": counts, "sha256": self._digest.hexdigest()}:
             sentence = (
                 "the counts or the SHA-256 are not those of the lines before: the archive was "
                 "changed or damaged."
@@ -353,7 +355,7 @@ class Reading:
                 raise invalid(self._number, sentence)
         if self._file.read(1):
             raise invalid(self._number + 1, "comes after the end.")
-        self.end = Summary(self._store, counts, said["sha256"])
+        self.end = Summary(self._store, counts, end["sha256"])
 
 
 ORDER: Mapping[Kind, Sequence[str]] = {
@@ -376,21 +378,6 @@ def _tenant_of(body: str) -> Json:
     except (ValueError, RecursionError):
         return None
     return value.get("tenant_id") if isinstance(value, dict) else None
-
-
-def row_of(kind: Kind, values: Sequence[Json]) -> Row:
-    """A row from its values one after the other, those of a group too: a group whose first value is
-    None is not there.
-    """
-    row: Row = {}
-    rest = iter(values)
-    for name, shape in FIELDS[kind].items():
-        if isinstance(shape, Mapping):
-            parts = dict(zip(shape, rest, strict=False))
-            row[name] = None if next(iter(parts.values())) is None else parts
-        else:
-            row[name] = next(rest)
-    return row
 
 
 def not_empty() -> Refusal:

@@ -46,7 +46,7 @@ since 1970 UTC.
 class Shape:
     """What a value must be: a check, and how it is said to people, behind `must be`."""
 
-    said: str
+    text: str
     fits: Callable[[Json], bool]
 
 
@@ -70,9 +70,9 @@ def _object_text(value: Json) -> bool:
         return False
 
 
-def _named(pattern: re.Pattern[str], said: str) -> Shape:
+def _named(pattern: re.Pattern[str], text: str) -> Shape:
     return Shape(
-        said, lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
+        text, lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
     )
 
 
@@ -96,7 +96,7 @@ def _bytes(count: int) -> Shape:
 
 
 def _or_null(shape: Shape) -> Shape:
-    return Shape(f"{shape.said}, or null", lambda value: value is None or shape.fits(value))
+    return Shape(f"{shape.text}, or null", lambda value: value is None or shape.fits(value))
 
 
 TEXT = Shape("text without zero characters", _text)
@@ -224,7 +224,7 @@ def _problem(row: Row, fields: Fields, within: str) -> str | None:
         value = row[name]
         if isinstance(shape, Shape):
             if not shape.fits(value):
-                return f"{within}{name} must be {shape.said}."
+                return f"{within}{name} must be {shape.text}."
         elif value is not None:
             wrong = (
                 _problem(value, shape, f"{name}.")

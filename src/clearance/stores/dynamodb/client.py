@@ -143,7 +143,7 @@ def encode(value: Any) -> dict[str, Any]:
         case bytes():
             return {"B": value}
         case list() | tuple():
-            return {"L": [encode(one) for one in value]}
+            return {"L": [encode(part) for part in value]}
         case _:
             return {"M": encode_item(value)}
 
@@ -162,7 +162,7 @@ def decode(value: Mapping[str, Any]) -> Any:
         case "B":
             return bytes(inner)
         case "L":
-            return [decode(one) for one in inner]
+            return [decode(part) for part in inner]
         case "M":
             return decode_item(inner)
         case _:
@@ -194,7 +194,7 @@ def _value_bytes(value: Any) -> int:
         case bytes():
             return len(value)
         case list() | tuple():
-            return 3 + sum(1 + _value_bytes(one) for one in value)
+            return 3 + sum(1 + _value_bytes(part) for part in value)
         case _:
             return 3 + len(value) + item_bytes(value)
 
@@ -291,30 +291,30 @@ class Calls:
     async def get(self, key: Key) -> Item | None:
         """One item as it is now."""
         request = {"TableName": self.table, "ConsistentRead": True, **_keyed(key)}
-        found = (await self._again(self.client.get_item, request)).get("Item")
-        return decode_item(found) if found else None
+        item = (await self._again(self.client.get_item, request)).get("Item")
+        return decode_item(item) if item else None
 
     async def get_many(self, keys: Iterable[Key]) -> dict[Key, Item]:
         """Items as they are now, each by itself; those that are not there are not in the answer."""
         wanted = list(dict.fromkeys(keys))
         parts = [wanted[start : start + KEYS_MAX] for start in range(0, len(wanted), KEYS_MAX)]
-        found: dict[Key, Item] = {}
+        items: dict[Key, Item] = {}
         for part in await asyncio.gather(*(self._get_part(part) for part in parts)):
-            found |= part
-        return found
+            items |= part
+        return items
 
     async def _get_part(self, keys: Sequence[Key]) -> dict[Key, Item]:
-        found: dict[Key, Item] = {}
+        items: dict[Key, Item] = {}
         left = [encode_item(key._asdict()) for key in keys]
         waits = pauses(AGAIN_SECONDS_MAX)
         while True:
             request = {"RequestItems": {self.table: {"Keys": left, "ConsistentRead": True}}}
             answer = await self._again(self.client.batch_get_item, request)
             for item in map(decode_item, answer["Responses"].get(self.table, [])):
-                found[Key(item["pk"], item["sk"])] = item
+                items[Key(item["pk"], item["sk"])] = item
             left = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
             if not left:
-                return found
+                return items
             await _pause(waits)
 
     async def pages(self, query: IndexQuery) -> AsyncGenerator[list[Item], None]:

@@ -14,14 +14,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from clearance.core.approval import ApprovalSource
-from clearance.core.budget import Claim, Hold, HoldState
+from clearance.core.budget import Hold
 from clearance.core.canonical import Json
 from clearance.core.credential import ApiKey, PageSession
 from clearance.core.ledger import Draft
 from clearance.core.moment import SECOND_MS
-from clearance.core.principal import Role
-from clearance.core.record import STEPS, Admission, Change, IntentRecord, IntentStatus
+from clearance.core.record import OPEN, UNDER_WAY, Admission, Change, IntentRecord, IntentStatus
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.settings import SettingsChange
 from clearance.stores import codec
@@ -32,21 +30,7 @@ BUDGET_DAYS_KEPT = 400  # an intent may wait for 366 days, and give back what it
 SESSION_SECONDS_KEPT = 3600  # behind its end, for clocks that differ
 SETTINGS_PART_BYTES = 300_000  # of a compressed document; most have one part
 
-_HOLD = ("day", "state", "claims")
-_APPROVAL = (
-    "number",
-    "state",
-    "digest",
-    "opened_at",
-    "expires_at",
-    "differences",
-    "ruling",
-    "superseded_by",
-)
-_OUTCOME = (
-    *("status", "sentence", "result", "result_bytes", "result_truncated", "error"),
-    *("approval_source", "auto_executed"),
-)
+_LEASE = ("worker", "lease_until")  # of an attempt: an index has them, so they are the item's own
 
 
 # Intents
@@ -74,14 +58,8 @@ def new_intent(admission: Admission, position: int, transition_id: str) -> Item:
         "created_at": admission.at,
         "changed_at": admission.at,
         "transition_id": transition_id,
-        "hold": dict(
-            zip(_HOLD, (hold.day, hold.state.value, codec.claims_value(hold)), strict=True)
-        )
-        if hold
-        else None,
-        "approval": dict(zip(_APPROVAL, codec.approval_values(admission.approval), strict=True))
-        if admission.approval
-        else None,
+        "hold": codec.hold_values(hold) if hold else None,
+        "approval": codec.approval_values(admission.approval) if admission.approval else None,
     }
     return _indexed(item)
 
@@ -101,17 +79,11 @@ def next_intent(item: Item, change: Change, position: int, transition_id: str) -
     if change.decision is not None:
         after["decision_position"] = position
     if change.approval is not None:
-        after["approval"] = dict(
-            zip(_APPROVAL, codec.approval_values(change.approval), strict=True)
-        )
+        after["approval"] = codec.approval_values(change.approval)
     if change.attempt is not None:
-        one = change.attempt
-        after |= {"worker": one.worker, "lease_until": one.lease_until}
-        after["attempt"] = {
-            "number": one.number,
-            "idempotency_key": one.idempotency_key,
-            "started_at": one.started_at,
-        }
+        attempt = codec.attempt_values(change.attempt)
+        after |= {name: attempt.pop(name) for name in _LEASE}
+        after["attempt"] = attempt
     if change.outcome is not None:
         after["outcome"] = _outcome_after(item.get("outcome"), change)
     if change.hold is not None and item.get("hold"):
@@ -120,13 +92,13 @@ def next_intent(item: Item, change: Change, position: int, transition_id: str) -
 
 
 def _outcome_after(before: Mapping[str, Any] | None, change: Change) -> dict[str, Any]:
-    said = dict(zip(_OUTCOME, codec.outcome_values(change), strict=True))
+    values = codec.outcome_values(change)
     # A sentence may quote a tool, and half of a surrogate pair is no UTF-8.
-    said["sentence"] = said["sentence"].encode("utf-8", "replace").decode()
+    values["sentence"] = values["sentence"].encode("utf-8", "replace").decode()
     if before is None:
-        return said
+        return values
     # What a person said of an unknown outcome; what the world answered stays as it was.
-    return {**before, "status": said["status"], "sentence": said["sentence"]}
+    return {**before, "status": values["status"], "sentence": values["sentence"]}
 
 
 def _indexed(item: Item) -> Item:
@@ -136,10 +108,10 @@ def _indexed(item: Item) -> Item:
     status, tenant_id, first = IntentStatus(item["status"]), item["tenant_id"], item["positions"][0]
     shard = table.queue_shard(tenant_id, item["action_intent_id"])
     item["timeline"] = tenant_id
-    is_open = status in STEPS
+    is_open = status in OPEN
     item["open"] = tenant_id if is_open else None
     item["open_order"] = open_order(status, first) if is_open else None
-    queued = status in {IntentStatus.APPROVED, IntentStatus.RUNNING}
+    queued = status in UNDER_WAY
     item["queue"] = queue(status, shard) if queued else None
     item["queue_order"] = queue_order(item) if queued else None
     item["due"] = shard if item["due_at"] is not None else None
@@ -171,54 +143,26 @@ def record(item: Item, content: bytes, decided: bytes) -> IntentRecord:
     """All that is known of an intent: from its item, what the agent wrote, and the ledger entry of
     its decision.
     """
-    hold, approval, outcome = (
-        item.get("hold", {}),
-        item.get("approval", {}),
-        item.get("outcome", {}),
-    )
-    attempt = item.get("attempt", {})
-    return codec.record(
-        (
-            *(
-                item[name]
-                for name in ("tenant_id", "account_id", "action_intent_id", "action_type")
-            ),
-            *(item[name] for name in ("status", "revision", "position")),
-            *(
-                item.get(name)
-                for name in ("approval_source", "proposed_by", "trace_id", "salt", "fingerprint")
-            ),
-            *(content, item["created_at"], item["changed_at"], decided),
-            *(hold.get(name) for name in _HOLD),
-            *(approval.get(name) for name in _APPROVAL),
-            *(attempt.get("number"), item.get("worker"), item.get("lease_until")),
-            *(attempt.get("idempotency_key"), attempt.get("started_at")),
-            *(outcome.get(name) for name in _OUTCOME[:6]),
-        )
-    )
+    attempt = item.get("attempt")
+    if attempt is not None:
+        attempt = {**attempt, **{name: item[name] for name in _LEASE}}
+    return codec.record({**item, "content": content, "decided": decided, "attempt": attempt})
 
 
 def due(item: Item) -> Due:
     """An intent that is due, from its item or from what an index has of it."""
-    source = item.get("approval_source")
-    return Due(
+    return codec.due(
         item["tenant_id"],
         item["action_intent_id"],
         item["action_type"],
-        ApprovalSource(source) if source else None,
+        item.get("approval_source"),
     )
 
 
 def held(item: Item) -> Hold | None:
     """What the intent's hold counts for now; None if it has none, or gave it back."""
-    hold = item.get("hold")
-    if not hold or not HoldState(hold["state"]).counts:
-        return None
-    return Hold(
-        hold["day"],
-        tuple(Claim(*claim) for claim in json.loads(hold["claims"])),
-        HoldState(hold["state"]),
-    )
+    hold = codec.hold(item.get("hold"))
+    return hold if hold is not None and hold.state.counts else None
 
 
 # Budgets
@@ -258,14 +202,14 @@ def net(holds: Iterable[tuple[Hold, int]]) -> dict[str, tuple[int, int | None]]:
     The room is the most that may be used before: the bucket's limit less what is taken, or None if
     there is no limit.
     """
-    found: dict[str, tuple[int, int | None]] = {}
+    taken: dict[str, tuple[int, int | None]] = {}
     for hold, sign in holds:
         for claim in hold.claims:
-            amount, room = found.get(claim.bucket, (0, None))
+            amount, room = taken.get(claim.bucket, (0, None))
             if sign > 0 and claim.limit is not None:
                 room = claim.limit - claim.amount
-            found[claim.bucket] = (amount + sign * claim.amount, room)
-    return found
+            taken[claim.bucket] = (amount + sign * claim.amount, room)
+    return taken
 
 
 # The ledger and the settings
@@ -314,11 +258,11 @@ def api_key_item(key: ApiKey) -> Item:
 
 def api_key(item: Item) -> ApiKey:
     """The credential of an item."""
-    return ApiKey(
+    return codec.api_key(
         key_id=item["key_id"],
         tenant_id=item["tenant_id"],
         name=item["name"],
-        role=Role(item["role"]),
+        role=item["role"],
         key_hash=item["key_hash"],
         created_at=item["created_at"],
         revoked_at=item.get("revoked_at"),

@@ -17,14 +17,13 @@ class DynamoMarks:
         self._calls = calls
 
     async def mark(self, tenant_id: str, action_intent_id: str, attempt: int) -> Mark | None:
-        """As the port says."""
         item = await self._calls.get(table.mark(tenant_id, action_intent_id, attempt))
         return None if item is None else _mark(item)
 
     async def swap(
         self, tenant_id: str, action_intent_id: str, attempt: int, seen: Mark | None, new: Mark
     ) -> bool:
-        """As the port says. If an answer was lost, `by` says whether it was written."""
+        """If an answer was lost, `by` says whether it was written."""
         key = table.mark(tenant_id, action_intent_id, attempt)
         condition = (
             ("attribute_not_exists(pk)", {})
@@ -33,8 +32,8 @@ class DynamoMarks:
         )
         if await self._calls.put_if(key, _item(new), condition[0], **condition[1]):
             return True
-        found = await self._calls.get(key)
-        return found is not None and found["written_by"] == new.by
+        item = await self._calls.get(key)
+        return item is not None and item["written_by"] == new.by
 
 
 def _item(mark: Mark) -> Item:

@@ -22,13 +22,15 @@ from clearance.core.decision import SettingsVersion
 from clearance.core.errors import Conflict, Unavailable
 from clearance.core.ledger import Draft, Entry
 from clearance.core.principal import EVERYWHERE
-from clearance.core.record import STEPS, Admission, Change, IntentRecord, IntentStatus, admitted
+from clearance.core.record import OPEN, Admission, Change, IntentRecord, IntentStatus, admitted
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.totals import Totals
 from clearance.flow.ports.transitions import (
+    AdmitAnswer,
     Admitted,
+    AdvanceAnswer,
     AlreadyAdmitted,
     Applied,
     BudgetSpent,
@@ -48,14 +50,6 @@ from clearance.stores.dynamodb.client import (
     update,
 )
 from clearance.stores.dynamodb.marks import DynamoMarks
-from clearance.stores.dynamodb.table import (
-    DUE,
-    EVERYWHERE_SHARDS,
-    OPEN,
-    QUEUE,
-    QUEUE_SHARDS,
-    TIMELINE,
-)
 from clearance.stores.dynamodb.totals import totals
 from clearance.stores.dynamodb.transactions import (
     NEW,
@@ -114,10 +108,7 @@ class DynamoStore:
 
     # Transitions
 
-    async def admit(
-        self, admission: Admission
-    ) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
-        """As the port says."""
+    async def admit(self, admission: Admission) -> AdmitAnswer:
         intent, hold = admission.intent, admission.decision.hold
 
         def plan(seen: Seen, transition_id: str) -> Plan[_Admission] | _Admission:
@@ -148,10 +139,7 @@ class DynamoStore:
             raise Unavailable("An intent of this id was there, and is gone.")
         return AlreadyAdmitted(record)
 
-    async def advance(
-        self, change: Change
-    ) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
-        """As the port says."""
+    async def advance(self, change: Change) -> AdvanceAnswer:
         key = table.intent(change.tenant_id, change.action_intent_id)
         content_key = table.content(change.tenant_id, change.action_intent_id)
         before = await self._calls.get_many((key, content_key))
@@ -182,7 +170,6 @@ class DynamoStore:
         return RecordMoved() if isinstance(answer, IsKnown) else answer
 
     async def configure(self, change: SettingsChange) -> int | SettingsMoved:
-        """As the port says."""
         parts = items.settings_parts(change.document)
         version = change.version + 1
 
@@ -201,7 +188,8 @@ class DynamoStore:
                 actions.append(put(table.tenant(change.tenant_id), {}, None))
             else:
                 actions += [
-                    _put_everywhere(shard, change.version) for shard in range(EVERYWHERE_SHARDS)
+                    _put_everywhere(shard, change.version)
+                    for shard in range(table.EVERYWHERE_SHARDS)
                 ]
             return Plan(((change.entry, None),), actions, version, configures=True)
 
@@ -210,9 +198,6 @@ class DynamoStore:
         return answer
 
     async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
-        """As the port says; Conflict (`API_KEY_EXISTS`) if a valid
-        key has the same name or secret.
-        """
         by_id, by_hash = table.api_key(key.key_id), table.api_key_hash(key.key_hash)
         by_name = table.api_key_name(key.tenant_id, key.name)
         attributes = items.api_key_item(key)
@@ -220,8 +205,8 @@ class DynamoStore:
 
         def plan(seen: Seen, _: str) -> Plan[bool] | bool:
             taken = any(
-                one in seen.items and "revoked_at" not in seen.items[one]
-                for one in (by_hash, by_name)
+                item_key in seen.items and "revoked_at" not in seen.items[item_key]
+                for item_key in (by_hash, by_name)
             )
             if taken or by_id in seen.items:
                 return False
@@ -239,10 +224,7 @@ class DynamoStore:
         self._tail.moved()
 
     async def revoke_api_key(self, tenant_id: str, key_id: str, at: int, entry: Draft) -> bool:
-        """As the port says.
-
-        The sessions need no end of their own: whoever looks one up looks at its credential too.
-        """
+        """Page sessions need no end of their own: a look at one looks at its credential too."""
         key = table.api_key(key_id)
 
         def plan(seen: Seen, _: str) -> Plan[bool] | bool:
@@ -257,8 +239,8 @@ class DynamoStore:
             )
             valid = "key_id = :key_id AND attribute_not_exists(revoked_at)"
             actions = [
-                update(one, "SET revoked_at = :at", valid, {}, at=at, key_id=key_id)
-                for one in ended
+                update(copy, "SET revoked_at = :at", valid, {}, at=at, key_id=key_id)
+                for copy in ended
             ]
             return Plan(((entry, None),), actions, answer=True)
 
@@ -269,7 +251,6 @@ class DynamoStore:
     # Reads
 
     async def settings(self, tenant_id: str) -> StoredSettings:
-        """As the port says."""
         version = await self.settings_version(tenant_id)
         own, everywhere = await asyncio.gather(
             self._document(tenant_id, version.tenant),
@@ -297,15 +278,12 @@ class DynamoStore:
         return items.settings_document([first, *(rest[key] for key in keys)])
 
     async def settings_version(self, tenant_id: str) -> SettingsVersion:
-        """As the port says."""
-
         async def read() -> SettingsVersion:
             return (await self._transactions.look(tenant_id)).version
 
         return await self._shared.get(f"settings {tenant_id}", read)
 
     async def intent(self, tenant_id: str, action_intent_id: str) -> IntentRecord | None:
-        """As the port says."""
         item = await self._own(tenant_id, action_intent_id)
         return (await self._records([item]))[0] if item else None
 
@@ -317,120 +295,113 @@ class DynamoStore:
         item = await self._calls.get(table.intent(tenant_id, action_intent_id))
         return item if item and item["tenant_id"] == tenant_id else None
 
-    async def _records(self, found: Sequence[Item]) -> list[IntentRecord]:
+    async def _records(self, intents: Sequence[Item]) -> list[IntentRecord]:
         """The records of intents' items.
 
         What they lead to never changes, and was there before they were.
         """
-        contents = [table.content(item["tenant_id"], item["action_intent_id"]) for item in found]
-        decisions = [table.ledger(item["tenant_id"], item["decision_position"]) for item in found]
+        contents = [table.content(item["tenant_id"], item["action_intent_id"]) for item in intents]
+        decisions = [table.ledger(item["tenant_id"], item["decision_position"]) for item in intents]
         parts = await self._calls.get_many([*contents, *decisions])
         return [
             items.record(item, parts[content]["content"], parts[decision]["body"])
-            for item, content, decision in zip(found, contents, decisions, strict=True)
+            for item, content, decision in zip(intents, contents, decisions, strict=True)
         ]
 
     async def timeline(self, tenant_id: str, query: TimelineQuery) -> list[IntentRecord]:
-        """As the port says.
-
-        Filters are looked at here, so one that few intents fit reads a long way back.
-        """
+        """Filters are looked at here: one that few intents fit reads a long way back."""
         fits = _timeline_filter(query)
         filtered = query != TimelineQuery(before=query.before, limit=query.limit)
         asked = IndexQuery(
             tenant_id,
-            TIMELINE,
+            table.TIMELINE,
             ("<", query.before) if query.before is not None else (),
             forward=False,
             page=max(query.limit, FILTERED_PAGE) if filtered else query.limit,
         )
-        found: dict[str, Item] = {}
+        chosen: dict[str, Item] = {}
         async with contextlib.aclosing(self._calls.pages(asked)) as pages:
             async for page in pages:
                 matching = [item for item in page if fits(item)]
-                while matching and len(found) < query.limit:
-                    count = query.limit - len(found)
+                while matching and len(chosen) < query.limit:
+                    count = query.limit - len(chosen)
                     # An intent that moved on since the index saw it is judged by what it is now.
                     current = await self._current(matching[:count])
-                    found |= {item["pk"]: item for item in current if fits(item)}
+                    chosen |= {item["pk"]: item for item in current if fits(item)}
                     matching = matching[count:]
-                if len(found) >= query.limit or (page and _is_before(page[-1], query.since)):
+                if len(chosen) >= query.limit or (page and _is_before(page[-1], query.since)):
                     break
-        return await self._records(sorted(found.values(), key=lambda item: -int(item["position"])))
+        return await self._records(sorted(chosen.values(), key=lambda item: -int(item["position"])))
 
     async def _current(self, indexed: Iterable[Item]) -> list[Item]:
         """Intents that an index found, in its order, as they are now."""
         keys = [table.Key(item["pk"], item["sk"]) for item in indexed]
-        found = await self._calls.get_many(keys)
-        return [found[key] for key in keys if key in found]
+        current = await self._calls.get_many(keys)
+        return [current[key] for key in keys if key in current]
 
     async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
-        """As the port says."""
         status = IntentStatus.AWAITING_APPROVAL
         last = await self._own(tenant_id, after) if after else None
         first = items.open_order(status, last["positions"][0] + 1 if last else 0)
         asked = IndexQuery(
             tenant_id,
-            OPEN,
+            table.OPEN,
             ("between", first, items.open_order(status, table.POSITION_MAX)),
             page=limit,
         )
-        found: list[Item] = []
+        waiting: list[Item] = []
         async with contextlib.aclosing(self._calls.pages(asked)) as pages:
             async for page in pages:
-                found += [
+                waiting += [
                     item for item in await self._current(page) if item["status"] == status.value
                 ]
-                if len(found) >= limit:
+                if len(waiting) >= limit:
                     break
-        return await self._records(found[:limit])
+        return await self._records(waiting[:limit])
 
     async def count_by_status(self, tenant_id: str) -> Mapping[IntentStatus, int]:
-        """As the port says."""
-
         async def count(status: IntentStatus) -> int:
             return await self._calls.count(
-                IndexQuery(tenant_id, OPEN, ("begins_with", f"{status.value}#"))
+                IndexQuery(tenant_id, table.OPEN, ("begins_with", f"{status.value}#"))
             )
 
-        counts = await asyncio.gather(*(count(status) for status in STEPS))
-        return {status: counted for status, counted in zip(STEPS, counts, strict=True) if counted}
+        counts = await asyncio.gather(*(count(status) for status in OPEN))
+        return {status: counted for status, counted in zip(OPEN, counts, strict=True) if counted}
 
     async def budget_used(self, tenant_id: str, account_id: str, day: str) -> Mapping[str, int]:
-        """As the port says."""
         return items.used(await self._calls.get(table.budget(tenant_id, account_id, day)))
 
     async def entries(self, tenant_id: str, after: int, limit: int) -> list[Entry]:
-        """As the port says."""
         asked = IndexQuery(
             table.ledger_of(tenant_id), sort=(">", table.position_text(after)), page=limit
         )
-        found: list[Entry] = []
+        entries: list[Entry] = []
         async with contextlib.aclosing(self._calls.pages(asked)) as pages:
             async for page in pages:
-                found += [Entry(int(item["sk"]), item["body"]) for item in page]
-                if len(found) >= limit:
+                entries += [Entry(int(item["sk"]), item["body"]) for item in page]
+                if len(entries) >= limit:
                     break
         # A page is not one moment: an entry may be seen before the one that was committed before
         # it. What lies behind such a gap is left for the next question.
-        dense = [one for number, one in enumerate(found, start=after + 1) if one.position == number]
+        dense = [
+            entry
+            for number, entry in enumerate(entries, start=after + 1)
+            if entry.position == number
+        ]
         return dense[:limit]
 
     async def entries_about(self, tenant_id: str, action_intent_id: str) -> list[Entry]:
-        """As the port says."""
         item = await self._own(tenant_id, action_intent_id)
         positions: list[int] = item["positions"] if item else []
-        found = await self._calls.get_many(
+        entries = await self._calls.get_many(
             table.ledger(tenant_id, position) for position in positions
         )
         return [
-            Entry(position, found[table.ledger(tenant_id, position)]["body"])
+            Entry(position, entries[table.ledger(tenant_id, position)]["body"])
             for position in positions
         ]
 
     async def ledger_size(self, tenant_id: str) -> int:
-        """As the port says."""
-
         async def read() -> int:
             head = await self._calls.get(table.head(tenant_id))
             return int(head["ledger_size"]) if head else 0
@@ -438,33 +409,27 @@ class DynamoStore:
         return await self._shared.get(f"ledger {tenant_id}", read)
 
     async def wait_for_entries(self, tenant_id: str, after: int, timeout_ms: int) -> bool:
-        """As the port says."""
         return await self._tail.wait(lambda: self.ledger_size(tenant_id), after, timeout_ms)
 
     async def approved(self, limit: int, after: Due | None = None) -> list[Due]:
-        """As the port says."""
         return await self._queued(IntentStatus.APPROVED, limit, after, lambda _: True)
 
     async def expired(self, now: int, limit: int) -> list[Due]:
-        """As the port says."""
-
         async def part(shard: int) -> list[Item]:
             return await self._first(
-                IndexQuery(f"{shard:02}", DUE, ("<=", now), page=limit), limit, lambda _: True
+                IndexQuery(f"{shard:02}", table.DUE, ("<=", now), page=limit), limit, lambda _: True
             )
 
-        found = chain.from_iterable(
-            await asyncio.gather(*(part(shard) for shard in range(QUEUE_SHARDS)))
+        due = chain.from_iterable(
+            await asyncio.gather(*(part(shard) for shard in range(table.QUEUE_SHARDS)))
         )
         return [
-            items.due(item) for item in sorted(found, key=lambda item: int(item["due_at"]))[:limit]
+            items.due(item) for item in sorted(due, key=lambda item: int(item["due_at"]))[:limit]
         ]
 
     async def dead_leases(
         self, now: int, limit: int, after: Due | None = None, *, living_worker: str | None = None
     ) -> list[Due]:
-        """As the port says."""
-
         def dead(item: Item) -> bool:
             return item["lease_until"] <= now or (
                 living_worker is not None and item["worker"] != living_worker
@@ -486,52 +451,48 @@ class DynamoStore:
         behind = items.queue_order(last) if last else "0"
 
         async def part(shard: int) -> list[Item]:
-            asked = IndexQuery(items.queue(status, f"{shard:02}"), QUEUE, (">", behind), page=limit)
+            asked = IndexQuery(
+                items.queue(status, f"{shard:02}"), table.QUEUE, (">", behind), page=limit
+            )
             return await self._first(asked, limit, fits)
 
-        found = chain.from_iterable(
-            await asyncio.gather(*(part(shard) for shard in range(QUEUE_SHARDS)))
+        queued = chain.from_iterable(
+            await asyncio.gather(*(part(shard) for shard in range(table.QUEUE_SHARDS)))
         )
         return [
             items.due(item)
-            for item in sorted(found, key=lambda item: str(item["queue_order"]))[:limit]
+            for item in sorted(queued, key=lambda item: str(item["queue_order"]))[:limit]
         ]
 
     async def _first(
         self, asked: IndexQuery, limit: int, fits: Callable[[Item], bool]
     ) -> list[Item]:
         """The first items of a query that fit."""
-        found: list[Item] = []
+        fitting: list[Item] = []
         async with contextlib.aclosing(self._calls.pages(asked)) as pages:
             async for page in pages:
-                found += filter(fits, page)
-                if len(found) >= limit:
+                fitting += filter(fits, page)
+                if len(fitting) >= limit:
                     break
-        return found[:limit]
+        return fitting[:limit]
 
     async def tenants(self) -> list[str]:
-        """As the port says."""
         return [item["sk"] for item in await self._calls.all(IndexQuery(table.TENANTS))]
 
     async def totals(self, now: int) -> Totals:
-        """As the port says; Unavailable (`TOO_MANY_TENANTS`) where that would cost too much."""
+        """Unavailable (`TOO_MANY_TENANTS`) where that would cost too much."""
         return await totals(self._calls, await self.tenants(), now)
 
     async def api_key(self, key_hash: bytes) -> ApiKey | None:
-        """As the port says."""
         return _valid(await self._calls.get(table.api_key_hash(key_hash)))
 
     async def api_keys(self, tenant_id: str) -> list[ApiKey]:
-        """As the port says."""
         asked = IndexQuery(table.api_keys_of(tenant_id), sort=("begins_with", table.ID_PREFIX))
-        found = [items.api_key(item) for item in await self._calls.all(asked)]
-        return sorted(found, key=lambda key: (key.created_at, key.key_id))
+        keys = [items.api_key(item) for item in await self._calls.all(asked)]
+        return sorted(keys, key=lambda key: (key.created_at, key.key_id))
 
     async def installation_salt(self) -> bytes:
-        """As the port says.
-
-        The first process that needs it makes it: one that may not write needs somebody before it.
-        """
+        """The first process that needs it makes it, and must be allowed to write."""
         if self._salt is None:
             made = {"salt": secrets.token_bytes(SALT_BYTES), "format": FORMAT}
             await self._calls.put_new(table.INSTALLATION, made)
@@ -543,18 +504,16 @@ class DynamoStore:
     # Page sessions
 
     async def add_session(self, session: PageSession) -> None:
-        """As the port says. The ones that are over go by themselves, some time later."""
+        """Those that are over go by themselves, some time later."""
         await self._calls.put_new(table.session(session.token_hash), items.session_item(session))
 
     async def session_key(self, token_hash: bytes, now: int) -> ApiKey | None:
-        """As the port says."""
         session = await self._calls.get(table.session(token_hash))
         if session is None or session["expires_at"] <= now:
             return None
         return _valid(await self._calls.get(table.api_key(session["key_id"])))
 
     async def end_session(self, token_hash: bytes) -> None:
-        """As the port says."""
         await self._calls.delete(table.session(token_hash))
 
 
@@ -567,16 +526,16 @@ async def _salt_of(calls: Calls) -> bytes | None:
 
     Unavailable (`STORE_TOO_NEW`) if the items are of a newer format.
     """
-    found = await calls.get(table.INSTALLATION)
-    if found is None:
+    installation = await calls.get(table.INSTALLATION)
+    if installation is None:
         return None
-    if found["format"] > FORMAT:
+    if installation["format"] > FORMAT:
         sentence = (
-            f"The table has format {found['format']}; this Clearance knows {FORMAT}. Use a newer "
-            f"Clearance."
+            f"The table has format {installation['format']}; this Clearance knows {FORMAT}. Use a "
+            "newer Clearance."
         )
         raise Unavailable(sentence, code="STORE_TOO_NEW")
-    return bytes(found["salt"])
+    return bytes(installation["salt"])
 
 
 def _step(

@@ -13,16 +13,16 @@ from collections.abc import Sequence
 
 from clearance.core.errors import Unavailable
 from clearance.core.principal import EVERYWHERE
-from clearance.core.record import STEPS, IntentStatus
+from clearance.core.record import OPEN, IntentStatus
 from clearance.flow.ports.totals import COUNTED_MAX, Backlog, Totals
 from clearance.stores.dynamodb import items, table
 from clearance.stores.dynamodb.client import Calls, IndexQuery, Item
-from clearance.stores.dynamodb.table import DUE, OPEN, QUEUE, QUEUE_SHARDS, Key
+from clearance.stores.dynamodb.table import Key
 
 TENANTS_MAX = 1_000  # whose intents are added up
 LOOKED_AT_MAX = 25  # intents of one tenant and state, the first admitted, whose age is looked at
 LEASES_MAX = 100  # of one shard of the queue
-_SHARDS = tuple(f"{shard:02}" for shard in range(QUEUE_SHARDS))
+_SHARDS = tuple(f"{shard:02}" for shard in range(table.QUEUE_SHARDS))
 
 
 async def totals(calls: Calls, tenants: Sequence[str], now: int) -> Totals:
@@ -32,14 +32,14 @@ async def totals(calls: Calls, tenants: Sequence[str], now: int) -> Totals:
         raise Unavailable(sentence, code="TOO_MANY_TENANTS")
     heads = {tenant_id: table.head(tenant_id) for tenant_id in (*tenants, EVERYWHERE)}
     states, expiries, leases, known = await asyncio.gather(
-        asyncio.gather(*(_state(calls, status, tenants) for status in STEPS)),
+        asyncio.gather(*(_state(calls, status, tenants) for status in OPEN)),
         _expiries(calls),
         _leases(calls),
         calls.get_many(heads.values()),
     )
     return Totals(
         open={
-            status: backlog for status, backlog in zip(STEPS, states, strict=True) if backlog.count
+            status: backlog for status, backlog in zip(OPEN, states, strict=True) if backlog.count
         },
         expired_since=min((moment for moment in expiries if moment <= now), default=None),
         lease_over_since=min((moment for moment in leases if moment <= now), default=None),
@@ -62,10 +62,10 @@ async def _state(calls: Calls, status: IntentStatus, tenants: Sequence[str]) -> 
 
 async def _backlog(calls: Calls, status: IntentStatus, tenant_id: str) -> Backlog:
     prefix = ("begins_with", f"{status.value}#")
-    first = await _page(calls, IndexQuery(tenant_id, OPEN, prefix, page=LOOKED_AT_MAX))
+    first = await _page(calls, IndexQuery(tenant_id, table.OPEN, prefix, page=LOOKED_AT_MAX))
     count = len(first)
     if count == LOOKED_AT_MAX:
-        count = await calls.count(IndexQuery(tenant_id, OPEN, prefix), most=COUNTED_MAX)
+        count = await calls.count(IndexQuery(tenant_id, table.OPEN, prefix), most=COUNTED_MAX)
     # The index may be some moments old: an intent that has moved on since is not in this state.
     current = await calls.get_many(Key(item["pk"], item["sk"]) for item in first)
     since = [item["changed_at"] for item in current.values() if item["status"] == status.value]
@@ -75,7 +75,7 @@ async def _backlog(calls: Calls, status: IntentStatus, tenant_id: str) -> Backlo
 async def _expiries(calls: Calls) -> Sequence[int]:
     """The first expiry of each shard."""
     pages = await asyncio.gather(
-        *(_page(calls, IndexQuery(shard, DUE, page=1)) for shard in _SHARDS)
+        *(_page(calls, IndexQuery(shard, table.DUE, page=1)) for shard in _SHARDS)
     )
     return [int(item["due_at"]) for page in pages for item in page]
 
@@ -84,7 +84,7 @@ async def _leases(calls: Calls) -> Sequence[int]:
     """The ends of the leases that run, up to LEASES_MAX of each shard."""
     queues = [items.queue(IntentStatus.RUNNING, shard) for shard in _SHARDS]
     pages = await asyncio.gather(
-        *(_page(calls, IndexQuery(queue, QUEUE, page=LEASES_MAX)) for queue in queues)
+        *(_page(calls, IndexQuery(queue, table.QUEUE, page=LEASES_MAX)) for queue in queues)
     )
     return [int(item["lease_until"]) for page in pages for item in page]
 

@@ -37,9 +37,8 @@ from clearance.stores.dynamodb.client import (
 )
 from clearance.stores.dynamodb.table import Key
 
-COMMIT_SECONDS_MAX = (
-    20.0  # how long a transition is tried, its turn among its own process's included
-)
+# How long a transition is tried, its turn among its own process's included
+COMMIT_SECONDS_MAX = 20.0
 NEW = "attribute_not_exists(pk)"
 
 Answer = TypeVar("Answer")
@@ -93,12 +92,14 @@ class Transactions:
         """Plans from HEAD, settings and the items under `keys`, and commits.
 
         Unavailable if that cannot be done in time, or if it is in doubt whether it was.
+
+        It looks, plans and sends until one of three things ends it: a plan that was sent without an
+        answer turns out to be there, the planner refuses what it sees, or what is sent is answered.
         """
         transition_id = secrets.token_hex(16)
         waits = pauses(COMMIT_SECONDS_MAX)
-        lost: dict[
-            int, Plan[Answer]
-        ] = {}  # what was sent without an answer, by the position of its first entry
+        # Plans that were sent without an answer, by the position of their first entry
+        lost: dict[int, Plan[Answer]] = {}
         refused = False
         async with self._turn(tenant_id):
             while True:
@@ -113,7 +114,7 @@ class Transactions:
                     if not lost or refused:
                         return plan
                     # A look is not one moment: what refuses may be our own commit, which arrived
-                    # between two of its reads.
+                    # between two of its reads. The next look sees its entry, or the same refusal.
                     refused = True
                     continue
                 refused = False
@@ -121,7 +122,7 @@ class Transactions:
                     with _in_doubt(lost):
                         await self.calls.write(_transaction(tenant_id, seen, plan, transition_id))
                 except NotNow:
-                    pass
+                    pass  # whatever the reason: the next look shows what is so now
                 except AnswerLost:
                     lost[seen.ledger_size + 1] = plan
                 else:
@@ -131,13 +132,13 @@ class Transactions:
     async def look(self, tenant_id: str, keys: Iterable[Key] = ()) -> Seen:
         """HEAD, the settings in force and items, each as it is now."""
         head_key, everywhere_key = table.head(tenant_id), table.everywhere_of(tenant_id)
-        found = await self.calls.get_many((head_key, everywhere_key, *keys))
-        head = found.get(head_key, {})
-        everywhere = found.get(everywhere_key, {}).get("version", 0)
+        seen = await self.calls.get_many((head_key, everywhere_key, *keys))
+        head = seen.get(head_key, {})
+        everywhere = seen.get(everywhere_key, {}).get("version", 0)
         return Seen(
             head.get("ledger_size", 0),
             SettingsVersion(head.get("settings_version", 0), everywhere),
-            found,
+            seen,
         )
 
     @contextlib.asynccontextmanager

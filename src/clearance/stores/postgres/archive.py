@@ -23,14 +23,16 @@ from clearance.stores.archive.file import (
     NotTaken,
     Values,
     not_empty,
-    row_of,
     stray_entry,
     stray_intent,
 )
 from clearance.stores.archive.lines import FIELDS, Kind, Row
+from clearance.stores.codec import Kept
 from clearance.stores.postgres.connections import LOCK_MS_MAX
+from clearance.stores.postgres.records import COLUMNS, columns_of
 from clearance.stores.postgres.schema import APP_ROLE, CONNECT_SECONDS_MAX, unreachable
 from clearance.stores.postgres.server import check_schema
+from clearance.stores.sql import named
 
 # Of an archive that get partitions of their own; intents of more months lie in the default
 # partition
@@ -39,7 +41,6 @@ FETCH_ROWS = 2_000  # that are asked for at once
 OTHERS_SECONDS_MAX = 3.0  # that connections which are just ending may take
 OTHERS_PAUSE_SECONDS = 0.05
 
-_RECORD_COLUMNS = 38  # those of the view that a record is made of
 # The transition of an intent that was moved: no request has this id
 _NOBODYS = "00000000-0000-0000-0000-000000000000"
 _LINE = re.compile(r"COPY \w+, line (\d+)")
@@ -216,9 +217,8 @@ class PostgresArchive:
         self._months: set[str] = set()
 
     def rows(self, kind: Kind) -> Iterator[Row]:
-        """As the protocol says."""
         for values in self._fetched(kind.value, _ROWS[kind]):
-            yield row_of(kind, values)
+            yield named(FIELDS[kind], values)
 
     def _fetched(self, name: str, statement: str) -> Iterator[Values]:
         """Rows as they are asked for, not all at once."""
@@ -228,13 +228,12 @@ class PostgresArchive:
             yield from cursor
 
     def put(self, kind: Kind, batch: Sequence[Row]) -> None:
-        """As the protocol says."""
         try:
             self._put(kind, batch)
         except psycopg.IntegrityError as error:
-            found = _LINE.search(error.diag.context or "")
+            line = _LINE.search(error.diag.context or "")
             sentence = "has an id, a name or a secret that was there before."
-            raise NotTaken(int(found[1]) - 1 if found else 0, sentence) from None
+            raise NotTaken(int(line[1]) - 1 if line else 0, sentence) from None
 
     def _put(self, kind: Kind, batch: Sequence[Row]) -> None:
         match kind:
@@ -266,8 +265,8 @@ class PostgresArchive:
             sql.Identifier("clearance", table), sql.SQL(", ").join(map(sql.Identifier, columns))
         )
         with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
-            for one in values:
-                copy.write_row(one)
+            for row in values:
+                copy.write_row(row)
 
     def _make_months(self, batch: Sequence[Row]) -> None:
         """Partitions for the months of these intents, so that they can age out."""
@@ -278,15 +277,15 @@ class PostgresArchive:
                 self._connection.execute("SELECT make_months(%s)", (created_at,))
 
     def check(self) -> None:
-        """As the protocol says; also sees to it that the next intent gets a number of its own."""
+        """Also sees to it that the next intent gets a number of its own."""
         self._connection.execute("ANALYZE tenant, ledger, intent_key, intent")
-        if found := self._connection.execute(_SHARED_NUMBER).fetchone():
-            sentence = f"The number of the intent {found[1]} of {found[0]} is another one's too."
+        if row := self._connection.execute(_SHARED_NUMBER).fetchone():
+            sentence = f"The number of the intent {row[1]} of {row[0]} is another one's too."
             raise InvalidInput(sentence, code="INVALID_ARCHIVE")
-        if found := self._connection.execute(_STRAY_ENTRY).fetchone():
-            raise stray_entry(*found)
-        if found := self._connection.execute(_STRAY_INTENT).fetchone():
-            raise stray_intent(*found)
+        if row := self._connection.execute(_STRAY_ENTRY).fetchone():
+            raise stray_entry(*row)
+        if row := self._connection.execute(_STRAY_INTENT).fetchone():
+            raise stray_intent(*row)
         [(last,)] = self._connection.execute(
             "SELECT coalesce(max(intent_no), 0) FROM intent_key"
         ).fetchall()
@@ -294,10 +293,10 @@ class PostgresArchive:
             sql.SQL("ALTER SEQUENCE intent_number RESTART WITH {}").format(sql.Literal(last + 1))
         )
 
-    def records(self) -> Iterator[Values]:
-        """As the protocol says."""
-        for values in self._fetched("records", "SELECT * FROM intent_record"):
-            yield values[:_RECORD_COLUMNS]
+    def records(self) -> Iterator[Kept]:
+        statement = f"SELECT {columns_of('r')} FROM intent_record r"
+        for values in self._fetched("records", statement):
+            yield named(COLUMNS, values)
 
 
 _TABLES = {

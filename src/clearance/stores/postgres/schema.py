@@ -18,6 +18,8 @@ from psycopg import AsyncConnection, sql
 
 from clearance.core.errors import InvalidInput, Unavailable
 from clearance.core.principal import EVERYWHERE
+from clearance.core.record import OPEN
+from clearance.stores.sql import one_of
 
 APP_ROLE = "clearance_app"
 # Of PostgreSQL's advisory locks: two that migrate at once do it one after the other
@@ -30,7 +32,6 @@ DROP_SECONDS_MAX = (
 
 _WORKS_WITH = re.compile(r"-- works with: (\d+)\n")
 _MONTH = re.compile(r"intent_(\d{4})_(\d{2})")
-_OPEN = "('AWAITING_APPROVAL', 'APPROVED', 'RUNNING', 'UNKNOWN')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Migration:
 def migrations() -> list[Migration]:
     """Every step that this software knows, in order."""
     folder = resources.files("clearance.stores.postgres") / "migrations"
-    found = []
+    known = []
     for file in sorted(
         (file for file in folder.iterdir() if file.name.endswith(".sql")),
         key=lambda file: file.name,
@@ -57,8 +58,8 @@ def migrations() -> list[Migration]:
             sentence = f"{file.name} does not say which software works with it."
             raise ValueError(sentence)
         name = file.name.removesuffix(".sql")
-        found.append(Migration(int(name.partition("_")[0]), name, int(works_with[1]), script))
-    return found
+        known.append(Migration(int(name.partition("_")[0]), name, int(works_with[1]), script))
+    return known
 
 
 async def connect(conninfo: str) -> AsyncConnection:
@@ -73,8 +74,8 @@ async def connect(conninfo: str) -> AsyncConnection:
 
 def unreachable(error: psycopg.Error) -> Unavailable:
     """What is said when there is no connection; the driver's text names no password."""
-    said = " ".join(str(error).split()) or type(error).__name__
-    return Unavailable(f"The database cannot be reached: {said}.", code="DATABASE_UNREACHABLE")
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return Unavailable(f"The database cannot be reached: {reason}.", code="DATABASE_UNREACHABLE")
 
 
 async def migrate(conninfo: str) -> list[str]:
@@ -85,7 +86,9 @@ async def migrate(conninfo: str) -> list[str]:
         await connection.execute("SELECT pg_advisory_lock(%s)", (MIGRATION_LOCK,))
         try:
             await _prepare(connection)
-            applied = [one.name for one in migrations() if await _apply(connection, one)]
+            applied = [
+                migration.name for migration in migrations() if await _apply(connection, migration)
+            ]
             await connection.execute(
                 "SELECT clearance.make_months((extract(epoch FROM now()) * 1000)::bigint)"
             )
@@ -114,10 +117,10 @@ async def _prepare(connection: AsyncConnection) -> None:
 
 
 async def _apply(connection: AsyncConnection, migration: Migration) -> bool:
-    found = await connection.execute(
+    rows = await connection.execute(
         "SELECT 1 FROM clearance.migration WHERE number = %s", (migration.number,)
     )
-    if await found.fetchone():
+    if await rows.fetchone():
         return False
     async with connection.transaction():
         await connection.execute("SET LOCAL search_path = clearance")
@@ -139,10 +142,10 @@ async def check(connection: AsyncConnection) -> None:
     """Unavailable if this software does not fit the schema that the database has."""
     newest = migrations()[-1].number
     try:
-        found = await connection.execute(
+        rows = await connection.execute(
             "SELECT max(number), max(works_with) FROM clearance.migration"
         )
-        number, works_with = await found.fetchone() or (None, None)
+        number, works_with = await rows.fetchone() or (None, None)
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         number = works_with = None
     except psycopg.errors.InsufficientPrivilege:
@@ -174,12 +177,12 @@ async def age_out(conninfo: str, month: str) -> list[str]:
     gone = set()
     async with await connect(conninfo) as connection:
         await _must_have_begun(connection, month)
-        found = await connection.execute(
+        months = await connection.execute(
             "SELECT c.relname FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid "
             "WHERE h.inhparent = 'clearance.intent'::regclass ORDER BY c.relname"
         )
         try:
-            for (name,) in await found.fetchall():
+            for (name,) in await months.fetchall():
                 named = _MONTH.fullmatch(name)
                 if (
                     named
@@ -206,7 +209,7 @@ _CLOSED_ELSEWHEN = f"""WITH month AS (
         FROM clearance.intent_elsewhen GROUP BY 1
         HAVING date_trunc('month',
         to_timestamp(min(created_at) / 1000.0) AT TIME ZONE 'UTC') < %(first)s::timestamp
-            AND NOT bool_or(status IN {_OPEN})
+            AND NOT bool_or(status IN {one_of(OPEN)})
     ), gone AS (
         DELETE FROM clearance.intent_elsewhen i USING month WHERE i.created_at >= extract(epoch
         FROM month.begins) * 1000
@@ -215,10 +218,10 @@ _CLOSED_ELSEWHEN = f"""WITH month AS (
 
 
 async def _must_have_begun(connection: AsyncConnection, month: str) -> None:
-    found = await connection.execute(
+    answer = await connection.execute(
         "SELECT %s > to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM') COLLATE \"C\"", (month,)
     )
-    if await found.fetchone() != (False,):
+    if await answer.fetchone() != (False,):
         sentence = "The month has not begun: only what is older than this month can go."
         raise InvalidInput(sentence, code="INVALID_MONTH")
 
@@ -229,7 +232,8 @@ async def _drop_month(connection: AsyncConnection, name: str) -> bool:
         await connection.execute(f"SET LOCAL lock_timeout = '{DROP_SECONDS_MAX}s'")
         await connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table))
         still = await connection.execute(
-            sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE status IN " + _OPEN + ")").format(table)
+            sql.SQL("SELECT EXISTS (SELECT FROM {} WHERE status = ANY(%s))").format(table),
+            ([status.value for status in OPEN],),
         )
         if await still.fetchone() != (False,):
             return False
@@ -241,5 +245,5 @@ async def _empty_elsewhen(connection: AsyncConnection, month: str) -> set[str]:
     """Deletes what was written before its month had a partition, by the same rule; the months that
     went.
     """
-    found = await connection.execute(_CLOSED_ELSEWHEN, {"first": f"{month}-01"})
-    return {name for (name,) in await found.fetchall()}
+    months = await connection.execute(_CLOSED_ELSEWHEN, {"first": f"{month}-01"})
+    return {name for (name,) in await months.fetchall()}

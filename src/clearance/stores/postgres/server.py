@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import psycopg
@@ -17,7 +17,7 @@ from psycopg.rows import class_row
 
 from clearance.core.errors import Forbidden, InvalidInput, Unavailable
 from clearance.stores.postgres import schema
-from clearance.stores.postgres.schema import APP_ROLE, check, connect
+from clearance.stores.postgres.schema import check, connect
 
 LOCK_SECONDS_MAX = 60  # how long a start waits for another one to end
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
@@ -118,11 +118,11 @@ async def look(conninfo: str) -> Server:
     async with await connect(conninfo) as connection:
         cursor = connection.cursor(row_factory=class_row(Server))
         await cursor.execute("SELECT 1")  # so that the clock is read on a connection that stands
-        found = await (await cursor.execute(_LOOK)).fetchone()
-    if found is None:
+        answer = await (await cursor.execute(_LOOK)).fetchone()
+    if answer is None:
         sentence = "The database does not know the role that asks."
         raise Unavailable(sentence)
-    return found
+    return answer
 
 
 @contextlib.asynccontextmanager
@@ -144,38 +144,6 @@ async def one_at_a_time(conninfo: str) -> AsyncIterator[None]:
             )
             raise Unavailable(sentence) from None
         yield
-
-
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """What the queue has: jobs by state, living workers, and which of them sweeps."""
-
-    jobs: Mapping[str, int]
-    workers: int
-    sweeper: str | None
-
-
-async def look_at_queue(conninfo: str) -> Queue:
-    """What the queue has now. Unavailable (`STORE_NOT_MIGRATED`) if there is none."""
-    async with await connect(conninfo) as connection:
-        try:
-            jobs = await connection.execute(
-                "SELECT status::text, count(*) FROM clearance_queue.procrastinate_jobs GROUP BY "
-                "status"
-            )
-            found = {str(status): int(count) for status, count in await jobs.fetchall()}
-            heads = await connection.execute(
-                "SELECT (SELECT count(*) FROM clearance_queue.procrastinate_workers), "
-                "(SELECT worker FROM clearance_queue.sweeping WHERE until > clock_timestamp())"
-            )
-            [(workers, sweeper)] = await heads.fetchall()
-        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
-            sentence = "The database has no queue: run clearance migrate."
-            raise Unavailable(sentence, code="STORE_NOT_MIGRATED") from None
-        except psycopg.errors.InsufficientPrivilege:
-            sentence = f"This login may not use the queue: grant it the role {APP_ROLE}."
-            raise Unavailable(sentence, code="ROLE_NOT_GRANTED") from None
-    return Queue(found, int(workers), sweeper)
 
 
 async def make_months(conninfo: str, now_ms: int) -> None:

@@ -21,14 +21,16 @@ from clearance.core.credential import ApiKey, PageSession
 from clearance.core.decision import SettingsVersion
 from clearance.core.errors import IN_DOUBT, Conflict, Unavailable
 from clearance.core.ledger import Draft, Entry
-from clearance.core.principal import EVERYWHERE, Role
-from clearance.core.record import Admission, Change, IntentRecord, IntentStatus, admitted
+from clearance.core.principal import EVERYWHERE
+from clearance.core.record import OPEN, Admission, Change, IntentRecord, IntentStatus, admitted
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.totals import Totals
 from clearance.flow.ports.transitions import (
+    AdmitAnswer,
     Admitted,
+    AdvanceAnswer,
     AlreadyAdmitted,
     Applied,
     BudgetSpent,
@@ -38,8 +40,10 @@ from clearance.flow.ports.transitions import (
 from clearance.stores import codec
 from clearance.stores.batches import Batches, SharedReads
 from clearance.stores.postgres.connections import CONNECTIONS_MAX, Connections, Row
+from clearance.stores.postgres.records import columns_of, record
 from clearance.stores.postgres.totals import totals
 from clearance.stores.postgres.units import Unit, admission_unit, batch, change_unit
+from clearance.stores.sql import one_of
 from clearance.stores.tail import Tail
 
 ENTRIES_POLL_MS = 250  # how soon entries of another process are seen
@@ -71,10 +75,7 @@ class PostgresStore:
     # Transitions
 
     async def _transition(self, tenant_id: str, units: Sequence[Unit]) -> Sequence[Row]:
-        statement = """SELECT a.answer, a.admitted, a.used, (a.record).*
-        FROM clearance.transition(%s, %s::jsonb, %b) a
-            ORDER BY a.unit"""
-        answers = await self._connections.call(statement, (tenant_id, *batch(units)))
+        answers = await self._connections.call(_TRANSITION, (tenant_id, *batch(units)))
         self._tail.moved()
         return answers.rows
 
@@ -85,19 +86,13 @@ class PostgresStore:
             sentence = "The store could not commit; nothing was stored."
             raise Unavailable(sentence) from error
 
-    async def admit(
-        self, admission: Admission
-    ) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
-        """As the port says."""
+    async def admit(self, admission: Admission) -> AdmitAnswer:
         row = await self._submit(
             admission.intent.tenant_id, admission_unit(admission, _transition_id())
         )
         return _admitted(admission, row)
 
-    async def advance(
-        self, change: Change
-    ) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
-        """As the port says."""
+    async def advance(self, change: Change) -> AdvanceAnswer:
         row = await self._submit(change.tenant_id, change_unit(change, _transition_id()))
         answer, admitted_at = row[:2]
         if answer == "MOVED":
@@ -105,7 +100,7 @@ class PostgresStore:
         if answer == "APPLIED":
             edited = change.superseded_by
             new = admitted(edited, admitted_at) if edited else None
-            return Applied(_record(row[3:]), new)
+            return Applied(record(row[3:]), new)
         if change.superseded_by is None:
             return SettingsMoved()
         other = _admitted(change.superseded_by, row)
@@ -115,7 +110,6 @@ class PostgresStore:
         return other
 
     async def configure(self, change: SettingsChange) -> int | SettingsMoved:
-        """As the port says."""
         version = change.version + 1
         document = json.dumps(change.document, separators=(",", ":"), ensure_ascii=False)
         values = (change.tenant_id, change.version, document, change.at, change.entry.body)
@@ -129,9 +123,6 @@ class PostgresStore:
         return version if done else SettingsMoved()
 
     async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
-        """As the port says; Conflict (`API_KEY_EXISTS`) if a valid
-        key has the same name or secret.
-        """
         values = (
             key.tenant_id,
             key.key_id,
@@ -150,7 +141,6 @@ class PostgresStore:
         self._tail.moved()
 
     async def revoke_api_key(self, tenant_id: str, key_id: str, at: int, entry: Draft) -> bool:
-        """As the port says."""
         return await self._write(
             "SELECT clearance.revoke_api_key(%s, %s, %s, %s)",
             (tenant_id, key_id, at, entry.body),
@@ -178,31 +168,29 @@ class PostgresStore:
     # Reads
 
     async def settings(self, tenant_id: str) -> StoredSettings:
-        """As the port says."""
         statement = """SELECT t.tenant_id, t.settings_version, s.document FROM clearance.tenant t
         LEFT JOIN clearance.settings s
             ON s.tenant_id = t.tenant_id AND s.version = t.settings_version
-            WHERE t.tenant_id IN (%s, '*')"""
-        found = {
+            WHERE t.tenant_id IN (%s, %s)"""
+        stored = {
             name: (version, document)
-            for name, version, document in await self._rows(tenant_id, statement)
+            for name, version, document in await self._rows(tenant_id, statement, EVERYWHERE)
         }
-        versions = {name: version for name, (version, _) in found.items()}
+        versions = {name: version for name, (version, _) in stored.items()}
         documents = {
-            name: json.loads(document) if document else {} for name, (_, document) in found.items()
+            name: json.loads(document) if document else {} for name, (_, document) in stored.items()
         }
         version = SettingsVersion(versions.get(tenant_id, 0), versions[EVERYWHERE])
         return StoredSettings(version, documents.get(tenant_id, {}), documents[EVERYWHERE])
 
     async def settings_version(self, tenant_id: str) -> SettingsVersion:
-        """As the port says."""
         statement = (
-            "SELECT tenant_id, settings_version FROM clearance.tenant WHERE tenant_id IN (%s, '*')"
+            "SELECT tenant_id, settings_version FROM clearance.tenant WHERE tenant_id IN (%s, %s)"
         )
 
         async def read() -> SettingsVersion:
-            found: dict[str, int] = dict(await self._rows(tenant_id, statement))
-            return SettingsVersion(found.get(tenant_id, 0), found[EVERYWHERE])
+            versions: dict[str, int] = dict(await self._rows(tenant_id, statement, EVERYWHERE))
+            return SettingsVersion(versions.get(tenant_id, 0), versions[EVERYWHERE])
 
         return await self._shared.get(f"settings {tenant_id}", read)
 
@@ -211,44 +199,38 @@ class PostgresStore:
         return await self._connections.rows(tenant_id, statement, (tenant_id, *values))
 
     async def intent(self, tenant_id: str, action_intent_id: str) -> IntentRecord | None:
-        """As the port says."""
-        found = await self._rows(
+        rows = await self._rows(
             tenant_id,
             f"{_RECORD_OF} WHERE k.tenant_id = %s AND k.action_intent_id = %s",
             action_intent_id,
         )
-        return _record(found[0]) if found else None
+        return record(rows[0]) if rows else None
 
     async def timeline(self, tenant_id: str, query: TimelineQuery) -> list[IntentRecord]:
-        """As the port says."""
-        where, values = _timeline_filter(query)
-        statement = f"{_RECORD} WHERE r.tenant_id = %s {where} ORDER BY r.position DESC LIMIT %s"
-        return [
-            _record(row) for row in await self._rows(tenant_id, statement, *values, query.limit)
-        ]
+        conditions, values = _timeline_filter(query)
+        statement = (
+            f"{_RECORD} WHERE r.tenant_id = %s {conditions} ORDER BY r.position DESC LIMIT %s"
+        )
+        return [record(row) for row in await self._rows(tenant_id, statement, *values, query.limit)]
 
     async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
-        """As the port says."""
         statement = f"""{_RECORD} WHERE r.tenant_id = %s AND r.status = 'AWAITING_APPROVAL'
         AND r.intent_no > coalesce((
             SELECT intent_no FROM clearance.intent_key WHERE tenant_id = %s
             AND action_intent_id = %s), 0)
             ORDER BY r.intent_no LIMIT %s"""
         return [
-            _record(row) for row in await self._rows(tenant_id, statement, tenant_id, after, limit)
+            record(row) for row in await self._rows(tenant_id, statement, tenant_id, after, limit)
         ]
 
     async def count_by_status(self, tenant_id: str) -> Mapping[IntentStatus, int]:
-        """As the port says."""
-        statement = """SELECT status, count(*) FROM clearance.intent
-            WHERE tenant_id = %s AND status IN ('AWAITING_APPROVAL', 'APPROVED', 'RUNNING',
-            'UNKNOWN') GROUP BY status"""
+        statement = f"""SELECT status, count(*) FROM clearance.intent
+            WHERE tenant_id = %s AND status IN {one_of(OPEN)} GROUP BY status"""
         return {
             IntentStatus(status): count for status, count in await self._rows(tenant_id, statement)
         }
 
     async def budget_used(self, tenant_id: str, account_id: str, day: str) -> Mapping[str, int]:
-        """As the port says."""
         statement = (
             "SELECT bucket, used FROM clearance.budget_use WHERE tenant_id = %s AND account_id = "
             "%s AND day = %s"
@@ -256,35 +238,30 @@ class PostgresStore:
         return dict(await self._rows(tenant_id, statement, account_id, day))
 
     async def entries(self, tenant_id: str, after: int, limit: int) -> list[Entry]:
-        """As the port says."""
         statement = """SELECT position, body FROM clearance.ledger WHERE tenant_id = %s
         AND position > %s
             ORDER BY position LIMIT %s"""
         return [Entry(*row) for row in await self._rows(tenant_id, statement, after, limit)]
 
     async def entries_about(self, tenant_id: str, action_intent_id: str) -> list[Entry]:
-        """As the port says."""
         statement = """SELECT l.position, l.body FROM clearance.intent_key k JOIN clearance.ledger l
         USING (intent_no)
             WHERE k.tenant_id = %s AND k.action_intent_id = %s ORDER BY l.position"""
         return [Entry(*row) for row in await self._rows(tenant_id, statement, action_intent_id)]
 
     async def ledger_size(self, tenant_id: str) -> int:
-        """As the port says."""
         statement = "SELECT ledger_size FROM clearance.tenant WHERE tenant_id = %s"
 
         async def read() -> int:
-            found = await self._rows(tenant_id, statement)
-            return int(found[0][0]) if found else 0
+            rows = await self._rows(tenant_id, statement)
+            return int(rows[0][0]) if rows else 0
 
         return await self._shared.get(f"ledger {tenant_id}", read)
 
     async def wait_for_entries(self, tenant_id: str, after: int, timeout_ms: int) -> bool:
-        """As the port says."""
         return await self._tail.wait(lambda: self.ledger_size(tenant_id), after, timeout_ms)
 
     async def approved(self, limit: int, after: Due | None = None) -> list[Due]:
-        """As the port says."""
         statement = (
             f"{_DUE} WHERE i.status = 'APPROVED' AND i.intent_no > {_BEHIND} ORDER BY i.intent_no "
             f"LIMIT %(limit)s"
@@ -292,7 +269,6 @@ class PostgresStore:
         return await self._due(statement, {"limit": limit, **_behind(after)})
 
     async def expired(self, now: int, limit: int) -> list[Due]:
-        """As the port says."""
         return await self._due(
             f"{_DUE} WHERE i.due_at <= %(now)s ORDER BY i.due_at LIMIT %(limit)s",
             {"now": now, "limit": limit},
@@ -301,7 +277,6 @@ class PostgresStore:
     async def dead_leases(
         self, now: int, limit: int, after: Due | None = None, *, living_worker: str | None = None
     ) -> list[Due]:
-        """As the port says."""
         statement = f"""{_DUE} WHERE i.status = 'RUNNING' AND i.intent_no > {_BEHIND}
             AND ((i.attempt).lease_until <= %(now)s OR (i.attempt).worker <> %(living)s::text)
             ORDER BY i.intent_no LIMIT %(limit)s"""
@@ -311,46 +286,40 @@ class PostgresStore:
 
     async def _due(self, statement: str, named: Mapping[str, Json]) -> list[Due]:
         return [
-            codec.due(row) for row in await self._connections.rows(EVERYWHERE, statement, named)
+            codec.due(*row) for row in await self._connections.rows(EVERYWHERE, statement, named)
         ]
 
     async def tenants(self) -> list[str]:
-        """As the port says."""
         statement = """SELECT tenant_id FROM clearance.tenant WHERE settings_version > 0
         AND tenant_id <> %s
             ORDER BY tenant_id"""
         return [row[0] for row in await self._rows(EVERYWHERE, statement)]
 
     async def totals(self, now: int) -> Totals:
-        """As the port says."""
         return await totals(self._connections, now)
 
     async def api_key(self, key_hash: bytes) -> ApiKey | None:
-        """As the port says."""
         return await self._one_api_key(
             f"{_API_KEY} WHERE k.key_hash = %s AND k.revoked_at IS NULL", (key_hash,)
         )
 
     async def api_keys(self, tenant_id: str) -> list[ApiKey]:
-        """As the port says."""
         statement = f"{_API_KEY} WHERE k.tenant_id = %s ORDER BY k.created_at, k.key_id"
-        return [_read_api_key(row) for row in await self._rows(tenant_id, statement)]
+        return [codec.api_key(*row) for row in await self._rows(tenant_id, statement)]
 
     async def _one_api_key(self, statement: str, values: tuple[Json, ...]) -> ApiKey | None:
-        found = await self._connections.rows(EVERYWHERE, statement, values)
-        return _read_api_key(found[0]) if found else None
+        rows = await self._connections.rows(EVERYWHERE, statement, values)
+        return codec.api_key(*rows[0]) if rows else None
 
     async def installation_salt(self) -> bytes:
-        """As the port says."""
-        found = await self._connections.rows(
+        rows = await self._connections.rows(
             EVERYWHERE, "SELECT credential_salt FROM clearance.installation"
         )
-        return bytes(found[0][0])
+        return bytes(rows[0][0])
 
     # Page sessions
 
     async def add_session(self, session: PageSession) -> None:
-        """As the port says."""
         statement = """WITH over AS (DELETE FROM clearance.page_session
         WHERE expires_at <= %(created_at)s)
             INSERT INTO clearance.page_session (token_hash, key_id, created_at, expires_at)
@@ -365,21 +334,20 @@ class PostgresStore:
         await self._connections.rows(EVERYWHERE, statement, named, writes=True)
 
     async def session_key(self, token_hash: bytes, now: int) -> ApiKey | None:
-        """As the port says."""
         statement = f"""{_API_KEY} JOIN clearance.page_session s USING (key_id)
             WHERE s.token_hash = %s AND s.expires_at > %s AND k.revoked_at IS NULL"""
         return await self._one_api_key(statement, (token_hash, now))
 
     async def end_session(self, token_hash: bytes) -> None:
-        """As the port says."""
         statement = "DELETE FROM clearance.page_session WHERE token_hash = %s"
         await self._connections.rows(EVERYWHERE, statement, (token_hash,), writes=True)
 
 
-_RECORD = "SELECT r.* FROM clearance.intent_record r"
-_RECORD_OF = """SELECT r.* FROM clearance.intent_key k
+_TRANSITION = f"""SELECT a.answer, a.admitted, a.used, {columns_of("(a.record)")}
+    FROM clearance.transition(%s, %s::jsonb, %b) a ORDER BY a.unit"""
+_RECORD = f"SELECT {columns_of('r')} FROM clearance.intent_record r"
+_RECORD_OF = f"""SELECT {columns_of("r")} FROM clearance.intent_key k
     JOIN clearance.intent_record r ON r.intent_no = k.intent_no AND r.created_at = k.created_at"""
-_RECORD_COLUMNS = 38  # those that a record is made of; what follows is there to be sorted by
 
 _DUE = (
     "SELECT i.tenant_id, i.action_intent_id, i.action_type, i.approval_source FROM "
@@ -396,19 +364,13 @@ def _transition_id() -> str:
     return secrets.token_hex(16)
 
 
-def _record(row: Row) -> IntentRecord:
-    return codec.record(row[:_RECORD_COLUMNS])
-
-
-def _admitted(
-    admission: Admission, row: Row
-) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+def _admitted(admission: Admission, row: Row) -> AdmitAnswer:
     answer, admitted_at, used = row[:3]
     match answer:
         case "ADMITTED":
             return Admitted(admitted(admission, admitted_at))
         case "KNOWN":
-            return AlreadyAdmitted(_record(row[3:]))
+            return AlreadyAdmitted(record(row[3:]))
         case "BUDGET_SPENT":
             return BudgetSpent(json.loads(used))
         case "AGED_OUT":
@@ -426,11 +388,6 @@ def _behind(after: Due | None) -> dict[str, Json]:
         "after_tenant_id": after.tenant_id if after else None,
         "after": after.action_intent_id if after else None,
     }
-
-
-def _read_api_key(row: Row) -> ApiKey:
-    key_id, tenant_id, name, role, key_hash, created_at, revoked_at = row
-    return ApiKey(key_id, tenant_id, name, Role(role), bytes(key_hash), created_at, revoked_at)
 
 
 def _timeline_filter(query: TimelineQuery) -> tuple[str, list[Json]]:

@@ -7,28 +7,29 @@ in the ledgers.
 from __future__ import annotations
 
 from clearance.core.principal import EVERYWHERE
-from clearance.core.record import STEPS, IntentStatus
+from clearance.core.record import OPEN, UNDER_WAY, IntentStatus
 from clearance.flow.ports.totals import COUNTED_MAX, Backlog, Totals
 from clearance.stores.postgres.connections import Connections
+from clearance.stores.sql import one_of
 
 # The second condition is the partial index's own.
-_BACKLOGS = """SELECT s.status, b.count, b.since FROM unnest(%(statuses)s::text[]) AS s (status),
+_BACKLOGS = f"""SELECT s.status, b.count, b.since FROM unnest(%(statuses)s::text[]) AS s (status),
     LATERAL (SELECT count(*) AS count, min(changed_at) AS since FROM (
         SELECT i.changed_at FROM clearance.intent i WHERE i.status = s.status
-            AND i.status IN ('AWAITING_APPROVAL', 'APPROVED', 'RUNNING', 'UNKNOWN')
+            AND i.status IN {one_of(OPEN)}
             LIMIT %(counted_max)s) c) b
     WHERE b.count > 0"""
-_DUE = """SELECT
+_DUE = f"""SELECT
     (SELECT min(due_at) FROM clearance.intent WHERE due_at IS NOT NULL),
     (SELECT min(lease_until) FROM (SELECT (i.attempt).lease_until FROM clearance.intent i
-        WHERE i.status = 'RUNNING' AND i.status IN ('APPROVED', 'RUNNING')
+        WHERE i.status = 'RUNNING' AND i.status IN {one_of(UNDER_WAY)}
         LIMIT %(counted_max)s) r)"""
 _TENANTS = "SELECT tenant_id, settings_version, ledger_size FROM clearance.tenant"
 
 
 async def totals(connections: Connections, now: int) -> Totals:
     """The totals at a moment."""
-    named = {"statuses": [status.value for status in STEPS], "counted_max": COUNTED_MAX}
+    named = {"statuses": [status.value for status in OPEN], "counted_max": COUNTED_MAX}
     backlogs = await connections.rows(EVERYWHERE, _BACKLOGS, named)
     [(expiry, lease)] = await connections.rows(EVERYWHERE, _DUE, named)
     tenants = await connections.rows(EVERYWHERE, _TENANTS)

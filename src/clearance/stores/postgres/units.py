@@ -12,32 +12,10 @@ from dataclasses import dataclass
 
 from pydantic_core import to_json
 
-from clearance.core.approval import Approval
 from clearance.core.budget import Hold
 from clearance.core.canonical import Json
-from clearance.core.record import Admission, Attempt, Change
+from clearance.core.record import Admission, Change
 from clearance.stores import codec
-
-_APPROVAL = (
-    "number",
-    "state",
-    "digest",
-    "opened_at",
-    "expires_at",
-    "differences",
-    "ruling",
-    "superseded_by",
-)
-_OUTCOME = (
-    "status",
-    "sentence",
-    "result",
-    "result_bytes",
-    "result_truncated",
-    "error",
-    "approval_source",
-    "auto_executed",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +46,7 @@ def admission_unit(admission: Admission, transition_id: str) -> Unit:
         "content": admission.content.decode(),
         "at": admission.at,
         "transition_id": transition_id,
-        "approval": _approval(admission.approval),
+        "approval": codec.approval_values(admission.approval) if admission.approval else None,
         **_hold(admission.decision.hold),
     }
     return Unit(values, admission.entry.body)
@@ -89,8 +67,8 @@ def change_unit(change: Change, transition_id: str) -> Unit:
         "everywhere_version": version.everywhere if version else None,
         "hold_state": change.hold.value if change.hold else None,
         "decided": change.decision is not None,
-        "approval": _approval(change.approval),
-        "attempt": _attempt(change.attempt),
+        "approval": codec.approval_values(change.approval) if change.approval else None,
+        "attempt": codec.attempt_values(change.attempt) if change.attempt else None,
         "outcome": _outcome(change),
     }
     return Unit(
@@ -102,39 +80,22 @@ def _hold(hold: Hold | None) -> Mapping[str, Json]:
     if hold is None:
         return {}
     return {
-        "hold": {"day": hold.day, "state": hold.state.value, "claims": codec.claims_value(hold)},
+        "hold": codec.hold_values(hold),
         "buckets": [claim.bucket for claim in hold.claims],
         "amounts": [claim.amount for claim in hold.claims],
         "limits": [claim.limit for claim in hold.claims],
     }
 
 
-def _approval(approval: Approval | None) -> Mapping[str, Json] | None:
-    return dict(zip(_APPROVAL, codec.approval_values(approval), strict=True)) if approval else None
-
-
-def _attempt(attempt: Attempt | None) -> Mapping[str, Json] | None:
-    if attempt is None:
-        return None
-    return {
-        "number": attempt.number,
-        "worker": attempt.worker,
-        "lease_until": attempt.lease_until,
-        "idempotency_key": attempt.idempotency_key,
-        "started_at": attempt.started_at,
-    }
-
-
 def _outcome(change: Change) -> Mapping[str, Json] | None:
     if change.outcome is None:
         return None
-    named = dict(zip(_OUTCOME, codec.outcome_values(change), strict=True))
+    values = codec.outcome_values(change)
     # A sentence may quote a tool. PostgreSQL keeps no zero character in a text, and no half of a
     # surrogate pair.
-    named["sentence"] = (
-        named["sentence"].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
-    )
-    return named
+    sentence: str = values["sentence"]
+    values["sentence"] = sentence.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    return values
 
 
 def batch(units: Sequence[Unit]) -> tuple[str, bytes]:

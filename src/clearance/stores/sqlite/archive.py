@@ -12,17 +12,17 @@ from pathlib import Path
 from clearance.core.canonical import Json
 from clearance.core.errors import Unavailable
 from clearance.core.principal import EVERYWHERE
-from clearance.stores import codec
 from clearance.stores.archive.file import (
     NotTaken,
-    Values,
     not_empty,
-    row_of,
     stray_entry,
     stray_intent,
 )
-from clearance.stores.archive.lines import Kind, Row
+from clearance.stores.archive.lines import FIELDS, Kind, Row
+from clearance.stores.codec import Kept
+from clearance.stores.sql import named
 from clearance.stores.sqlite.file import open_for_writing
+from clearance.stores.sqlite.records import COLUMNS, RECORD
 from clearance.stores.sqlite.statements import entry_ids
 
 _ROWS: Mapping[Kind, str] = {
@@ -139,10 +139,10 @@ class SqliteArchive:
         self._tenants: dict[str, int] = {}
 
     def rows(self, kind: Kind) -> Iterator[Row]:
-        """As the protocol says. Intents that aged out are unknown to SQLite."""
-        found = self._connection.execute(_ROWS[kind]) if kind in _ROWS else ()
-        for values in found:
-            row = row_of(kind, values)
+        """Intents that aged out are unknown to SQLite."""
+        rows = self._connection.execute(_ROWS[kind]) if kind in _ROWS else ()
+        for values in rows:
+            row = named(FIELDS[kind], values)
             if kind is Kind.ENTRY:
                 row["body"] = row["body"].decode()
             elif kind is Kind.INTENT and row["outcome"]:
@@ -150,7 +150,6 @@ class SqliteArchive:
             yield row
 
     def put(self, kind: Kind, batch: Sequence[Row]) -> None:
-        """As the protocol says."""
         put = self._puts()[kind]
         for index, row in enumerate(batch):
             try:
@@ -190,10 +189,10 @@ class SqliteArchive:
             row["settings_version"],
             name,
         )
-        found = self._connection.execute(
+        numbers = self._connection.execute(
             "SELECT tenant_no FROM tenant WHERE tenant_id = ?", (name,)
         ).fetchone()
-        self._tenants[name] = found[0]
+        self._tenants[name] = numbers[0]
 
     def _put_settings(self, row: Row) -> None:
         self._insert("settings", self._numbered(row))
@@ -250,21 +249,20 @@ class SqliteArchive:
             "INSERT INTO account (tenant_no, account_id) VALUES (?, ?) ON CONFLICT DO NOTHING",
             *named,
         )
-        found = self._connection.execute(
+        row = self._connection.execute(
             "SELECT account_no FROM account WHERE tenant_no = ? AND account_id = ?", named
         ).fetchone()
-        return int(found[0])
+        return int(row[0])
 
     def check(self) -> None:
-        """As the protocol says."""
-        if found := self._connection.execute(_STRAY_ENTRY).fetchone():
-            raise stray_entry(*found)
-        if found := self._connection.execute(_STRAY_INTENT).fetchone():
-            raise stray_intent(*found)
+        if row := self._connection.execute(_STRAY_ENTRY).fetchone():
+            raise stray_entry(*row)
+        if row := self._connection.execute(_STRAY_INTENT).fetchone():
+            raise stray_intent(*row)
 
-    def records(self) -> Iterator[Values]:
-        """As the protocol says."""
-        return self._connection.execute(codec.RECORD)
+    def records(self) -> Iterator[Kept]:
+        for values in self._connection.execute(RECORD):
+            yield named(COLUMNS, values)
 
 
 _BYTES = frozenset({"salt", "fingerprint", "key_hash"})

@@ -100,6 +100,9 @@ class GroupCommit:
         return group
 
     def _commit(self, group: list[_Unit]) -> None:
+        # What failed took the whole group back, and nobody knows whose fault it was. So each unit
+        # runs again, alone: only the one that fails then is told so. The second run reads
+        # everything anew, since what the first one saw of the others' writes is gone.
         try:
             self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
@@ -120,7 +123,7 @@ class GroupCommit:
             asked = True
             self._connection.execute("COMMIT")
         except Exception as error:
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
                 self._connection.execute("ROLLBACK")
             self._on_rollback()
             _fail(group, error, in_doubt=asked and _disk_failed(error))
@@ -134,7 +137,7 @@ class GroupCommit:
             unit.answer = unit.work(self._connection)
         except Refusal as refusal:
             if self._connection.total_changes != before:
-                raise
+                raise  # it refused with half of its work done, which must not be committed
             unit.error = refusal
 
     def _answer(self, group: list[_Unit]) -> None:

@@ -18,38 +18,39 @@ from clearance.core.ledger import Draft
 from clearance.core.principal import EVERYWHERE
 from clearance.core.record import Admission, Change, IntentRecord, admitted
 from clearance.stores import codec
+from clearance.stores.sqlite import records
 
 POSITION_BITS = 40
 
 
 def known_tenant(connection: sqlite3.Connection, tenant_id: str) -> int:
     """The tenant's number; -1, which no row has, if there is none."""
-    found = connection.execute(
+    row = connection.execute(
         "SELECT tenant_no FROM tenant WHERE tenant_id = ?", (tenant_id,)
     ).fetchone()
-    return int(found[0]) if found else -1
+    return int(row[0]) if row else -1
 
 
 def settings_version(connection: sqlite3.Connection, tenant_no: int) -> SettingsVersion:
     """The versions in force: the tenant's own, and that of the switches that hold everywhere."""
-    found = dict(
+    versions = dict(
         connection.execute(
             "SELECT tenant_no, settings_version FROM tenant WHERE tenant_no IN (0, ?)", (tenant_no,)
         )
     )
-    return SettingsVersion(found.get(tenant_no, 0), found[0])
+    return SettingsVersion(versions.get(tenant_no, 0), versions[0])
 
 
 def settings(connection: sqlite3.Connection, tenant_id: str) -> StoredSettings:
     """The documents in force."""
-    found = connection.execute(
+    rows = connection.execute(
         """SELECT t.tenant_id, t.settings_version, s.document FROM tenant t LEFT JOIN settings s
         ON s.tenant_no = t.tenant_no AND s.version = t.settings_version
         WHERE t.tenant_id IN (?, ?)""",
         (tenant_id, EVERYWHERE),
     ).fetchall()
-    versions = {name: version for name, version, _ in found}
-    documents = {name: json.loads(document) if document else {} for name, _, document in found}
+    versions = {name: version for name, version, _ in rows}
+    documents = {name: json.loads(document) if document else {} for name, _, document in rows}
     version = SettingsVersion(versions.get(tenant_id, 0), versions[EVERYWHERE])
     return StoredSettings(version, documents.get(tenant_id, {}), documents[EVERYWHERE])
 
@@ -69,10 +70,10 @@ def record(
 ) -> IntentRecord | None:
     """All that is known of an intent, or None."""
     row = connection.execute(
-        f"{codec.RECORD} WHERE i.tenant_no = ? AND i.action_intent_id = ?",
+        f"{records.RECORD} WHERE i.tenant_no = ? AND i.action_intent_id = ?",
         (tenant_no, action_intent_id),
     ).fetchone()
-    return codec.record(row) if row else None
+    return records.record(row) if row else None
 
 
 def entry_ids(tenant_no: int) -> tuple[int, int]:
@@ -83,10 +84,10 @@ def entry_ids(tenant_no: int) -> tuple[int, int]:
 def ledger_size(connection: sqlite3.Connection, tenant_no: int) -> int:
     """The position of the latest entry; 0 if there is none."""
     first, last = entry_ids(tenant_no)
-    found = connection.execute(
+    rows = connection.execute(
         "SELECT max(entry_id) FROM ledger WHERE entry_id BETWEEN ? AND ?", (first, last)
     )
-    latest = found.fetchone()[0]
+    latest = rows.fetchone()[0]
     return 0 if latest is None else latest - first
 
 
@@ -143,8 +144,9 @@ def insert_intent(
         _put_approval(connection, intent_no, approval)
     if record.hold is not None:
         connection.execute(
-            "INSERT INTO hold (intent_no, day, state, claims) VALUES (?, ?, ?, ?)",
-            (intent_no, record.hold.day, record.hold.state.value, codec.claims_value(record.hold)),
+            """INSERT INTO hold (intent_no, day, state, claims)
+            VALUES (:intent_no, :day, :state, :claims)""",
+            {"intent_no": intent_no, **codec.hold_values(record.hold)},
         )
         for claim in record.hold.claims:
             _use(connection, account_no, record.hold.day, claim.bucket, claim.amount)
@@ -189,19 +191,11 @@ def apply(
     if change.approval is not None:
         _put_approval(connection, intent_no, change.approval)
     if change.attempt is not None:
-        one = change.attempt
         connection.execute(
             """INSERT INTO attempt (intent_no, number, worker, lease_until, idempotency_key,
-            started_at)
-            VALUES (?, ?, ?, ?, ?, ?)""",
-            (
-                intent_no,
-                one.number,
-                one.worker,
-                one.lease_until,
-                one.idempotency_key,
-                one.started_at,
-            ),
+            started_at) VALUES (:intent_no, :number, :worker, :lease_until, :idempotency_key,
+            :started_at)""",
+            {"intent_no": intent_no, **codec.attempt_values(change.attempt)},
         )
     if change.outcome is not None:
         _put_outcome(connection, intent_no, change)
@@ -212,11 +206,12 @@ def apply(
 def _put_outcome(connection: sqlite3.Connection, intent_no: int, change: Change) -> None:
     connection.execute(
         """INSERT INTO outcome (intent_no, status, sentence, result, result_bytes,
-        result_truncated, error, approval_source,
-        auto_executed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        result_truncated, error, approval_source, auto_executed) VALUES (:intent_no, :status,
+        :sentence, :result, :result_bytes, :result_truncated, :error, :approval_source,
+        :auto_executed)
         ON CONFLICT DO UPDATE SET status = excluded.status, sentence = excluded.sentence
         WHERE status = 'UNKNOWN'""",
-        (intent_no, *codec.outcome_values(change)),
+        {"intent_no": intent_no, **codec.outcome_values(change)},
     )
 
 
@@ -237,10 +232,10 @@ def _move_hold(
 def _put_approval(connection: sqlite3.Connection, intent_no: int, approval: Approval) -> None:
     connection.execute(
         """INSERT INTO approval (intent_no, number, state, digest, opened_at, expires_at,
-        differences, ruling, superseded_by)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        differences, ruling, superseded_by) VALUES (:intent_no, :number, :state, :digest,
+        :opened_at, :expires_at, :differences, :ruling, :superseded_by)
         ON CONFLICT DO UPDATE
         SET state = excluded.state, ruling = excluded.ruling,
         superseded_by = excluded.superseded_by""",
-        (intent_no, *codec.approval_values(approval)),
+        {"intent_no": intent_no, **codec.approval_values(approval)},
     )

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from clearance.configuration.document import StoredSettings
 from clearance.core.budget import spent_claim
@@ -23,14 +23,16 @@ from clearance.core.credential import ApiKey, PageSession
 from clearance.core.decision import SettingsVersion
 from clearance.core.errors import Conflict, Unavailable
 from clearance.core.ledger import Draft, Entry
-from clearance.core.principal import EVERYWHERE, Role
-from clearance.core.record import Admission, Change, IntentRecord, IntentStatus
+from clearance.core.principal import EVERYWHERE
+from clearance.core.record import OPEN, Admission, Change, IntentRecord, IntentStatus
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.totals import Totals
 from clearance.flow.ports.transitions import (
+    AdmitAnswer,
     Admitted,
+    AdvanceAnswer,
     AlreadyAdmitted,
     Applied,
     BudgetSpent,
@@ -38,7 +40,8 @@ from clearance.flow.ports.transitions import (
     SettingsMoved,
 )
 from clearance.stores import codec
-from clearance.stores.sqlite import statements
+from clearance.stores.sql import one_of
+from clearance.stores.sqlite import records, statements
 from clearance.stores.sqlite.file import connect, open_for_writing
 from clearance.stores.sqlite.group_commit import GroupCommit
 from clearance.stores.sqlite.totals import totals
@@ -103,15 +106,10 @@ class SqliteStore:
 
     # Transitions
 
-    async def admit(
-        self, admission: Admission
-    ) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
-        """As the port says."""
+    async def admit(self, admission: Admission) -> AdmitAnswer:
         return await self._writer.submit(lambda connection: self._admit(connection, admission))
 
-    def _admit(
-        self, connection: sqlite3.Connection, admission: Admission
-    ) -> Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+    def _admit(self, connection: sqlite3.Connection, admission: Admission) -> AdmitAnswer:
         intent, hold = admission.intent, admission.decision.hold
         tenant_no = self._tenant_no(connection, intent.tenant_id)
         known = statements.record(connection, tenant_no, intent.action_intent_id)
@@ -129,22 +127,17 @@ class SqliteStore:
                 return BudgetSpent(used)
         return Admitted(statements.insert_intent(connection, tenant_no, account_no, admission))
 
-    async def advance(
-        self, change: Change
-    ) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
-        """As the port says."""
+    async def advance(self, change: Change) -> AdvanceAnswer:
         return await self._writer.submit(lambda connection: self._advance(connection, change))
 
-    def _advance(
-        self, connection: sqlite3.Connection, change: Change
-    ) -> Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent:
+    def _advance(self, connection: sqlite3.Connection, change: Change) -> AdvanceAnswer:
         tenant_no = self._tenant_no(connection, change.tenant_id)
-        found = connection.execute(
+        numbers = connection.execute(
             "SELECT intent_no, account_no FROM intent WHERE tenant_no = ? AND action_intent_id = "
             "? AND revision = ?",
             (tenant_no, change.action_intent_id, change.revision),
         ).fetchone()
-        if found is None:
+        if numbers is None:
             return RecordMoved()
         if (
             change.settings_version is not None
@@ -157,7 +150,7 @@ class SqliteStore:
             if not isinstance(answer, Admitted):
                 return answer
             admitted = answer.record
-        intent_no, account_no = found
+        intent_no, account_no = numbers
         statements.apply(connection, tenant_no, intent_no, account_no, change)
         record = statements.record(connection, tenant_no, change.action_intent_id)
         if record is None:
@@ -165,8 +158,6 @@ class SqliteStore:
         return Applied(record, admitted)
 
     async def configure(self, change: SettingsChange) -> int | SettingsMoved:
-        """As the port says."""
-
         def work(connection: sqlite3.Connection) -> int | SettingsMoved:
             tenant_no = self._tenant_no(connection, change.tenant_id)
             changed = connection.execute(
@@ -187,10 +178,6 @@ class SqliteStore:
         return await self._writer.submit(work)
 
     async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
-        """As the port says; Conflict (`API_KEY_EXISTS`) if a valid
-        key has the same name or secret.
-        """
-
         def work(connection: sqlite3.Connection) -> None:
             tenant_no = self._tenant_no(connection, key.tenant_id)
             taken = connection.execute(
@@ -211,8 +198,6 @@ class SqliteStore:
         await self._writer.submit(work)
 
     async def revoke_api_key(self, tenant_id: str, key_id: str, at: int, entry: Draft) -> bool:
-        """As the port says."""
-
         def work(connection: sqlite3.Connection) -> bool:
             tenant_no = self._tenant_no(connection, tenant_id)
             revoked = connection.execute(
@@ -231,11 +216,9 @@ class SqliteStore:
     # Reads
 
     async def settings(self, tenant_id: str) -> StoredSettings:
-        """As the port says."""
         return await self._read(lambda connection: statements.settings(connection, tenant_id))
 
     async def settings_version(self, tenant_id: str) -> SettingsVersion:
-        """As the port says."""
         return await self._read(
             lambda connection: statements.settings_version(
                 connection, statements.known_tenant(connection, tenant_id)
@@ -243,7 +226,6 @@ class SqliteStore:
         )
 
     async def intent(self, tenant_id: str, action_intent_id: str) -> IntentRecord | None:
-        """As the port says."""
         return await self._read(
             lambda connection: statements.record(
                 connection, statements.known_tenant(connection, tenant_id), action_intent_id
@@ -251,20 +233,16 @@ class SqliteStore:
         )
 
     async def timeline(self, tenant_id: str, query: TimelineQuery) -> list[IntentRecord]:
-        """As the port says."""
-        where, values = _timeline_filter(query)
-        sql = (
-            f"{codec.RECORD} WHERE t.tenant_id = :tenant_id {where} ORDER BY i.position DESC LIMIT "
-            f":limit"
-        )
+        conditions, values = _timeline_filter(query)
+        sql = f"""{records.RECORD} WHERE t.tenant_id = :tenant_id {conditions}
+            ORDER BY i.position DESC LIMIT :limit"""
         named = {**values, "tenant_id": tenant_id, "limit": query.limit}
         return await self._read(
-            lambda connection: [codec.record(row) for row in connection.execute(sql, named)]
+            lambda connection: [records.record(row) for row in connection.execute(sql, named)]
         )
 
     async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
-        """As the port says."""
-        sql = f"""{codec.RECORD} WHERE {_UNDER_WAY} AND i.status = 'AWAITING_APPROVAL'
+        sql = f"""{records.RECORD} WHERE {_OPEN} AND i.status = 'AWAITING_APPROVAL'
         AND t.tenant_id = :tenant_id
             AND i.intent_no > coalesce((
                 SELECT intent_no FROM intent WHERE tenant_no = t.tenant_no
@@ -272,53 +250,45 @@ class SqliteStore:
             ORDER BY i.intent_no LIMIT :limit"""
         named = {"tenant_id": tenant_id, "after": after, "limit": limit}
         return await self._read(
-            lambda connection: [codec.record(row) for row in connection.execute(sql, named)]
+            lambda connection: [records.record(row) for row in connection.execute(sql, named)]
         )
 
     async def count_by_status(self, tenant_id: str) -> Mapping[IntentStatus, int]:
-        """As the port says."""
-        sql = """SELECT status, count(*) FROM intent
-            WHERE status IN ('AWAITING_APPROVAL', 'APPROVED', 'RUNNING', 'UNKNOWN')
-            AND tenant_no = ? GROUP BY status"""
+        sql = f"""SELECT i.status, count(*) FROM intent i
+            WHERE {_OPEN} AND i.tenant_no = ? GROUP BY i.status"""
 
         def work(connection: sqlite3.Connection) -> Mapping[IntentStatus, int]:
-            found = connection.execute(sql, (statements.known_tenant(connection, tenant_id),))
-            return {IntentStatus(status): count for status, count in found}
+            rows = connection.execute(sql, (statements.known_tenant(connection, tenant_id),))
+            return {IntentStatus(status): count for status, count in rows}
 
         return await self._read(work)
 
     async def budget_used(self, tenant_id: str, account_id: str, day: str) -> Mapping[str, int]:
-        """As the port says."""
-
         def work(connection: sqlite3.Connection) -> Mapping[str, int]:
-            found = connection.execute(
+            row = connection.execute(
                 "SELECT account_no FROM account WHERE tenant_no = ? AND account_id = ?",
                 (statements.known_tenant(connection, tenant_id), account_id),
             ).fetchone()
-            return statements.used(connection, found[0], day) if found else {}
+            return statements.used(connection, row[0], day) if row else {}
 
         return await self._read(work)
 
     async def entries(self, tenant_id: str, after: int, limit: int) -> list[Entry]:
-        """As the port says."""
-
         def work(connection: sqlite3.Connection) -> list[Entry]:
             first, last = statements.entry_ids(statements.known_tenant(connection, tenant_id))
-            found = connection.execute(
+            rows = connection.execute(
                 "SELECT entry_id, body FROM ledger WHERE entry_id > ? AND entry_id <= ? ORDER BY "
                 "entry_id LIMIT ?",
                 (first + after, last, limit),
             )
-            return [Entry(entry_id - first, body) for entry_id, body in found]
+            return [Entry(entry_id - first, body) for entry_id, body in rows]
 
         return await self._read(work)
 
     async def entries_about(self, tenant_id: str, action_intent_id: str) -> list[Entry]:
-        """As the port says."""
-
         def work(connection: sqlite3.Connection) -> list[Entry]:
             tenant_no = statements.known_tenant(connection, tenant_id)
-            found = connection.execute(
+            rows = connection.execute(
                 """SELECT entry_id, body FROM ledger WHERE intent_no =
                 (SELECT intent_no FROM intent WHERE tenant_no = ? AND action_intent_id = ?)
                 ORDER BY entry_id""",
@@ -326,13 +296,12 @@ class SqliteStore:
             )
             return [
                 Entry(entry_id - statements.entry_ids(tenant_no)[0], body)
-                for entry_id, body in found
+                for entry_id, body in rows
             ]
 
         return await self._read(work)
 
     async def ledger_size(self, tenant_id: str) -> int:
-        """As the port says."""
         return await self._read(
             lambda connection: statements.ledger_size(
                 connection, statements.known_tenant(connection, tenant_id)
@@ -340,28 +309,24 @@ class SqliteStore:
         )
 
     async def wait_for_entries(self, tenant_id: str, after: int, timeout_ms: int) -> bool:
-        """As the port says."""
         return await self._tail.wait(lambda: self.ledger_size(tenant_id), after, timeout_ms)
 
     async def approved(self, limit: int, after: Due | None = None) -> list[Due]:
-        """As the port says."""
         sql = (
-            f"{_DUE} WHERE {_UNDER_WAY} AND i.status = 'APPROVED' AND i.intent_no > {_BEHIND} "
+            f"{_DUE} WHERE {_OPEN} AND i.status = 'APPROVED' AND i.intent_no > {_BEHIND} "
             f"ORDER BY i.intent_no LIMIT :limit"
         )
         return await self._due(sql, {"limit": limit, **_behind(after)})
 
     async def expired(self, now: int, limit: int) -> list[Due]:
-        """As the port says."""
         sql = f"{_DUE} WHERE i.due_at <= :now ORDER BY i.due_at LIMIT :limit"
         return await self._due(sql, {"now": now, "limit": limit})
 
     async def dead_leases(
         self, now: int, limit: int, after: Due | None = None, *, living_worker: str | None = None
     ) -> list[Due]:
-        """As the port says."""
         sql = f"""{_DUE} JOIN attempt x ON x.intent_no = i.intent_no AND x.number = i.attempt_number
-            WHERE {_UNDER_WAY} AND i.status = 'RUNNING' AND (x.lease_until <= :now
+            WHERE {_OPEN} AND i.status = 'RUNNING' AND (x.lease_until <= :now
             OR (:living IS NOT NULL AND x.worker <> :living))
             AND i.intent_no > {_BEHIND} ORDER BY i.intent_no LIMIT :limit"""
         return await self._due(
@@ -370,11 +335,10 @@ class SqliteStore:
 
     async def _due(self, sql: str, named: Mapping[str, Json]) -> list[Due]:
         return await self._read(
-            lambda connection: [codec.due(row) for row in connection.execute(sql, named)]
+            lambda connection: [codec.due(*row) for row in connection.execute(sql, named)]
         )
 
     async def tenants(self) -> list[str]:
-        """As the port says."""
         sql = (
             "SELECT tenant_id FROM tenant WHERE settings_version > 0 AND tenant_id <> ? ORDER BY "
             "tenant_id"
@@ -384,27 +348,25 @@ class SqliteStore:
         )
 
     async def totals(self, now: int) -> Totals:
-        """As the port says."""
         return await self._read(lambda connection: totals(connection, now))
 
     async def api_key(self, key_hash: bytes) -> ApiKey | None:
-        """As the port says."""
         sql = f"{_API_KEY} WHERE k.key_hash = ? AND k.revoked_at IS NULL"
         return await self._one_api_key(sql, (key_hash,))
 
     async def api_keys(self, tenant_id: str) -> list[ApiKey]:
-        """As the port says."""
         sql = f"{_API_KEY} WHERE t.tenant_id = ? ORDER BY k.created_at, k.key_id"
         return await self._read(
-            lambda connection: [_read_api_key(row) for row in connection.execute(sql, (tenant_id,))]
+            lambda connection: [
+                codec.api_key(*row) for row in connection.execute(sql, (tenant_id,))
+            ]
         )
 
     async def _one_api_key(self, sql: str, values: tuple[Json, ...]) -> ApiKey | None:
         row = await self._read(lambda connection: connection.execute(sql, values).fetchone())
-        return _read_api_key(row) if row else None
+        return codec.api_key(*row) if row else None
 
     async def installation_salt(self) -> bytes:
-        """As the port says."""
         sql = "SELECT credential_salt FROM installation"
         row = await self._read(lambda connection: connection.execute(sql).fetchone())
         return bytes(row[0])
@@ -412,8 +374,6 @@ class SqliteStore:
     # Page sessions
 
     async def add_session(self, session: PageSession) -> None:
-        """As the port says."""
-
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(
                 "DELETE FROM page_session WHERE expires_at <= ?", (session.created_at,)
@@ -427,14 +387,11 @@ class SqliteStore:
         await self._writer.submit(work)
 
     async def session_key(self, token_hash: bytes, now: int) -> ApiKey | None:
-        """As the port says."""
         sql = f"""{_API_KEY} JOIN page_session s USING (key_id)
             WHERE s.token_hash = ? AND s.expires_at > ? AND k.revoked_at IS NULL"""
         return await self._one_api_key(sql, (token_hash, now))
 
     async def end_session(self, token_hash: bytes) -> None:
-        """As the port says."""
-
         def work(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM page_session WHERE token_hash = ?", (token_hash,))
 
@@ -463,8 +420,8 @@ class SqliteStore:
     ) -> int:
         number = self._numbers.get(key)
         if number is None:
-            found = connection.execute(select, key).fetchone()
-            number = found[0] if found else connection.execute(insert, key).lastrowid
+            row = connection.execute(select, key).fetchone()
+            number = row[0] if row else connection.execute(insert, key).lastrowid
             if number is None:
                 raise sqlite3.IntegrityError(key)
             if len(self._numbers) >= NUMBERS_MAX:
@@ -477,9 +434,9 @@ NUMBERS_MAX = 100_000  # tenants and accounts whose numbers are remembered
 
 _DUE = """SELECT t.tenant_id, i.action_intent_id, i.action_type, i.approval_source
     FROM intent i JOIN tenant t USING (tenant_no)"""
-# As the partial index says it, or SQLite does not see that the index will do, and reads every
-# intent.
-_UNDER_WAY = "i.status IN ('AWAITING_APPROVAL', 'APPROVED', 'RUNNING', 'UNKNOWN')"
+# In the words and the order of the index `intent_under_way`, or SQLite does not see that the index
+# will do, and reads every intent.
+_OPEN = f"i.status IN {one_of(OPEN)}"
 _BEHIND = """coalesce((SELECT b.intent_no FROM intent b JOIN tenant USING (tenant_no)
     WHERE tenant_id = :after_tenant_id AND b.action_intent_id = :after), 0)"""
 
@@ -497,11 +454,6 @@ def _behind(after: Due | None) -> dict[str, Json]:
     }
 
 
-def _read_api_key(row: tuple[Any, ...]) -> ApiKey:
-    key_id, tenant_id, name, role, key_hash, created_at, revoked_at = row
-    return ApiKey(key_id, tenant_id, name, Role(role), bytes(key_hash), created_at, revoked_at)
-
-
 def _timeline_filter(query: TimelineQuery) -> tuple[str, dict[str, Json]]:
     """The conditions, and the values that they name.
 
@@ -515,13 +467,13 @@ def _timeline_filter(query: TimelineQuery) -> tuple[str, dict[str, Json]]:
         "before": ("i.position < :before", query.before),
     }
     chosen = {name: pair for name, pair in conditions.items() if pair[1] is not None}
-    where = [condition for condition, _ in chosen.values()]
+    parts = [condition for condition, _ in chosen.values()]
     values = {name: value for name, (_, value) in chosen.items()}
     if query.auto_executed is not None:
-        where.append("coalesce(i.approval_source = 'POLICY', 0) = :auto_executed")
+        parts.append("coalesce(i.approval_source = 'POLICY', 0) = :auto_executed")
         values["auto_executed"] = query.auto_executed
     if query.statuses:
         names = {f"status_{number}": status.value for number, status in enumerate(query.statuses)}
-        where.append(f"i.status IN ({', '.join(':' + name for name in names)})")
+        parts.append(f"i.status IN ({', '.join(':' + name for name in names)})")
         values |= names
-    return "".join(f" AND {condition}" for condition in where), values
+    return "".join(f" AND {condition}" for condition in parts), values

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 
-from clearance.core.record import STEPS, IntentStatus
+from clearance.core.record import OPEN, IntentStatus
 from clearance.flow.ports.totals import COUNTED_MAX, Backlog, Totals
+from clearance.stores.sql import one_of
 from clearance.stores.sqlite.statements import POSITION_BITS
 
 # The second condition is the partial index's own: without it SQLite reads every intent.
-_IN_STATE = """FROM intent i WHERE i.status = :status
-    AND i.status IN ('AWAITING_APPROVAL', 'APPROVED', 'RUNNING', 'UNKNOWN') LIMIT :counted_max"""
+_IN_STATE = f"""FROM intent i WHERE i.status = :status
+    AND i.status IN {one_of(OPEN)} LIMIT :counted_max"""
 _BACKLOG = f"SELECT count(*), min(changed_at) FROM (SELECT i.changed_at {_IN_STATE})"
 _LEASES = f"""SELECT min(x.lease_until) FROM (SELECT i.intent_no, i.attempt_number {_IN_STATE}) r
     JOIN attempt x ON x.intent_no = r.intent_no AND x.number = r.attempt_number"""
@@ -25,7 +26,7 @@ _TENANTS = f"""SELECT tenant_id, settings_version, coalesce((SELECT max(entry_id
 
 def totals(connection: sqlite3.Connection, now: int) -> Totals:
     """The totals at a moment."""
-    backlogs = {status: _backlog(connection, status) for status in STEPS}
+    backlogs = {status: _backlog(connection, status) for status in OPEN}
     (expiry,) = connection.execute(
         "SELECT min(due_at) FROM intent WHERE due_at IS NOT NULL"
     ).fetchone()
