@@ -15,7 +15,7 @@ from clearance.core.credential import (
     principal_of,
 )
 from clearance.core.errors import Forbidden, InvalidInput
-from clearance.core.principal import ActorKind, Permission, Role, system
+from clearance.core.principal import ActorKind, Permission, Role, Subject, system
 
 MAY = {
     Role.AGENT: {"propose", "read"},
@@ -30,16 +30,24 @@ MAY = {
 def test_a_role_may_do_what_it_is_given_and_no_more(role: Role, permission: Permission) -> None:
     principal = principal_of("t", "x", role)
     if permission.value in MAY[role]:
-        principal.require(permission)
+        principal.require(permission, on=principal.tenant)
     else:
         with pytest.raises(Forbidden, match=permission.value):
-            principal.require(permission)
+            principal.require(permission, on=principal.tenant)
 
 
 @pytest.mark.parametrize("permission", list(Permission))
 def test_clearance_itself_may_do_nothing_that_a_credential_allows(permission: Permission) -> None:
     with pytest.raises(Forbidden):
-        system("t").require(permission)
+        system("t").require(permission, on=Subject("t"))
+
+
+@pytest.mark.parametrize("permission", list(Permission))
+def test_no_permission_reaches_into_another_tenant(permission: Permission) -> None:
+    owner = principal_of("t", "x", Role.OWNER)
+    owner.require(permission, on=Subject("t", "acme", "MAIL"))
+    with pytest.raises(Forbidden, match="another tenant"):
+        owner.require(permission, on=Subject("u", "acme", "MAIL"))
 
 
 def test_only_the_role_agent_makes_an_agent() -> None:

@@ -37,7 +37,7 @@ async def who_am_i(caller: Caller) -> Response:
 )
 async def api_keys(caller: Caller, control: TheControl) -> Response:
     """Every credential, revoked ones too; never a secret."""
-    caller.require(Permission.CONFIGURE)
+    caller.require(Permission.CONFIGURE, on=caller.tenant)
     return answer(
         wire.ApiKeyPage(items=[resources.api_key(key) for key in await control.api_keys(caller)])
     )

@@ -151,7 +151,7 @@ def check_ruling(
     """Raises unless `ruler` may now rule so: Forbidden, Conflict (`APPROVAL_CLOSED`,
     `ALREADY_RULED`, `APPROVAL_EXPIRED`), InvalidInput.
     """
-    ruler.require(approval.needs.permission)
+    ruler.require(approval.needs.permission, on=intent.subject)
     if (
         ruler.actor_id in {intent.proposed_by, intent.edited_by}
         and Permission.RULE_OWN not in ruler.permissions

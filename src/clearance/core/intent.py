@@ -16,6 +16,7 @@ from hashlib import sha256
 from clearance.core.canonical import INTEGER_MAX, Json, canonical
 from clearance.core.errors import InvalidInput, Problem, TooLarge
 from clearance.core.moment import MOMENT_MS_MAX, as_text
+from clearance.core.principal import Subject
 
 ACTION_INTENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 ACTION_TYPE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
@@ -62,6 +63,11 @@ class ActionIntent:
     trace_id: str | None = None
     supersedes: str | None = None
     edited_by: str | None = None
+
+    @property
+    def subject(self) -> Subject:
+        """The account and action type that a permission is used on."""
+        return Subject(self.tenant_id, self.account_id, self.action_type)
 
     @property
     def confidence_bp(self) -> int:

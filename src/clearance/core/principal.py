@@ -52,6 +52,17 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """The thing that a permission is used on: a tenant as a whole, or one account and action type
+    of it.
+    """
+
+    tenant_id: str
+    account_id: str | None = None
+    action_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """An authenticated actor of one tenant."""
 
@@ -60,8 +71,16 @@ class Principal:
     kind: ActorKind
     permissions: frozenset[Permission]
 
-    def require(self, permission: Permission) -> None:
-        """Raises Forbidden unless the credential allows `permission`."""
+    @property
+    def tenant(self) -> Subject:
+        """The actor's own tenant as a whole."""
+        return Subject(self.tenant_id)
+
+    def require(self, permission: Permission, *, on: Subject) -> None:
+        """Raises Forbidden unless the credential allows `permission` on a subject of its tenant."""
+        if on.tenant_id != self.tenant_id:
+            sentence = f"{self.actor_id} is of another tenant."
+            raise Forbidden(sentence)
         if permission not in self.permissions:
             sentence = (
                 f"This needs the permission '{permission}', which the credential of "

@@ -354,7 +354,7 @@ def reconcile(
     """A person says what became of an UNKNOWN outcome, and why they know; only after lease and
     deadline have passed.
     """
-    by.require(Permission.RULE)
+    by.require(Permission.RULE, on=record.intent.subject)
     if (
         record.status is not IntentStatus.UNKNOWN
         or record.attempt is None

@@ -33,7 +33,7 @@ async def create_api_key(
 
 
 def _may_have_keys(principal: Principal) -> None:
-    principal.require(Permission.CONFIGURE)
+    principal.require(Permission.CONFIGURE, on=principal.tenant)
     if principal.tenant_id == EVERYWHERE:
         sentence = "The name that stands for every tenant is nobody's, so it has no keys."
         raise Forbidden(sentence)
@@ -65,7 +65,7 @@ async def ensure_api_key(
 
 async def revoke_api_key(context: Context, principal: Principal, key_id: str) -> None:
     """Ends a credential. NotFound if the tenant has no valid one of this id."""
-    principal.require(Permission.CONFIGURE)
+    principal.require(Permission.CONFIGURE, on=principal.tenant)
     keys = {key.key_id: key for key in await context.store.api_keys(principal.tenant_id)}
     if key_id not in keys or not await _revoke(context, principal, keys[key_id]):
         sentence = f"There is no valid API key {key_id}."
@@ -74,7 +74,7 @@ async def revoke_api_key(context: Context, principal: Principal, key_id: str) ->
 
 async def api_keys(context: Context, principal: Principal) -> list[ApiKey]:
     """The tenant's credentials, revoked ones too."""
-    principal.require(Permission.CONFIGURE)
+    principal.require(Permission.CONFIGURE, on=principal.tenant)
     return await context.store.api_keys(principal.tenant_id)
 
 

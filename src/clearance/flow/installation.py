@@ -51,7 +51,7 @@ async def put_everywhere_stop(
 
 
 def _require(operator: Principal, permission: Permission) -> None:
-    operator.require(permission)
+    operator.require(permission, on=operator.tenant)
     if operator.tenant_id != EVERYWHERE:
         sentence = f"{operator.actor_id} acts for one tenant; this is for every tenant at once."
         raise Forbidden(sentence)

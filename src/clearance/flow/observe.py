@@ -38,7 +38,7 @@ def sentence_of(record: IntentRecord, settings: Settings) -> str:
 
 async def settings_for_reader(context: Context, principal: Principal) -> Settings:
     """The settings in force, for who may read."""
-    principal.require(Permission.READ)
+    principal.require(Permission.READ, on=principal.tenant)
     return await context.settings(principal.tenant_id)
 
 
@@ -94,20 +94,20 @@ async def used_by_others(context: Context, record: IntentRecord, day: str) -> Ma
 
 async def history(context: Context, principal: Principal, action_intent_id: str) -> list[Entry]:
     """The entries of one intent."""
-    principal.require(Permission.READ)
+    principal.require(Permission.READ, on=principal.tenant)
     await context.record(principal.tenant_id, action_intent_id)
     return await context.store.entries_about(principal.tenant_id, action_intent_id)
 
 
 async def ledger(context: Context, principal: Principal, *, after: int, limit: int) -> list[Entry]:
     """The tenant's entries behind a position."""
-    principal.require(Permission.READ)
+    principal.require(Permission.READ, on=principal.tenant)
     return await context.store.entries(principal.tenant_id, after, min(limit, PAGE_SIZE_MAX))
 
 
 async def ledger_size(context: Context, principal: Principal) -> int:
     """The position of the latest entry."""
-    principal.require(Permission.READ)
+    principal.require(Permission.READ, on=principal.tenant)
     return await context.store.ledger_size(principal.tenant_id)
 
 
@@ -115,13 +115,13 @@ async def wait_for_entries(
     context: Context, principal: Principal, *, after: int, timeout_ms: int
 ) -> bool:
     """Waits for the next entry."""
-    principal.require(Permission.READ)
+    principal.require(Permission.READ, on=principal.tenant)
     return await context.store.wait_for_entries(principal.tenant_id, after, timeout_ms)
 
 
 async def counts(context: Context, principal: Principal) -> Mapping[IntentStatus, int]:
     """How many intents are under way, by state."""
-    principal.require(Permission.READ)
+    principal.require(Permission.READ, on=principal.tenant)
     return await context.store.count_by_status(principal.tenant_id)
 
 

@@ -22,7 +22,7 @@ async def pin_tools(
     is touched.
     """
     if actor.kind is not ActorKind.SYSTEM:
-        actor.require(Permission.CONFIGURE)
+        actor.require(Permission.CONFIGURE, on=actor.tenant)
     for _ in range(CHANGES_MAX):
         stored = await context.store.settings(actor.tenant_id)
         before = read_document(stored.document)
@@ -39,7 +39,7 @@ async def offered_tools(context: Context, principal: Principal, server: str) -> 
     """The tools of one server, read now. NotFound if the settings have no server of this name;
     ToolCallFailed if it does not answer.
     """
-    principal.require(Permission.CONFIGURE)
+    principal.require(Permission.CONFIGURE, on=principal.tenant)
     settings = await context.settings(principal.tenant_id)
     if server not in settings.tool_servers:
         sentence = f"There is no tool server {server}."

@@ -43,7 +43,7 @@ async def rule(
 
     Conflict if it is closed, expired or about something else by now.
     """
-    ruler.require(Permission.RULE)
+    ruler.require(Permission.RULE, on=ruler.tenant)
     if (request.kind is RulingKind.EDIT) != (request.parameters is not None):
         sentence = "An edit needs the new parameters, and only an edit has parameters."
         raise InvalidInput(sentence, code="EDIT_PARAMETERS")
@@ -133,11 +133,11 @@ async def cancel(
 
     def step(record: IntentRecord) -> Change:
         if record.intent.proposed_by != principal.actor_id:
-            principal.require(Permission.RULE)
+            principal.require(Permission.RULE, on=record.intent.subject)
         now = context.clock.now_ms()
         return steps.cancel(record, code="WITHDRAWN", reason=reason, actor=principal, now=now)
 
-    principal.require(Permission.READ)
+    principal.require(Permission.READ, on=principal.tenant)
     return await _narrated(context, principal, action_intent_id, step)
 
 
@@ -157,7 +157,7 @@ async def reconcile(
     def step(record: IntentRecord) -> Change:
         return steps.reconcile(record, status, reason, by=principal, now=context.clock.now_ms())
 
-    principal.require(Permission.RULE)
+    principal.require(Permission.RULE, on=principal.tenant)
     return await _narrated(context, principal, action_intent_id, step)
 
 

@@ -56,7 +56,7 @@ async def settings_part(
     context: Context, principal: Principal, part: SettingsPart
 ) -> tuple[Json, int]:
     """One part, under its name in the document, and the version to name when changing it."""
-    principal.require(Permission.READ)
+    principal.require(Permission.READ, on=principal.tenant)
     stored = await context.store.settings(principal.tenant_id)
     return _part_of(read_document(stored.document), part), stored.version.tenant
 
@@ -97,7 +97,7 @@ async def put_settings_part(
     again when its answer was lost.
     """
     stops = part is SettingsPart.STOP_SWITCHES
-    principal.require(Permission.STOP if stops else Permission.CONFIGURE)
+    principal.require(Permission.STOP if stops else Permission.CONFIGURE, on=principal.tenant)
     if version is None:
         sentence = (
             "A change of settings needs the version that it was made from (If-Match): read the "
@@ -217,7 +217,7 @@ async def compare(
     context: Context, principal: Principal, document: Mapping[str, Json]
 ) -> Sequence[SettingsDifference]:
     """What applying a document would change. InvalidInput if it could not be applied."""
-    principal.require(Permission.READ)
+    principal.require(Permission.READ, on=principal.tenant)
     stored = await context.store.settings(principal.tenant_id)
     before = read_document(stored.document)
     return differences(before, _applied(context, before, document))
@@ -230,7 +230,7 @@ async def apply(
 
     Stop switches stay, and so do the pins of tools still in use.
     """
-    principal.require(Permission.CONFIGURE)
+    principal.require(Permission.CONFIGURE, on=principal.tenant)
     for _ in range(CHANGES_MAX):
         stored = await context.store.settings(principal.tenant_id)
         before = read_document(stored.document)

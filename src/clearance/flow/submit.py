@@ -30,9 +30,9 @@ async def propose(context: Context, principal: Principal, proposal: Proposal) ->
     Conflict (`INTENT_ID_REUSED`) for a known id with other content; nothing is consumed twice.
     Unavailable names the intent, also if its id was made here.
     """
-    principal.require(Permission.PROPOSE)
     name = proposal.action_intent_id
     intent = _intent(principal, proposal, context.clock.new_id() if name is None else name)
+    principal.require(Permission.PROPOSE, on=intent.subject)
     content = checked_content(intent)
     try:
         proposed = await _settled(context, principal, intent, content)
