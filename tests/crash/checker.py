@@ -43,7 +43,7 @@ NEVER_SENT = {"BLOCKED", "AWAITING_APPROVAL", "APPROVED", "REJECTED", "EXPIRED",
 """An intent in one of these states was never sent, and the ledger says so."""
 
 EXPECTED_REFUSALS = {
-    "propose": {"UNREACHABLE", "UNAVAILABLE"},
+    "propose": set(),
     "approve": {
         "OWN_PROPOSAL",
         "APPROVAL_CLOSED",
@@ -71,7 +71,7 @@ EXPECTED_REFUSALS = {
     "settings": {"VERSION_MISMATCH"},
     "read": set(),
 }
-ALWAYS_EXPECTED = {"UNREACHABLE", "UNAVAILABLE"}
+ALWAYS_EXPECTED = {"UNREACHABLE", "UNAVAILABLE", "IN_DOUBT"}
 
 
 # --- The ledger and the tables ---
@@ -609,7 +609,9 @@ def a_stop_stops(case: Case) -> Found:
 
 
 def refusals_are_expected(case: Case) -> Found:
-    """Under faults a caller may hear that nothing happened; never that something unforeseen did."""
+    """Under faults a caller may hear that nothing was done, or that it is not known; never that
+    something unforeseen was.
+    """
     for one in case.evidence.refused:
         if one.code not in ALWAYS_EXPECTED | EXPECTED_REFUSALS.get(one.verb, set()):
             yield one.action_intent_id, f"{one.verb} was refused with {one.code}: {one.sentence}"

@@ -357,6 +357,18 @@ def test_a_configuration_is_shown_applied_once_and_holds_at_once(served, run):
     assert run("apply", configuration, "--repin", "crm.nothing")[0] == 1
 
 
+def test_what_was_applied_is_said_although_its_tools_could_not_be_looked_at(served, run):
+    stricter = POLICY.replace("8000", "9900").replace("0.80", "0.99")
+    (served.folder / "policy.cedar").write_text(stricter, encoding="utf-8")
+    arguments = ("apply", str(served.configuration), "--repin", "crm.nothing", "--json")
+    code, _, err = run(*arguments)
+    assert (code, json.loads(err)["error"]["code"]) == (1, "UNKNOWN_TOOL")
+    assert json.loads(err)["error"]["sentence"].startswith("The configuration was applied, and then: ")
+    assert "was applied" not in run(*arguments)[2]
+    (served.folder / "policy.cedar").write_text(POLICY, encoding="utf-8")
+    assert "Applied 1 change" in run("apply", str(served.configuration), "--yes")[1]
+
+
 def test_on_a_terminal_it_asks_before_it_applies(served, run, tmp_path):
     wanted = tmp_path / "clearance.yaml"
     wanted.write_text(
