@@ -34,6 +34,7 @@ from clearance.stores.dynamodb import items
 from clearance.stores.dynamodb import store as dynamodb
 from clearance.stores.dynamodb import table as tables
 from clearance.stores.dynamodb.client import ITEM_BYTES_MAX, item_bytes
+from clearance.stores.dynamodb.credentials import FORMAT
 from clearance.stores.dynamodb.store import DynamoStore
 from tests import sample
 from tests.aws.faults import faulty
@@ -647,7 +648,7 @@ async def test_a_table_that_is_not_there_is_named_so(place: Table) -> None:
 
 
 async def test_a_table_of_a_newer_clearance_is_refused(place: Table) -> None:
-    item = {**tables.INSTALLATION._asdict(), "salt": b"s" * 16, "format": dynamodb.FORMAT + 1}
+    item = {**tables.INSTALLATION._asdict(), "salt": b"s" * 16, "format": FORMAT + 1}
     await asyncio.to_thread(
         place.client.put_item, TableName=place.name, Item=dynamodb_client.encode_item(item)
     )

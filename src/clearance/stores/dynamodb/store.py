@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 
 from clearance.configuration.document import StoredSettings
 from clearance.core.approval import ApprovalSource
 from clearance.core.canonical import Json
-from clearance.core.credential import ApiKey, PageSession
 from clearance.core.decision import SettingsVersion
-from clearance.core.errors import Conflict, Unavailable
-from clearance.core.ledger import Draft, Entry
+from clearance.core.errors import Unavailable
+from clearance.core.ledger import Entry
 from clearance.core.principal import EVERYWHERE
 from clearance.core.record import OPEN, Admission, Change, IntentRecord, IntentStatus, admitted
 from clearance.flow.ports.due import Due
@@ -47,8 +45,8 @@ from clearance.stores.dynamodb.client import (
     Write,
     connect,
     put,
-    update,
 )
+from clearance.stores.dynamodb.credentials import DynamoCredentials, salt_of
 from clearance.stores.dynamodb.marks import DynamoMarks
 from clearance.stores.dynamodb.totals import totals
 from clearance.stores.dynamodb.transactions import (
@@ -67,8 +65,6 @@ from clearance.stores.dynamodb.transactions import (
 )
 from clearance.stores.tail import Tail
 
-FORMAT = 1  # of the items; a store of a newer one is refused
-SALT_BYTES = 16
 FILTERED_PAGE = (
     500  # entries of the timeline's index that are looked at together if not all of them may fit
 )
@@ -76,17 +72,14 @@ CLOCKS_APART_MS_MAX = 3_600_000  # of the processes that work on one table
 ENTRIES_POLL_MS = 500  # how soon entries of another process are seen
 
 
-class DynamoStore:
+class DynamoStore(DynamoCredentials):
     """A `Store` in one DynamoDB table."""
 
     def __init__(self, calls: Calls, salt: bytes | None) -> None:
-        """`salt`: None if nobody has asked the table for one yet."""
-        self._calls = calls
-        self._salt = salt
+        """`salt`: None if no process has asked the table for one yet."""
+        super().__init__(calls, Transactions(calls), Tail(ENTRIES_POLL_MS), salt)
         self.marks = DynamoMarks(calls)
-        self._transactions = Transactions(calls)
         self._shared = SharedReads()
-        self._tail = Tail(ENTRIES_POLL_MS)
 
     @classmethod
     async def open(cls, table_name: str, *, client: Client | None = None) -> DynamoStore:
@@ -97,7 +90,7 @@ class DynamoStore:
         usable = client if client is not None else await asyncio.to_thread(connect)
         calls = Calls(table_name, usable, owned=client is None)
         try:
-            return cls(calls, await _salt_of(calls))
+            return cls(calls, await salt_of(calls))
         except BaseException:
             await calls.close()
             raise
@@ -196,57 +189,6 @@ class DynamoStore:
         answer: int | SettingsMoved = await self._transactions.commit(change.tenant_id, (), plan)
         self._tail.moved()
         return answer
-
-    async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
-        by_id, by_hash = table.api_key(key.key_id), table.api_key_hash(key.key_hash)
-        by_name = table.api_key_name(key.tenant_id, key.name)
-        attributes = items.api_key_item(key)
-        free = f"{NEW} OR attribute_exists(revoked_at)"
-
-        def plan(seen: Seen, _: str) -> Plan[bool] | bool:
-            taken = any(
-                item_key in seen.items and "revoked_at" not in seen.items[item_key]
-                for item_key in (by_hash, by_name)
-            )
-            if taken or by_id in seen.items:
-                return False
-            actions = [
-                put(by_id, attributes, NEW),
-                put(table.api_key_id(key.tenant_id, key.key_id), attributes, NEW),
-                put(by_hash, attributes, free),
-                put(by_name, {"key_id": key.key_id}, free),
-            ]
-            return Plan(((entry, None),), actions, answer=True)
-
-        if not await self._transactions.commit(key.tenant_id, (by_id, by_hash, by_name), plan):
-            sentence = f"There is a valid API key named {key.name}, or one with this secret."
-            raise Conflict(sentence, code="API_KEY_EXISTS")
-        self._tail.moved()
-
-    async def revoke_api_key(self, tenant_id: str, key_id: str, at: int, entry: Draft) -> bool:
-        """Page sessions need no end of their own: a look at one looks at its credential too."""
-        key = table.api_key(key_id)
-
-        def plan(seen: Seen, _: str) -> Plan[bool] | bool:
-            item = seen.items.get(key)
-            if item is None or item["tenant_id"] != tenant_id or "revoked_at" in item:
-                return False
-            ended = (
-                key,
-                table.api_key_id(tenant_id, key_id),
-                table.api_key_hash(item["key_hash"]),
-                table.api_key_name(tenant_id, item["name"]),
-            )
-            valid = "key_id = :key_id AND attribute_not_exists(revoked_at)"
-            actions = [
-                update(copy, "SET revoked_at = :at", valid, {}, at=at, key_id=key_id)
-                for copy in ended
-            ]
-            return Plan(((entry, None),), actions, answer=True)
-
-        revoked = await self._transactions.commit(tenant_id, (key,), plan)
-        self._tail.moved()
-        return revoked
 
     # Reads
 
@@ -483,59 +425,9 @@ class DynamoStore:
         """Unavailable (`TOO_MANY_TENANTS`) where that would cost too much."""
         return await totals(self._calls, await self.tenants(), now)
 
-    async def api_key(self, key_hash: bytes) -> ApiKey | None:
-        return _valid(await self._calls.get(table.api_key_hash(key_hash)))
-
-    async def api_keys(self, tenant_id: str) -> list[ApiKey]:
-        asked = IndexQuery(table.api_keys_of(tenant_id), sort=("begins_with", table.ID_PREFIX))
-        keys = [items.api_key(item) for item in await self._calls.all(asked)]
-        return sorted(keys, key=lambda key: (key.created_at, key.key_id))
-
-    async def installation_salt(self) -> bytes:
-        """The first process that needs it makes it, and must be allowed to write."""
-        if self._salt is None:
-            made = {"salt": secrets.token_bytes(SALT_BYTES), "format": FORMAT}
-            await self._calls.put_new(table.INSTALLATION, made)
-            self._salt = await _salt_of(self._calls)
-        if self._salt is None:
-            raise Unavailable("The table does not keep what is written to it.")
-        return self._salt
-
-    # Page sessions
-
-    async def add_session(self, session: PageSession) -> None:
-        """Those that are over go by themselves, some time later."""
-        await self._calls.put_new(table.session(session.token_hash), items.session_item(session))
-
-    async def session_key(self, token_hash: bytes, now: int) -> ApiKey | None:
-        session = await self._calls.get(table.session(token_hash))
-        if session is None or session["expires_at"] <= now:
-            return None
-        return _valid(await self._calls.get(table.api_key(session["key_id"])))
-
-    async def end_session(self, token_hash: bytes) -> None:
-        await self._calls.delete(table.session(token_hash))
-
 
 _Admission = Admitted | IsKnown | SettingsMoved | BudgetSpent
 _Step = Applied | RecordMoved | IsKnown | SettingsMoved | BudgetSpent
-
-
-async def _salt_of(calls: Calls) -> bytes | None:
-    """The salt of the installation, if it is made already.
-
-    Unavailable (`STORE_TOO_NEW`) if the items are of a newer format.
-    """
-    installation = await calls.get(table.INSTALLATION)
-    if installation is None:
-        return None
-    if installation["format"] > FORMAT:
-        sentence = (
-            f"The table has format {installation['format']}; this Clearance knows {FORMAT}. Use a "
-            "newer Clearance."
-        )
-        raise Unavailable(sentence, code="STORE_TOO_NEW")
-    return bytes(installation["salt"])
 
 
 def _step(
@@ -568,10 +460,6 @@ def _put_everywhere(shard: int, version: int) -> Write:
     if version == 0:
         return put(key, {"version": 1}, NEW)
     return put(key, {"version": version + 1}, "version = :seen", seen=version)
-
-
-def _valid(item: Item | None) -> ApiKey | None:
-    return items.api_key(item) if item and "revoked_at" not in item else None
 
 
 def _is_before(item: Item, since: int | None) -> bool:

@@ -1,0 +1,137 @@
+"""API keys, page sessions and the installation's salt in the DynamoDB store's table.
+
+A key is four items, by id, by tenant and id, by hash and by name, which change together.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from clearance.core.credential import ApiKey, PageSession
+from clearance.core.errors import Conflict, Unavailable
+from clearance.core.ledger import Draft
+from clearance.stores.dynamodb import items, table
+from clearance.stores.dynamodb.client import Calls, IndexQuery, Item, put, update
+from clearance.stores.dynamodb.transactions import NEW, Plan, Seen, Transactions
+from clearance.stores.tail import Tail
+
+FORMAT = 1  # of the items; a store of a newer one is refused
+SALT_BYTES = 16
+
+
+class DynamoCredentials:
+    """`Credentials` in the table of a store."""
+
+    def __init__(
+        self, calls: Calls, transactions: Transactions, tail: Tail, salt: bytes | None
+    ) -> None:
+        """`salt`: None if no process has asked the table for one yet."""
+        self._calls = calls
+        self._transactions = transactions
+        self._tail = tail
+        self._salt = salt
+
+    async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
+        by_id, by_hash = table.api_key(key.key_id), table.api_key_hash(key.key_hash)
+        by_name = table.api_key_name(key.tenant_id, key.name)
+        attributes = items.api_key_item(key)
+        free = f"{NEW} OR attribute_exists(revoked_at)"
+
+        def plan(seen: Seen, _: str) -> Plan[bool] | bool:
+            taken = any(
+                item_key in seen.items and "revoked_at" not in seen.items[item_key]
+                for item_key in (by_hash, by_name)
+            )
+            if taken or by_id in seen.items:
+                return False
+            actions = [
+                put(by_id, attributes, NEW),
+                put(table.api_key_id(key.tenant_id, key.key_id), attributes, NEW),
+                put(by_hash, attributes, free),
+                put(by_name, {"key_id": key.key_id}, free),
+            ]
+            return Plan(((entry, None),), actions, answer=True)
+
+        if not await self._transactions.commit(key.tenant_id, (by_id, by_hash, by_name), plan):
+            sentence = f"There is a valid API key named {key.name}, or one with this secret."
+            raise Conflict(sentence, code="API_KEY_EXISTS")
+        self._tail.moved()
+
+    async def revoke_api_key(self, tenant_id: str, key_id: str, at: int, entry: Draft) -> bool:
+        """Page sessions need no end of their own: a look at one looks at its credential too."""
+        key = table.api_key(key_id)
+
+        def plan(seen: Seen, _: str) -> Plan[bool] | bool:
+            item = seen.items.get(key)
+            if item is None or item["tenant_id"] != tenant_id or "revoked_at" in item:
+                return False
+            ended = (
+                key,
+                table.api_key_id(tenant_id, key_id),
+                table.api_key_hash(item["key_hash"]),
+                table.api_key_name(tenant_id, item["name"]),
+            )
+            valid = "key_id = :key_id AND attribute_not_exists(revoked_at)"
+            actions = [
+                update(copy, "SET revoked_at = :at", valid, {}, at=at, key_id=key_id)
+                for copy in ended
+            ]
+            return Plan(((entry, None),), actions, answer=True)
+
+        revoked = await self._transactions.commit(tenant_id, (key,), plan)
+        self._tail.moved()
+        return revoked
+
+    async def api_key(self, key_hash: bytes) -> ApiKey | None:
+        return _valid(await self._calls.get(table.api_key_hash(key_hash)))
+
+    async def api_keys(self, tenant_id: str) -> list[ApiKey]:
+        asked = IndexQuery(table.api_keys_of(tenant_id), sort=("begins_with", table.ID_PREFIX))
+        keys = [items.api_key(item) for item in await self._calls.all(asked)]
+        return sorted(keys, key=lambda key: (key.created_at, key.key_id))
+
+    async def installation_salt(self) -> bytes:
+        """The first process that needs it makes it, and must be allowed to write."""
+        if self._salt is None:
+            made = {"salt": secrets.token_bytes(SALT_BYTES), "format": FORMAT}
+            await self._calls.put_new(table.INSTALLATION, made)
+            self._salt = await salt_of(self._calls)
+        if self._salt is None:
+            raise Unavailable("The table does not keep what is written to it.")
+        return self._salt
+
+    # Page sessions
+
+    async def add_session(self, session: PageSession) -> None:
+        """Those that are over go by themselves, some time later."""
+        await self._calls.put_new(table.session(session.token_hash), items.session_item(session))
+
+    async def session_key(self, token_hash: bytes, now: int) -> ApiKey | None:
+        session = await self._calls.get(table.session(token_hash))
+        if session is None or session["expires_at"] <= now:
+            return None
+        return _valid(await self._calls.get(table.api_key(session["key_id"])))
+
+    async def end_session(self, token_hash: bytes) -> None:
+        await self._calls.delete(table.session(token_hash))
+
+
+async def salt_of(calls: Calls) -> bytes | None:
+    """The salt of the installation, if it is made already.
+
+    Unavailable (`STORE_TOO_NEW`) if the items are of a newer format.
+    """
+    installation = await calls.get(table.INSTALLATION)
+    if installation is None:
+        return None
+    if installation["format"] > FORMAT:
+        sentence = (
+            f"The table has format {installation['format']}; this Clearance knows {FORMAT}. Use a "
+            "newer Clearance."
+        )
+        raise Unavailable(sentence, code="STORE_TOO_NEW")
+    return bytes(installation["salt"])
+
+
+def _valid(item: Item | None) -> ApiKey | None:
+    return items.api_key(item) if item and "revoked_at" not in item else None
