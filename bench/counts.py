@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.sample import TENANT, NoEngine
+from tests.support.sample import TENANT, NoEngine
 
 from bench.drive import Job, must_be
 from bench.storage import admission

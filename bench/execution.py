@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
-from tests.sample import AGENT, TENANT, task
+from tests.support.sample import AGENT, TENANT, task
 
 from bench.drive import ACCOUNTS_SPREAD, Job, Measured, Timed, drive, must_be
 from bench.stores import InstantTools, configure, document, new_store

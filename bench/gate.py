@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.sample import AGENT, TENANT, task
+from tests.support.sample import AGENT, TENANT, task
 
 from bench.drive import ACCOUNTS_SPREAD, Job, Measured, Timed, drive, must_be
 from bench.stores import new_context

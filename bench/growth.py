@@ -10,7 +10,7 @@ import secrets
 import time
 from contextlib import AsyncExitStack
 
-from tests.sample import AGENT, TENANT, NoEngine, task
+from tests.support.sample import AGENT, TENANT, NoEngine, task
 
 from bench.bulk import ENTRIES, fill, intent_id
 from bench.drive import ACCOUNTS_SPREAD, Job, Measured, Timed, drive_some, must_be, timed

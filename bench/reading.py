@@ -6,8 +6,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
-from tests.sample import OWNER as READER
-from tests.sample import TENANT, task
+from tests.support.sample import OWNER as READER
+from tests.support.sample import TENANT, task
 
 from bench.drive import Timed, must_be, timed
 from clearance.core.decision import Answer

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.sample import AGENT, TENANT, task
+from tests.support.sample import AGENT, TENANT, task
 
 from bench.drive import ACCOUNTS_SPREAD, Job, Measured, Timed, drive, must_be
 from bench.execution import carried_out, working

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from tests.sample import AGENT, TENANT
+from tests.support.sample import AGENT, TENANT
 
 from bench.drive import ACCOUNTS_SPREAD, Job, Measured, Timed, drive, must_be, spin
 from bench.stores import new_context

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests import sample
-from tests.sample import OWNER, TENANT, NoEngine, RecordingTools
+from tests.support import sample
+from tests.support.sample import OWNER, TENANT, NoEngine, RecordingTools
 
 from bench.databases import database
 from bench.drive import Job

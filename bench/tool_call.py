@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.sample import TENANT
+from tests.support.sample import TENANT
 
 from bench.drive import Job, Measured, Timed, must_be, timed
 from bench.execution import carried_out, working

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
-from tests.sample import AGENT, TENANT, NoEngine, task
+from tests.support.sample import AGENT, TENANT, NoEngine, task
 
 from bench.bulk import settle
 from bench.drive import Job, Measured, drive_some, must_be

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.aws.table import Table
-from tests.postgres import folder_of, migrated_database
-from tests.world import Place, World, opened
+from tests.aws.support.table import Table
+from tests.support.postgres import folder_of, migrated_database
+from tests.support.world import Place, World, opened
 
 settings.register_profile(
     "clearance",
@@ -64,7 +64,7 @@ def ministack_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     """The endpoint of the MiniStack of this test process: AWS over its wire protocols, on
     127.0.0.1.
     """
-    from tests.aws.emulators import ministack  # noqa: PLC0415 - most tests need no AWS
+    from tests.aws.support.emulators import ministack  # noqa: PLC0415 - most tests need no AWS
 
     with ministack(tmp_path_factory.mktemp("ministack")) as endpoint:
         yield endpoint
@@ -73,7 +73,7 @@ def ministack_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 @pytest.fixture(scope="session")
 def ministack_dynamodb(ministack_endpoint: str) -> Iterator[Any]:
     """A client of MiniStack's DynamoDB."""
-    from tests.aws.emulators import dynamodb_client  # noqa: PLC0415
+    from tests.aws.support.emulators import dynamodb_client  # noqa: PLC0415
 
     client = dynamodb_client(ministack_endpoint)
     yield client
@@ -83,7 +83,7 @@ def ministack_dynamodb(ministack_endpoint: str) -> Iterator[Any]:
 @pytest.fixture
 def dynamodb_table(ministack_dynamodb: Any, ministack_endpoint: str) -> Iterator[Table]:
     """A new DynamoDB table on MiniStack."""
-    from tests.aws.emulators import new_table  # noqa: PLC0415
+    from tests.aws.support.emulators import new_table  # noqa: PLC0415
 
     with new_table(ministack_dynamodb, ministack_endpoint) as table:
         yield table

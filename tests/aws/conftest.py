@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.aws.deployed import TEMPLATE
-from tests.aws.emulators import dynamodb_client, guarded, moto_aws, new_table
-from tests.aws.steps import afresh
-from tests.aws.table import Table
-from tests.aws.template import Template
+from tests.aws.support.deployed import TEMPLATE
+from tests.aws.support.emulators import dynamodb_client, guarded, moto_aws, new_table
+from tests.aws.support.steps import afresh
+from tests.aws.support.table import Table
+from tests.aws.support.template import Template
 
 
 @pytest.fixture(autouse=True)

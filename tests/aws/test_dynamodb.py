@@ -36,12 +36,12 @@ from clearance.stores.dynamodb import table as tables
 from clearance.stores.dynamodb.client import ITEM_BYTES_MAX, item_bytes
 from clearance.stores.dynamodb.credentials import FORMAT
 from clearance.stores.dynamodb.store import DynamoStore
-from tests import sample
-from tests.aws.faults import faulty
-from tests.aws.table import Table
+from tests.aws.support.faults import faulty
+from tests.aws.support.table import Table
 from tests.conformance.test_store import admission, admitted, applied, started
-from tests.sample import NOON, OWNER, TENANT, task
-from tests.world import World, opened
+from tests.support import sample
+from tests.support.sample import NOON, OWNER, TENANT, task
+from tests.support.world import World, opened
 
 pytestmark = pytest.mark.anyio
 

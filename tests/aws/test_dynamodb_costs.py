@@ -12,11 +12,11 @@ from clearance.core import steps
 from clearance.core.outcome import Outcome, OutcomeStatus, Sent
 from clearance.flow.ports.marks import Mark, Phase
 from clearance.stores.dynamodb.store import DynamoStore
-from tests import sample
-from tests.aws.table import Table
+from tests.aws.support.table import Table
 from tests.conformance.test_store import applied, started
-from tests.sample import NOON, OWNER, TENANT, task
-from tests.world import opened
+from tests.support import sample
+from tests.support.sample import NOON, OWNER, TENANT, task
+from tests.support.world import opened
 
 pytestmark = pytest.mark.anyio
 

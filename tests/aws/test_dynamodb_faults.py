@@ -30,8 +30,8 @@ from clearance.stores.dynamodb import table as tables
 from clearance.stores.dynamodb import transactions
 from clearance.stores.dynamodb.store import DynamoStore
 from clearance.stores.dynamodb.transactions import Seen, Transactions
-from tests.aws.emulators import dynamodb_client as client_of
-from tests.aws.faults import (
+from tests.aws.support.emulators import dynamodb_client as client_of
+from tests.aws.support.faults import (
     Call,
     Faulty,
     Reply,
@@ -41,10 +41,10 @@ from tests.aws.faults import (
     lost_answer,
     lost_question,
 )
-from tests.aws.table import Table
+from tests.aws.support.table import Table
 from tests.conformance.test_store import admission, admitted, applied, started
-from tests.sample import APPROVER, NOON, OWNER, TENANT
-from tests.world import World, opened
+from tests.support.sample import APPROVER, NOON, OWNER, TENANT
+from tests.support.world import World, opened
 
 pytestmark = pytest.mark.anyio
 

@@ -19,7 +19,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.aws.emulators import (
+from tests.aws.support.emulators import (
     CREDENTIALS,
     HOST,
     RealEndpoint,
@@ -30,14 +30,14 @@ from tests.aws.emulators import (
     moto_aws,
     new_table,
 )
-from tests.aws.table import Table
+from tests.aws.support.table import Table
 
 SECONDS_MAX = 20.0
 
 _STARTS_ONE_AND_WAITS = """
 import sys, time
 from pathlib import Path
-from tests.aws.emulators import ministack
+from tests.aws.support.emulators import ministack
 with ministack(Path(sys.argv[1])) as endpoint:
     print(endpoint, flush=True)
     time.sleep(600)

@@ -38,8 +38,8 @@ from clearance.running.functions import Function, Handler, Refused, Unexpected
 from clearance.stores.dynamodb.store import DynamoStore
 from clearance.tools.masking import Secrets
 from clearance.tools.mcp import McpTools
-from tests.aws.in_process import InProcess, in_process
-from tests.aws.stack import SECRET_VALUE, SOURCES, on_table, outcome_of, record_of
+from tests.aws.support.in_process import InProcess, in_process
+from tests.aws.support.stack import SECRET_VALUE, SOURCES, on_table, outcome_of, record_of
 from tests.aws.test_workflow import (
     NORTHWIND,
     SOURCE,
@@ -50,7 +50,7 @@ from tests.aws.test_workflow import (
     propose_and_crash,
     queued,
 )
-from tests.sample import TENANT, task
+from tests.support.sample import TENANT, task
 
 pytestmark = pytest.mark.anyio
 

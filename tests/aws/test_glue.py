@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from moto.awslambda.models import LambdaFunction
 
-from tests.aws.in_process import BUS, InProcess, in_process
-from tests.aws.stack import FunctionFailed
+from tests.aws.support.in_process import BUS, InProcess, in_process
+from tests.aws.support.stack import FunctionFailed
 
 
 @pytest.fixture(scope="module")

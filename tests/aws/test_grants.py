@@ -9,8 +9,8 @@ import pytest
 from clearance.engines.eventbridge import SOURCE
 from clearance.engines.step_functions import NAME_PREFIX
 from clearance.stores.dynamodb import table
-from tests.aws.stack import FUNCTIONS
-from tests.aws.template import Statement, Template
+from tests.aws.support.stack import FUNCTIONS
+from tests.aws.support.template import Statement, Template
 
 TEMPLATE_BYTES_MAX, RESOURCES_MAX = 1_000_000, 500  # CloudFormation's
 API_SECONDS_MAX = 30  # API Gateway's

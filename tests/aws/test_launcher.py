@@ -14,14 +14,14 @@ from clearance.core.call import lease_ms
 from clearance.core.errors import Unavailable
 from clearance.engines import step_functions
 from clearance.engines.step_functions import Machine, NothingToStart, execution_name
-from tests import sample
-from tests.aws.steps import (
+from tests.aws.support.steps import (
     HOLD,
     machine,
     started,
 )
-from tests.sample import AGENT, TENANT, refund, task
-from tests.world import World
+from tests.support import sample
+from tests.support.sample import AGENT, TENANT, refund, task
+from tests.support.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("without_waiting")]
 

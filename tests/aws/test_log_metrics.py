@@ -22,10 +22,10 @@ from clearance.running.functions import TOTALS_MS, Function, Handler, Unexpected
 from clearance.running.metrics.cloudwatch import VALUES_MAX, LogMeter
 from clearance.running.metrics.families import COUNTED, EXECUTIONS, LOOKED_AT, TOOL_CALL_SECONDS
 from clearance.stores.dynamodb.store import DynamoStore
-from tests.aws.in_process import InProcess, in_process
-from tests.aws.stack import TENANTS, on_table, outcome_of
+from tests.aws.support.in_process import InProcess, in_process
+from tests.aws.support.stack import TENANTS, on_table, outcome_of
 from tests.aws.test_workflow import NORTHWIND, SOURCE, carried_out, detail, mail_detail
-from tests.exposition import documented
+from tests.support.exposition import documented
 
 SCHEMA = {
     "type": "object",

@@ -15,8 +15,8 @@ from clearance.flow.ports.marks import Mark, Phase
 from clearance.stores.dynamodb import client as dynamodb_client
 from clearance.stores.dynamodb.marks import DynamoMarks
 from clearance.stores.dynamodb.store import DynamoStore
-from tests.aws.faults import Faulty, Reply, faulty, lost_answer, lost_question
-from tests.aws.table import Table
+from tests.aws.support.faults import Faulty, Reply, faulty, lost_answer, lost_question
+from tests.aws.support.table import Table
 
 pytestmark = pytest.mark.anyio
 

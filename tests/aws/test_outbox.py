@@ -16,11 +16,11 @@ from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.engines import eventbridge
 from clearance.engines.eventbridge import ENTRIES_MAX, TRIES_MAX, Bus
 from clearance.flow.ports.due import Due
-from tests.aws.in_process import InProcess, in_process
-from tests.aws.stack import outcome_of, record_of
+from tests.aws.support.in_process import InProcess, in_process
+from tests.aws.support.stack import outcome_of, record_of
 from tests.aws.test_workflow import NORTHWIND, detail, event_of
-from tests.sample import TENANT, task
-from tests.world import World
+from tests.support.sample import TENANT, task
+from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 

@@ -13,11 +13,11 @@ import yaml
 
 from clearance.cli import main as cli
 from clearance.stores.dynamodb.table import TTL_ATTRIBUTE
-from tests import sample
-from tests.aws import toolserver
-from tests.aws.emulators import dynamodb_client, moto_aws, new_table
-from tests.aws.stack import SECRET_NAME, SECRET_VALUE, document
-from tests.aws.table import Table
+from tests.aws.support import toolserver
+from tests.aws.support.emulators import dynamodb_client, moto_aws, new_table
+from tests.aws.support.stack import SECRET_NAME, SECRET_VALUE, document
+from tests.aws.support.table import Table
+from tests.support import sample
 
 Run = Callable[..., tuple[int, str, str]]
 

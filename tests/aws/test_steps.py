@@ -17,9 +17,8 @@ from clearance.core.record import Change, IntentStatus
 from clearance.engines import step_functions
 from clearance.engines.step_functions import CallAgain, NothingToStart, execution_name
 from clearance.flow.ports.tools import ToolCall
-from tests import sample
-from tests.aws import steps
-from tests.aws.steps import (
+from tests.aws.support import steps
+from tests.aws.support.steps import (
     AWAY,
     HOLD,
     NAME,
@@ -33,8 +32,9 @@ from tests.aws.steps import (
     slept,
     started,
 )
-from tests.sample import POLICY, TENANT, mail, task
-from tests.world import World
+from tests.support import sample
+from tests.support.sample import POLICY, TENANT, mail, task
+from tests.support.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("without_waiting")]
 

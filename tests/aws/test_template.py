@@ -14,9 +14,9 @@ from clearance.engines.step_functions import DEFINITION, NAME_PREFIX
 from clearance.profiles.environment import Environment
 from clearance.running import functions as aws_lambda
 from clearance.stores.dynamodb import table
-from tests.aws.deployed import CHANGES, template_for_ministack
-from tests.aws.stack import FUNCTIONS
-from tests.aws.template import Template
+from tests.aws.support.deployed import CHANGES, template_for_ministack
+from tests.aws.support.stack import FUNCTIONS
+from tests.aws.support.template import Template
 
 TEMPLATE_BYTES_MAX, RESOURCES_MAX = 1_000_000, 500  # CloudFormation's
 API_SECONDS_MAX = 30  # API Gateway's

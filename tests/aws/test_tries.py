@@ -25,8 +25,7 @@ from clearance.flow import execute
 from clearance.flow.ports.marks import Phase
 from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall, ToolCallFailed
 from clearance.flow.tries import Tries
-from tests import sample
-from tests.aws.steps import (
+from tests.aws.support.steps import (
     AWAY,
     HOLD,
     NAME,
@@ -41,8 +40,9 @@ from tests.aws.steps import (
     recorded,
     started,
 )
-from tests.sample import OWNER, TENANT, mail, task
-from tests.world import World
+from tests.support import sample
+from tests.support.sample import OWNER, TENANT, mail, task
+from tests.support.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("without_waiting")]
 

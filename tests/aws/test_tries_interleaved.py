@@ -33,9 +33,9 @@ from clearance.flow.ports.clock import Clock
 from clearance.flow.ports.marks import Mark
 from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall, ToolCallFailed
 from clearance.running.logs import configure_logs
-from tests.aws.steps import AWAY, SILENT, error
-from tests.sample import TENANT, mail, task
-from tests.world import World, opened
+from tests.aws.support.steps import AWAY, SILENT, error
+from tests.support.sample import TENANT, mail, task
+from tests.support.world import World, opened
 
 pytestmark = pytest.mark.anyio
 

@@ -18,8 +18,8 @@ from clearance.core.record import IntentRecord, IntentStatus
 from clearance.engines.step_functions import execution_name
 from clearance.flow import submit
 from clearance.flow.requests import Proposal
-from tests.aws.in_process import in_process
-from tests.aws.stack import (
+from tests.aws.support.in_process import in_process
+from tests.aws.support.stack import (
     Execution,
     FunctionFailed,
     Stack,
@@ -28,7 +28,7 @@ from tests.aws.stack import (
     record_of,
     record_when,
 )
-from tests.sample import AGENT, mail, task
+from tests.support.sample import AGENT, mail, task
 
 NORTHWIND, CONTOSO = "northwind", "contoso"
 SOURCE = "northwind.agents"

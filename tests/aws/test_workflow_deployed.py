@@ -18,12 +18,12 @@ from deploy.aws import smoke  # noqa: E402
 
 from clearance.core.record import IntentStatus  # noqa: E402 - after the line before it
 from clearance.stores.dynamodb.table import INSTALLATION, intent  # noqa: E402
-from tests.aws import recording  # noqa: E402
 from tests.aws import test_workflow as workflow  # noqa: E402
-from tests.aws.deployed import NAME, TEMPLATE, Deployed, deployed  # noqa: E402
-from tests.aws.stack import FUNCTIONS  # noqa: E402
-from tests.aws.template import Template  # noqa: E402
-from tests.sample import task  # noqa: E402
+from tests.aws.support import recording  # noqa: E402
+from tests.aws.support.deployed import NAME, TEMPLATE, Deployed, deployed  # noqa: E402
+from tests.aws.support.stack import FUNCTIONS  # noqa: E402
+from tests.aws.support.template import Template  # noqa: E402
+from tests.support.sample import task  # noqa: E402
 
 globals().update({name: one for name, one in vars(workflow).items() if name.startswith("test_")})
 

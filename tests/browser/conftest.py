@@ -26,9 +26,9 @@ from clearance.flow.context import Context
 from clearance.flow.control import Control
 from clearance.stores.sqlite.store import SqliteStore
 from clearance.web.routes import mount
-from tests import sample
-from tests.sample import OWNER, RecordingTools
-from tests.world import World
+from tests.support import sample
+from tests.support.sample import OWNER, RecordingTools
+from tests.support.world import World
 
 DESKTOP = {"width": 1200, "height": 900}
 PHONE = {"width": 390, "height": 844}

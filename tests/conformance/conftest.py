@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from clearance.profiles.place import Database, Place
-from tests.conformance.moving import History
+from tests.conformance.support.moving import History
 
 
 @pytest.fixture(scope="session")

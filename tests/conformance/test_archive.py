@@ -19,9 +19,9 @@ from clearance.profiles.local import STORE_FILE
 from clearance.profiles.place import Place
 from clearance.stores.archive.file import LINE_BYTES_MAX, Reading, line
 from clearance.stores.archive.lines import Kind
-from tests.conformance.moving import History, exported, imported, nothing_in
-from tests.sample import task
-from tests.world import opened
+from tests.conformance.support.moving import History, exported, imported, nothing_in
+from tests.support.sample import task
+from tests.support.world import opened
 
 
 def sealed(lines: list[bytes]) -> bytes:

@@ -27,8 +27,7 @@ from clearance.stores.postgres.server import age_out
 from clearance.stores.postgres.store import PostgresStore
 from clearance.stores.sqlite import archive as archive_sqlite
 from clearance.stores.sqlite.store import SqliteStore
-from tests import sample
-from tests.conformance.moving import (
+from tests.conformance.support.moving import (
     APPROVE,
     HOUR,
     OTHER,
@@ -41,9 +40,10 @@ from tests.conformance.moving import (
     seen,
 )
 from tests.conformance.test_store import admission
-from tests.postgres import migrated_database
-from tests.sample import APPROVER, NOON, TENANT, FakeClock, refund, task
-from tests.world import World
+from tests.support import sample
+from tests.support.postgres import migrated_database
+from tests.support.sample import APPROVER, NOON, TENANT, FakeClock, refund, task
+from tests.support.world import World
 
 # What is moved
 

@@ -21,9 +21,9 @@ from clearance.flow.ports.intents import TimelineQuery
 from clearance.stores.postgres import server
 from clearance.stores.postgres.store import PostgresStore
 from tests.conformance.test_store import admitted, applied, started
-from tests.postgres import new_login
-from tests.sample import NOON, OWNER, TENANT, task
-from tests.world import World, opened
+from tests.support.postgres import new_login
+from tests.support.sample import NOON, OWNER, TENANT, task
+from tests.support.world import World, opened
 
 pytestmark = pytest.mark.anyio
 

@@ -24,11 +24,11 @@ from clearance.core.record import Admission, Change, IntentRecord, IntentStatus
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.stores.postgres.connections import Row
 from clearance.stores.postgres.units import admission_unit, change_unit
-from tests.conformance.crowd_process import NAMES
+from tests.conformance.support.crowd_process import NAMES
 from tests.conformance.test_store import admission, started
-from tests.postgres import migrated_database
-from tests.sample import APPROVER, NOON, OWNER, TENANT
-from tests.world import World, opened
+from tests.support.postgres import migrated_database
+from tests.support.sample import APPROVER, NOON, OWNER, TENANT
+from tests.support.world import World, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -415,7 +415,13 @@ async def test_many_processes_take_exactly_the_budget_and_start_each_intent_once
     async with opened(database) as world:
         processes = [
             await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tests.conformance.crowd_process", database, str(seed)),
+                *(
+                    sys.executable,
+                    "-m",
+                    "tests.conformance.support.crowd_process",
+                    database,
+                    str(seed),
+                ),
                 cwd=Path(__file__).parents[2],
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,

@@ -30,11 +30,11 @@ from clearance.flow.ports.transitions import (
 from clearance.stores.batches import BATCH_MAX
 from clearance.stores.postgres import connections as postgres_connections
 from clearance.stores.postgres.store import PostgresStore
-from tests import sample
-from tests.conformance.cutting import Wire, wire
+from tests.conformance.support.cutting import Wire, wire
 from tests.conformance.test_store import admission, admitted, applied, started
-from tests.sample import APPROVER, NOON, OWNER, TENANT
-from tests.world import World, opened
+from tests.support import sample
+from tests.support.sample import APPROVER, NOON, OWNER, TENANT
+from tests.support.world import World, opened
 
 pytestmark = pytest.mark.anyio
 

@@ -21,9 +21,9 @@ from clearance.stores.postgres import schema, server
 from clearance.stores.postgres.schema import Migration, migrate, migrations
 from clearance.stores.postgres.store import PostgresStore
 from tests.conformance.test_store import admission, admitted, applied
-from tests.postgres import new_database, new_login
-from tests.sample import NOON, OWNER, TENANT
-from tests.world import World, opened
+from tests.support.postgres import new_database, new_login
+from tests.support.sample import NOON, OWNER, TENANT
+from tests.support.world import World, opened
 
 pytestmark = pytest.mark.anyio
 

@@ -19,8 +19,8 @@ from clearance.flow.ports.intents import TimelineQuery
 from clearance.stores.sqlite import store as sqlite
 from clearance.stores.sqlite.file import connect
 from clearance.stores.sqlite.store import SqliteStore
-from tests.sample import NOON, TENANT, task
-from tests.world import World, opened
+from tests.support.sample import NOON, TENANT, task
+from tests.support.world import World, opened
 
 pytestmark = pytest.mark.anyio
 

@@ -38,9 +38,9 @@ from clearance.flow.ports.transitions import (
     SettingsMoved,
 )
 from clearance.flow.submit import admission_of
-from tests import sample
-from tests.sample import AGENT, APPROVER, NOON, OWNER, TENANT
-from tests.world import World
+from tests.support import sample
+from tests.support.sample import AGENT, APPROVER, NOON, OWNER, TENANT
+from tests.support.world import World
 
 pytestmark = [
     pytest.mark.anyio,

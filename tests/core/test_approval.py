@@ -33,8 +33,8 @@ from clearance.core.moment import HOUR_MS
 from clearance.core.principal import Principal, Role, system
 from clearance.core.record import IntentRecord, IntentStatus, admitted
 from clearance.core.revalidation import Verdict, revalidate
-from tests import sample
-from tests.sample import AGENT, APPROVER, NOON, OWNER, TENANT
+from tests.support import sample
+from tests.support.sample import AGENT, APPROVER, NOON, OWNER, TENANT
 
 APPROVE, REJECT, EDIT = RulingKind.APPROVE, RulingKind.REJECT, RulingKind.EDIT
 INTENT = ActionIntent(

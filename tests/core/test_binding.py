@@ -25,8 +25,8 @@ from clearance.core.intent import ActionIntent, RiskLevel, checked_content
 from clearance.core.record import IntentRecord, IntentStatus, admitted
 from clearance.core.revalidation import Revalidation, Verdict, revalidate
 from clearance.core.settings import Settings
-from tests import sample
-from tests.sample import AGENT, APPROVER, NOON, TENANT
+from tests.support import sample
+from tests.support.sample import AGENT, APPROVER, NOON, TENANT
 
 SALT = bytes(16)
 PIN = "sha256:" + "1" * 64

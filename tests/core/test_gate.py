@@ -21,8 +21,8 @@ from clearance.core.record import admitted
 from clearance.core.settings import Settings
 from clearance.core.steps import admit
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
-from tests import sample
-from tests.sample import NOON
+from tests.support import sample
+from tests.support.sample import NOON
 
 POLICY = (
     sample.POLICY

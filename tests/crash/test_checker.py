@@ -24,12 +24,12 @@ from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.core.record import IntentStatus
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from clearance.flow.requests import ANY_VERSION, RulingRequest, SettingsPart
-from tests import sample
-from tests.crash import company
-from tests.crash.checker import PROMISES, check
-from tests.crash.evidence import Answered, Call, Evidence, Refused, collect
-from tests.sample import AGENT, APPROVER, OWNER, TENANT
-from tests.world import World, opened
+from tests.crash.support import company
+from tests.crash.support.checker import PROMISES, check
+from tests.crash.support.evidence import Answered, Call, Evidence, Refused, collect
+from tests.support import sample
+from tests.support.sample import AGENT, APPROVER, OWNER, TENANT
+from tests.support.world import World, opened
 
 OTHER = "southwind"
 SEND = {"to": "ann@example.com", "body": "Good morning"}

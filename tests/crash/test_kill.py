@@ -25,14 +25,14 @@ import yaml
 
 from clearance.client import Clearance, ClearanceUnavailable
 from clearance.core.catalog import idempotency_key
-from tests import sample
-from tests.crash.evidence import calls_of
-from tests.crash.process import write_offset
-from tests.crash.supervisor import free_port
-from tests.crash.toolserver import Record, ToolServer
-from tests.crash.zygote import Forked, Zygote, zygote
-from tests.postgres import new_database
-from tests.sample import TENANT
+from tests.crash.support.evidence import calls_of
+from tests.crash.support.process import write_offset
+from tests.crash.support.supervisor import free_port
+from tests.crash.support.toolserver import Record, ToolServer
+from tests.crash.support.zygote import Forked, Zygote, zygote
+from tests.support import sample
+from tests.support.postgres import new_database
+from tests.support.sample import TENANT
 
 KEY = "a-key-for-crash-tests-only-0000000"
 SETTLED = {"SUCCEEDED", "FAILED", "UNKNOWN", "CANCELLED", "BLOCKED", "REJECTED", "EXPIRED"}

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.figures import Kill, recovery
-from tests.crash.nemesis import plan
+from tests.crash.support.figures import Kill, recovery
+from tests.crash.support.nemesis import plan
+from tests.crash.support.zygote import Zygote, zygote
 from tests.crash.torture import Run, torture
-from tests.crash.zygote import Zygote, zygote
 
 SECONDS = 6.0  # of torture; then as long as it takes until everything has settled
 FAULTS = {

@@ -31,17 +31,17 @@ from clearance.flow.context import Context
 from clearance.flow.control import Control
 from clearance.profiles.parts import NoEngine, operator
 from clearance.tools.mcp import McpTools
-from tests.crash import company, figures, nemesis
-from tests.crash.checker import check, late_calls
-from tests.crash.crowd import UNDER_WAY_MAX, Crowd, Doors, under_way
-from tests.crash.evidence import Evidence, calls_of, collect
-from tests.crash.figures import Kill, Recovery
-from tests.crash.nemesis import Nemesis
-from tests.crash.process import die_with_parent
-from tests.crash.profiles import PROFILES, PYTHON, Profile
-from tests.crash.story import Case, Violation
-from tests.crash.supervisor import Process, Supervisor, free_port, supervised
-from tests.crash.zygote import Zygote
+from tests.crash.support import company, figures, nemesis
+from tests.crash.support.checker import check, late_calls
+from tests.crash.support.crowd import UNDER_WAY_MAX, Crowd, Doors, under_way
+from tests.crash.support.evidence import Evidence, calls_of, collect
+from tests.crash.support.figures import Kill, Recovery
+from tests.crash.support.nemesis import Nemesis
+from tests.crash.support.process import die_with_parent
+from tests.crash.support.profiles import PROFILES, PYTHON, Profile
+from tests.crash.support.story import Case, Violation
+from tests.crash.support.supervisor import Process, Supervisor, free_port, supervised
+from tests.crash.support.zygote import Zygote
 
 DEADLINE_SECONDS = 2  # of one call of the tool
 ATTEMPTS = 3
@@ -144,7 +144,7 @@ def _tool_server(run: Run, profile: Profile) -> Process:
     port = free_port()
     command = (
         *PYTHON,
-        "tests.crash.toolserver",
+        "tests.crash.support.toolserver",
         str(port),
         str(run.folder / "calls.sqlite3"),
         str(run.seed),

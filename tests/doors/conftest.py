@@ -20,9 +20,9 @@ from clearance.core.principal import Principal, Role
 from clearance.doors.access import Access
 from clearance.running.metrics.measured import MeasuredStore, MeasuredTools
 from clearance.running.metrics.prometheus import Exposition, Metrics
-from tests import sample
-from tests.sample import OWNER, STRANGER
-from tests.world import World
+from tests.support import sample
+from tests.support.sample import OWNER, STRANGER
+from tests.support.world import World
 
 INTENT: Mapping[str, Any] = {
     "action_intent_id": "t1",

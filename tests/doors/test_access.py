@@ -14,8 +14,8 @@ from clearance.core.errors import Forbidden, Unauthenticated, Unavailable
 from clearance.core.principal import PERMISSIONS, ActorKind, Principal, Role
 from clearance.doors import access as access_module
 from clearance.doors.access import LOOKUP_MS_MAX, SESSION_MS, Access, check_csrf, csrf_token
-from tests.sample import OWNER, TENANT
-from tests.world import World
+from tests.support.sample import OWNER, TENANT
+from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 

@@ -31,9 +31,9 @@ from clearance.flow.ports.transitions import (
 from clearance.flow.requests import SettingsPart
 from clearance.web.routes import mount
 from clearance.web.visitor import COOKIE_SECURE
-from tests import sample
 from tests.doors.conftest import INTENT, UNSURE, Door, problem
-from tests.sample import OWNER, mail, refund
+from tests.support import sample
+from tests.support.sample import OWNER, mail, refund
 
 pytestmark = pytest.mark.anyio
 

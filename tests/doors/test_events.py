@@ -17,7 +17,7 @@ from clearance.api.app import end_streams
 from clearance.core.errors import Unavailable
 from clearance.doors import streams
 from tests.doors.conftest import INTENT, UNSURE, Door
-from tests.sample import OWNER
+from tests.support.sample import OWNER
 
 pytestmark = pytest.mark.anyio
 PATIENCE_SECONDS = 10

@@ -29,11 +29,11 @@ from clearance.running.metrics import installation
 from clearance.running.metrics.families import COUNTED, LOOKED_AT
 from clearance.running.metrics.measured import MeasuredStore
 from clearance.running.metrics.prometheus import Exposition, Metrics
-from tests import sample
 from tests.doors.conftest import UNSURE, Door, client, problem
-from tests.exposition import Series, documented, families, series, value
-from tests.sample import APPROVER, NOON, OWNER, STRANGER, TENANT, mail, task
-from tests.world import World
+from tests.support import sample
+from tests.support.exposition import Series, documented, families, series, value
+from tests.support.sample import APPROVER, NOON, OWNER, STRANGER, TENANT, mail, task
+from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 MINUTE = 60_000

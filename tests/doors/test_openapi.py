@@ -27,8 +27,8 @@ from clearance.api.app import create_app
 from clearance.core.principal import Role
 from clearance.doors.access import Access
 from tests.doors.conftest import measured
-from tests.sample import OWNER, task
-from tests.world import opened
+from tests.support.sample import OWNER, task
+from tests.support.world import opened
 
 EXAMPLES = 12  # of each operation, some of which fit the schema and some of which do not
 ROOT = Path(__file__).parents[2]

@@ -29,9 +29,9 @@ from clearance.flow.requests import SettingsPart
 from clearance.web import edit_form, presenting, sign_in
 from clearance.web.rendering import visible
 from clearance.web.routes import mount
-from tests import sample
-from tests.sample import OWNER, STRANGER, mail, refund, task
-from tests.world import World
+from tests.support import sample
+from tests.support.sample import OWNER, STRANGER, mail, refund, task
+from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 

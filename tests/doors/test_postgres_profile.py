@@ -28,8 +28,8 @@ from clearance.cli import main as cli
 from clearance.client import Clearance
 from clearance.demo.crm import effects
 from tests.doors.test_serve import CONFIGURATION, POLICY, TASK
-from tests.exposition import documented, families, series, value
-from tests.postgres import new_database, server
+from tests.support.exposition import documented, families, series, value
+from tests.support.postgres import new_database, server
 from tests.tidy.pages import page
 
 SECONDS_MAX = 40.0
@@ -211,7 +211,8 @@ def configure(here: Installation) -> Path:
     """The configuration, with a tool that takes as long as it is told."""
     text = CONFIGURATION.format(python=sys.executable)
     raw = RAW.format(
-        python=sys.executable, script=Path(__file__).parents[1] / "tools" / "raw_server.py"
+        python=sys.executable,
+        script=Path(__file__).parents[1] / "tools" / "support" / "raw_server.py",
     )
     text = text.replace("tool_servers:\n", raw).replace("autonomy:\n", SLOW)
     text = text.replace("allowlist: [CREATE_TASK]", "allowlist: [CREATE_TASK, SLOW]")

@@ -24,7 +24,7 @@ import pytest
 from clearance.cli import main as cli
 from clearance.client import AsyncClearance, Clearance, ClearanceError
 from clearance.demo.crm import effects
-from tests.exposition import documented, families, series, value
+from tests.support.exposition import documented, families, series, value
 
 SECONDS_MAX = 30.0
 
@@ -363,7 +363,9 @@ def test_what_was_applied_is_said_although_its_tools_could_not_be_looked_at(serv
     arguments = ("apply", str(served.configuration), "--repin", "crm.nothing", "--json")
     code, _, err = run(*arguments)
     assert (code, json.loads(err)["error"]["code"]) == (1, "UNKNOWN_TOOL")
-    assert json.loads(err)["error"]["sentence"].startswith("The configuration was applied, and then: ")
+    assert json.loads(err)["error"]["sentence"].startswith(
+        "The configuration was applied, and then: "
+    )
     assert "was applied" not in run(*arguments)[2]
     (served.folder / "policy.cedar").write_text(POLICY, encoding="utf-8")
     assert "Applied 1 change" in run("apply", str(served.configuration), "--yes")[1]

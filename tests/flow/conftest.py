@@ -12,8 +12,8 @@ import pytest
 from clearance.engines.queue import procrastinate as queues
 from clearance.engines.queue.procrastinate import Queue
 from clearance.engines.queue.schema import prepare
-from tests.flow.queueing import document
-from tests.world import World, opened
+from tests.flow.support.queueing import document
+from tests.support.world import World, opened
 
 
 @pytest.fixture

@@ -35,9 +35,9 @@ from clearance.flow.ports.transitions import SettingsMoved
 from clearance.flow.requests import SettingsPart
 from clearance.flow.settings import DIFFERENCES_IN_ENTRY_MAX
 from clearance.profiles.parts import operator
-from tests import sample
-from tests.sample import AGENT, APPROVER, OWNER, STRANGER, TENANT, RecordingTools, refund
-from tests.world import World
+from tests.support import sample
+from tests.support.sample import AGENT, APPROVER, OWNER, STRANGER, TENANT, RecordingTools, refund
+from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 

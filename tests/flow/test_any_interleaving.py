@@ -38,11 +38,11 @@ from clearance.flow.execute import Started
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from clearance.flow.requests import RulingRequest
-from tests import sample
-from tests.aws.table import Table
-from tests.postgres import migrated_database
-from tests.sample import AGENT, APPROVER, OWNER, TENANT, mail, refund, task
-from tests.world import Place, World, opened
+from tests.aws.support.table import Table
+from tests.support import sample
+from tests.support.postgres import migrated_database
+from tests.support.sample import AGENT, APPROVER, OWNER, TENANT, mail, refund, task
+from tests.support.world import Place, World, opened
 
 Answer = TypeVar("Answer")
 
@@ -328,7 +328,7 @@ class OnDynamo(Interleavings):
     client: Any
 
     def place(self) -> Place:
-        from tests.aws.emulators import new_table  # noqa: PLC0415 - most tests need no AWS
+        from tests.aws.support.emulators import new_table  # noqa: PLC0415 - most tests need no AWS
 
         return self.ends.enter_context(new_table(self.client, self.endpoint))
 

@@ -15,9 +15,9 @@ from clearance.core.policy_schema import schema_text
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.flow import execute
 from clearance.flow.requests import RulingRequest
-from tests import sample
-from tests.sample import APPROVER, task
-from tests.world import World
+from tests.support import sample
+from tests.support.sample import APPROVER, task
+from tests.support.world import World
 
 # What differs between stores is how a binding is read back, which their own suite compares.
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("place", ["sqlite"], indirect=True)]

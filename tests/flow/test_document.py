@@ -27,7 +27,7 @@ from clearance.core.errors import InvalidInput
 from clearance.core.intent import RiskLevel
 from clearance.core.mode import AutonomyMode, resolve
 from clearance.core.moment import HOUR_MS
-from tests import sample
+from tests.support import sample
 
 SWITCH = {"scope": "ACCOUNT", "subject": "acme", "level": "HOLD", "reason": "being looked at"}
 

@@ -23,9 +23,9 @@ from clearance.flow import execute
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from clearance.flow.requests import RulingRequest
 from clearance.flow.sweep import Sweeper
-from tests import sample
-from tests.sample import AGENT, APPROVER, TENANT, mail, refund, task
-from tests.world import World
+from tests.support import sample
+from tests.support.sample import AGENT, APPROVER, TENANT, mail, refund, task
+from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 APPROVE = RulingRequest(RulingKind.APPROVE)

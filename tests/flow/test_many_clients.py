@@ -11,8 +11,8 @@ from clearance.core.record import IntentStatus
 from clearance.engines.worker import Worker
 from clearance.flow.context import Context
 from clearance.flow.control import Control
-from tests.sample import AGENT, TENANT, task
-from tests.world import World
+from tests.support.sample import AGENT, TENANT, task
+from tests.support.world import World
 
 CLIENTS = 64
 LIMIT = 10

@@ -26,8 +26,7 @@ from clearance.flow.context import Context
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.tools import ToolCall
 from clearance.flow.requests import RulingRequest
-from tests import sample
-from tests.flow.queueing import (
+from tests.flow.support.queueing import (
     ROOM,
     WAIT_SECONDS,
     Line,
@@ -44,9 +43,10 @@ from tests.flow.queueing import (
     waiting,
     working,
 )
-from tests.postgres import new_database
-from tests.sample import AGENT, APPROVER, TENANT, RecordingTools, mail, task
-from tests.world import World
+from tests.support import sample
+from tests.support.postgres import new_database
+from tests.support.sample import AGENT, APPROVER, TENANT, RecordingTools, mail, task
+from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 # Hints

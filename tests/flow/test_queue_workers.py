@@ -32,7 +32,7 @@ from clearance.flow.context import Context
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.tools import ToolCall
 from clearance.flow.sweep import STEP_MAX, Found, Sweeper
-from tests.flow.queueing import (
+from tests.flow.support.queueing import (
     WAIT_SECONDS,
     Line,
     approving,
@@ -47,9 +47,9 @@ from tests.flow.queueing import (
     waiting,
     working,
 )
-from tests.postgres import folder_of, new_database, server
-from tests.sample import AGENT, TENANT, mail, task
-from tests.world import World, opened
+from tests.support.postgres import folder_of, new_database, server
+from tests.support.sample import AGENT, TENANT, mail, task
+from tests.support.world import World, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -433,7 +433,7 @@ async def process(
     command = (
         sys.executable,
         "-m",
-        "tests.flow.queue_process",
+        "tests.flow.support.queue_process",
         conninfo,
         str(effects),
         str(seconds),

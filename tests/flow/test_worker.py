@@ -26,9 +26,9 @@ from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from clearance.flow.requests import Proposal
 from clearance.flow.sweep import Sweeper
 from clearance.profiles.local import local
-from tests import sample
-from tests.sample import AGENT, TENANT, RecordingTools, mail, task
-from tests.world import World
+from tests.support import sample
+from tests.support.sample import AGENT, TENANT, RecordingTools, mail, task
+from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 RECORDING_SECONDS = (

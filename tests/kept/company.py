@@ -21,7 +21,7 @@ from typing import Any
 import httpx2
 
 from clearance.client import Clearance
-from tests.crash.zygote import Forked, Zygote, zygote
+from tests.crash.support.zygote import Forked, Zygote, zygote
 from tests.kept import crm
 
 HERE = Path(__file__).parent

@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from clearance.client import Clearance
-from tests.crash.zygote import Zygote
+from tests.crash.support.zygote import Zygote
 from tests.kept.company import HERE, ROOT, Company, Process, now_ms, software, until
-from tests.postgres import folder_of, new_database, server
+from tests.support.postgres import folder_of, new_database, server
 
 DAY_MS = 86_400_000
 ACCOUNTS = ("acme", "globex", "initech")

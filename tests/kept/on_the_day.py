@@ -14,7 +14,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from tests.crash.zygote import fork_when_asked
+from tests.crash.support.zygote import fork_when_asked
 
 
 def move_clock(milliseconds: int) -> None:
@@ -24,7 +24,7 @@ def move_clock(milliseconds: int) -> None:
     def moved() -> int:
         return machine_ns() + moved_ns
 
-    time.time_ns, time.time = moved, lambda: moved() / 1_000_000_000  # noqa: TID251 - it is the clock
+    time.time_ns, time.time = moved, lambda: moved() / 1_000_000_000  # noqa: TID251
 
 
 def command_line(folder: str) -> Callable[[], Any]:

@@ -19,9 +19,9 @@ import psycopg
 import pytest
 
 from clearance.client import Clearance
-from tests.crash.zygote import Zygote
+from tests.crash.support.zygote import Zygote
 from tests.kept.company import HERE, SECONDS_MAX, Company, Process, now_ms, software
-from tests.postgres import new_database, new_login
+from tests.support.postgres import new_database, new_login
 
 PLACES = ("postgres", "archive", "sqlite")
 STATES = sorted(file.parent for file in HERE.glob("*/facts.json"))

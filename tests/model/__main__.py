@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tests.model.driving import stepwise
-from tests.model.exploring import Explorer
-from tests.model.scenarios import SCENARIOS, STORE_FAULTS, Scenario
+from tests.model.support.driving import stepwise
+from tests.model.support.exploring import Explorer
+from tests.model.support.scenarios import SCENARIOS, STORE_FAULTS, Scenario
 
 
 def further(scenario: Scenario) -> Iterator[Scenario]:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from clearance.core.record import STEPS, IntentStatus
-from tests.model.breaking import VARIANTS, Variant
-from tests.model.driving import stepwise
-from tests.model.exploring import Explorer, World
-from tests.model.promises import Promise
-from tests.model.scenarios import SCENARIOS, T1, Scenario, W, carries_on_whole
+from tests.model.support.breaking import VARIANTS, Variant
+from tests.model.support.driving import stepwise
+from tests.model.support.exploring import Explorer, World
+from tests.model.support.promises import Promise
+from tests.model.support.scenarios import SCENARIOS, T1, Scenario, W, carries_on_whole
 
 
 @pytest.mark.parametrize(

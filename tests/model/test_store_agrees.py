@@ -17,13 +17,13 @@ from clearance.core.decision import SettingsVersion
 from clearance.core.ledger import EntryKind, draft
 from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.store import Store
-from tests.model.driving import Ask, stepwise
-from tests.model.exploring import WORLD, Explorer, State, World
-from tests.model.keeping import key_of
-from tests.model.scenarios import SCENARIOS, Scenario
-from tests.postgres import migrated_database
-from tests.sample import NOON, OWNER, TENANT
-from tests.world import Place, open_store
+from tests.model.support.driving import Ask, stepwise
+from tests.model.support.exploring import WORLD, Explorer, State, World
+from tests.model.support.keeping import key_of
+from tests.model.support.scenarios import SCENARIOS, Scenario
+from tests.support.postgres import migrated_database
+from tests.support.sample import NOON, OWNER, TENANT
+from tests.support.world import Place, open_store
 
 pytestmark = pytest.mark.anyio
 
@@ -102,7 +102,7 @@ def places(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Plac
         return
     with contextlib.ExitStack() as stack:
         if request.param == "dynamodb":
-            from tests.aws.emulators import new_table  # noqa: PLC0415 - most tests need no AWS
+            from tests.aws.support.emulators import new_table  # noqa: PLC0415
 
             client, endpoint = (
                 request.getfixturevalue(f"ministack_{name}") for name in ("dynamodb", "endpoint")

@@ -22,10 +22,10 @@ from clearance.core.record import STEPS, IntentStatus
 from clearance.flow.requests import RulingRequest
 from clearance.profiles.environment import Environment
 from tests.crash.test_kill import POINTS
-from tests.sample import APPROVER, task
+from tests.support.sample import APPROVER, task
+from tests.support.world import World
 from tests.tidy import layout
 from tests.tidy.pages import ROOT, Page, page, pages
-from tests.world import World
 
 SOURCE = ROOT / "src" / "clearance"
 ADMITTED = {"BLOCKED", "AWAITING_APPROVAL", "APPROVED"}

@@ -16,9 +16,9 @@ from clearance.core.principal import Permission, system
 from clearance.core.record import IntentStatus
 from clearance.flow import execute
 from clearance.flow.requests import RulingRequest
-from tests import sample
-from tests.sample import AGENT, APPROVER, TENANT, mail, task
-from tests.world import World
+from tests.support import sample
+from tests.support.sample import AGENT, APPROVER, TENANT, mail, task
+from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 APPROVE = RulingRequest(RulingKind.APPROVE)

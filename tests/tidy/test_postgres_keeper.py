@@ -6,11 +6,11 @@ import sys
 import time
 from pathlib import Path
 
-from tests.postgres import folder_of
+from tests.support.postgres import folder_of
 
 PROGRAM = """
 import sys, time
-from tests.postgres import folder_of, new_database, server
+from tests.support.postgres import folder_of, new_database, server
 
 with new_database(folder_of(sys.argv[1])):
     print(server(folder_of(sys.argv[1])).get_pid(), flush=True)

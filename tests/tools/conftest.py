@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from clearance.tools.mcp import McpTools
-from tests.tools.calling import real_http_process
-from tests.tools.raw_http import RawHttpServer, raw_http_server
+from tests.tools.support.calling import real_http_process
+from tests.tools.support.raw_http import RawHttpServer, raw_http_server
 
 
 @pytest.fixture

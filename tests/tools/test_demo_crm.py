@@ -12,7 +12,7 @@ from clearance.core.catalog import ToolServer
 from clearance.core.outcome import ErrorClass, Sent
 from clearance.demo.crm import effects
 from clearance.tools.mcp import McpTools
-from tests.tools.calling import call, failure, result
+from tests.tools.support.calling import call, failure, result
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.flow.ports.tools import ToolCallFailed
 from clearance.tools.function import EitherTools, FunctionTools
 from clearance.tools.mcp import McpTools
-from tests.tools.calling import call, failure, raw_server, result
+from tests.tools.support.calling import call, failure, raw_server, result
 
 pytestmark = pytest.mark.anyio
 SERVER = ToolServer("here")

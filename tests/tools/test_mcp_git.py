@@ -8,7 +8,7 @@ import pytest
 from clearance.core.catalog import ToolServer
 from clearance.core.outcome import ErrorClass, Sent
 from clearance.tools.mcp import McpTools
-from tests.tools.calling import failure, result
+from tests.tools.support.calling import failure, result
 
 pytestmark = pytest.mark.anyio
 

@@ -16,8 +16,8 @@ from clearance.tools import session
 from clearance.tools.answers import RETRY_AFTER_MS_MAX
 from clearance.tools.exchange import WIRE_BYTES_MAX
 from clearance.tools.mcp import McpTools
-from tests.tools.calling import call, failure, real_http_process, result
-from tests.tools.raw_http import RawHttpServer
+from tests.tools.support.calling import call, failure, real_http_process, result
+from tests.tools.support.raw_http import RawHttpServer
 
 pytestmark = pytest.mark.anyio
 

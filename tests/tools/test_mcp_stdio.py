@@ -18,7 +18,7 @@ from clearance.tools.exchange import WIRE_BYTES_MAX
 from clearance.tools.mcp import McpTools
 from clearance.tools.session import IDEMPOTENCY_META_KEY
 from clearance.tools.untrusted import ANSWER_BYTES_MAX
-from tests.tools.calling import alive, call, children, failure, raw_server, result
+from tests.tools.support.calling import alive, call, children, failure, raw_server, result
 
 pytestmark = pytest.mark.anyio
 RAW = raw_server()

@@ -18,8 +18,8 @@ from clearance.flow.ports.tools import ToolCallFailed
 from clearance.tools import backoff, stdio
 from clearance.tools.answers import COMMAND_LENGTH_MAX
 from clearance.tools.mcp import McpTools
-from tests.tools.calling import call, failure, raw_server, result
-from tests.tools.raw_http import RawHttpServer
+from tests.tools.support.calling import call, failure, raw_server, result
+from tests.tools.support.raw_http import RawHttpServer
 
 pytestmark = pytest.mark.anyio
 SECRET = "s3cr3t-first-line\ns3cr3t-second-line"

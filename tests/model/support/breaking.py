@@ -1,0 +1,252 @@
+"""Broken variants of the code and of the store, each of which the checker must catch: the proof
+that it can.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from unittest import mock
+
+from clearance.core import approval as approvals
+from clearance.core import call as calls
+from clearance.core import revalidation, steps, stop
+from clearance.core.budget import HoldState
+from clearance.core.outcome import OutcomeStatus, Sent
+from clearance.core.record import STEPS, Change, IntentRecord, IntentStatus
+from clearance.flow import execute, review
+from clearance.flow.sweep import Sweeper
+from tests.model.support import driving
+from tests.model.support.driving import stepwise
+from tests.model.support.exploring import Explored, Explorer
+from tests.model.support.promises import Promise
+from tests.model.support.scenarios import (
+    APPROVES,
+    REJECTS,
+    T1,
+    Scenario,
+    W,
+    expires,
+    half_past,
+    proposes,
+)
+
+_KEYED = Scenario("keyed", "", T1, (W, W), ticks=3)
+_ONCE = replace(_KEYED, effect="at_most_once")
+_STOPPED = Scenario("stop", "", T1, (W, W), changes=("hold", "refuse"), changes_max=1)
+_REAL_RECORD_OUTCOME = steps.record_outcome
+_REAL_RESTART = execute.restart
+_REAL_DUE_AT = steps._due_at
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One thing left out or done wrong.
+
+    `patches`: what stands in for what; `guards`: what the store does not check.
+
+    `ignoring`: promises that are broken on the way, so that what follows from it is seen.
+    """
+
+    name: str
+    scenario: Scenario
+    promise: Promise
+    patches: tuple[tuple[object, str, Any], ...] = ()
+    guards: Mapping[str, bool] = field(default_factory=dict)
+    ignoring: frozenset[Promise] = frozenset()
+
+    def explored(self) -> Explored:
+        """What the checker finds."""
+        scenario = replace(self.scenario, ignoring=self.ignoring)
+        with self.in_force(), stepwise():
+            return Explorer(scenario, **self.guards).explore()
+
+    @contextlib.contextmanager
+    def in_force(self) -> Iterator[None]:
+        """The code with this fault."""
+        with contextlib.ExitStack() as stack:
+            for owner, name, stand_in in self.patches:
+                stack.enter_context(mock.patch.object(owner, name, stand_in))
+            yield
+
+
+def _unfenced(record: IntentRecord, _number: int, *arguments: Any, **named: Any) -> Change:
+    assert record.attempt is not None
+    return _REAL_RECORD_OUTCOME(record, record.attempt.number, *arguments, **named)
+
+
+def _giving_back(record: IntentRecord, number: int, outcome: Any, **named: Any) -> Change:
+    change = _REAL_RECORD_OUTCOME(record, number, outcome, **named)
+    return (
+        replace(change, hold=HoldState.RELEASED)
+        if outcome.status is OutcomeStatus.FAILED
+        else change
+    )
+
+
+async def _looks_at_no_lease(context: Any, started: Any, _needs_ms: int) -> None:
+    settings = await context.settings(started.record.intent.tenant_id)
+    if stop.strictest(settings.stop_switches, started.record.intent, started.action):
+        raise execute._not_sent("STOP_SWITCH_ON", "A stop is on.")
+
+
+async def _looks_at_no_stop(context: Any, started: Any, needs_ms: int) -> None:
+    needs_ms += calls.LEASE_MARGIN_MS
+    if context.clock.monotonic_ms() + needs_ms > started.lease_ends_ms:
+        raise execute._not_sent("LEASE_TOO_SHORT", "The lease is too short.")
+
+
+async def _sends_without_a_look(_tools: object, _tenant: str, call: Any, _cleared: object) -> Any:
+    await driving._ask("place")
+    return driving.answered(await driving._ask("send", call))
+
+
+async def _claims_at_once(*arguments: Any, **_: Any) -> Any:
+    return await _REAL_RESTART(*arguments[:3], "another", alone=True)
+
+
+async def _nothing(*_: object, **__: object) -> int:
+    return 0
+
+
+async def _none_dead(*_: object, **__: object) -> tuple[()]:
+    return ()
+
+
+def _expires_while_it_runs(status: IntentStatus, intent: Any, approval: Any) -> int | None:
+    return (
+        intent.expires_at
+        if status is IntentStatus.RUNNING
+        else _REAL_DUE_AT(status, intent, approval)
+    )
+
+
+VARIANTS = (
+    Variant(
+        "the store does not compare the revision",
+        _ONCE,
+        Promise.ONE_EXECUTION,
+        guards={"fences": False},
+        ignoring=frozenset(Promise) - {Promise.ONE_EXECUTION},
+    ),
+    Variant(
+        "a hint claims a running intent again",
+        _KEYED,
+        Promise.LEASE,
+        ((execute, "restart", _claims_at_once),),
+    ),
+    Variant(
+        "an outcome is taken from an older attempt",
+        replace(_KEYED, slots=(W, W), ticks=3),
+        Promise.FENCE,
+        ((steps, "record_outcome", _unfenced),),
+    ),
+    Variant(
+        "the lease is not looked at before the send",
+        _KEYED,
+        Promise.LEASE,
+        ((execute, "_cleared", _looks_at_no_lease),),
+    ),
+    Variant(
+        "the stop is not looked at before the send",
+        _KEYED,
+        Promise.STOP,
+        ((execute, "_cleared", _looks_at_no_stop),),
+    ),
+    Variant(
+        "the last look comes before the wait for a place",
+        _KEYED,
+        Promise.STOP,
+        ((driving.ModelTools, "call", _sends_without_a_look),),
+    ),
+    Variant(
+        "what is dead is repeated whatever the effect",
+        _ONCE,
+        Promise.ONE_EXECUTION,
+        ((revalidation, "may_repeat", lambda *_, **__: True),),
+    ),
+    Variant(
+        "a call that may have been sent counts as not sent",
+        replace(_KEYED, faults=2, faulty=("lost", "refused")),
+        Promise.HONEST,
+        ((Sent, "worst", lambda _self, other: other),),
+    ),
+    Variant(
+        "a failed call gives its hold back",
+        replace(_KEYED, ticks=0, faults=1),
+        Promise.BUDGET,
+        ((steps, "record_outcome", _giving_back),),
+    ),
+    Variant(
+        "the store does not ask the budget",
+        Scenario("budget", "", (), (proposes("t1"), proposes("t2")), budget=1),
+        Promise.BUDGET,
+        guards={"counts": False},
+    ),
+    Variant(
+        "the store does not compare the settings",
+        _STOPPED,
+        Promise.STOP,
+        guards={"versions": False},
+    ),
+    Variant(
+        "what runs may expire",
+        Scenario("expiry", "", (proposes("t1", expires_at=half_past(0)),), (W, expires()), ticks=1),
+        Promise.TIME,
+        (
+            (steps, "_require_not_started", lambda _record: None),
+            (steps, "_due_at", _expires_while_it_runs),
+            (
+                steps,
+                "STEPS",
+                {
+                    **STEPS,
+                    IntentStatus.RUNNING: STEPS[IntentStatus.RUNNING] | {IntentStatus.EXPIRED},
+                },
+            ),
+        ),
+        ignoring=frozenset({Promise.FENCE}),
+    ),
+    Variant(
+        "an approval that is over may be ruled on",
+        Scenario(
+            "people",
+            "",
+            (proposes("t1", expires_at=half_past(0)),),
+            (APPROVES,),
+            settings="ask",
+            ticks=1,
+        ),
+        Promise.TIME,
+        ((approvals, "check_ruling", lambda *_, **__: None),),
+    ),
+    Variant(
+        "what has ended may start again",
+        Scenario("people", "", T1, (APPROVES, REJECTS), settings="ask"),
+        Promise.TERMINAL,
+        (
+            (steps, "STEPS", {**STEPS, IntentStatus.REJECTED: frozenset({IntentStatus.APPROVED})}),
+            (approvals, "check_ruling", lambda *_, **__: None),
+            (review, "check_ruling", lambda *_, **__: None),
+            (approvals.Approval, "approved_by_enough", True),
+        ),
+    ),
+    Variant(
+        "the ledger says that people approve everything",
+        replace(_KEYED, setup=(), slots=(proposes("t1"),)),
+        Promise.LEDGER,
+        (
+            (
+                steps,
+                "_source_facts",
+                lambda _source: {"approval_source": "HUMAN", "auto_executed": False},
+            ),
+        ),
+    ),
+    Variant(
+        "the sweep finds nothing dead", _KEYED, Promise.SETTLES, ((Sweeper, "_dead", _none_dead),)
+    ),
+    Variant("the sweep hints nothing", _KEYED, Promise.SETTLES, ((Sweeper, "_hint", _nothing),)),
+)
