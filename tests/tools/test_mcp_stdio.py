@@ -241,6 +241,18 @@ async def test_a_definition_that_changes_during_the_last_look_lets_the_call_be_s
     await until_dead(old)
 
 
+@pytest.mark.parametrize("moment", [0.0, 0.01, 0.05, 0.1, 0.2])
+async def test_a_definition_that_changes_at_any_moment_costs_no_call(
+    tools: McpTools, moment: float
+) -> None:
+    """While its server starts, while its tools are read, and while it waits for its place."""
+    old = raw_server("slow-list", concurrency_max=1)
+    waiting = [asyncio.ensure_future(result(tools, old, "echo")) for _ in range(3)]
+    await asyncio.sleep(moment)
+    await call(tools, raw_server("slow-list", concurrency_max=2), "echo")
+    assert all(answer["pid"] for answer in await asyncio.gather(*waiting))
+
+
 async def test_calls_that_wait_while_the_definition_changes_leave_no_process(
     tools: McpTools,
 ) -> None:

@@ -71,12 +71,12 @@ async def entry_bytes(
     position: Annotated[int, Path(ge=1, le=INTEGER_MAX)], caller: Caller, control: TheControl
 ) -> Response:
     """What the entry's digest is taken of."""
-    found = await control.ledger(caller, after=position - 1, limit=1)
-    if not found or found[0].position != position:
+    page = await control.ledger(caller, after=position - 1, limit=1)
+    if not page or page[0].position != position:
         sentence = f"The ledger has no entry {position}."
         raise NotFound(sentence)
     return Response(
-        found[0].body, headers={"ETag": f'"{found[0].digest}"'}, media_type="application/json"
+        page[0].body, headers={"ETag": f'"{page[0].digest}"'}, media_type="application/json"
     )
 
 

@@ -170,9 +170,9 @@ def _declared(result: types.CallToolResult) -> tuple[ErrorClass, int | None]:
     """The class of an error as the tool declares it, in its
     structured content or else its `_meta`.
     """
-    for said in (result.structured_content, result.meta):
-        if isinstance(said, Mapping) and isinstance(named := said.get("error_class"), str):
-            wait = said.get("retry_after_ms")
+    for place in (result.structured_content, result.meta):
+        if isinstance(place, Mapping) and isinstance(named := place.get("error_class"), str):
+            wait = place.get("retry_after_ms")
             known = (
                 isinstance(wait, int)
                 and not isinstance(wait, bool)

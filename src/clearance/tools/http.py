@@ -182,13 +182,13 @@ def _retry_after_ms(headers: httpx2.Headers) -> int | None:
     """The `Retry-After` of an answer: seconds, or a date, which is measured by the server's own
     clock.
     """
-    said = headers.get("retry-after", "").strip()
+    wait = headers.get("retry-after", "").strip()
     try:
-        if said.isascii() and said.isdigit():
-            seconds = float(said[:10])
+        if wait.isascii() and wait.isdigit():
+            seconds = float(wait[:10])
         else:
             seconds = (
-                parsedate_to_datetime(said) - parsedate_to_datetime(headers["date"])
+                parsedate_to_datetime(wait) - parsedate_to_datetime(headers["date"])
             ).total_seconds()
     except (KeyError, TypeError, ValueError):
         return None

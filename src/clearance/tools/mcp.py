@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import ExitStack, asynccontextmanager
 
 import structlog
 
@@ -131,14 +132,16 @@ class _Server:
         now = asyncio.get_running_loop().time
         until = now() + call.deadline_ms / 1000
         try:
-            async with asyncio.timeout_at(until) as limit, self._places:
-                session, offers = await self._ready()
+            async with (
+                asyncio.timeout_at(until) as limit,
+                self._places,
+                self._ready() as (session, offers),
+            ):
                 check_offered(call, offers)
-                with session.in_use():
-                    await cleared()
-                    # From here on a timeout is no longer a plain one: the request may be sent.
-                    limit.reschedule(None)
-                    return await session.call(call, until - now())
+                await cleared()
+                # From here on a timeout is no longer a plain one: the request may be sent.
+                limit.reschedule(None)
+                return await session.call(call, until - now())
         except TimeoutError:
             sentence = (
                 f"The tool server {self.definition.name} was not ready for the call within its "
@@ -150,10 +153,10 @@ class _Server:
 
     async def describe(self) -> Offers:
         try:
-            _, offers = await self._ready(fresh=True)
+            async with self._ready(fresh=True) as (_, offers):
+                return offers
         finally:
             self._tidy()
-        return offers
 
     def retire(self) -> None:
         """Ends with the last call."""
@@ -161,19 +164,25 @@ class _Server:
         if self._session is not None:
             self._session.retire()
 
-    async def _ready(self, *, fresh: bool = False) -> tuple[Session, Offers]:
-        """A session and its tools.
+    @asynccontextmanager
+    async def _ready(self, *, fresh: bool = False) -> AsyncIterator[tuple[Session, Offers]]:
+        """A session and its tools, kept until the block ends, even if the definition changes.
 
         One that worked before and now does not is replaced once: nothing was sent.
         """
-        known, session = self._session, self._current()
-        try:
-            return session, await self._offers(session, fresh=fresh)
-        except ToolCallFailed:
-            if session is not known:
-                raise
-        session = self._current()
-        return session, await self._offers(session, fresh=fresh)
+        known = self._session
+        with ExitStack() as uses:
+            session = self._current()
+            uses.enter_context(session.in_use())
+            try:
+                offers = await self._offers(session, fresh=fresh)
+            except ToolCallFailed:
+                if session is not known:
+                    raise
+                session = self._current()
+                uses.enter_context(session.in_use())
+                offers = await self._offers(session, fresh=fresh)
+            yield session, offers
 
     async def _offers(self, session: Session, *, fresh: bool) -> Offers:
         try:

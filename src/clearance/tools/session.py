@@ -63,7 +63,7 @@ class _Listing:
 
 
 class Session:
-    """One session with one server.
+    """One session with one server, for those who have it `in_use`.
 
     `owner` is the task that enters it, waits until nobody needs it, and leaves it.
     """
@@ -88,8 +88,7 @@ class Session:
 
         Who stops waiting does not stop its opening.
         """
-        if not self._ready.done():  # else not even for a moment, in which it could be left
-            await asyncio.wait({self._ready})
+        await asyncio.wait({self._ready})
         ready = self._ready.result()
         if isinstance(ready, CallError):
             raise ToolCallFailed(ready)
@@ -97,7 +96,7 @@ class Session:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Keeps a session that was retired until the block ends."""
+        """Keeps a session that is retired meanwhile until the block ends."""
         self._busy += 1
         try:
             yield
@@ -312,16 +311,15 @@ class Session:
         task.add_done_callback(
             lambda ended: ended.cancelled() or ended.exception()
         )  # nobody else may come to look
-        with self.in_use():
-            try:
-                await asyncio.wait({task}, timeout=max(seconds, 0))
-                if not task.done():
-                    raise TimeoutError
-                if task.cancelled():
-                    raise closed()
-                return task.result()
-            finally:
-                task.cancel()
+        try:
+            await asyncio.wait({task}, timeout=max(seconds, 0))
+            if not task.done():
+                raise TimeoutError
+            if task.cancelled():
+                raise closed()
+            return task.result()
+        finally:
+            task.cancel()
 
     def _refusal(self, error: MCPError, exchange: Exchange) -> CallError:
         """What an error in place of an answer means at this point of the session's life."""

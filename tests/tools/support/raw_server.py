@@ -54,6 +54,10 @@ def structured(said):
 
 def list_tools(params):
     """Three tools a page."""
+    if MODE == "slow-list":
+        time.sleep(0.05)
+    if MODE == "crash-list":
+        sys.exit("the index is broken")
     tools = [{"name": name, "inputSchema": STATE["schema"]} for name in TOOLS]
     tools += [{"name": "unpinnable", "inputSchema": {"type": "object", "maxProperties": 2**60}}]
     tools += [{"name": "twice", "inputSchema": {"type": "object"}}] * 2
@@ -176,8 +180,6 @@ def hear(message):
         }
         write({"id": request_id, "result": {**result, **CACHED}})
     elif method == "tools/list":
-        if MODE == "crash-list":
-            sys.exit("the index is broken")
         if MODE != "no-list":
             write(
                 {
