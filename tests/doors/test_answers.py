@@ -281,7 +281,7 @@ class Stage:
 
     def stand_on(self, store: Any) -> None:
         self.door.world.context.store = store
-        self.door.access._store = store
+        self.door.access._credentials = store
 
     async def kinds(self) -> list[str]:
         return [entry["kind"] for entry in await self.door.world.entries()]
