@@ -330,6 +330,7 @@ async def test_what_is_in_doubt_says_so_and_its_repeat_acts_once(
     assert doubtful.status_code == 503
     assert "It is not known whether this was stored." in doubtful.text
     assert IN_DOUBT in doubtful.text or route == "/sign-in"
+    assert "retry-after" not in doubtful.headers
     stage.stand_on(real)
     named = {}
     if case.who != "page":
