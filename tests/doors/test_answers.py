@@ -281,7 +281,7 @@ class Stage:
 
     def stand_on(self, store: Any) -> None:
         self.door.world.context.store = store
-        self.door.access._store = store
+        self.door.access._credentials = store
 
     async def kinds(self) -> list[str]:
         return [entry["kind"] for entry in await self.door.world.entries()]
@@ -330,6 +330,7 @@ async def test_what_is_in_doubt_says_so_and_its_repeat_acts_once(
     assert doubtful.status_code == 503
     assert "It is not known whether this was stored." in doubtful.text
     assert IN_DOUBT in doubtful.text or route == "/sign-in"
+    assert "retry-after" not in doubtful.headers
     stage.stand_on(real)
     named = {}
     if case.who != "page":

@@ -81,9 +81,16 @@ def of_refusal(request: Request, refusal: Refusal) -> Response:
         (KINDS[kind] for kind in type(refusal).__mro__ if kind in KINDS),
         (HTTPStatus.UNPROCESSABLE_ENTITY, "Refused"),
     )
-    name = refusal.action_intent_id if isinstance(refusal, errors.Unavailable) else None
+    unavailable = refusal if isinstance(refusal, errors.Unavailable) else None
+    name = unavailable.action_intent_id if unavailable else None
     about = {"action_intent_id": name} if name else {}
-    return _answer(request, status, title, refusal.code, refusal.sentence, refusal.problems, about)
+    answer = _answer(
+        request, status, title, refusal.code, refusal.sentence, refusal.problems, about
+    )
+    if unavailable and unavailable.in_doubt:
+        # Machines between take this header for leave to send anything again.
+        del answer.headers["Retry-After"]
+    return answer
 
 
 def of_unexpected(request: Request, error: Exception) -> Response:
