@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from clearance.configuration.document import parse_document
 from clearance.core.call import lease_ms
 from clearance.core.canonical import digest
 from clearance.core.errors import Conflict, Unavailable
@@ -365,7 +366,7 @@ async def test_what_is_known_of_one_attempt_is_not_said_of_the_next(
 async def test_a_tool_is_called_with_the_schema_that_was_looked_at(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await world.control.apply(OWNER, sample.DOCUMENT)
+    await world.control.apply(OWNER, parse_document(sample.DOCUMENT))
     await world.control.pin_tools(OWNER)
     await world.propose(mail("m1"))
     state, pinned = await started(world, "m1"), digest(world.tools.schema)

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from clearance.configuration.document import parse_document
 from clearance.core import steps
 from clearance.core.approval import RulingKind
 from clearance.core.credential import ApiKey
@@ -200,7 +201,9 @@ async def test_what_moved_on_before_the_lost_answer_was_asked_again_is_not_done_
 
 async def test_settings_whose_answer_is_lost_are_in_force_once(shaky: World, cut: Wire) -> None:
     cut.lose_answer("DISABLED")
-    changed = await shaky.control.apply(OWNER, sample.document(modes=[{"mode": "DISABLED"}]))
+    changed = await shaky.control.apply(
+        OWNER, parse_document(sample.document(modes=[{"mode": "DISABLED"}]))
+    )
     assert (cut.broken, bool(changed)) == (1, True)
     assert (await shaky.store.settings_version(TENANT)).tenant == 2
     assert await counts(shaky) == {"intents": 0, "entries": 2}

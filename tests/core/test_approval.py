@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearance.configuration.document import StoredSettings, compile_settings
+from clearance.configuration.compiling import compile_settings
+from clearance.configuration.document import StoredSettings
 from clearance.core import gate, steps
 from clearance.core.approval import (
     REASON_LENGTH_MAX,

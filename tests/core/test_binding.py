@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from clearance.configuration.document import StoredSettings, compile_settings
+from clearance.configuration.compiling import compile_settings
+from clearance.configuration.document import StoredSettings
 from clearance.core import binding as bindings
 from clearance.core import gate, steps
 from clearance.core.approval import ApprovalSource, RulingKind
@@ -312,6 +313,7 @@ FROZEN: dict[str, Any] = {
                     "of": {"type": "object", "properties": {'id "1"': {"type": "string"}}},
                     "any": {},
                 },
+                "additionalProperties": False,
             },
             "arguments": {"account": "{account_id}", "by": ["{target.by}", 1]},
             "sentence": "noted {text}",
@@ -344,11 +346,11 @@ def test_version_0_1_reads_and_finds_what_it_would_have_written() -> None:
         "parameters": "sha256:5e21982dcee9781fa62adb7cf5807474fa6ea8a511e0ddf2192477e32a0b0383",
         "tool": "crm.note",
         "tool_schema": PIN,
-        "action": "sha256:9980742cfd317c88348b3b860d3f95d98416d6566bb63fdd212649348da2676d",
+        "action": "sha256:9ac0a6f6ff3c61cdc6cd10fea4008eb3e8221065cef8ee73aae0a52570ac8093",
         "policy_version": "sha256:7cf20f79fb5a9a3e7edd8e916c4d9dc059cd94f1260a20a9f1fa5c6d26c20f85",
     }
     assert facts["digest"] == (
-        "sha256:a0fb0b0cf9a0c1641ab6efd727660ff212e1b35a1381586dee11fe0e7337ffa7"
+        "sha256:ab45b668d55c0ec07c39b515f2ffe6fc6180168c92c6fb77f6251c86f3f99c93"
     )
 
 

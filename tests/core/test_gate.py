@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearance.configuration.document import StoredSettings, compile_settings
+from clearance.configuration.compiling import compile_settings
+from clearance.configuration.document import StoredSettings
 from clearance.core import gate
 from clearance.core.budget import AMOUNT_MAX, BudgetRule, hold_for, spent_claim
 from clearance.core.decision import Answer, SettingsVersion

@@ -25,7 +25,9 @@ from clearance.core.catalog import Action, Effect, ToolName
 from clearance.core.decision import Answer
 from clearance.core.errors import InvalidInput
 from clearance.core.intent import DEPTH_MAX, RiskLevel
-from clearance.core.policy import (
+from clearance.core.policy import ClauseEffect, PolicySet, Question
+from clearance.core.policy_schema import cedar_schema, policy_parameters, schema_text
+from clearance.core.policy_text import (
     CLAUSES_MAX,
     NESTING_MAX,
     NO_POLICY_PERMITS,
@@ -33,11 +35,7 @@ from clearance.core.policy import (
     OPERATORS_MAX,
     POLICY_ERROR,
     TEXT_LENGTH_MAX,
-    ClauseEffect,
-    PolicySet,
-    Question,
 )
-from clearance.core.policy_schema import cedar_schema, policy_parameters, schema_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -578,7 +576,11 @@ REFUSED = [
         "one line of at most 500 characters",
         ("a",),
     ),
-    (f'@id("a") {COMMON} permit(principal == ?principal, action, resource);', "is a template", ()),
+    (
+        f'@id("a") {COMMON} permit(principal == ?principal, action, resource);',
+        "is a template",
+        ("a",),
+    ),
     (f'@id("a") {COMMON} {FORBID} when {{ context.foo }};', "attribute `foo` in context", ("a",)),
     (f'@id("a") {COMMON} {FORBID} when {{ context.mode > 3 }};', "does not fit the schema", ("a",)),
     (

@@ -139,7 +139,7 @@ class History:
 async def _play(folder: Path) -> Evidence:
     async with opened(folder / "store.sqlite3") as world:
         document = company.document(TENANT, "http://127.0.0.1:1", 2, most=50)
-        await world.control.apply(OWNER, parse_document(document).as_json())
+        await world.control.apply(OWNER, parse_document(document))
         await world.control.pin_tools(OWNER)
         history = History(world)
         await history.play()

@@ -161,7 +161,7 @@ async def _configure(run: Run, profile: Profile, tool_server: str) -> None:
     try:
         for tenant in company.TENANTS:
             document = company.document(tenant, tool_server, run.deadline_seconds, most=200)
-            await control.apply(operator(tenant), parse_document(document).as_json())
+            await control.apply(operator(tenant), parse_document(document))
             report = await control.pin_tools(operator(tenant))
             if report.unreachable or report.missing:
                 raise RuntimeError(f"the tools were not pinned: {report}")

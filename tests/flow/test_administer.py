@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from clearance.configuration.document import parse_document
 from clearance.core.canonical import digest
 from clearance.core.catalog import ToolServer
 from clearance.core.credential import hash_key
@@ -188,7 +189,7 @@ async def test_who_may_not_is_refused_and_other_tenants_see_their_own(world: Wor
             with pytest.raises(Forbidden):
                 await world.control.put_settings_part(principal, name, {}, version=version)
         with pytest.raises(Forbidden):
-            await world.control.apply(principal, sample.document())
+            await world.control.apply(principal, parse_document(sample.document()))
         with pytest.raises(Forbidden):
             await world.control.create_api_key(principal, "x", Role.OWNER)
         with pytest.raises(Forbidden):
@@ -320,8 +321,8 @@ async def test_applying_keeps_switches_and_the_pins_of_tools_that_stay(world: Wo
     smaller["policy"] = (
         '@id("a") @reason("A") @explanation("a") permit(principal, action, resource);'
     )
-    expected = await world.control.compare(OWNER, smaller)
-    assert await world.control.apply(OWNER, smaller) == expected
+    expected = await world.control.compare(OWNER, parse_document(smaller))
+    assert await world.control.apply(OWNER, parse_document(smaller)) == expected
     assert "catalog.SEND_MAIL is gone." in [difference.sentence for difference in expected]
     stored = (await world.store.settings(TENANT)).document
     assert stored["stop_switches"] == [SWITCH]
@@ -329,12 +330,12 @@ async def test_applying_keeps_switches_and_the_pins_of_tools_that_stay(world: Wo
 
 
 async def test_applying_the_same_again_is_no_change_whatever_its_order(world: World) -> None:
-    await world.control.apply(OWNER, sample.document())
+    await world.control.apply(OWNER, parse_document(sample.document()))
     version, entries = await world.store.settings_version(TENANT), await world.entries()
     again = sample.document(allowlist={"tenant": ["SEND_MAIL", "ISSUE_REFUND", "CREATE_TASK"]})
     again["autonomy"]["budgets"].reverse()
     again["catalog"] = dict(reversed(again["catalog"].items()))
-    assert await world.control.apply(OWNER, again) == []
+    assert await world.control.apply(OWNER, parse_document(again)) == []
     assert await world.store.settings_version(TENANT) == version
     assert await world.entries() == entries
 
@@ -349,13 +350,15 @@ async def test_a_document_is_applied_whole_or_not_at_all(world: World) -> None:
     for wrong in refused:
         for verb in (world.control.apply, world.control.compare):
             with pytest.raises(InvalidInput):
-                await verb(OWNER, wrong)
+                await verb(OWNER, parse_document(wrong))
     assert await world.store.settings(TENANT) == before
 
 
 async def test_applying_retries_when_somebody_else_is_faster(world: World) -> None:
     world.context.store = Meddling(world, 2)
-    assert await world.control.apply(OWNER, sample.document(budgets=[{"max_per_day": 77}]))
+    assert await world.control.apply(
+        OWNER, parse_document(sample.document(budgets=[{"max_per_day": 77}]))
+    )
     assert (await part(world, SettingsPart.BUDGETS))[0] == {"budgets": [{"max_per_day": 77}]}
 
 
@@ -373,7 +376,7 @@ async def test_secrets_are_in_no_difference_and_no_entry(world: World) -> None:
     for document in (first, second, sample.document()):
         said += [
             json.dumps([d.path, d.before, d.after, d.sentence])
-            for d in await world.control.apply(OWNER, document)
+            for d in await world.control.apply(OWNER, parse_document(document))
         ]
     assert any("tool_servers.crm.environment.TOKEN changed." in line for line in said)
     assert any("tool_servers.git.headers.Authorization changed." in line for line in said)
@@ -397,9 +400,9 @@ async def test_an_entry_holds_a_bounded_number_of_differences(world: World) -> N
 async def test_true_and_one_are_not_the_same(world: World) -> None:
     document = sample.document()
     document["catalog"]["CREATE_TASK"]["arguments"] = {"urgent": 1}
-    await world.control.apply(OWNER, document)
+    await world.control.apply(OWNER, parse_document(document))
     document["catalog"]["CREATE_TASK"]["arguments"] = {"urgent": True}
-    [difference] = await world.control.apply(OWNER, document)
+    [difference] = await world.control.apply(OWNER, parse_document(document))
     assert difference.sentence == "catalog.CREATE_TASK.arguments.urgent was 1 and is true now."
 
 
@@ -423,7 +426,7 @@ async def test_tools_are_pinned_at_first_contact_and_only_again_when_asked(world
     }
     document["catalog"]["PUSH"] = {**document["catalog"]["SEND_MAIL"], "tool": "git.push"}
     document["catalog"]["ODD"] = {**document["catalog"]["SEND_MAIL"], "tool": "crm.odd"}
-    await world.control.apply(OWNER, document)
+    await world.control.apply(OWNER, parse_document(document))
     tools = Unreachable()
     world.context.tools = tools
     offered = ("crm.create_task", "crm.issue_refund", "crm.send_mail")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from clearance.configuration import policies
 from clearance.core.approval import RulingKind
 from clearance.core.binding import Binding
 from clearance.core.policy_schema import schema_text
@@ -148,8 +149,15 @@ async def test_what_is_not_what_was_decided_on_never_runs(
         {"policy": sample.POLICY + MAILS},
         {"policy": "// reviewed\n" + sample.POLICY.replace(" when {", "\n  when   {")},
         {"sentence": "made a task"},
-        {"spends": "title", "approval": {"expires_after": "1h"}},
-        {"parameters": {"type": "object", "properties": {"title": {"type": "string"}, "day": {}}}},
+        {"approval": {"expires_after": "1h"}},
+        {
+            "parameters": {
+                "type": "object",
+                "properties": {"title": {"type": "string"}, "day": {}},
+                "required": ["title"],
+                "additionalProperties": False,
+            }
+        },
         {"policy": sample.POLICY.replace("< 8000", "< 4000")},  # no rule asks for a person any more
     ],
 )
@@ -197,6 +205,7 @@ async def upgraded(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     before = (await world.context.settings(sample.TENANT)).policy
     newer = "clearance.core.policy.schema_text"
     monkeypatch.setattr(newer, lambda types: schema_text(types) + "entity Newer;\n")
+    monkeypatch.setattr(policies, "_KEPT", policies._Kept())  # another process has compiled nothing
     after = World(world.store, world.place, world.clock, world.tools, world.engine)
     policy = (await after.context.settings(sample.TENANT)).policy
     assert before is not None

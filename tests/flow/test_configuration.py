@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from clearance.configuration.document import StoredSettings, compile_settings, parse_document
+from clearance.configuration.compiling import compile_settings
+from clearance.configuration.document import StoredSettings, parse_document
 from clearance.configuration.file import Configuration, ConfigurationError, load
 from clearance.core.decision import SettingsVersion
 
@@ -77,12 +78,13 @@ def test_a_file_becomes_a_document_with_the_policy_in_it_and_the_servers_variabl
 ) -> None:
     found = read(tmp_path)
     assert found.tenant_id == "northwind"
-    assert found.document["policy"] == POLICY
-    assert found.document["tool_servers"]["crm"]["environment"] == {"CRM_DB": "${CRM_DB}"}
-    action = found.document["catalog"]["CREATE_CRM_TASK"]
+    document = found.document.as_json()
+    assert document["policy"] == POLICY
+    assert document["tool_servers"]["crm"]["environment"] == {"CRM_DB": "${CRM_DB}"}
+    action = document["catalog"]["CREATE_CRM_TASK"]
     assert action["arguments"] == {"source": "/srv/tasks"}
     assert action["parameters"]["properties"]["due"]["default"] == "2026-11-24"
-    assert parse_document(found.document).as_json() == found.document
+    assert parse_document(document) == found.document
 
 
 def test_every_problem_is_said_at_once_with_its_file_and_line(tmp_path: Path) -> None:
@@ -251,7 +253,7 @@ def test_the_examples_of_the_reference_are_valid_and_every_key_is_in_it(tmp_path
         {"CRM_DB": "x", "BILLING_TOKEN": "x", "REPOSITORY": "/srv/repository"},
     )
     settings = compile_settings(
-        found.tenant_id, StoredSettings(SettingsVersion(1, 0), found.document, {})
+        found.tenant_id, StoredSettings(SettingsVersion(1, 0), found.document.as_json(), {})
     )
     assert settings.policy is not None
     schema = parse_document({}).model_json_schema()
@@ -280,4 +282,4 @@ def test_a_variable_needs_no_quotes_among_braces(
     (tmp_path / "clearance.yaml").write_text(text)
     (tmp_path / "policy.cedar").write_text((example / "policy.cedar").read_text())
     document = load(tmp_path / "clearance.yaml", {"NOTES_DB": "n", "A": "a"}).document
-    assert document["tool_servers"]["notes"]["environment"] == read
+    assert document.tool_servers["notes"].environment == read

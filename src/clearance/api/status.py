@@ -53,10 +53,7 @@ class TenantStatus(Resource):
     settings_version: Annotated[
         list[int], Field(description="The tenant's version, and that of the global switches.")
     ]
-    stop_switches: Annotated[
-        list[SwitchInForce] | None,
-        Field(description="Those that are on; null if the settings cannot be read."),
-    ]
+    stop_switches: Annotated[list[SwitchInForce], Field(description="Those that are on.")]
     ledger_size: int
     problems: list[TenantProblem]
 
@@ -82,9 +79,7 @@ def _resource(state: TenantState) -> TenantStatus:
         waiting_since=None if since is None else as_text(since),
         waiting_seconds=None if since is None else max(state.at - since, 0) // SECOND_MS,
         settings_version=list(state.settings_version),
-        stop_switches=None
-        if state.stop_switches is None
-        else [_switch(switch) for switch in state.stop_switches],
+        stop_switches=[_switch(switch) for switch in state.stop_switches],
         ledger_size=state.ledger_size,
         problems=[
             TenantProblem(code=concern.code, sentence=concern.sentence)

@@ -116,11 +116,10 @@ def policy_schema(*, config: Config, as_json: AsJson = False) -> None:
     """
     from clearance.cli import output
     from clearance.configuration import file as configuration
-    from clearance.configuration.document import catalog_of, parse_document
+    from clearance.configuration.compiling import catalog_of
     from clearance.core.policy_schema import cedar_schema
 
-    document = configuration.load(config).document
-    schema = cedar_schema(catalog_of(parse_document({**document, "policy": ""})))
+    schema = cedar_schema(catalog_of(configuration.load(config).document))
     output.show(
         {"schema": schema}, lambda terminal, value: terminal.block(value["schema"]), as_json=as_json
     )
@@ -135,10 +134,10 @@ def policy_check(*, config: Config, as_json: AsJson = False) -> None:
     from clearance.cli import output
     from clearance.cli.views import operator as views
     from clearance.configuration import file as configuration
-    from clearance.configuration.document import parse_document, policy_of
+    from clearance.configuration.compiling import policy_of
 
     wanted = configuration.load(config)
-    policy = policy_of(parse_document(wanted.document))
+    policy = policy_of(wanted.document)
     clauses = policy.clauses.values() if policy else ()
     answer = {
         "tenant_id": wanted.tenant_id,

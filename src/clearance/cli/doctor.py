@@ -27,7 +27,7 @@ from clearance.client import AsyncClearance, ClearanceError, ClearanceUnavailabl
 from clearance.client.wire import URL_DEFAULT
 from clearance.clock import SystemClock
 from clearance.configuration import file
-from clearance.configuration.document import parse_document, policy_of
+from clearance.configuration.compiling import policy_of
 from clearance.core.errors import Refusal
 from clearance.core.moment import from_text
 from clearance.core.principal import EVERYWHERE
@@ -309,7 +309,7 @@ async def _configuration(config: Path | None, where: Place) -> Findings:
     if config is None:
         return
     wanted = file.load(config, secrets_elsewhere=isinstance(where, Table))
-    document = parse_document(wanted.document)
+    document = wanted.document
     policy = policy_of(document)
     if policy is None:
         yield WARNING, f"{config} is sound, and has no policy: everything is blocked."

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from clearance.configuration.document import Reading
 from clearance.configuration.shape import SettingsDocument
 from clearance.core.canonical import Json, canonical
 
@@ -16,6 +17,7 @@ VALUE_SHOWN_LENGTH_MAX = 80  # characters of one value in the sentence of a diff
 
 
 NOT_SHOWN = "(not shown)"
+NOT_READABLE = "(not readable)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,19 @@ class SettingsDifference:
     sentence: str
 
 
-def differences(before: SettingsDocument, after: SettingsDocument) -> list[SettingsDifference]:
+def differences(before: Reading, after: SettingsDocument) -> list[SettingsDifference]:
     """Everything with a meaning that is not the same, in the document's order; order in lists has
-    none.
+    none. What was not readable differs from everything.
     """
-    return list(_different((), _by_place(before), _by_place(after)))
+    was = _by_place(before.document)
+    for path in sorted(before.lost, key=str):
+        if path and path[0] not in {"tool_pins", "stop_switches"}:  # these stay as they are stored
+            *within, last = (f"entry {part}" if isinstance(part, int) else part for part in path)
+            place = was
+            for name in within:
+                place = place[name]
+            place[last] = NOT_READABLE
+    return list(_different((), was, _by_place(after)))
 
 
 def _by_place(document: SettingsDocument) -> dict[str, Json]:

@@ -20,10 +20,10 @@ from typing import TypeAlias
 import yaml
 
 from clearance.configuration.document import parse_document
-from clearance.configuration.shape import suggestion
+from clearance.configuration.shape import SettingsDocument, suggestion
 from clearance.core.canonical import Json
 from clearance.core.errors import InvalidInput, Problem
-from clearance.core.policy import TEXT_LENGTH_MAX
+from clearance.core.policy_text import TEXT_LENGTH_MAX
 
 FILE_BYTES_MAX = 1024 * 1024
 POLICY_BYTES_MAX = 4 * TEXT_LENGTH_MAX  # a character has at most four
@@ -60,7 +60,7 @@ class Configuration:
     """What a file says: whose settings, and the whole settings document, which is valid."""
 
     tenant_id: str
-    document: dict[str, Json]
+    document: SettingsDocument
 
 
 def load(
@@ -91,7 +91,7 @@ def load(
         file.problems += refusal.problems
     if file.problems:
         raise file.error(policy_path)
-    return Configuration(str(tenant_id), parsed.as_json())
+    return Configuration(str(tenant_id), parsed)
 
 
 @dataclass(slots=True)

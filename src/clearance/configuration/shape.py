@@ -44,6 +44,7 @@ DURATION_DAYS_MAX = 366
 
 _UNIT_MS = {"s": SECOND_MS, "m": 60 * SECOND_MS, "h": HOUR_MS, "d": 24 * HOUR_MS}
 _SERVER_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+TOOL_REFERENCE = rf"{_SERVER_NAME}\.[A-Za-z0-9_./-]{{1,128}}"
 
 
 # --- What one value may be. Each check says what would be right. ---
@@ -163,9 +164,7 @@ ServerName: TypeAlias = Annotated[
 ]
 ToolReference: TypeAlias = Annotated[
     str,
-    _matching(
-        rf"{_SERVER_NAME}\.[A-Za-z0-9_./-]{{1,128}}", "SERVER.TOOL, for example crm.create_task"
-    ),
+    _matching(TOOL_REFERENCE, "SERVER.TOOL, for example crm.create_task"),
 ]
 Pin: TypeAlias = Annotated[
     str, _matching(r"sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits")

@@ -18,6 +18,8 @@ from clearance.core.settings import Settings
 FORMAT = 2
 FORMAT_0_1 = 1  # of version 0.1.0, which names none
 NAMES_MAX = 5  # rules that a sentence names
+NOT_READABLE = "(not readable)"
+"""The tool and the catalog's entry of an action that cannot be read as it is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +107,14 @@ def bind(
     The salt is the intent's own.
     """
     action, policy = settings.catalog.get(intent.action_type), settings.policy
+    parameters = digest([salt.hex(), intent.account_id, dict(intent.parameters), intent.target])
     if action is None:
-        return None
+        unreadable = settings.uncallable(intent.account_id, intent.action_type)
+        return _not_readable(parameters) if unreadable else None
     clauses = policy.clauses if policy else {}
     return Binding(
         format=FORMAT,
-        parameters=digest([salt.hex(), intent.account_id, dict(intent.parameters), intent.target]),
+        parameters=parameters,
         tool=str(action.tool),
         tool_schema=settings.tool_pins.get(str(action.tool)),
         entry=action.entry_digest,
@@ -122,6 +126,24 @@ def bind(
         ),
         action_0_1=action.digest_0_1,
         policy_version_0_1=policy.version_0_1 if policy else None,
+    )
+
+
+def _not_readable(parameters: str) -> Binding:
+    """What would run of an action that cannot be read: nothing, until it can be, and then it is
+    another call than this.
+    """
+    return Binding(
+        format=FORMAT,
+        parameters=parameters,
+        tool=NOT_READABLE,
+        tool_schema=None,
+        entry=NOT_READABLE,
+        shown=NOT_READABLE,
+        policy_version=None,
+        clauses=(),
+        action_0_1=NOT_READABLE,
+        policy_version_0_1=None,
     )
 
 
@@ -194,4 +216,4 @@ def _in_0_1(binding: Binding) -> Binding:
 def _named(rules: Mapping[str, object] | list[str]) -> str:
     names = list(rules)
     more = len(names) - NAMES_MAX
-    return ", ".join(names[:NAMES_MAX]) + (f" and {more} more" if more > 0 else "")
+    return (", ".join(names[:NAMES_MAX]) or "none") + (f" and {more} more" if more > 0 else "")

@@ -2,6 +2,7 @@
 
 Each check looks at the facts and may only tighten the answer; BLOCK ends the row; the budget is
 asked only while everything before it says AUTO_EXECUTE; every finding is kept. An empty row blocks.
+A check asks a person where it cannot read what the settings say.
 The gate reads no clock and no store: what it cannot know (what others use of the budget meanwhile)
 is checked again by the store in the transaction that admits the intent.
 """
@@ -22,7 +23,8 @@ from clearance.core.intent import ActionIntent
 from clearance.core.mode import AutonomyMode
 from clearance.core.moment import as_text
 from clearance.core.policy import PolicyAnswer, Question
-from clearance.core.settings import Settings
+from clearance.core.policy_text import NO_POLICY_PERMITS
+from clearance.core.settings import Settings, Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,10 @@ class _Case:
     policy_answer: PolicyAnswer | None = None
     hold: Hold | None = None
 
+    def unread(self, check: str) -> Unreadable | None:
+        """What of the settings a check cannot read, of all that could be about the intent."""
+        return self.facts.settings.unread(check, self.intent.account_id, self.intent.action_type)
+
 
 class _Seen(NamedTuple):
     """The finding of a check, before the row adds its name."""
@@ -58,6 +64,10 @@ class _Seen(NamedTuple):
 
 def _seen(answer: Answer, code: str, sentence: str, **inputs: Json) -> _Seen:
     return _Seen(answer, code, sentence, inputs)
+
+
+def _asks(unread: Unreadable) -> _Seen:
+    return _seen(Answer.REQUIRE_APPROVAL, unread.code, unread.sentence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +140,10 @@ def _check_stop(case: _Case) -> _Seen:
     if switch is None:
         return _seen(Answer.AUTO_EXECUTE, "NOT_STOPPED", "No stop switch covers this.")
     answer = Answer.BLOCK if switch.level is stop.StopLevel.REFUSE else Answer.REQUIRE_APPROVAL
-    sentence = f"The stop switch for {switch} is on."
+    sentence = switch.reason if switch.unreadable else f"The stop switch for {switch} is on."
     return _seen(
         answer,
-        "STOP_SWITCH_ON",
+        "STOP_SWITCH_UNREADABLE" if switch.unreadable else "STOP_SWITCH_ON",
         sentence,
         scope=switch.scope.value,
         subject=switch.subject,
@@ -158,6 +168,8 @@ def _check_expiry(case: _Case) -> _Seen:
 
 
 def _check_catalog(case: _Case) -> _Seen:
+    if unread := case.unread("catalog"):
+        return _asks(unread)
     if case.action is None:
         sentence = f"The catalog has no action {case.intent.action_type}."
         return _seen(Answer.BLOCK, "UNKNOWN_ACTION", sentence)
@@ -175,6 +187,8 @@ def _check_catalog(case: _Case) -> _Seen:
 
 def _check_allowlist(case: _Case) -> _Seen:
     action_type = case.intent.action_type
+    if unread := case.unread("allowlist"):
+        return _asks(unread)
     if case.facts.settings.allowlist.allows(case.intent.account_id, action_type):
         return _seen(Answer.AUTO_EXECUTE, "ALLOWLISTED", f"{action_type} is on the allowlist.")
     sentence = f"{action_type} is not on the allowlist of what may run unattended."
@@ -185,6 +199,8 @@ def _check_mode(case: _Case) -> _Seen:
     resolved = modes.resolve(
         case.facts.settings.modes, case.intent.account_id, case.intent.action_type
     )
+    if (unread := case.unread("mode")) and resolved.mode is not AutonomyMode.DISABLED:
+        return _asks(unread)
     answer, code, sentence = {
         AutonomyMode.DISABLED: (
             Answer.BLOCK,
@@ -213,6 +229,9 @@ def _check_mode(case: _Case) -> _Seen:
 
 def _check_policy(case: _Case) -> _Seen:
     policy, action, intent = case.facts.settings.policy, case.action, case.intent
+    unread = case.unread("policy") or (case.unread("catalog") if action is None else None)
+    if unread and (policy is None or action is None):
+        return _asks(unread)
     if policy is None or action is None:
         return _seen(Answer.BLOCK, "POLICY_NOT_CONFIGURED", "The tenant has no policy.")
     question = Question(
@@ -228,10 +247,12 @@ def _check_policy(case: _Case) -> _Seen:
     )
     answered = policy.decide(question)
     case.policy_answer = answered
+    if answered.answer is Answer.BLOCK and answered.reason != NO_POLICY_PERMITS:
+        unread = None  # a clause that is read forbids it, whatever the others say
     return _seen(
-        Answer(answered.answer),
-        answered.reason,
-        answered.explanation,
+        Answer.REQUIRE_APPROVAL if unread else Answer(answered.answer),
+        unread.code if unread else answered.reason,
+        unread.sentence if unread else answered.explanation,
         confidence_bp=question.confidence_bp,
         risk=question.risk,
         mode=question.mode,
@@ -243,6 +264,8 @@ def _check_policy(case: _Case) -> _Seen:
 
 def _check_budget(case: _Case) -> _Seen:
     intent, action = case.intent, case.action
+    if unread := case.unread("budget"):
+        return _asks(unread)
     rule = rule_for(case.facts.settings.budgets, intent.account_id)
     if rule is None or action is None:
         sentence = f"No autonomy budget is configured for {intent.account_id}."

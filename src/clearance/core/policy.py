@@ -12,56 +12,31 @@ This file knows nothing of modes, budgets, people or time: they come in as value
 from __future__ import annotations
 
 import json
-import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 
 import cedarpy
 
-from clearance.core.canonical import INTEGER_MAX, Json, digest
+from clearance.core.canonical import Json, digest
 from clearance.core.catalog import Catalog
 from clearance.core.decision import Answer
 from clearance.core.errors import InvalidInput, Problem
-from clearance.core.intent import name_problem
 from clearance.core.policy_schema import ParameterType, parameters_type, schema_text
-
-TEXT_LENGTH_MAX = 128 * 1024  # characters of the policies of a tenant
-CLAUSES_MAX = 500  # a decision costs about 2 microseconds for each
-# The engine's parser recurses on the stack without a limit of its own: 3,000 brackets crash the
-# process, and a validator that runs out of stack finds no errors. Within these limits both do well,
-# even on a stack of 512 KiB.
-NESTING_MAX = 24  # brackets around brackets, and every `if`, of one policy
-OPERATORS_MAX = 200  # of one policy, dots included
-EXPRESSION_DEPTH_MAX = 50  # of one policy; a chain of `&&` nests once for each
-EXPLANATION_LENGTH_MAX = 500  # characters
-ERROR_LENGTH_MAX = 300  # characters of one message of the engine
-PROBLEMS_MAX = 50  # problems of one policy text that are reported
-
-POLICY_ERROR = "POLICY_ERROR"
-NO_POLICY_PERMITS = "NO_POLICY_PERMITS"
-NOT_PERMITTED_UNATTENDED = "NOT_PERMITTED_UNATTENDED"
-_OUR_REASONS = frozenset({POLICY_ERROR, NO_POLICY_PERMITS, NOT_PERMITTED_UNATTENDED})
-
-_REASON = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
-# What can overflow. The last three work on dates, which an intent cannot bring; they are here so
-# that nothing is left.
-_OVERFLOWING = frozenset({"+", "-", "*", "offset", "durationSince", "toDate"})
-# Characters that show a reviewer another text than the engine reads.
-_DIRECTION_MARK = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
-_UNFIT_IN_SENTENCE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-# Strings and comments exactly as the engine's own lexer has them, so that no bracket hides in what
-# it does not skip.
-_TOKEN = re.compile(
-    r"""(?P<skipped> \s+ | //[^\n\r]* ) | (?P<string> "(?:\\.|[^"\\])*+" ) | (?P<open> [(\[{] )
-    | (?P<close> [)\]}] ) | (?P<end> ; ) | (?P<word> [_a-zA-Z][_a-zA-Z0-9]* )
-    | (?P<operator> && | \|\| | [-+*.] ) | (?P<other> . )""",
-    re.VERBOSE,
+from clearance.core.policy_text import (
+    NO_POLICY_PERMITS,
+    NOT_PERMITTED_UNATTENDED,
+    POLICY_ERROR,
+    WrittenClause,
+    annotation,
+    one_line,
+    policy_refusal,
+    written_clauses,
 )
-_DECIMAL = re.compile(r"[0-9]\.[0-9]")
 
+SCHEMAS_KEPT_MAX = 64  # compiled schemas that a process keeps, by their text
 
 # --- Questions and answers ---
 
@@ -145,33 +120,10 @@ class PolicySet:
         The engine's warnings do not reach us, so a rule that can never match is accepted, unless
         its types show it.
         """
-        types = {
-            action_type: parameters_type(action.parameters)
-            for action_type, action in catalog.items()
-        }
-        schema = schema_text(types)
-        engine_schema = cedarpy.Schema.from_str(schema)
-        policies, statements = _load(text, engine_schema)
-        clauses = {
-            name: _clause(name, policy, statements[name]) for name, policy in policies.items()
-        }
-        return cls(
-            version=digest(
-                {
-                    "language": "cedar",
-                    "format": 5,
-                    "clauses": {name: clause.digest for name, clause in clauses.items()},
-                }
-            ),
-            schema=schema,
-            clauses=MappingProxyType(clauses),
-            version_0_1=digest(
-                {"engine": "cedar", "format": 4, "policies": policies, "schema": schema}
-            ),
-            _types=types,
-            _engine_policies=_engine_policies(policies),
-            _engine_schema=engine_schema,
-        )
+        reading = read_policy(text, {name: action.parameters for name, action in catalog.items()})
+        if reading.policy is None or reading.problems:
+            raise policy_refusal(reading.problems)
+        return reading.policy
 
     def decide(self, question: Question) -> PolicyAnswer:
         """The answer to one question. Never raises: what cannot be evaluated is blocked."""
@@ -235,247 +187,99 @@ class PolicySet:
         return PolicyAnswer(answer, first.reason, first.explanation, ids)
 
 
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class PolicyReading:
+    """What a policy's text is to this version: the set of the rules that it accepts (None: of
+    none), and what is wrong with the others.
+
+    `refused`: the action types that a rule which is not accepted could speak about, each with the
+    first problem of such a rule; None stands for every action type.
+    """
+
+    policy: PolicySet | None
+    problems: tuple[Problem, ...] = ()
+    refused: Mapping[str | None, Problem] = field(default_factory=dict)
+
+
 _NO_ENTITIES = cedarpy.Entities.from_json_str("[]")
 
 
 def _error(errors: Iterator[str] | list[str]) -> PolicyAnswer:
     sentence = "The policy could not be evaluated for this action, so it is blocked."
     return PolicyAnswer(
-        Answer.BLOCK, POLICY_ERROR, sentence, errors=tuple(_one_line(error) for error in errors)
+        Answer.BLOCK, POLICY_ERROR, sentence, errors=tuple(one_line(error) for error in errors)
     )
 
 
 # --- Loading ---
 
 
-@dataclass(slots=True)
-class _Statement:
-    """One policy as text: where it is and how it nests.
+def read_policy(text: str, parameters: Mapping[str, Mapping[str, Json]]) -> PolicyReading:
+    """What this version makes of a text, for action types with these JSON Schemas of parameters.
 
-    The engine calls the first of them `policy0`.
+    Every clause is accepted or refused by itself. Of a text whose clauses cannot even be told
+    apart, none is accepted.
     """
-
-    text: str
-    line: int
-    start: int
-    end: int
-    brackets: int = 0
-    ifs: int = 0
-    operators: int = 0
-
-
-def _load(text: str, schema: cedarpy.Schema) -> tuple[dict[str, Json], dict[str, _Statement]]:
-    """The policies of `text` as Cedar's JSON, and as text, by `@id`; InvalidInput for what must not
-    be loaded.
-    """
-    statements = _statements(text)
-    _refuse_if(_nesting_problems(statements))
-    templates, policies = _parse(text, statements)
-    sentence = "is a template; write the policy out for each principal or resource"
-    _refuse_if([_problem(number, sentence, statements[number]) for number in templates])
-    names = {number: _name(policy, number) for number, policy in policies.items()}
-    _refuse_if(_clause_problems(policies, names, statements))
-    _refuse_if(_validation_problems(text, schema, names, statements))
-    ids = [str(names[number]) for number in policies]
-    return (
-        dict(zip(ids, policies.values(), strict=True)),
-        dict(zip(ids, statements, strict=True)),
-    )
-
-
-def _statements(text: str) -> list[_Statement]:
-    """The policies of a text, found without the engine; InvalidInput for a text that does not even
-    get so far.
-    """
-    if len(text) > TEXT_LENGTH_MAX:
-        raise _refusal(
-            [
-                Problem(
-                    ("policy",), f"is {len(text)} characters long; the limit is {TEXT_LENGTH_MAX}"
-                )
-            ]
-        )
-    if mark := _DIRECTION_MARK.search(text):
-        line = _line_at(text, mark.start())
-        raise _refusal(
-            [
-                Problem(
-                    ("policy",), f"has a character that changes the direction of text (line {line})"
-                )
-            ]
-        )
-    statements = list(_scan(text))
-    if not statements:
-        raise _refusal(
-            [Problem(("policy",), "has no policies, so that nothing would be permitted")]
-        )
-    if len(statements) > CLAUSES_MAX:
-        raise _refusal(
-            [Problem(("policy",), f"has {len(statements)} policies; the limit is {CLAUSES_MAX}")]
-        )
-    return statements
-
-
-def _scan(text: str) -> Iterator[_Statement]:
-    statement, open_now = None, 0
-    for token in _TOKEN.finditer(text):
-        kind = token.lastgroup
-        if kind == "skipped":
-            continue
-        if statement is None:
-            statement = _Statement(text, _line_at(text, token.start()), token.start(), token.end())
-        statement.end = token.end()
-        if kind == "open":
-            open_now += 1
-            statement.brackets = max(statement.brackets, open_now)
-        elif kind == "close":
-            open_now = max(0, open_now - 1)
-        elif kind == "operator":
-            statement.operators += 1
-        elif token[0] == "if":
-            statement.ifs += 1
-        elif kind == "end":
-            yield statement
-            statement = None
-    if statement is not None:
-        yield statement
-
-
-def _nesting_problems(statements: list[_Statement]) -> list[Problem]:
-    problems = []
-    for number, statement in enumerate(statements):
-        if statement.brackets + statement.ifs > NESTING_MAX:
-            sentence = f"nests more than {NESTING_MAX} brackets and ifs: use sets or more policies"
-            problems.append(_problem(number, sentence, statement))
-        if statement.operators > OPERATORS_MAX:
-            sentence = (
-                f"has {statement.operators} operators; the limit is {OPERATORS_MAX}: use sets or "
-                f"more policies"
-            )
-            problems.append(_problem(number, sentence, statement))
-    return problems
-
-
-def _parse(text: str, statements: list[_Statement]) -> tuple[list[int], dict[int, Json]]:
-    """The numbers of the templates, and the policies in Cedar's JSON by number."""
+    types = {action_type: parameters_type(schema) for action_type, schema in parameters.items()}
+    schema = schema_text(types)
     try:
-        parsed = json.loads(cedarpy.policies_to_json_str(text))
-    except ValueError as error:
-        # The engine does not say where: try one by one.
-        problems = list(_syntax_problems(text, statements))
-        raise _refusal(
-            problems or [Problem(("policy",), f"does not parse: {_one_line(str(error))}")]
-        ) from None
-    policies = {_number(name): policy for name, policy in parsed["staticPolicies"].items()}
-    return sorted(map(_number, parsed["templates"])), dict(sorted(policies.items()))
+        written = written_clauses(text, _engine_schema(schema))
+        accepted = [clause for clause in written if not clause.problems]
+        policy = _policy_set(accepted, types, schema) if accepted else None
+    except InvalidInput as refusal:
+        return PolicyReading(None, refusal.problems, {None: refusal.problems[0]})
+    problems = tuple(problem for clause in written for problem in clause.problems)
+    return PolicyReading(policy, problems, _refused(written, types))
 
 
-def _syntax_problems(text: str, statements: list[_Statement]) -> Iterator[Problem]:
-    for number, statement in enumerate(statements):
-        try:
-            cedarpy.policies_to_json_str(text[statement.start : statement.end])
-        except ValueError as error:
-            said = (
-                f"does not parse: "
-                f"{_one_line(str(error))}{_hint(text[statement.start : statement.end])}"
-            )
-            yield _problem(number, said, statement)
-
-
-def _hint(text: str) -> str:
-    """What is most often wrong with a policy that does not parse, if it looks like it."""
-    tokens = [
-        (token.lastgroup, token[0])
-        for token in _TOKEN.finditer(text)
-        if token.lastgroup != "skipped"
-    ]
-    written = "".join('""' if kind == "string" else said for kind, said in tokens)
-    if _DECIMAL.search(written):
-        return "; policy has no decimals: compare hundredths"
-    several = sum(token in {("word", "permit"), ("word", "forbid")} for token in tokens) > 1
-    return " - is a ';' missing?" if several or not written.endswith(";") else ""
-
-
-def _clause_problems(
-    policies: Mapping[int, Json], names: Mapping[int, str | int], statements: list[_Statement]
-) -> list[Problem]:
-    """What we ask of a policy beyond Cedar."""
-    counts = Counter(names.values())
-    problems = []
-    for number, policy in policies.items():
-        sentences = [*_annotation_problems(policy)]
-        if counts[names[number]] > 1:
-            sentences.append("shares its @id with another policy")
-        for condition in policy["conditions"]:
-            sentences += _expression_problems(condition["body"], 1)
-        problems += [
-            _problem(names[number], sentence, statements[number]) for sentence in sentences
-        ]
-    return problems
-
-
-def _annotation_problems(policy: Json) -> Iterator[str]:
-    name, reason, explanation = (
-        _annotation(policy, key) for key in ("id", "reason", "explanation")
+def _policy_set(
+    written: Sequence[WrittenClause], types: Mapping[str, ParameterType], schema: str
+) -> PolicySet:
+    """The set of clauses that are all accepted."""
+    clauses = {clause.id: clause for clause in map(_clause, written)}
+    policies = {str(clause.name): clause.policy for clause in written}
+    return PolicySet(
+        version=digest(
+            {
+                "language": "cedar",
+                "format": 5,
+                "clauses": {name: clause.digest for name, clause in clauses.items()},
+            }
+        ),
+        schema=schema,
+        clauses=MappingProxyType(clauses),
+        version_0_1=digest(
+            {"engine": "cedar", "format": 4, "policies": policies, "schema": schema}
+        ),
+        _types=types,
+        _engine_policies=_engine_policies(policies),
+        _engine_schema=_engine_schema(schema),
     )
-    if not name:
-        yield "has no @id"
-    elif problem := name_problem(name):
-        yield f"has an @id that {problem}"
-    if not reason:
-        yield "has no @reason"
-    elif not _REASON.fullmatch(reason):
-        yield "has a @reason that must be 1 to 64 characters of A-Z 0-9 _, starting with a letter"
-    elif reason in _OUR_REASONS:
-        yield f"has the @reason {reason}, which is reserved"
-    if not explanation.strip():
-        yield "has no @explanation"
-    elif len(explanation) > EXPLANATION_LENGTH_MAX or _UNFIT_IN_SENTENCE.search(explanation):
-        yield (
-            f"has an @explanation that must be one line of at most {EXPLANATION_LENGTH_MAX} "
-            f"characters"
-        )
 
 
-def _expression_problems(expression: Json, depth: int) -> Iterator[str]:
-    """Problems of an expression in Cedar's JSON: an object of one operator and its operands."""
-    if depth > EXPRESSION_DEPTH_MAX:
-        yield f"nests more than {EXPRESSION_DEPTH_MAX} operators deep: use sets or more policies"
-        return
-    [(operator, operands)] = expression.items()
-    if operator == "Value":
-        if isinstance(operands, int) and abs(operands) > INTEGER_MAX:
-            yield f"has an integer beyond {INTEGER_MAX}, which no value of an intent reaches"
-        return
-    if operator in _OVERFLOWING or (operator == "neg" and "Value" not in operands["arg"]):
-        yield (
-            f"does arithmetic ({operator}), which can overflow, and a rule that fails forbids "
-            f"nothing"
-        )
-    for operand in operands.values() if isinstance(operands, dict) else operands:
-        if isinstance(operand, dict):
-            yield from _expression_problems(operand, depth + 1)
+@lru_cache(SCHEMAS_KEPT_MAX)
+def _engine_schema(schema: str) -> cedarpy.Schema:
+    return cedarpy.Schema.from_str(schema, release_gil=True)
 
 
-def _validation_problems(
-    text: str, schema: cedarpy.Schema, names: Mapping[int, str | int], statements: list[_Statement]
-) -> list[Problem]:
-    result = cedarpy.validate_policies(text, schema)
-    problems = []
-    for error in result.errors:
-        if re.fullmatch(r"policy\d+", error.policy_id):
-            number = _number(error.policy_id)
-            sentence = _one_line(error.error.removeprefix(f"for policy `{error.policy_id}`, "))
-            problems.append(
-                _problem(names[number], f"does not fit the schema: {sentence}", statements[number])
-            )
-        else:
-            problems.append(
-                Problem(("policy",), f"does not fit the schema: {_one_line(error.error)}")
-            )
-    if not result.validation_passed and not problems:
-        problems.append(Problem(("policy",), "does not fit the schema"))
-    return problems
+def _refused(written: Sequence[WrittenClause], known: Collection[str]) -> dict[str | None, Problem]:
+    """What the clauses that are not accepted could speak about."""
+    refused: dict[str | None, Problem] = {}
+    for clause in written:
+        for problem in clause.problems[:1]:
+            for action_type in _spoken_about(clause.policy, known):
+                refused.setdefault(action_type, problem)
+    return refused
+
+
+def _spoken_about(policy: Json, known: Collection[str]) -> Collection[str | None]:
+    """The action types that the scope of a clause names; None, for every one, if it names none, or
+    one that is not known, so that nobody can tell which was meant.
+    """
+    action = policy["action"] if policy else {}
+    entities = [action["entity"]] if "entity" in action else action.get("entities", [])
+    names = [entity.get("id") for entity in entities]
+    return names if names and all(name in known for name in names) else [None]
 
 
 def _engine_policies(policies: Mapping[str, Json]) -> cedarpy.PolicySet:
@@ -485,69 +289,18 @@ def _engine_policies(policies: Mapping[str, Json]) -> cedarpy.PolicySet:
     bare = {name: {**policy, "annotations": {}} for name, policy in policies.items()}
     engine_json = json.dumps({"staticPolicies": bare, "templates": {}, "templateLinks": []})
     try:
-        return cedarpy.PolicySet.from_json_str(engine_json)
+        return cedarpy.PolicySet.from_json_str(engine_json, release_gil=True)
     except ValueError as error:
-        raise _refusal(
-            [Problem(("policy",), f"cannot be loaded: {_one_line(str(error))}")]
+        raise policy_refusal(
+            [Problem(("policy",), f"cannot be loaded: {one_line(str(error))}")]
         ) from None
 
 
-def _clause(name: str, policy: Json, statement: _Statement) -> Clause:
+def _clause(written: WrittenClause) -> Clause:
     return Clause(
-        id=name,
-        effect=ClauseEffect(policy["effect"]),
-        reason=_annotation(policy, "reason"),
-        explanation=_annotation(policy, "explanation"),
-        digest=digest(" ".join(_words(statement))),
+        id=str(written.name),
+        effect=ClauseEffect(written.policy["effect"]),
+        reason=annotation(written.policy, "reason"),
+        explanation=annotation(written.policy, "explanation"),
+        digest=digest(" ".join(written.words())),
     )
-
-
-def _words(statement: _Statement) -> Iterator[str]:
-    """The text of a policy without its layout and comments. Ours, and not the engine's JSON, which
-    another version of the engine may spell in another way.
-    """
-    for token in _TOKEN.finditer(statement.text, statement.start, statement.end):
-        if token.lastgroup != "skipped":
-            yield token[0]
-
-
-def _annotation(policy: Json, name: str) -> str:
-    return policy.get("annotations", {}).get(name) or ""  # a bare `@id` is null
-
-
-def _name(policy: Json, number: int) -> str | int:
-    """The @id, or the number of a policy whose @id cannot be shown."""
-    name = _annotation(policy, "id")
-    return number if name_problem(name) else name
-
-
-def _number(name: str) -> int:
-    return int(name.removeprefix("policy"))
-
-
-def _line_at(text: str, position: int) -> int:
-    return text.count("\n", 0, position) + 1
-
-
-def _problem(name: str | int, sentence: str, statement: _Statement) -> Problem:
-    """What is wrong with a rule: named by its @id or, if it has none to show, by its lines."""
-    if isinstance(name, str):
-        return Problem(("policy", name), f"{sentence} (line {statement.line})")
-    first, last = statement.line, _line_at(statement.text, statement.end)
-    where = f"line {first}" if first == last else f"lines {first} to {last}"
-    return Problem(("policy",), f"the rule in {where} {sentence} (line {first})")
-
-
-def _refuse_if(problems: list[Problem]) -> None:
-    if problems:
-        raise _refusal(problems)
-
-
-def _refusal(problems: list[Problem]) -> InvalidInput:
-    different = tuple(dict.fromkeys(problems))[:PROBLEMS_MAX]
-    sentence = f"The policy is refused: {'; '.join(str(problem) for problem in different[:3])}."
-    return InvalidInput(sentence, code="INVALID_POLICY", problems=different)
-
-
-def _one_line(message: str) -> str:
-    return " ".join(message.split())[:ERROR_LENGTH_MAX]

@@ -122,7 +122,9 @@ def _record_type(schema: Mapping[str, Json], depth: int) -> ParameterType:
     """The record of the expressible properties, sorted, so that the order they were written in does
     not matter.
     """
-    properties, required = schema.get("properties") or {}, schema.get("required") or ()
+    properties, required = schema.get("properties"), schema.get("required")
+    properties = properties if isinstance(properties, Mapping) else {}
+    required = required if isinstance(required, list | tuple) else ()
     types = {}
     for name in sorted(filter(_nameable, properties)):
         if kind := _type_of(properties[name], depth + 1):

@@ -83,6 +83,8 @@ def revalidate(record: IntentRecord, facts: gate.Facts, now: int) -> Revalidatio
             "STOP_SWITCH_ON",
             f"The stop switch for {switch} is on.",
         )
+    if unreadable := settings.uncallable(intent.account_id, intent.action_type):
+        return verdict(Verdict.WAIT, unreadable.code, unreadable.sentence)
     if record.binding is None or binding is None or record.binding.parameters != binding.parameters:
         return verdict(
             Verdict.CANCEL, "DIGEST_MISMATCH", "What would run is not what was decided on."
@@ -93,7 +95,7 @@ def revalidate(record: IntentRecord, facts: gate.Facts, now: int) -> Revalidatio
             "APPROVAL_MISSING",
             "Neither a decision nor a ruling says that this may run.",
         )
-    if settings.version == record.decision.settings_version:
+    if settings.decided(record.decision.settings_version):
         if not same_call(record.binding, binding):
             return verdict(
                 Verdict.CANCEL, "DIGEST_MISMATCH", "What would run is not what was decided on."

@@ -1,11 +1,13 @@
 """A tenant's settings: everything that people have said about what its agents may do, as one
-versioned value.
+versioned value; and what of it this version does not accept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import product
+from typing import TypeAlias
 
 from clearance.core.budget import BudgetRule
 from clearance.core.catalog import Action, ToolServer
@@ -14,12 +16,36 @@ from clearance.core.mode import Allowlist, ModeRule
 from clearance.core.policy import PolicySet
 from clearance.core.stop import StopSwitch
 
+Reached: TypeAlias = tuple[str, str | None, str | None]
+"""A check of the gate, an account (None: each) and an action type (None: each)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A stored part of the settings that this version does not accept, and what it reaches.
+
+    `check` names the check of the gate that asks a person because of it, about one account and
+    action type (None: about each).
+    """
+
+    check: str
+    code: str
+    sentence: str
+    account: str | None = None
+    action_type: str | None = None
+
+    @property
+    def reached(self) -> Reached:
+        """Which check it makes ask, and about what."""
+        return self.check, self.account, self.action_type
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What holds for a tenant at one version. `tool_pins` are schema digests by `server.tool`.
 
     Without a policy nothing is permitted: a tenant that never configured anything can do nothing.
+    What is `unreadable` is in no other field, or is there in a form that asks a person.
     """
 
     tenant_id: str
@@ -32,3 +58,26 @@ class Settings:
     budgets: tuple[BudgetRule, ...] = ()
     policy: PolicySet | None = None
     stop_switches: tuple[StopSwitch, ...] = ()
+    unreadable: Mapping[Reached, Unreadable] = field(default_factory=dict)
+
+    def unread(self, check: str, account_id: str, action_type: str) -> Unreadable | None:
+        """What makes a check of the gate ask a person about an account and action type."""
+        if not self.unreadable:
+            return None
+        reached = product((check,), (account_id, None), (action_type, None))
+        return next(filter(None, map(self.unreadable.get, reached)), None)
+
+    def uncallable(self, account_id: str, action_type: str) -> Unreadable | None:
+        """Why an action of the catalog cannot be called as it is stored, whoever approves it: it is
+        held until this version accepts its entry.
+        """
+        if action_type in self.catalog:
+            return None
+        return self.unread("catalog", account_id, action_type)
+
+    def decided(self, version: SettingsVersion) -> bool:
+        """True if what was decided under a version is what would be decided now.
+
+        While something is unreadable, nobody can tell: another version may have read it.
+        """
+        return self.version == version and not self.unreadable

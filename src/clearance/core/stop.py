@@ -38,12 +38,17 @@ class StopLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StopSwitch:
-    """One switch that is on. A switch that is off is not there."""
+    """One switch that is on. A switch that is off is not there.
+
+    `unreadable`: a stored switch that this version does not accept, as all that it could cover;
+    `reason` says what is wrong with it.
+    """
 
     scope: StopScope
     subject: str | None
     level: StopLevel
     reason: str
+    unreadable: bool = False
 
     def __str__(self) -> str:
         covered = self.scope.value.lower().replace("_", " ")
@@ -53,8 +58,8 @@ class StopSwitch:
 def strictest(
     switches: Iterable[StopSwitch], intent: ActionIntent, action: Action | None
 ) -> StopSwitch | None:
-    """The strictest switch that covers an intent and the tool behind it (REFUSE before HOLD), or
-    None.
+    """The strictest switch that covers an intent and the tool behind it, or None: REFUSE before one
+    that cannot be read and may have said so, and that before HOLD.
     """
     subjects = {
         StopScope.ACCOUNT: intent.account_id,
@@ -68,4 +73,8 @@ def strictest(
         if switch.scope in NAMES_NOTHING
         or (switch.subject is not None and subjects[switch.scope] == switch.subject)
     ]
-    return max(covering, key=lambda switch: switch.level is StopLevel.REFUSE, default=None)
+    return max(
+        covering,
+        key=lambda switch: (switch.level is StopLevel.REFUSE, switch.unreadable),
+        default=None,
+    )

@@ -1,5 +1,7 @@
-"""What every verb stands on: the parts behind the ports, and the settings in force, compiled once
-per version.
+"""What every verb stands on: the parts behind the ports, and the settings in force, read and
+compiled once per version.
+
+Reading and compiling are work for a thread: they may take a second, and nobody else waits for them.
 """
 
 from __future__ import annotations
@@ -7,13 +9,25 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import count
+from typing import TypeVar
 
-from clearance.configuration.document import compile_settings
-from clearance.core.errors import NotFound
+import structlog
+
+from clearance.configuration.compiling import settings_of
+from clearance.configuration.document import (
+    NOTHING_STORED,
+    Reading,
+    StoredSettings,
+    read_document,
+)
+from clearance.core.canonical import Json
+from clearance.core.errors import NotFound, Unavailable
+from clearance.core.principal import EVERYWHERE
 from clearance.core.record import IntentRecord
 from clearance.core.settings import Settings
 from clearance.flow.ports.clock import Clock
@@ -22,8 +36,20 @@ from clearance.flow.ports.store import Store
 from clearance.flow.ports.tools import Tools
 
 SALT_BYTES = 16
+COMPILERS_MAX = 8  # threads that read and compile settings, each for one tenant
+READ_AGAIN_MAX = 5  # how often settings are read that change while they are read
 PROGRAMS_NOT_STARTED = "PROGRAMS_NOT_STARTED"
 """The code of what is refused where no tool server can be a program of this machine."""
+
+_log = structlog.get_logger(__name__)
+_compilers = ThreadPoolExecutor(COMPILERS_MAX, thread_name_prefix="clearance-compiler")
+
+T = TypeVar("T")
+
+
+async def aside(work: Callable[..., T], *arguments: object) -> T:
+    """Does something that takes long in a thread, so that others go on meanwhile."""
+    return await asyncio.get_running_loop().run_in_executor(_compilers, work, *arguments)
 
 
 @dataclass(slots=True)
@@ -46,20 +72,14 @@ class Context:
     _turns: defaultdict[str, asyncio.Lock] = field(
         default_factory=lambda: defaultdict(asyncio.Lock)
     )
+    _readings: dict[str, tuple[int, Reading]] = field(default_factory=dict)
 
     async def settings(self, tenant_id: str) -> Settings:
         """The settings in force, compiled.
 
         Another process may change them, so their version is read each time.
         """
-        known = await self._in_force(tenant_id)
-        if known is not None:
-            return known
-        turn = self._turns[tenant_id]  # many ask at once when settings change: one of them compiles
-        waits = turn.locked()
-        async with turn:
-            known = await self._in_force(tenant_id) if waits else None
-            return known or await self.fresh_settings(tenant_id)
+        return await self._in_force(tenant_id) or await self.fresh_settings(tenant_id)
 
     async def _in_force(self, tenant_id: str) -> Settings | None:
         """What is compiled already, if it is in force."""
@@ -74,17 +94,84 @@ class Context:
         """The settings as last seen: enough where the store checks
         their version when it commits.
         """
-        known = self._compiled.get(tenant_id)
-        if known is not None:
-            return known
-        async with self._turns[tenant_id]:
-            return self._compiled.get(tenant_id) or await self.fresh_settings(tenant_id)
+        return self._compiled.get(tenant_id) or await self.fresh_settings(tenant_id)
 
     async def fresh_settings(self, tenant_id: str) -> Settings:
-        """The settings read again."""
-        compiled = compile_settings(tenant_id, await self.store.settings(tenant_id))
-        self._compiled[tenant_id] = compiled
-        return compiled
+        """The settings read again.
+
+        Many ask at once when settings change: one of them reads and compiles.
+        """
+        turn = self._turns[tenant_id]
+        waits = turn.locked()
+        async with turn:
+            known = await self._in_force(tenant_id) if waits else None
+            return known or await self._read_again(tenant_id)
+
+    async def _read_again(self, tenant_id: str) -> Settings:
+        """What is read here is in force when it is returned: while something was compiled, a stop
+        switch may have been thrown, so the settings are read once more.
+        """
+        for _ in range(READ_AGAIN_MAX):
+            stored = await self.store.settings(tenant_id)
+            settings = self._composed(tenant_id, stored)
+            if settings is not None:
+                self._compiled[tenant_id] = settings
+                return settings
+            await aside(self._prepare, tenant_id, stored)
+        sentence = "The settings kept changing while they were read."
+        raise Unavailable(sentence)
+
+    def _composed(self, tenant_id: str, stored: StoredSettings) -> Settings | None:
+        """The settings that a stored document means; None if something has to be read or compiled
+        for that.
+        """
+        own = self._known_reading(tenant_id, stored.version.tenant)
+        everywhere = self._known_reading(EVERYWHERE, stored.version.everywhere)
+        if own is None or everywhere is None or not own.compiled:
+            return None
+        return settings_of(tenant_id, stored.version, own, everywhere)
+
+    def _prepare(self, tenant_id: str, stored: StoredSettings) -> None:
+        own = self._read(tenant_id, stored.version.tenant, stored.document)
+        self._read(EVERYWHERE, stored.version.everywhere, stored.everywhere)
+        if problems := own.all_problems:
+            _log.warning(
+                "stored settings refused in part",
+                tenant_id=tenant_id,
+                version=stored.version.tenant,
+                problems=len(problems),
+                first=str(problems[0]),
+            )
+
+    def _known_reading(self, tenant_id: str, version: int) -> Reading | None:
+        if version == 0:
+            return NOTHING_STORED
+        known = self._readings.get(tenant_id)
+        return known[1] if known is not None and known[0] == version else None
+
+    def _read(self, tenant_id: str, version: int, document: Mapping[str, Json]) -> Reading:
+        reading = self._known_reading(tenant_id, version) or read_document(document)
+        self._readings[tenant_id] = (version, reading)
+        return reading
+
+    async def stored(self, tenant_id: str) -> tuple[StoredSettings, Reading]:
+        """The settings as they are stored, and as this version reads them: each version of them
+        once.
+        """
+        stored = await self.store.settings(tenant_id)
+        return stored, await self.reading(tenant_id, stored)
+
+    async def reading(self, tenant_id: str, stored: StoredSettings) -> Reading:
+        """Stored settings as this version reads them."""
+        version = stored.version.tenant
+        known = self._known_reading(tenant_id, version)
+        if known is None:
+            known = await aside(self._read, tenant_id, version, stored.document)
+        return known
+
+    def committed(self, tenant_id: str, version: int, reading: Reading) -> None:
+        """Remembers settings that this process stored, as it knows them already."""
+        self._readings[tenant_id] = (version, reading)
 
     async def record(self, tenant_id: str, action_intent_id: str) -> IntentRecord:
         """One intent of a tenant. NotFound if it has none of this id."""

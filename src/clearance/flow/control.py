@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from clearance.configuration.differences import SettingsDifference
+from clearance.configuration.shape import SettingsDocument
 from clearance.core.budget import BudgetRule
 from clearance.core.canonical import Json
 from clearance.core.credential import ApiKey
@@ -149,16 +150,16 @@ class Control:
         )
 
     async def compare(
-        self, principal: Principal, document: Mapping[str, Json]
+        self, principal: Principal, document: SettingsDocument
     ) -> Sequence[SettingsDifference]:
         """What applying a settings document would change."""
         return await settings.compare(self._context, principal, document)
 
     async def apply(
-        self, principal: Principal, document: Mapping[str, Json]
+        self, principal: Principal, document: SettingsDocument
     ) -> Sequence[SettingsDifference]:
-        """Applies a settings document whole, or nothing of it; what it changed (nothing: it was in
-        force already).
+        """Applies a parsed settings document whole, or nothing of it; what it changed (nothing: it
+        was in force already).
         """
         return await settings.apply(self._context, principal, document)
 

@@ -186,7 +186,7 @@ async def restart(
 
 async def due(context: Context, tenant_id: str, action_intent_id: str) -> IntentRecord | None:
     """The intent if somebody should take it up now: approved, or left by a worker whose lease is
-    over; and not held.
+    over; and not held, by a switch or by a stored action that cannot be read.
     """
     record = await context.store.intent(tenant_id, action_intent_id)
     if record is None:
@@ -201,7 +201,9 @@ async def due(context: Context, tenant_id: str, action_intent_id: str) -> Intent
     settings = await context.settings(tenant_id)
     action = settings.catalog.get(record.intent.action_type)
     switch = stop.strictest(settings.stop_switches, record.intent, action)
-    return None if switch is not None and switch.level is stop.StopLevel.HOLD else record
+    held = switch is not None and switch.level is stop.StopLevel.HOLD
+    unreadable = settings.uncallable(record.intent.account_id, record.intent.action_type)
+    return None if held or unreadable else record
 
 
 async def resume(context: Context, tenant_id: str, action_intent_id: str, number: int) -> Started:
@@ -235,7 +237,7 @@ async def _facts(context: Context, settings: Settings, record: IntentRecord) -> 
     """The settings, and where they changed since the decision, what others use of the day that the
     hold is on.
     """
-    if settings.version == record.decision.settings_version:
+    if settings.decided(record.decision.settings_version):
         return Facts(settings)
     rule = rule_for(settings.budgets, record.intent.account_id)
     today = day_in_zone(context.clock.now_ms(), rule.zone if rule else "UTC")

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clearance.configuration.document import parse_document
+from clearance.configuration.switches import shown_switches, switches_of
 from clearance.core.canonical import Json
 from clearance.core.errors import Forbidden, InvalidInput
 from clearance.core.principal import EVERYWHERE, Permission, Principal
 from clearance.core.stop import StopScope, StopSwitch
 from clearance.flow.context import Context
-from clearance.flow.settings import CHANGES_MAX, change_switches, kept_moving, stored_switches
+from clearance.flow.settings import CHANGES_MAX, change_switches, kept_moving
 
 
 async def tenants(context: Context, operator: Principal) -> list[str]:
@@ -27,7 +28,7 @@ async def everywhere_stop(context: Context, operator: Principal) -> tuple[list[J
     """The switches that hold for every tenant, and their version."""
     _require(operator, Permission.READ)
     stored = await context.store.settings(EVERYWHERE)
-    return stored.document.get("stop_switches", []), stored.version.tenant
+    return shown_switches(stored.document), stored.version.tenant
 
 
 async def put_everywhere_stop(
@@ -41,7 +42,7 @@ async def put_everywhere_stop(
     wanted = [
         {"scope": s.scope.value, "level": s.level.value, "reason": s.reason} for s in switches
     ]
-    after = stored_switches(parse_document({"stop_switches": wanted}))
+    after = switches_of(parse_document({"stop_switches": wanted}))
     for _ in range(CHANGES_MAX):
         stored = await context.store.settings(EVERYWHERE)
         version = await change_switches(context, operator, stored, after)

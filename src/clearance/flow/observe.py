@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from clearance.core import narrative as timelines
 from clearance.core.budget import BudgetRule, rule_for
-from clearance.core.errors import Refusal, Unavailable
 from clearance.core.gate import Facts
 from clearance.core.ledger import Entry
 from clearance.core.moment import day_in_zone
@@ -130,15 +129,10 @@ async def state(context: Context, principal: Principal) -> TenantState:
     found = await counts(context, principal)
     tenant_id, store = principal.tenant_id, context.store
     first = await store.waiting(tenant_id, None, 1)
-    settings = problem = None
-    try:
-        settings = await context.settings(tenant_id)
-    except Unavailable:
-        raise
-    except Refusal as refusal:  # what is stored does not load: that is what to look at first
-        problem = Concern(refusal.code, refusal.sentence)
+    settings = await context.settings(tenant_id)
+    unreadable = (Concern(part.code, part.sentence) for part in settings.unreadable.values())
     concerns = (
-        problem,
+        *dict.fromkeys(unreadable),
         _no_policy(settings),
         _unknown(found.get(IntentStatus.UNKNOWN, 0)),
     )
@@ -148,14 +142,14 @@ async def state(context: Context, principal: Principal) -> TenantState:
         counts={status: found.get(status, 0) for status in STEPS},
         waiting_since=next((one.approval.opened_at for one in first if one.approval), None),
         settings_version=await store.settings_version(tenant_id),
-        stop_switches=settings.stop_switches if settings else None,
+        stop_switches=settings.stop_switches,
         ledger_size=await store.ledger_size(tenant_id),
         concerns=tuple(concern for concern in concerns if concern),
     )
 
 
-def _no_policy(settings: Settings | None) -> Concern | None:
-    if settings is None or settings.policy is not None:
+def _no_policy(settings: Settings) -> Concern | None:
+    if settings.policy is not None or settings.unreadable:
         return None
     return Concern("POLICY_NOT_CONFIGURED", "The tenant has no policy: every intent is blocked.")
 

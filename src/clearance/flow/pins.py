@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 
-from clearance.configuration.document import read_document, tool_server_of
-from clearance.configuration.shape import SettingsDocument, suggestion
-from clearance.core.errors import InvalidInput, NotFound
+from clearance.configuration.compiling import tool_servers_of
+from clearance.configuration.differences import differences
+from clearance.configuration.document import Reading, StoredSettings
+from clearance.configuration.shape import TOOL_REFERENCE, SettingsDocument, suggestion
+from clearance.core.canonical import Json
+from clearance.core.errors import InvalidInput, NotFound, Problem
 from clearance.core.principal import ActorKind, Permission, Principal
 from clearance.flow.context import Context
 from clearance.flow.ports.tools import ToolCallFailed, ToolList
 from clearance.flow.requests import PinReport
 from clearance.flow.settings import CHANGES_MAX, change_settings, kept_moving
+
+NOT_ACCEPTED = "This version does not accept what is stored of it."
 
 
 async def pin_tools(
@@ -24,15 +31,40 @@ async def pin_tools(
     if actor.kind is not ActorKind.SYSTEM:
         actor.require(Permission.CONFIGURE, on=actor.tenant)
     for _ in range(CHANGES_MAX):
-        stored = await context.store.settings(actor.tenant_id)
-        before = read_document(stored.document)
-        _check_repin(repin, before)
+        stored, before = await context.stored(actor.tenant_id)
+        _check_repin(repin, before.document)
         lists, unreachable = await _lists(context, actor.tenant_id, before)
-        report, pins = _pinned(before, lists, unreachable, repin)
-        after = read_document({**before.as_json(), "tool_pins": pins})
-        if await change_settings(context, actor, stored, before, after) is not None:
+        report, new = _pinned(before, lists, unreachable, repin)
+        after = before.document.model_copy(update={"tool_pins": before.document.tool_pins | new})
+        found = differences(replace(before, lost=frozenset()), after)
+        document = {**stored.document, "tool_pins": _stored_pins(before, stored, new)}
+        done = await change_settings(context, actor, stored, found, after, document)
+        if done is not None:
             return report
     raise kept_moving()
+
+
+def _stored_pins(
+    before: Reading, stored: StoredSettings, new: Mapping[str, str]
+) -> dict[str, Json]:
+    """The pins with new ones, as they are to be stored: no other pin is touched. If nobody can tell
+    which tools were pinned, all of them are new ones.
+    """
+    lost = any(_of_every_tool(problem) for problem in before.problems)
+    return {**({} if lost and new else stored.document.get("tool_pins", {})), **new}
+
+
+def _unread(reading: Reading) -> frozenset[str]:
+    """The tools whose pin is stored, and not accepted today."""
+    about = [problem for problem in reading.problems if problem.path[:1] == ("tool_pins",)]
+    if any(map(_of_every_tool, about)):
+        return reading.document.tools
+    return frozenset(str(problem.path[1]) for problem in about)
+
+
+def _of_every_tool(problem: Problem) -> bool:
+    section, tool = (*problem.path, None, None)[:2]
+    return section == "tool_pins" and not re.fullmatch(TOOL_REFERENCE, str(tool))
 
 
 async def offered_tools(context: Context, principal: Principal, server: str) -> ToolList:
@@ -56,31 +88,35 @@ def _check_repin(repin: frozenset[str], document: SettingsDocument) -> None:
 
 
 async def _lists(
-    context: Context, tenant_id: str, document: SettingsDocument
+    context: Context, tenant_id: str, reading: Reading
 ) -> tuple[dict[str, ToolList], dict[str, str]]:
-    """What the servers of the catalog's tools offer, and why some do not answer."""
+    """The tools that each server of the catalog's tools offers, and why some do not answer."""
     lists: dict[str, ToolList] = {}
     unreachable: dict[str, str] = {}
 
     async def ask(name: str) -> None:
-        server = tool_server_of(name, document.tool_servers[name])
         try:
-            lists[name] = await context.tools.describe(tenant_id, server)
+            lists[name] = await context.tools.describe(tenant_id, servers[name])
         except ToolCallFailed as failure:
             unreachable[name] = failure.error.sentence
 
-    needed = {tool.partition(".")[0] for tool in document.tools}
-    await asyncio.gather(*(ask(name) for name in sorted(needed & set(document.tool_servers))))
+    servers = tool_servers_of(reading)
+    needed = {tool.partition(".")[0] for tool in reading.document.tools}
+    unreachable |= dict.fromkeys(sorted(needed - servers.keys()), NOT_ACCEPTED)
+    await asyncio.gather(*(ask(name) for name in sorted(needed & servers.keys())))
     return lists, unreachable
 
 
 def _pinned(
-    document: SettingsDocument,
+    reading: Reading,
     lists: Mapping[str, ToolList],
     unreachable: Mapping[str, str],
     repin: frozenset[str],
 ) -> tuple[PinReport, dict[str, str]]:
-    pins, missing = dict(document.tool_pins), dict[str, str]()
+    document, unread, pins = reading.document, _unread(reading), reading.document.tool_pins
+    if unread >= document.tools and not repin >= unread:
+        repin = frozenset()
+    new, missing = dict[str, str](), dict[str, str]()
     pinned, changed = [], []
     for named in sorted(document.tools):
         server, _, tool = named.partition(".")
@@ -91,9 +127,9 @@ def _pinned(
             missing[named] = lists[server].why_missing(tool)
         elif pins.get(named) == description.schema_digest:
             continue
-        elif named in pins and named not in repin:
+        elif named in unread | pins.keys() and named not in repin:
             changed.append(named)
         else:
-            pins[named] = description.schema_digest
+            new[named] = description.schema_digest
             pinned.append(named)
-    return PinReport(tuple(pinned), tuple(changed), missing, dict(unreachable)), pins
+    return PinReport(tuple(pinned), tuple(changed), missing, dict(unreachable)), new

@@ -130,7 +130,7 @@ class TenantState:
     """How a tenant stands at a moment. Moments are milliseconds since 1970.
 
     `counts` has every status that is not terminal. `waiting_since`: when the first approval of the
-    inbox was asked for. `stop_switches` is None if the settings cannot be read.
+    inbox was asked for.
     """
 
     tenant_id: str
@@ -138,6 +138,6 @@ class TenantState:
     counts: Mapping[IntentStatus, int]
     waiting_since: int | None
     settings_version: SettingsVersion
-    stop_switches: tuple[StopSwitch, ...] | None
+    stop_switches: tuple[StopSwitch, ...]
     ledger_size: int
     concerns: tuple[Concern, ...]

@@ -1,23 +1,26 @@
 """Settings: people read and change parts of them, apply a whole document, and throw stop switches.
 
-Every change reads the settings in force, parses the whole document that would result, and commits
-it with one ledger entry from the version that was read: two people never overwrite each other
-unseen. Values of environments and headers are in no difference and no entry. Lifting a stop switch
-hints nobody: the sweep soon finds what may start again.
+Every change reads the settings in force, has the whole document that would result parsed, and
+commits it with one ledger entry from the version that was read: two people never overwrite each
+other unseen. What is stored may be refused today; it is shown as it is stored, and a stop switch
+can be thrown in spite of it. Values of environments and headers are in no difference and no entry.
+Lifting a stop switch hints nobody: the sweep soon finds what may start again.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from clearance.configuration.differences import SettingsDifference, differences
 from clearance.configuration.document import (
+    Reading,
     StoredSettings,
     parse_document,
-    policy_of,
     read_document,
 )
-from clearance.configuration.shape import SettingsDocument
+from clearance.configuration.shape import TOOL_REFERENCE, SettingsDocument
+from clearance.configuration.switches import put_switches, shown_switches
 from clearance.core.canonical import Json, digest
 from clearance.core.errors import (
     Forbidden,
@@ -30,7 +33,7 @@ from clearance.core.errors import (
 from clearance.core.ledger import EntryKind, draft
 from clearance.core.principal import Permission, Principal
 from clearance.core.stop import StopScope
-from clearance.flow.context import PROGRAMS_NOT_STARTED, Context
+from clearance.flow.context import PROGRAMS_NOT_STARTED, Context, aside
 from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.transitions import SettingsMoved
 from clearance.flow.requests import ANY_VERSION, SettingsPart
@@ -44,9 +47,11 @@ _NAMES = {part: part.value for part in SettingsPart} | {
     SettingsPart.STOP_SWITCHES: "stop_switches",
     SettingsPart.POLICIES: "policy",
 }
-_DERIVED = frozenset(
-    {"policy_version", "clauses"}
-)  # what reading the policy adds to it, and changing it leaves alone
+_WITH_THE_CATALOG = frozenset({"tool_servers", "tool_pins"})
+_KEPT = ("tool_pins", "stop_switches")
+"""What stays as it is stored when a document is applied."""
+_DERIVED = frozenset({"policy_version", "clauses", "problems"})
+"""What reading a part adds to it, and changing it leaves alone."""
 
 
 # --- One part of the settings ---
@@ -55,37 +60,77 @@ _DERIVED = frozenset(
 async def settings_part(
     context: Context, principal: Principal, part: SettingsPart
 ) -> tuple[Json, int]:
-    """One part, under its name in the document, and the version to name when changing it."""
+    """One part as it is stored, under its name in the document, and the version to name when
+    changing it.
+
+    If this version does not accept all of it, its `problems` are beside it. Stop switches are shown
+    as they are in force.
+    """
     principal.require(Permission.READ, on=principal.tenant)
-    stored = await context.store.settings(principal.tenant_id)
-    return _part_of(read_document(stored.document), part), stored.version.tenant
-
-
-def _part_of(document: SettingsDocument, part: SettingsPart) -> dict[str, Json]:
-    whole = document.as_json()
+    stored, reading = await context.stored(principal.tenant_id)
     if part is SettingsPart.POLICIES:
-        policy = policy_of(document)
-        clauses = [
-            {
-                "id": clause.id,
-                "effect": clause.effect.value,
-                "reason": clause.reason,
-                "explanation": clause.explanation,
-            }
-            for clause in (policy.clauses.values() if policy else ())
-        ]
-        return {
-            "policy": document.policy,
-            "policy_version": policy.version if policy else None,
-            "clauses": clauses,
-        }
-    if part is SettingsPart.CATALOG:
-        return {"catalog": whole.get("catalog", {})}
+        await aside(reading.compile)
+    return _part_of(reading, stored.document, part), stored.version.tenant
+
+
+def _part_of(reading: Reading, stored: Mapping[str, Json], part: SettingsPart) -> dict[str, Json]:
+    name, within = _NAMES[part], ("autonomy",) if part in _IN_AUTONOMY else ()
+    path = (*within, name)
+    content: Json
     if part is SettingsPart.STOP_SWITCHES:
-        return {"stop_switches": whole.get("stop_switches", [])}
+        content = shown_switches(stored)
+    elif any(lost[: len(path)] == path[: len(lost)] for lost in reading.lost):
+        content = stored
+        for key in path:
+            content = content.get(key) if isinstance(content, Mapping) else None
+    else:
+        content = _content_of(reading.document, part)
+    shown = {name: content, **(_rules_of(reading) if part is SettingsPart.POLICIES else {})}
+    found = [
+        {"path": ".".join(map(str, problem.path)), "detail": problem.sentence}
+        for problem in (reading.all_problems if reading.compiled else reading.problems)
+        if _is_about(problem, part)
+    ]
+    return {**shown, "problems": found} if found else shown
+
+
+def _is_about(problem: Problem, part: SettingsPart) -> bool:
+    """True if a problem is in a part, in what surrounds it, or in what nobody knows."""
+    section, inner = (*problem.path, None, None)[:2]
+    if section not in SettingsDocument.model_fields:
+        return True
+    if part in _IN_AUTONOMY:
+        others = {other.value for other in _IN_AUTONOMY - {part}}
+        return section == "autonomy" and inner not in others
+    return section == _NAMES[part] or (
+        part is SettingsPart.CATALOG and section in _WITH_THE_CATALOG
+    )
+
+
+def _content_of(document: SettingsDocument, part: SettingsPart) -> Json:
+    whole = document.as_json()
+    match part:
+        case SettingsPart.POLICIES:
+            return document.policy
+        case SettingsPart.CATALOG:
+            return whole.get("catalog", {})
     autonomy = {"modes": [], "budgets": [], **whole.get("autonomy", {})}
     autonomy["allowlist"] = {"tenant": [], "accounts": {}, **autonomy.get("allowlist", {})}
-    return {part.value: autonomy[part.value]}
+    return autonomy[part.value]
+
+
+def _rules_of(reading: Reading) -> dict[str, Json]:
+    policy = reading.policy.policy if reading.policy else None
+    clauses = [
+        {
+            "id": clause.id,
+            "effect": clause.effect.value,
+            "reason": clause.reason,
+            "explanation": clause.explanation,
+        }
+        for clause in (policy.clauses.values() if policy else ())
+    ]
+    return {"policy_version": policy.version if policy else None, "clauses": clauses}
 
 
 async def put_settings_part(
@@ -105,14 +150,11 @@ async def put_settings_part(
         )
         raise VersionRequired(sentence)
     content = _content(part, value)
-    switches = _own_switches(content) if stops else []
+    put = _put_switches if stops else _put_part
     for _ in range(CHANGES_MAX):
         stored = await context.store.settings(principal.tenant_id)
         current = version == stored.version.tenant or (stops and version == ANY_VERSION)
-        if stops:
-            done = await _put_switches(context, principal, stored, switches, current=current)
-        else:
-            done = await _put_part(context, principal, stored, part, content, current=current)
+        done = await put(context, principal, stored, part, content, current=current)
         if done is not None:
             return done
         if not current:
@@ -125,21 +167,25 @@ async def put_settings_part(
 
 def _content(part: SettingsPart, value: Json) -> Json:
     """What is in the envelope, which has the part's name."""
-    name, ignored = _NAMES[part], _DERIVED if part is SettingsPart.POLICIES else frozenset()
-    if not isinstance(value, Mapping) or set(value) - ignored != {name}:
+    name = _NAMES[part]
+    if not isinstance(value, Mapping) or set(value) - _DERIVED != {name}:
         sentence = f"The part {part.value} is an object with the one name {name}."
         raise InvalidInput(sentence, code="INVALID_SETTINGS", problems=(Problem((), sentence),))
     return value[name]
 
 
-def _with_part(before: SettingsDocument, part: SettingsPart, content: Json) -> SettingsDocument:
-    whole = before.as_json()
-    if part in _IN_AUTONOMY:
-        whole["autonomy"] = {**whole.get("autonomy", {}), part.value: content}
-    else:
-        whole[_NAMES[part]] = content
-    whole.pop("tool_pins", None)
-    return _with_pins(parse_document(whole), before)
+def _with_part(stored: Mapping[str, Json], part: SettingsPart, content: Json) -> dict[str, Json]:
+    """The document that would result, without what stays as it is stored."""
+    whole = {name: section for name, section in stored.items() if name not in _KEPT}
+    if part not in _IN_AUTONOMY:
+        return {**whole, _NAMES[part]: content}
+    autonomy = whole.get("autonomy", {})
+    return {
+        **whole,
+        "autonomy": {**autonomy, part.value: content}
+        if isinstance(autonomy, Mapping)
+        else autonomy,
+    }
 
 
 async def _put_part(
@@ -155,46 +201,53 @@ async def _put_part(
 
     What was made from a version that is not `current` changes nothing, but may be so already.
     """
-    before = read_document(stored.document)
-    after = _with_part(before, part, content)
-    if not current and differences(before, after):
+    before = await context.reading(principal.tenant_id, stored)
+    wanted = await aside(parse_document, _with_part(stored.document, part, content))
+    after = _with_what_stays(wanted, before)
+    found = differences(before, after)
+    if not current and found:
         return None
-    version = await change_settings(context, principal, stored, before, after)
-    return None if version is None else (_part_of(after, part), version)
+    document = _stored_document(wanted, stored)
+    version = await change_settings(context, principal, stored, found, after, document)
+    if version is None:
+        return None
+    reading = Reading(after)
+    if part is SettingsPart.POLICIES:
+        await aside(reading.compile)
+    return _part_of(reading, document, part), version
 
 
 async def _put_switches(
     context: Context,
     principal: Principal,
     stored: StoredSettings,
-    switches: list[Json],
+    _part: SettingsPart,
+    content: Json,
     *,
     current: bool,
 ) -> tuple[Json, int] | None:
     """As `_put_part`.
 
-    The rest is not parsed again: whatever is wrong with it must not prevent a stop.
+    The rest is not parsed: whatever is wrong with it must not prevent a stop.
     """
+    switches = _own_switches(content, stored.document)
     if not current and stored.document.get("stop_switches", []) != switches:
         return None
     version = await change_switches(context, principal, stored, switches)
-    return None if version is None else ({"stop_switches": switches}, version)
+    if version is None:
+        return None
+    document = {"stop_switches": switches}
+    return _part_of(read_document(document), document, SettingsPart.STOP_SWITCHES), version
 
 
-def _own_switches(content: Json) -> list[Json]:
+def _own_switches(content: Json, stored: Mapping[str, Json]) -> list[Json]:
     """Switches that a tenant may set, as they are stored."""
-    wanted = parse_document({"stop_switches": content})
-    if any(shape.scope == StopScope.GLOBAL for shape in wanted.stop_switches):
+    new, switches = put_switches(content, stored)
+    if any(shape.scope == StopScope.GLOBAL for shape in new.stop_switches):
         sentence = (
             "Only the installation's operator stops everything, with: clearance stop --everything."
         )
         raise Forbidden(sentence)
-    return stored_switches(wanted)
-
-
-def stored_switches(document: SettingsDocument) -> list[Json]:
-    """The stop switches of a document, as they are stored."""
-    switches: list[Json] = document.as_json().get("stop_switches", [])
     return switches
 
 
@@ -214,49 +267,41 @@ async def change_switches(
 
 
 async def compare(
-    context: Context, principal: Principal, document: Mapping[str, Json]
+    context: Context, principal: Principal, document: SettingsDocument
 ) -> Sequence[SettingsDifference]:
     """What applying a document would change. InvalidInput if it could not be applied."""
     principal.require(Permission.READ, on=principal.tenant)
-    stored = await context.store.settings(principal.tenant_id)
-    before = read_document(stored.document)
-    return differences(before, _applied(context, before, document))
+    _check_applicable(context, document)
+    _, before = await context.stored(principal.tenant_id)
+    return differences(before, _with_what_stays(document, before))
 
 
 async def apply(
-    context: Context, principal: Principal, document: Mapping[str, Json]
+    context: Context, principal: Principal, document: SettingsDocument
 ) -> Sequence[SettingsDifference]:
-    """Applies a document whole; what it changed.
+    """Applies a parsed document whole; what it changed.
 
     Stop switches stay, and so do the pins of tools still in use.
     """
     principal.require(Permission.CONFIGURE, on=principal.tenant)
+    _check_applicable(context, document)
     for _ in range(CHANGES_MAX):
-        stored = await context.store.settings(principal.tenant_id)
-        before = read_document(stored.document)
-        after = _applied(context, before, document)
-        if await change_settings(context, principal, stored, before, after) is not None:
-            return differences(before, after)
+        stored, before = await context.stored(principal.tenant_id)
+        after = _with_what_stays(document, before)
+        found = differences(before, after)
+        whole = _stored_document(document, stored)
+        if await change_settings(context, principal, stored, found, after, whole) is not None:
+            return found
     raise kept_moving()
 
 
-def _applied(
-    context: Context, before: SettingsDocument, document: Mapping[str, Json]
-) -> SettingsDocument:
-    if kept_as_they_are := {"tool_pins", "stop_switches"} & set(document):
-        sentence = (
-            f"A document that is applied has no {min(kept_as_they_are)}: what is there stays."
-        )
-        raise InvalidInput(
-            sentence,
-            code="INVALID_SETTINGS",
-            problems=(Problem((min(kept_as_they_are),), sentence),),
-        )
-    switches = before.as_json().get("stop_switches", [])
-    after = parse_document({**document, "stop_switches": switches})
+def _check_applicable(context: Context, document: SettingsDocument) -> None:
+    for name in sorted(document.model_fields_set.intersection(_KEPT)):
+        sentence = f"A document that is applied has no {name}: what is there stays."
+        problems = (Problem((name,), sentence),)
+        raise InvalidInput(sentence, code="INVALID_SETTINGS", problems=problems)
     if not context.programs:
-        _check_no_programs(after)
-    return _with_pins(after, before)
+        _check_no_programs(document)
 
 
 def _check_no_programs(document: SettingsDocument) -> None:
@@ -274,34 +319,57 @@ def _check_no_programs(document: SettingsDocument) -> None:
     raise InvalidInput(sentence, code=PROGRAMS_NOT_STARTED, problems=problems)
 
 
-def _with_pins(after: SettingsDocument, before: SettingsDocument) -> SettingsDocument:
-    """The document with the pins, as they were, of the tools that it needs."""
-    pins = {tool: pin for tool, pin in before.tool_pins.items() if tool in after.tools}
-    return after.model_copy(update={"tool_pins": pins})
+def _with_what_stays(document: SettingsDocument, before: Reading) -> SettingsDocument:
+    """The document with the stop switches, and with the pins of the tools that it needs, as they
+    were.
+    """
+    pins = {tool: pin for tool, pin in before.document.tool_pins.items() if tool in document.tools}
+    switches = before.document.stop_switches
+    return document.model_copy(update={"tool_pins": pins, "stop_switches": switches})
+
+
+def _stored_document(document: SettingsDocument, stored: StoredSettings) -> dict[str, Json]:
+    """The same, as it is stored: also what stays although it is not accepted today."""
+    pins = stored.document.get("tool_pins", {})
+    if isinstance(pins, Mapping):
+        kept = {tool: pin for tool, pin in pins.items() if _stays(tool, document)}
+    else:
+        kept = pins
+    switches = stored.document.get("stop_switches", [])
+    whole = {**document.as_json(), "tool_pins": kept, "stop_switches": switches}
+    return {name: section for name, section in whole.items() if name not in _KEPT or section}
+
+
+def _stays(tool: str, document: SettingsDocument) -> bool:
+    return tool in document.tools or re.fullmatch(TOOL_REFERENCE, tool) is None
 
 
 async def change_settings(
     context: Context,
     actor: Principal,
     stored: StoredSettings,
-    before: SettingsDocument,
+    found: Sequence[SettingsDifference],
     after: SettingsDocument,
+    document: Mapping[str, Json],
 ) -> int | None:
-    """Commits a parsed document; the version in force then, or None if the settings moved."""
-    found = differences(before, after)
+    """Commits a parsed document as it is to be stored, if anything differs; the version in force
+    then, or None if the settings moved.
+    """
     if not found:
         return stored.version.tenant
-    said = [difference.sentence for difference in found[:DIFFERENCES_IN_ENTRY_MAX]]
-    return await _commit(
+    version = await _commit(
         context,
         actor,
         stored,
-        after.as_json(),
+        document,
         EntryKind.SETTINGS_CHANGED,
         parts=sorted({_part_in(difference.path) for difference in found}),
-        differences=said,
+        differences=[difference.sentence for difference in found[:DIFFERENCES_IN_ENTRY_MAX]],
         differences_count=len(found),
     )
+    if version is not None and document == after.as_json():
+        context.committed(actor.tenant_id, version, Reading(after))
+    return version
 
 
 def _part_in(path: str) -> str:

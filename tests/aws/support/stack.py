@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from clearance.configuration.document import parse_document
 from clearance.core.principal import Role
 from clearance.core.record import IntentRecord
 from clearance.flow.context import Context
@@ -162,7 +163,7 @@ def settle(table: str, url: str) -> dict[tuple[str, str], str]:
         async with choose.opened(Table(table)) as control:
             for tenant in TENANTS:
                 actor = operator(tenant)
-                await control.apply(actor, document(url.format(tenant=tenant)))
+                await control.apply(actor, parse_document(document(url.format(tenant=tenant))))
                 for role in Role:
                     keys[tenant, role.value] = await choose.new_api_key(
                         control, tenant, f"the-{role.value}", role

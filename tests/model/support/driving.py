@@ -20,12 +20,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from unittest import mock
 
-from clearance.configuration.document import StoredSettings, compile_settings
+from clearance.configuration.compiling import compile_settings
+from clearance.configuration.document import StoredSettings
 from clearance.core.errors import Refusal, Unavailable
 from clearance.core.outcome import CallError, ErrorClass, Outcome, Sent
 from clearance.core.record import IntentRecord
 from clearance.core.settings import Settings
-from clearance.flow import context as flow_context
 from clearance.flow import execute, sweep
 from clearance.flow.context import Context
 from clearance.flow.execute import Started
@@ -405,19 +405,23 @@ async def _sleep(_seconds: float) -> None:
     await _ask("sleep")
 
 
+_COMPOSED: dict[Hashable, Settings] = {}
+
+
+def composed_once(_context: object, tenant_id: str, stored: StoredSettings) -> Settings:
+    """The settings that a document means, always the same for the same one."""
+    key = (tenant_id, stored.version, id(stored.document))
+    if key not in _COMPOSED:
+        _COMPOSED[key] = compile_settings(tenant_id, stored)
+    return _COMPOSED[key]
+
+
 @contextlib.contextmanager
 def stepwise() -> Iterator[None]:
     """The flow without what no step of the model is: logs, timers, and compiling the same settings
     again.
     """
-    compiled: dict[Hashable, Settings] = {}
-
-    def compile_once(tenant_id: str, stored: StoredSettings) -> Settings:
-        key = (tenant_id, stored.version, id(stored.document))
-        if key not in compiled:
-            compiled[key] = compile_settings(tenant_id, stored)
-        return compiled[key]
-
+    _COMPOSED.clear()
     with contextlib.ExitStack() as stack:
         for name in FORGETFUL:
             stack.enter_context(mock.patch.object(execute, name, _forgetful(name)))
@@ -427,7 +431,7 @@ def stepwise() -> Iterator[None]:
             (execute, "asyncio", types.SimpleNamespace(sleep=_sleep)),
             (execute, "_log", mock.MagicMock()),
             (sweep, "_log", mock.MagicMock()),
-            (flow_context, "compile_settings", compile_once),
+            (Context, "_composed", composed_once),
         ):
             stack.enter_context(mock.patch.object(module, name, stand_in))
         yield

@@ -17,12 +17,19 @@ from clearance.core.catalog import Effect
 from clearance.core.decision import SettingsVersion
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.settings import Settings
-from clearance.flow import context as flow_context
 from clearance.flow.ports.tools import ToolCall
 from clearance.flow.requests import NarratedIntent, Ruled
 from clearance.flow.sweep import Found
 from tests.model.support import narrating, promises
-from tests.model.support.driving import Answer, Ask, Done, Places, last_learned, unavailable
+from tests.model.support.driving import (
+    Answer,
+    Ask,
+    Done,
+    Places,
+    composed_once,
+    last_learned,
+    unavailable,
+)
 from tests.model.support.keeping import Keeper, Kept, key_of
 from tests.model.support.promises import Broken, Doer, Effects, Promise
 from tests.model.support.scenarios import TICK_MS, Scenario, Slot, carries_on, sweeps
@@ -155,7 +162,7 @@ class Explorer:
         key = (version, names[version - 1])
         if key not in self._compiled:
             stored = StoredSettings(SettingsVersion(version, 0), self.keeper.documents[key[1]], {})
-            self._compiled[key] = flow_context.compile_settings(TENANT, stored)
+            self._compiled[key] = composed_once(None, TENANT, stored)
         return self._compiled[key]
 
     def begun(self, slot: Slot) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import chain
 from typing import TypeAlias
 
 import structlog
@@ -125,8 +126,11 @@ class Watch:
     async def _read_switches(self, tenant_id: str) -> None:
         stored = await self._context.store.settings(tenant_id)
         document = stored.everywhere if tenant_id == EVERYWHERE else stored.document
-        switches = read_document({"stop_switches": document.get("stop_switches", [])}).stop_switches
-        counted = Counter((str(switch.scope), str(switch.level)) for switch in switches)
+        reading = read_document({"stop_switches": document.get("stop_switches", [])})
+        standing = chain.from_iterable(reading.reach.stop_switches.values())
+        counted = Counter(
+            (str(switch.scope), str(switch.level)) for switch in reading.document.stop_switches
+        ) + Counter((str(switch.scope), str(switch.level)) for switch in standing)
         self._switches[tenant_id] = (stored.version.tenant, counted)
 
 

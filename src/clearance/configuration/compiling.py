@@ -1,0 +1,153 @@
+"""Compiling: the settings that a stored document means.
+
+What was stored was checked then, by this version or another. Whatever this one does not accept
+makes what it reaches ask a person; the rest means what it says.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+
+from clearance.configuration.document import Reading, StoredSettings, read_document
+from clearance.configuration.reaching import unread_policy
+from clearance.configuration.shape import (
+    ActionShape,
+    SettingsDocument,
+    StopSwitchShape,
+    ToolServerShape,
+    duration_ms,
+)
+from clearance.core.budget import BudgetRule
+from clearance.core.catalog import Action, Effect, ToolName, ToolServer, Undo
+from clearance.core.decision import SettingsVersion
+from clearance.core.intent import RiskLevel
+from clearance.core.mode import Allowlist, AutonomyMode, ModeRule
+from clearance.core.policy import PolicySet
+from clearance.core.settings import Settings, Unreadable
+from clearance.core.stop import StopLevel, StopScope, StopSwitch
+
+
+def compile_settings(tenant_id: str, stored: StoredSettings) -> Settings:
+    """The settings that a stored document means, whatever is in it."""
+    own, everywhere = read_document(stored.document), read_document(stored.everywhere)
+    return settings_of(tenant_id, stored.version, own, everywhere)
+
+
+def settings_of(
+    tenant_id: str, version: SettingsVersion, own: Reading, everywhere: Reading
+) -> Settings:
+    """The settings that a tenant's document means, with the switches of the one that holds
+    everywhere, which come first.
+    """
+    document, reach, autonomy = own.document, own.reach, own.document.autonomy
+    accounts = {account: frozenset(names) for account, names in autonomy.allowlist.accounts.items()}
+    modes = [
+        ModeRule(AutonomyMode(shape.mode), shape.account, shape.action_type)
+        for shape in autonomy.modes
+    ]
+    return Settings(
+        tenant_id=tenant_id,
+        version=version,
+        catalog={
+            name: action
+            for name, action in catalog_of(document).items()
+            if name not in reach.uncallable
+        },
+        tool_servers=tool_servers_of(own),
+        tool_pins=document.tool_pins,
+        allowlist=Allowlist(frozenset(autonomy.allowlist.tenant), accounts),
+        modes=(*modes, *reach.modes),
+        budgets=tuple(BudgetRule(**dict(shape)) for shape in autonomy.budgets),
+        policy=own.policy.policy if own.policy else None,
+        stop_switches=(*map(_for_everybody, _switches(everywhere)), *_switches(own)),
+        unreadable={part.reached: part for part in _unreadable(own, everywhere)},
+    )
+
+
+def _unreadable(own: Reading, everywhere: Reading) -> Iterator[Unreadable]:
+    """What is not accepted, the first of it last. What reaches every action reaches those that
+    there are, unless nobody can tell which these are.
+    """
+    refused = own.policy.refused if own.policy else {}
+    policy = [unread_policy(action_type, problem) for action_type, problem in refused.items()]
+    names = (*own.document.catalog, *own.reach.parameters)
+    known = own.lost.isdisjoint({(), ("catalog",)})
+    for part in reversed((*everywhere.reach.unreadable, *own.reach.unreadable, *policy)):
+        if part.check == "catalog" and part.action_type is None and known:
+            yield from (replace(part, action_type=name) for name in names)
+        else:
+            yield part
+
+
+def _for_everybody(switch: StopSwitch) -> StopSwitch:
+    held = switch.unreadable and switch.scope is StopScope.TENANT
+    return replace(switch, scope=StopScope.GLOBAL) if held else switch
+
+
+def policy_of(document: SettingsDocument) -> PolicySet | None:
+    """The policy of a parsed document; None if it has none."""
+    reading = Reading(document).policy
+    return reading.policy if reading else None
+
+
+def catalog_of(document: SettingsDocument) -> dict[str, Action]:
+    """The actions of a document by action type."""
+    return {name: _action(name, shape) for name, shape in document.catalog.items()}
+
+
+def tool_servers_of(reading: Reading) -> dict[str, ToolServer]:
+    """The tool servers of a document by name, without those that this version does not accept."""
+    refused = {
+        problem.path[1]
+        for problem in reading.problems
+        if problem.path[:1] == ("tool_servers",) and len(problem.path) > 1
+    }
+    return {
+        name: _tool_server(name, shape)
+        for name, shape in reading.document.tool_servers.items()
+        if name not in refused
+    }
+
+
+def _tool_server(name: str, shape: ToolServerShape) -> ToolServer:
+    return ToolServer(**{**dict(shape), "name": name, "command": tuple(shape.command)})
+
+
+def _action(action_type: str, shape: ActionShape) -> Action:
+    undo = None
+    if shape.undo:
+        within_ms = duration_ms(shape.undo.within) if shape.undo.within else None
+        undo = Undo(_tool_name(shape.undo.tool), shape.undo.arguments, within_ms)
+    return Action(
+        action_type=action_type,
+        tool=_tool_name(shape.tool),
+        risk_level=RiskLevel[shape.risk_level],
+        effect=Effect(shape.effect),
+        parameters=shape.parameters,
+        sentence=shape.sentence,
+        proposal=shape.proposal or f"run {action_type} for {{account_id}}",
+        arguments=shape.arguments,
+        idempotency_argument=shape.idempotency_argument,
+        spends=shape.spends,
+        approval_expires_after_ms=duration_ms(shape.approval.expires_after),
+        undo=undo,
+    )
+
+
+def _tool_name(text: str) -> ToolName:
+    server, _, tool = text.partition(".")
+    return ToolName(server, tool)
+
+
+def _switches(reading: Reading) -> tuple[StopSwitch, ...]:
+    return (
+        *map(switch_of, reading.document.stop_switches),
+        *itertools.chain.from_iterable(reading.reach.stop_switches.values()),
+    )
+
+
+def switch_of(shape: StopSwitchShape) -> StopSwitch:
+    """A stop switch of a document."""
+    return StopSwitch(StopScope(shape.scope), shape.subject, StopLevel(shape.level), shape.reason)

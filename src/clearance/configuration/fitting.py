@@ -1,0 +1,303 @@
+"""What has to fit in a settings document: its parts to each other, and a schema of parameters to
+what we ask of it.
+
+Every value has its right shape here. Nothing is known of how the document was written.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TypeAlias, TypeVar
+
+import jsonschema_rs
+
+from clearance.configuration.shape import (
+    ActionShape,
+    AllowlistShape,
+    BudgetShape,
+    ModeShape,
+    SettingsDocument,
+    ToolServerShape,
+    suggestion,
+)
+from clearance.core.canonical import Json
+from clearance.core.catalog import schema_validator
+from clearance.core.errors import Problem
+from clearance.core.intent import DEPTH_MAX
+from clearance.core.stop import NAMES_NOTHING, StopScope
+from clearance.core.template import placeholders
+
+CATALOG_ACTIONS_MAX = 500
+TOOL_SERVERS_MAX = 64
+STOP_SWITCHES_MAX = 200
+SCALE_MAX = 10**6  # units of a decimal parameter
+
+Path: TypeAlias = tuple[str | int, ...]
+T = TypeVar("T")
+
+_FIXED_NAMES = frozenset({"account_id", "action_intent_id", "action_type", "target"})
+
+
+def fit_problems(
+    document: SettingsDocument, value: Mapping[str, Json], lost: Collection[Path] = ()
+) -> list[Problem]:
+    """Problems between the parts.
+
+    `value` is the document as it is written. It has also the entries without the right shape, whose
+    names are known and whose places are `lost`.
+    """
+    servers, actions = (_names(value, section) for section in ("tool_servers", "catalog"))
+    found: list[Problem] = [*_count_problems(document)]
+    for name, server in document.tool_servers.items():
+        found += [
+            Problem(("tool_servers", name, *path), said) for path, said in _server_problems(server)
+        ]
+    for name, action in document.catalog.items():
+        found += [
+            Problem(("catalog", name, *path), said)
+            for path, said in _action_problems(action, servers)
+        ]
+    found += [
+        Problem(("autonomy", *path), said)
+        for path, said in _autonomy_problems(document, actions, lost)
+    ]
+    for position, switch in _placed(("stop_switches",), document.stop_switches, lost):
+        if (switch.subject is None) != (StopScope(switch.scope) in NAMES_NOTHING):
+            said = "needs no subject" if switch.subject else "needs the subject that it covers"
+            found.append(
+                Problem(("stop_switches", position, "subject"), f"the scope {switch.scope} {said}")
+            )
+    return found
+
+
+def _placed(path: Path, items: Sequence[T], lost: Collection[Path]) -> list[tuple[int, T]]:
+    """The items of a list, each with the place at which it is written."""
+    places = (place for place in itertools.count() if (*path, place) not in lost)
+    return list(zip(places, items, strict=False))
+
+
+def _names(value: Mapping[str, Json], section: str) -> frozenset[str] | None:
+    """The names that a section defines; None if it is so wrong that nobody can tell."""
+    content = value.get(section, {})
+    return frozenset(content) if isinstance(content, dict) else None
+
+
+def _count_problems(document: SettingsDocument) -> Iterator[Problem]:
+    limits = {
+        "catalog": CATALOG_ACTIONS_MAX,
+        "tool_servers": TOOL_SERVERS_MAX,
+        "stop_switches": STOP_SWITCHES_MAX,
+    }
+    for section, limit in limits.items():
+        if (count := len(getattr(document, section))) > limit:
+            yield Problem((section,), f"has {count} entries; the limit is {limit}")
+
+
+_Found: TypeAlias = Iterator[tuple[Path, str]]
+"""Problems inside one part: a path from there, and a sentence."""
+
+
+def _server_problems(server: ToolServerShape) -> _Found:
+    if bool(server.command) == (server.url is not None):
+        yield (
+            (),
+            (
+                "needs either a command (a server that we start) or a url (a server that runs), "
+                "not "
+                "both"
+            ),
+        )
+    elif server.headers and server.url is None:
+        yield ("headers",), "only a server with a url has headers; a command has an environment"
+    elif server.environment and not server.command:
+        yield ("environment",), "only a server with a command has an environment; a url has headers"
+
+
+def _action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Found:
+    yield from ((("parameters", *path), said) for path, said in _schema_problems(action.parameters))
+    properties, required = _properties(action.parameters)
+    tools: list[tuple[Path, str]] = [(("tool",), action.tool)]
+    templates: list[tuple[Path, Json, bool, bool]] = [
+        (("sentence",), action.sentence, True, False),
+        (("proposal",), action.proposal, False, False),
+        (("arguments",), action.arguments, False, True),
+    ]
+    if action.undo:
+        tools.append((("undo", "tool"), action.undo.tool))
+        templates.append((("undo", "arguments"), action.undo.arguments, True, True))
+    for path, tool in tools:
+        server = tool.partition(".")[0]
+        if servers is not None and server not in servers:
+            yield path, f"there is no tool server {server}{suggestion(server, servers)}"
+    for path, template, has_result, must_be_there in templates:
+        for inner, name in _named_in(template, path):
+            if said := _placeholder_problem(
+                name, action, has_result=has_result, must_be_there=must_be_there
+            ):
+                yield inner, said
+    key = action.idempotency_argument
+    if key in properties or key in action.arguments:
+        yield (
+            ("idempotency_argument",),
+            f"{key} is filled by us, so it can be no parameter and no argument of the action",
+        )
+    if action.spends is not None:
+        yield from (
+            (("spends",), said) for said in _spends_problems(action.spends, properties, required)
+        )
+
+
+def _properties(schema: Mapping[str, Json]) -> tuple[Mapping[str, Json], Sequence[str]]:
+    properties, required = schema.get("properties"), schema.get("required")
+    return properties if isinstance(properties, dict) else {}, required if isinstance(
+        required, list
+    ) else []
+
+
+def _spends_problems(
+    spends: str, properties: Mapping[str, Json], required: Sequence[str]
+) -> Iterator[str]:
+    schema = properties.get(spends)
+    kind, scale = (
+        (schema.get("type"), schema.get("x-scale")) if isinstance(schema, dict) else (None, None)
+    )
+    if spends not in properties:
+        yield f"names no parameter{suggestion(spends, list(properties))}"
+    elif kind != "integer" and not (kind == "number" and scale is not None):
+        yield f"the parameter {spends} must be an integer, or a number with x-scale"
+    elif spends not in required:
+        yield f"the parameter {spends} must be required, or nobody knows what the action spends"
+
+
+def _schema_problems(schema: Mapping[str, Json]) -> _Found:
+    if schema.get("type") != "object":
+        yield ("type",), "must be object"
+    if not isinstance(schema.get("additionalProperties"), bool):
+        sentence = (
+            "must be false, so that the tool gets nothing that policy and people did not see (or "
+            "true, to allow it)"
+        )
+        yield ("additionalProperties",), sentence
+    if "$ref" in schema:
+        yield ("$ref",), "the parameters themselves cannot be a reference; their properties can"
+    odd = list(_keyword_problems(schema, ()))
+    yield from odd
+    if not odd:
+        try:
+            schema_validator(schema)
+        except (ValueError, jsonschema_rs.ReferencingError) as error:
+            first = str(error).partition("\n")[0]
+            yield (), f"is not a valid JSON Schema: {first[:300]}"
+
+
+def _keyword_problems(node: Json, path: Path) -> _Found:
+    """What we ask of a schema beyond JSON Schema, at any depth.
+
+    A mapping of a keyword's name is a parameter.
+    """
+    if isinstance(node, list):
+        for position, part in enumerate(node):
+            yield from _keyword_problems(part, (*path, position))
+    if not isinstance(node, dict):
+        return
+    if len(path) > 2 * DEPTH_MAX:
+        yield path, "is nested too deeply"
+        return
+    reference, scale = node.get("$ref"), node.get("x-scale")
+    if isinstance(reference, str) and not re.fullmatch(r"#(/.*)?", reference):
+        yield (*path, "$ref"), "must start with #/: a schema refers to nothing but its own parts"
+    if scale is not None and not isinstance(scale, dict):
+        if type(scale) is not int or not 1 <= scale <= SCALE_MAX:
+            yield (*path, "x-scale"), f"must be an integer from 1 to {SCALE_MAX}"
+        elif node.get("type") != "number":
+            yield (*path, "x-scale"), "belongs to type: number"
+    for name, part in node.items():
+        yield from _keyword_problems(part, (*path, name))
+
+
+def _named_in(template: Json, path: Path) -> Iterator[tuple[Path, str]]:
+    """Every placeholder of a template, and where it is."""
+    if isinstance(template, str):
+        yield from ((path, name) for name in placeholders(template))
+    elif isinstance(template, dict | list):
+        for key, part in template.items() if isinstance(template, dict) else enumerate(template):
+            yield from _named_in(part, (*path, key))
+
+
+def _placeholder_problem(
+    name: str, action: ActionShape, *, has_result: bool, must_be_there: bool
+) -> str | None:
+    first, _, rest = name.partition(".")
+    if first in _FIXED_NAMES and (not rest or first == "target"):
+        return None
+    if first == "result":
+        return None if has_result else f"{{{name}}}: there is no result before the action is done"
+    if name == "parameters":
+        return None
+    parameter = rest.partition(".")[0] if first == "parameters" else first
+    properties, required = _properties(action.parameters)
+    if parameter not in properties and action.parameters.get("additionalProperties") is not True:
+        known = [*properties, *_FIXED_NAMES, "parameters", *(["result"] if has_result else [])]
+        return f"{{{name}}} names nothing that is known here{suggestion(parameter, known)}"
+    if must_be_there and parameter not in required:
+        return (
+            f"{{{name}}}: the parameter must be required, or there is nothing to put here when it "
+            f"is left out"
+        )
+    return None
+
+
+def _autonomy_problems(
+    document: SettingsDocument, actions: frozenset[str] | None, lost: Collection[Path]
+) -> _Found:
+    autonomy = document.autonomy
+    modes = _placed(("autonomy", "modes"), autonomy.modes, lost)
+    budgets = _placed(("autonomy", "budgets"), autonomy.budgets, lost)
+    for path, action_type in _action_types_in(autonomy.allowlist, modes, budgets):
+        if actions is not None and action_type not in actions:
+            yield path, f"the catalog has no action {action_type}{suggestion(action_type, actions)}"
+    yield from _repeats("modes", [(at, (mode.account, mode.action_type)) for at, mode in modes])
+    yield from _repeats("budgets", [(at, (budget.account,)) for at, budget in budgets])
+    for position, budget in budgets:
+        for action_type in budget.max_amount_per_day_by_action_type:
+            action = document.catalog.get(action_type)
+            if action is not None and action.spends is None:
+                path = ("budgets", position, "max_amount_per_day_by_action_type", action_type)
+                yield path, f"the catalog does not say which parameter of {action_type} it spends"
+
+
+def _action_types_in(
+    allowlist: AllowlistShape,
+    modes: Sequence[tuple[int, ModeShape]],
+    budgets: Sequence[tuple[int, BudgetShape]],
+) -> _Found:
+    """Every action type that is named, and where."""
+    yield from (
+        (("allowlist", "tenant", position), name) for position, name in enumerate(allowlist.tenant)
+    )
+    for account, names in allowlist.accounts.items():
+        yield from (
+            (("allowlist", "accounts", account, position), name)
+            for position, name in enumerate(names)
+        )
+    for position, mode in modes:
+        if mode.action_type is not None:
+            yield ("modes", position, "action_type"), mode.action_type
+    for position, budget in budgets:
+        for field in ("max_per_day_by_action_type", "max_amount_per_day_by_action_type"):
+            yield from (
+                (("budgets", position, field, name), name) for name in getattr(budget, field)
+            )
+
+
+def _repeats(field: str, places: Sequence[tuple[int, tuple[str | None, ...]]]) -> _Found:
+    first: dict[tuple[str | None, ...], int] = {}
+    for position, place in places:
+        if first.setdefault(place, position) != position:
+            said = ", ".join(part for part in place if part) or "every account"
+            sentence = (
+                f"is for the same place as entry {first[place]} ({said}): one of them must go"
+            )
+            yield (field, position), sentence
