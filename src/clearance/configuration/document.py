@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -43,38 +42,44 @@ class StoredSettings:
     everywhere: Mapping[str, Json]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reading:
     """A document as this version reads it: what it accepts, and the problems of the rest.
 
-    `lost` are the entries that have no right shape, and so are not in the document. `policy` is
-    compiled when somebody asks for it.
+    `lost` are the entries that have no right shape, and so are not in the document.
     """
 
     document: SettingsDocument
     problems: tuple[Problem, ...] = ()
     lost: frozenset[Path] = frozenset()
     reach: Reach = NOTHING_REACHED
-
-    @cached_property
-    def policy(self) -> PolicyReading | None:
-        """The document's policy for its catalog; None if it has none."""
-        schemas = {name: shape.parameters for name, shape in self.document.catalog.items()}
-        return policy_reading(self.document.policy, {**self.reach.parameters, **schemas})
+    # No `cached_property`: under its one lock, every tenant would wait for each.
+    _policy: list[PolicyReading | None] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def compiled(self) -> bool:
-        """True if asking for the policy compiles nothing."""
-        return not self.document.policy.strip() or "policy" in self.__dict__
+        """True if the policy is known, so that asking for it takes no time."""
+        return bool(self._policy) or not self.document.policy.strip()
 
-    def compile(self) -> None:
-        """Compiles the policy, unless that has been done."""
-        _ = self.policy
+    @property
+    def policy(self) -> PolicyReading | None:
+        """The document's policy for its catalog, compiled when it is first asked for; None if it
+        has none.
+        """
+        if not self._policy:
+            schemas = {name: shape.parameters for name, shape in self.document.catalog.items()}
+            parameters = {**self.reach.parameters, **schemas}
+            self._policy.append(policy_reading(self.document.policy, parameters))
+        return self._policy[0]
 
     @property
     def all_problems(self) -> tuple[Problem, ...]:
         """The problems of the policy too."""
         return (*self.problems, *(self.policy.problems if self.policy else ()))
+
+    def compile(self) -> None:
+        """Makes the policy known."""
+        _ = self.policy
 
 
 NOTHING_STORED = Reading(SettingsDocument())

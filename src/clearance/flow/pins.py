@@ -35,6 +35,8 @@ async def pin_tools(
         _check_repin(repin, before.document)
         lists, unreachable = await _lists(context, actor.tenant_id, before)
         report, new = _pinned(before, lists, unreachable, repin)
+        if not new:
+            return report
         after = before.document.model_copy(update={"tool_pins": before.document.tool_pins | new})
         found = differences(replace(before, lost=frozenset()), after)
         document = {**stored.document, "tool_pins": _stored_pins(before, stored, new)}
@@ -48,10 +50,10 @@ def _stored_pins(
     before: Reading, stored: StoredSettings, new: Mapping[str, str]
 ) -> dict[str, Json]:
     """The pins with new ones, as they are to be stored: no other pin is touched. If nobody can tell
-    which tools were pinned, all of them are new ones.
+    which tools were pinned, these are pinned all at once.
     """
     lost = any(_of_every_tool(problem) for problem in before.problems)
-    return {**({} if lost and new else stored.document.get("tool_pins", {})), **new}
+    return {**({} if lost else stored.document.get("tool_pins", {})), **new}
 
 
 def _unread(reading: Reading) -> frozenset[str]:
