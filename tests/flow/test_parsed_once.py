@@ -22,10 +22,10 @@ from clearance.core.principal import Principal
 from clearance.core.record import IntentStatus
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.flow.pins import pin_tools
-from clearance.flow.settings import ANY_VERSION, SettingsPart
-from tests import sample
-from tests.sample import OWNER, TENANT, task
-from tests.world import World
+from clearance.flow.requests import ANY_VERSION, SettingsPart
+from tests.support import sample
+from tests.support.sample import OWNER, TENANT, task
+from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 EXAMPLE = Path(__file__).parents[2] / "examples" / "notes"
@@ -73,7 +73,7 @@ async def applied(world: World, path: Path) -> int:
     found = await world.control.compare(actor, wanted.document)
     if found:
         await world.control.apply(actor, wanted.document)
-    await pin_tools(world.context, actor, wanted.tenant_id)
+    await pin_tools(world.context, actor)
     await world.context.settings(wanted.tenant_id)
     return len(found)
 
@@ -118,7 +118,7 @@ async def test_what_is_no_part_of_the_policy_compiles_nothing(world: World, coun
     await put(SettingsPart.BUDGETS, {"budgets": [{"max_per_day": 7}]})
     await put(SettingsPart.MODES, {"modes": [{"mode": "PROPOSE_ONLY"}]})
     await put(SettingsPart.STOP_SWITCHES, {"stop_switches": [STOP]})
-    await pin_tools(other.context, OWNER, TENANT)
+    await pin_tools(other.context, OWNER)
     for process in (world, other):
         assert (await process.propose(task())).decision.reason == "STOP_SWITCH_ON"
         assert (await process.context.settings(TENANT)).version.tenant == 5

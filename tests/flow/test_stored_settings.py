@@ -15,16 +15,16 @@ from clearance.core import policy_text
 from clearance.core.approval import RulingKind
 from clearance.core.canonical import digest
 from clearance.core.errors import InvalidInput
-from clearance.core.principal import system
+from clearance.core.principal import EVERYWHERE, system
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.flow import execute
 from clearance.flow.pins import pin_tools
 from clearance.flow.ports.intents import TimelineQuery
-from clearance.flow.review import RulingRequest
-from clearance.flow.settings import SettingsPart, everywhere_switches
-from tests import sample
-from tests.sample import APPROVER, OWNER, TENANT, mail, refund, task
-from tests.world import World
+from clearance.flow.requests import RulingRequest, SettingsPart
+from clearance.profiles.parts import operator
+from tests.support import sample
+from tests.support.sample import APPROVER, OWNER, TENANT, mail, refund, task
+from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 
@@ -332,7 +332,7 @@ async def test_switches_of_which_nobody_knows_what_they_cover_hold_everything(
 async def test_what_holds_everywhere_is_held_if_it_cannot_be_read(world: World) -> None:
     await world.configure({"stop_switches": [{"scope": "PLANET"}]}, "*")
     assert await why(world, task("t1")) == (ASKED, "STOP_SWITCH_UNREADABLE")
-    [held], version = await everywhere_switches(world.context)
+    [held], version = await world.control.everywhere_stop(operator(EVERYWHERE))
     assert (held["level"], version) == ("HOLD", 1)
 
 
@@ -344,14 +344,14 @@ async def test_a_pin_that_cannot_be_read_is_not_replaced_until_somebody_says_so(
 ) -> None:
     pins = {"crm.create_task": "blake3:00", "crm.later": {"of": 2}}
     await world.configure(stored(tool_pins=pins, newer={"kept": True}))
-    report = await pin_tools(world.context, system(TENANT), TENANT)
+    report = await pin_tools(world.context, system(TENANT))
     assert report.changed == ("crm.create_task",)
     assert report.pinned == ("crm.issue_refund", "crm.send_mail")
     after = (await world.store.settings(TENANT)).document
     new = digest(world.tools.schema)
     assert after["tool_pins"] == {**pins, "crm.issue_refund": new, "crm.send_mail": new}
     assert after["newer"] == {"kept": True}
-    await pin_tools(world.context, OWNER, TENANT, repin=frozenset({"crm.create_task"}))
+    await pin_tools(world.context, OWNER, repin=frozenset({"crm.create_task"}))
     after = (await world.store.settings(TENANT)).document
     assert after["tool_pins"] == {**pins, **dict.fromkeys(PINNED, new)}
 
@@ -365,18 +365,18 @@ async def test_pins_of_which_nobody_knows_the_tool_are_accepted_anew_all_at_once
 ) -> None:
     await world.configure(stored(tool_pins=pins))
     for repin in (frozenset[str](), frozenset({"crm.create_task"})):
-        report = await pin_tools(world.context, OWNER, TENANT, repin=repin)
+        report = await pin_tools(world.context, OWNER, repin=repin)
         assert (report.pinned, report.changed) == ((), PINNED)
     assert (await world.store.settings(TENANT)).document["tool_pins"] == pins
-    await pin_tools(world.context, OWNER, TENANT, repin=frozenset(PINNED))
+    await pin_tools(world.context, OWNER, repin=frozenset(PINNED))
     assert (await world.store.settings(TENANT)).document["tool_pins"].keys() == set(PINNED)
     assert await why(world, task("t1")) == (AUTO, "TASKS_ALLOWED")
 
 
 async def test_a_tool_server_that_is_not_accepted_is_not_asked(world: World) -> None:
     await world.configure(stored(tool_servers={"crm": {"command": ["crm"], "sandbox": True}}))
-    report = await pin_tools(world.context, OWNER, TENANT)
-    assert (report.pinned, report.missing) == ((), ())
+    report = await pin_tools(world.context, OWNER)
+    assert (report.pinned, report.missing) == ((), {})
     assert list(report.unreachable) == ["crm"]
 
 

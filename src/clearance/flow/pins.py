@@ -40,8 +40,7 @@ async def pin_tools(
         after = before.document.model_copy(update={"tool_pins": before.document.tool_pins | new})
         found = differences(replace(before, lost=frozenset()), after)
         document = {**stored.document, "tool_pins": _stored_pins(before, stored, new)}
-        done = await change_settings(context, actor, stored, found, after, document)
-        if done is not None:
+        if await change_settings(context, actor, stored, found, after, document) is not None:
             return report
     raise kept_moving()
 
@@ -52,7 +51,7 @@ def _stored_pins(
     """The pins with new ones, as they are to be stored: no other pin is touched. If nobody can tell
     which tools were pinned, these are pinned all at once.
     """
-    lost = any(_of_every_tool(problem) for problem in before.problems)
+    lost = any(map(_of_every_tool, before.problems))
     return {**({} if lost else stored.document.get("tool_pins", {})), **new}
 
 
@@ -115,12 +114,12 @@ def _pinned(
     unreachable: Mapping[str, str],
     repin: frozenset[str],
 ) -> tuple[PinReport, dict[str, str]]:
-    document, unread, pins = reading.document, _unread(reading), reading.document.tool_pins
-    if unread >= document.tools and not repin >= unread:
+    tools, pins, unread = reading.document.tools, reading.document.tool_pins, _unread(reading)
+    if any(map(_of_every_tool, reading.problems)) and not repin >= tools:
         repin = frozenset()
     new, missing = dict[str, str](), dict[str, str]()
-    pinned, changed = [], []
-    for named in sorted(document.tools):
+    changed = []
+    for named in sorted(tools):
         server, _, tool = named.partition(".")
         if server not in lists:
             continue
@@ -133,5 +132,4 @@ def _pinned(
             changed.append(named)
         else:
             new[named] = description.schema_digest
-            pinned.append(named)
-    return PinReport(tuple(pinned), tuple(changed), missing, dict(unreachable)), new
+    return PinReport(tuple(new), tuple(changed), missing, dict(unreachable)), new
