@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from clearance.core.approval import ApprovalSource
 from clearance.core.budget import Hold
 from clearance.core.canonical import Json
 from clearance.core.credential import ApiKey, PageSession
@@ -21,6 +22,7 @@ from clearance.core.ledger import Draft
 from clearance.core.moment import SECOND_MS
 from clearance.core.record import OPEN, UNDER_WAY, Admission, Change, IntentRecord, IntentStatus
 from clearance.flow.ports.due import Due
+from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
 from clearance.stores import codec
 from clearance.stores.dynamodb import table
@@ -28,6 +30,7 @@ from clearance.stores.dynamodb.client import Item
 
 BUDGET_DAYS_KEPT = 400  # an intent may wait for 366 days, and give back what it held
 SESSION_SECONDS_KEPT = 3600  # behind its end, for clocks that differ
+CLOCKS_APART_MS_MAX = 3_600_000  # of the processes that work on one table
 SETTINGS_PART_BYTES = 300_000  # of a compressed document; most have one part
 
 _LEASE = ("worker", "lease_until")  # of an attempt: an index has them, so they are the item's own
@@ -163,6 +166,37 @@ def held(item: Item) -> Hold | None:
     """What the intent's hold counts for now; None if it has none, or gave it back."""
     hold = codec.hold(item.get("hold"))
     return hold if hold is not None and hold.state.counts else None
+
+
+# The timeline
+
+
+def is_before(item: Item, since: int | None) -> bool:
+    """True if nothing further back in the timeline can be as late as `since`: positions follow
+    time, but for clocks that differ.
+    """
+    return since is not None and bool(item["changed_at"] < since - CLOCKS_APART_MS_MAX)
+
+
+def timeline_filter(query: TimelineQuery) -> Callable[[Item], bool]:
+    """Whether an intent belongs in the timeline that was asked for, from its item or from what the
+    index has of it.
+    """
+    statuses = {status.value for status in query.statuses}
+
+    def fits(item: Item) -> bool:
+        source = item.get("approval_source")
+        return (
+            query.account_id in {None, item["account_id"]}
+            and query.action_type in {None, item["action_type"]}
+            and query.auto_executed in {None, source == ApprovalSource.POLICY.value}
+            and (not statuses or item["status"] in statuses)
+            and (query.since is None or item["changed_at"] >= query.since)
+            and (query.until is None or item["changed_at"] < query.until)
+            and (query.before is None or item["position"] < query.before)
+        )
+
+    return fits
 
 
 # Budgets

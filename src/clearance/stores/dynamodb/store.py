@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 
 from clearance.configuration.document import StoredSettings
-from clearance.core.approval import ApprovalSource
 from clearance.core.canonical import Json
 from clearance.core.decision import SettingsVersion
 from clearance.core.errors import Unavailable
@@ -68,7 +67,6 @@ from clearance.stores.tail import Tail
 FILTERED_PAGE = (
     500  # entries of the timeline's index that are looked at together if not all of them may fit
 )
-CLOCKS_APART_MS_MAX = 3_600_000  # of the processes that work on one table
 ENTRIES_POLL_MS = 500  # how soon entries of another process are seen
 
 
@@ -252,7 +250,7 @@ class DynamoStore(DynamoCredentials):
 
     async def timeline(self, tenant_id: str, query: TimelineQuery) -> list[IntentRecord]:
         """Filters are looked at here: one that few intents fit reads a long way back."""
-        fits = _timeline_filter(query)
+        fits = items.timeline_filter(query)
         filtered = query != TimelineQuery(before=query.before, limit=query.limit)
         asked = IndexQuery(
             tenant_id,
@@ -271,7 +269,7 @@ class DynamoStore(DynamoCredentials):
                     current = await self._current(matching[:count])
                     chosen |= {item["pk"]: item for item in current if fits(item)}
                     matching = matching[count:]
-                if len(chosen) >= query.limit or (page and _is_before(page[-1], query.since)):
+                if len(chosen) >= query.limit or (page and items.is_before(page[-1], query.since)):
                     break
         return await self._records(sorted(chosen.values(), key=lambda item: -int(item["position"])))
 
@@ -460,31 +458,3 @@ def _put_everywhere(shard: int, version: int) -> Write:
     if version == 0:
         return put(key, {"version": 1}, NEW)
     return put(key, {"version": version + 1}, "version = :seen", seen=version)
-
-
-def _is_before(item: Item, since: int | None) -> bool:
-    """True if nothing further back in the timeline can be as late as `since`: positions follow
-    time, but for clocks that differ.
-    """
-    return since is not None and bool(item["changed_at"] < since - CLOCKS_APART_MS_MAX)
-
-
-def _timeline_filter(query: TimelineQuery) -> Callable[[Item], bool]:
-    """Whether an intent belongs in the timeline that was asked for, from its item or from what the
-    index has of it.
-    """
-    statuses = {status.value for status in query.statuses}
-
-    def fits(item: Item) -> bool:
-        source = item.get("approval_source")
-        return (
-            query.account_id in {None, item["account_id"]}
-            and query.action_type in {None, item["action_type"]}
-            and query.auto_executed in {None, source == ApprovalSource.POLICY.value}
-            and (not statuses or item["status"] in statuses)
-            and (query.since is None or item["changed_at"] >= query.since)
-            and (query.until is None or item["changed_at"] < query.until)
-            and (query.before is None or item["position"] < query.before)
-        )
-
-    return fits

@@ -100,9 +100,9 @@ class GroupCommit:
         return group
 
     def _commit(self, group: list[_Unit]) -> None:
-        # What failed took the whole group back, and nobody knows whose fault it was. So each unit
-        # runs again, alone: only the one that fails then is told so. The second run reads
-        # everything anew, since what the first one saw of the others' writes is gone.
+        # A failure rolls back the whole group and does not name the unit at fault. So each unit
+        # runs again in a transaction of its own, and only one that fails again gets the error. It
+        # reads everything anew: what its first run saw of the others' writes is gone.
         try:
             self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
