@@ -56,11 +56,11 @@ async def if_match(
             "was read."
         )
         raise VersionMismatch(sentence)
-    found = _ETAG.fullmatch(given.strip())
-    if found is None:
+    match = _ETAG.fullmatch(given.strip())
+    if match is None:
         sentence = 'If-Match must be the version that was read, in quotes, for example "7".'
         raise InvalidInput(sentence, code="INVALID_IF_MATCH")
-    return int(found[1])
+    return int(match[1])
 
 
 @router.put(

@@ -111,7 +111,7 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     details: list[ErrorDetails] = list(error.errors())
-    if any(found["loc"][0] == "path" for found in details):
+    if any(detail["loc"][0] == "path" for detail in details):
         sentence = "There is nothing of this name."
         return of_refusal(request, errors.NotFound(sentence))
     problems = tuple(

@@ -316,11 +316,13 @@ def _record(
 
 def _answer(do: Callable[[], dict[str, Any]]) -> CallToolResult:
     try:
-        said, text, is_error = (answer := do()), json.dumps(answer), False
+        structured, text, is_error = (answer := do()), json.dumps(answer), False
     except RefusedError as refusal:
-        said, text, is_error = {"error_class": "VALIDATION"}, str(refusal), True
+        structured, text, is_error = {"error_class": "VALIDATION"}, str(refusal), True
     return CallToolResult(
-        content=[TextContent(type="text", text=text)], structured_content=said, is_error=is_error
+        content=[TextContent(type="text", text=text)],
+        structured_content=structured,
+        is_error=is_error,
     )
 
 

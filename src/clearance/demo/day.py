@@ -113,7 +113,7 @@ def _prepare(stage: _Stage) -> Path:
         (stage.folder / name).write_text(text, encoding="utf-8")
     if not stage.repository.exists():
         stage.repository.mkdir()
-        said = (
+        identity = (
             "-c",
             "user.name=Demo",
             "-c",
@@ -122,7 +122,7 @@ def _prepare(stage: _Stage) -> Path:
             "commit.gpgsign=false",
         )
         for command in (("init", "-q"), ("commit", "-q", "--allow-empty", "-m", "The beginning")):
-            subprocess.run(["git", *said, *command], cwd=stage.repository, check=True)  # noqa: S603, S607
+            subprocess.run(["git", *identity, *command], cwd=stage.repository, check=True)  # noqa: S603, S607
     os.environ["CRM_DB"] = str(stage.crm_file)
     os.environ["DEMO_REPOSITORY"] = str(stage.repository)
     return stage.folder / "clearance.yaml"

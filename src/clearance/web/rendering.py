@@ -57,7 +57,7 @@ def visible(text: str) -> str:
     """The text with every character that hides or reorders others replaced by its number, for
     example `⟨U+202E⟩`.
     """
-    return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
+    return _HIDDEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text)
 
 
 def pretty(value: Json) -> str:
