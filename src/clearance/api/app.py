@@ -1,5 +1,4 @@
-"""The REST app: every route on one list, with what surrounds them all: problems, headers and
-counters.
+"""The REST app: the list of all routes, and the problems, headers and counters around them.
 
 It knows how requests come in, and calls `Control` for everything that they ask.
 """

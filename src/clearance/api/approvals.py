@@ -1,4 +1,4 @@
-"""The inbox over REST: what waits for a person, and what the person rules."""
+"""The inbox over REST: a person lists the approvals that wait, and rules on them."""
 
 from __future__ import annotations
 

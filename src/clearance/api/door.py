@@ -1,6 +1,6 @@
-"""The door: who comes in with a request, how an answer leaves, and where a list goes on.
+"""The door: it authenticates a request, writes an answer, and names where a list continues.
 
-What every route of the API shares, and nothing of what any of them is about.
+All routes of the API share this file; it knows nothing of any single route.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Action intents over REST: propose, look, ask why, withdraw, reconcile; and the timeline."""
+"""Action intents over REST: propose, read, explain, withdraw and reconcile them; and the
+timeline.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Problems: every refusal as one RFC 9457 answer, with the same code and sentence as in every other
+"""Problems: every refusal becomes one RFC 9457 answer, with the code and sentence of every other
 door.
 
-One kind of refusal is one status. What nobody foresaw is logged here, and told to the caller as
-`INTERNAL` and nothing more. Knows neither the verbs nor what they refuse.
+Each kind of refusal has one status. An unforeseen error is logged here; the caller gets `INTERNAL`
+and nothing more. This file knows neither the verbs nor what they refuse.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Resources: what the core knows, as what the wire says.
+"""Resources: the core's values as the wire shows them.
 
 Pure translation; it decides and reads nothing.
 """

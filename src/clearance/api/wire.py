@@ -1,9 +1,7 @@
-"""What crosses the wire: the shape of every body and every answer, with the names that the wire
-contract fixes.
+"""The wire: the shape of every body and every answer, with the names that the wire contract fixes.
 
-Bodies are read strictly: no conversions, no unknown fields. The limits of an action intent are the
-core's, which says them with one sentence for every door; here they are only told to readers of the
-schema.
+Bodies are read strictly: no conversions, no unknown fields. The core owns the limits of an action
+intent and words them for every door; here they only inform readers of the schema.
 """
 
 from __future__ import annotations

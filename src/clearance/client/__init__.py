@@ -1,9 +1,9 @@
 """The Python client: `Clearance` (blocking) and `AsyncClearance`, for agents that propose and
 people who rule.
 
-Every verb is written once, as steps (see `wire`); the two classes only carry steps out. It needs
-the standard library and httpx2, and knows nothing of how Clearance decides. When no answer comes it
-raises `ClearanceUnavailable`, and never makes one up.
+Every verb is written once, as steps (see `wire`); the two classes only carry the steps out. The
+client needs the standard library and httpx2, and knows nothing of how Clearance decides. When no
+answer comes it raises `ClearanceUnavailable`, and never makes an answer up.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What the Python client says to the server, and what it does when no answer comes: the verbs as
-generators of steps.
+"""The requests of the Python client, and what it does when no answer comes: each verb is a
+generator of steps.
 
-A step asks for something (send this request, pause so long) or hands over an item of a list; who
-carries steps out, blocking or not, is no matter here. The API key goes into the headers that
-`connection` makes, and nowhere else.
+A step asks for something (send this request, pause so long) or hands over an item of a list. The
+caller carries the steps out, blocking or not. The API key goes into the headers that `connection`
+makes, and nowhere else.
 """
 
 from __future__ import annotations

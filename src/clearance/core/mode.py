@@ -1,5 +1,5 @@
-"""Autonomy modes and their precedence, and the allowlist: who has been given how much autonomy, for
-what.
+"""Autonomy modes and their precedence, and the allowlist: how much autonomy people gave, and for
+which actions.
 """
 
 from __future__ import annotations

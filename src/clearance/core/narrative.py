@@ -1,4 +1,5 @@
-"""The timeline and the explanation: what is known of an intent, folded into sentences for people.
+"""The timeline and the explanation: everything known of an intent, folded into sentences for
+people.
 
 "Autopilot created the task 'Renewal call' for acme" is the catalog's sentence with the intent's
 data. Names and values that an agent chose appear in it as data, on one line and cut to a length.

@@ -1,4 +1,4 @@
-"""A tenant's settings: everything that people have said about what its agents may do, as one
+"""A tenant's settings: everything that people have set about what its agents may do, as one
 versioned value.
 """
 

@@ -1,7 +1,7 @@
 """Placeholders such as `{title}` or `{result.task_id}` in the catalog's sentences and argument
 templates.
 
-A placeholder is replaced by data, once: what comes out of it is never read as a template again.
+Data replaces a placeholder once; the result is never read as a template again.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""A small CRM to act on: an MCP server over stdio, its facts in the SQLite file that `CRM_DB`
+"""A small CRM to act on: an MCP server over stdio that keeps its facts in the SQLite file `CRM_DB`
 names.
 
-Its one idea: everything that it does is one row of `effect`, written in the transaction that does
-it, so that anybody can count what the CRM saw. A keyed tool finds its `request_id` there and
-answers as it did the first time.
+Its one idea: each act is one row of `effect`, written in the transaction of the act itself, so that
+anyone can count what the CRM saw. A keyed tool looks its `request_id` up there and repeats its
+first answer.
 
 Refuses to know: Clearance. It fails as real systems do: a locked order, and a mail server that
 takes the mail and dies.

@@ -1,8 +1,8 @@
-"""Plays the demo's day: a real server in this process, three agents that use the REST API with keys
-of their own, real MCP tools.
+"""The demo's day, played: a real server in this process, three agents that use the REST API with
+keys of their own, real MCP tools.
 
-Everything lives in one folder, thrown away at the end unless the caller named it. Nothing leaves
-the machine.
+Everything lives in one folder, deleted at the end unless the caller named it. Nothing leaves the
+machine.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The script of the demo's day: what three agents propose, in order, and why.
 
-Nothing here knows how it is carried out.
+Nothing here knows how the script is carried out.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""What comes in, read: JSON that means the same to everybody, in the shape that is expected, and
-what it proposes.
+"""Strict JSON: every reader understands a body in the same way, and it has the expected shape.
 
 The JSON is I-JSON (RFC 7493): UTF-8, no name twice in an object, no lone surrogates, no number that
-some readers do not carry exactly. Two readers that understand one body differently are how a gate
-is passed by; so such a body is refused. Knows nothing of HTTP: what comes by event is read in the
+some readers do not carry exactly. A body that two readers understand differently can pass a gate
+unseen, so such a body is refused. This file knows nothing of HTTP: an event's body is read in the
 same way.
 """
 

@@ -1,9 +1,9 @@
-"""Sweep: finds what nobody is working on, from the states alone, in small bounded steps.
+"""Sweep: it finds work that no worker has, from the states alone, in small bounded steps.
 
 A wiped queue loses nothing.
 
-What is APPROVED without an attempt is hinted again; what is past its time expires; what a dead
-worker left is named, so that an engine carries on with it.
+The sweep hints an APPROVED intent without an attempt again, expires an intent past its time, and
+names each intent that a dead worker left, so that an engine carries on with it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A process that answers HTTP until it is asked to end: its address, its signals, and its orderly
 end.
 
-One idea: the first SIGTERM or SIGINT is ours, and begins the end; the second one is the system's,
-and ends the process at once. Knows nothing of what is served.
+One idea: the first SIGTERM or SIGINT begins the orderly end; the second gets the system's default
+and ends the process at once. This file does not know what the process serves.
 """
 
 from __future__ import annotations

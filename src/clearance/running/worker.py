@@ -1,4 +1,4 @@
-"""A worker: it carries out what is approved in a database, beside any number of others, until it is
+"""A worker: it carries out approved intents of a database, beside any number of others, until it is
 asked to end.
 """
 

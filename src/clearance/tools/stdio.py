@@ -1,8 +1,8 @@
-"""A tool server that is a process of ours, over stdio.
+"""A tool server that runs as our own process, over stdio.
 
-One idea: nothing that the process does may hurt us, and nothing of it stays behind: what it writes
-is bounded, read to its end and logged without secrets, and its descendants end with it. The SDK's
-own transport reads lines of any length, shows the server's stderr on ours, and leaves grandchildren
+One idea: nothing that the process does may harm us, and nothing of it stays behind. Its output is
+bounded, read to its end and logged without secrets, and its descendants end with it. The SDK's own
+transport reads lines of any length, shows the server's stderr on ours, and leaves grandchildren
 behind.
 
 Refuses to know: sessions, and what the messages say.

@@ -1,7 +1,7 @@
-"""The forms that do something: rule, edit, withdraw, reconcile, stop.
+"""The forms that act: rule, edit, withdraw, reconcile, stop.
 
 Each reads a form of the visitor's own session, calls one verb, and answers with the address of the
-page that shows what came of it, so that loading that page again does nothing twice.
+page that shows the result, so that loading that page again does nothing twice.
 """
 
 from __future__ import annotations

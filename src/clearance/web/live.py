@@ -1,8 +1,8 @@
-"""What a page shows again while it is open: events whose data is HTML for htmx to put in place.
+"""The live part of an open page: events whose data is HTML for htmx to put in place.
 
-The ledger is the only clock of it: a stream waits for entries behind the position that the page was
-made at, and each event carries the position that it shows, so that a stream that was interrupted
-goes on there. Whoever does not have JavaScript loads the page again.
+The ledger is its only clock. A stream waits for entries behind the position that the page was made
+at, and each event carries the position that it shows, so that an interrupted stream continues
+there. Visitors without JavaScript load the page again.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What the pages show of an intent: a row of the timeline, a card of the inbox, the ladder of the
 gate.
 
-Its one idea: a template decides nothing. What a state is called, which tone it has, why something
-did not happen and whether it can be undone is worked out here, from the record and the settings in
-force. Knows nothing of HTML.
+Its one idea: a template decides nothing. This file works out the name and tone of a state, why
+something did not happen and whether it can be undone, from the record and the settings in force. It
+knows nothing of HTML.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The pages that show: the timeline, the inbox, one intent's whole story.
 
-Each page has a part that is shown again while it is open, when something happens; `live` asks for
-that part by itself.
+While a page is open, one part of it is shown again whenever something happens; `live` asks for that
+part by itself.
 """
 
 from __future__ import annotations

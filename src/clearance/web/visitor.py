@@ -1,8 +1,8 @@
 """The door of the pages: who is signed in, what a form must prove before it is read, and refusals
 as pages.
 
-Its one idea: a page's function gets a visitor, and a form that is sure to be that visitor's own, or
-is not called. Knows nothing of what the pages show.
+Its one idea: a page's function gets a visitor and a form that is certainly that visitor's own, or
+it is not called. This file knows nothing of what the pages show.
 """
 
 from __future__ import annotations
