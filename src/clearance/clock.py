@@ -1,5 +1,5 @@
-"""The clock: the only place that reads time and makes ids, so that everything else can be run at
-any moment.
+"""The clock: the only code that reads time and makes ids, so that everything else can run at any
+moment.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def problem(response: Any, status: int, code: str) -> dict[str, Any]:
     assert (response.status_code, response.json().get("code")) == (status, code), response.text
     assert response.headers["content-type"] == "application/problem+json"
     body = response.json()
-    wire.Problem.model_validate(body)
+    wire.ProblemResource.model_validate(body)
     assert body["status"] == status
     assert body["detail"].endswith((".", ":")) or body["problems"]
     return dict(body)

@@ -246,7 +246,7 @@ async def test_an_unknown_outcome_is_shown_and_reconciled_by_a_person(door: Door
 async def test_an_explanation_says_why_what_it_knew_and_what_would_change_it(door: Door) -> None:
     await door.propose(UNSURE)
     answer = (await door.auditor.get("/v1/intents/t1/explanation")).json()
-    wire.Explanation.model_validate(answer)
+    wire.ExplanationResource.model_validate(answer)
     assert (answer["decision"], answer["reason"]) == ("REQUIRE_APPROVAL", "CONFIDENCE_TOO_LOW")
     assert answer["explanation"] == "Below 0.80 a person must look."
     assert answer["current"] is True

@@ -31,7 +31,7 @@ from clearance.flow import execute
 from clearance.flow.context import Context
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.tools import ToolCall
-from clearance.flow.sweep import STEP_MAX, Found, Sweeper
+from clearance.flow.sweep import STEP_MAX, Sweeper, SweepSummary
 from tests.flow.support.queueing import (
     WAIT_SECONDS,
     Line,
@@ -69,7 +69,7 @@ async def test_one_of_three_workers_sweeps_and_another_one_when_it_has_ended(
     steps: list[str] = []
     find = Sweeper.find
 
-    async def noted(sweeper: Sweeper) -> Found:
+    async def noted(sweeper: Sweeper) -> SweepSummary:
         steps.append(sweeper._worker)
         return await find(sweeper)
 
@@ -157,7 +157,7 @@ async def test_a_sweep_that_fails_lets_another_worker_try(
 ) -> None:
     find, failing = Sweeper.find, set[str]()
 
-    async def fails(sweeper: Sweeper) -> Found:
+    async def fails(sweeper: Sweeper) -> SweepSummary:
         if not failing or sweeper._worker in failing:
             failing.add(sweeper._worker)
             raise RuntimeError("a bug")

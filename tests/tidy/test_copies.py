@@ -44,10 +44,10 @@ def literal(model: Any, field: str) -> set[str]:
 STATUSES = set(IntentStatus)
 COPIES: dict[str, tuple[Iterable[str], Iterable[str]]] = {
     "the wire's statuses": (get_args(wire.StatusName), STATUSES),
-    "the wire's outcomes": (literal(wire.Outcome, "status"), OutcomeStatus),
+    "the wire's outcomes": (literal(wire.OutcomeResource, "status"), OutcomeStatus),
     "the timeline's outcomes": (literal(wire.TimelineItem, "outcome_status"), OutcomeStatus),
-    "the wire's approvals": (literal(wire.Approval, "state"), ApprovalState),
-    "the wire's rulings": (literal(wire.Ruling, "ruling"), RulingKind),
+    "the wire's approvals": (literal(wire.ApprovalResource, "state"), ApprovalState),
+    "the wire's rulings": (literal(wire.RulingResource, "ruling"), RulingKind),
     "what rules on the wire": (literal(wire.RulingBody, "ruling"), RulingKind),
     "what reconciles on the wire": (literal(wire.ReconciliationBody, "status"), RECONCILABLE),
     "the wire's holds": (literal(wire.BudgetHold, "state"), HoldState),

@@ -1,3 +1,3 @@
-"""The REST door: JSON under /v1, problems as RFC 9457 says them, server-sent events, and what
-operators ask.
+"""The REST door: JSON under /v1, RFC 9457 problems, server-sent events, and the questions of
+operators.
 """

@@ -1,11 +1,12 @@
-"""The REST app: every route on one list, with what surrounds them all: problems, headers and
-counters.
+"""The REST app: the list of all routes, and the problems, headers and counters around them.
 
 It knows how requests come in, and calls `Control` for everything that they ask.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +55,9 @@ _BODIES = (
     wire.ReconciliationBody,
     wire.SettingsPartBody,
     wire.ApiKeyBody,
-    wire.Problem,
+    wire.ProblemResource,
 )
+_SUFFIXED = re.compile(r'(?<=["/])(\w+)Resource(?=")')
 _API_PATHS = ("/v1/", "/healthz", "/readyz", "/metrics", "/openapi.json")
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -166,4 +168,17 @@ def _as_it_is(schema: dict[str, Any]) -> dict[str, Any]:
         for operation in methods.values():
             if "application/json" in operation["responses"].get("422", {}).get("content", {}):
                 del operation["responses"]["422"]
-    return schema
+    return _named_as_on_the_wire(schema)
+
+
+def _named_as_on_the_wire(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema without the `Resource` that a class of ours adds to a name of the core, unless
+    another shape has the shorter name.
+    """
+    shapes = schema["components"]["schemas"]
+
+    def shortened(match: re.Match[str]) -> str:
+        return match[0] if match[1] in shapes or match[0] not in shapes else match[1]
+
+    named: dict[str, Any] = json.loads(_SUFFIXED.sub(shortened, json.dumps(schema)))
+    return named

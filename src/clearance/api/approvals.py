@@ -1,4 +1,4 @@
-"""The inbox over REST: what waits for a person, and what the person rules."""
+"""The inbox over REST: a person lists the approvals that wait, and rules on them."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ async def approvals(
 ) -> Response:
     """Every approval that waits, oldest request first."""
     after = place_of("approvals", query.cursor, ACTION_INTENT_ID)
-    told = await control.waiting(caller, after=after, limit=query.limit)
+    waiting = await control.waiting(caller, after=after, limit=query.limit)
     catalog = (await control.settings(caller)).catalog
     items = [
         resources.approval_item(
-            one, one.record.approval, catalog.get(one.record.intent.action_type)
+            narrated, narrated.record.approval, catalog.get(narrated.record.intent.action_type)
         )
-        for one in told
-        if one.record.approval is not None
+        for narrated in waiting
+        if narrated.record.approval is not None
     ]
     more = (
-        cursor_at("approvals", told[-1].record.intent.action_intent_id)
-        if len(told) == query.limit
+        cursor_at("approvals", waiting[-1].record.intent.action_intent_id)
+        if len(waiting) == query.limit
         else None
     )
     return answer(wire.ApprovalPage(items=items, next_cursor=more))

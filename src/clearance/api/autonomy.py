@@ -1,8 +1,8 @@
-"""The settings over REST: each part under its own path, guarded by the version that a change was
-made from.
+"""The settings over REST: each part has its own path, and a change names the version it was made
+from.
 
-What a part may hold is for the settings document to say; here it is any JSON object. Beside it:
-budgets in use.
+The settings document says what a part may hold; here a part is any JSON object. The use of budgets
+is read here too.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ async def if_match(
             "was read."
         )
         raise VersionMismatch(sentence)
-    found = _ETAG.fullmatch(given.strip())
-    if found is None:
+    match = _ETAG.fullmatch(given.strip())
+    if match is None:
         sentence = 'If-Match must be the version that was read, in quotes, for example "7".'
         raise InvalidInput(sentence, code="INVALID_IF_MATCH")
-    return int(found[1])
+    return int(match[1])
 
 
 @router.put(

@@ -1,5 +1,5 @@
-"""Request bodies: plain JSON up to a limit of bytes and of
-time, in the shape that a call expects.
+"""Request bodies: plain JSON in the shape that a call expects, up to a limit of bytes and of
+time.
 """
 
 from __future__ import annotations

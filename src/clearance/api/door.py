@@ -1,6 +1,6 @@
-"""The door: who comes in with a request, how an answer leaves, and where a list goes on.
+"""The door: it authenticates a request, writes an answer, and names where a list continues.
 
-What every route of the API shares, and nothing of what any of them is about.
+All routes of the API share this file; it knows nothing of any single route.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ def place_of(kind: str, cursor: str | None, pattern: re.Pattern[str]) -> str | N
         text = urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode()
     except (NotBase64, ValueError):
         text = ""
-    found, _, place = text.partition(":")
-    if found != kind or not pattern.fullmatch(place):
+    prefix, _, place = text.partition(":")
+    if prefix != kind or not pattern.fullmatch(place):
         sentence = "The cursor is not one that this list gave out."
         raise InvalidInput(sentence, code="INVALID_CURSOR")
     return place

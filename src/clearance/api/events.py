@@ -1,7 +1,6 @@
-"""The ledger live: one event per entry, resumable by the ledger position.
+"""The ledger live: a stream with one event per entry, resumable by the ledger position.
 
-The ledger is the only source: a stream that was interrupted goes on where it was, and misses
-nothing.
+The ledger is the only source: an interrupted stream continues where it was, and misses nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Action intents over REST: propose, look, ask why, withdraw, reconcile; and the timeline."""
+"""Action intents over REST: propose, read, explain, withdraw and reconcile them; and the
+timeline.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,7 @@ async def intent(action_intent_id: IntentId, caller: Caller, control: TheControl
     "/v1/intents/{action_intent_id}/explanation",
     operation_id="explanation",
     summary="Why an intent was answered as it was",
-    response_model=wire.Explanation,
+    response_model=wire.ExplanationResource,
     responses=problems(404),
 )
 async def explanation(action_intent_id: IntentId, caller: Caller, control: TheControl) -> Response:
@@ -120,7 +122,7 @@ async def reconcile(
     return answer(resources.intent(reconciled))
 
 
-class TimelineFilter(PageQuery):
+class TimelinePageQuery(PageQuery):
     """Which intents of the timeline."""
 
     account_id: str | None = None
@@ -141,11 +143,11 @@ class TimelineFilter(PageQuery):
     responses=problems(422),
 )
 async def timeline(
-    query: Annotated[TimelineFilter, Query()], caller: Caller, control: TheControl
+    query: Annotated[TimelinePageQuery, Query()], caller: Caller, control: TheControl
 ) -> Response:
     """One sentence per intent, by its latest fact, newest first."""
     place = place_of("timeline", query.cursor, POSITION)
-    told = await control.timeline(
+    narrated = await control.timeline(
         caller,
         TimelineQuery(
             account_id=query.account_id,
@@ -160,7 +162,8 @@ async def timeline(
     )
     catalog = (await control.settings(caller)).catalog
     items = [
-        resources.timeline_item(one, catalog.get(one.record.intent.action_type)) for one in told
+        resources.timeline_item(item, catalog.get(item.record.intent.action_type))
+        for item in narrated
     ]
     more = cursor_at("timeline", items[-1].position) if len(items) == query.limit else None
     return answer(wire.TimelinePage(items=items, next_cursor=more))

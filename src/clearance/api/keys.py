@@ -1,4 +1,4 @@
-"""Credentials over REST: whose is this one, which are there, make one, end one."""
+"""API keys over REST: make, list and end them, and read whose key a request carries."""
 
 from __future__ import annotations
 

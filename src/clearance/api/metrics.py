@@ -1,4 +1,4 @@
-"""What a door measures: requests by route, and open event streams.
+"""The measurements of a door: requests by route, and open event streams.
 
 No label names a tenant, an account or anything else that callers choose.
 """

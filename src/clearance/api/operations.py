@@ -1,9 +1,9 @@
-"""What operators ask: is the process up, can it work, how much does it do.
+"""The questions of operators: is the process up, can it work, and how much does it do.
 
-Answers everybody, and names nobody.
+They need no credential, and their answers name no tenant.
 
-A process that was asked to end is up, and not ready: whoever sends it work can send it elsewhere
-before it refuses any.
+A process that was asked to end is up but not ready, so a load balancer can send work elsewhere
+before the process refuses any.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Problems: every refusal as one RFC 9457 answer, with the same code and sentence as in every other
+"""Problems: every refusal becomes one RFC 9457 answer, with the code and sentence of every other
 door.
 
-One kind of refusal is one status. What nobody foresaw is logged here, and told to the caller as
-`INTERNAL` and nothing more. Knows neither the verbs nor what they refuse.
+Each kind of refusal has one status. An unforeseen error is logged here; the caller gets `INTERNAL`
+and nothing more. This file knows neither the verbs nor what they refuse.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     details: list[ErrorDetails] = list(error.errors())
-    if any(found["loc"][0] == "path" for found in details):
+    if any(detail["loc"][0] == "path" for detail in details):
         sentence = "There is nothing of this name."
         return of_refusal(request, errors.NotFound(sentence))
     problems = tuple(

@@ -1,4 +1,4 @@
-"""Resources: what the core knows, as what the wire says.
+"""Resources: the core's values as the wire shows them.
 
 Pure translation; it decides and reads nothing.
 """
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from clearance.flow.requests import NarratedIntent, Ruled
 
 
-def intent(told: NarratedIntent) -> wire.Intent:
+def intent(narrated: NarratedIntent) -> wire.Intent:
     """The intent resource."""
-    return wire.Intent(**_intent_fields(told))
+    return wire.Intent(**_intent_fields(narrated))
 
 
 def ruled_intent(ruled: Ruled) -> wire.RuledIntent:
@@ -39,30 +39,30 @@ def ruled_intent(ruled: Ruled) -> wire.RuledIntent:
     return wire.RuledIntent(**_intent_fields(ruled), new_intent=new)
 
 
-def _intent_fields(told: NarratedIntent) -> dict[str, Any]:
-    record = told.record
-    said = record.intent
+def _intent_fields(narrated: NarratedIntent) -> dict[str, Any]:
+    record = narrated.record
+    action_intent = record.intent
     source = record.approval_source
     return {
         **to_json(record.decision),
-        "action_intent_id": said.action_intent_id,
-        "tenant_id": said.tenant_id,
-        "account_id": said.account_id,
-        "action_type": said.action_type,
+        "action_intent_id": action_intent.action_intent_id,
+        "tenant_id": action_intent.tenant_id,
+        "account_id": action_intent.account_id,
+        "action_type": action_intent.action_type,
         "status": record.status.value,
-        "sentence": told.sentence,
+        "sentence": narrated.sentence,
         "approval_source": source.value if source else None,
         "auto_executed": record.auto_executed,
-        "proposed_by": said.proposed_by,
-        "parameters": dict(said.parameters),
-        "target": said.target,
-        "confidence_score": said.confidence_score,
-        "risk_level": said.risk_level.name,
-        "why": list(said.why),
-        "expires_at": _moment(said.expires_at),
-        "trace_id": said.trace_id,
-        "supersedes": said.supersedes,
-        "edited_by": said.edited_by,
+        "proposed_by": action_intent.proposed_by,
+        "parameters": dict(action_intent.parameters),
+        "target": action_intent.target,
+        "confidence_score": action_intent.confidence_score,
+        "risk_level": action_intent.risk_level.name,
+        "why": list(action_intent.why),
+        "expires_at": _moment(action_intent.expires_at),
+        "trace_id": action_intent.trace_id,
+        "supersedes": action_intent.supersedes,
+        "edited_by": action_intent.edited_by,
         "superseded_by": record.approval.superseded_by if record.approval else None,
         "digest": record.binding.digest if record.binding else None,
         "created_at": as_text(record.created_at),
@@ -78,9 +78,9 @@ def _moment(at: int | None) -> str | None:
     return None if at is None else as_text(at)
 
 
-def _approval(approval: Approval) -> wire.Approval:
+def _approval(approval: Approval) -> wire.ApprovalResource:
     ruling = approval.decisive
-    return wire.Approval(
+    return wire.ApprovalResource(
         approval_id=approval.approval_id,
         state=approval.state.value,
         number=approval.number,
@@ -88,7 +88,7 @@ def _approval(approval: Approval) -> wire.Approval:
         opened_at=as_text(approval.opened_at),
         expires_at=as_text(approval.expires_at),
         differences=list(approval.differences),
-        ruling=wire.Ruling(
+        ruling=wire.RulingResource(
             ruling=ruling.kind.value,
             ruled_by=ruling.ruled_by,
             reason=ruling.reason,
@@ -100,8 +100,8 @@ def _approval(approval: Approval) -> wire.Approval:
     )
 
 
-def _attempt(attempt: Attempt) -> wire.Attempt:
-    return wire.Attempt(
+def _attempt(attempt: Attempt) -> wire.AttemptResource:
+    return wire.AttemptResource(
         number=attempt.number,
         worker=attempt.worker,
         started_at=as_text(attempt.started_at),
@@ -110,9 +110,9 @@ def _attempt(attempt: Attempt) -> wire.Attempt:
     )
 
 
-def _outcome(record: IntentRecord, outcome: Outcome) -> wire.Outcome:
+def _outcome(record: IntentRecord, outcome: Outcome) -> wire.OutcomeResource:
     error = outcome.error
-    return wire.Outcome(
+    return wire.OutcomeResource(
         status=outcome.status.value,
         sentence=outcome.sentence,
         auto_executed=record.auto_executed,
@@ -139,16 +139,16 @@ def _budget_hold(hold: Hold) -> wire.BudgetHold:
     return wire.BudgetHold(day=hold.day, state=hold.state.value, claims=claims)
 
 
-def explanation(explained: Explanation, history: Sequence[Entry]) -> wire.Explanation:
+def explanation(explained: Explanation, history: Sequence[Entry]) -> wire.ExplanationResource:
     """Why, what it knew, and what would change it."""
     record = explained.record
-    return wire.Explanation(
+    return wire.ExplanationResource(
         **to_json(record.decision),
         action_intent_id=record.intent.action_intent_id,
         sentence=explained.sentence,
         current=explained.current,
         nearest_changes=[
-            wire.NearestChange(sentence=change.sentence, decision=change.answer.value)
+            wire.NearestChangeResource(sentence=change.sentence, decision=change.answer.value)
             for change in explained.nearest_changes
         ],
         knew=wire.Knew(
@@ -156,7 +156,7 @@ def explanation(explained: Explanation, history: Sequence[Entry]) -> wire.Explan
             risk_level=_effective_risk(record),
             inputs={finding.check: dict(finding.inputs) for finding in record.decision.findings},
         ),
-        history=[entry(one) for one in history],
+        history=[entry(item) for item in history],
     )
 
 
@@ -171,9 +171,9 @@ def _effective_risk(record: IntentRecord) -> Json:
     return _catalog_inputs(record.decision).get("risk_level", record.intent.risk_level.name)
 
 
-def timeline_item(told: NarratedIntent, action: Action | None) -> wire.TimelineItem:
+def timeline_item(narrated: NarratedIntent, action: Action | None) -> wire.TimelineItem:
     """One line of the timeline."""
-    record = told.record
+    record = narrated.record
     ruling = record.approval.decisive if record.approval else None
     source = record.approval_source
     return wire.TimelineItem(
@@ -182,7 +182,7 @@ def timeline_item(told: NarratedIntent, action: Action | None) -> wire.TimelineI
         action_intent_id=record.intent.action_intent_id,
         account_id=record.intent.account_id,
         action_type=record.intent.action_type,
-        sentence=told.sentence,
+        sentence=narrated.sentence,
         status=record.status.value,
         decision=record.decision.answer.value,
         reason=record.decision.reason,
@@ -197,22 +197,22 @@ def timeline_item(told: NarratedIntent, action: Action | None) -> wire.TimelineI
 
 
 def approval_item(
-    told: NarratedIntent, approval: Approval, action: Action | None
+    narrated: NarratedIntent, approval: Approval, action: Action | None
 ) -> wire.ApprovalItem:
     """One card of the inbox."""
-    record, said = told.record, told.record.intent
+    record, action_intent = narrated.record, narrated.record.intent
     known = _catalog_inputs(record.decision)
     return wire.ApprovalItem(
         approval_id=approval.approval_id,
-        action_intent_id=said.action_intent_id,
-        account_id=said.account_id,
-        action_type=said.action_type,
-        sentence=told.sentence,
-        parameters=dict(said.parameters),
-        target=said.target,
-        why=list(said.why),
+        action_intent_id=action_intent.action_intent_id,
+        account_id=action_intent.account_id,
+        action_type=action_intent.action_type,
+        sentence=narrated.sentence,
+        parameters=dict(action_intent.parameters),
+        target=action_intent.target,
+        why=list(action_intent.why),
         risk_level=_effective_risk(record),
-        confidence_score=said.confidence_score,
+        confidence_score=action_intent.confidence_score,
         reason=record.decision.reason,
         explanation=record.decision.explanation,
         policy_clause=list(record.decision.policy_clause),
@@ -220,19 +220,23 @@ def approval_item(
         opened_at=as_text(approval.opened_at),
         expires_at=as_text(approval.expires_at),
         differences=list(approval.differences),
-        proposed_by=said.proposed_by,
-        supersedes=said.supersedes,
-        edited_by=said.edited_by,
+        proposed_by=action_intent.proposed_by,
+        supersedes=action_intent.supersedes,
+        edited_by=action_intent.edited_by,
         undo=action is not None and action.undo is not None,
         tool=known.get("tool"),
         effect=known.get("effect"),
     )
 
 
-def entry(found: Entry) -> wire.LedgerEntry:
+def entry(ledger_entry: Entry) -> wire.LedgerEntry:
     """An entry's own fields, beside its place and the digest of its exact bytes."""
     return wire.LedgerEntry(
-        **{**found.fields, "position": found.position, "entry_digest": found.digest}
+        **{
+            **ledger_entry.fields,
+            "position": ledger_entry.position,
+            "entry_digest": ledger_entry.digest,
+        }
     )
 
 
@@ -271,9 +275,9 @@ def who_am_i(principal: Principal) -> wire.WhoAmI:
     )
 
 
-def api_key(key: ApiKey) -> wire.ApiKey:
+def api_key(key: ApiKey) -> wire.ApiKeyResource:
     """A credential; neither its secret nor its hash."""
-    return wire.ApiKey(**_api_key_fields(key))
+    return wire.ApiKeyResource(**_api_key_fields(key))
 
 
 def new_api_key(key: ApiKey, secret: str) -> wire.NewApiKey:

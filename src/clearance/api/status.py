@@ -1,6 +1,6 @@
 """The status of a tenant over REST: what waits, what is unknown, what is stopped.
 
-What `/metrics` says of all tenants together, without a credential, this says of the caller's own.
+`/metrics` covers all tenants together and needs no credential; this covers the caller's own tenant.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
-"""What crosses the wire: the shape of every body and every answer, with the names that the wire
-contract fixes.
+"""The wire: the shape of every body and every answer, with the names that the wire contract fixes.
 
-Bodies are read strictly: no conversions, no unknown fields. The limits of an action intent are the
-core's, which says them with one sentence for every door; here they are only told to readers of the
-schema.
+Bodies are read strictly: no conversions, no unknown fields. The core owns the limits of an action
+intent and words them for every door; here they only inform readers of the schema.
 """
 
 from __future__ import annotations
@@ -165,7 +163,7 @@ class Resource(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Finding(Resource):
+class FindingResource(Resource):
     """What one check of the gate found, and the facts that it looked at."""
 
     check: str
@@ -175,7 +173,7 @@ class Finding(Resource):
     inputs: dict[str, Any]
 
 
-class Ruling(Resource):
+class RulingResource(Resource):
     """What a person ruled."""
 
     ruling: Literal["approve", "reject", "edit"]
@@ -184,7 +182,7 @@ class Ruling(Resource):
     ruled_at: Moment
 
 
-class Approval(Resource):
+class ApprovalResource(Resource):
     """The latest request to people. `differences` say why it is asked again."""
 
     approval_id: str
@@ -194,11 +192,11 @@ class Approval(Resource):
     opened_at: Moment
     expires_at: Moment
     differences: list[str]
-    ruling: Ruling | None
+    ruling: RulingResource | None
     superseded_by: str | None
 
 
-class Attempt(Resource):
+class AttemptResource(Resource):
     """The durable claim on carrying out the intent."""
 
     number: int
@@ -217,7 +215,7 @@ class OutcomeError(Resource):
     sent: Literal["NOT_SENT", "MAYBE", "ANSWERED"]
 
 
-class Outcome(Resource):
+class OutcomeResource(Resource):
     """What the world answered."""
 
     status: Literal["SUCCEEDED", "FAILED", "CANCELLED", "UNKNOWN"]
@@ -257,7 +255,7 @@ class Decided(Resource):
     settings_version: Annotated[
         list[int], Field(description="The tenant's version, and that of the global switches.")
     ]
-    findings: list[Finding]
+    findings: list[FindingResource]
 
 
 class Intent(Decided):
@@ -287,9 +285,9 @@ class Intent(Decided):
     digest: str | None
     created_at: Moment
     changed_at: Moment
-    approval: Approval | None
-    attempt: Attempt | None
-    outcome: Outcome | None
+    approval: ApprovalResource | None
+    attempt: AttemptResource | None
+    outcome: OutcomeResource | None
     budget: BudgetHold | None
 
 
@@ -299,7 +297,7 @@ class RuledIntent(Intent):
     new_intent: Intent | None
 
 
-class NearestChange(Resource):
+class NearestChangeResource(Resource):
     """One single change that would have given another answer."""
 
     sentence: str
@@ -332,7 +330,7 @@ class LedgerEntry(BaseModel):
     actor: dict[str, Any]
 
 
-class Explanation(Decided):
+class ExplanationResource(Decided):
     """Why an intent was answered as it was, and what would change the answer."""
 
     action_intent_id: str
@@ -340,7 +338,7 @@ class Explanation(Decided):
     current: Annotated[
         bool, Field(description="False if the settings have changed since the decision.")
     ]
-    nearest_changes: list[NearestChange]
+    nearest_changes: list[NearestChangeResource]
     knew: Knew
     history: list[LedgerEntry]
 
@@ -427,7 +425,7 @@ class WhoAmI(Resource):
     permissions: list[str]
 
 
-class ApiKey(Resource):
+class ApiKeyResource(Resource):
     """A credential without its secret."""
 
     key_id: str
@@ -437,7 +435,7 @@ class ApiKey(Resource):
     revoked_at: Moment | None
 
 
-class NewApiKey(ApiKey):
+class NewApiKey(ApiKeyResource):
     """A credential with its secret, which is told this once."""
 
     key: str
@@ -467,7 +465,7 @@ class LedgerPage(Resource):
 class ApiKeyPage(Resource):
     """The credentials of a tenant."""
 
-    items: list[ApiKey]
+    items: list[ApiKeyResource]
     next_cursor: None = None
 
 
@@ -488,7 +486,7 @@ class ProblemPart(Resource):
     detail: str
 
 
-class Problem(Resource):
+class ProblemResource(Resource):
     """An RFC 9457 problem. `code` is stable; `detail` is the one sentence that every door says.
 
     `action_intent_id`, of a proposal that got a 503: send it again under this id.

@@ -1,4 +1,4 @@
-"""The command that looks for what is wrong: doctor."""
+"""The command that looks for problems: doctor."""
 
 from __future__ import annotations
 

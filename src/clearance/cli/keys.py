@@ -1,4 +1,4 @@
-"""The commands for API keys: make, list and end them, and say whose one is."""
+"""The commands for API keys: make, list and end them, and show whose key is in use."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """The command line, `clearance`: where it begins, and how it ends.
 
 One idea: a command does one thing and prints the answer, as lines for people or with `--json` as
-exactly one JSON document; an error is one sentence on standard error. There is a file for each noun
-that commands are about: some ask a `server`, some work on the `state` itself. They import what they
-need when they run, so that `clearance --help` answers at once. Exit codes: 0 done, 1 refused, 2 not
-understood, 3 nobody answered.
+exactly one JSON document; an error is one sentence on standard error. Each noun that commands are
+about has its own file: some commands ask a `server`, some work on the `state` itself. They import
+what they need when they run, so that `clearance --help` answers at once. Exit codes: 0 done, 1
+refused, 2 not understood, 3 no answer.
 """
 
 from __future__ import annotations

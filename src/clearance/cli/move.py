@@ -1,8 +1,8 @@
 """The commands that move all state from one place to another: export and import.
 
-One idea: what one profile exports another one imports, and the file is proof of itself: nothing is
-imported unless all of it is there, and reads back as it was written. It has what agents said and
-hashes of credentials: it is made for its owner alone.
+One idea: one profile exports a file that another imports, and the file proves itself: nothing is
+imported unless all of it is there and reads back as it was written. The file holds the agents'
+words and hashes of credentials, so only its owner may read it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What the command line prints: one JSON document for programs, or calm lines for people.
+"""The output of the command line: one JSON document for programs, or calm lines for people.
 
-One idea: everything that is shown goes through `clean`, for most of it was written by agents and
-tools, and a terminal obeys what it is shown. Markup is never interpreted; colour means something
-(autopilot, waiting, stopped, unknown) or is not there. Where the facts come from, and which of them
-a command asks for, is not known here.
+One idea: everything that is shown goes through `clean`, because agents and tools wrote most of it
+and a terminal obeys what it is shown. Markup is never interpreted; a colour has a meaning
+(autopilot, waiting, stopped, unknown) or is absent. This file does not know where the facts come
+from, or which of them a command asks for.
 """
 
 from __future__ import annotations

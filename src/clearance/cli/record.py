@@ -1,4 +1,4 @@
-"""The commands that read the record of what was done: timeline and ledger."""
+"""The commands that read the record: timeline and ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands that serve: serve, and a day to look at, demo."""
+"""The commands that serve: serve, and demo, which plays a day to look at."""
 
 from __future__ import annotations
 

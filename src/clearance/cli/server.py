@@ -1,4 +1,4 @@
-"""The server, as commands ask it: through the REST API like everybody else.
+"""The server, as commands ask it: through the REST API, like any other client.
 
 One idea: a command asks for one thing and prints the answer. Address and key come from the
 environment. Nothing is decided here.

@@ -1,10 +1,10 @@
 """The state itself, as commands work on it: a data directory, a database or a table.
 
-One idea: whoever can write the state is its operator, and acts as a person of the tenant, in the
-ledger like everybody else. A server that runs on the same state sees at once what is changed here.
-Where it is: the data directory that `--data` names, else the database of `CLEARANCE_DATABASE_URL`,
-else the table of `CLEARANCE_TABLE`, else the data directory of `CLEARANCE_DATA`. Commands get the
-verbs and who acts; the parts behind the verbs are not theirs.
+One idea: an operator can write the state, and so acts as a person of the tenant, in the ledger like
+any other. A server on the same state sees a change at once. The state is the data directory that
+`--data` names, else the database of `CLEARANCE_DATABASE_URL`, else the table of `CLEARANCE_TABLE`,
+else the data directory of `CLEARANCE_DATA`. Commands get the verbs and the acting person, never the
+parts behind the verbs.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The Python client: `Clearance` (blocking) and `AsyncClearance`, for agents that propose and
 people who rule.
 
-Every verb is written once, as steps (see `wire`); the two classes only carry steps out. It needs
-the standard library and httpx2, and knows nothing of how Clearance decides. When no answer comes it
-raises `ClearanceUnavailable`, and never makes one up.
+Every verb is written once, as steps (see `wire`); the two classes only carry the steps out. The
+client needs the standard library and httpx2, and knows nothing of how Clearance decides. When no
+answer comes it raises `ClearanceUnavailable`, and never makes an answer up.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class _Verbs(ABC, Generic[_A, _I]):
         Without an `action_intent_id` one is made here, once, so that a repeat after a lost answer
         cannot act twice.
         """
-        said: Answer = {
+        body: Answer = {
             "action_intent_id": secrets.token_hex(ID_BYTES)
             if action_intent_id is None
             else action_intent_id,
@@ -90,7 +90,7 @@ class _Verbs(ABC, Generic[_A, _I]):
             "trace_id": trace_id,
         }
         return self._run(
-            wire.propose(said | {name: value for name, value in given.items() if value is not None})
+            wire.propose(body | {name: value for name, value in given.items() if value is not None})
         )
 
     def intent(self, action_intent_id: str) -> _A:
@@ -188,7 +188,7 @@ class _Verbs(ABC, Generic[_A, _I]):
             "until": wire.moment(until),
         }
         query = [(name, value) for name, value in given.items() if value is not None]
-        query += [("status", one) for one in ([status] if isinstance(status, str) else status)]
+        query += [("status", name) for name in ([status] if isinstance(status, str) else status)]
         return self._iterate(wire.pages(wire.path("timeline"), tuple(query), page_size))
 
     def ledger(self, *, after: int = 0, page_size: int = PAGE_SIZE_DEFAULT) -> _I:
@@ -337,19 +337,19 @@ class Clearance(_Verbs[Answer, Iterator[Answer]]):
 
     def events(self, *, after: int | None = None) -> Iterator[Answer]:
         """The ledger's entries as they are made, without end; see `AsyncClearance.events`."""
-        feed = wire.Feed(after)
+        subscription = wire.Subscription(after)
         while True:
             try:
-                with self._http.stream(**feed.arguments()) as response:
-                    if feed.accepts(response):
+                with self._http.stream(**subscription.arguments()) as response:
+                    if subscription.accepts(response):
                         for event in httpx2.EventSource(response):
-                            yield from feed.taken(event)
+                            yield from subscription.taken(event)
                     else:
                         response.read()
-                        feed.refused(wire.read_reply(response))
+                        subscription.refused(wire.read_reply(response))
             except httpx2.RequestError as error:
-                feed.lost(wire.read_failure(error))
-            time.sleep(feed.pause_seconds)
+                subscription.lost(wire.read_failure(error))
+            time.sleep(subscription.pause_seconds)
 
 
 class AsyncClearance(_Verbs[Coroutine[Any, Any, Answer], AsyncIterator[Answer]]):
@@ -419,17 +419,17 @@ class AsyncClearance(_Verbs[Coroutine[Any, Any, Answer], AsyncIterator[Answer]])
 
         A lost connection is taken up again behind the last entry that was given.
         """
-        feed = wire.Feed(after)
+        subscription = wire.Subscription(after)
         while True:
             try:
-                async with self._http.stream(**feed.arguments()) as response:
-                    if feed.accepts(response):
+                async with self._http.stream(**subscription.arguments()) as response:
+                    if subscription.accepts(response):
                         async for event in httpx2.EventSource(response):
-                            for entry in feed.taken(event):
+                            for entry in subscription.taken(event):
                                 yield entry
                     else:
                         await response.aread()
-                        feed.refused(wire.read_reply(response))
+                        subscription.refused(wire.read_reply(response))
             except httpx2.RequestError as error:
-                feed.lost(wire.read_failure(error))
-            await asyncio.sleep(feed.pause_seconds)
+                subscription.lost(wire.read_failure(error))
+            await asyncio.sleep(subscription.pause_seconds)

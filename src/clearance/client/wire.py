@@ -1,9 +1,9 @@
-"""What the Python client says to the server, and what it does when no answer comes: the verbs as
-generators of steps.
+"""The requests of the Python client, and what it does when no answer comes: each verb is a
+generator of steps.
 
-A step asks for something (send this request, pause so long) or hands over an item of a list; who
-carries steps out, blocking or not, is no matter here. The API key goes into the headers that
-`connection` makes, and nowhere else.
+A step asks for something (send this request, pause so long) or hands over an item of a list. The
+caller carries the steps out, blocking or not. The API key goes into the headers that `connection`
+makes, and nowhere else.
 """
 
 from __future__ import annotations
@@ -176,12 +176,12 @@ def _nothing_done(reply: Reply | Failure) -> bool:
     return (_json_object(reply.body) or {}).get("code") == NOTHING_DONE
 
 
-def propose(said: Answer) -> Steps:
+def propose(body: Answer) -> Steps:
     """Proposes; if no answer comes, the error says under which id."""
     try:
-        return (yield from send(post("propose", path("intents"), said)))
+        return (yield from send(post("propose", path("intents"), body)))
     except ClearanceUnavailable as error:
-        error.action_intent_id = said["action_intent_id"]
+        error.action_intent_id = body["action_intent_id"]
         raise
 
 
@@ -200,7 +200,7 @@ def wait(action_intent_id: str, unsettled: frozenset[str], timeout_seconds: floa
 
 def rule(name: str, ruling: Answer) -> Steps:
     """Rules on an approval, or on the latest approval of an intent."""
-    said = {key: value for key, value in ruling.items() if value is not None}
+    body = {key: value for key, value in ruling.items() if value is not None}
     approval_id = name
     if "." not in name:  # an intent's id has none, an approval's always has one
         intent = yield from send(Request("GET", path("intents", name)))
@@ -209,7 +209,7 @@ def rule(name: str, ruling: Answer) -> Steps:
             sentence = f"The action intent {name} never asked for an approval."
             raise ClearanceError("NO_APPROVAL", sentence)
         approval_id = approval["approval_id"]
-    return (yield from send(post("rule", path("approvals", approval_id, "rulings"), said)))
+    return (yield from send(post("rule", path("approvals", approval_id, "rulings"), body)))
 
 
 def pages(path: str, query: tuple[tuple[str, str], ...], page_size: int) -> Steps:
@@ -260,7 +260,7 @@ def covers(switch: Mapping[str, Json], scope: str, subject: str | None) -> bool:
     return switch.get("scope") == scope and switch.get("subject") == subject
 
 
-class Feed:
+class Subscription:
     """Where an event stream is, and what to do when it ends; the two clients only read it."""
 
     def __init__(self, after: int | None) -> None:
@@ -372,9 +372,9 @@ def path(*parts: str) -> str:
     return "/v1/" + "/".join(quote(part, safe="") for part in parts)
 
 
-def post(operation: str, path: str, said: Mapping[str, Json]) -> Request:
+def post(operation: str, path: str, body: Mapping[str, Json]) -> Request:
     """A request that says something."""
-    return Request("POST", path, body=_body(said), operation=operation)
+    return Request("POST", path, body=_body(body), operation=operation)
 
 
 def put(part: str, value: Mapping[str, Json], if_match: str) -> Request:
@@ -459,7 +459,7 @@ def _answer(reply: Reply) -> Answer:
         return value
     if value is None or not isinstance(value.get("code"), str):
         raise _unexpected(reply.status)
-    problems = [one for one in value.get("problems") or () if isinstance(one, dict)]
+    problems = [problem for problem in value.get("problems") or () if isinstance(problem, dict)]
     sentence = str(value.get("detail") or value.get("title") or value["code"])
     raise ClearanceError(value["code"], sentence, status=reply.status, problems=problems)
 

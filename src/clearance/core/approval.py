@@ -1,8 +1,8 @@
 """Approvals: the request to people that an intent waits in, who may rule on it, and what a ruling
-must say.
+must contain.
 
-An approval is bound to the digest of exactly what would run. Time never approves: what nobody rules
-on expires.
+An approval is bound to the digest of exactly what would run. Time never approves: an approval
+without a ruling expires.
 """
 
 from __future__ import annotations

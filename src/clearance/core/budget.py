@@ -4,7 +4,7 @@ they are used.
 Use is counted in buckets of one account and day: all actions, the actions of one type, the amount
 that one type spends. A hold takes from every bucket that applies, or from none; it is settled when
 execution starts and released when it never does. The limit covers held and settled together, so
-settling moves no counter. Who counts is the store; here is what is counted.
+settling moves no counter. The store counts; this file says what is counted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Canonical JSON (RFC 8785): the one spelling of a value, which digests and the ledger stand on."""
+"""Canonical JSON (RFC 8785): the one spelling of a value, on which digests and the ledger rest."""
 
 from __future__ import annotations
 

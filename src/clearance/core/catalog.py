@@ -1,7 +1,7 @@
 """The action catalog: the actions that exist, the tool behind each, and what is known about its
 effect.
 
-An action that is not in the catalog does not exist: the gate blocks it.
+The gate blocks an action that is not in the catalog.
 """
 
 from __future__ import annotations

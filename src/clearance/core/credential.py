@@ -1,4 +1,4 @@
-"""API keys: how they look, and the only form in which they are kept."""
+"""API keys: their form, and the only form in which they are kept."""
 
 from __future__ import annotations
 

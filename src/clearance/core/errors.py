@@ -1,8 +1,7 @@
-"""Everything that Clearance refuses to do, by name and stable code.
+"""Refusals: everything that Clearance refuses to do, by name and stable code.
 
-A refusal says one sentence that is the same in the API, the CLI, the pages and the ledger. The
-class says what kind of refusal it is (doors map kinds to their own statuses); the code says which
-one.
+A refusal has one sentence, the same in the API, the CLI, the pages and the ledger. Its class is the
+kind of refusal (doors map kinds to their own statuses); its code says which refusal it is.
 """
 
 from __future__ import annotations

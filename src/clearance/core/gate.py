@@ -1,10 +1,10 @@
 """The gate: the row of checks that an intent meets, and the one decision that they fold to.
 
-Each check looks at the facts and may only tighten the answer; BLOCK ends the row; the budget is
-asked only while everything before it says AUTO_EXECUTE; every finding is kept. An empty row blocks.
-A check asks a person where it cannot read what the settings say.
-The gate reads no clock and no store: what it cannot know (what others use of the budget meanwhile)
-is checked again by the store in the transaction that admits the intent.
+Each check looks at the facts and may only tighten the answer; it asks a person where it cannot read
+the settings. BLOCK ends the row, and the budget is asked only while everything before it says
+AUTO_EXECUTE. Every finding is kept. An empty row blocks. The gate reads no clock and no store. It
+cannot know how other intents use the budget meanwhile, so the store checks that again in the
+transaction that admits the intent.
 """
 
 from __future__ import annotations

@@ -116,13 +116,14 @@ def checked_content(intent: ActionIntent) -> bytes:
             str(problem) for problem in problems[:3]
         )
         raise InvalidInput(sentence, code="INVALID_INTENT", problems=tuple(problems))
-    said = canonical(content(intent))
-    if len(said) > CONTENT_BYTES_MAX:
+    content_bytes = canonical(content(intent))
+    if len(content_bytes) > CONTENT_BYTES_MAX:
         sentence = (
-            f"The action intent has {len(said)} bytes of content; the limit is {CONTENT_BYTES_MAX}."
+            f"The action intent has {len(content_bytes)} bytes of content; "
+            f"the limit is {CONTENT_BYTES_MAX}."
         )
         raise TooLarge(sentence, code="INTENT_TOO_LARGE")
-    return said
+    return content_bytes
 
 
 def _name_problems(intent: ActionIntent) -> list[Problem]:

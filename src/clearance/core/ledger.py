@@ -1,10 +1,10 @@
 """The ledger: facts as exact canonical bytes.
 
-One transition of an intent is one entry, and the entry says all of it.
+Each transition of an intent is one entry, and the entry holds all of it.
 
-An entry is RFC 8785 canonical JSON whose numbers are integers. What agents wrote (parameters,
-target, reasons) is not in it: it is bound by a salted digest, so that it can be erased without
-breaking the record.
+An entry is RFC 8785 canonical JSON whose numbers are integers. The agent's own words (parameters,
+target, reasons) are not in it: a salted digest binds them, so they can be erased without breaking
+the record.
 """
 
 from __future__ import annotations

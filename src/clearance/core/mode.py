@@ -1,5 +1,5 @@
-"""Autonomy modes and their precedence, and the allowlist: who has been given how much autonomy, for
-what.
+"""Autonomy modes and their precedence, and the allowlist: how much autonomy people gave, and for
+which actions.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class ModeRule:
 
 
 @dataclass(frozen=True, slots=True)
-class ModeFound:
+class ResolvedMode:
     """The mode that holds, and the place that it comes from."""
 
     mode: AutonomyMode
     source: str
 
 
-def resolve(rules: Sequence[ModeRule], account_id: str, action_type: str) -> ModeFound:
+def resolve(rules: Sequence[ModeRule], account_id: str, action_type: str) -> ResolvedMode:
     """First match wins: account + action type, tenant + action type, account default, tenant
     default, APPROVAL_REQUIRED.
     """
@@ -51,8 +51,8 @@ def resolve(rules: Sequence[ModeRule], account_id: str, action_type: str) -> Mod
     )
     for place, source in precedence:
         if place in by_place:
-            return ModeFound(by_place[place], source)
-    return ModeFound(AutonomyMode.APPROVAL_REQUIRED, "nothing configured")
+            return ResolvedMode(by_place[place], source)
+    return ResolvedMode(AutonomyMode.APPROVAL_REQUIRED, "nothing configured")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""The timeline and the explanation: what is known of an intent, folded into sentences for people.
+"""The timeline and the explanation: everything known of an intent, folded into sentences for
+people.
 
 "Autopilot created the task 'Renewal call' for acme" is the catalog's sentence with the intent's
 data. Names and values that an agent chose appear in it as data, on one line and cut to a length.
@@ -25,10 +26,10 @@ CONFIDENCE_BP_MAX = 10_000
 
 def say(record: IntentRecord, action: Action | None) -> str:
     """One sentence about an intent as it stands now."""
-    return _SAID[record.status](record, action)
+    return _SENTENCES[record.status](record, action)
 
 
-def said_of(text: str, record: IntentRecord) -> str:
+def fill_sentence(text: str, record: IntentRecord) -> str:
     """A sentence of the catalog with the record's data in it."""
     result = record.outcome.result if record.outcome else None
     return sentence(text, values_of(record.intent, result))
@@ -38,7 +39,7 @@ def proposal(record: IntentRecord, action: Action | None) -> str:
     """What would be done, for example `create the task 'Renewal call' for acme`."""
     if action is None:
         return f"run {record.intent.action_type} for {record.intent.account_id}"
-    return said_of(action.proposal, record)
+    return fill_sentence(action.proposal, record)
 
 
 def ruled_by(record: IntentRecord) -> str:
@@ -55,7 +56,7 @@ def _actor(record: IntentRecord) -> str:
 
 def _succeeded(record: IntentRecord, action: Action | None) -> str:
     done = (
-        said_of(action.sentence, record)
+        fill_sentence(action.sentence, record)
         if action
         else f"ran {record.intent.action_type} for {record.intent.account_id}"
     )
@@ -70,7 +71,7 @@ def _rejected(record: IntentRecord, action: Action | None) -> str:
     return f"{ruled_by(record)} rejected: {agent} wanted to {wanted}"
 
 
-_SAID: dict[IntentStatus, Callable[[IntentRecord, Action | None], str]] = {
+_SENTENCES: dict[IntentStatus, Callable[[IntentRecord, Action | None], str]] = {
     IntentStatus.BLOCKED: lambda r, a: (
         f"Blocked: {r.intent.proposed_by} wanted to {proposal(r, a)}"
     ),
@@ -124,8 +125,8 @@ def explain(record: IntentRecord, facts: Facts, now: int) -> Explanation:
     action = facts.settings.catalog.get(record.intent.action_type)
     current = facts.settings.version == record.decision.settings_version
     base = record.decision if current else gate.decide(record.intent, facts, now)
-    found = tuple(_nearest_changes(record.intent, facts, base, now))
-    return Explanation(record, say(record, action), current, found)
+    changes = tuple(_nearest_changes(record.intent, facts, base, now))
+    return Explanation(record, say(record, action), current, changes)
 
 
 def _nearest_changes(
@@ -133,10 +134,10 @@ def _nearest_changes(
 ) -> Iterator[NearestChange]:
     if base.answer is Answer.AUTO_EXECUTE:
         return
-    for said, changed_intent, changed_facts in _single_changes(intent, facts, now):
+    for phrase, changed_intent, changed_facts in _single_changes(intent, facts, now):
         answer = gate.decide(changed_intent, changed_facts, now).answer
         if answer.strictness < base.answer.strictness:
-            yield NearestChange(said(answer), answer)
+            yield NearestChange(phrase(answer), answer)
 
 
 _Change = tuple[Callable[[Answer], str], ActionIntent, Facts]
@@ -190,8 +191,8 @@ def _policy_changes(intent: ActionIntent, facts: Facts, now: int) -> Iterator[_C
                 facts,
             )
     if (needed := _confidence_needed(intent, facts, now)) is not None:
-        said = f"the confidence were at least {needed / CONFIDENCE_BP_MAX:.4g}"
-        yield _say(said), replace(intent, confidence_score=needed / CONFIDENCE_BP_MAX), facts
+        condition = f"the confidence were at least {needed / CONFIDENCE_BP_MAX:.4g}"
+        yield _say(condition), replace(intent, confidence_score=needed / CONFIDENCE_BP_MAX), facts
 
 
 def _confidence_needed(intent: ActionIntent, facts: Facts, now: int) -> int | None:

@@ -1,8 +1,7 @@
-"""What the world answered: how an execution ended, in which class of error, and whether anything
-was sent.
+"""Outcomes: how an execution ended, in which class of error, and whether anything was sent.
 
-An outcome is honest about what is not known: `UNKNOWN` means that the call may have happened and no
-answer came.
+An outcome is honest about doubt: `UNKNOWN` means that the call may have happened and no answer
+came.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Who acts: the tenant, the actor and what the credential allows.
+"""Who acts: the tenant, the actor and the permissions of the credential.
 
-The only source of tenant and actor for every verb.
+Every verb takes tenant and actor from here alone.
 """
 
 from __future__ import annotations

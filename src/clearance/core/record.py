@@ -1,9 +1,9 @@
-"""The states of an intent and their legal order; all that is known of an intent; and a step from
-one state to the next.
+"""The states of an intent and their legal order, the record of an intent, and a step from one state
+to the next.
 
-A `Change` is applied by a store whole or not at all, and only if the record has not moved since it
-was read (its revision) and, where the step depends on them, the settings have not either: so a
-guard that held for the record holds in the transaction.
+A store applies a `Change` whole or not at all, and only if the record still has the revision that
+was read and, where the step depends on them, the settings have not changed either. So a guard that
+held for the record holds in the transaction.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Revalidation: whether what was approved may still run as it was approved, right before it starts
-or is repeated.
+"""Revalidation: whether an approved intent may still run as it was approved, checked right before
+it starts or is repeated.
 
-Conditions drift while an approval waits: switches, time, settings. What no longer holds is
-cancelled or asked again, never run.
+Switches, time and settings change while an approval waits. If the approval no longer holds, the
+intent is cancelled or people are asked again; it never runs.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""A tenant's settings: everything that people have said about what its agents may do, as one
-versioned value; and what of it this version does not accept.
+"""A tenant's settings: everything that people have set about what its agents may do, as one
+versioned value, and the stored parts of it that this version does not accept.
 """
 
 from __future__ import annotations

@@ -421,7 +421,7 @@ def _close(
     code: str,
     reason: str | None,
 ) -> Change:
-    open_one = (
+    open_approval = (
         record.approval if record.approval and record.approval.state is ApprovalState.OPEN else None
     )
     entry = draft_about(
@@ -434,10 +434,10 @@ def _close(
         reason=None
         if actor.kind is ActorKind.AGENT
         else reason,  # what agents write is not in the ledger
-        approval_id=open_one.approval_id if open_one else None,
+        approval_id=open_approval.approval_id if open_approval else None,
         **_source_facts(record.approval_source),
     )
-    approval = replace(open_one, state=state) if open_one else None
+    approval = replace(open_approval, state=state) if open_approval else None
     return _change(record, status, entry, now, approval=approval, hold=_release(record))
 
 

@@ -1,7 +1,7 @@
 """Placeholders such as `{title}` or `{result.task_id}` in the catalog's sentences and argument
 templates.
 
-A placeholder is replaced by data, once: what comes out of it is never read as a template again.
+Data replaces a placeholder once; the result is never read as a template again.
 """
 
 from __future__ import annotations
@@ -66,19 +66,19 @@ def fill(template: Json, values: Mapping[str, Json]) -> Json:
 
 
 def _lookup(name: str, values: Mapping[str, Json]) -> Json:
-    found: Json = values
+    value: Json = values
     for part in name.split("."):
-        if not isinstance(found, Mapping) or part not in found:
+        if not isinstance(value, Mapping) or part not in value:
             return _MISSING
-        found = found[part]
-    return found
+        value = value[part]
+    return value
 
 
 def _required(name: str, values: Mapping[str, Json]) -> Json:
-    found = _lookup(name, values)
-    if found is _MISSING:
+    value = _lookup(name, values)
+    if value is _MISSING:
         raise KeyError(name)
-    return found
+    return value
 
 
 def _plain(value: Json) -> str:

@@ -1,9 +1,9 @@
-"""A small CRM to act on: an MCP server over stdio, its facts in the SQLite file that `CRM_DB`
+"""A small CRM to act on: an MCP server over stdio that keeps its facts in the SQLite file `CRM_DB`
 names.
 
-Its one idea: everything that it does is one row of `effect`, written in the transaction that does
-it, so that anybody can count what the CRM saw. A keyed tool finds its `request_id` there and
-answers as it did the first time.
+Its one idea: each act is one row of `effect`, written in the transaction of the act itself, so that
+anyone can count what the CRM saw. A keyed tool looks its `request_id` up there and repeats its
+first answer.
 
 Refuses to know: Clearance. It fails as real systems do: a locked order, and a mail server that
 takes the mail and dies.
@@ -316,11 +316,13 @@ def _record(
 
 def _answer(do: Callable[[], dict[str, Any]]) -> CallToolResult:
     try:
-        said, text, is_error = (answer := do()), json.dumps(answer), False
+        structured, text, is_error = (answer := do()), json.dumps(answer), False
     except RefusedError as refusal:
-        said, text, is_error = {"error_class": "VALIDATION"}, str(refusal), True
+        structured, text, is_error = {"error_class": "VALIDATION"}, str(refusal), True
     return CallToolResult(
-        content=[TextContent(type="text", text=text)], structured_content=said, is_error=is_error
+        content=[TextContent(type="text", text=text)],
+        structured_content=structured,
+        is_error=is_error,
     )
 
 

@@ -1,8 +1,8 @@
-"""Plays the demo's day: a real server in this process, three agents that use the REST API with keys
-of their own, real MCP tools.
+"""The demo's day, played: a real server in this process, three agents that use the REST API with
+keys of their own, real MCP tools.
 
-Everything lives in one folder, thrown away at the end unless the caller named it. Nothing leaves
-the machine.
+Everything lives in one folder, deleted at the end unless the caller named it. Nothing leaves the
+machine.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _prepare(stage: _Stage) -> Path:
         (stage.folder / name).write_text(text, encoding="utf-8")
     if not stage.repository.exists():
         stage.repository.mkdir()
-        said = (
+        identity = (
             "-c",
             "user.name=Demo",
             "-c",
@@ -122,7 +122,7 @@ def _prepare(stage: _Stage) -> Path:
             "commit.gpgsign=false",
         )
         for command in (("init", "-q"), ("commit", "-q", "--allow-empty", "-m", "The beginning")):
-            subprocess.run(["git", *said, *command], cwd=stage.repository, check=True)  # noqa: S603, S607
+            subprocess.run(["git", *identity, *command], cwd=stage.repository, check=True)  # noqa: S603, S607
     os.environ["CRM_DB"] = str(stage.crm_file)
     os.environ["DEMO_REPOSITORY"] = str(stage.repository)
     return stage.folder / "clearance.yaml"

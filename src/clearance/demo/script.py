@@ -1,6 +1,6 @@
 """The script of the demo's day: what three agents propose, in order, and why.
 
-Nothing here knows how it is carried out.
+Nothing here knows how the script is carried out.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ class Act:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _mail(account_id: str, to: str, subject: str, body: str, **said: Any) -> Act:
+def _mail(account_id: str, to: str, subject: str, body: str, **details: Any) -> Act:
     return Act(
-        RENEWALS, account_id, "SEND_MAIL", {"to": to, "subject": subject, "body": body}, **said
+        RENEWALS, account_id, "SEND_MAIL", {"to": to, "subject": subject, "body": body}, **details
     )
 
 
-def _task(account_id: str, title: str, due: str, **said: Any) -> Act:
-    return Act(RENEWALS, account_id, "CREATE_CRM_TASK", {"title": title, "due": due}, **said)
+def _task(account_id: str, title: str, due: str, **details: Any) -> Act:
+    return Act(RENEWALS, account_id, "CREATE_CRM_TASK", {"title": title, "due": due}, **details)
 
 
-def _refund(account_id: str, order_id: str, amount_minor: int, **said: Any) -> Act:
+def _refund(account_id: str, order_id: str, amount_minor: int, **details: Any) -> Act:
     named = {"order_id": order_id, "amount_minor": amount_minor}
-    return Act(SUPPORT, account_id, "ISSUE_REFUND", named, **({"risk_level": "MEDIUM"} | said))
+    return Act(SUPPORT, account_id, "ISSUE_REFUND", named, **({"risk_level": "MEDIUM"} | details))
 
 
-def _note(account_id: str, text: str, **said: Any) -> Act:
-    return Act(SUPPORT, account_id, "ADD_CRM_NOTE", {"text": text}, **said)
+def _note(account_id: str, text: str, **details: Any) -> Act:
+    return Act(SUPPORT, account_id, "ADD_CRM_NOTE", {"text": text}, **details)
 
 
 DAY: tuple[Act, ...] = (

@@ -1,1 +1,1 @@
-"""What every way in shares: who comes in, strict JSON, and answers that go on."""
+"""The code that every door shares: credentials, strict JSON, and long-lived responses."""

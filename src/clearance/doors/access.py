@@ -1,8 +1,8 @@
-"""Access: who stands at a door, by an API key or by the cookie of a signed-in browser.
+"""Access: an API key, or the cookie of a signed-in browser, becomes a principal.
 
-A key is hashed slowly (scrypt) once, and looked up in the store again at least once a second, so
-that a revoked key stops working everywhere within that time. What is remembered of a key is its
-SHA-256, never its text. Knows nothing of HTTP: doors bring the text of a credential and get a
+A key is hashed slowly (scrypt) once, and looked up in the store again at least once a second, so a
+revoked key stops working everywhere within that time. A process remembers the SHA-256 of a key,
+never its text. Access knows nothing of HTTP: doors bring the text of a credential and get a
 principal.
 """
 

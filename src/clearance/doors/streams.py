@@ -1,7 +1,8 @@
-"""Answers that go on: server-sent events (WHATWG HTML, section 9.2), bounded, and ended together.
+"""Long-lived responses: server-sent events (WHATWG HTML, section 9.2), bounded in number, and ended
+together.
 
-What is in them is the door's that gives them. A stream lasts as long as its credential, its client
-and the process do.
+The door that opens a stream decides its content. A stream lasts as long as its credential, its
+client and the process do.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""What comes in, read: JSON that means the same to everybody, in the shape that is expected, and
-what it proposes.
+"""Strict JSON: every reader understands a body in the same way, and it has the expected shape.
 
 The JSON is I-JSON (RFC 7493): UTF-8, no name twice in an object, no lone surrogates, no number that
-some readers do not carry exactly. Two readers that understand one body differently are how a gate
-is passed by; so such a body is refused. Knows nothing of HTTP: what comes by event is read in the
+some readers do not carry exactly. A body that two readers understand differently can pass a gate
+unseen, so such a body is refused. This file knows nothing of HTTP: an event's body is read in the
 same way.
 """
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 BODY_DEPTH_MAX = 64  # levels of nesting; what a part of a body may nest is for its own rules to say
 INTEGER_DIGITS_MAX = 16  # of 2^53 - 1
 PROBLEMS_MAX = 20  # of one input that are reported
-SAID_MAX = 3  # of them, in the sentence
+PROBLEMS_SHOWN_MAX = 3  # of them, in the sentence
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -124,10 +123,14 @@ def fitted(value: Json, shape: type[Shape]) -> Shape:
         problems = problems_of(
             error.errors(include_url=False, include_context=False, include_input=False)
         )
-    more = f"; and {len(problems) - SAID_MAX} more" if len(problems) > SAID_MAX else ""
+    more = (
+        f"; and {len(problems) - PROBLEMS_SHOWN_MAX} more"
+        if len(problems) > PROBLEMS_SHOWN_MAX
+        else ""
+    )
     sentence = (
         "The body does not fit: "
-        + "; ".join(str(problem) for problem in problems[:SAID_MAX])
+        + "; ".join(str(problem) for problem in problems[:PROBLEMS_SHOWN_MAX])
         + more
     )
     raise InvalidInput(sentence, code="INVALID_BODY", problems=problems)
@@ -139,14 +142,14 @@ def problems_of(details: Sequence[ErrorDetails]) -> tuple[Problem, ...]:
     """
     return tuple(
         Problem(
-            tuple(found["loc"]),
-            _SAID.get(found["type"], found["msg"].removeprefix("Value error, ")),
+            tuple(detail["loc"]),
+            _MESSAGES.get(detail["type"], detail["msg"].removeprefix("Value error, ")),
         )
-        for found in details[:PROBLEMS_MAX]
+        for detail in details[:PROBLEMS_MAX]
     )
 
 
-_SAID = {
+_MESSAGES = {
     "missing": "is required",
     "extra_forbidden": "is not known here",
     "dict_type": "must be an object",

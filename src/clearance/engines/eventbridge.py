@@ -1,10 +1,10 @@
 """The engine on EventBridge: an outbox.
 
-What became APPROVED is published on a bus, and who launches executions hears of it.
+It publishes approved intents on a bus, where the launcher of executions receives them.
 
 A hint is kept until it is flushed, before a function answers. An event is only a hint too: it may
-be lost, repeated or late. What could not be published, and what a crash kept from being published,
-is found by the sweep, whose budget was held long before.
+be lost, repeated or late. The sweep finds any intent whose event a failure or a crash kept from
+being published; its budget was held long before.
 """
 
 from __future__ import annotations

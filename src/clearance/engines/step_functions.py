@@ -2,10 +2,10 @@
 are the steps of the flow.
 
 `execution.asl.json` is the machine: Start, Invoke, Record; and Pause, before a call is repeated.
-What goes from one state to the next says which attempt it is about, and how it ended; what the
-attempt is, and what its tries sent, each step reads. An execution's name only saves work: two
-events about the same state of an intent give the same name. What keeps an intent from running twice
-is the claim in the store (decision record 0016).
+The data that goes from one state to the next names the attempt and how it ended; each step reads
+the attempt itself, and what its tries sent. An execution's name only saves work: two events about
+the same state of an intent give the same name. The claim in the store keeps an intent from running
+twice (decision record 0016).
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What happens: the verbs. Each reads facts, asks the core, and commits once."""
+"""The verbs. Each reads facts, asks the core, and commits once."""

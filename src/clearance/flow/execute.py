@@ -1,11 +1,10 @@
-"""Execute: the one execution path, whoever approved.
+"""Execute: the one execution path, whether policy or a person approved.
 
-Starter, invoker and recorder, as plain functions that engines call.
+Starter, invoker and recorder are plain functions that engines call.
 
-The starter revalidates what was approved and claims the attempt, durably, before anything is sent.
-The invoker looks at the stop switches once more and calls the tool, with a deadline and our
-idempotency key, only while its lease outlasts the call. The recorder writes what the world
-answered, once.
+The starter revalidates the approved intent and claims the attempt, durably, before anything is
+sent. The invoker looks at the stop switches once more and calls the tool, with a deadline and our
+idempotency key, only while its lease outlasts the call. The recorder writes the outcome, once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Installation: what only its operator asks and does, for every tenant at once.
+"""Installation: the questions and acts of its operator, for every tenant at once.
 
 The operator works on the state itself and acts for the tenant that stands for all of them; no
-credential is of that tenant.
+credential belongs to that tenant.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ async def counts(context: Context, principal: Principal) -> Mapping[IntentStatus
 
 async def state(context: Context, principal: Principal) -> TenantState:
     """How the tenant stands now."""
-    found = await counts(context, principal)
+    by_status = await counts(context, principal)
     tenant_id, store = principal.tenant_id, context.store
     first = await store.waiting(tenant_id, None, 1)
     settings = await context.settings(tenant_id)
@@ -134,13 +134,15 @@ async def state(context: Context, principal: Principal) -> TenantState:
     concerns = (
         *dict.fromkeys(unreadable),
         _no_policy(settings),
-        _unknown(found.get(IntentStatus.UNKNOWN, 0)),
+        _unknown(by_status.get(IntentStatus.UNKNOWN, 0)),
     )
     return TenantState(
         tenant_id=tenant_id,
         at=context.clock.now_ms(),
-        counts={status: found.get(status, 0) for status in STEPS},
-        waiting_since=next((one.approval.opened_at for one in first if one.approval), None),
+        counts={status: by_status.get(status, 0) for status in STEPS},
+        waiting_since=next(
+            (record.approval.opened_at for record in first if record.approval), None
+        ),
         settings_version=await store.settings_version(tenant_id),
         stop_switches=settings.stop_switches,
         ledger_size=await store.ledger_size(tenant_id),

@@ -1,4 +1,4 @@
-"""Requests and answers: what doors hand to the verbs and get back, as plain values.
+"""Requests and answers: the plain values that doors hand to the verbs and get back.
 
 A door needs these, `Control` and the ports; how a verb does its work is not its business.
 """

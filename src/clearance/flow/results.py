@@ -1,4 +1,4 @@
-"""What is kept of a tool's answer: all of it up to a limit, and its true size."""
+"""Results: what is kept of a tool's answer, which is all of it up to a limit, and its true size."""
 
 from __future__ import annotations
 

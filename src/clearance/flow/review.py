@@ -1,5 +1,5 @@
-"""Review: people rule on what waits, withdraw what has not started, and say what became of what is
-unknown.
+"""Review: people rule on approvals, withdraw intents that have not started, and settle unknown
+outcomes.
 """
 
 from __future__ import annotations

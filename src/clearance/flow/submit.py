@@ -1,5 +1,5 @@
-"""Submit: an agent proposes, the gate decides, and the store admits what was decided, in one
-transaction.
+"""Submit: an agent proposes, the gate decides, and the store admits the intent with its decision in
+one transaction.
 """
 
 from __future__ import annotations

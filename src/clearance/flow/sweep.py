@@ -1,9 +1,9 @@
-"""Sweep: finds what nobody is working on, from the states alone, in small bounded steps.
+"""Sweep: it finds work that no worker has, from the states alone, in small bounded steps.
 
 A wiped queue loses nothing.
 
-What is APPROVED without an attempt is hinted again; what is past its time expires; what a dead
-worker left is named, so that an engine carries on with it.
+The sweep hints an APPROVED intent without an attempt again, expires an intent past its time, and
+names each intent that a dead worker left, so that an engine carries on with it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SweepSummary:
     """What one step did: how many intents it hinted and expired, and what a dead worker left, for
     somebody to carry on with.
     """
@@ -65,10 +65,10 @@ class Sweeper:
         self._approved_after: Due | None = None
         self._dead_after: Due | None = None
 
-    async def find(self) -> Found:
+    async def find(self) -> SweepSummary:
         """One bounded step over everything that may be due. It claims nothing."""
         hinted, dead = await self._hint(), await self._dead()
-        return Found(hinted, await self._expire(), dead)
+        return SweepSummary(hinted, await self._expire(), dead)
 
     async def _expire(self) -> int:
         """Expires what is past its time; a tenant whose state is busy keeps the others waiting
@@ -77,11 +77,11 @@ class Sweeper:
         clock, busy, expired = self._context.clock, set[str](), 0
         ends = clock.monotonic_ms() + EXPIRING_MS_MAX
         try:
-            found = await self._reads.expired(clock.now_ms(), STEP_MAX)
+            overdue = await self._reads.expired(clock.now_ms(), STEP_MAX)
         except Unavailable as refusal:  # what was found before must not be lost to it
             _log.warning("not expired", code=refusal.code)
             return 0
-        for due in found:
+        for due in overdue:
             if clock.monotonic_ms() >= ends:
                 break
             if due.tenant_id in busy:
@@ -97,20 +97,20 @@ class Sweeper:
         return expired
 
     async def _hint(self) -> int:
-        found = await self._reads.approved(STEP_MAX, self._approved_after)
-        self._approved_after = found[-1] if len(found) == STEP_MAX else None
-        for due in found:
+        approved = await self._reads.approved(STEP_MAX, self._approved_after)
+        self._approved_after = approved[-1] if len(approved) == STEP_MAX else None
+        for due in approved:
             self._context.engine.hint(due)
-        return len(found)
+        return len(approved)
 
     async def _dead(self) -> tuple[Due, ...]:
         now = self._context.clock.now_ms()
         living = self._worker if self._alone else None
-        found = await self._reads.dead_leases(now, STEP_MAX, self._dead_after, living_worker=living)
-        self._dead_after = found[-1] if len(found) == STEP_MAX else None
+        dead = await self._reads.dead_leases(now, STEP_MAX, self._dead_after, living_worker=living)
+        self._dead_after = dead[-1] if len(dead) == STEP_MAX else None
         # What is our own and under way is alive, whatever the wall clock says.
         return tuple(
-            due for due in found if (due.tenant_id, due.action_intent_id) not in self._under_way
+            due for due in dead if (due.tenant_id, due.action_intent_id) not in self._under_way
         )
 
 

@@ -2,10 +2,10 @@
 every invocation sees it.
 
 A worker that carries an intent out in one process knows what it sent. An invocation knows nothing
-of the one before it, and may be repeated. So a mark says that a try begins, durably, right before
-it sends. A call that may not be repeated is sent only if no mark says that it may have been sent;
-and whoever must say how an attempt ended that said nothing itself closes its mark first, so that
-nothing is sent after that (decision record 0016).
+of the one before it, and may be repeated. So a mark records durably that a try begins, right before
+it sends. A call that may not be repeated is sent only if no mark says that it may have been sent.
+An attempt may end without reporting an outcome; the process that records that outcome first closes
+the attempt's mark, and from then on nothing can be sent for it (decision record 0016).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The profile `aws`: the state in one DynamoDB table, what is approved on an EventBridge bus,
+"""The profile `aws`: the state in one DynamoDB table, approved intents on an EventBridge bus,
 executions in Step Functions.
 
-Account, region and credentials come from AWS's own environment, as every program of AWS reads it.
-Needs the extra `aws`.
+Account, region and credentials come from AWS's own environment, as every AWS program reads it. It
+needs the extra `aws`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""Profiles: which store, engine and tool runner a process is made of, as the place of its state
-says.
+"""Profiles: the place of the state chooses the store, engine and tool runner of a process.
 
 `local`: SQLite, the embedded worker and MCP tools, all in one process, all state under one data
-directory. What the other two are made of is in `postgres_profile` and `aws_profile`. These three
-files choose; each function on AWS names its own step besides.
+directory. `postgres` and `aws` have files of their own. These three files choose; each function on
+AWS also names its own step.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The process's own settings, from `CLEARANCE_*` in the environment.
 
-What a tenant's agents may do is not here.
+The settings of a tenant's agents are not here.
 """
 
 from __future__ import annotations

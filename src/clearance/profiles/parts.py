@@ -1,6 +1,6 @@
-"""What every profile is made of: the place where the state is, and the parts of one process.
+"""The parts that every profile assembles: the place of the state, and the parts of one process.
 
-A profile chooses concrete ones. Nothing here does.
+A profile chooses concrete parts. Nothing here does.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The profile `postgres`: any number of processes that serve and any number that work, all state in
 one database.
 
-What comes with the extra `postgres` is imported where it is used: who has no database needs none of
-it.
+The packages of the extra `postgres` are imported where they are used: users without a database need
+none of them.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The functions of the profile `aws`, as Lambda calls them: thin, each a door or a step over the
 same flow as everywhere.
 
-What is made at a cold start (the store, the clients, the secrets of tool servers) is kept while the
-environment is warm; Lambda gives an environment one invocation at a time, and stops its clock in
-between. So nothing is left to happen afterwards: what an invocation approved is published before it
-answers, and a session with a tool server ends with the invocation that opened it.
+Lambda keeps the objects of a cold start (the store, the clients, the secrets of tool servers) while
+the environment is warm. It gives an environment one invocation at a time, and stops its clock in
+between. So an invocation leaves nothing to happen afterwards: it publishes the intents that it
+approved before it answers, and it ends each session that it opened with a tool server.
 """
 
 from __future__ import annotations

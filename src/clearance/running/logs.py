@@ -13,7 +13,7 @@ import sys
 import structlog
 
 LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error")}
-_SAID_OF_ALL: list[structlog.typing.Processor] = [
+_COMMON_PROCESSORS: list[structlog.typing.Processor] = [
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
@@ -28,7 +28,7 @@ def configure_logs(level: str) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
-            *_SAID_OF_ALL,
+            *_COMMON_PROCESSORS,
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
@@ -49,7 +49,7 @@ class _Lines(structlog.stdlib.ProcessorFormatter):
 
     def __init__(self) -> None:
         super().__init__(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *_SAID_OF_ALL],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *_COMMON_PROCESSORS],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,

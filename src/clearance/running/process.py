@@ -1,8 +1,8 @@
 """A process that answers HTTP until it is asked to end: its address, its signals, and its orderly
 end.
 
-One idea: the first SIGTERM or SIGINT is ours, and begins the end; the second one is the system's,
-and ends the process at once. Knows nothing of what is served.
+One idea: the first SIGTERM or SIGINT begins the orderly end; the second gets the system's default
+and ends the process at once. This file does not know what the process serves.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KEEP_ALIVE_SECONDS = 5
 STREAMS_END_SECONDS = 5  # how long open connections may take to end when the process is asked to
 
 
-class Ending:
+class Shutdown:
     """Whether the process was asked to end: `asked` is set by the first signal after `listen`."""
 
     def __init__(self) -> None:
@@ -48,11 +48,11 @@ class Ending:
 
 
 @contextlib.contextmanager
-def signals() -> Iterator[Ending]:
+def signals() -> Iterator[Shutdown]:
     """The signals for as long as the block lasts; afterwards they are whose they were."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
-        yield Ending()
+        yield Shutdown()
     finally:
         if threading.current_thread() is threading.main_thread():
             for number, handler in before.items():

@@ -106,7 +106,7 @@ async def serving(
         place = replace(place, program="clearance serve")
     wanted = file.load(config) if config else None
     async with contextlib.AsyncExitStack() as ends:
-        ending = ends.enter_context(signals())
+        shutdown = ends.enter_context(signals())
         if isinstance(place, Path):
             ends.enter_context(only_one(place))
         taken = ends.enter_context(listening(host, port))
@@ -120,9 +120,9 @@ async def serving(
         over = asyncio.Event()
         if isinstance(place, Database):
             app.state.check = postgres.Readiness(place, parts).check
-        draining = asyncio.create_task(_drain(app, ending.asked, linger_seconds, over))
+        draining = asyncio.create_task(_drain(app, shutdown.asked, linger_seconds, over))
         ends.callback(draining.cancel)
-        ending.listen()
+        shutdown.listen()
         async with answering(app, taken, until=over, end_streams=lambda: end_streams(app)) as ended:
             yield Serving(
                 announcement.url, announcement.first_key, parts.control, announcement, ended

@@ -1,4 +1,4 @@
-"""A worker: it carries out what is approved in a database, beside any number of others, until it is
+"""A worker: it carries out approved intents of a database, beside any number of others, until it is
 asked to end.
 """
 
@@ -69,7 +69,7 @@ async def work(
 
     queue, metrics = Queue(conninfo, concurrency=concurrency), Metrics()
     async with contextlib.AsyncExitStack() as ends:
-        ending = ends.enter_context(signals())
+        shutdown = ends.enter_context(signals())
         taken = None if port is None else ends.enter_context(listening(host, port))
         runner = MeasuredTools(tools or choose.tools_of(place), metrics)
         wrapped = partial(MeasuredStore, meter=metrics)
@@ -78,11 +78,11 @@ async def work(
         )
         await postgres.database_queue(place)
         await ends.enter_async_context(queue.open(parts.context))
-        ending.listen()
+        shutdown.listen()
         if taken is not None:
             exposition = Exposition(metrics, parts.context, partial(postgres.jobs, place))
             app = _health(place, parts, queue, exposition)
-            await ends.enter_async_context(_answering_until_the_end(app, taken, ending.asked))
+            await ends.enter_async_context(_answering_until_the_end(app, taken, shutdown.asked))
         months = asyncio.create_task(postgres.keep_months(place, parts.context.clock))
         ends.callback(months.cancel)
         url, missing = (
@@ -90,7 +90,7 @@ async def work(
             await _missing_variables(parts.control),
         )
         announce(WorkerAnnouncement(queue.name, concurrency, url, missing))
-        await queue.run(parts.context, ending.asked)
+        await queue.run(parts.context, shutdown.asked)
 
 
 async def _missing_variables(control: Control) -> tuple[str, ...]:

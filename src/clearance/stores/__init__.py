@@ -1,3 +1,3 @@
-"""Where facts are kept: native stores that share the logical model and the conformance suite, not
+"""Stores: native implementations that share the logical model and the conformance suite, not
 code.
 """

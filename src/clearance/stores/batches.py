@@ -1,10 +1,10 @@
-"""Natural batching: what waits while a batch is under way goes into the next one, and nobody waits
-on a timer.
+"""Natural batching: units that arrive while a batch is under way go into the next one, and no unit
+waits on a timer.
 
 There is one lane for each tenant, with two batches under way in it: while one is committed, the
-next is made and waits for its tenant's lock, for a tenant's transitions come one after the other
-anyway. A batch whose fate is unknown (the connection broke) is run again: each unit names its
-transition, so the store knows it again.
+next is made and waits for its tenant's lock. That costs nothing, because a tenant's transitions
+come one after the other anyway. A batch whose fate is unknown (the connection broke) is run again:
+each unit names its transition, so the store recognises it.
 """
 
 from __future__ import annotations

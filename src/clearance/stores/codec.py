@@ -1,7 +1,7 @@
 """The values that stores keep of an intent, and what they mean: JSON texts, names, numbers.
 
-A store keeps the values that are named here, each wherever it likes. What this file refuses to
-know: tables, items, and the order of either's values.
+A store keeps the values that are named here, each wherever it likes. This file refuses to know:
+tables, items, and the order of either's values.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What both SQL stores say alike: columns and rows by the names of their values, and states."""
+"""The code that both SQL stores share: columns and rows by the names of their values, and
+states.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The end of the ledgers of a store: who waits for an entry is woken by a commit of this process,
-and looks for those of others.
+"""The end of a store's ledgers: a commit of this process wakes the readers that wait for an entry,
+and they poll for commits of other processes.
 """
 
 from __future__ import annotations

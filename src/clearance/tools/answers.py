@@ -1,8 +1,8 @@
-"""What the answers of a tool server mean, and what is known when there is none.
+"""The meaning of a tool server's answers, and of their absence.
 
-One idea: whatever went wrong is told with what is known about the request having been sent:
-`NOT_SENT` only if no transport took it or no connection was made, `ANSWERED` only if the server
-itself said no, else `MAYBE`.
+One idea: every failure states what is known about whether the request was sent: `NOT_SENT` only if
+no transport took it or no connection was made, `ANSWERED` only if the server itself said no, else
+`MAYBE`.
 
 Refuses to know: sessions, and what may be retried.
 """

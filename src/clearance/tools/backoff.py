@@ -1,4 +1,4 @@
-"""When a server that could not be started is started again.
+"""The pauses between starts of a server that could not be started.
 
 One idea: a server that fails at its start is not started for every call. The pauses begin as short
 as those between the tries of one call, and double up to a minute; a start that works ends them.

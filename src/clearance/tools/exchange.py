@@ -1,4 +1,4 @@
-"""One request to a tool server, and what is known of its way.
+"""One request to a tool server, and how far it came.
 
 One idea: the task that sends a request carries its `Exchange` in a context variable. The SDK takes
 the context along to where the bytes are written, so that each station on the way can note how far

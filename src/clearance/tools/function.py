@@ -3,10 +3,10 @@ runner.
 
 One idea: a callable is called as a tool of a server would be: by name, with arguments checked
 against a schema that is read from its signature, within a deadline, and with the same honesty about
-what is known when that passes.
+what is known when the deadline passes.
 
-Refuses to know: servers, sessions and intents. A callable is trusted code of whoever wires it; what
-it returns is not.
+Refuses to know: servers, sessions and intents. A callable is the deployer's trusted code; what it
+returns is not trusted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A tool server that is somewhere else, over streamable HTTP.
+"""A remote tool server, over streamable HTTP.
 
-One idea: below the SDK's transport lies a wire of ours, which adds what may be secret at the last
-moment, bounds what comes back, and notes on the running exchange how the request fared.
+One idea: below the SDK's transport lies a wire of ours, which adds secrets at the last moment,
+bounds what comes back, and notes on the running exchange how the request fared.
 
 Refuses to know: sessions, what the messages say, and what a status means.
 """

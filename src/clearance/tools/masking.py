@@ -1,8 +1,8 @@
-"""What a tool server's definition keeps out of sight: `${NAME}` filled in from our variables, and
-masked in every text.
+"""The secrets of a tool server's definition: `${NAME}` is filled in from our variables, and masked
+in every text.
 
-One idea: who fills a value in remembers it, so that no sentence and no log line of the same server
-can show it.
+One idea: the code that fills a value in remembers it, so no sentence and no log line of the same
+server can show it.
 
 Refuses to know: what the values are for.
 """

@@ -1,8 +1,8 @@
 """The tools that a server offers, and whether one of them may be called.
 
-One idea: what was decided on is pinned by the digest of a tool's input schema; a tool that cannot
-be pinned, or is another one by now, is not called, and hurts no other. A list that does not come to
-an end ends here: the tools that were read so far count, and a sentence says why there may be more.
+One idea: the digest of a tool's input schema pins the tool that was decided on. A tool that cannot
+be pinned, or has changed since, is not called, and harms no other. A list that never ends is cut
+here: the tools that were read so far count, and a sentence says why there may be more.
 
 Refuses to know: sessions, and how often the tools are read.
 """

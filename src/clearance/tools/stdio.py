@@ -1,8 +1,8 @@
-"""A tool server that is a process of ours, over stdio.
+"""A tool server that runs as our own process, over stdio.
 
-One idea: nothing that the process does may hurt us, and nothing of it stays behind: what it writes
-is bounded, read to its end and logged without secrets, and its descendants end with it. The SDK's
-own transport reads lines of any length, shows the server's stderr on ours, and leaves grandchildren
+One idea: nothing that the process does may harm us, and nothing of it stays behind. Its output is
+bounded, read to its end and logged without secrets, and its descendants end with it. The SDK's own
+transport reads lines of any length, shows the server's stderr on ours, and leaves grandchildren
 behind.
 
 Refuses to know: sessions, and what the messages say.
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 EXIT_SECONDS = 2  # for a server to end after its input was closed, and again after SIGTERM
 READ_BYTES = 64 * 1024  # at a time, of what is only passed on or thrown away
 STDERR_LINES_MAX = 200  # lines of one server process that are logged
-STDERR_LINES_TOLD = 3  # last lines that are told with a failed start
+STDERR_LINES_SHOWN = 3  # last lines that are told with a failed start
 STDERR_LINE_BYTES_MAX = 16 * 1024  # of one line; the rest of it is thrown away
 
 INHERITED = (
@@ -67,7 +67,7 @@ class Ending:
     """
 
     exit_code: int | None = None
-    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=STDERR_LINES_TOLD))
+    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=STDERR_LINES_SHOWN))
 
     @property
     def how(self) -> str:

@@ -1,8 +1,8 @@
-"""What a tool says, made fit to be kept and shown.
+"""Text and JSON from a tool, made fit to be kept and shown.
 
-One idea: everything that comes from a tool is untrusted: text becomes one printable line, JSON
-becomes what every store takes and every reader reads in the same way, and whatever is cut is said
-to be cut.
+One idea: everything that comes from a tool is untrusted. Text becomes one printable line, JSON
+becomes a value that every store takes and every reader reads in the same way, and a cut is always
+marked.
 
 Refuses to know: where it comes from, and what it means.
 """

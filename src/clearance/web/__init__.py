@@ -1,3 +1,3 @@
-"""The pages: what people see of Clearance and how they rule, without any JavaScript except for live
+"""The pages: people see what Clearance does and rule on it, without any JavaScript except for live
 updates.
 """

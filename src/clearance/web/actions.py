@@ -1,7 +1,7 @@
-"""The forms that do something: rule, edit, withdraw, reconcile, stop.
+"""The forms that act: rule, edit, withdraw, reconcile, stop.
 
 Each reads a form of the visitor's own session, calls one verb, and answers with the address of the
-page that shows what came of it, so that loading that page again does nothing twice.
+page that shows the result, so that loading that page again does nothing twice.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from clearance.flow.requests import NarratedIntent, RulingRequest, SettingsPart
 from clearance.web import edit_form as fields
 from clearance.web import presenting
 from clearance.web.rendering import HEADERS
-from clearance.web.screens import SAID, intent_id
+from clearance.web.screens import FLASHES, intent_id
 from clearance.web.visitor import Form, Site, Visitor
 
 APPROVAL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\.[1-9][0-9]{0,8}")
@@ -65,7 +65,7 @@ async def _not_ruled(
     site: Site, visitor: Visitor, name: str, refusal: Conflict | InvalidInput
 ) -> Response:
     """Why a ruling was not taken, and how the intent stands now."""
-    told = await site.control.intent(visitor.principal, name)
+    narrated = await site.control.intent(visitor.principal, name)
     status = (
         HTTPStatus.CONFLICT if isinstance(refusal, Conflict) else HTTPStatus.UNPROCESSABLE_ENTITY
     )
@@ -73,10 +73,10 @@ async def _not_ruled(
         visitor,
         "not_ruled.html",
         status=status,
-        told=told,
+        narrated=narrated,
         sentence=refusal.sentence,
         code=refusal.code,
-        open=presenting.waits_for_a_person(told.record),
+        open=presenting.waits_for_a_person(narrated.record),
     )
 
 
@@ -87,16 +87,16 @@ async def edit_form(site: Site, visitor: Visitor, request: Request) -> Response:
 
 async def edit(site: Site, visitor: Visitor, request: Request, form: Form) -> Response:
     """Rules by an edit: a new intent, through the whole gate."""
-    told = await _under_review(site, visitor, request)
-    name = told.record.intent.action_intent_id
-    schema = await _schema(site, visitor, told)
+    narrated = await _under_review(site, visitor, request)
+    name = narrated.record.intent.action_intent_id
+    schema = await _schema(site, visitor, narrated)
     try:
-        parameters = fields.read(schema, told.record.intent.parameters, form)
+        parameters = fields.read(schema, narrated.record.intent.parameters, form)
         asked = RulingRequest(RulingKind.EDIT, _reason(form), parameters, _digest(form))
         ruled = await site.control.rule(visitor.principal, _approval_id(request), asked)
     except InvalidInput as refusal:
         problems = refusal.problems or (Problem((), refusal.sentence),)
-        return await _edit_page(site, visitor, told, written=form, problems=problems)
+        return await _edit_page(site, visitor, narrated, written=form, problems=problems)
     except Conflict as refusal:
         return await _not_ruled(site, visitor, name, refusal)
     new = ruled.admitted.record if ruled.admitted else ruled.record
@@ -106,14 +106,14 @@ async def edit(site: Site, visitor: Visitor, request: Request, form: Form) -> Re
 async def _edit_page(
     site: Site,
     visitor: Visitor,
-    told: NarratedIntent,
+    narrated: NarratedIntent,
     *,
     written: Form | None = None,
     problems: tuple[Problem, ...] = (),
 ) -> Response:
     shown = fields.fields(
-        await _schema(site, visitor, told),
-        told.record.intent.parameters,
+        await _schema(site, visitor, narrated),
+        narrated.record.intent.parameters,
         written=written,
         problems=problems,
     )
@@ -127,8 +127,8 @@ async def _edit_page(
         visitor,
         "edit.html",
         status=HTTPStatus.UNPROCESSABLE_ENTITY if problems else HTTPStatus.OK,
-        told=told,
-        approval=told.record.approval,
+        narrated=narrated,
+        approval=narrated.record.approval,
         fields=shown,
         problems=others,
         reason=written.get("reason", "") if written else "",
@@ -141,20 +141,20 @@ async def _under_review(site: Site, visitor: Visitor, request: Request) -> Narra
     NotFound or Conflict (`APPROVAL_CLOSED`) otherwise.
     """
     approval_id = _approval_id(request)
-    told = await site.control.intent(visitor.principal, intent_of(approval_id))
-    approval = told.record.approval
+    narrated = await site.control.intent(visitor.principal, intent_of(approval_id))
+    approval = narrated.record.approval
     if approval is None:
         sentence = f"There is no approval {approval_id}."
         raise NotFound(sentence)
-    if approval.approval_id != approval_id or not presenting.waits_for_a_person(told.record):
-        sentence = f"The approval {approval_id} is closed. {told.sentence}."
+    if approval.approval_id != approval_id or not presenting.waits_for_a_person(narrated.record):
+        sentence = f"The approval {approval_id} is closed. {narrated.sentence}."
         raise Conflict(sentence, code="APPROVAL_CLOSED")
-    return told
+    return narrated
 
 
-async def _schema(site: Site, visitor: Visitor, told: NarratedIntent) -> Mapping[str, Json]:
+async def _schema(site: Site, visitor: Visitor, narrated: NarratedIntent) -> Mapping[str, Json]:
     settings = await site.control.settings(visitor.principal)
-    action = settings.catalog.get(told.record.intent.action_type)
+    action = settings.catalog.get(narrated.record.intent.action_type)
     return action.parameters if action else {}
 
 
@@ -213,7 +213,8 @@ async def stop_page(site: Site, visitor: Visitor, request: Request) -> Response:
     own, _ = await site.control.settings_part(visitor.principal, SettingsPart.STOP_SWITCHES)
     everywhere = [switch for switch in settings.stop_switches if switch.scope is StopScope.GLOBAL]
     agents = {
-        told.record.intent.proposed_by for told in await site.control.waiting(visitor.principal)
+        narrated.record.intent.proposed_by
+        for narrated in await site.control.waiting(visitor.principal)
     }
     return await site.page(
         visitor,
@@ -224,7 +225,7 @@ async def stop_page(site: Site, visitor: Visitor, request: Request) -> Response:
         subjects=sorted({*settings.catalog, *settings.tool_servers, *agents}),
         may=Permission.STOP in visitor.principal.permissions,
         history=await _history(site, visitor),
-        said=SAID.get(request.query_params.get("said", "")),
+        flash=FLASHES.get(request.query_params.get("said", "")),
     )
 
 
@@ -236,10 +237,10 @@ async def _history(site: Site, visitor: Visitor) -> list[dict[str, Json]]:
     after = max(0, size - HISTORY_ENTRIES_MAX)
     entries = await site.control.ledger(visitor.principal, after=after, limit=HISTORY_ENTRIES_MAX)
     changes = [entry.fields for entry in entries]
-    found = [
+    switch_changes = [
         fields for fields in changes if fields["kind"] == EntryKind.STOP_SWITCHES_CHANGED.value
     ]
-    return [{**change, "at_ms": from_text(change["at"])} for change in reversed(found)][
+    return [{**change, "at_ms": from_text(change["at"])} for change in reversed(switch_changes)][
         :HISTORY_SHOWN_MAX
     ]
 
@@ -251,7 +252,7 @@ async def stop(site: Site, visitor: Visitor, request: Request, form: Form) -> Re
         await _change(site, visitor, scope, subject, None)
         return _to("/stop", said="lifted")
     level, reason = form.get("level", ""), form.get("reason", "").strip()
-    if level not in {one.value for one in StopLevel}:
+    if level not in {known.value for known in StopLevel}:
         sentence = "A stop switch holds or refuses."
         raise InvalidInput(sentence, code="INVALID_STOP_SWITCH")
     if not reason:
@@ -291,9 +292,9 @@ async def _change(
     for attempt in range(1, STOPS_MAX + 1):
         part, version = await site.control.settings_part(principal, SettingsPart.STOP_SWITCHES)
         others = [
-            one
-            for one in part["stop_switches"]
-            if (one["scope"], one.get("subject")) != (scope.value, subject)
+            other
+            for other in part["stop_switches"]
+            if (other["scope"], other.get("subject")) != (scope.value, subject)
         ]
         value = {"stop_switches": [*others, switch] if switch else others}
         try:

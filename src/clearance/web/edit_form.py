@@ -1,9 +1,9 @@
 """The form of an edit: a field for each parameter, as its JSON Schema suggests, and the parameters
 read back from it.
 
-Its one idea: a field is only a way to write a JSON value down; whether the value may be is for the
-schema to say. What no plain field can hold (lists, objects, text with hidden characters) is written
-as JSON.
+Its one idea: a field is only a way to write a JSON value down; the schema decides whether the value
+is valid. A value that no plain field can hold (a list, an object, text with hidden characters) is
+written as JSON.
 """
 
 from __future__ import annotations

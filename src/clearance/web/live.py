@@ -1,8 +1,8 @@
-"""What a page shows again while it is open: events whose data is HTML for htmx to put in place.
+"""The live part of an open page: events whose data is HTML for htmx to put in place.
 
-The ledger is the only clock of it: a stream waits for entries behind the position that the page was
-made at, and each event carries the position that it shows, so that a stream that was interrupted
-goes on there. Whoever does not have JavaScript loads the page again.
+The ledger is its only clock. A stream waits for entries behind the position that the page was made
+at, and each event carries the position that it shows, so that an interrupted stream continues
+there. Visitors without JavaScript load the page again.
 """
 
 from __future__ import annotations
@@ -143,15 +143,16 @@ async def show_needs_you(site: Site, visitor: Visitor, request: Request, after: 
     since = int(made_at[:17]) if made_at.isascii() and made_at.isdigit() else after
     waiting = TimelineQuery(statuses=(IntentStatus.AWAITING_APPROVAL,), limit=CHANGES_MAX)
     arrived = [
-        told
-        for told in await site.control.timeline(visitor.principal, waiting)
-        if told.record.position > since
+        narrated
+        for narrated in await site.control.timeline(visitor.principal, waiting)
+        if narrated.record.position > since
     ]
     changed = await site.control.timeline(visitor.principal, TimelineQuery(limit=CHANGES_MAX))
     settled = [
-        told
-        for told in changed
-        if told.record.position > after and told.record.status is not IntentStatus.AWAITING_APPROVAL
+        narrated
+        for narrated in changed
+        if narrated.record.position > after
+        and narrated.record.status is not IntentStatus.AWAITING_APPROVAL
     ]
     return site.renderer.text(
         "live_needs_you.html",

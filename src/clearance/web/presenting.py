@@ -1,9 +1,9 @@
 """What the pages show of an intent: a row of the timeline, a card of the inbox, the ladder of the
 gate.
 
-Its one idea: a template decides nothing. What a state is called, which tone it has, why something
-did not happen and whether it can be undone is worked out here, from the record and the settings in
-force. Knows nothing of HTML.
+Its one idea: a template decides nothing. This file works out the name and tone of a state, why
+something did not happen and whether it can be undone, from the record and the settings in force. It
+knows nothing of HTML.
 """
 
 from __future__ import annotations
@@ -90,15 +90,15 @@ class Group:
     others: tuple[Row, ...] = ()
 
 
-def row(told: NarratedIntent, settings: Settings, *, fresh_after: int | None = None) -> Row:
+def row(narrated: NarratedIntent, settings: Settings, *, fresh_after: int | None = None) -> Row:
     """An intent as a row; fresh if its latest fact is behind a position."""
-    record = told.record
+    record = narrated.record
     word, tone = _word(record)
     return Row(
         action_intent_id=record.intent.action_intent_id,
         account_id=record.intent.account_id,
         action_type=record.intent.action_type,
-        sentence=told.sentence,
+        sentence=narrated.sentence,
         at=record.changed_at,
         position=record.position,
         word=word,
@@ -123,14 +123,14 @@ def _word(record: IntentRecord) -> tuple[str, str]:
 
 def groups(rows: Iterable[Row]) -> list[Group]:
     """Rows with repeats in a row made one."""
-    found = []
-    for _, alike in groupby(rows, key=lambda one: one.like):
+    grouped = []
+    for _, alike in groupby(rows, key=lambda item: item.like):
         first, *others = alike
         if len(others) + 1 >= GROUP_MIN:
-            found.append(Group(first, tuple(others)))
+            grouped.append(Group(first, tuple(others)))
         else:
-            found += [Group(one) for one in (first, *others)]
-    return found
+            grouped += [Group(item) for item in (first, *others)]
+    return grouped
 
 
 def source(record: IntentRecord) -> str | None:
@@ -236,7 +236,7 @@ class Card:
 
 
 def card(
-    told: NarratedIntent,
+    narrated: NarratedIntent,
     settings: Settings,
     visitor: Principal,
     before: Mapping[str, Json] | None = None,
@@ -245,14 +245,14 @@ def card(
 
     `before`: the parameters that it edits.
     """
-    record = told.record
+    record = narrated.record
     approval, intent = record.approval, record.intent
     if approval is None:
         return None
     action = settings.catalog.get(intent.action_type)
     return Card(
         record=record,
-        sentence=told.sentence,
+        sentence=narrated.sentence,
         approval_id=approval.approval_id,
         digest=approval.digest,
         tool=str(action.tool) if action else "no longer in the catalog",
@@ -315,11 +315,11 @@ def _rung(finding: Finding) -> Rung:
     mark, says = _MARKS[finding.answer]
     name = _TITLES.get(finding.check, finding.check)
     return Rung(
-        name, mark, says, finding, {key: _input(value) for key, value in _told_inputs(finding)}
+        name, mark, says, finding, {key: _input(value) for key, value in _shown_inputs(finding)}
     )
 
 
-def _told_inputs(finding: Finding) -> Iterable[tuple[str, Json]]:
+def _shown_inputs(finding: Finding) -> Iterable[tuple[str, Json]]:
     """What the check looked at, without what is empty."""
     return ((key, value) for key, value in finding.inputs.items() if value not in (None, [], ""))
 

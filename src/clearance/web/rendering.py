@@ -1,8 +1,8 @@
-"""Rendering: templates, the headers of every page, and what makes any text harmless and legible on
-one.
+"""Rendering: templates, the headers of every page, and the escapes that make any text harmless and
+legible on a page.
 
-Its one idea: whatever a template prints is text of a stranger. It is escaped, and characters that
-hide, or that change the direction of their line, are shown by their number. Knows nothing of
+Its one idea: a template prints only a stranger's text. It is escaped, and characters that hide, or
+that change the direction of their line, are shown by their number. Rendering knows nothing of
 intents.
 """
 
@@ -57,7 +57,7 @@ def visible(text: str) -> str:
     """The text with every character that hides or reorders others replaced by its number, for
     example `⟨U+202E⟩`.
     """
-    return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
+    return _HIDDEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text)
 
 
 def pretty(value: Json) -> str:

@@ -1,7 +1,8 @@
 """The pages: every address that a person can visit, on one list.
 
-Its one idea: a page is read without JavaScript, and a form is sent without it; what is live is an
-addition. Knows only `Control` for what they show and do, and `Access` for who is there.
+Its one idea: a page is read without JavaScript, and a form is sent without it; live updates are an
+addition. The pages call `Control` for everything they show and do, and `Access` to know the
+visitor.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The pages that show: the timeline, the inbox, one intent's whole story.
 
-Each page has a part that is shown again while it is open, when something happens; `live` asks for
-that part by itself.
+While a page is open, one part of it is shown again whenever something happens; `live` asks for that
+part by itself.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from clearance.web.visitor import Site, Visitor, frame
 CARDS_MAX = 25  # requests on one page of the inbox
 GROUPED_FROM = 6  # requests on a page from which on they stand under their action types
 
-SAID: Mapping[str, str] = {
+FLASHES: Mapping[str, str] = {
     "cancelled": "Withdrawn: it will not run.",
     "reconciled": "Recorded, with your name and your reason.",
     "stopped": "The stop switch is on.",
@@ -75,13 +75,13 @@ async def rows_of(
 ) -> dict[str, Any]:
     """The part of the timeline that is live: a page of rows, and where it goes on."""
     query = wanted.query()
-    told = await site.control.timeline(visitor.principal, query) if query else []
+    narrated = await site.control.timeline(visitor.principal, query) if query else []
     rows: list[Row] = [
-        presenting.row(one, settings, fresh_after=fresh_after) for one in told[:PAGE_SIZE]
+        presenting.row(item, settings, fresh_after=fresh_after) for item in narrated[:PAGE_SIZE]
     ]
     return {
         "groups": presenting.groups(rows),
-        "older": wanted.address(rows[-1].position) if len(told) > PAGE_SIZE else None,
+        "older": wanted.address(rows[-1].position) if len(narrated) > PAGE_SIZE else None,
         "wanted": wanted,
     }
 
@@ -110,8 +110,8 @@ async def needs_you(site: Site, visitor: Visitor, request: Request) -> Response:
     waiting = await site.control.waiting(visitor.principal, after=after, limit=CARDS_MAX + 1)
     cards = [
         card
-        for told in waiting[:CARDS_MAX]
-        if (card := await card_of(site, visitor, told, settings))
+        for narrated in waiting[:CARDS_MAX]
+        if (card := await card_of(site, visitor, narrated, settings))
     ]
     return await site.page(
         visitor,
@@ -128,17 +128,17 @@ async def needs_you(site: Site, visitor: Visitor, request: Request) -> Response:
 
 
 async def card_of(
-    site: Site, visitor: Visitor, told: NarratedIntent, settings: Settings
+    site: Site, visitor: Visitor, narrated: NarratedIntent, settings: Settings
 ) -> Card | None:
     """An intent as a card, with what it changes of the intent that it edits."""
     before: Mapping[str, Json] | None = None
-    edited = told.record.intent.supersedes
+    edited = narrated.record.intent.supersedes
     if edited is not None:
         try:
             before = (await site.control.intent(visitor.principal, edited)).record.intent.parameters
         except NotFound:
             before = None  # an agent may name an intent that never was
-    return presenting.card(told, settings, visitor.principal, before)
+    return presenting.card(narrated, settings, visitor.principal, before)
 
 
 def _sections(cards: list[Card]) -> list[tuple[str | None, list[Card]]]:
@@ -163,12 +163,14 @@ async def _ruled(site: Site, visitor: Visitor, request: Request) -> NarratedInte
     if not ACTION_INTENT_ID.fullmatch(name):
         return None
     try:
-        told = await site.control.intent(visitor.principal, name)
+        narrated = await site.control.intent(visitor.principal, name)
     except NotFound:
         return None
-    approval = told.record.approval
+    approval = narrated.record.approval
     return (
-        told if approval and (approval.decisive or presenting.is_asked_again(told.record)) else None
+        narrated
+        if approval and (approval.decisive or presenting.is_asked_again(narrated.record))
+        else None
     )
 
 
@@ -188,7 +190,7 @@ class LedgerLine:
 class Story:
     """All that is known of one intent, as its page shows it."""
 
-    told: NarratedIntent
+    narrated: NarratedIntent
     row: Row
     card: Card | None
     action: Action | None
@@ -209,7 +211,7 @@ class Story:
     @property
     def record(self) -> IntentRecord:
         """The record that is told."""
-        return self.told.record
+        return self.narrated.record
 
 
 async def intent(site: Site, visitor: Visitor, request: Request) -> Response:
@@ -220,7 +222,7 @@ async def intent(site: Site, visitor: Visitor, request: Request) -> Response:
         visitor,
         "intent.html",
         story=story,
-        said=SAID.get(request.query_params.get("said", "")),
+        flash=FLASHES.get(request.query_params.get("said", "")),
         ruled=await _ruled(site, visitor, request),
         after=position,
     )
@@ -237,18 +239,18 @@ def intent_id(request: Request) -> str:
 
 async def story_of(site: Site, visitor: Visitor, name: str) -> Story:
     """Everything about one intent. NotFound if the tenant has none of this id."""
-    told = await site.control.intent(visitor.principal, name)
+    narrated = await site.control.intent(visitor.principal, name)
     settings = await site.control.settings(visitor.principal)
     explanation = await site.control.explain(visitor.principal, name)
-    record, principal = told.record, visitor.principal
+    record, principal = narrated.record, visitor.principal
     action = settings.catalog.get(record.intent.action_type)
-    card = await card_of(site, visitor, told, settings)
+    card = await card_of(site, visitor, narrated, settings)
     rules = Permission.RULE in principal.permissions
     lease = record.attempt.lease_until if record.attempt else 0
     unknown = record.status is IntentStatus.UNKNOWN
     return Story(
-        told=told,
-        row=presenting.row(told, settings),
+        narrated=narrated,
+        row=presenting.row(narrated, settings),
         card=card if presenting.waits_for_a_person(record) else None,
         action=action,
         risk=presenting.risk_of(record, action).name,

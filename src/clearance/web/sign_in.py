@@ -1,6 +1,7 @@
-"""Signing in and out: an API key is shown once, and becomes a cookie that scripts cannot read.
+"""Signing in and out: a person shows an API key once, and it becomes a cookie that scripts cannot
+read.
 
-Knows nothing of keys: `access` does.
+This file knows nothing of keys: `access` does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The timeline's filters: what is in a page's address, and the query that it means."""
+"""The timeline's filters: the text of a page's address, and the query that it means."""
 
 from __future__ import annotations
 

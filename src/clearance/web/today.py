@@ -70,7 +70,7 @@ async def digest(site: Site, principal: Principal, settings: Settings, around: F
     zone = rule.zone if rule else "UTC"
     day = day_in_zone(site.clock.now_ms(), zone)
     query = TimelineQuery(since=_begins(day, zone), limit=PAGE_SIZE_MAX)
-    records = [told.record for told in await site.control.timeline(principal, query)]
+    records = [narrated.record for narrated in await site.control.timeline(principal, query)]
     by_account = Counter(record.intent.account_id for record in records)
     budgets = []
     for account_id, _ in by_account.most_common(ACCOUNTS_MAX):

@@ -1,8 +1,8 @@
 """The door of the pages: who is signed in, what a form must prove before it is read, and refusals
 as pages.
 
-Its one idea: a page's function gets a visitor, and a form that is sure to be that visitor's own, or
-is not called. Knows nothing of what the pages show.
+Its one idea: a page's function gets a visitor and a form that is certainly that visitor's own, or
+it is not called. This file knows nothing of what the pages show.
 """
 
 from __future__ import annotations
@@ -122,7 +122,9 @@ async def frame(site: Site, visitor: Visitor) -> Frame:
 async def _held(site: Site, visitor: Visitor, settings: Settings) -> int:
     """How many intents that have not started a stop switch covers."""
     query = TimelineQuery(statuses=NOT_STARTED, limit=HELD_MAX)
-    records = [told.record for told in await site.control.timeline(visitor.principal, query)]
+    records = [
+        narrated.record for narrated in await site.control.timeline(visitor.principal, query)
+    ]
     switches, catalog = settings.stop_switches, settings.catalog
     return sum(
         1
@@ -275,8 +277,8 @@ fit.
 
 def kind_of(refusal: Refusal) -> tuple[HTTPStatus, str]:
     """How a refusal is answered."""
-    found = (KINDS[kind] for kind in type(refusal).__mro__ if kind in KINDS)
-    return next(found, (HTTPStatus.UNPROCESSABLE_ENTITY, "That does not fit"))
+    kinds = (KINDS[kind] for kind in type(refusal).__mro__ if kind in KINDS)
+    return next(kinds, (HTTPStatus.UNPROCESSABLE_ENTITY, "That does not fit"))
 
 
 async def guarded(

@@ -19,7 +19,7 @@ from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.settings import Settings
 from clearance.flow.ports.tools import ToolCall
 from clearance.flow.requests import NarratedIntent, Ruled
-from clearance.flow.sweep import Found
+from clearance.flow.sweep import SweepSummary
 from tests.model.support import narrating, promises
 from tests.model.support.driving import (
     Answer,
@@ -489,7 +489,7 @@ class Explorer:
         """One step of a sweep, what it claimed, what it hinted; then a tick."""
         slot = sweeps(alone=self.scenario.alone)
         world, done, broken = self._to_the_end(world, self.begun(slot), slot)
-        assert isinstance(done.result, Found), done
+        assert isinstance(done.result, SweepSummary), done
         hinted = [*done.hints, *(due.action_intent_id for due in done.result.dead)]
         for program in [
             carries_on(intent, "rescuer", alone=self.scenario.alone).program for intent in hinted

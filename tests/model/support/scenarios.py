@@ -16,7 +16,7 @@ from clearance.core.record import IntentStatus
 from clearance.flow import execute, review, submit, sweep
 from clearance.flow.execute import Started
 from clearance.flow.requests import RulingRequest
-from clearance.flow.sweep import STEP_MAX, Found, Sweeper
+from clearance.flow.sweep import STEP_MAX, Sweeper, SweepSummary
 from tests.model.support.driving import Program
 from tests.model.support.keeping import key_of
 from tests.model.support.promises import Promise
@@ -262,7 +262,7 @@ def expires() -> Slot:
 def sweeps(*, alone: bool) -> Slot:
     """One whole step of a sweep by a new worker. What it found is left to whoever runs it."""
 
-    async def begin(context: Any, replay: Any) -> Found:
+    async def begin(context: Any, replay: Any) -> SweepSummary:
         return await Sweeper(context, "rescuer", alone=alone, under_way=replay).find()
 
     return Slot("rescuer", "rescuer", Program(("sweep", alone), begin))

@@ -1,1 +1,1 @@
-"""What the commands show."""
+"""The lines that the commands show."""

@@ -1,10 +1,10 @@
-"""The jobs of one worker, as procrastinate's worker asks for them: in our order, and whatever
-becomes of the database.
+"""The jobs of one worker, as procrastinate's worker fetches them: in our order, and through any
+failure of the database.
 
-Procrastinate's worker ends when its database does. Here nothing that the database does reaches it:
-while the database is away there is nothing to fetch, and when it is back the worker goes on. A job
-whose end could not be written is put back and carried out again, which finds nothing to do: the
-truth is in the store.
+Procrastinate's worker ends when its database does. Here no failure of the database reaches it:
+while the database is away there is nothing to fetch, and when it is back the worker continues. If
+the end of a job could not be written, the job is put back and carried out again, and then finds
+nothing to do: the truth is in the store.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The engine on procrastinate: a queue in PostgreSQL, for any number of processes that approve and
 any number that work.
 
-One job per approved intent, and it is only a hint: it says where to look. What it finds there, the
-store's conditional claim decides, so a job may be lost, repeated or carried out twice at once. Jobs
-are bounded per tool server over all workers, fair between tenants, and what a person approved goes
-first (`queue.sql`). One worker at a time sweeps.
+Each approved intent has one job, which is only a hint where to look. The store's conditional claim
+decides what happens there, so a job may be lost, repeated or carried out twice at once. Jobs are
+bounded per tool server over all workers and fair between tenants, and intents that a person
+approved go first (`queue.sql`). One worker at a time sweeps.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The schema `clearance_queue`: procrastinate's tables and what Clearance adds to them, brought up
-to date; and connections to it.
+"""The schema `clearance_queue`: procrastinate's tables and what Clearance adds to them, how they
+are brought up to date, and connections to them.
 
 Procrastinate ships its schema and, for each of its versions, files of statements; it keeps no
-record of which were run. So we do: `clearance_queue.applied` names them. Nothing in this schema is
-a fact: whoever drops it loses time, not intents.
+record of which were run. So `clearance_queue.applied` names them. Nothing in this schema is a fact:
+dropping it loses time, not intents.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The port of those who look for work: which intents are due."""
+"""The port of engines and sweeps that look for work: which intents are due."""
 
 from __future__ import annotations
 

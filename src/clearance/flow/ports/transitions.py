@@ -1,4 +1,4 @@
-"""The port of transitions: what a store does with a step, and what it answers."""
+"""The port of transitions: how a store applies a step, and what it answers."""
 
 from __future__ import annotations
 

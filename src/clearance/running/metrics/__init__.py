@@ -1,1 +1,1 @@
-"""What operators measure."""
+"""The measurements that operators see."""

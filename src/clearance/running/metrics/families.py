@@ -1,6 +1,7 @@
-"""The families of measurements, by name: what each says, and every value that its labels may have.
+"""The families of measurements, by name: the meaning of each, and every value that its labels may
+have.
 
-The same names in every profile, whether Prometheus asks for them or a log line says them. A label
+Every profile uses the same names, whether Prometheus reads them or a log line holds them. A label
 has only values that stand here: no tenant, account, agent, action type or tool can be in one, since
 `/metrics` asks for no credential.
 """

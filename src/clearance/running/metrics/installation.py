@@ -1,7 +1,7 @@
-"""What an installation has now: its store is asked when somebody wants to know, and not often.
+"""The current state of an installation: its store is read on request, and not often.
 
-`/metrics` asks for no credential, so many who ask must cost no more than one: what was read is
-believed for FRESH_MS, and there is one reading at a time, however long it takes.
+`/metrics` asks for no credential, so many readers must cost no more than one: a reading is reused
+for FRESH_MS, and only one reading runs at a time, however long it takes.
 """
 
 from __future__ import annotations

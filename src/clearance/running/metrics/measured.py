@@ -1,6 +1,4 @@
-"""A store and tools that are measured: what passes through them is counted and otherwise left as it
-is.
-"""
+"""A store and tools that are measured: calls through them are counted and otherwise unchanged."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Measurements as Prometheus asks for them: counters in a registry of this process, and what the
-installation has when it is asked.
+"""Measurements as Prometheus reads them: counters in a registry of this process, and the state of
+the installation at that moment.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""An archive: everything that a store knows, as lines of JSON that every store writes and reads
-alike.
+"""An archive: every fact of a store, as lines of JSON that every store writes and reads alike.
 
 One idea: a fact has one line, and a line is written in one way. So a store that was filled from an
 archive and is written out again gives the very same lines, and one digest proves that nothing was
-lost, added or changed, whatever the store is made of. Page sessions are not in it: who was signed
-in signs in again. Nor is what the ledger alone remembers: earlier approvals and attempts.
+lost, added or changed, whichever store wrote it. An archive holds no page sessions, so people sign
+in again. Nor does it repeat the facts that only the ledger remembers: earlier approvals and
+attempts.
 """
 
 from __future__ import annotations

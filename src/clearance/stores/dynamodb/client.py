@@ -1,9 +1,9 @@
-"""Calls of DynamoDB: boto3 in threads, plain values instead of its wire format, and what an error
-means for what was asked.
+"""Calls of DynamoDB: boto3 in threads, plain values instead of its wire format, and the meaning of
+each error for the call.
 
 A read is tried again here, and so is a single write, which may happen twice. A transaction is sent
-once: whether it may be sent again is for whoever made it, since an answer that was lost says
-nothing about whether it was committed.
+once. Its caller decides whether to send it again, because a lost answer does not tell whether the
+transaction was committed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How facts lie in DynamoDB's items, in plain values, and how they are read back.
+"""The layout of facts in DynamoDB's items, in plain values, and how they are read back.
 
-The decision and the binding of an intent are in its ledger entry, what the agent wrote in an item
-beside the intent's own: neither changes, so the steps of an intent do not write them again, and no
+The decision and the binding of an intent are in its ledger entry; the agent's words are in an item
+beside the intent's own. Neither changes, so the steps of an intent do not write them again, and no
 reader can see half of one.
 """
 

@@ -1,9 +1,9 @@
 """The DynamoDB store: one table, any number of processes and functions, with the promises of the
 embedded one.
 
-A transition is one TransactWriteItems. Items are read as they are now; lists of intents come from
-indexes that DynamoDB brings up to date some moments later, and each intent in a list is then read
-itself. What this file refuses to know: whether a step is legal (the core's).
+A transition is one TransactWriteItems. Items are read as they are now. Lists of intents come from
+indexes that DynamoDB brings up to date some moments later, so each intent in a list is then read
+itself. This file refuses to know: whether a step is legal (the core's).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The table of the DynamoDB store as data: its keys, its indexes, what expires by itself, and the
+"""The table of the DynamoDB store as data: its keys, its indexes, the items that expire, and the
 key of every kind of item.
 
-The tests and the deployment make the table from what is here, so that they cannot differ. An item's
-`pk` begins with its kind: so a grant can name kinds (`LEDGER#*` may be put and never updated or
+The tests and the deployment make the table from this file, so that they cannot differ. An item's
+`pk` begins with its kind, so a grant can name kinds (`LEDGER#*` may be put and never updated or
 deleted). Every index is sparse: an intent is in it only while it has the index's attributes.
 """
 

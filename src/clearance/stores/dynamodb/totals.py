@@ -1,8 +1,8 @@
-"""What a DynamoDB store has now, over all tenants.
+"""The totals of a DynamoDB store now, over all tenants.
 
 That takes some requests for each tenant, since the table counts its intents in no other place: for
 T tenants about 3 T + 16 read units, and one more for each open intent that is looked at. A table
-with more than TENANTS_MAX tenants is not added up, for part of a total would be a wrong one.
+with more than TENANTS_MAX tenants is not added up, because part of a total would be a wrong one.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Transitions on DynamoDB: look, decide, commit under the conditions of what was seen, and look
-again if that did not hold.
+again if they did not hold.
 
 A tenant's HEAD item counts its ledger. Each transition moves it from the size that was seen to the
-next, in the same transaction as everything else: so positions have no gaps, and of two transitions
-that saw the same, one is committed. What is committed never depends on a look being fresh; the
-conditions say it all again.
+next, in the same transaction as everything else. So positions have no gaps, and of two transitions
+that saw the same size, one is committed. A commit never depends on a fresh look: its conditions
+check everything again.
 """
 
 from __future__ import annotations

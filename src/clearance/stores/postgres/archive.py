@@ -1,7 +1,8 @@
 """A PostgreSQL store as an archive reads and fills it: one transaction, under a lock that lets no
 process move an intent meanwhile.
 
-The login must own the schema: who serves may neither hold that lock nor see every tenant at once.
+The login must own the schema, because a serving process may neither hold that lock nor see every
+tenant at once.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Connections to PostgreSQL: a pool that names the tenant of each transaction, and asks again when
 a connection breaks.
 
-Every connection works as `clearance_app`, with no more privileges than the product needs, whoever
-logged in. Nothing else of a session is relied on, so that a pooler may stand between. A transaction
+Every connection works as `clearance_app`, with no more privileges than the product needs, whichever
+role logged in. Nothing else of a session is relied on, so a pooler may stand between. A transaction
 is sent as a whole: no client keeps a lock while it thinks.
 """
 

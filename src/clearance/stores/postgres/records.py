@@ -1,4 +1,4 @@
-"""Where a record lies in PostgreSQL: the columns of the view `intent_record`."""
+"""The columns of a record in PostgreSQL: those of the view `intent_record`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The schema of a PostgreSQL store: how it is brought up to date, how old months age out, and
 whether this software fits it.
 
-Migrations only expand: while one is in force that says `works with: N`, software that knows schema
-N still runs on it. So a new version is migrated to first, and its processes are replaced one by
-one. What contracts is a later migration, when none is left.
+Migrations only expand: while a migration that says `works with: N` is in force, software that knows
+schema N still runs on it. So an operator migrates to a new version first, and then replaces its
+processes one by one. A later migration contracts, when no old process is left.
 """
 
 from __future__ import annotations

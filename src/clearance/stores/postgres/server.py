@@ -1,5 +1,5 @@
-"""The database server beside the store: what it says of itself, and a lock for what one process at
-a time may do.
+"""The database server beside the store: its own description, and a lock for work that one process
+at a time may do.
 
 Nothing here reads or writes a fact of Clearance.
 """

@@ -2,8 +2,8 @@
 one.
 
 A transition is part of one call of one function of the schema, which locks its tenant, checks, and
-writes; those of one tenant that wait while a call is under way go into the next. What this file
-refuses to know: whether a step is legal (the core's).
+writes. Transitions of a tenant that arrive while a call is under way go into the next call. This
+file refuses to know: whether a step is legal (the core's).
 """
 
 from __future__ import annotations

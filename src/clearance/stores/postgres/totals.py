@@ -1,4 +1,4 @@
-"""What a PostgreSQL store has now, over all tenants.
+"""The totals of a PostgreSQL store now, over all tenants.
 
 Three looks along its indexes: they take no longer when more intents are closed, or more entries are
 in the ledgers.

@@ -1,6 +1,4 @@
-"""A SQLite store as an archive reads and fills it: each in
-one transaction of its own connection.
-"""
+"""A SQLite store as an archive reads or fills it, in one transaction of its own connection."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""One writer thread that drains its queue into one commit: many callers share one fsync, and nobody
-waits on a timer.
+"""One writer thread that drains its queue into one commit: many callers share one fsync, and no
+caller waits on a timer.
 
-A unit of work is a function of the connection that may run more than once: if one unit of a group
+A unit of work is a function of the connection that may run more than once. If one unit of a group
 fails, the group is rolled back and each unit is run again in a transaction of its own, so that one
-caller's failure is nobody else's. A `Refusal` is an answer, not a failure; a unit raises it before
-it writes. Nothing is answered before it is committed. What failed was rolled back, with one
+caller's failure harms no other. A `Refusal` is an answer, not a failure; a unit raises it before it
+writes. Nothing is answered before it is committed. A failed unit was rolled back, with one
 exception: a disk that fails in the middle of a commit may have kept it, and a crash would show.
 """
 

@@ -1,4 +1,4 @@
-"""Where a record lies in the tables of SQLite: the one SELECT that reads it."""
+"""The one SELECT that reads a record from the tables of SQLite."""
 
 from __future__ import annotations
 

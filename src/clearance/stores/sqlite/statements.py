@@ -1,8 +1,6 @@
-"""The statements of SQLite's transitions: each function runs inside the transaction of whoever
-calls it.
+"""The statements of SQLite's transitions: each function runs inside its caller's transaction.
 
-What they refuse to know: when a transaction begins or ends, and whether what they write may be
-written.
+They refuse to know: when a transaction begins or ends, and whether what they write may be written.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The SQLite store: one file, one writer thread with group commit, reads beside it.
 
-WAL with `synchronous=FULL`: what is acknowledged survives a power cut. Positions of ledger entries
-are given in commit order, for there is one writer at a time. What this file refuses to know:
+WAL with `synchronous=FULL`: an acknowledged commit survives a power cut. Positions of ledger
+entries follow commit order, because there is one writer at a time. This file refuses to know:
 whether a step is legal (the core's), and who asked (the doors').
 """
 

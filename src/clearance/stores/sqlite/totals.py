@@ -1,4 +1,4 @@
-"""What a SQLite store has now, over all tenants.
+"""The totals of a SQLite store now, over all tenants.
 
 A few looks along its indexes: they take no longer when more intents are closed, or more entries are
 in the ledgers.
