@@ -117,7 +117,7 @@ def write(source: Source, file: BinaryIO) -> Summary:
 
 
 def _written(source: Source, kind: Kind) -> Iterator[bytes]:
-    """The lines of a kind, each as `Reading` takes it."""
+    """The lines of a kind, each as `ArchiveReader` takes it."""
     try:
         for row in source.rows(kind):
             if wrong := problem(kind, row):
@@ -142,7 +142,7 @@ def fill(target: Target, file: BinaryIO) -> Summary:
     InvalidInput for an archive that is not whole, not as it was written, or whose facts do not
     belong together.
     """
-    reading = Reading(file)
+    reading = ArchiveReader(file)
     for batch in reading.batches():
         try:
             target.put(batch.kind, batch.rows)
@@ -202,7 +202,7 @@ class _Tenant:
     entries: int = 0
 
 
-class Reading:
+class ArchiveReader:
     """An archive as it is read, line by line: in memory are one batch, and four numbers for each
     tenant.
 
