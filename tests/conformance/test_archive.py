@@ -17,7 +17,7 @@ import pytest
 from clearance.core.errors import Conflict, Refusal
 from clearance.profiles.local import STORE_FILE
 from clearance.profiles.place import Place
-from clearance.stores.archive.file import LINE_BYTES_MAX, Reading, line
+from clearance.stores.archive.file import LINE_BYTES_MAX, ArchiveReader, line
 from clearance.stores.archive.lines import Kind
 from tests.conformance.support.moving import History, exported, imported, nothing_in
 from tests.support.sample import task
@@ -319,7 +319,7 @@ class Endless:
 
 def test_a_long_archive_takes_no_more_memory_than_a_short_one(history: History) -> None:
     def peak(count: int) -> int:
-        reading = Reading(Endless(history, count))  # type: ignore[arg-type]
+        reading = ArchiveReader(Endless(history, count))  # type: ignore[arg-type]
         tracemalloc.start()
         with pytest.raises(Refusal, match="not written to its end"):
             for _ in reading.batches():
