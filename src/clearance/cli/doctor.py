@@ -30,10 +30,11 @@ from clearance.configuration import file
 from clearance.configuration.compiling import policy_of
 from clearance.core.errors import Refusal
 from clearance.core.moment import from_text
-from clearance.core.principal import EVERYWHERE
+from clearance.core.principal import EVERYWHERE, Principal
 from clearance.core.settings import Settings
 from clearance.flow.control import Control
 from clearance.flow.ports.tools import ToolCallFailed
+from clearance.flow.requests import SettingsPart
 from clearance.profiles import aws, choose, postgres
 from clearance.profiles.local import STORE_FILE
 from clearance.profiles.parts import operator
@@ -56,6 +57,7 @@ TABLE_CLOCK_APART_MS_MAX = 2_000  # AWS says its time in whole seconds
 DATABASE_CLOCK_APART_MS_MAX = 1_000  # leases have a margin of two seconds
 CONNECTIONS_FREE_LOW = 20
 SERVER_SECONDS_MAX = 5
+PROBLEMS_SHOWN_MAX = 20  # of the stored settings of one tenant
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 VARIABLE_MISSING = "TOOL_SERVER_VARIABLE_MISSING"
 """The code of a tool runner that was not given a variable."""
@@ -321,7 +323,7 @@ async def _tenants(where: Place) -> Findings:
     """Of each tenant: whether the clock goes on where its ledger stands, and its tools answer."""
     if isinstance(where, Path) and not (where / STORE_FILE).exists():
         return
-    async with choose.opened(where, tools=choose.tools_of(where)) as control:
+    async with choose.opened(where, tools=choose.tools_of(where), read_only=True) as control:
         for tenant_id in await control.tenants(operator(EVERYWHERE)):
             reader = operator(tenant_id)
             latest = await control.ledger_size(reader) - 1
@@ -334,10 +336,31 @@ async def _tenants(where: Place) -> Findings:
                             f"{entry.fields['at']}."
                         ),
                     )
+            async for found in _stored_settings(control, reader):
+                yield found
             settings = await control.settings(reader)
             for name in settings.tool_servers:
                 elsewhere = isinstance(where, Table)
                 yield await _tool_server(control, settings, name, secrets_elsewhere=elsewhere)
+
+
+async def _stored_settings(control: Control, reader: Principal) -> Findings:
+    """What this version does not accept of a tenant's settings, and what would be right."""
+    parts = [await control.settings_part(reader, part) for part in SettingsPart]
+    problems = {
+        problem["path"]: problem["detail"]
+        for value, _ in reversed(parts)
+        for problem in value.get("problems", ())
+    }
+    for path, detail in sorted(problems.items())[:PROBLEMS_SHOWN_MAX]:
+        place = f"what is stored for {reader.tenant_id}" + (f" at {path}" if path else "")
+        yield FAILURE, f"This version does not accept {place}: {detail}."
+    if not problems:
+        yield OK, f"This version accepts all settings that are stored for {reader.tenant_id}."
+        return
+    more = len(problems) - PROBLEMS_SHOWN_MAX
+    said = "What these settings reach asks a person until clearance apply has put them right."
+    yield FAILURE, f"And {more} problems more. {said}" if more > 0 else said
 
 
 async def _tool_server(

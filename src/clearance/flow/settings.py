@@ -255,12 +255,12 @@ async def change_switches(
     context: Context, principal: Principal, stored: StoredSettings, after: list[Json]
 ) -> int | None:
     """Commits other stop switches; the version in force then, or None if the settings moved."""
-    before = stored.document.get("stop_switches", [])
-    if before == after:
+    if stored.document.get("stop_switches", []) == after:
         return stored.version.tenant
     document = {**stored.document, "stop_switches": after}
+    shown = {"before": shown_switches(stored.document), "after": shown_switches(document)}
     kind = EntryKind.STOP_SWITCHES_CHANGED
-    return await _commit(context, principal, stored, document, kind, before=before, after=after)
+    return await _commit(context, principal, stored, document, kind, **shown)
 
 
 # --- The whole document ---

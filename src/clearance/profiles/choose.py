@@ -38,17 +38,18 @@ DEMO_FOLDER = "data"  # of the folder that a demo keeps its day in
 
 @contextlib.asynccontextmanager
 async def opened(
-    place: Place, *, new: bool = False, tools: Tools | None = None
+    place: Place, *, new: bool = False, tools: Tools | None = None, read_only: bool = False
 ) -> AsyncIterator[Control]:
     """The verbs on the state, for a command that ends soon.
 
     NotFound (`NO_DATA`) if there is none in a data directory, unless it may be new.
 
-    `tools`: those of `tools_of`, if tool servers are asked.
+    `tools`: those of `tools_of`, if tool servers are asked. `read_only`: nothing is changed, not
+    even to bring the state of an older version up to date.
     """
     if isinstance(place, Path) and not new:
         _must_have_data(place)
-    async with _profile(place, tools or NoTools()) as parts:
+    async with _profile(place, tools or NoTools(), read_only=read_only) as parts:
         yield parts.control
 
 
@@ -81,9 +82,11 @@ def _must_have_data(place: Path) -> None:
         raise NotFound(sentence, code="NO_DATA")
 
 
-def _profile(place: Place, tools: Tools) -> contextlib.AbstractAsyncContextManager[Parts]:
+def _profile(
+    place: Place, tools: Tools, *, read_only: bool
+) -> contextlib.AbstractAsyncContextManager[Parts]:
     if isinstance(place, Path):
-        return local(place, tools)
+        return local(place, tools, read_only=read_only)
     return postgres.postgres(place, tools) if isinstance(place, Database) else aws.aws(place, tools)
 
 

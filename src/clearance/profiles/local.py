@@ -25,15 +25,20 @@ LOCK_FILE = "serve.lock"
 
 @contextlib.asynccontextmanager
 async def local(
-    data: Path, tools: Tools, *, worker: Worker | None = None, wrapped: Wrapping = as_it_is
+    data: Path,
+    tools: Tools,
+    *,
+    worker: Worker | None = None,
+    wrapped: Wrapping = as_it_is,
+    read_only: bool = False,
 ) -> AsyncIterator[Parts]:
     """Opens the data directory; with a worker, approved intents are carried out until the block
-    ends.
+    ends. `read_only`: as a store of another version left it.
     """
     async with (
         contextlib.AsyncExitStack() as ends
     ):  # in reverse: the worker drains, then the tools end, then the store
-        store = wrapped(await SqliteStore.open(data / STORE_FILE))
+        store = wrapped(await SqliteStore.open(data / STORE_FILE, read_only=read_only))
         parts = assembled(ends, store, tools, worker or NoEngine())
         if worker:
             await ends.enter_async_context(_working(worker, parts.context))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from clearance.core.errors import Unavailable
@@ -17,10 +18,14 @@ CHECKPOINT_PAGES = 2_000  # of the write-ahead log, before they are moved into t
 STATEMENTS_CACHED = 256
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """A connection without transactions of its own: each begins and ends by its name."""
     connection = sqlite3.connect(
-        path, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS_CACHED
+        f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=STATEMENTS_CACHED,
     )
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -39,23 +44,23 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Opens the file as it is. Its schema may be older: what is read is there in each."""
+    connection = connect(path, read_only=True)
+    _schema_of(connection, len(_migrations()))
+    return connection
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Applies the migrations that the file does not have yet, each in one transaction."""
-    folder = resources.files("clearance.stores.sqlite") / "migrations"
-    scripts = sorted(
-        (file for file in folder.iterdir() if file.name.endswith(".sql")),
-        key=lambda file: file.name,
-    )
+    scripts = _migrations()
     for number, script in enumerate(scripts, start=1):
         connection.execute("BEGIN IMMEDIATE")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(scripts):
+        try:
+            version = _schema_of(connection, len(scripts))
+        except Unavailable:
             connection.execute("ROLLBACK")
-            sentence = (
-                f"The store has schema {version}; this Clearance knows {len(scripts)}. Use a newer "
-                f"Clearance."
-            )
-            raise Unavailable(sentence, code="STORE_TOO_NEW")
+            raise
         if version < number:
             _run_script(connection, script.read_text(encoding="utf-8"))
             connection.execute(f"PRAGMA user_version = {number}")
@@ -65,6 +70,24 @@ def migrate(connection: sqlite3.Connection) -> None:
                 "INSERT INTO tenant (tenant_no, tenant_id) VALUES (0, ?)", (EVERYWHERE,)
             )
         connection.execute("COMMIT")
+
+
+def _migrations() -> list[Traversable]:
+    folder = resources.files("clearance.stores.sqlite") / "migrations"
+    return sorted(
+        (file for file in folder.iterdir() if file.name.endswith(".sql")),
+        key=lambda file: file.name,
+    )
+
+
+def _schema_of(connection: sqlite3.Connection, newest: int) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > newest:
+        sentence = (
+            f"The store has schema {version}; this Clearance knows {newest}. Use a newer Clearance."
+        )
+        raise Unavailable(sentence, code="STORE_TOO_NEW")
+    return version
 
 
 def _run_script(connection: sqlite3.Connection, script: str) -> None:

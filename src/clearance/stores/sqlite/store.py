@@ -42,7 +42,7 @@ from clearance.flow.ports.transitions import (
 from clearance.stores import codec
 from clearance.stores.sql import one_of
 from clearance.stores.sqlite import records, statements
-from clearance.stores.sqlite.file import connect, open_for_writing
+from clearance.stores.sqlite.file import connect, open_for_reading, open_for_writing
 from clearance.stores.sqlite.group_commit import GroupCommit
 from clearance.stores.sqlite.totals import totals
 from clearance.stores.tail import Tail
@@ -59,8 +59,10 @@ class SqliteStore:
     One process may decide on it; others may configure it and read.
     """
 
-    def __init__(self, path: Path, writer_connection: sqlite3.Connection) -> None:
-        self._path = path
+    def __init__(
+        self, path: Path, writer_connection: sqlite3.Connection, *, read_only: bool = False
+    ) -> None:
+        self._path, self._read_only = path, read_only
         self._numbers: dict[tuple[int | None, str], int] = {}
         self._tail = Tail(ENTRIES_POLL_MS)
         self._connections: list[sqlite3.Connection] = []
@@ -70,17 +72,19 @@ class SqliteStore:
         self._writer = GroupCommit(writer_connection, self._tail.moved, self._numbers.clear)
 
     @classmethod
-    async def open(cls, path: Path) -> SqliteStore:
+    async def open(cls, path: Path, *, read_only: bool = False) -> SqliteStore:
         """Opens the file, makes it if it is missing, and brings its schema up to date.
 
-        Unavailable if that fails.
+        Unavailable if that fails. `read_only`: the file is read as it is, and no transition is
+        made.
         """
+        opened = open_for_reading if read_only else open_for_writing
         try:
-            connection = await asyncio.to_thread(open_for_writing, path)
+            connection = await asyncio.to_thread(opened, path)
         except sqlite3.Error as error:
             sentence = f"The store {path} cannot be opened: {error}."
             raise Unavailable(sentence) from error
-        return cls(path, connection)
+        return cls(path, connection, read_only=read_only)
 
     async def close(self) -> None:
         """Commits what is queued and closes every connection."""
@@ -93,7 +97,8 @@ class SqliteStore:
         def run() -> Answer:
             connection = getattr(self._local, "connection", None)
             if connection is None:
-                connection = self._local.connection = connect(self._path)
+                connection = connect(self._path, read_only=self._read_only)
+                self._local.connection = connection
                 connection.execute("PRAGMA query_only = ON")
                 self._connections.append(connection)
             return work(connection)

@@ -1,0 +1,132 @@
+"""What the doctor of a new version says of the state that an older one left, and leaves alone."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from clearance.cli.main import main
+from clearance.core.errors import Unavailable
+from clearance.profiles.local import STORE_FILE
+from clearance.stores.sqlite.store import SqliteStore
+from tests.support import sample
+from tests.support.sample import OWNER, TENANT
+from tests.support.world import World, opened
+
+Examine = Callable[[], tuple[int, list[dict[str, str]]]]
+
+
+@pytest.fixture
+def examine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Examine:
+    monkeypatch.setenv("CLEARANCE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("CLEARANCE_LOG_LEVEL", "error")
+
+    def look() -> tuple[int, list[dict[str, str]]]:
+        monkeypatch.setattr("sys.argv", ["clearance", "doctor", "--data", str(tmp_path), "--json"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        checks = json.loads(capsys.readouterr().out)["checks"]
+        return int(ended.value.code or 0), [one for one in checks if one["name"] == "tenants"]
+
+    return look
+
+
+def leave(data: Path, document: dict[str, Any], schema: int | None = None) -> str:
+    """The state that an older version left; the digest of its file."""
+
+    async def write() -> None:
+        async with opened(data / STORE_FILE) as world:
+            await world.configure(document)
+
+    anyio.run(write)
+    if schema is not None:
+        with closing(sqlite3.connect(data / STORE_FILE)) as database:
+            database.execute(f"PRAGMA user_version = {schema}")
+    return digest_of(data)
+
+
+def digest_of(data: Path) -> str:
+    return sha256((data / STORE_FILE).read_bytes()).hexdigest()
+
+
+def test_the_doctor_says_what_is_refused_where_and_what_would_be_right_and_changes_nothing(
+    tmp_path: Path, examine: Examine
+) -> None:
+    document = sample.document(modes=[{"mode": "OFF"}])
+    document["catalog"]["ISSUE_REFUND"]["effect"] = "exactly_once"
+    document["policy"] = sample.POLICY.replace("TASKS_ALLOWED", "tasks")
+    document |= {"newer": 1, "stop_switches": [{"scope": "REGION"}]}
+    document["tool_servers"]["crm"]["sandbox"] = True
+    left = leave(tmp_path, document, schema=0)  # a schema that would have to be brought up to date
+    code, found = examine()
+    assert code == 1
+    about = f"This version does not accept what is stored for {TENANT} at "
+    said = [one["sentence"] for one in found if one["status"] == "failure"]
+    expected = [
+        (
+            "autonomy.modes.0.mode: must be one of DISABLED, PROPOSE_ONLY, APPROVAL_REQUIRED, "
+            "AUTO_EXECUTE."
+        ),
+        "catalog.ISSUE_REFUND.effect: must be one of idempotent, keyed, at_most_once.",
+        (
+            "newer: is not a key here; the keys are tool_servers, catalog, autonomy, policy, "
+            "tool_pins, stop_switches."
+        ),
+        (
+            "policy.tasks: has a @reason that must be 1 to 64 characters of A-Z 0-9 _, starting "
+            "with a letter (line 2)."
+        ),
+    ]
+    assert {about + line for line in expected} <= set(said)
+    assert any(line.startswith(about + "stop_switches.0.scope: must be one of") for line in said)
+    assert any(line.startswith(about + "tool_servers.crm.sandbox: is not a key") for line in said)
+    assert "clearance apply" in said[-1]
+    assert digest_of(tmp_path) == left
+    with closing(sqlite3.connect(tmp_path / STORE_FILE)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (0,)
+
+
+def test_the_doctor_says_that_everything_is_accepted(tmp_path: Path, examine: Examine) -> None:
+    left = leave(tmp_path, sample.document())
+    _, found = examine()
+    accepted = f"This version accepts all settings that are stored for {TENANT}."
+    assert {"name": "tenants", "status": "ok", "sentence": accepted} in found
+    assert digest_of(tmp_path) == left
+
+
+def test_the_doctor_of_an_older_version_leaves_a_newer_store_alone(
+    tmp_path: Path, examine: Examine
+) -> None:
+    leave(tmp_path, sample.document(), schema=9_999)
+    code, found = examine()
+    assert (code, len(found)) == (1, 1)
+    assert "Use a newer Clearance" in found[0]["sentence"]
+
+
+def test_nothing_is_written_to_a_store_that_is_opened_for_reading(tmp_path: Path) -> None:
+    left = leave(tmp_path, sample.document())
+
+    async def write() -> None:
+        store = await SqliteStore.open(tmp_path / STORE_FILE, read_only=True)
+        try:
+            world = World(store, tmp_path / STORE_FILE)
+            assert (await world.context.settings(TENANT)).policy is not None
+            with pytest.raises(Unavailable):
+                await world.configure(sample.document(modes=[]))
+            with pytest.raises(Unavailable):
+                await world.control.create_api_key(OWNER, "x", sample.Role.AGENT)
+        finally:
+            await store.close()
+
+    anyio.run(write)
+    assert digest_of(tmp_path) == left
