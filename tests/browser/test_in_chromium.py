@@ -294,7 +294,7 @@ async def test_signing_out_ends_what_is_live(visit: Visit) -> None:
     other = await visit.context.new_page()
     await other.goto(visit.served.url + "/")
     await visit.page.get_by_role("button", name="Sign out").click()
-    await visit.page.wait_for_url("**/sign-in?said=signed-out")
+    await visit.page.wait_for_url("**/sign-in?flash=signed-out")
     async with other.expect_response(
         lambda answer: "/events/" in answer.url and answer.status == 401
     ):

@@ -155,7 +155,7 @@ async def test_signing_out_ends_the_session_and_not_only_the_cookie(door: Door) 
     token = browser.cookies["__Host-clearance_session"]
     csrf = csrf_in((await browser.get("/")).text)
     answer = await browser.post("/sign-out", data={"csrf": csrf})
-    assert answer.headers["location"] == "/sign-in?said=signed-out"
+    assert answer.headers["location"] == "/sign-in?flash=signed-out"
     assert "__Host-clearance_session" not in browser.cookies
     old = door.browser()
     old.cookies.set("__Host-clearance_session", token)
@@ -429,7 +429,7 @@ async def test_an_unknown_outcome_is_settled_by_a_person(door: Door) -> None:
     door.world.clock.forward(HOUR_MS)
     assert "It did not happen" in (await browser.get("/intents/lost")).text
     done = await browser.post("/intents/lost/reconciliation", data=settled)
-    assert done.headers["location"] == "/intents/lost?said=reconciled"
+    assert done.headers["location"] == "/intents/lost?flash=reconciled"
     assert (
         "Reconciled by olga: It is in the outbox."
         in (await browser.get(done.headers["location"])).text
@@ -459,7 +459,7 @@ async def test_the_stop_switch_holds_says_so_and_is_lifted_alone(door: Door) -> 
         assert (await browser.post("/stop", data={**stop, **wrong})).status_code in {403, 422}, (
             wrong
         )
-    assert (await browser.post("/stop", data=stop)).headers["location"] == "/stop?said=stopped"
+    assert (await browser.post("/stop", data=stop)).headers["location"] == "/stop?flash=stopped"
     await door.world.propose(task("held"))
     await door.world.propose(refund("not-held", 75_000, account_id="globex"))
     inbox = text_of((await browser.get("/needs-you")).text)
@@ -472,7 +472,7 @@ async def test_the_stop_switch_holds_says_so_and_is_lifted_alone(door: Door) -> 
     lifted = await browser.post(
         "/stop", data={"do": "lift", "scope": "AGENT", "subject": "agent-x", "csrf": csrf}
     )
-    assert lifted.headers["location"] == "/stop?said=lifted"
+    assert lifted.headers["location"] == "/stop?flash=lifted"
     assert "Held by the stop switch: 1 waiting." in text_of((await browser.get("/")).text)
     switches = (await door.world.control.settings(OWNER)).stop_switches
     assert [str(switch) for switch in switches] == ["account acme"]
@@ -489,7 +489,7 @@ async def test_the_whole_tenant_is_stopped_and_lifted_in_the_page(door: Door) ->
         "reason": "incident",
         "csrf": csrf,
     }
-    assert (await browser.post("/stop", data=stop)).headers["location"] == "/stop?said=stopped"
+    assert (await browser.post("/stop", data=stop)).headers["location"] == "/stop?flash=stopped"
     [switch] = (await door.world.control.settings_part(OWNER, SettingsPart.STOP_SWITCHES))[0][
         "stop_switches"
     ]
@@ -500,11 +500,11 @@ async def test_the_whole_tenant_is_stopped_and_lifted_in_the_page(door: Door) ->
         True,
     )
     again = await browser.post("/stop", data={**stop, "level": "REFUSE"})
-    assert again.headers["location"] == "/stop?said=stopped"
+    assert again.headers["location"] == "/stop?flash=stopped"
     lifted = await browser.post(
         "/stop", data={"do": "lift", "scope": "TENANT", "subject": "", "csrf": csrf}
     )
-    assert lifted.headers["location"] == "/stop?said=lifted"
+    assert lifted.headers["location"] == "/stop?flash=lifted"
     assert "Nothing is stopped." in text_of((await browser.get("/stop")).text)
 
 

@@ -126,12 +126,12 @@ async def test_every_page_is_shown_and_the_switches_are_thrown_and_lifted_there(
     assert text_of(page.text).count("This version does not accept what is stored at") >= 2
     switch = {"subject": "globex", "level": "HOLD", "reason": "odd", "csrf": csrf_in(page.text)}
     done = await browser.post("/stop", data={**switch, "do": "stop", "scope": "ACCOUNT"})
-    assert done.headers["location"] == "/stop?said=stopped"
+    assert done.headers["location"] == "/stop?flash=stopped"
     stored = (await pages.world.store.settings(sample.TENANT)).document["stop_switches"]
     assert stored[:2] == refused()["stop_switches"]
     for scope, subject in (("TENANT", ""), ("ACCOUNT", "acme")):
         lift = {**switch, "do": "lift", "scope": scope, "subject": subject}
-        assert (await browser.post("/stop", data=lift)).headers["location"] == "/stop?said=lifted"
+        assert (await browser.post("/stop", data=lift)).headers["location"] == "/stop?flash=lifted"
     page = await browser.get("/stop")
     assert "The account globex holds odd" in text_of(page.text)
     stored = (await pages.world.store.settings(sample.TENANT)).document["stop_switches"]

@@ -66,15 +66,15 @@ VARIABLE_PREFIX = "CLEARANCE_"
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """What one look found."""
+class CheckUp:
+    """The result of one look at the machine."""
 
     name: str
     status: str
     sentence: str
 
 
-async def examine(where: Place, config: Path | None) -> list[Check]:
+async def examine(where: Place, config: Path | None) -> list[CheckUp]:
     """Every check, in order. A check that breaks is a failure; the others go on."""
     checks = {
         "python": _python(),
@@ -84,15 +84,15 @@ async def examine(where: Place, config: Path | None) -> list[Check]:
         "tenants": _tenants(where),
         "server": _server(),
     }
-    found: list[Check] = []
+    results: list[CheckUp] = []
     for name, check in checks.items():
         try:
-            found += [Check(name, status, sentence) async for status, sentence in check]
+            results += [CheckUp(name, status, sentence) async for status, sentence in check]
         except Refusal as refusal:
-            found.append(Check(name, FAILURE, refusal.sentence))
+            results.append(CheckUp(name, FAILURE, refusal.sentence))
         except Exception as error:
-            found.append(Check(name, FAILURE, f"This check broke: {type(error).__name__}."))
-    return found
+            results.append(CheckUp(name, FAILURE, f"This check broke: {type(error).__name__}."))
+    return results
 
 
 Findings = AsyncIterator[tuple[str, str]]
@@ -137,8 +137,8 @@ async def _environment() -> Findings:
 
 
 async def _disk(data: Path) -> Findings:
-    for found in await asyncio.to_thread(_look_at_disk, data):
-        yield found
+    for finding in await asyncio.to_thread(_look_at_disk, data):
+        yield finding
 
 
 def _look_at_disk(data: Path) -> Iterator[tuple[str, str]]:
@@ -208,8 +208,8 @@ async def _database(where: Database) -> Findings:
         )
     yield _clock_of(server, began, SystemClock().now_ms())
     free = server.connections_max - server.connections
-    said = f"{server.connections} of {server.connections_max} connections are taken."
-    yield (FAILURE if free <= 0 else WARNING if free < CONNECTIONS_FREE_LOW else OK, said)
+    sentence = f"{server.connections} of {server.connections_max} connections are taken."
+    yield (FAILURE if free <= 0 else WARNING if free < CONNECTIONS_FREE_LOW else OK, sentence)
 
 
 def _role(server: DatabaseServer) -> tuple[str, str]:
@@ -217,11 +217,14 @@ def _role(server: DatabaseServer) -> tuple[str, str]:
     see past a tenant.
     """
     if server.superuser:
-        said = f"Connected as the superuser {server.role}, who could change the ledger"
-        return WARNING, f"{said}: serve as a role that has clearance_app alone."
+        sentence = f"Connected as the superuser {server.role}, who could change the ledger"
+        return WARNING, f"{sentence}: serve as a role that has clearance_app alone."
     if server.owns_schema:
-        said = f"Connected as {server.role}, who owns the schema and could change the ledger"
-        return WARNING, f"{said}: right to migrate; serve as a role that has clearance_app alone."
+        sentence = f"Connected as {server.role}, who owns the schema and could change the ledger"
+        return (
+            WARNING,
+            f"{sentence}: right to migrate; serve as a role that has clearance_app alone.",
+        )
     if server.bypasses_row_security:
         return (
             WARNING,
@@ -247,8 +250,10 @@ def _clock_of(server: DatabaseServer, began: int, ended: int) -> tuple[str, str]
     """
     apart_ms = max(began - server.now_ms, server.now_ms - ended, 0)
     if apart_ms > DATABASE_CLOCK_APART_MS_MAX:
-        said = f"This machine's clock and the database's are {apart_ms / 1_000:.1f} seconds apart"
-        return FAILURE, f"{said}; leases and approvals are compared by clocks: use NTP."
+        sentence = (
+            f"This machine's clock and the database's are {apart_ms / 1_000:.1f} seconds apart"
+        )
+        return FAILURE, f"{sentence}; leases and approvals are compared by clocks: use NTP."
     return OK, "This machine's clock and the database's agree."
 
 
@@ -336,8 +341,8 @@ async def _tenants(where: Place) -> Findings:
                             f"{entry.fields['at']}."
                         ),
                     )
-            async for found in _stored_settings(control, reader):
-                yield found
+            async for finding in _stored_settings(control, reader):
+                yield finding
             settings = await control.settings(reader)
             for name in settings.tool_servers:
                 elsewhere = isinstance(where, Table)
@@ -359,8 +364,8 @@ async def _stored_settings(control: Control, reader: Principal) -> Findings:
         yield OK, f"This version accepts all settings that are stored for {reader.tenant_id}."
         return
     more = len(problems) - PROBLEMS_SHOWN_MAX
-    said = "What these settings reach asks a person until clearance apply has put them right."
-    yield FAILURE, f"And {more} problems more. {said}" if more > 0 else said
+    sentence = "What these settings reach asks a person until clearance apply has put them right."
+    yield FAILURE, f"And {more} problems more. {sentence}" if more > 0 else sentence
 
 
 async def _tool_server(
@@ -419,8 +424,8 @@ async def _server() -> Findings:
         yield FAILURE, f"The server at {url} is not ready: HTTP {answer.status_code}."
         return
     yield OK, f"The server at {url} is ready."
-    async for found in _clocks(answer.headers):
-        yield found
+    async for finding in _clocks(answer.headers):
+        yield finding
     if not os.environ.get("CLEARANCE_API_KEY"):
         return
     try:

@@ -113,7 +113,7 @@ def _different(path: tuple[str, ...], before: Json, after: Json) -> Iterator[Set
     ):
         return
     shown = [None if value is _ABSENT else _shown(path, value) for value in (before, after)]
-    was, now = (_said(value) for value in shown)
+    was, now = (_in_words(value) for value in shown)
     where = ".".join(path)
     if before is _ABSENT:
         sentence = f"{where} is new{': ' + now if now else ''}."
@@ -145,7 +145,7 @@ def _shown(path: tuple[str, ...], value: Json) -> Json:
     )
 
 
-def _said(value: Json) -> str:
+def _in_words(value: Json) -> str:
     """A value for a sentence; empty for what is too long for one."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return (

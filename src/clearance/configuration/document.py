@@ -88,7 +88,7 @@ NOTHING_STORED = Reading(SettingsDocument())
 def parse_document(value: Json) -> SettingsDocument:
     """The document of a JSON value.
 
-    InvalidInput (`INVALID_SETTINGS`) with every problem that was found.
+    InvalidInput (`INVALID_SETTINGS`) with every problem.
     """
     reading = read_document(value)
     # With another catalog, the policy would have other problems.
@@ -144,24 +144,24 @@ def _shaped(text: str, value: Json) -> tuple[SettingsDocument, list[Problem], fr
         try:
             return SettingsDocument.model_validate_json(text), problems, lost
         except ValidationError as error:
-            found = [
+            misfits = [
                 (_path(details["loc"], value), details)
                 for details in error.errors(include_url=False)
             ]
-        problems += [Problem(path, _sentence(path, details)) for path, details in found]
-        entries = frozenset(_entry(path) for path, _ in found)
+        problems += [Problem(path, _sentence(path, details)) for path, details in misfits]
+        entries = frozenset(_entry(path) for path, _ in misfits)
         lost = frozenset({()}) if () in entries or entries <= lost else lost | entries
         text = json.dumps({} if () in lost else _without(value, lost))
 
 
 def _refusal(problems: Sequence[Problem]) -> InvalidInput:
-    said = "; ".join(str(problem) for problem in problems[:PROBLEMS_SAID_MAX])
+    listed = "; ".join(str(problem) for problem in problems[:PROBLEMS_SAID_MAX])
     more = (
         f"; and {len(problems) - PROBLEMS_SAID_MAX} more"
         if len(problems) > PROBLEMS_SAID_MAX
         else ""
     )
-    sentence = f"The settings are not valid: {said}{more}."
+    sentence = f"The settings are not valid: {listed}{more}."
     return InvalidInput(sentence, code="INVALID_SETTINGS", problems=tuple(problems[:PROBLEMS_MAX]))
 
 

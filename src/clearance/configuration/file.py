@@ -66,7 +66,7 @@ class Configuration:
 def load(
     path: Path, environment: Mapping[str, str] = os.environ, *, secrets_elsewhere: bool = False
 ) -> Configuration:
-    """Reads a file and its policy file. ConfigurationError with every problem that was found.
+    """Reads a file and its policy file. ConfigurationError with every problem.
 
     `secrets_elsewhere`: the variables of tool servers are set where these are called, and need not
     be set here.
@@ -134,10 +134,10 @@ class _File:
         problems = sorted(
             dict.fromkeys(self.problems), key=lambda problem: self._line(problem.path)
         )
-        said = "\n".join(self._said(problem, policy_path) for problem in problems)
-        return ConfigurationError(said, problems=tuple(problems))
+        sentence = "\n".join(self._in_words(problem, policy_path) for problem in problems)
+        return ConfigurationError(sentence, problems=tuple(problems))
 
-    def _said(self, problem: Problem, policy_path: Path | None) -> str:
+    def _in_words(self, problem: Problem, policy_path: Path | None) -> str:
         in_policy = policy_path is not None and problem.path[:1] == ("policy",)
         if in_policy and (line := _POLICY_LINE.search(problem.sentence)):
             clause = Problem(problem.path[1:], _POLICY_LINE.sub("", problem.sentence))

@@ -49,27 +49,30 @@ def fit_problems(
     names are known and whose places are `lost`.
     """
     servers, actions = (_names(value, section) for section in ("tool_servers", "catalog"))
-    found: list[Problem] = [*_count_problems(document)]
+    problems: list[Problem] = [*_count_problems(document)]
     for name, server in document.tool_servers.items():
-        found += [
-            Problem(("tool_servers", name, *path), said) for path, said in _server_problems(server)
+        problems += [
+            Problem(("tool_servers", name, *path), sentence)
+            for path, sentence in _server_problems(server)
         ]
     for name, action in document.catalog.items():
-        found += [
-            Problem(("catalog", name, *path), said)
-            for path, said in _action_problems(action, servers)
+        problems += [
+            Problem(("catalog", name, *path), sentence)
+            for path, sentence in _action_problems(action, servers)
         ]
-    found += [
-        Problem(("autonomy", *path), said)
-        for path, said in _autonomy_problems(document, actions, lost)
+    problems += [
+        Problem(("autonomy", *path), sentence)
+        for path, sentence in _autonomy_problems(document, actions, lost)
     ]
     for position, switch in _placed(("stop_switches",), document.stop_switches, lost):
         if (switch.subject is None) != (StopScope(switch.scope) in NAMES_NOTHING):
-            said = "needs no subject" if switch.subject else "needs the subject that it covers"
-            found.append(
-                Problem(("stop_switches", position, "subject"), f"the scope {switch.scope} {said}")
+            sentence = "needs no subject" if switch.subject else "needs the subject that it covers"
+            problems.append(
+                Problem(
+                    ("stop_switches", position, "subject"), f"the scope {switch.scope} {sentence}"
+                )
             )
-    return found
+    return problems
 
 
 def _placed(path: Path, items: Sequence[T], lost: Collection[Path]) -> list[tuple[int, T]]:
@@ -95,11 +98,11 @@ def _count_problems(document: SettingsDocument) -> Iterator[Problem]:
             yield Problem((section,), f"has {count} entries; the limit is {limit}")
 
 
-_Found: TypeAlias = Iterator[tuple[Path, str]]
+_Misfits: TypeAlias = Iterator[tuple[Path, str]]
 """Problems inside one part: a path from there, and a sentence."""
 
 
-def _server_problems(server: ToolServerShape) -> _Found:
+def _server_problems(server: ToolServerShape) -> _Misfits:
     if bool(server.command) == (server.url is not None):
         yield (
             (),
@@ -115,8 +118,10 @@ def _server_problems(server: ToolServerShape) -> _Found:
         yield ("environment",), "only a server with a command has an environment; a url has headers"
 
 
-def _action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Found:
-    yield from ((("parameters", *path), said) for path, said in _schema_problems(action.parameters))
+def _action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Misfits:
+    yield from (
+        (("parameters", *path), sentence) for path, sentence in _schema_problems(action.parameters)
+    )
     properties, required = _properties(action.parameters)
     tools: list[tuple[Path, str]] = [(("tool",), action.tool)]
     templates: list[tuple[Path, Json, bool, bool]] = [
@@ -133,10 +138,10 @@ def _action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Fo
             yield path, f"there is no tool server {server}{suggestion(server, servers)}"
     for path, template, has_result, must_be_there in templates:
         for inner, name in _named_in(template, path):
-            if said := _placeholder_problem(
+            if sentence := _placeholder_problem(
                 name, action, has_result=has_result, must_be_there=must_be_there
             ):
-                yield inner, said
+                yield inner, sentence
     key = action.idempotency_argument
     if key in properties or key in action.arguments:
         yield (
@@ -145,7 +150,8 @@ def _action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Fo
         )
     if action.spends is not None:
         yield from (
-            (("spends",), said) for said in _spends_problems(action.spends, properties, required)
+            (("spends",), sentence)
+            for sentence in _spends_problems(action.spends, properties, required)
         )
 
 
@@ -171,7 +177,7 @@ def _spends_problems(
         yield f"the parameter {spends} must be required, or nobody knows what the action spends"
 
 
-def _schema_problems(schema: Mapping[str, Json]) -> _Found:
+def _schema_problems(schema: Mapping[str, Json]) -> _Misfits:
     if schema.get("type") != "object":
         yield ("type",), "must be object"
     if not isinstance(schema.get("additionalProperties"), bool):
@@ -192,7 +198,7 @@ def _schema_problems(schema: Mapping[str, Json]) -> _Found:
             yield (), f"is not a valid JSON Schema: {first[:300]}"
 
 
-def _keyword_problems(node: Json, path: Path) -> _Found:
+def _keyword_problems(node: Json, path: Path) -> _Misfits:
     """What we ask of a schema beyond JSON Schema, at any depth.
 
     A mapping of a keyword's name is a parameter.
@@ -251,7 +257,7 @@ def _placeholder_problem(
 
 def _autonomy_problems(
     document: SettingsDocument, actions: frozenset[str] | None, lost: Collection[Path]
-) -> _Found:
+) -> _Misfits:
     autonomy = document.autonomy
     modes = _placed(("autonomy", "modes"), autonomy.modes, lost)
     budgets = _placed(("autonomy", "budgets"), autonomy.budgets, lost)
@@ -272,7 +278,7 @@ def _action_types_in(
     allowlist: AllowlistShape,
     modes: Sequence[tuple[int, ModeShape]],
     budgets: Sequence[tuple[int, BudgetShape]],
-) -> _Found:
+) -> _Misfits:
     """Every action type that is named, and where."""
     yield from (
         (("allowlist", "tenant", position), name) for position, name in enumerate(allowlist.tenant)
@@ -292,12 +298,10 @@ def _action_types_in(
             )
 
 
-def _repeats(field: str, places: Sequence[tuple[int, tuple[str | None, ...]]]) -> _Found:
+def _repeats(field: str, places: Sequence[tuple[int, tuple[str | None, ...]]]) -> _Misfits:
     first: dict[tuple[str | None, ...], int] = {}
     for position, place in places:
         if first.setdefault(place, position) != position:
-            said = ", ".join(part for part in place if part) or "every account"
-            sentence = (
-                f"is for the same place as entry {first[place]} ({said}): one of them must go"
-            )
-            yield (field, position), sentence
+            named = ", ".join(part for part in place if part) or "every account"
+            named = f"is for the same place as entry {first[place]} ({named}): one of them must go"
+            yield (field, position), named

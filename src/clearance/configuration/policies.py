@@ -28,8 +28,8 @@ class _Kept:
 
     def get(self, key: bytes) -> PolicyReading | None:
         with self._lock:
-            found = self._alive.get(key)
-            return None if found is None else self._put(key, found)
+            kept = self._alive.get(key)
+            return None if kept is None else self._put(key, kept)
 
     def put(self, key: bytes, reading: PolicyReading) -> PolicyReading:
         with self._lock:

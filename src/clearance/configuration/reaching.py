@@ -101,10 +101,10 @@ class _Refused:
         """What a rule says under a key; None if it says nothing there, or nobody can tell."""
         if {None, key} & self.keys[entry]:
             return None
-        found = self.value
+        value = self.value
         for part in (*entry, key):
-            found = found.get(part) if isinstance(found, Mapping) else found[part]
-        return None if found is None else str(found)
+            value = value.get(part) if isinstance(value, Mapping) else value[part]
+        return None if value is None else str(value)
 
 
 def _entry_of_a_list(path: Path) -> Path:
@@ -215,12 +215,12 @@ def _needing(problem: Problem, document: SettingsDocument) -> Iterator[str]:
 def _lost_parameters(refused: _Refused) -> dict[str, Mapping[str, Json]]:
     catalog = refused.value.get("catalog") if isinstance(refused.value, Mapping) else None
     entries = catalog.items() if isinstance(catalog, Mapping) else ()
-    found = {}
+    schemas = {}
     for name, entry in entries:
         if name not in refused.document.catalog and ACTION_TYPE.fullmatch(name):
             schema = entry.get("parameters") if isinstance(entry, Mapping) else None
-            found[name] = schema if isinstance(schema, Mapping) else {}
-    return found
+            schemas[name] = schema if isinstance(schema, Mapping) else {}
+    return schemas
 
 
 def _modes_in_place(refused: _Refused) -> Iterator[ModeRule]:

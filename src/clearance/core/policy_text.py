@@ -236,7 +236,7 @@ def _hint(text: str) -> str:
         for token in _TOKEN.finditer(text)
         if token.lastgroup != "skipped"
     ]
-    written = "".join('""' if kind == "string" else said for kind, said in tokens)
+    written = "".join('""' if kind == "string" else word for kind, word in tokens)
     if _DECIMAL.search(written):
         return "; policy has no decimals: compare hundredths"
     several = sum(token in {("word", "permit"), ("word", "forbid")} for token in tokens) > 1

@@ -38,9 +38,9 @@ async def pin_tools(
         if not new:
             return report
         after = before.document.model_copy(update={"tool_pins": before.document.tool_pins | new})
-        found = differences(replace(before, lost=frozenset()), after)
+        changes = differences(replace(before, lost=frozenset()), after)
         document = {**stored.document, "tool_pins": _stored_pins(before, stored, new)}
-        if await change_settings(context, actor, stored, found, after, document) is not None:
+        if await change_settings(context, actor, stored, changes, after, document) is not None:
             return report
     raise kept_moving()
 

@@ -86,12 +86,12 @@ def _part_of(reading: Reading, stored: Mapping[str, Json], part: SettingsPart) -
     else:
         content = _content_of(reading.document, part)
     shown = {name: content, **(_rules_of(reading) if part is SettingsPart.POLICIES else {})}
-    found = [
+    problems = [
         {"path": ".".join(map(str, problem.path)), "detail": problem.sentence}
         for problem in (reading.all_problems if reading.compiled else reading.problems)
         if _is_about(problem, part)
     ]
-    return {**shown, "problems": found} if found else shown
+    return {**shown, "problems": problems} if problems else shown
 
 
 def _is_about(problem: Problem, part: SettingsPart) -> bool:
@@ -204,11 +204,11 @@ async def _put_part(
     before = await context.reading(principal.tenant_id, stored)
     wanted = await aside(parse_document, _with_part(stored.document, part, content))
     after = _with_what_stays(wanted, before)
-    found = differences(before, after)
-    if not current and found:
+    changes = differences(before, after)
+    if not current and changes:
         return None
     document = _stored_document(wanted, stored)
-    version = await change_settings(context, principal, stored, found, after, document)
+    version = await change_settings(context, principal, stored, changes, after, document)
     if version is None:
         return None
     reading = Reading(after)
@@ -288,10 +288,10 @@ async def apply(
     for _ in range(CHANGES_MAX):
         stored, before = await context.stored(principal.tenant_id)
         after = _with_what_stays(document, before)
-        found = differences(before, after)
+        changes = differences(before, after)
         whole = _stored_document(document, stored)
-        if await change_settings(context, principal, stored, found, after, whole) is not None:
-            return found
+        if await change_settings(context, principal, stored, changes, after, whole) is not None:
+            return changes
     raise kept_moving()
 
 
@@ -348,14 +348,14 @@ async def change_settings(
     context: Context,
     actor: Principal,
     stored: StoredSettings,
-    found: Sequence[SettingsDifference],
+    changes: Sequence[SettingsDifference],
     after: SettingsDocument,
     document: Mapping[str, Json],
 ) -> int | None:
     """Commits a parsed document as it is to be stored, if anything differs; the version in force
     then, or None if the settings moved.
     """
-    if not found:
+    if not changes:
         return stored.version.tenant
     version = await _commit(
         context,
@@ -363,9 +363,9 @@ async def change_settings(
         stored,
         document,
         EntryKind.SETTINGS_CHANGED,
-        parts=sorted({_part_in(difference.path) for difference in found}),
-        differences=[difference.sentence for difference in found[:DIFFERENCES_IN_ENTRY_MAX]],
-        differences_count=len(found),
+        parts=sorted({_part_in(difference.path) for difference in changes}),
+        differences=[difference.sentence for difference in changes[:DIFFERENCES_IN_ENTRY_MAX]],
+        differences_count=len(changes),
     )
     if version is not None and document == after.as_json():
         context.committed(actor.tenant_id, version, Reading(after))

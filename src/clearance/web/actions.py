@@ -189,7 +189,7 @@ async def cancel(site: Site, visitor: Visitor, request: Request, form: Form) -> 
     """Withdraws what has not started."""
     name = intent_id(request)
     await site.control.cancel(visitor.principal, name, form.get("reason", ""))
-    return _to(f"/intents/{name}", said="cancelled")
+    return _to(f"/intents/{name}", flash="cancelled")
 
 
 async def reconcile(site: Site, visitor: Visitor, request: Request, form: Form) -> Response:
@@ -201,7 +201,7 @@ async def reconcile(site: Site, visitor: Visitor, request: Request, form: Form) 
         sentence = "Say whether it happened or not."
         raise InvalidInput(sentence, code="NOT_RECONCILABLE") from None
     await site.control.reconcile(visitor.principal, name, status, form.get("reason", ""))
-    return _to(f"/intents/{name}", said="reconciled")
+    return _to(f"/intents/{name}", flash="reconciled")
 
 
 # --- Stop switches ---
@@ -225,7 +225,7 @@ async def stop_page(site: Site, visitor: Visitor, request: Request) -> Response:
         subjects=sorted({*settings.catalog, *settings.tool_servers, *agents}),
         may=Permission.STOP in visitor.principal.permissions,
         history=await _history(site, visitor),
-        flash=FLASHES.get(request.query_params.get("said", "")),
+        flash=FLASHES.get(request.query_params.get("flash", "")),
     )
 
 
@@ -250,7 +250,7 @@ async def stop(site: Site, visitor: Visitor, request: Request, form: Form) -> Re
     scope, subject = _scope(form), form.get("subject", "").strip() or None
     if form.get("do") == "lift":
         await _change(site, visitor, scope, subject, None)
-        return _to("/stop", said="lifted")
+        return _to("/stop", flash="lifted")
     level, reason = form.get("level", ""), form.get("reason", "").strip()
     if level not in {known.value for known in StopLevel}:
         sentence = "A stop switch holds or refuses."
@@ -267,7 +267,7 @@ async def stop(site: Site, visitor: Visitor, request: Request, form: Form) -> Re
         raise InvalidInput(sentence, code="INVALID_STOP_SWITCH")
     switch = {"scope": scope.value, "subject": subject, "level": level, "reason": reason}
     await _change(site, visitor, scope, subject, switch)
-    return _to("/stop", said="stopped")
+    return _to("/stop", flash="stopped")
 
 
 def _scope(form: Form) -> StopScope:

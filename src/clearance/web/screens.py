@@ -222,7 +222,7 @@ async def intent(site: Site, visitor: Visitor, request: Request) -> Response:
         visitor,
         "intent.html",
         story=story,
-        flash=FLASHES.get(request.query_params.get("said", "")),
+        flash=FLASHES.get(request.query_params.get("flash", "")),
         ruled=await _ruled(site, visitor, request),
         after=position,
     )

@@ -42,7 +42,7 @@ def form_shown(site: Site) -> Endpoint:
         try:
             await visitor_of(site, request)
         except Unauthenticated:
-            out = request.query_params.get("said") == "signed-out"
+            out = request.query_params.get("flash") == "signed-out"
             return site.renderer.page(
                 "sign_in.html", following=following, refused=None, signed_out=out
             )
@@ -102,7 +102,7 @@ def key_given(site: Site) -> Endpoint:
 async def sign_out(site: Site, visitor: Visitor, request: Request, form: Form) -> Response:  # noqa: ARG001
     """Ends the session here and in the store."""
     await site.access.sign_out(visitor.token)
-    answer = RedirectResponse("/sign-in?said=signed-out", HTTPStatus.SEE_OTHER, HEADERS)
+    answer = RedirectResponse("/sign-in?flash=signed-out", HTTPStatus.SEE_OTHER, HEADERS)
     answer.delete_cookie(
         cookie_name(request),
         path="/",
