@@ -17,19 +17,15 @@ OPENING = """# The command line
 
 Made from `clearance --help` by `tests/doors/cli_reference.py`; do not edit it here.
 
-- The commands that ask a server find it by `CLEARANCE_URL` (default `http://127.0.0.1:8600`) and
-  `CLEARANCE_API_KEY`.
-  The key is never sent unencrypted to another machine.
+- Commands that ask a server find it by `CLEARANCE_URL` (default `http://127.0.0.1:8600`) and
+  `CLEARANCE_API_KEY`. They never send the key unencrypted to another machine.
 - With `--json` a command prints exactly one JSON document, with the names of the REST API; with
-  `--json --follow` one
-  on each line. An error is `{"error": {"code", "sentence"}}` on standard error, and nothing on
-  standard output.
-- Exit codes: 0 done, 1 refused, 2 not understood, 3 nobody answered (nothing may be assumed).
-  `propose` and `edit`
-  also print their answer and end with 1 if the intent is not going to happen, did not work, or
-  nobody knows whether
-  it did.
-- What agents and tools wrote is shown without control, direction and invisible characters.
+  `--json --follow` it prints one on each line. An error is `{"error": {"code", "sentence"}}` on
+  standard error, with nothing on standard output.
+- Exit codes: 0 done, 1 refused, 2 not understood, 3 no answer (assume nothing). `propose` and
+  `edit` also print their answer. They end with 1 if the intent will not happen, did not work, or
+  has an unknown outcome.
+- Text from agents and tools is shown without control, direction and invisible characters.
   `NO_COLOR` is honoured.
 """
 

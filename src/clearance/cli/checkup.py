@@ -20,9 +20,9 @@ def doctor(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look for what is wrong.
+    """Look for problems.
 
-    Checks this machine, the data, the configuration, the tool servers and the server; repairs
+    Checks this machine, the data, the configuration, the tool servers and the server. It repairs
     nothing.
     """
     from clearance.cli import output

@@ -43,8 +43,8 @@ def apply(
 ) -> None:
     """Apply a configuration.
 
-    Shows what it changes where the state is, then applies it whole or not at all. Ends with 1 if
-    the catalog names a tool that its server does not offer.
+    Shows the changes to the state, then applies them whole or not at all. Ends with 1 if the
+    catalog names a tool that its server does not offer.
     """
     from clearance.cli import output
     from clearance.cli.views import operator as views
@@ -102,7 +102,7 @@ async def _apply(
 
 
 def _after(changed: Collection[Any], refusal: Refusal) -> Refusal:
-    """What is refused after a configuration was applied says that it was."""
+    """A refusal that came after the configuration was applied mentions that it was."""
     also = f"The configuration was applied, and then: {refusal.sentence}"
     sentence = also if changed else refusal.sentence
     return type(refusal)(sentence, code=refusal.code, problems=refusal.problems)
@@ -112,7 +112,7 @@ def _after(changed: Collection[Any], refusal: Refusal) -> Refusal:
 def policy_schema(*, config: Config, as_json: AsJson = False) -> None:
     """Print the Cedar schema.
 
-    It is generated from the catalog, and says what a policy can read.
+    It is generated from the catalog, and lists the values that a policy can read.
     """
     from clearance.cli import output
     from clearance.configuration import file as configuration
@@ -129,7 +129,7 @@ def policy_schema(*, config: Config, as_json: AsJson = False) -> None:
 def policy_check(*, config: Config, as_json: AsJson = False) -> None:
     """Check a configuration.
 
-    Reads it whole, with its policy, and lists the policy's rules. Nothing is applied.
+    Reads all of it, with its policy, and lists the policy's rules. Applies nothing.
     """
     from clearance.cli import output
     from clearance.cli.views import operator as views

@@ -40,9 +40,9 @@ def worker(
 ) -> None:
     """Run a worker.
 
-    It carries out what is approved in the database of CLEARANCE_DATABASE_URL, beside any number of
-    others. Secrets of tool servers come from its environment. It ends with SIGINT or SIGTERM, after
-    what is under way.
+    It carries out approved intents in the database of CLEARANCE_DATABASE_URL, beside any number of
+    other workers. Secrets of tool servers come from its environment. SIGINT or SIGTERM ends it,
+    once running executions are over.
     """
     from clearance.profiles import postgres
     from clearance.running import worker as working
@@ -55,9 +55,9 @@ def worker(
 def migrate(*, as_json: AsJson = False) -> None:
     """Bring the database up to date.
 
-    Makes the schema of the store and of the queue in the database of CLEARANCE_DATABASE_URL, or
-    what is new in them. Running processes of the version before go on. Run it again, or twice at
-    once, as you like.
+    Makes or extends the schema of the store and of the queue in the database of
+    CLEARANCE_DATABASE_URL. Running processes of the previous version go on. You may run it again,
+    or twice at once.
     """
     from clearance.cli import output
     from clearance.profiles import postgres
@@ -77,7 +77,7 @@ def age_out(
 ) -> None:
     """Drop old months.
 
-    Removes the intents of every month before this one, in the database of CLEARANCE_DATABASE_URL,
+    Removes the intents of every month before MONTH, in the database of CLEARANCE_DATABASE_URL,
     unless one of the month is open. The ledger and the ids of intents stay.
     """
     from clearance.cli import output
@@ -107,7 +107,7 @@ def _show_migrated(terminal: Terminal, answer: Json) -> None:
 
 
 def _announce_worker(announcement: WorkerAnnouncement, *, as_json: bool) -> None:
-    """Says that the worker works."""
+    """Reports that the worker runs."""
     from clearance.cli import output
 
     output.show(asdict(announcement), _show_worker, as_json=as_json)

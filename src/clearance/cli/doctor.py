@@ -265,7 +265,7 @@ async def _schema(where: Database) -> Findings:
 
 
 async def _queue(where: Database) -> Findings:
-    """Whether somebody works: without a worker, what is approved waits."""
+    """Whether a worker runs: without one, approved intents wait."""
     queue = await postgres.database_queue(where)
     waiting = queue.jobs.get("todo", 0)
     if not queue.workers:

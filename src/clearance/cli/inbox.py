@@ -1,4 +1,4 @@
-"""The commands for what needs a person: inbox, approve, reject, edit and reconcile."""
+"""The commands for the intents that need a person: inbox, approve, reject, edit and reconcile."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ ApprovalName = Annotated[
 Digest = Annotated[
     str | None,
     typer.Option(
-        metavar="SHA256", help="Of what you were shown: refuse if something else would run by now."
+        metavar="SHA256", help="From the card that you saw: refuse if something else would run now."
     ),
 ]
 
 
 class ReconciledStatus(StrEnum):
-    """What is now known of an outcome."""
+    """The result that a person found."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
 
 
 def inbox(*, limit: Limit = LIMIT_DEFAULT, as_json: AsJson = False) -> None:
-    """List what needs a person.
+    """List the approvals that need a person.
 
     Oldest request first.
     """
@@ -87,7 +87,7 @@ def edit(
     digest: Digest = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change what was proposed.
+    """Change a proposal.
 
     Proposes the action with other parameters in the place of the one that waits, through the whole
     gate.
@@ -105,13 +105,13 @@ def edit(
 def reconcile(
     action_intent_id: ActionIntentId,
     *,
-    status: Annotated[ReconciledStatus, typer.Option(help="What became of it.")],
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="How that is known, for the ledger.")],
+    status: Annotated[ReconciledStatus, typer.Option(help="The result.")],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="How you know, for the ledger.")],
     as_json: AsJson = False,
 ) -> None:
     """Settle an unknown outcome.
 
-    Says what became of an action whose tool did not answer.
+    Records the result of an action whose tool did not answer.
     """
     from clearance.cli.views import intents as views
 

@@ -20,7 +20,9 @@ Confidence = Annotated[
 ]
 OwnId = Annotated[
     str | None,
-    typer.Option("--id", "--action-intent-id", metavar="ID", help="Yours; without it one is made."),
+    typer.Option(
+        "--id", "--action-intent-id", metavar="ID", help="Your own id; without it, one is made."
+    ),
 ]
 
 
@@ -37,7 +39,7 @@ def propose(
     ] = "{}",
     action_intent_id: OwnId = None,
     target: Annotated[
-        str | None, typer.Option(metavar="JSON", help="What it is aimed at, for people to read.")
+        str | None, typer.Option(metavar="JSON", help="The target, for people to read.")
     ] = None,
     why: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="A reason; give it again for more.")
@@ -49,13 +51,14 @@ def propose(
         str | None, typer.Option(metavar="ID", help="The run that this belongs to.")
     ] = None,
     wait: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="Wait for the outcome, at most so long.")
+        float,
+        typer.Option(metavar="SECONDS", min=0, help="Wait for the outcome, at most this long."),
     ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Propose an action.
 
-    Ends with 1 if it is not going to happen, or did not work, or nobody knows whether it did.
+    Ends with 1 if it will not happen, did not work, or has an unknown outcome.
     """
     from clearance.cli import output
     from clearance.cli.views import intents as views
@@ -85,9 +88,9 @@ def propose(
 
 
 def show(action_intent_id: ActionIntentId, *, as_json: AsJson = False) -> None:
-    """Show one intent as it stands.
+    """Show one intent.
 
-    Its status, decision, approval and outcome.
+    Shows its status, decision, approval and outcome.
     """
     from clearance.cli.views import intents as views
 
@@ -97,7 +100,7 @@ def show(action_intent_id: ActionIntentId, *, as_json: AsJson = False) -> None:
 def explain(action_intent_id: ActionIntentId, *, as_json: AsJson = False) -> None:
     """Explain a decision.
 
-    Every check of the gate, and what would have changed the answer.
+    Shows every check of the gate, and the changes that would have altered the answer.
     """
     from clearance.cli.views import intents as views
 

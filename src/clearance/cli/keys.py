@@ -31,7 +31,8 @@ InDirectory = Annotated[
     ),
 ]
 TenantName = Annotated[
-    str | None, typer.Option(metavar="NAME", help="With --direct or --data, if it has several.")
+    str | None,
+    typer.Option(metavar="NAME", help="With --direct or --data, if there are several tenants."),
 ]
 RoleName: TypeAlias = Literal["agent", "approver", "auditor", "owner"]
 
@@ -43,10 +44,10 @@ key_app = typer.Typer(
 @key_app.command("create")
 def key_create(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Who will use it: the ledger names them so.")
+        str, typer.Argument(metavar="NAME", help="The name of its user in the ledger.")
     ],
     *,
-    role: Annotated[RoleName, typer.Option(help="What it may do.")],
+    role: Annotated[RoleName, typer.Option(help="Its permissions.")],
     direct: Direct = False,
     data: InDirectory = None,
     tenant: TenantName = None,
@@ -54,7 +55,7 @@ def key_create(
 ) -> None:
     """Make an API key.
 
-    It is shown this once.
+    The key is shown only once.
     """
     from clearance.cli import output
     from clearance.cli.views import operator as views
@@ -82,7 +83,7 @@ def key_list(
 ) -> None:
     """List the API keys.
 
-    Without their secrets, which are kept nowhere.
+    Shows no secrets: they are not stored.
     """
     from clearance.cli import output
     from clearance.cli.views import operator as views
@@ -129,9 +130,9 @@ def key_revoke(
 
 
 def whoami(*, as_json: AsJson = False) -> None:
-    """Say whose key this is.
+    """Show the owner of the key.
 
-    And what it may do.
+    Shows its tenant, actor and permissions.
     """
     from clearance.cli.views import operator as views
 

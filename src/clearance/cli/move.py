@@ -36,8 +36,8 @@ def export(
 ) -> None:
     """Write all state to a file.
 
-    Everything but who is signed in, for `clearance import` into another place. No server and no
-    worker may run meanwhile. The file is as confidential as the state itself.
+    The file has everything except browser sessions, for `clearance import` into another place. No
+    server and no worker may run meanwhile. The file is as confidential as the state itself.
     """
     from clearance.cli import output
     from clearance.profiles import choose
@@ -51,17 +51,17 @@ def export(
 
 def import_(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="What export wrote; - for standard input.")
+        Path, typer.Argument(metavar="FILE", help="An exported file; - for standard input.")
     ],
     *,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take in an exported file.
+    """Import an exported file.
 
-    Into the database of CLEARANCE_DATABASE_URL, which is migrated and empty, or into an empty data
-    directory; whole or not at all. What was approved or under way goes on there as soon as somebody
-    works. Never let both places work.
+    Fills the database of CLEARANCE_DATABASE_URL, which must be migrated and empty, or an empty data
+    directory; whole or not at all. Approved and running intents go on there as soon as a worker
+    runs. Never let both places work.
     """
     from clearance.cli import output
     from clearance.profiles import choose

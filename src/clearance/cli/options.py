@@ -18,12 +18,12 @@ Data = Annotated[
     typer.Option(
         "--data",
         metavar="DIR",
-        help="This data directory; without it CLEARANCE_DATABASE_URL, CLEARANCE_TABLE or "
+        help="This data directory; without it, CLEARANCE_DATABASE_URL, CLEARANCE_TABLE or "
         "CLEARANCE_DATA.",
     ),
 ]
 Config = Annotated[Path, typer.Option(metavar="FILE", help="clearance.yaml.")]
-Limit = Annotated[int, typer.Option(metavar="N", min=1, max=LIMIT_MAX, help="At most so many.")]
+Limit = Annotated[int, typer.Option(metavar="N", min=1, max=LIMIT_MAX, help="At most this many.")]
 ActionIntentId = Annotated[str, typer.Argument(metavar="ID", help="An action intent id.")]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why, for the ledger.")]
 ReasonIfAny = Annotated[

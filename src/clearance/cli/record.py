@@ -47,7 +47,8 @@ def timeline(
     auto_executed: Annotated[
         bool | None,
         typer.Option(
-            "--autopilot/--not-autopilot", help="Only what nobody approved, or only the rest."
+            "--autopilot/--not-autopilot",
+            help="Only intents that no person approved, or only the rest.",
         ),
     ] = None,
     status: Annotated[
@@ -64,9 +65,9 @@ def timeline(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what was done.
+    """Show the timeline.
 
-    And what was not: newest first, or with --follow newest last.
+    It holds actions that ran and those that did not: newest first, or with --follow newest last.
     """
     from clearance.cli import output
     from clearance.cli.views import lists as views
@@ -135,7 +136,7 @@ def _item(entry: Mapping[str, Json], intent: Mapping[str, Json]) -> Answer:
 def ledger(
     *,
     after: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="From behind this position.")
+        int | None, typer.Option(min=0, metavar="N", help="Start after this position.")
     ] = None,
     limit: Limit = LIMIT_DEFAULT,
     follow: Annotated[
@@ -145,7 +146,7 @@ def ledger(
 ) -> None:
     """Read the ledger.
 
-    In order; with --follow from a position, or from now on.
+    Prints entries in order; with --follow from a position, or from now on.
     """
     from clearance.cli import output
     from clearance.cli.views import lists as views

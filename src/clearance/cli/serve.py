@@ -21,7 +21,7 @@ def serve(
     *,
     config: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="clearance.yaml; without it: as it was left."),
+        typer.Option(metavar="FILE", help="clearance.yaml; without it, the stored settings."),
     ] = None,
     data: Data = None,
     host: Annotated[
@@ -37,16 +37,16 @@ def serve(
             metavar="SECONDS",
             min=0,
             max=600,
-            help="Asked to end: answer on so long, with /readyz at 503.",
+            help="When ending, keep answering so long, /readyz at 503.",
         ),
     ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Run the server.
 
-    It has the REST API and the pages. On a data directory it also carries out what is approved; on
-    a database, workers do. CLEARANCE_BOOTSTRAP_API_KEY sets the first key; else one is made and
-    shown once. It ends with SIGINT or SIGTERM.
+    It serves the REST API and the pages. On a data directory it also carries out approved intents;
+    on a database, workers do. CLEARANCE_BOOTSTRAP_API_KEY sets the first key; without it, the
+    server makes one and shows it once. SIGINT or SIGTERM ends the server.
     """
     from clearance.running import server
 
@@ -60,7 +60,7 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="Play the day, print it, and end.")] = False,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Keep the day here; without it nothing is kept."),
+        typer.Option(metavar="DIR", help="Keep the day here; without it, nothing is kept."),
     ] = None,
     port: Annotated[
         int, typer.Option(metavar="PORT", min=0, max=65_535, help="The port of the pages.")
@@ -77,7 +77,7 @@ def demo(
 
 
 def _announce(announcement: Announcement, *, as_json: bool) -> None:
-    """Says that the server is up."""
+    """Reports that the server is up."""
     from clearance.cli import output
     from clearance.cli.views import operator as views
 

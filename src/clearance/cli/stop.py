@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Level(StrEnum):
-    """What a stop switch does: hold what it covers until it is lifted, or refuse it."""
+    """The effect of a stop switch: hold its scope until it is lifted, or refuse it."""
 
     HOLD = "hold"
     REFUSE = "refuse"
@@ -44,7 +44,7 @@ def stop(
         ),
     ] = False,
     level: Annotated[
-        Level, typer.Option(help="Hold what it covers until it is lifted, or refuse it.")
+        Level, typer.Option(help="Hold its scope until it is lifted, or refuse it.")
     ] = Level.HOLD,
     reason: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Why, for the ledger. Needed to stop.")
@@ -56,8 +56,8 @@ def stop(
 ) -> None:
     """Stop agents, or lift a stop.
 
-    Nothing that a switch covers starts until it is lifted. Without a name it covers the whole
-    tenant. What is running already is not cut off.
+    Nothing that a switch covers starts until the switch is lifted. Without a name, it covers the
+    whole tenant. Running executions are not cut off.
     """
     from clearance.cli import output
     from clearance.cli.views import operator as views
