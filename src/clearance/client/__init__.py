@@ -249,7 +249,8 @@ class _Verbs(ABC, Generic[_A, _I]):
             if len(kept) == len(switches):
                 covered = " ".join(filter(None, (scope, subject)))
                 sentence = f"No stop switch is on for {covered}."
-                raise ClearanceError("NO_SUCH_STOP_SWITCH", sentence)
+                sentence = "NO_SUCH_STOP_SWITCH"
+                raise ClearanceError(sentence, sentence)
             return kept
 
         return self._run(wire.change_stops(change))

@@ -207,7 +207,8 @@ def rule(name: str, ruling: Answer) -> Steps:
         approval = intent.get("approval")
         if not approval:
             sentence = f"The action intent {name} never asked for an approval."
-            raise ClearanceError("NO_APPROVAL", sentence)
+            sentence = "NO_APPROVAL"
+            raise ClearanceError(sentence, sentence)
         approval_id = approval["approval_id"]
     return (yield from send(post("rule", path("approvals", approval_id, "rulings"), body)))
 
@@ -235,7 +236,8 @@ def entries(after: int, page_size: int) -> Steps:
             return {}
         for entry in page["items"]:
             if entry["position"] <= after:
-                raise _stuck("/v1/ledger/entries")
+                sentence = "/v1/ledger/entries"
+                raise _stuck(sentence)
             after = entry["position"]
             yield Item(entry)
 
@@ -318,16 +320,19 @@ def connection(
     key = api_key or os.environ.get("CLEARANCE_API_KEY")
     if not key:
         sentence = "No API key: set CLEARANCE_API_KEY."
-        raise ClearanceError("NO_API_KEY", sentence)
+        sentence = "NO_API_KEY"
+        raise ClearanceError(sentence, sentence)
     if not (key.isascii() and key.isprintable()) or " " in key:
         sentence = (
             "The API key must be printable ASCII without spaces: was a line break copied with it?"
         )
-        raise ClearanceError("INVALID_API_KEY", sentence)
+        sentence = "INVALID_API_KEY"
+        raise ClearanceError(sentence, sentence)
     encrypted, here = address.scheme == "https", _is_loopback(address.host)
     if not (encrypted or here or allow_insecure):
         sentence = f"The API key is not sent unencrypted to {address.host}: use https."
-        raise ClearanceError("INSECURE_URL", sentence)
+        sentence = "INSECURE_URL"
+        raise ClearanceError(sentence, sentence)
     return {
         "base_url": address,
         "headers": {
@@ -352,7 +357,8 @@ def _address(url: str) -> httpx2.URL:
         address = httpx2.URL("")
     if address.scheme not in {"http", "https"} or not address.host or address.userinfo:
         sentence = f"The server's address must look like {URL_DEFAULT}, without a user name."
-        raise ClearanceError("INVALID_URL", sentence)
+        sentence = "INVALID_URL"
+        raise ClearanceError(sentence, sentence)
     return address
 
 
@@ -368,7 +374,8 @@ def path(*parts: str) -> str:
     for part in parts:
         if part in {"", ".", ".."}:
             sentence = f"{part!r} is no name."
-            raise ClearanceError("INVALID_NAME", sentence)
+            sentence = "INVALID_NAME"
+            raise ClearanceError(sentence, sentence)
     return "/v1/" + "/".join(quote(part, safe="") for part in parts)
 
 
@@ -390,7 +397,8 @@ def _body(value: Mapping[str, Json]) -> bytes:
         return json.dumps(value, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         sentence = f"What was given is not JSON: {error}."
-        raise ClearanceError("INVALID_JSON", sentence) from None
+        sentence = "INVALID_JSON"
+        raise ClearanceError(sentence, sentence) from None
 
 
 def moment(value: datetime | str | None) -> str | None:
@@ -399,7 +407,8 @@ def moment(value: datetime | str | None) -> str | None:
         return value
     if value.tzinfo is None:
         sentence = "A moment needs its time zone: give datetime(..., tzinfo=...)."
-        raise ClearanceError("INVALID_MOMENT", sentence)
+        sentence = "INVALID_MOMENT"
+        raise ClearanceError(sentence, sentence)
     return value.isoformat()
 
 

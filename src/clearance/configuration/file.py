@@ -157,23 +157,26 @@ class _File:
 
     def _composed(self, text: str) -> yaml.Node:
         if _OPENING in text or _CLOSING in text:
-            raise self._refused("has a character for private use")
+            sentence = "has a character for private use"
+            raise self._refused(sentence)
         try:
             root = yaml.compose(
                 _WRITTEN_VARIABLE.sub(f"{_OPENING}\\1{_CLOSING}", text), Loader=yaml.SafeLoader
             )
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            raise self._refused(
-                f"is not YAML: {error.problem}", mark.line + 1 if mark else 1
-            ) from None
+            sentence = f"is not YAML: {error.problem}"
+            raise self._refused(sentence, mark.line + 1 if mark else 1) from None
         except yaml.reader.ReaderError as error:
             line = text.count("\n", 0, error.position) + 1
-            raise self._refused("has a character that YAML does not allow", line) from None
+            sentence = "has a character that YAML does not allow"
+            raise self._refused(sentence, line) from None
         except RecursionError:
-            raise self._refused("is nested too deeply") from None
+            sentence = "is nested too deeply"
+            raise self._refused(sentence) from None
         if root is None:
-            raise self._refused("is empty")
+            sentence = "is empty"
+            raise self._refused(sentence)
         return root
 
     def _value(self, node: yaml.Node, path: FieldPath) -> Json:
@@ -184,13 +187,11 @@ class _File:
         self.nodes += 1
         self.characters += len(node.value) if isinstance(node, yaml.ScalarNode) else 0
         if self.nodes > NODES_MAX or self.characters > TEXT_MAX:
-            raise self._refused(
-                "says too much, once its aliases are written out", node.start_mark.line + 1
-            )
+            sentence = "says too much, once its aliases are written out"
+            raise self._refused(sentence, node.start_mark.line + 1)
         if len(path) > DEPTH_MAX:
-            raise self._refused(
-                f"is nested more than {DEPTH_MAX} levels deep", node.start_mark.line + 1
-            )
+            sentence = f"is nested more than {DEPTH_MAX} levels deep"
+            raise self._refused(sentence, node.start_mark.line + 1)
         kind = node.tag.removeprefix(_TAG)
         if isinstance(node, yaml.MappingNode) and kind == "map":
             return self._mapping(node, path)
@@ -260,15 +261,19 @@ def _read_text(path: Path, bytes_max: int, refused: Callable[[str], Exception]) 
         with path.open("rb") as opened:
             content = opened.read(bytes_max + 1)
     except OSError as error:
-        raise refused(f"cannot be read: {error.strerror}") from None
+        sentence = f"cannot be read: {error.strerror}"
+        raise refused(sentence) from None
     except ValueError:
-        raise refused("has no name that a file can have") from None
+        sentence = "has no name that a file can have"
+        raise refused(sentence) from None
     if len(content) > bytes_max:
-        raise refused(f"has more than {bytes_max} bytes")
+        sentence = f"has more than {bytes_max} bytes"
+        raise refused(sentence)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise refused(f"is not UTF-8 text (byte {error.start})") from None
+        sentence = f"is not UTF-8 text (byte {error.start})"
+        raise refused(sentence) from None
 
 
 # --- Beside the document ---

@@ -57,7 +57,8 @@ def _wrong(sentence: str) -> PydanticCustomError:
 def _integer(low: int, high: int) -> PlainValidator:
     def check(value: Json) -> int:
         if type(value) is not int or not low <= value <= high:
-            raise _wrong(f"must be an integer from {low} to {high}")
+            sentence = f"must be an integer from {low} to {high}"
+            raise _wrong(sentence)
         return value
 
     return PlainValidator(check)
@@ -68,7 +69,8 @@ def _matching(pattern: str, sentence: str) -> PlainValidator:
 
     def check(value: Json) -> str:
         if not isinstance(value, str) or not compiled.fullmatch(value):
-            raise _wrong(f"must be {sentence}")
+            refusal = f"must be {sentence}"
+            raise _wrong(refusal)
         return value
 
     return PlainValidator(check)
@@ -77,7 +79,8 @@ def _matching(pattern: str, sentence: str) -> PlainValidator:
 def _word(*words: str) -> PlainValidator:
     def check(value: Json) -> str:
         if value not in words or not isinstance(value, str):
-            raise _wrong(f"must be one of {', '.join(words)}{suggestion(value, words)}")
+            sentence = f"must be one of {', '.join(words)}{suggestion(value, words)}"
+            raise _wrong(sentence)
         return value
 
     return PlainValidator(check)
@@ -85,15 +88,18 @@ def _word(*words: str) -> PlainValidator:
 
 def _text(value: Json, *, length_max: int) -> str:
     if not isinstance(value, str):
-        raise _wrong("must be text; put it in quotes")
+        sentence = "must be text; put it in quotes"
+        raise _wrong(sentence)
     if not value.strip() or len(value) > length_max or "\0" in value:
-        raise _wrong(f"must be 1 to {length_max} characters of text")
+        sentence = f"must be 1 to {length_max} characters of text"
+        raise _wrong(sentence)
     return value
 
 
 def _name(value: Json) -> str:
     if not isinstance(value, str):
-        raise _wrong("must be text; put it in quotes")
+        sentence = "must be text; put it in quotes"
+        raise _wrong(sentence)
     if problem := name_problem(value):
         raise _wrong(problem)
     return value
@@ -102,17 +108,19 @@ def _name(value: Json) -> str:
 def _duration(value: Json) -> str:
     fits = isinstance(value, str) and re.fullmatch(r"[1-9][0-9]{0,8}[smhd]", value)
     if not fits or duration_ms(value) > DURATION_DAYS_MAX * _UNIT_MS["d"]:
-        raise _wrong(
+        sentence = (
             f"must be a duration such as 90s, 30m, 72h or 7d, of at most {DURATION_DAYS_MAX} days"
         )
+        raise _wrong(sentence)
     return str(value)
 
 
 def _zone(value: Json) -> str:
     if not isinstance(value, str) or value not in _zones():
-        raise _wrong(
+        sentence = (
             f"must be an IANA time zone such as UTC or Europe/Berlin{suggestion(value, _zones())}"
         )
+        raise _wrong(sentence)
     return value
 
 
@@ -129,13 +137,16 @@ def _address(value: Json) -> str:
         or not re.fullmatch(r"https?://[^\s/?#]+\S*", value)
         or len(value) > VALUE_LENGTH_MAX
     ):
-        raise _wrong("must be an address that starts with http:// or https://")
+        sentence = "must be an address that starts with http:// or https://"
+        raise _wrong(sentence)
     if "${" in value:
-        raise _wrong(
+        sentence = (
             "must be written out: ${NAME} is for the environment, the headers and the command"
         )
+        raise _wrong(sentence)
     if "@" in value.split("/")[2]:
-        raise _wrong("must not hold a user or password: use headers, with ${NAME} for the secret")
+        sentence = "must not hold a user or password: use headers, with ${NAME} for the secret"
+        raise _wrong(sentence)
     return value
 
 

@@ -29,8 +29,8 @@ def from_text(text: str) -> int:
     """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
-        msg = "a moment needs its offset from UTC, for example 2026-11-23T06:00:00Z"
-        raise ValueError(msg)
+        sentence = "a moment needs its offset from UTC, for example 2026-11-23T06:00:00Z"
+        raise ValueError(sentence)
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 

@@ -214,7 +214,8 @@ async def start(context: Context, marks: Marks, event: Mapping[str, Json]) -> di
     )
     number = await _claimed(context, marks, tenant_id, action_intent_id, worker)
     if number is None:
-        raise NothingToStart(f"There is nothing to start for {action_intent_id} now.")
+        sentence = f"There is nothing to start for {action_intent_id} now."
+        raise NothingToStart(sentence)
     return _handle(tenant_id, action_intent_id, number)
 
 
@@ -425,7 +426,8 @@ async def ended(context: Context, marks: Marks, detail: Mapping[str, Json]) -> d
         return _recorded(
             given, await _end(context, marks, record, aborted=detail.get("status") == ABORTED)
         )
-    raise Unavailable("The intent moves on; ask again.")
+    sentence = "The intent moves on; ask again."
+    raise Unavailable(sentence)
 
 
 def _was_for(record: IntentRecord, given: Mapping[str, Json]) -> bool:

@@ -349,7 +349,8 @@ async def _call_once(context: Context, started: Started) -> Outcome:
         sentence = (
             f"The catalog's arguments name {missing.args[0]}, which the intent does not have."
         )
-        raise _not_sent("ARGUMENT_MISSING", sentence) from None
+        sentence = "ARGUMENT_MISSING"
+        raise _not_sent(sentence, sentence) from None
     call = ToolCall(
         server=started.server,
         tool=action.tool.tool,
@@ -372,8 +373,9 @@ async def _cleared(context: Context, started: Started, needs_ms: int) -> None:
     settings = await context.settings(intent.tenant_id)
     switch = stop.strictest(settings.stop_switches, intent, started.action)
     if switch is not None:
+        sentence = "STOP_SWITCH_ON"
         raise _not_sent(
-            "STOP_SWITCH_ON",
+            sentence,
             f"The stop switch for {switch} was turned on before the call was sent.",
         )
     # By both clocks: the monotonic one may stand still while the machine sleeps, the other may be

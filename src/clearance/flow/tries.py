@@ -117,7 +117,8 @@ class Tries:
             if self.closed or await self._write(before.tries, before.sent, Phase.CLOSED):
                 return before
             await self._look()
-        raise Unavailable("The tries of this attempt go on; ask again.")
+        sentence = "The tries of this attempt go on; ask again."
+        raise Unavailable(sentence)
 
     async def _look(self) -> None:
         self._seen = await self._marks.mark(*self._attempt)

@@ -135,7 +135,8 @@ async def look(place: Table, clock: Clock) -> TableLook:
         reason = str(error.response.get("Error", {}).get("Code"))
     except BotoCoreError as error:
         reason = type(error).__name__
-    raise Unavailable(f"DynamoDB does not say how the table is: {reason}.", code="TABLE_NOT_SEEN")
+    sentence = f"DynamoDB does not say how the table is: {reason}."
+    raise Unavailable(sentence, code="TABLE_NOT_SEEN")
 
 
 def _looked(dynamodb: Any, name: str, clock: Clock) -> TableLook:

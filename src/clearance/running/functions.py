@@ -122,7 +122,8 @@ class Function:
             except Exception as error:
                 place = _place_of(error)
                 _log.exception("failed", kind=type(error).__name__, at=place, exc_info=False)
-                raise Unexpected(f"{type(error).__name__} at {place}") from None
+                sentence = f"{type(error).__name__} at {place}"
+                raise Unexpected(sentence) from None
 
     @contextlib.contextmanager
     def _measuring(self) -> Iterator[None]:
@@ -190,7 +191,8 @@ async def open_gate(ends: contextlib.AsyncExitStack) -> Handler:
         except Refusal as refusal:
             _log.warning("proposal refused", code=refusal.code, source=_text(event, "source"))
             if alias is None:
-                raise Refused(f"{refusal.code}: {refusal.sentence}") from None
+                sentence = f"{refusal.code}: {refusal.sentence}"
+                raise Refused(sentence) from None
             problems = [
                 {"path": list(problem.path), "sentence": problem.sentence}
                 for problem in refusal.problems
@@ -251,9 +253,8 @@ async def _propose(
     try:
         detail = json.dumps(event.get("detail")).encode()
     except (RecursionError, ValueError):
-        raise InvalidInput(
-            "The detail nests too deep, or has too long a number.", code="INVALID_JSON"
-        ) from None
+        sentence = "The detail nests too deep, or has too long a number."
+        raise InvalidInput(sentence, code="INVALID_JSON") from None
     body = fitted(parse(detail), wire.ProposalBody)
     proposal = proposal_of(body, caller)
     if proposal.action_intent_id is None:

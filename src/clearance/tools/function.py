@@ -73,7 +73,8 @@ class FunctionTools:
         named = f"{call.server.name}.{call.tool}"
         tool = self._tools(call.server).get(call.tool)
         if tool is None:
-            raise _not_sent(f"The tool {named} is not offered.", "TOOL_NOT_OFFERED")
+            sentence = f"The tool {named} is not offered."
+            raise _not_sent(sentence, "TOOL_NOT_OFFERED")
         if call.schema_digest not in (None, tool.description.schema_digest):
             sentence = f"The input schema of the tool {named} is not the one that was agreed on."
             raise _not_sent(sentence, "TOOL_SCHEMA_CHANGED")
@@ -82,9 +83,10 @@ class FunctionTools:
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             where = ".".join(map(str, first["loc"]))
-            raise _not_sent(
+            sentence = (
                 f"The tool {named} does not take these arguments: {where}: {first['msg']}."
-            ) from None
+            )
+            raise _not_sent(sentence) from None
         await cleared()
         return _answer(await self._run(named, tool, arguments, call.deadline_ms / 1000))
 
@@ -95,7 +97,8 @@ class FunctionTools:
 
     def _tools(self, server: ToolServer) -> Mapping[str, _FunctionTool]:
         if server.name not in self._servers:
-            raise _not_sent(f"There is no tool server {server.name} of functions.")
+            sentence = f"There is no tool server {server.name} of functions."
+            raise _not_sent(sentence)
         return self._servers[server.name]
 
     async def _run(

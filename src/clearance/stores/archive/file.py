@@ -121,14 +121,12 @@ def _written(source: Source, kind: Kind) -> Iterator[bytes]:
     try:
         for row in source.rows(kind):
             if wrong := problem(kind, row):
-                raise Conflict(
-                    f"The store has a row of the kind {kind} whose {wrong}", code="STORE_DAMAGED"
-                )
+                sentence = f"The store has a row of the kind {kind} whose {wrong}"
+                raise Conflict(sentence, code="STORE_DAMAGED")
             yield line(kind, row)
     except UnicodeError:
-        raise Conflict(
-            f"The store has a row of the kind {kind} with text that is none.", code="STORE_DAMAGED"
-        ) from None
+        sentence = f"The store has a row of the kind {kind} with text that is none."
+        raise Conflict(sentence, code="STORE_DAMAGED") from None
 
 
 # Into a store

@@ -432,7 +432,8 @@ class Calls:
         self, call: Callable[..., dict[str, Any]], request: dict[str, Any]
     ) -> dict[str, Any]:
         if self.closed:
-            raise Unavailable("The store is closed.")
+            sentence = "The store is closed."
+            raise Unavailable(sentence)
         try:
             return await asyncio.get_running_loop().run_in_executor(
                 self._threads, lambda: call(**request)
@@ -455,7 +456,8 @@ async def _pause(waits: Iterator[float], *, in_doubt: bool = False) -> None:
         sentence = "DynamoDB did not answer in time, so it is not known whether this was written."
         raise Unavailable(sentence, code=IN_DOUBT)
     if pause is None:
-        raise Unavailable("DynamoDB did not answer in time; ask again.")
+        sentence = "DynamoDB did not answer in time; ask again."
+        raise Unavailable(sentence)
     await asyncio.sleep(pause)
 
 

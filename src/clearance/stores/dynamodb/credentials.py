@@ -97,7 +97,8 @@ class DynamoCredentials:
             await self._calls.put_new(table.INSTALLATION, made)
             self._salt = await salt_of(self._calls)
         if self._salt is None:
-            raise Unavailable("The table does not keep what is written to it.")
+            sentence = "The table does not keep what is written to it."
+            raise Unavailable(sentence)
         return self._salt
 
     # Page sessions

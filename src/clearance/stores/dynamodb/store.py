@@ -127,7 +127,8 @@ class DynamoStore(DynamoCredentials):
     async def _known(self, admission: Admission) -> AlreadyAdmitted:
         record = await self.intent(admission.intent.tenant_id, admission.intent.action_intent_id)
         if record is None:
-            raise Unavailable("An intent of this id was there, and is gone.")
+            sentence = "An intent of this id was there, and is gone."
+            raise Unavailable(sentence)
         return AlreadyAdmitted(record)
 
     async def advance(self, change: Change) -> AdvanceAnswer:
@@ -212,9 +213,8 @@ class DynamoStore(DynamoCredentials):
         rest = await self._calls.get_many(keys) if keys else {}
         if first is None or len(rest) < len(keys):
             # Never as if there were no settings: there may be a stop switch in what is missing.
-            raise Unavailable(
-                f"Version {version} of the settings is not whole.", code="SETTINGS_NOT_WHOLE"
-            )
+            sentence = f"Version {version} of the settings is not whole."
+            raise Unavailable(sentence, code="SETTINGS_NOT_WHOLE")
         return items.settings_document([first, *(rest[key] for key in keys)])
 
     async def settings_version(self, tenant_id: str) -> SettingsVersion:

@@ -148,9 +148,8 @@ class Transactions:
             async with asyncio.timeout(COMMIT_SECONDS_MAX):
                 await lock.acquire()
         except TimeoutError:
-            raise Unavailable(
-                "Too many transitions of the tenant wait; nothing was stored."
-            ) from None
+            sentence = "Too many transitions of the tenant wait; nothing was stored."
+            raise Unavailable(sentence) from None
         try:
             yield
         finally:
