@@ -70,7 +70,7 @@ async def entries(
 async def entry_bytes(
     position: Annotated[int, Path(ge=1, le=INTEGER_MAX)], caller: Caller, control: TheControl
 ) -> Response:
-    """What the entry's digest is taken of."""
+    """The exact bytes that the entry's digest covers."""
     page = await control.ledger(caller, after=position - 1, limit=1)
     if not page or page[0].position != position:
         sentence = f"The ledger has no entry {position}."

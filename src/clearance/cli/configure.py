@@ -102,7 +102,7 @@ async def _apply(
 
 
 def _after(changed: Collection[Any], refusal: Refusal) -> Refusal:
-    """What is refused after a configuration was applied says that it was."""
+    """A refusal that follows an applied configuration says that it was applied."""
     also = f"The configuration was applied, and then: {refusal.sentence}"
     sentence = also if changed else refusal.sentence
     return type(refusal)(sentence, code=refusal.code, problems=refusal.problems)

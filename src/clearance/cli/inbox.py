@@ -30,7 +30,7 @@ Digest = Annotated[
 
 
 class ReconciledStatus(StrEnum):
-    """What is now known of an outcome."""
+    """A person's finding about an outcome."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"

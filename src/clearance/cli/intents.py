@@ -55,7 +55,7 @@ def propose(
 ) -> None:
     """Propose an action.
 
-    Ends with 1 if it is not going to happen, or did not work, or nobody knows whether it did.
+    Ends with 1 if it will not happen, failed, or has an unknown outcome.
     """
     from clearance.cli import output
     from clearance.cli.views import intents as views

@@ -34,7 +34,7 @@ UNREACHABLE = 3
 INTERRUPTED = 130
 
 LASTING = frozenset({"STORE_NOT_MIGRATED", "STORE_TOO_NEW", "ROLE_NOT_GRANTED", "MIGRATION_FAILED"})
-"""What a store lacks until somebody does something about it: trying again does not help."""
+"""Faults of a store that a person must mend: trying again does not help."""
 
 app = typer.Typer(
     help="AI agents act on their own, within limits you set, and Clearance proves what they did.",

@@ -60,8 +60,8 @@ def import_(
     """Take in an exported file.
 
     Into the database of CLEARANCE_DATABASE_URL, which is migrated and empty, or into an empty data
-    directory; whole or not at all. What was approved or under way goes on there as soon as somebody
-    works. Never let both places work.
+    directory; whole or not at all. Approved intents, and those under way, continue there as soon as
+    a worker runs. Never let both places work.
     """
     from clearance.cli import output
     from clearance.profiles import choose

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 class Level(StrEnum):
-    """What a stop switch does: hold what it covers until it is lifted, or refuse it."""
+    """The effect of a stop switch: hold the intents it covers until it is lifted, or refuse
+    them.
+    """
 
     HOLD = "hold"
     REFUSE = "refuse"
@@ -110,7 +112,7 @@ def _scope(
     *,
     everything: bool,
 ) -> tuple[str, str | None]:
-    """What a stop covers: the one thing that was named, else the tenant."""
+    """The scope of a stop: the named thing, else the tenant."""
     named = {
         "ACCOUNT": account,
         "ACTION_TYPE": action_type,

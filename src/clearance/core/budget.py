@@ -37,8 +37,8 @@ class BudgetRule:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one act takes from one bucket (`actions`, `actions:TYPE` or `amount:TYPE`), and the
-    bucket's limit.
+    """The share that one act takes from one bucket (`actions`, `actions:TYPE` or `amount:TYPE`),
+    and the bucket's limit.
 
     A bucket without a limit is counted all the same: a limit that is set later finds what was used
     before.
@@ -60,13 +60,13 @@ class HoldState(StrEnum):
 
     @property
     def counts(self) -> bool:
-        """True while the hold is part of what is used."""
+        """True while the hold counts as use."""
         return self is not HoldState.RELEASED
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What one intent has taken from its account's budget of one day (`YYYY-MM-DD` in the rule's
+    """The claims of one intent on its account's budget of one day (`YYYY-MM-DD` in the rule's
     zone).
     """
 

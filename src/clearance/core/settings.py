@@ -17,7 +17,8 @@ from clearance.core.stop import StopSwitch
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What holds for a tenant at one version. `tool_pins` are schema digests by `server.tool`.
+    """The settings in force for a tenant at one version. `tool_pins` are schema digests by
+    `server.tool`.
 
     Without a policy nothing is permitted: a tenant that never configured anything can do nothing.
     """

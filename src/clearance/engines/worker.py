@@ -71,7 +71,7 @@ class Worker:
             await asyncio.gather(sweeper, stopping, return_exceptions=True)
 
     def _begin(self) -> None:
-        """Starts what waits, as far as the bound allows."""
+        """Starts waiting intents, as far as the bound allows."""
         while self._waiting and len(self._tasks) < self._concurrency:
             key, _ = self._waiting.popitem(last=False)
             self._busy.add(key)
@@ -87,8 +87,8 @@ class Worker:
         self._woken.set()
 
     async def _guarded(self, key: tuple[str, str], work: Coroutine[Any, Any, object]) -> None:
-        """Nothing that happens to one intent may end the worker; whatever was left undone, the
-        sweep finds.
+        """Nothing that happens to one intent may end the worker; the sweep finds any work left
+        undone.
         """
         try:
             await work
@@ -106,7 +106,7 @@ class Worker:
             )
 
     async def _sweep(self, sweeper: Sweeper) -> None:
-        """Sweeps for ever. What a dead worker left waits in the same line as everything else."""
+        """Sweeps for ever. Intents that a dead worker left wait in the same line as all others."""
         while True:
             try:
                 for due in (await sweeper.find()).dead:

@@ -30,8 +30,8 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SweepSummary:
-    """What one step did: how many intents it hinted and expired, and what a dead worker left, for
-    somebody to carry on with.
+    """The result of one step: how many intents it hinted and expired, and the intents that a dead
+    worker left, to be carried on with.
     """
 
     hinted: int
@@ -40,8 +40,8 @@ class SweepSummary:
 
 
 class Sweeper:
-    """Takes the steps, and remembers how far along the queues the last one came: what is held must
-    not hide the rest.
+    """Takes the steps, and remembers how far along the queues the last step came, so that held
+    intents do not hide the rest.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class Sweeper:
         alone: bool,
         under_way: Container[tuple[str, str]] = (),
     ) -> None:
-        """`alone`: no other worker can be alive, so the leases of others are over whatever their
-        time says.
+        """`alone`: no other worker can be alive, so the leases of others are over, even before
+        their time.
 
-        `under_way`: what this worker itself is carrying out now.
+        `under_way`: the intents that this worker itself is carrying out now.
         """
         self._context = context
         self._reads: DueReads = context.store
@@ -71,8 +71,8 @@ class Sweeper:
         return SweepSummary(hinted, await self._expire(), dead)
 
     async def _expire(self) -> int:
-        """Expires what is past its time; a tenant whose state is busy keeps the others waiting
-        once, and not for long.
+        """Expires each intent that is past its time; a tenant whose state is busy keeps the others
+        waiting once, and not for long.
         """
         clock, busy, expired = self._context.clock, set[str](), 0
         ends = clock.monotonic_ms() + EXPIRING_MS_MAX

@@ -48,7 +48,7 @@ class Tries:
 
     @classmethod
     async def of(cls, context: Context, marks: Marks, started: Started) -> Tries:
-        """What the tries of an attempt left."""
+        """The traces that the tries of an attempt left."""
         tries = cls(context, marks, started, None)
         await tries._look()
         if tries._seen is None and started.attempt.number > 1:
@@ -62,7 +62,7 @@ class Tries:
 
     @property
     def before(self) -> Tried:
-        """What is known of the tries so far."""
+        """The known facts about the tries so far."""
         seen = self._seen
         return self._first if seen is None else Tried(seen.tries, seen.sent, wait_ms=seen.wait_ms)
 
@@ -111,7 +111,7 @@ class Tries:
         return self._seen is not None and self._seen.phase is Phase.CLOSED
 
     async def close(self) -> Tried:
-        """From now on nothing is sent; what is known of the tries."""
+        """Lets nothing be sent from now on; returns the known facts about the tries."""
         for _ in range(LOOKS_MAX):
             before = self.before
             if self.closed or await self._write(before.tries, before.sent, Phase.CLOSED):

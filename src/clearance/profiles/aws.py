@@ -58,7 +58,7 @@ async def aws(
 async def step(
     place: Table, *, wrapped: Wrapping = as_it_is
 ) -> AsyncIterator[tuple[Context, Marks]]:
-    """What a step of an execution works on. It has no tools of its own, and approves nothing."""
+    """The parts of a step of an execution. It has no tools of its own, and approves nothing."""
     store = await _open(place)
     try:
         context = Context(wrapped(store), NoTools(), NoEngine(), SystemClock(), programs=False)
@@ -249,7 +249,9 @@ class Sources:
     by_name: Mapping[str, Principal]
 
     def principal(self, source: object) -> Principal:
-        """Who an event is from. Forbidden (`UNKNOWN_SOURCE`) if it is nobody's."""
+        """The principal behind an event. Forbidden (`UNKNOWN_SOURCE`) if its source is not
+        known.
+        """
         principal = self.by_name.get(source) if isinstance(source, str) else None
         if principal is None:
             sentence = (

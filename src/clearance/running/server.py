@@ -37,8 +37,8 @@ FIRST_KEY_NAME = "owner"
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What a start has to say: the address, a new first key (shown this once), what changed, and
-    the state of the tools.
+    """The announcement of a start: the address, a new first key (shown this once), what changed,
+    and the state of the tools.
     """
 
     url: str

@@ -52,7 +52,7 @@ class Batches(Generic[Unit, Answer]):
     async def submit(self, lane: str, unit: Unit) -> Answer:
         """The unit's answer once it is committed.
 
-        Unavailable if it cannot be, or nobody knows whether it was.
+        Unavailable if it cannot be, or if it is unknown whether it was.
         """
         if self._closed:
             sentence = "The store is closed."
@@ -72,7 +72,7 @@ class Batches(Generic[Unit, Answer]):
         return await asyncio.shield(future)
 
     async def close(self) -> None:
-        """Commits what waits."""
+        """Commits the waiting units."""
         self._closed = True
         while self._tasks:
             await asyncio.wait(self._tasks)
@@ -122,7 +122,7 @@ class SharedReads:
         self._next: dict[str, asyncio.Task[Any]] = {}
 
     async def get(self, key: str, read: Callable[[], Awaitable[Answer]]) -> Answer:
-        """What `read` answers; `key` names what it reads."""
+        """The answer of `read`; `key` names what it reads."""
         task = self._next.get(key)
         if task is None:
             task = self._next[key] = asyncio.create_task(

@@ -65,7 +65,7 @@ class _Listing:
 class Session:
     """One session with one server, for those who have it `in_use`.
 
-    `owner` is the task that enters it, waits until nobody needs it, and leaves it.
+    `owner` is the task that enters it, waits until it is no longer needed, and leaves it.
     """
 
     def __init__(self, server: ToolServer, variables: Mapping[str, str]) -> None:

@@ -169,7 +169,7 @@ def _message(line: bytes) -> types.JSONRPCMessage | None:
     """The message in a line, None if it is something else that was printed; ValueError for a broken
     message.
 
-    A broken message cannot be ignored: whoever waits for it would wait until the deadline.
+    A broken message cannot be ignored: its receiver would wait until the deadline.
     """
     try:
         return types.jsonrpc_message_adapter.validate_json(readable(line), by_name=False)

@@ -33,11 +33,11 @@ CHANGES_MAX = 50  # intents whose change is looked for in the inbox at once
 
 
 Show = Callable[[Site, Visitor, Request, int], Awaitable[str]]
-"""What to put in place, of what happened behind a position."""
+"""The HTML to put in place, for the entries behind a position."""
 
 
 def stream(site: Site, streams: Streams, show: Show) -> Endpoint:
-    """An endpoint that goes on showing what happens, for as long as the session lasts."""
+    """An endpoint that shows events as they happen, for as long as the session lasts."""
 
     async def endpoint(request: Request) -> Response:
         try:
@@ -137,7 +137,7 @@ async def show_timeline(site: Site, visitor: Visitor, request: Request, after: i
 async def show_needs_you(site: Site, visitor: Visitor, request: Request, after: int) -> str:
     """How many requests came since the page was made, and which of its cards are settled.
 
-    Cards are not moved under the hands of whoever reads or writes in them.
+    Cards are not moved under the hands of a person who reads or writes in them.
     """
     made_at = request.query_params.get("after", "")
     since = int(made_at[:17]) if made_at.isascii() and made_at.isdigit() else after

@@ -152,7 +152,9 @@ class Jobs(JobManager):
     # What our worker asks
 
     async def beat(self) -> bool:
-        """A sign of life, and a look at what is under our name: whether the database answered."""
+        """A sign of life, and a look at the jobs under our name; returns whether the database
+        answered.
+        """
         async with self._tried("heartbeat"), self._fetching:
             await self._say_and_look()
         return not self._away
@@ -227,8 +229,8 @@ class Jobs(JobManager):
 
     @contextlib.asynccontextmanager
     async def _tried(self, what: str) -> AsyncIterator[None]:
-        """Whatever the database does ends here, with one line when
-        it goes and one when it is back.
+        """Every failure of the database ends here, with one line when it goes and one when it is
+        back.
         """
         try:
             yield

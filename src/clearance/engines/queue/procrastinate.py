@@ -158,8 +158,8 @@ class Queue:
         )
 
     async def _drain(self, worker: JobWorker, working: asyncio.Task[Any]) -> None:
-        """Begins nothing more, and waits for what is under way; what takes too long is cancelled
-        and stays RUNNING.
+        """Begins nothing more, and waits for attempts under way; one that takes too long is
+        cancelled and stays RUNNING.
         """
         worker.stop()  # type: ignore[no-untyped-call]
         try:
@@ -174,8 +174,7 @@ class Queue:
     async def _carry_on(self, tenant_id: str, action_intent_id: str, **_: object) -> None:
         """One job.
 
-        Nothing that happens to one intent may end the worker; whatever was left undone, the sweep
-        finds.
+        Nothing that happens to one intent may end the worker; the sweep finds any work left undone.
         """
         key = (tenant_id, action_intent_id)
         if self._context is None or key in self._busy:

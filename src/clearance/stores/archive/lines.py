@@ -24,7 +24,7 @@ COUNT_MAX = (
 
 
 class Kind(StrEnum):
-    """What a line says, in the order in which an archive has them."""
+    """The kinds of lines, in the order in which an archive has them."""
 
     INSTALLATION = "installation"
     TENANT = "tenant"

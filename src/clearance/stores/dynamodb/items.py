@@ -131,9 +131,7 @@ def queue(status: IntentStatus, shard: str) -> str:
 
 
 def queue_order(item: Item) -> str:
-    """Where an intent stands in a queue, always: by its
-    admission, whatever happened to it since.
-    """
+    """Where an intent stands in a queue, always: by its admission, whatever changed since."""
     name = f"{item['tenant_id']}#{item['action_intent_id']}"
     position = table.position_text(item["positions"][0])
     return f"{item['created_at']:0{table.MOMENT_DIGITS}}#{position}#{name}"
@@ -160,7 +158,7 @@ def due(item: Item) -> Due:
 
 
 def held(item: Item) -> Hold | None:
-    """What the intent's hold counts for now; None if it has none, or gave it back."""
+    """The current claims of the intent's hold; None if it has none, or gave it back."""
     hold = codec.hold(item.get("hold"))
     return hold if hold is not None and hold.state.counts else None
 
@@ -169,7 +167,7 @@ def held(item: Item) -> Hold | None:
 
 
 def used(item: Item | None) -> dict[str, int]:
-    """What is held and settled, by bucket."""
+    """The held and settled use, by bucket."""
     return {
         name.removeprefix("used:"): value
         for name, value in (item or {}).items()
@@ -196,8 +194,8 @@ def is_long_past(day: str, now: int) -> bool:
 
 
 def net(holds: Iterable[tuple[Hold, int]]) -> dict[str, tuple[int, int | None]]:
-    """What several holds of one account and day take together (sign 1) or give back (-1): by
-    bucket, with the room needed.
+    """The sum that several holds of one account and day take (sign 1) or give back (-1): by bucket,
+    with the room needed.
 
     The room is the most that may be used before: the bucket's limit less what is taken, or None if
     there is no limit.

@@ -232,7 +232,7 @@ class DynamoStore(DynamoCredentials):
     async def _own(self, tenant_id: str, action_intent_id: str) -> Item | None:
         """The item of a tenant's intent.
 
-        Where an id that nobody could admit makes another tenant's key, there is none.
+        An id that could never be admitted may form another tenant's key; such an id has no item.
         """
         item = await self._calls.get(table.intent(tenant_id, action_intent_id))
         return item if item and item["tenant_id"] == tenant_id else None

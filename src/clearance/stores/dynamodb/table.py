@@ -159,15 +159,15 @@ def intent(tenant_id: str, action_intent_id: str) -> Key:
 
 
 def content(tenant_id: str, action_intent_id: str) -> Key:
-    """What the agent wrote of an intent: in an item of its own, so that a step of the intent does
+    """The agent's words about an intent, in an item of their own, so that a step of the intent does
     not pay for it again.
     """
     return Key(intent(tenant_id, action_intent_id).pk, "CONTENT")
 
 
 def mark(tenant_id: str, action_intent_id: str, attempt: int) -> Key:
-    """What the tries of an attempt may have sent: of a kind of its own, since who calls tools
-    writes no intents.
+    """The calls that the tries of an attempt may have sent: a kind of its own, since a caller of
+    tools writes no intents.
     """
     return Key(f"MARK#{tenant_id}#{action_intent_id}", f"{attempt:0{VERSION_DIGITS}}")
 
