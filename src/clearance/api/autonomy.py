@@ -84,7 +84,7 @@ async def put_settings_part(
     13.1.1).
     """
     value = await read_object(request)
-    # What was read carries the version too; what counts is the one that If-Match names.
+    # The part that was read carries the version too; the one that counts is If-Match's.
     value.pop("version", None)
     return _part(*await control.put_settings_part(caller, part, value, version=version))
 

@@ -92,8 +92,8 @@ def hold_for(rule: BudgetRule, action_type: str, amount: int | None, now: int) -
     amount_limit = rule.max_amount_per_day_by_action_type.get(action_type)
     if amount is not None or amount_limit is not None:
         # An amount limit on an act whose amount is unknown must let nothing through: claim more
-        # than any limit. And where nobody set one there is still one, for a counter that overflows
-        # counts nothing.
+        # than any limit. Where no limit is set AMOUNT_MAX is one, because a counter that
+        # overflows counts nothing.
         limit = AMOUNT_MAX if amount_limit is None else amount_limit
         claims.append(
             Claim(f"amount:{action_type}", AMOUNT_MAX + 1 if amount is None else amount, limit)

@@ -433,7 +433,7 @@ def _close(
         code=code,
         reason=None
         if actor.kind is ActorKind.AGENT
-        else reason,  # what agents write is not in the ledger
+        else reason,  # an agent's words are not in the ledger
         approval_id=open_approval.approval_id if open_approval else None,
         **_source_facts(record.approval_source),
     )

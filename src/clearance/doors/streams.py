@@ -80,7 +80,7 @@ class Streams:
             yield scope
         finally:
             self._open.discard(scope)
-            self._by_tenant -= Counter((tenant,))  # which forgets who has none left
+            self._by_tenant -= Counter((tenant,))  # which forgets a tenant that has none left
             self._by_actor -= Counter((actor,))
             self._gauge.dec()
 
@@ -147,7 +147,7 @@ class EventStream(Response):
                         {"type": "http.response.body", "body": text.encode(), "more_body": True}
                     )
             except Refusal:
-                # The credential is over, or the store cannot answer: the client comes again, and is
-                # told then.
+                # The credential is over, or the store cannot answer: the client connects again
+                # and gets the refusal then.
                 pass
             both.cancel_scope.cancel()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
-BODY_DEPTH_MAX = 64  # levels of nesting; what a part of a body may nest is for its own rules to say
+BODY_DEPTH_MAX = 64  # levels of nesting; a part of a body has its own rules
 INTEGER_DIGITS_MAX = 16  # of 2^53 - 1
 PROBLEMS_MAX = 20  # of one input that are reported
 PROBLEMS_SHOWN_MAX = 3  # of them, in the sentence

@@ -58,7 +58,7 @@ REPEATED = frozenset({"Lambda.TooManyRequestsException", "Unavailable"})
 Its mark says what it may send.
 """
 
-OUTCOME_BYTES_MAX = 256 * 1024  # of an outcome as JSON: what fits between two states
+OUTCOME_BYTES_MAX = 256 * 1024  # of an outcome as JSON: the size that fits between two states
 
 _OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)
 _log = structlog.get_logger(__name__)
@@ -235,7 +235,7 @@ async def _claimed(
             return None
         try:
             tried = await _closed(context, marks, record)
-        except Conflict:  # it is somebody else's by now
+        except Conflict:  # it is another worker's by now
             return None
         left = ClosedAttempt(record.attempt.number, tried.sent)
         started = await execute.restart(context, tenant_id, action_intent_id, worker, left=left)

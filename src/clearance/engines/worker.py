@@ -19,7 +19,7 @@ from clearance.flow.ports.due import Due
 from clearance.flow.sweep import Sweeper
 
 CONCURRENCY_DEFAULT = 16  # executions at once
-WAITING_MAX = 10_000  # hints that wait; one more is dropped, for the sweep finds its intent again
+WAITING_MAX = 10_000  # hints that wait; one more is dropped: the sweep finds its intent again
 SWEEP_SECONDS = 1.0
 DRAIN_SECONDS = 30.0  # how long executions may take to end when the process is asked to
 
@@ -125,7 +125,7 @@ class Worker:
         try:
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=DRAIN_SECONDS)
-        # Also if the wait itself is cancelled: nobody may hear the tools close, and take that for
+        # Also if the wait itself is cancelled: no task may see the tools close, and take that for
         # an answer
         finally:
             late = list(self._tasks)

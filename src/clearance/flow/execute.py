@@ -156,7 +156,7 @@ async def restart(
         return None
     dead = alone and record.attempt.worker != worker
     if not dead and context.clock.now_ms() < record.attempt.lease_until:
-        return None  # by the revision, what is claimed below is the attempt that was looked at here
+        return None  # by the revision, the attempt claimed below is the one looked at here
     settings = await context.settings(tenant_id)
     facts = await _facts(context, settings, record)
     monotonic, now = context.clock.monotonic_ms(), context.clock.now_ms()
@@ -330,7 +330,7 @@ async def try_once(context: Context, started: Started, before: Tried) -> Tried:
         error = failed.error
     except Refusal as refusal:  # ours, while we still looked whether to send
         error = CallError(ErrorClass.DOWNSTREAM, refusal.sentence, Sent.NOT_SENT, code=refusal.code)
-    # What is known of all tries decides: else one that reached nobody would excuse those before it.
+    # All tries decide together: else a try that was never sent would excuse those before it.
     error = replace(error, sent=before.sent.worst(error.sent))
     wait_ms = calls.retry_after_ms(error, started.action, tries)
     if wait_ms is None or not _lease_allows(context, started, wait_ms):

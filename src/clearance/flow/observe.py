@@ -133,7 +133,7 @@ async def state(context: Context, principal: Principal) -> TenantState:
         settings = await context.settings(tenant_id)
     except Unavailable:
         raise
-    except Refusal as refusal:  # what is stored does not load: that is what to look at first
+    except Refusal as refusal:  # the stored settings do not load: look at that first
         problem = Concern(refusal.code, refusal.sentence)
     concerns = (
         problem,

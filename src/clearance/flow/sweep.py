@@ -78,7 +78,7 @@ class Sweeper:
         ends = clock.monotonic_ms() + EXPIRING_MS_MAX
         try:
             overdue = await self._reads.expired(clock.now_ms(), STEP_MAX)
-        except Unavailable as refusal:  # what was found before must not be lost to it
+        except Unavailable as refusal:  # the earlier findings must not be lost to it
             _log.warning("not expired", code=refusal.code)
             return 0
         for due in overdue:
@@ -108,7 +108,7 @@ class Sweeper:
         living = self._worker if self._alone else None
         dead = await self._reads.dead_leases(now, STEP_MAX, self._dead_after, living_worker=living)
         self._dead_after = dead[-1] if len(dead) == STEP_MAX else None
-        # What is our own and under way is alive, whatever the wall clock says.
+        # Our own attempts under way are alive, whatever the wall clock says.
         return tuple(
             due for due in dead if (due.tenant_id, due.action_intent_id) not in self._under_way
         )
@@ -121,7 +121,7 @@ async def _expire(context: Context, due: Due) -> bool:
     try:
         record = await advance(context, due.tenant_id, due.action_intent_id, step)
     except Conflict:
-        return False  # somebody ruled on it, or it started, meanwhile
+        return False  # a person ruled on it, or it started, meanwhile
     except Unavailable:
         raise
     except Refusal as refusal:

@@ -40,8 +40,8 @@ class Tries:
         self._marks = marks
         self._started = started
         self._seen = seen
-        # What is known before this attempt's own first try. A further attempt begins as if the one
-        # before it had sent: nobody saw that one end. Only `of` knows better, from its mark.
+        # The known facts before this attempt's own first try. A further attempt begins as if the
+        # one before it had sent: its end was not seen. Only `of` knows better, from its mark.
         self._first = execute.untried(started)
         self.begun = False
         """This invocation may have sent."""
@@ -54,8 +54,8 @@ class Tries:
         if tries._seen is None and started.attempt.number > 1:
             tenant_id, action_intent_id, number = tries._attempt
             left = await marks.mark(tenant_id, action_intent_id, number - 1)
-            # What is known of an attempt says it of those before it too: so it goes on from one to
-            # the next.
+            # The facts about an attempt cover those before it too, so they pass from one to the
+            # next.
             if left is not None and left.phase is Phase.CLOSED and left.sent is Sent.NOT_SENT:
                 tries._first = Tried(0, Sent.NOT_SENT)
         return tries
@@ -99,7 +99,7 @@ class Tries:
         if error is None or tried.sent is Sent.MAYBE:
             return outcome
         if self.begun and not self._started.action.effect.repeatable:
-            return outcome  # the mark is ours, and nobody else may begin while it is
+            return outcome  # the mark is ours, and no other try may begin while it is
         if await self._write(tried.tries, tried.sent, Phase.CLOSED):
             return outcome
         await self._look()

@@ -162,7 +162,7 @@ def _looked(dynamodb: Any, name: str, clock: Clock) -> TableLook:
     )
 
 
-# What the environment of a function says
+# The environment of a function
 
 
 def table() -> Table:
@@ -216,7 +216,7 @@ async def secrets() -> Mapping[str, str]:
         reason = str(error.response.get("Error", {}).get("Code"))
     except (BotoCoreError, KeyError) as error:
         reason = type(error).__name__
-    except ValueError:  # what is wrong with it could say what is in it
+    except ValueError:  # the parser's error could quote the secret
         reason = "not a JSON object of texts"
     sentence = f"The secret of CLEARANCE_SECRET cannot be read: {reason}."
     raise Unavailable(sentence, code="SECRET_UNREADABLE")

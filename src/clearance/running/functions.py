@@ -186,7 +186,7 @@ async def open_gate(ends: contextlib.AsyncExitStack) -> Handler:
             caller = sources.principal(_source(event, alias))
             return await _propose(parts, caller, event, getattr(context, "aws_request_id", None))
         except Unavailable:
-            raise  # whoever sent it may send it again
+            raise  # its sender may send it again
         except Refusal as refusal:
             _log.warning("proposal refused", code=refusal.code, source=_text(event, "source"))
             if alias is None:
@@ -421,9 +421,7 @@ async def open_sweeper(ends: contextlib.AsyncExitStack) -> Handler:
         for _step in range(SWEEP_STEPS_MAX):
             try:
                 swept = await steps.find()
-                for (
-                    due
-                ) in swept.dead:  # an execution takes it up, as it does what was just approved
+                for due in swept.dead:  # an execution takes it up, as it does a new approval
                     bus.hint(due)
             finally:
                 published += await bus.flush(parts.context)
@@ -449,7 +447,7 @@ async def _look(watch: Watch) -> None:
     except (Refusal, TimeoutError) as error:
         _log.warning("totals not read", kind=type(error).__name__)
         samples = AWAY
-    # Each set of dimensions costs: of switches, only those that are on are said.
+    # Each set of dimensions costs, so only switches that are on are counted.
     _meter.looked_at(sample for sample in samples if sample.value or sample.name != STOP_SWITCHES)
 
 

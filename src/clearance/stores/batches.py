@@ -68,7 +68,7 @@ class Batches(Generic[Unit, Answer]):
             task = asyncio.create_task(self._drain(lane, waiting))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        # A caller that gives up does not undo what may be committed already.
+        # A caller that gives up does not undo a unit that may be committed already.
         return await asyncio.shield(future)
 
     async def close(self) -> None:
@@ -109,7 +109,7 @@ class Batches(Generic[Unit, Answer]):
 def _fail(waiting: _Waiting[Unit, Answer], error: Exception) -> None:
     if not waiting.future.done():
         waiting.future.set_exception(error)
-        waiting.future.exception()  # whoever gave up is not missed
+        waiting.future.exception()  # a caller that gave up needs no answer
 
 
 class SharedReads:

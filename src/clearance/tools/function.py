@@ -110,7 +110,7 @@ class FunctionTools:
             )
         running.add_done_callback(
             lambda ended: ended.cancelled() or ended.exception()
-        )  # nobody else may come to look
+        )  # no other caller may come to look
         try:
             await asyncio.wait({running}, timeout=seconds)
         finally:
@@ -126,7 +126,7 @@ class FunctionTools:
             raise
         except Exception as error:
             sentence = one_line(f"The tool {named} failed: {type(error).__name__}: {error}")
-            # A connection that broke inside the callable says nothing of what the other end did.
+            # A connection that broke inside the callable does not show what the other end did.
             lost = isinstance(error, TimeoutError | ConnectionError)
             sent = Sent.MAYBE if lost else Sent.ANSWERED
             raise ToolCallFailed(CallError(ErrorClass.UNKNOWN, sentence, sent)) from error

@@ -257,7 +257,7 @@ class Session:
             return
         try:
             async with client.listen(tools_list_changed=True) as events:
-                self._change += 1  # what changed before the subscription stood was not told
+                self._change += 1  # changes before the subscription stood were not announced
                 async for _ in events:
                     pass  # `_heard` hears them too
         except Exception as error:
@@ -310,7 +310,7 @@ class Session:
         task = asyncio.create_task(request, context=context)
         task.add_done_callback(
             lambda ended: ended.cancelled() or ended.exception()
-        )  # nobody else may come to look
+        )  # no other caller may come to look
         try:
             await asyncio.wait({task}, timeout=max(seconds, 0))
             if not task.done():

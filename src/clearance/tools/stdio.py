@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from clearance.tools.exchange import Streams
 
 EXIT_SECONDS = 2  # for a server to end after its input was closed, and again after SIGTERM
-READ_BYTES = 64 * 1024  # at a time, of what is only passed on or thrown away
+READ_BYTES = 64 * 1024  # at a time, of output that is only passed on or thrown away
 STDERR_LINES_MAX = 200  # lines of one server process that are logged
-STDERR_LINES_SHOWN = 3  # last lines that are told with a failed start
+STDERR_LINES_SHOWN = 3  # last lines that are shown with a failed start
 STDERR_LINE_BYTES_MAX = 16 * 1024  # of one line; the rest of it is thrown away
 
 INHERITED = (

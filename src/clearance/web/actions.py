@@ -30,7 +30,7 @@ from clearance.web.screens import FLASHES, intent_id
 from clearance.web.visitor import Form, Site, Visitor
 
 APPROVAL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\.[1-9][0-9]{0,8}")
-STOPS_MAX = 3  # how often a switch is set again because somebody changed the settings meanwhile
+STOPS_MAX = 3  # how often a switch is set again because the settings changed meanwhile
 HISTORY_ENTRIES_MAX = 500  # ledger entries in which earlier changes of the switches are looked for
 HISTORY_SHOWN_MAX = 5
 
@@ -182,7 +182,7 @@ def _digest(form: Form) -> str:
     return digest
 
 
-# --- What has not started, and what is unknown ---
+# --- Intents that have not started, and unknown outcomes ---
 
 
 async def cancel(site: Site, visitor: Visitor, request: Request, form: Form) -> Response:

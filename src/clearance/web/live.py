@@ -27,7 +27,7 @@ from clearance.web.timeline_filter import read_filter
 from clearance.web.today import digest
 from clearance.web.visitor import Endpoint, Site, Visitor, frame, guarded, visitor_of
 
-# What happens within it is shown at once, so that a busy tenant is drawn a few times a second
+# Events within it are shown at once, so that a busy tenant is drawn a few times a second
 BURST_SECONDS = 0.15
 CHANGES_MAX = 50  # intents whose change is looked for in the inbox at once
 
@@ -92,7 +92,7 @@ class _Shown:
             there_are = await control.wait_for_entries(
                 self.visitor.principal, after=self.after, timeout_ms=HEARTBEAT_MS
             )
-            # Asked again each time: whoever signed out, or whose key was revoked, sees nothing
+            # Asked again each time: a visitor who signed out, or whose key was revoked, sees no
             # more.
             self.visitor = Visitor(
                 await self.site.access.session(self.visitor.token), self.visitor.token
@@ -112,7 +112,7 @@ def _event(position: int, html: str) -> str:
     return f"id: {position}\n{data}\n"
 
 
-# --- What is put in place ---
+# --- The HTML that is put in place ---
 
 
 async def show_frame(site: Site, visitor: Visitor, request: Request, after: int) -> str:  # noqa: ARG001

@@ -49,7 +49,7 @@ async def timeline(site: Site, visitor: Visitor, request: Request) -> Response:
     """The timeline: intents that ran, and intents that did not, newest first."""
     wanted = read_filter(request.query_params)
     settings = await site.control.settings(visitor.principal)
-    # Read before the list, so that what happens while it is read is shown by the first live update.
+    # Read before the list, so that the first live update shows events from the reading itself.
     after = await site.control.ledger_size(visitor.principal)
     around = await frame(site, visitor)
     return await site.page(

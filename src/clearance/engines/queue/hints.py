@@ -55,7 +55,7 @@ def lane_of(settings: Settings, due: Due) -> Lane:
     action = settings.catalog.get(due.action_type)
     server = settings.tool_servers.get(action.tool.server) if action else None
     lane = f"{due.tenant_id}\0{server.name if server else ''}".encode()
-    # Short, for it is part of the name of a notification channel, which PostgreSQL limits to 63
+    # Short, because it is part of the name of a notification channel, which PostgreSQL limits to 63
     # bytes.
     name = blake2b(lane, digest_size=16).hexdigest()
     return Lane(name, server.concurrency_max if server else CONCURRENCY_DEFAULT)

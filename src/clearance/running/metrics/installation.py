@@ -36,7 +36,7 @@ from clearance.running.metrics.families import (
     Sample,
 )
 
-FRESH_MS = 5 * SECOND_MS  # how long what was read is believed
+FRESH_MS = 5 * SECOND_MS  # how long a reading is reused
 ANSWER_SECONDS_MAX = 2.0  # of the store; who asked then learns that it is away
 SETTINGS_TOGETHER = 8  # documents that are read at once
 

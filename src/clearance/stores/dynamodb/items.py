@@ -26,7 +26,7 @@ from clearance.stores import codec
 from clearance.stores.dynamodb import table
 from clearance.stores.dynamodb.client import Item
 
-BUDGET_DAYS_KEPT = 400  # an intent may wait for 366 days, and give back what it held
+BUDGET_DAYS_KEPT = 400  # an intent may wait for 366 days, and give back its hold
 SESSION_SECONDS_KEPT = 3600  # behind its end, for clocks that differ
 SETTINGS_PART_BYTES = 300_000  # of a compressed document; most have one part
 
@@ -97,7 +97,7 @@ def _outcome_after(before: Mapping[str, Any] | None, change: Change) -> dict[str
     values["sentence"] = values["sentence"].encode("utf-8", "replace").decode()
     if before is None:
         return values
-    # What a person said of an unknown outcome; what the world answered stays as it was.
+    # A person's reconciliation; the answer of the world stays as it was.
     return {**before, "status": values["status"], "sentence": values["sentence"]}
 
 

@@ -213,7 +213,7 @@ class DynamoStore(DynamoCredentials):
         ]
         rest = await self._calls.get_many(keys) if keys else {}
         if first is None or len(rest) < len(keys):
-            # Never as if there were no settings: there may be a stop switch in what is missing.
+            # Never as if there were no settings: the missing part may hold a stop switch.
             raise Unavailable(
                 f"Version {version} of the settings is not whole.", code="SETTINGS_NOT_WHOLE"
             )
@@ -324,7 +324,7 @@ class DynamoStore(DynamoCredentials):
                 if len(entries) >= limit:
                     break
         # A page is not one moment: an entry may be seen before the one that was committed before
-        # it. What lies behind such a gap is left for the next question.
+        # it. Entries behind such a gap are left for the next question.
         dense = [
             entry
             for number, entry in enumerate(entries, start=after + 1)

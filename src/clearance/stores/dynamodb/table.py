@@ -74,7 +74,7 @@ TABLE: Mapping[str, Any] = {
         ),
         # The intents of a tenant that are not terminal, by state and then by admission.
         _index(OPEN, "open", "open_order"),
-        # What is APPROVED or RUNNING, of all tenants, in shards, by admission.
+        # Intents that are APPROVED or RUNNING, of all tenants, in shards, by admission.
         _index(
             *(QUEUE, "queue", "queue_order"),
             *(
@@ -86,7 +86,7 @@ TABLE: Mapping[str, Any] = {
                 "lease_until",
             ),
         ),
-        # What expires if nothing else happens to it, of all tenants, in shards.
+        # Intents that expire if nothing else happens to them, of all tenants, in shards.
         _index(
             DUE, "due", "due_at", "tenant_id", "action_intent_id", "action_type", "approval_source"
         ),

@@ -122,7 +122,7 @@ class Transactions:
                     with _in_doubt(lost):
                         await self.calls.write(_transaction(tenant_id, seen, plan, transition_id))
                 except NotNow:
-                    pass  # whatever the reason: the next look shows what is so now
+                    pass  # for any reason: the next look shows the current state
                 except AnswerLost:
                     lost[seen.ledger_size + 1] = plan
                 else:

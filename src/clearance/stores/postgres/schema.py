@@ -26,9 +26,7 @@ APP_ROLE = "clearance_app"
 MIGRATION_LOCK = 4_848_484_803
 CONNECT_SECONDS_MAX = 10
 LOCK_SECONDS_MAX = 30  # that a statement of a migration waits for running ones
-DROP_SECONDS_MAX = (
-    2  # that the end of a month waits for readers, for everybody else waits behind it
-)
+DROP_SECONDS_MAX = 2  # that the end of a month waits for readers, because all others wait behind it
 
 _WORKS_WITH = re.compile(r"-- works with: (\d+)\n")
 _MONTH = re.compile(r"intent_(\d{4})_(\d{2})")

@@ -66,7 +66,7 @@ class GroupCommit:
             raise Unavailable(sentence)
         future: asyncio.Future[Answer] = self._loop.create_future()
         self._queue.put(_Unit(work, future))
-        # A caller that gives up does not undo what may be committed already.
+        # A caller that gives up does not undo a unit that may be committed already.
         return await asyncio.shield(future)
 
     async def close(self) -> None:
@@ -100,8 +100,8 @@ class GroupCommit:
         return group
 
     def _commit(self, group: list[_Unit]) -> None:
-        # What failed took the whole group back, and nobody knows whose fault it was. So each unit
-        # runs again, alone: only the one that fails then is told so. The second run reads
+        # A failure rolled the whole group back, and its cause is unknown. So each unit
+        # runs again, alone: only the unit that fails then gets the error. The second run reads
         # everything anew, since what the first one saw of the others' writes is gone.
         try:
             self._connection.execute("BEGIN IMMEDIATE")
