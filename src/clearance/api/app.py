@@ -154,8 +154,8 @@ class Surrounded:
 
 
 def _as_it_is(schema: dict[str, Any]) -> dict[str, Any]:
-    """The framework's schema with what we do ourselves: read bodies, answer 404 for a path that can
-    name nothing.
+    """The framework's schema, completed with our own work: we read bodies ourselves, and answer 404
+    for a path that can name nothing.
     """
     _, bodies = models_json_schema(
         [(shape, "validation") for shape in _BODIES], ref_template="#/components/schemas/{model}"

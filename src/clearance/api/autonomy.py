@@ -80,10 +80,11 @@ async def put_settings_part(
 ) -> Response:
     """Applied whole or not at all; every change is an entry of the ledger. Needs `If-Match`.
 
-    What is so already is answered as done, so that a repeat is safe (RFC 9110, section 13.1.1).
+    A change that is already in force is answered as done, so a repeat is safe (RFC 9110, section
+    13.1.1).
     """
     value = await read_object(request)
-    # What was read carries the version too; what counts is the one that If-Match names.
+    # The part that was read carries the version too; the one that counts is If-Match's.
     value.pop("version", None)
     return _part(*await control.put_settings_part(caller, part, value, version=version))
 
@@ -109,6 +110,6 @@ class BudgetQuery(door.Query):
 async def budget_usage(
     query: Annotated[BudgetQuery, Query()], caller: Caller, control: TheControl
 ) -> Response:
-    """What is held and settled of each bucket, on the day that it is now in the budget's zone."""
+    """The held and settled use of each bucket, today in the budget's zone."""
     rule, day, used = await control.budget(caller, query.account_id)
     return answer(resources.budget_usage(query.account_id, rule, day, used))

@@ -111,7 +111,7 @@ def answer(
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """How the schema says which problems a route may answer, beside those that every route may."""
+    """The schema of the problems that a route may answer, beside those of every route."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
         status: {"description": _MEANS[status], "content": content}
@@ -122,9 +122,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def answers(
     status: int, description: str, media_type: str, schema: str
 ) -> dict[int | str, dict[str, Any]]:
-    """How the schema says what a route answers that is no resource; `schema` is the type of its
-    content.
-    """
+    """The schema of an answer that is no resource; `schema` is the type of its content."""
     return {
         status: {"description": description, "content": {media_type: {"schema": {"type": schema}}}}
     }
@@ -151,6 +149,6 @@ BODY = (400, 413, 415, 422)
 
 
 def takes(shape: type[BaseModel]) -> dict[str, Any]:
-    """How the schema says what body a route reads."""
+    """The schema of the body that a route reads."""
     schema = {"$ref": f"#/components/schemas/{shape.__name__}"}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

@@ -52,7 +52,7 @@ class EntryFeed:
             there_are = await self._control.wait_for_entries(
                 self.caller, after=self._after, timeout_ms=HEARTBEAT_MS
             )
-            # Asked again each time: what a revoked key opened ends with it.
+            # Asked again each time: a stream ends with the revoked key that opened it.
             self.caller = await self._access.authenticate(self._key)
             if not there_are:
                 yield ": still here\n\n"

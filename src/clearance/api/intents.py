@@ -99,7 +99,7 @@ async def explanation(action_intent_id: IntentId, caller: Caller, control: TheCo
 async def cancel(
     request: Request, action_intent_id: IntentId, caller: Caller, control: TheControl
 ) -> Response:
-    """Withdraws an intent that has not started: its proposer may, and whoever may rule."""
+    """Withdraws an intent that has not started: its proposer may, and so may a person who rules."""
     body = await read(request, wire.CancellationBody)
     return answer(resources.intent(await control.cancel(caller, action_intent_id, body.reason)))
 
@@ -115,7 +115,7 @@ async def cancel(
 async def reconcile(
     request: Request, action_intent_id: IntentId, caller: Caller, control: TheControl
 ) -> Response:
-    """Writes what became of an intent whose outcome is UNKNOWN, by whom and why."""
+    """Settles an UNKNOWN outcome, with the name and reason of the person."""
     body = await read(request, wire.ReconciliationBody)
     status = OutcomeStatus(body.status)
     reconciled = await control.reconcile(caller, action_intent_id, status, body.reason)

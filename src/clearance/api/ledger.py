@@ -70,7 +70,7 @@ async def entries(
 async def entry_bytes(
     position: Annotated[int, Path(ge=1, le=INTEGER_MAX)], caller: Caller, control: TheControl
 ) -> Response:
-    """What the entry's digest is taken of."""
+    """The exact bytes that the entry's digest covers."""
     page = await control.ledger(caller, after=position - 1, limit=1)
     if not page or page[0].position != position:
         sentence = f"The ledger has no entry {position}."
@@ -105,7 +105,7 @@ async def events(
     ] = None,
 ) -> Response:
     """Entries behind `Last-Event-ID`, else behind `after`, else from now on."""
-    # Asked in any case: whoever may not read is told so now, not within the stream.
+    # Asked in any case: a caller who may not read is refused now, not within the stream.
     size = await control.ledger_size(caller)
     asked = last_event_id if last_event_id is not None else query.after
     feed = EntryFeed(control, access, key, caller, size if asked is None else asked)

@@ -20,7 +20,9 @@ _METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"
 
 
 class RequestMetrics:
-    """What one door counts, in the registry of its process; without one, nobody reads it."""
+    """The counts of one door, in the registry of its process; without a registry they are never
+    read.
+    """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self._requests = Counter(
@@ -50,7 +52,7 @@ class Exposed(Protocol):
 
     @property
     def requests(self) -> RequestMetrics:
-        """What the door counts."""
+        """The door's counts."""
 
     async def text(self) -> bytes:
         """Everything in the text format of Prometheus."""

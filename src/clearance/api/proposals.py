@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def proposal_of(body: wire.ProposalBody, caller: Principal) -> Proposal:
-    """What a body proposes.
+    """The proposal that a body makes.
 
     Forbidden (`TENANT_MISMATCH`) if it names a tenant that is not the caller's.
     """

@@ -161,8 +161,8 @@ def explanation(explained: Explanation, history: Sequence[Entry]) -> wire.Explan
 
 
 def _catalog_inputs(decision: Decision) -> Mapping[str, Any]:
-    """What the gate knew of the action when it decided; empty
-    if it was blocked before, or unknown.
+    """The gate's facts about the action when it decided; empty if the intent was blocked before
+    that, or the action is unknown.
     """
     return next((finding.inputs for finding in decision.findings if finding.check == "catalog"), {})
 

@@ -63,7 +63,7 @@ _REASON: dict[str, Any] = {"minLength": 1, "maxLength": REASON_LENGTH_MAX}
 
 
 class Body(BaseModel):
-    """What a caller sends."""
+    """The body of a request."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -126,7 +126,7 @@ class CancellationBody(Body):
 
 
 class ReconciliationBody(Body):
-    """What became of an intent whose outcome was UNKNOWN, and how that is known."""
+    """A person's finding about an UNKNOWN outcome, and how they know."""
 
     status: Literal["SUCCEEDED", "FAILED"]
     reason: Annotated[str, Field(json_schema_extra=_REASON)]
@@ -158,13 +158,13 @@ class SettingsPartBody(BaseModel):
 
 
 class Resource(BaseModel):
-    """What is answered."""
+    """The body of an answer."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class FindingResource(Resource):
-    """What one check of the gate found, and the facts that it looked at."""
+    """The answer of one check of the gate, and the facts that it looked at."""
 
     check: str
     answer: AnswerName
@@ -174,7 +174,7 @@ class FindingResource(Resource):
 
 
 class RulingResource(Resource):
-    """What a person ruled."""
+    """A person's ruling."""
 
     ruling: Literal["approve", "reject", "edit"]
     ruled_by: str
@@ -216,7 +216,7 @@ class OutcomeError(Resource):
 
 
 class OutcomeResource(Resource):
-    """What the world answered."""
+    """The outcome of an execution."""
 
     status: Literal["SUCCEEDED", "FAILED", "CANCELLED", "UNKNOWN"]
     sentence: str
@@ -229,7 +229,7 @@ class OutcomeResource(Resource):
 
 
 class BudgetClaim(Resource):
-    """What the intent takes from one bucket."""
+    """The intent's claim on one bucket."""
 
     bucket: str
     amount: int
@@ -237,7 +237,7 @@ class BudgetClaim(Resource):
 
 
 class BudgetHold(Resource):
-    """What the intent has taken from its account's budget of one day."""
+    """The intent's claims on its account's budget of one day."""
 
     day: str
     state: Literal["HELD", "SETTLED", "RELEASED"]
@@ -396,7 +396,7 @@ class ApprovalItem(Resource):
 
 
 class BudgetBucket(Resource):
-    """What is used of one bucket, and its limit if the budget sets one."""
+    """The use of one bucket, and its limit if the budget sets one."""
 
     bucket: str
     used: int
@@ -404,7 +404,7 @@ class BudgetBucket(Resource):
 
 
 class BudgetUsage(Resource):
-    """What an account has used of its budget on the day that it is now.
+    """An account's use of its budget today.
 
     Not configured means no autonomy.
     """
@@ -436,7 +436,7 @@ class ApiKeyResource(Resource):
 
 
 class NewApiKey(ApiKeyResource):
-    """A credential with its secret, which is told this once."""
+    """A credential with its secret, which is shown this once."""
 
     key: str
 
@@ -449,7 +449,7 @@ class TimelinePage(Resource):
 
 
 class ApprovalPage(Resource):
-    """A page of what waits for a person."""
+    """A page of approvals that wait for a person."""
 
     items: list[ApprovalItem]
     next_cursor: str | None

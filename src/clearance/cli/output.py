@@ -29,7 +29,7 @@ GAP = "  "
 
 
 class Tone(StrEnum):
-    """What a colour means."""
+    """The meaning of each colour."""
 
     PLAIN = ""
     QUIET = "dim"
@@ -99,7 +99,7 @@ class Terminal:
             self.line(line)
 
     def fields(self, pairs: Iterable[tuple[str, Json]]) -> None:
-        """Names and values in two columns; what is None or empty is left out."""
+        """Names and values in two columns; None and empty values are left out."""
         given = [(name, value) for name, value in pairs if value not in (None, "", [], {})]
         width = max((cell_len(clean(name)) for name, _ in given), default=0)
         for name, value in given:

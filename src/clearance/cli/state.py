@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Work: TypeAlias = "Callable[[Control, Principal], Coroutine[Any, Any, T]]"
-"""What a command does with the verbs, as the operator."""
+"""The act of a command on the verbs, as the operator."""
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

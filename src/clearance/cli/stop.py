@@ -110,7 +110,7 @@ def _scope(
     *,
     everything: bool,
 ) -> tuple[str, str | None]:
-    """What a stop covers: the one thing that was named, else the tenant."""
+    """The scope of a stop: the named thing, else the tenant."""
     named = {
         "ACCOUNT": account,
         "ACTION_TYPE": action_type,

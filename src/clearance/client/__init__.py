@@ -34,7 +34,7 @@ _I = TypeVar("_I")
 
 
 class _Verbs(ABC, Generic[_A, _I]):
-    """What both clients can do.
+    """The verbs of both clients.
 
     `_A` is an answer or the promise of one; `_I` an iterator over items.
     """
@@ -161,7 +161,7 @@ class _Verbs(ABC, Generic[_A, _I]):
         return self._run(wire.rule(name, ruling))
 
     def reconcile(self, action_intent_id: str, *, status: str, reason: str) -> _A:
-        """Says what became of an intent whose outcome is UNKNOWN: `SUCCEEDED` or `FAILED`."""
+        """Settles an UNKNOWN outcome as `SUCCEEDED` or `FAILED`."""
         where = wire.path("intents", action_intent_id, "reconciliation")
         body = {"status": status, "reason": reason}
         return self._run(wire.send(wire.post("reconcile", where, body)))
@@ -179,7 +179,7 @@ class _Verbs(ABC, Generic[_A, _I]):
         until: datetime | str | None = None,
         page_size: int = PAGE_SIZE_DEFAULT,
     ) -> _I:
-        """What was done, and what was not, newest first."""
+        """The timeline, newest first: intents that ran, and intents that did not."""
         given = {
             "account_id": account_id,
             "action_type": action_type,

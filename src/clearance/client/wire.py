@@ -111,7 +111,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the server answered."""
+    """The server's answer."""
 
     status: int
     body: bytes
@@ -243,8 +243,8 @@ def entries(after: int, page_size: int) -> Steps:
 
 
 def change_stops(change: Callable[[list[Answer]], list[Answer]]) -> Steps:
-    """Changes the switches as they are now, again if others did
-    meanwhile: nobody's switch is lost.
+    """Changes the switches as they are now, again if others changed them meanwhile, so that no
+    switch is lost.
     """
     for tried in range(1, STOP_TRIES_MAX + 1):
         part = yield from send(Request("GET", path("autonomy", "stop-switches")))
@@ -293,7 +293,7 @@ class Subscription:
         self._last_id = event.id or self._last_id
 
     def refused(self, reply: Reply) -> None:
-        """Raises what the server said, unless it is unavailable for now."""
+        """Raises the server's refusal, unless the server is unavailable for now."""
         if reply.status != UNAVAILABLE:
             _answer(reply)
             raise _unexpected(reply.status)
@@ -315,7 +315,7 @@ class Subscription:
 def connection(
     url: str | None, api_key: str | None, timeout_seconds: float, *, allow_insecure: bool
 ) -> dict[str, Any]:
-    """What both HTTP clients are made with. The key is in their headers and nowhere else."""
+    """The arguments of both HTTP clients. The key is in their headers and nowhere else."""
     address = _address(url or os.environ.get("CLEARANCE_URL") or URL_DEFAULT)
     key = api_key or os.environ.get("CLEARANCE_API_KEY")
     if not key:
@@ -348,8 +348,8 @@ def connection(
 
 
 def _address(url: str) -> httpx2.URL:
-    """The server's address, as the HTTP client reads it, so
-    that what is checked is what is called.
+    """The server's address, as the HTTP client reads it, so that the checked address is the called
+    one.
     """
     try:
         address = httpx2.URL(url)
@@ -429,7 +429,7 @@ def arguments(request: Request) -> dict[str, Any]:
 
 
 def read_reply(response: httpx2.Response) -> Reply:
-    """What matters of a response that was read to its end."""
+    """The parts that matter of a response, once it was read to its end."""
     return Reply(response.status_code, response.content, response.headers.get("retry-after"))
 
 

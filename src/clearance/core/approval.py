@@ -25,7 +25,7 @@ class ApprovalSource(StrEnum):
 
 
 class RulingKind(StrEnum):
-    """What a person says to an approval.
+    """A person's answer to an approval.
 
     An edit closes it and proposes a new intent through the whole gate.
     """
@@ -36,8 +36,8 @@ class RulingKind(StrEnum):
 
 
 class ApprovalState(StrEnum):
-    """OPEN until somebody rules, or until it is expired or
-    withdrawn (its intent went elsewhere).
+    """OPEN until a person rules, or until it is expired or withdrawn (its intent went
+    elsewhere).
     """
 
     OPEN = "OPEN"
@@ -49,7 +49,7 @@ class ApprovalState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What a person ruled, why, and when."""
+    """A person's ruling, its reason, and its time."""
 
     kind: RulingKind
     ruled_by: str

@@ -37,8 +37,8 @@ class BudgetRule:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one act takes from one bucket (`actions`, `actions:TYPE` or `amount:TYPE`), and the
-    bucket's limit.
+    """The share that one act takes from one bucket (`actions`, `actions:TYPE` or `amount:TYPE`),
+    and the bucket's limit.
 
     A bucket without a limit is counted all the same: a limit that is set later finds what was used
     before.
@@ -60,13 +60,13 @@ class HoldState(StrEnum):
 
     @property
     def counts(self) -> bool:
-        """True while the hold is part of what is used."""
+        """True while the hold counts as use."""
         return self is not HoldState.RELEASED
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What one intent has taken from its account's budget of one day (`YYYY-MM-DD` in the rule's
+    """The claims of one intent on its account's budget of one day (`YYYY-MM-DD` in the rule's
     zone).
     """
 
@@ -92,8 +92,8 @@ def hold_for(rule: BudgetRule, action_type: str, amount: int | None, now: int) -
     amount_limit = rule.max_amount_per_day_by_action_type.get(action_type)
     if amount is not None or amount_limit is not None:
         # An amount limit on an act whose amount is unknown must let nothing through: claim more
-        # than any limit. And where nobody set one there is still one, for a counter that overflows
-        # counts nothing.
+        # than any limit. Where no limit is set AMOUNT_MAX is one, because a counter that
+        # overflows counts nothing.
         limit = AMOUNT_MAX if amount_limit is None else amount_limit
         claims.append(
             Claim(f"amount:{action_type}", AMOUNT_MAX + 1 if amount is None else amount, limit)

@@ -17,7 +17,7 @@ from clearance.core.outcome import TRANSIENT, CallError, Outcome, OutcomeStatus,
 from clearance.core.template import fill, values_of
 
 TRIES_MAX = 3  # calls within one attempt
-RETRY_WINDOW_MS = 15 * SECOND_MS  # what a lease allows for the tries after the first
+RETRY_WINDOW_MS = 15 * SECOND_MS  # the time that a lease allows for the tries after the first
 BACKOFF_MS = 250  # before the second try; doubles with each
 BACKOFF_MS_MAX = 5 * SECOND_MS
 LEASE_MARGIN_MS = 2 * SECOND_MS  # between the last moment of a call and the end of its lease

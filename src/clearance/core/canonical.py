@@ -10,7 +10,9 @@ import rfc8785
 
 from clearance.core.errors import InvalidInput
 
-INTEGER_MAX = 2**53 - 1  # what every JSON reader carries exactly (RFC 8785, section 3.2.2.3)
+INTEGER_MAX = (
+    2**53 - 1
+)  # the largest integer that every JSON reader carries exactly (RFC 8785, section 3.2.2.3)
 
 
 Json: TypeAlias = Any

@@ -28,7 +28,7 @@ PROBLEMS_MAX = 20  # problems of one validation that are reported
 
 
 class Effect(StrEnum):
-    """What a repeat of the same tool call does.
+    """The effect of repeating the same tool call.
 
     `idempotent`: the same as one call. `keyed`: the same as one call, if our idempotency key comes
     with it. `at_most_once`: unknown, so it is never repeated once it may have been sent.
@@ -122,7 +122,9 @@ class Action:
 
     @cached_property
     def shown_digest(self) -> str:
-        """Digest of what a person who rules is told from here, beside the tool and the effect."""
+        """Digest of the facts that a ruling person sees from here, beside the tool and the
+        effect.
+        """
         return digest(
             {
                 "risk_level": self.risk_level.name,
@@ -133,7 +135,7 @@ class Action:
 
     @cached_property
     def digest_0_1(self) -> str:
-        """What version 0.1.0 compares of an action."""
+        """The parts of an action that version 0.1.0 compares."""
         return digest(
             {
                 "action_type": self.action_type,

@@ -10,7 +10,7 @@ from clearance.core.errors import InvalidInput
 from clearance.core.principal import PERMISSIONS, ActorKind, Principal, Role
 
 SECRET_BYTES = 32
-KEY_LENGTH_MIN = 8  # characters of a key that somebody chose; ours have 47
+KEY_LENGTH_MIN = 8  # characters of a key that a person chose; ours have 47
 KEY_LENGTH_MAX = 256
 KEY_LENGTH_WEAK = 24  # below it, a chosen key is worth a warning
 

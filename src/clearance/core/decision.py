@@ -14,7 +14,7 @@ from clearance.core.canonical import Json
 
 
 class Answer(StrEnum):
-    """What may happen to an intent: it runs alone, it waits for a person, or it never runs."""
+    """The gate's answer: an intent runs alone, waits for a person, or never runs."""
 
     AUTO_EXECUTE = "AUTO_EXECUTE"
     REQUIRE_APPROVAL = "REQUIRE_APPROVAL"
@@ -42,7 +42,7 @@ class SettingsVersion(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check of the gate found.
+    """The result of one check of the gate.
 
     `inputs` are the facts that it looked at: no parameters, no free text.
     """

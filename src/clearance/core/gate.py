@@ -29,8 +29,8 @@ from clearance.core.settings import Settings, Unreadable
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the gate knows: the settings, and what is known to be used of the budget's buckets
-    (unknown: absent).
+    """The gate's facts: the settings, and the known use of the budget's buckets (unknown:
+    absent).
     """
 
     settings: Settings

@@ -44,7 +44,7 @@ class RiskLevel(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ActionIntent:
-    """What an agent wants to do.
+    """An act that an agent wants to do.
 
     Everything in it that the agent wrote is data: never code, never trusted.
     """
@@ -78,7 +78,7 @@ class ActionIntent:
 
 
 def content(intent: ActionIntent) -> dict[str, Json]:
-    """What the caller said, as JSON with the names of the wire.
+    """The caller's content, as JSON with the names of the wire.
 
     The trace id is not content: it names a run, not an act.
     """
@@ -146,7 +146,7 @@ def _name_problems(intent: ActionIntent) -> list[Problem]:
 
 
 def name_problem(name: str) -> str | None:
-    """What is wrong with a free name (an account, an actor), or None."""
+    """The problem of a free name (an account, an actor), or None."""
     if not 1 <= len(name) <= NAME_LENGTH_MAX:
         return f"must be 1 to {NAME_LENGTH_MAX} characters"
     if not name.isascii() and (

@@ -24,7 +24,9 @@ FORMAT = 1
 
 
 class EntryKind(StrEnum):
-    """What happened. `ACTION_APPROVED` is the event that starts execution, whoever approved."""
+    """The event that an entry records. `ACTION_APPROVED` starts execution, whether policy or a
+    person approved.
+    """
 
     ACTION_BLOCKED = "ACTION_BLOCKED"
     APPROVAL_REQUESTED = "APPROVAL_REQUESTED"

@@ -36,14 +36,14 @@ def fill_sentence(text: str, record: IntentRecord) -> str:
 
 
 def proposal(record: IntentRecord, action: Action | None) -> str:
-    """What would be done, for example `create the task 'Renewal call' for acme`."""
+    """The proposed act as a phrase, for example `create the task 'Renewal call' for acme`."""
     if action is None:
         return f"run {record.intent.action_type} for {record.intent.account_id}"
     return fill_sentence(action.proposal, record)
 
 
 def ruled_by(record: IntentRecord) -> str:
-    """Who ruled on the latest approval; `a person` if nobody has."""
+    """Who ruled on the latest approval; `a person` if no ruling exists."""
     ruling = record.approval.decisive if record.approval else None
     return ruling.ruled_by if ruling else "a person"
 

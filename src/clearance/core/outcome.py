@@ -22,7 +22,7 @@ class OutcomeStatus(StrEnum):
 
 
 class ErrorClass(StrEnum):
-    """What kind of error a tool call met."""
+    """The kind of error that a tool call met."""
 
     AUTH = "AUTH"
     RATE_LIMIT = "RATE_LIMIT"
@@ -37,7 +37,7 @@ TRANSIENT = frozenset({ErrorClass.RATE_LIMIT, ErrorClass.DOWNSTREAM, ErrorClass.
 
 
 class Sent(StrEnum):
-    """What is known about a tool call that met an error.
+    """Whether a tool call that met an error was sent.
 
     `NOT_SENT`: the request never left us. `MAYBE`: it was (or may have been) sent and no answer
     came. `ANSWERED`: the tool server answered, with an error.

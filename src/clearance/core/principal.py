@@ -16,7 +16,7 @@ EVERYWHERE = "*"
 
 
 class ActorKind(StrEnum):
-    """What kind of actor a principal is; the ledger says it with every entry."""
+    """The kind of actor that a principal is; every ledger entry names it."""
 
     AGENT = "AGENT"
     PERSON = "PERSON"
@@ -35,7 +35,7 @@ class Permission(StrEnum):
 
 
 class Role(StrEnum):
-    """A named set of permissions; what an API key is made with."""
+    """A named set of permissions, given to an API key when it is made."""
 
     AGENT = "agent"
     APPROVER = "approver"
@@ -90,5 +90,5 @@ class Principal:
 
 
 def system(tenant_id: str) -> Principal:
-    """Clearance itself, when a clock or a worker moves an intent and nobody asked."""
+    """Clearance itself, when a clock or a worker moves an intent without a request."""
     return Principal(tenant_id, "clearance", ActorKind.SYSTEM, frozenset())

@@ -65,13 +65,13 @@ OPEN = tuple(STEPS)
 """The states from which something may still follow."""
 
 NOT_STARTED = (IntentStatus.AWAITING_APPROVAL, IntentStatus.APPROVED)
-"""The states in which no attempt was claimed: what is in them can be withdrawn, and expires."""
+"""The states before any attempt: an intent in them can be withdrawn, and expires."""
 
 UNDER_WAY = (IntentStatus.APPROVED, IntentStatus.RUNNING)
-"""The states of what a worker has to do, or does."""
+"""The states of an intent that a worker has to carry out, or is carrying out."""
 
 LET_RUN = (*UNDER_WAY, IntentStatus.SUCCEEDED, IntentStatus.FAILED, IntentStatus.UNKNOWN)
-"""The states of what policy or a person let run, and what came of that."""
+"""The states of an intent that policy or a person let run, and of its outcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class IntentRecord:
 
     @property
     def auto_executed(self) -> bool:
-        """True if nobody approved this but policy and budget."""
+        """True if policy and budget alone approved this."""
         return self.approval_source is ApprovalSource.POLICY
 
 

@@ -31,7 +31,7 @@ UNSENT_ATTEMPTS_MAX = 50  # of an intent of which it is known that none has sent
 
 
 class Verdict(Enum):
-    """What revalidation says of an intent that is about to start."""
+    """The answer of revalidation on an intent that is about to start."""
 
     START = auto()
     WAIT = auto()
@@ -56,7 +56,7 @@ class Revalidation:
 
 
 def revalidate(record: IntentRecord, facts: gate.Facts, now: int) -> Revalidation:
-    """Whether what was approved may still run as it was approved.
+    """Whether an approved intent may still run as it was approved.
 
     `facts.used` counts without the intent's own hold.
     """
@@ -163,7 +163,7 @@ def _revalidate_changed(
 
 
 def _other_rules(record: IntentRecord, anew: Revalidation) -> tuple[str, ...]:
-    """What changed of the rules for which a person was asked; nothing if no one would be now."""
+    """The changed rules for which a person was asked; nothing if no person would be asked now."""
     asks = anew.decision.answer is Answer.REQUIRE_APPROVAL
     if not asks or record.binding is None or anew.binding is None:
         return ()
@@ -171,7 +171,7 @@ def _other_rules(record: IntentRecord, anew: Revalidation) -> tuple[str, ...]:
 
 
 def _holds_all(held: Hold | None, needed: Hold | None) -> bool:
-    """True if what is held covers what would have to be held now."""
+    """True if the hold covers the claims that would be needed now."""
     taken = {claim.bucket: claim.amount for claim in held.claims} if held else {}
     return needed is not None and all(
         taken.get(claim.bucket, -1) >= claim.amount for claim in needed.claims

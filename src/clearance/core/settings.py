@@ -42,7 +42,8 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What holds for a tenant at one version. `tool_pins` are schema digests by `server.tool`.
+    """The settings in force for a tenant at one version. `tool_pins` are schema digests by
+    `server.tool`.
 
     Without a policy nothing is permitted: a tenant that never configured anything can do nothing.
     What is `unreadable` is in no other field, or is there in a form that asks a person.

@@ -54,8 +54,8 @@ def admit(
     actor: Principal,
     now: int,
 ) -> Admission:
-    """What a decision makes of a new intent: BLOCKED, AWAITING_APPROVAL with its approval, or
-    APPROVED by POLICY.
+    """The state that a decision gives a new intent: BLOCKED, AWAITING_APPROVAL with its approval,
+    or APPROVED by POLICY.
     """
     status, kind = {
         Answer.AUTO_EXECUTE: (IntentStatus.APPROVED, EntryKind.ACTION_APPROVED),
@@ -152,7 +152,7 @@ _RULED = {
     ),
     ApprovalState.REJECTED: (IntentStatus.REJECTED, EntryKind.ACTION_REJECTED, None),
 }
-"""What becomes of an intent when a ruling closes its approval."""
+"""The state of an intent once a ruling closes its approval."""
 
 
 def start_attempt(
@@ -214,7 +214,7 @@ def record_outcome(
     actor: Principal,
     now: int,
 ) -> Change:
-    """Writes what the world answered.
+    """Writes the outcome of an attempt.
 
     Conflict (`FENCED`) if another attempt, or another outcome, came meanwhile.
     """
@@ -351,8 +351,8 @@ def _due_at(status: IntentStatus, intent: ActionIntent, approval: Approval | Non
 def reconcile(
     record: IntentRecord, status: OutcomeStatus, reason: str, *, by: Principal, now: int
 ) -> Change:
-    """A person says what became of an UNKNOWN outcome, and why they know; only after lease and
-    deadline have passed.
+    """A person settles an UNKNOWN outcome, and states how they know; only after lease and deadline
+    have passed.
     """
     by.require(Permission.RULE, on=record.intent.subject)
     if (
@@ -433,7 +433,7 @@ def _close(
         code=code,
         reason=None
         if actor.kind is ActorKind.AGENT
-        else reason,  # what agents write is not in the ledger
+        else reason,  # an agent's words are not in the ledger
         approval_id=open_approval.approval_id if open_approval else None,
         **_source_facts(record.approval_source),
     )
@@ -483,7 +483,7 @@ def _binding_facts(binding: Binding | None) -> dict[str, Json]:
 def _started_facts(
     record: IntentRecord, checked: Revalidation, *, decided_anew: bool
 ) -> dict[str, Json]:
-    """What is started: as it was decided anew, or under the digest that was decided on."""
+    """The call that is started: as it was decided anew, or under the digest that was decided on."""
     if decided_anew:
         return _binding_facts(checked.binding)
     return {"digest": record.binding.digest} if record.binding else {}

@@ -25,8 +25,8 @@ def placeholders(text: str) -> list[str]:
 
 
 def values_of(intent: ActionIntent, result: Json = None) -> dict[str, Json]:
-    """What a template of an action may name: every parameter by its own name, and the intent's
-    fields, which win.
+    """The names that a template of an action may use: every parameter by its own name, and the
+    intent's fields, which win.
     """
     return {
         **intent.parameters,

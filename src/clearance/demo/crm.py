@@ -26,7 +26,7 @@ from pydantic import Field
 BUSY_TIMEOUT_MS = 5_000  # for another server process with the same file
 LOCKED_ORDER = "ORD-LOCKED"  # orders that start so are not refunded
 CRASHING_ADDRESS = (
-    "@crash.example"  # a mail to an address that ends so is sent, and nobody lives to tell
+    "@crash.example"  # a mail to an address that ends so is sent, and then the server dies
 )
 
 SCHEMA = """
@@ -56,7 +56,7 @@ create table if not exists outbox (
 server = MCPServer("clearance-demo-crm", log_level="WARNING", subscriptions=False)
 
 Account = Annotated[str, Field(description="The customer's account", min_length=1, max_length=128)]
-UNASSIGNED = "unassigned"  # the account of what names none
+UNASSIGNED = "unassigned"  # the account of acts that name none
 RequestId = Annotated[
     str, Field(description="The same id twice does the work once", min_length=1, max_length=128)
 ]

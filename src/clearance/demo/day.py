@@ -35,8 +35,8 @@ from clearance.running.server import Serving, serving
 
 TENANT = "northwind"
 APPROVER = "olga"
-PAUSE_SECONDS = 1.6  # between two acts, when somebody watches
-SETTLE_SECONDS_MAX = 30.0  # for what was approved to have an outcome
+PAUSE_SECONDS = 1.6  # between two acts, when a person watches
+SETTLE_SECONDS_MAX = 30.0  # until approved intents have an outcome
 
 
 def run(*, once: bool, as_json: bool, data: Path | None, port: int) -> int:
@@ -210,7 +210,7 @@ async def _summary(stage: _Stage, owner: AsyncClearance) -> dict[str, Any]:
     }
 
 
-# What the terminal says
+# The lines of the terminal
 
 
 def _welcome(console: Console, serving: Serving) -> None:

@@ -183,8 +183,8 @@ class Access:
 
 
 def csrf_token(token: str) -> str:
-    """What a page's forms carry to prove that they are the session's own: derived from its token,
-    nothing is stored.
+    """The proof in a page's forms that they are the session's own: it is derived from the session's
+    token, and nothing is stored.
     """
     return hmac.new(token.encode(), b"csrf", sha256).hexdigest()
 

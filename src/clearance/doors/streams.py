@@ -80,27 +80,29 @@ class Streams:
             yield scope
         finally:
             self._open.discard(scope)
-            self._by_tenant -= Counter((tenant,))  # which forgets who has none left
+            self._by_tenant -= Counter((tenant,))  # which forgets a tenant that has none left
             self._by_actor -= Counter((actor,))
             self._gauge.dec()
 
 
 class Feed(Protocol):
-    """What a stream sends, and to whom."""
+    """The content of a stream, and its receiver."""
 
     @property
     def caller(self) -> Principal:
-        """Who has the place."""
+        """The principal that holds the place."""
 
     def texts(self) -> AsyncIterator[str]:
-        """Events as text. A Refusal ends them: the client comes again, and is told then."""
+        """Events as text. A Refusal ends them: the client connects again, and gets the refusal
+        then.
+        """
 
     def refused(self, request: Request, refusal: Refusal) -> Response:
-        """What is answered instead if there is no place."""
+        """The answer if there is no place."""
 
 
 class EventStream(Response):
-    """An answer that goes on.
+    """A long-lived response.
 
     It holds its place from its first byte until the client leaves, or it ends.
     """
@@ -114,7 +116,7 @@ class EventStream(Response):
         self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends until the end; what the feed says of a refusal if there is no place."""
+        """Sends until the end; if there is no place, sends the feed's answer to the refusal."""
         try:
             with self._streams.place(self._feed.caller) as until:
                 await send(
@@ -145,7 +147,7 @@ class EventStream(Response):
                         {"type": "http.response.body", "body": text.encode(), "more_body": True}
                     )
             except Refusal:
-                # The credential is over, or the store cannot answer: the client comes again, and is
-                # told then.
+                # The credential is over, or the store cannot answer: the client connects again
+                # and gets the refusal then.
                 pass
             both.cancel_scope.cancel()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
-BODY_DEPTH_MAX = 64  # levels of nesting; what a part of a body may nest is for its own rules to say
+BODY_DEPTH_MAX = 64  # levels of nesting; a part of a body has its own rules
 INTEGER_DIGITS_MAX = 16  # of 2^53 - 1
 PROBLEMS_MAX = 20  # of one input that are reported
 PROBLEMS_SHOWN_MAX = 3  # of them, in the sentence
@@ -68,7 +68,7 @@ def parse(body: bytes) -> Json:
 
 
 def _check_depth(text: str) -> None:
-    """Refuses what nests too deep, before anything recurses into it."""
+    """Refuses a value that nests too deep, before anything recurses into it."""
     if text.count("[") + text.count("{") <= BODY_DEPTH_MAX:
         return
     depth = 0
@@ -137,7 +137,7 @@ def fitted(value: Json, shape: type[Shape]) -> Shape:
 
 
 def problems_of(details: Sequence[ErrorDetails]) -> tuple[Problem, ...]:
-    """What pydantic found, in our words where its own are about Python; never with the value that
+    """Pydantic's findings, in our words where its own are about Python; never with the value that
     was sent.
     """
     return tuple(

@@ -73,7 +73,7 @@ class Bus:
             batch = entries[begin : begin + ENTRIES_MAX]
             left = await self._publish(batch)
             published += len(batch) - left
-            if left == len(batch):  # the bus is away: what is behind would only wait for it again
+            if left == len(batch):  # the bus is away: later events would only wait for it again
                 _log.warning(
                     "events not published", code="BUS_AWAY", count=len(entries) - published
                 )

@@ -55,23 +55,23 @@ ABORTED = "ABORTED"
 REPEATED = frozenset({"Lambda.TooManyRequestsException", "Unavailable"})
 """The errors of the state Invoke after which the machine repeats the invocation by itself.
 
-What it may send, its mark says.
+Its mark says what it may send.
 """
 
-OUTCOME_BYTES_MAX = 256 * 1024  # of an outcome as JSON: what fits between two states
+OUTCOME_BYTES_MAX = 256 * 1024  # of an outcome as JSON: the size that fits between two states
 
 _OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)
 _log = structlog.get_logger(__name__)
 
 
 class NothingToStart(Exception):
-    """The intent is held, closed, done, or somebody else's; the execution ends well."""
+    """The intent is held, closed, done, or under another worker; the execution ends well."""
 
 
 class CallAgain(Exception):
     """A try did not succeed and may be repeated.
 
-    What it left is in its mark; the message is for whoever reads the history.
+    Its mark holds what it sent; the message is for readers of the history.
     """
 
     def __init__(self, tried: Tried) -> None:
@@ -95,7 +95,7 @@ AGAIN: Mapping[ErrorClass, type[CallAgain]] = {
     ErrorClass.DOWNSTREAM: DownstreamFailed,
     ErrorClass.TIMEOUT: TimedOut,
 }
-"""What the state machine catches by name, for each transient class of errors."""
+"""The error that the state machine catches by name, for each transient class of errors."""
 
 
 # The launcher
@@ -114,7 +114,7 @@ class Machine:
     async def launch(self, context: Context, tenant_id: str, action_intent_id: str) -> str | None:
         """Starts an execution for an intent, or finds it running; its name.
 
-        None if nobody should take the intent up now.
+        None if the intent should not be taken up now.
 
         Unavailable if Step Functions does not answer: then the same event may come again.
         """
@@ -236,7 +236,7 @@ async def _claimed(
             return None
         try:
             tried = await _closed(context, marks, record)
-        except Conflict:  # it is somebody else's by now
+        except Conflict:  # it is another worker's by now
             return None
         left = ClosedAttempt(record.attempt.number, tried.sent)
         started = await execute.restart(context, tenant_id, action_intent_id, worker, left=left)
@@ -244,7 +244,9 @@ async def _claimed(
 
 
 async def _closed(context: Context, marks: Marks, record: IntentRecord) -> Tried:
-    """What is known of an attempt whose execution said nothing; from now on it sends nothing."""
+    """The known facts about an attempt whose execution reported nothing; from now on it sends
+    nothing.
+    """
     intent, number = record.intent, record.attempt.number if record.attempt else 0
     started = await execute.resume(context, intent.tenant_id, intent.action_intent_id, number)
     return await (await Tries.of(context, marks, started)).close()
@@ -260,7 +262,7 @@ async def invoke(context: Context, marks: Marks, event: Mapping[str, Json]) -> d
     Raises a CallAgain for what may be repeated; everything else is an outcome.
 
     Conflict (`FENCED`, `ATTEMPT_CLOSED`, `LEASE_TOO_SHORT`) if the attempt is not the current one
-    any more, if somebody has said how it ended, or if there is too little left of its lease: then
+    any more, if its end is recorded already, or if there is too little left of its lease: then
     nothing is sent, and Record leaves it to a further attempt.
     """
     started = await _resumed(context, event)
@@ -479,7 +481,7 @@ async def _cancel(context: Context, record: IntentRecord) -> IntentRecord | None
 
 
 def _input(detail: Mapping[str, Json]) -> dict[str, Json] | None:
-    """The input of the execution, as the launcher wrote it; somebody who starts one by hand may
+    """The input of the execution, as the launcher wrote it; a person who starts one by hand may
     leave the revision out.
     """
     try:

@@ -19,7 +19,7 @@ from clearance.flow.ports.due import Due
 from clearance.flow.sweep import Sweeper
 
 CONCURRENCY_DEFAULT = 16  # executions at once
-WAITING_MAX = 10_000  # hints that wait; one more is dropped, for the sweep finds its intent again
+WAITING_MAX = 10_000  # hints that wait; one more is dropped: the sweep finds its intent again
 SWEEP_SECONDS = 1.0
 DRAIN_SECONDS = 30.0  # how long executions may take to end when the process is asked to
 
@@ -71,7 +71,7 @@ class Worker:
             await asyncio.gather(sweeper, stopping, return_exceptions=True)
 
     def _begin(self) -> None:
-        """Starts what waits, as far as the bound allows."""
+        """Starts waiting intents, as far as the bound allows."""
         while self._waiting and len(self._tasks) < self._concurrency:
             key, _ = self._waiting.popitem(last=False)
             self._busy.add(key)
@@ -87,8 +87,8 @@ class Worker:
         self._woken.set()
 
     async def _guarded(self, key: tuple[str, str], work: Coroutine[Any, Any, object]) -> None:
-        """Nothing that happens to one intent may end the worker; whatever was left undone, the
-        sweep finds.
+        """Nothing that happens to one intent may end the worker; the sweep finds any work left
+        undone.
         """
         try:
             await work
@@ -106,7 +106,7 @@ class Worker:
             )
 
     async def _sweep(self, sweeper: Sweeper) -> None:
-        """Sweeps for ever. What a dead worker left waits in the same line as everything else."""
+        """Sweeps for ever. Intents that a dead worker left wait in the same line as all others."""
         while True:
             try:
                 for due in (await sweeper.find()).dead:
@@ -125,7 +125,7 @@ class Worker:
         try:
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=DRAIN_SECONDS)
-        # Also if the wait itself is cancelled: nobody may hear the tools close, and take that for
+        # Also if the wait itself is cancelled: no task may see the tools close, and take that for
         # an answer
         finally:
             late = list(self._tasks)

@@ -68,7 +68,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class ClosedAttempt:
-    """An attempt that sends nothing any more, and what its tries sent."""
+    """An attempt that sends nothing any more, and the calls that its tries sent."""
 
     number: int
     sent: Sent
@@ -97,7 +97,7 @@ async def execute(
 ) -> IntentRecord | None:
     """Starter, invoker, recorder.
 
-    None if there was nothing to start: held, closed, done, or somebody else's.
+    None if there was nothing to start: held, closed, done, or under another worker.
     """
     started = await start(context, tenant_id, action_intent_id, worker)
     if started is None:
@@ -143,11 +143,11 @@ async def restart(
     alone: bool = False,
     left: ClosedAttempt | None = None,
 ) -> Started | None:
-    """Claims a further attempt of what a dead worker left: one whose lease is over.
+    """Claims a further attempt at an intent that a dead worker left: one whose lease is over.
 
-    `alone`: no other worker can be alive, so the lease of another's attempt is over whatever its
-    time says. `left`: the attempt that is to be followed; nothing is done if another one is the
-    current one by now. Without it nobody knows what was sent, or whether more will be.
+    `alone`: no other worker can be alive, so the lease of another's attempt is over, even before
+    its time. `left`: the attempt that is to be followed; nothing is done if another one is the
+    current one by now. Without it, it is unknown what was sent, or whether more will be.
     """
     record = await context.store.intent(tenant_id, action_intent_id)
     if record is None or record.status is not IntentStatus.RUNNING or record.attempt is None:
@@ -156,7 +156,7 @@ async def restart(
         return None
     dead = alone and record.attempt.worker != worker
     if not dead and context.clock.now_ms() < record.attempt.lease_until:
-        return None  # by the revision, what is claimed below is the attempt that was looked at here
+        return None  # by the revision, the attempt claimed below is the one looked at here
     settings = await context.settings(tenant_id)
     facts = await _facts(context, settings, record)
     monotonic, now = context.clock.monotonic_ms(), context.clock.now_ms()
@@ -184,7 +184,7 @@ async def restart(
 
 
 async def due(context: Context, tenant_id: str, action_intent_id: str) -> IntentRecord | None:
-    """The intent if somebody should take it up now: approved, or left by a worker whose lease is
+    """The intent if a worker should take it up now: approved, or left by a worker whose lease is
     over; and not held, by a switch or by a stored action that cannot be read.
     """
     record = await context.store.intent(tenant_id, action_intent_id)
@@ -210,8 +210,7 @@ async def resume(context: Context, tenant_id: str, action_intent_id: str, number
 
     Conflict (`FENCED`) if it is not the current one any more.
 
-    Its settings are the ones in force now: whoever calls the tool looks first whether it is
-    `same_call`.
+    Its settings are the ones in force now, so a caller of the tool first checks `same_call`.
     """
     record = await context.store.intent(tenant_id, action_intent_id)
     settings = await context.settings(tenant_id)
@@ -296,8 +295,8 @@ async def _leave(context: Context, record: IntentRecord, now: int, *, unsent: bo
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What is known after some tries of one attempt's call: either how it ended, or why and when it
-    may be tried again.
+    """The state after some tries of one attempt's call: either how it ended, or why and when it may
+    be tried again.
     """
 
     tries: int
@@ -308,7 +307,7 @@ class Tried:
 
 
 def untried(started: Started) -> Tried:
-    """Before the first try. What a dead worker left may have been sent."""
+    """Before the first try. A dead worker may have sent its call."""
     return Tried(0, Sent.MAYBE if started.attempt.number > 1 else Sent.NOT_SENT)
 
 
@@ -333,7 +332,7 @@ async def try_once(context: Context, started: Started, before: Tried) -> Tried:
         error = failed.error
     except Refusal as refusal:  # ours, while we still looked whether to send
         error = CallError(ErrorClass.DOWNSTREAM, refusal.sentence, Sent.NOT_SENT, code=refusal.code)
-    # What is known of all tries decides: else one that reached nobody would excuse those before it.
+    # All tries decide together: else a try that was never sent would excuse those before it.
     error = replace(error, sent=before.sent.worst(error.sent))
     wait_ms = calls.retry_after_ms(error, started.action, tries)
     if wait_ms is None or not _lease_allows(context, started, wait_ms):

@@ -26,7 +26,7 @@ async def intent(context: Context, principal: Principal, action_intent_id: str) 
 
 
 def narrate(record: IntentRecord, settings: Settings) -> NarratedIntent:
-    """The record with its sentence. For the verbs alone: what they answer is narrated already."""
+    """The record with its sentence. For the verbs alone: their answers are narrated already."""
     return NarratedIntent(record, sentence_of(record, settings))
 
 
@@ -36,7 +36,7 @@ def sentence_of(record: IntentRecord, settings: Settings) -> str:
 
 
 async def settings_for_reader(context: Context, principal: Principal) -> Settings:
-    """The settings in force, for who may read."""
+    """The settings in force, for a principal who may read."""
     principal.require(Permission.READ, on=principal.tenant)
     return await context.settings(principal.tenant_id)
 
@@ -44,7 +44,7 @@ async def settings_for_reader(context: Context, principal: Principal) -> Setting
 async def waiting(
     context: Context, principal: Principal, *, after: str | None, limit: int
 ) -> list[NarratedIntent]:
-    """What awaits a person."""
+    """The intents that await a person."""
     settings = await settings_for_reader(context, principal)
     records = await context.store.waiting(principal.tenant_id, after, min(limit, PAGE_SIZE_MAX))
     return [narrate(record, settings) for record in records]
@@ -79,9 +79,7 @@ async def _facts(context: Context, settings: Settings, record: IntentRecord, now
 
 
 async def used_by_others(context: Context, record: IntentRecord, day: str) -> Mapping[str, int]:
-    """What is used of the account's buckets on a day, without what this intent itself holds or has
-    settled.
-    """
+    """The use of the account's buckets on a day, without this intent's own hold."""
     used = dict(
         await context.store.budget_used(record.intent.tenant_id, record.intent.account_id, day)
     )
@@ -167,7 +165,7 @@ def _unknown(count: int) -> Concern | None:
 async def budget(
     context: Context, principal: Principal, account_id: str
 ) -> tuple[BudgetRule | None, str, Mapping[str, int]]:
-    """The account's rule, its day now, and what is used."""
+    """The account's rule, its day now, and its use."""
     settings = await settings_for_reader(context, principal)
     rule = rule_for(settings.budgets, account_id)
     day = day_in_zone(context.clock.now_ms(), rule.zone if rule else "UTC")

@@ -33,8 +33,8 @@ class NarratedIntent:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a caller says of an action intent: tenant and proposer come from the credential, a
-    missing id is made.
+    """A caller's part of an action intent: tenant and proposer come from the credential, a missing
+    id is made.
     """
 
     account_id: str
@@ -64,7 +64,7 @@ class Proposed(NarratedIntent):
 
 @dataclass(frozen=True, slots=True)
 class RulingRequest:
-    """What a person rules.
+    """A person's ruling as a request.
 
     `digest`, if given, is what they saw; `parameters` go with an edit and only with it.
     """

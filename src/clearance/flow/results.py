@@ -15,7 +15,7 @@ RESULT_BYTES_MAX = (
 def keep(answer: ToolAnswer) -> Outcome:
     """A success with the tool's answer, cut to its limit.
 
-    What the tool runner cut already is still said to be cut.
+    An answer that the tool runner cut already stays marked as cut.
     """
     written = json.dumps(answer.result, ensure_ascii=False, allow_nan=False)
     written_bytes = len(written.encode("utf-8", "replace"))

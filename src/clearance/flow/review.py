@@ -67,8 +67,8 @@ async def rule(
 
 
 def _ruled(context: Context, applied: Applied, settings: Settings) -> Ruled:
-    """What came of a ruling, in the words of the settings that were read before it: once it is
-    committed, nothing is read.
+    """The result of a ruling, in the words of the settings that were read before it: once the
+    ruling is committed, nothing is read.
     """
     record, admitted = applied.record, applied.admitted
     for touched in filter(None, (record, admitted)):
@@ -111,7 +111,7 @@ def _edited(
 ) -> Admission:
     """The edited intent through the whole gate.
 
-    It stays the agent's, so that what holds for the agent holds for it too.
+    It stays the agent's, so that every rule for the agent holds for it too.
     """
     intent = replace(
         record.intent,
@@ -128,7 +128,7 @@ def _edited(
 async def cancel(
     context: Context, principal: Principal, action_intent_id: str, reason: str
 ) -> NarratedIntent:
-    """Withdraws an intent that has not started: the proposer may, and whoever may rule."""
+    """Withdraws an intent that has not started: its proposer may, and so may a person who rules."""
     _check_reason(reason)
 
     def step(record: IntentRecord) -> Change:
@@ -148,7 +148,7 @@ async def reconcile(
     status: OutcomeStatus,
     reason: str,
 ) -> NarratedIntent:
-    """Writes what became of an UNKNOWN outcome, by whom and why."""
+    """Settles an UNKNOWN outcome, with the name and reason of the person."""
     _check_reason(reason)
     if status not in RECONCILABLE:
         sentence = "An unknown outcome is reconciled to SUCCEEDED or FAILED."

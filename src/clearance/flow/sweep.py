@@ -30,8 +30,8 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SweepSummary:
-    """What one step did: how many intents it hinted and expired, and what a dead worker left, for
-    somebody to carry on with.
+    """The result of one step: how many intents it hinted and expired, and the intents that a dead
+    worker left, to be carried on with.
     """
 
     hinted: int
@@ -40,8 +40,8 @@ class SweepSummary:
 
 
 class Sweeper:
-    """Takes the steps, and remembers how far along the queues the last one came: what is held must
-    not hide the rest.
+    """Takes the steps, and remembers how far along the queues the last step came, so that held
+    intents do not hide the rest.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class Sweeper:
         alone: bool,
         under_way: Container[tuple[str, str]] = (),
     ) -> None:
-        """`alone`: no other worker can be alive, so the leases of others are over whatever their
-        time says.
+        """`alone`: no other worker can be alive, so the leases of others are over, even before
+        their time.
 
-        `under_way`: what this worker itself is carrying out now.
+        `under_way`: the intents that this worker itself is carrying out now.
         """
         self._context = context
         self._reads: DueReads = context.store
@@ -71,14 +71,14 @@ class Sweeper:
         return SweepSummary(hinted, await self._expire(), dead)
 
     async def _expire(self) -> int:
-        """Expires what is past its time; a tenant whose state is busy keeps the others waiting
-        once, and not for long.
+        """Expires each intent that is past its time; a tenant whose state is busy keeps the others
+        waiting once, and not for long.
         """
         clock, busy, expired = self._context.clock, set[str](), 0
         ends = clock.monotonic_ms() + EXPIRING_MS_MAX
         try:
             overdue = await self._reads.expired(clock.now_ms(), STEP_MAX)
-        except Unavailable as refusal:  # what was found before must not be lost to it
+        except Unavailable as refusal:  # the earlier findings must not be lost to it
             _log.warning("not expired", code=refusal.code)
             return 0
         for due in overdue:
@@ -108,7 +108,7 @@ class Sweeper:
         living = self._worker if self._alone else None
         dead = await self._reads.dead_leases(now, STEP_MAX, self._dead_after, living_worker=living)
         self._dead_after = dead[-1] if len(dead) == STEP_MAX else None
-        # What is our own and under way is alive, whatever the wall clock says.
+        # Our own attempts under way are alive, whatever the wall clock says.
         return tuple(
             due for due in dead if (due.tenant_id, due.action_intent_id) not in self._under_way
         )
@@ -121,7 +121,7 @@ async def _expire(context: Context, due: Due) -> bool:
     try:
         record = await advance(context, due.tenant_id, due.action_intent_id, step)
     except Conflict:
-        return False  # somebody ruled on it, or it started, meanwhile
+        return False  # a person ruled on it, or it started, meanwhile
     except Unavailable:
         raise
     except Refusal as refusal:

@@ -40,29 +40,29 @@ class Tries:
         self._marks = marks
         self._started = started
         self._seen = seen
-        # What is known before this attempt's own first try. A further attempt begins as if the one
-        # before it had sent: nobody saw that one end. Only `of` knows better, from its mark.
+        # The known facts before this attempt's own first try. A further attempt begins as if the
+        # one before it had sent: its end was not seen. Only `of` knows better, from its mark.
         self._first = execute.untried(started)
         self.begun = False
         """This invocation may have sent."""
 
     @classmethod
     async def of(cls, context: Context, marks: Marks, started: Started) -> Tries:
-        """What the tries of an attempt left."""
+        """The traces that the tries of an attempt left."""
         tries = cls(context, marks, started, None)
         await tries._look()
         if tries._seen is None and started.attempt.number > 1:
             tenant_id, action_intent_id, number = tries._attempt
             left = await marks.mark(tenant_id, action_intent_id, number - 1)
-            # What is known of an attempt says it of those before it too: so it goes on from one to
-            # the next.
+            # The facts about an attempt cover those before it too, so they pass from one to the
+            # next.
             if left is not None and left.phase is Phase.CLOSED and left.sent is Sent.NOT_SENT:
                 tries._first = Tried(0, Sent.NOT_SENT)
         return tries
 
     @property
     def before(self) -> Tried:
-        """What is known of the tries so far."""
+        """The known facts about the tries so far."""
         seen = self._seen
         return self._first if seen is None else Tried(seen.tries, seen.sent, wait_ms=seen.wait_ms)
 
@@ -99,7 +99,7 @@ class Tries:
         if error is None or tried.sent is Sent.MAYBE:
             return outcome
         if self.begun and not self._started.action.effect.repeatable:
-            return outcome  # the mark is ours, and nobody else may begin while it is
+            return outcome  # the mark is ours, and no other try may begin while it is
         if await self._write(tried.tries, tried.sent, Phase.CLOSED):
             return outcome
         await self._look()
@@ -111,7 +111,7 @@ class Tries:
         return self._seen is not None and self._seen.phase is Phase.CLOSED
 
     async def close(self) -> Tried:
-        """From now on nothing is sent; what is known of the tries."""
+        """Lets nothing be sent from now on; returns the known facts about the tries."""
         for _ in range(LOOKS_MAX):
             before = self.before
             if self.closed or await self._write(before.tries, before.sent, Phase.CLOSED):

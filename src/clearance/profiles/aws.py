@@ -58,7 +58,7 @@ async def aws(
 async def step(
     place: Table, *, wrapped: Wrapping = as_it_is
 ) -> AsyncIterator[tuple[Context, Marks]]:
-    """What a step of an execution works on. It has no tools of its own, and approves nothing."""
+    """The parts of a step of an execution. It has no tools of its own, and approves nothing."""
     store = await _open(place)
     try:
         context = Context(wrapped(store), NoTools(), NoEngine(), SystemClock(), programs=False)
@@ -163,7 +163,7 @@ def _looked(dynamodb: Any, name: str, clock: Clock) -> TableLook:
     )
 
 
-# What the environment of a function says
+# The environment of a function
 
 
 def table() -> Table:
@@ -217,7 +217,7 @@ async def secrets() -> Mapping[str, str]:
         reason = str(error.response.get("Error", {}).get("Code"))
     except (BotoCoreError, KeyError) as error:
         reason = type(error).__name__
-    except ValueError:  # what is wrong with it could say what is in it
+    except ValueError:  # the parser's error could quote the secret
         reason = "not a JSON object of texts"
     sentence = f"The secret of CLEARANCE_SECRET cannot be read: {reason}."
     raise Unavailable(sentence, code="SECRET_UNREADABLE")
@@ -250,7 +250,9 @@ class Sources:
     by_name: Mapping[str, Principal]
 
     def principal(self, source: object) -> Principal:
-        """Who an event is from. Forbidden (`UNKNOWN_SOURCE`) if it is nobody's."""
+        """The principal behind an event. Forbidden (`UNKNOWN_SOURCE`) if its source is not
+        known.
+        """
         principal = self.by_name.get(source) if isinstance(source, str) else None
         if principal is None:
             sentence = (

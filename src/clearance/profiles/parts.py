@@ -31,8 +31,8 @@ from clearance.flow.ports.tools import (
 
 
 class NoEngine:
-    """An engine for processes that only configure: whoever works finds what they approve by its
-    sweep.
+    """An engine for processes that only configure: a worker's sweep finds the intents that they
+    approve.
     """
 
     def hint(self, due: Due) -> None:
@@ -40,9 +40,7 @@ class NoEngine:
 
 
 class NoTools:
-    """A tool runner for processes that call no tools: whatever asks it learns that nothing was
-    sent.
-    """
+    """A tool runner for processes that call no tools: every caller learns that nothing was sent."""
 
     async def describe(self, tenant_id: str, server: ToolServer) -> ToolList:  # noqa: ARG002
         """Raises ToolCallFailed."""
@@ -64,7 +62,9 @@ def _no_tools() -> ToolCallFailed:
 
 
 Wrapping: TypeAlias = Callable[[Store], Store]
-"""What a process puts around the store of its profile, to see what passes through it."""
+"""The wrapper that a process puts around the store of its profile, to see the calls that pass
+through it.
+"""
 
 
 def as_it_is(store: Store) -> Store:
@@ -101,7 +101,7 @@ def assembled(
 
 
 def operator(tenant_id: str) -> Principal:
-    """Whoever works on the state itself: they could read and change it in other ways, so they may
-    do anything.
+    """The operator, who works on the state itself: they could read and change it in other ways, so
+    they may do anything.
     """
     return Principal(tenant_id, "operator", ActorKind.PERSON, PERMISSIONS[Role.OWNER])

@@ -18,7 +18,7 @@ class Database:
 
     It may hold a password.
 
-    `program` is what the database is told of who asks (`application_name`), unless the URL says it.
+    `program` names the caller to the database (`application_name`), unless the URL sets it.
     """
 
     url: SecretStr

@@ -136,7 +136,7 @@ async def age_out(place: Database, month: str) -> list[str]:
 
 
 async def database_server(place: Database) -> DatabaseServer:
-    """What the database server says of itself."""
+    """The database server's own description."""
     conninfo = conninfo_of(place)
     from clearance.stores.postgres import server  # noqa: PLC0415 - comes with the extra
 
@@ -152,7 +152,7 @@ async def check_schema(place: Database) -> int:
 
 
 async def database_queue(place: Database) -> QueueState:
-    """What the queue has now."""
+    """The content of the queue now."""
     conninfo = conninfo_of(place)
     from clearance.engines.queue import state  # noqa: PLC0415 - comes with the extra
 
@@ -168,7 +168,7 @@ async def jobs(place: Database) -> Mapping[str, int]:
 async def queueing(
     place: Database, tools: Tools, wrapped: Wrapping = as_it_is
 ) -> AsyncIterator[Parts]:
-    """The parts of a server on a database: what is approved goes to the queue."""
+    """The parts of a server on a database: approved intents go to the queue."""
     conninfo = conninfo_of(place)
     from clearance.engines.queue.procrastinate import Queue  # noqa: PLC0415 - comes with the extra
 

@@ -70,8 +70,8 @@ class Unexpected(Exception):
 
 
 class Refused(Exception):
-    """What came by event was refused, and nobody waits for an answer: the event goes where its
-    failures go.
+    """A proposal that came by event was refused, and no caller waits for an answer: the event goes
+    where its failures go.
     """
 
 
@@ -135,7 +135,7 @@ class Function:
                 sys.stdout.write(f"{line}\n")
 
     async def _cold_start(self) -> Handler:
-        """Made whole or not at all: what fails is tried again by the next invocation."""
+        """Made whole or not at all: the next invocation tries again after a failure."""
         environment = Environment()
         configure_logs(environment.log_level)
         self._table = environment.table or ""
@@ -167,7 +167,7 @@ async def _with_bus(ends: contextlib.AsyncExitStack) -> tuple[Parts, Bus]:
 
 
 async def _step(ends: contextlib.AsyncExitStack) -> tuple[Context, Marks]:
-    """What a function works on that approves nothing."""
+    """The context of a function that approves nothing."""
     return await ends.enter_async_context(aws.step(aws.table(), wrapped=_wrapped))
 
 
@@ -187,7 +187,7 @@ async def open_gate(ends: contextlib.AsyncExitStack) -> Handler:
             caller = sources.principal(_source(event, alias))
             return await _propose(parts, caller, event, getattr(context, "aws_request_id", None))
         except Unavailable:
-            raise  # whoever sent it may send it again
+            raise  # its sender may send it again
         except Refusal as refusal:
             _log.warning("proposal refused", code=refusal.code, source=_text(event, "source"))
             if alias is None:
@@ -211,7 +211,7 @@ async def open_gate(ends: contextlib.AsyncExitStack) -> Handler:
 
 
 def _alias(context: Any) -> str | None:
-    """The alias that was invoked, which Lambda says and nobody who invokes.
+    """The alias that was invoked, as Lambda names it; the invoker cannot set it.
 
     None for the function itself, or a version of it.
     """
@@ -224,13 +224,12 @@ def _alias(context: Any) -> str | None:
 
 
 def _source(event: Mapping[str, Json], alias: str | None) -> Json:
-    """Who speaks.
+    """The principal of an invocation.
 
     The function itself is EventBridge's to invoke, whose events have a source that was granted to
     their publisher.
 
-    Whoever else may invoke does so through an alias, since who may invoke which alias is granted
-    too.
+    Any other caller invokes through an alias, since a grant names who may invoke which alias.
     """
     if alias is None:
         return event.get("source") if "detail-type" in event else None
@@ -410,8 +409,8 @@ async def open_aborted(ends: contextlib.AsyncExitStack) -> Handler:
 
 
 async def open_sweeper(ends: contextlib.AsyncExitStack) -> Handler:
-    """Finds what nobody is working on, on a schedule: expires it, or publishes it again for the
-    launcher.
+    """Finds intents that no worker has, on a schedule: expires them, or publishes them again for
+    the launcher.
     """
     parts, bus = await _with_bus(ends)
     steps = Sweeper(parts.context, SWEEPER, alone=False)
@@ -423,9 +422,7 @@ async def open_sweeper(ends: contextlib.AsyncExitStack) -> Handler:
         for _step in range(SWEEP_STEPS_MAX):
             try:
                 swept = await steps.find()
-                for (
-                    due
-                ) in swept.dead:  # an execution takes it up, as it does what was just approved
+                for due in swept.dead:  # an execution takes it up, as it does a new approval
                     bus.hint(due)
             finally:
                 published += await bus.flush(parts.context)
@@ -451,7 +448,7 @@ async def _look(watch: Watch) -> None:
     except (Refusal, TimeoutError) as error:
         _log.warning("totals not read", kind=type(error).__name__)
         samples = AWAY
-    # Each set of dimensions costs: of switches, only those that are on are said.
+    # Each set of dimensions costs, so only switches that are on are counted.
     _meter.looked_at(sample for sample in samples if sample.value or sample.name != STOP_SWITCHES)
 
 

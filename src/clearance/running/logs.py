@@ -45,7 +45,7 @@ def configure_logs(level: str) -> None:
 
 
 class _Lines(structlog.stdlib.ProcessorFormatter):
-    """What libraries log, as lines like ours; `logger` says whose."""
+    """The logs of libraries, as lines like ours; `logger` names the library."""
 
     def __init__(self) -> None:
         super().__init__(

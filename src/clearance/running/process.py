@@ -36,7 +36,7 @@ class Shutdown:
         self._loop = asyncio.get_running_loop()
 
     def listen(self) -> None:
-        """Takes the signals, from whoever had them."""
+        """Takes the signals from their previous handlers."""
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 signal.signal(number, self._first)

@@ -37,8 +37,8 @@ FIRST_KEY_NAME = "owner"
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What a start has to say: the address, a new first key (shown this once), what changed, and
-    the state of the tools.
+    """The announcement of a start: the address, a new first key (shown this once), what changed,
+    and the state of the tools.
     """
 
     url: str
@@ -156,7 +156,7 @@ async def _started(
         pins = None
         if tenant_id and isinstance(place, Path):
             pins = await control.pin_tools(operator(tenant_id))
-        # Last: what fails behind it would keep a key from its owner that is shown this once.
+        # Last: a later failure would keep the key from its owner, and it is shown only once.
         key, weak = await _first_key(control, tenant_id)
     return Announcement(url, tenant_id, key, changes, pins, weak)
 

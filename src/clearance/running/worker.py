@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WorkerAnnouncement:
-    """What a worker that works has to say; `url` is where its health is, if it is anywhere.
+    """The announcement of a working worker; `url` is where its health is, if it is anywhere.
 
     `missing`: a sentence for each tool server whose variables this worker does not have.
     """
@@ -58,7 +58,7 @@ async def work(
     *,
     tools: Tools | None = None,
 ) -> None:
-    """Carries out what is approved until SIGINT or SIGTERM; then drains.
+    """Carries out approved intents until SIGINT or SIGTERM; then drains.
 
     Raises Refusal if it cannot start.
     """

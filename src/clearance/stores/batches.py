@@ -52,7 +52,7 @@ class Batches(Generic[Unit, Answer]):
     async def submit(self, lane: str, unit: Unit) -> Answer:
         """The unit's answer once it is committed.
 
-        Unavailable if it cannot be, or nobody knows whether it was.
+        Unavailable if it cannot be, or if it is unknown whether it was.
         """
         if self._closed:
             sentence = "The store is closed."
@@ -68,11 +68,11 @@ class Batches(Generic[Unit, Answer]):
             task = asyncio.create_task(self._drain(lane, waiting))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        # A caller that gives up does not undo what may be committed already.
+        # A caller that gives up does not undo a unit that may be committed already.
         return await asyncio.shield(future)
 
     async def close(self) -> None:
-        """Commits what waits."""
+        """Commits the waiting units."""
         self._closed = True
         while self._tasks:
             await asyncio.wait(self._tasks)
@@ -109,7 +109,7 @@ class Batches(Generic[Unit, Answer]):
 def _fail(waiting: _Waiting[Unit, Answer], error: Exception) -> None:
     if not waiting.future.done():
         waiting.future.set_exception(error)
-        waiting.future.exception()  # whoever gave up is not missed
+        waiting.future.exception()  # a caller that gave up needs no answer
 
 
 class SharedReads:
@@ -122,7 +122,7 @@ class SharedReads:
         self._next: dict[str, asyncio.Task[Any]] = {}
 
     async def get(self, key: str, read: Callable[[], Awaitable[Answer]]) -> Answer:
-        """What `read` answers; `key` names what it reads."""
+        """The answer of `read`; `key` names what it reads."""
         task = self._next.get(key)
         if task is None:
             task = self._next[key] = asyncio.create_task(

@@ -107,7 +107,9 @@ def api_key(
 
 
 def hold_values(hold: Hold) -> dict[str, Json]:
-    """What a hold takes, on which day; `claims` is the text of `[[bucket, amount, limit], ...]`."""
+    """The claims of a hold, and its day; `claims` is the text of `[[bucket, amount, limit],
+    ...]`.
+    """
     claims = [[claim.bucket, claim.amount, claim.limit] for claim in hold.claims]
     return {"day": hold.day, "state": hold.state.value, "claims": json.dumps(claims)}
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from clearance.core.record import IntentStatus
 
 Columns: TypeAlias = Mapping[str, str | Mapping[str, str]]
-"""Names of values, each with the column that has it; what is a mapping itself is a group."""
+"""Names of values, each with its column; a mapping is a group."""
 
 
 def one_of(statuses: Iterable[IntentStatus]) -> str:

@@ -48,7 +48,7 @@ class Backoff:
             self._trial, self._pause, self._failure = None, 0.0, None
 
     def failed(self, trial: object, failure: CallError) -> None:
-        """The start failed: counted once, whoever waited for it."""
+        """The start failed: counted once, however many callers waited for it."""
         if trial is self._trial:
             self._trial, self._failure = None, failure
             doubled = max(2 * self._pause, START_PAUSE_SECONDS)

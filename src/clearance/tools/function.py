@@ -83,9 +83,7 @@ class FunctionTools:
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             where = ".".join(map(str, first["loc"]))
-            sentence = (
-                f"The tool {named} does not take these arguments: {where}: {first['msg']}."
-            )
+            sentence = f"The tool {named} does not take these arguments: {where}: {first['msg']}."
             raise _not_sent(sentence) from None
         await cleared()
         return _answer(await self._run(named, tool, arguments, call.deadline_ms / 1000))
@@ -113,7 +111,7 @@ class FunctionTools:
             )
         running.add_done_callback(
             lambda ended: ended.cancelled() or ended.exception()
-        )  # nobody else may come to look
+        )  # no other caller may come to look
         try:
             await asyncio.wait({running}, timeout=seconds)
         finally:
@@ -129,7 +127,7 @@ class FunctionTools:
             raise
         except Exception as error:
             sentence = one_line(f"The tool {named} failed: {type(error).__name__}: {error}")
-            # A connection that broke inside the callable says nothing of what the other end did.
+            # A connection that broke inside the callable does not show what the other end did.
             lost = isinstance(error, TimeoutError | ConnectionError)
             sent = Sent.MAYBE if lost else Sent.ANSWERED
             raise ToolCallFailed(CallError(ErrorClass.UNKNOWN, sentence, sent)) from error

@@ -117,7 +117,7 @@ class _Wire(httpx2.AsyncBaseTransport):
     def _dressed(self, request: httpx2.Request) -> httpx2.Request:
         headers = httpx2.Headers(request.headers)
         headers["accept-encoding"] = (
-            "identity"  # so that the limit on what is read is one on what was sent
+            "identity"  # so that a limit on bytes read is a limit on bytes sent
         )
         headers.update(self._headers)
         url = self._url if request.url == self.address else request.url

@@ -65,7 +65,7 @@ class _Listing:
 class Session:
     """One session with one server, for those who have it `in_use`.
 
-    `owner` is the task that enters it, waits until nobody needs it, and leaves it.
+    `owner` is the task that enters it, waits until it is no longer needed, and leaves it.
     """
 
     def __init__(self, server: ToolServer, variables: Mapping[str, str]) -> None:
@@ -257,7 +257,7 @@ class Session:
             return
         try:
             async with client.listen(tools_list_changed=True) as events:
-                self._change += 1  # what changed before the subscription stood was not told
+                self._change += 1  # changes before the subscription stood were not announced
                 async for _ in events:
                     pass  # `_heard` hears them too
         except Exception as error:
@@ -310,7 +310,7 @@ class Session:
         task = asyncio.create_task(request, context=context)
         task.add_done_callback(
             lambda ended: ended.cancelled() or ended.exception()
-        )  # nobody else may come to look
+        )  # no other caller may come to look
         try:
             await asyncio.wait({task}, timeout=max(seconds, 0))
             if not task.done():

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from clearance.tools.exchange import Streams
 
 EXIT_SECONDS = 2  # for a server to end after its input was closed, and again after SIGTERM
-READ_BYTES = 64 * 1024  # at a time, of what is only passed on or thrown away
+READ_BYTES = 64 * 1024  # at a time, of output that is only passed on or thrown away
 STDERR_LINES_MAX = 200  # lines of one server process that are logged
-STDERR_LINES_SHOWN = 3  # last lines that are told with a failed start
+STDERR_LINES_SHOWN = 3  # last lines that are shown with a failed start
 STDERR_LINE_BYTES_MAX = 16 * 1024  # of one line; the rest of it is thrown away
 
 INHERITED = (
@@ -169,7 +169,7 @@ def _message(line: bytes) -> types.JSONRPCMessage | None:
     """The message in a line, None if it is something else that was printed; ValueError for a broken
     message.
 
-    A broken message cannot be ignored: whoever waits for it would wait until the deadline.
+    A broken message cannot be ignored: its receiver would wait until the deadline.
     """
     try:
         return types.jsonrpc_message_adapter.validate_json(readable(line), by_name=False)

@@ -30,7 +30,7 @@ from clearance.web.screens import FLASHES, intent_id
 from clearance.web.visitor import Form, Site, Visitor
 
 APPROVAL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\.[1-9][0-9]{0,8}")
-STOPS_MAX = 3  # how often a switch is set again because somebody changed the settings meanwhile
+STOPS_MAX = 3  # how often a switch is set again because the settings changed meanwhile
 HISTORY_ENTRIES_MAX = 500  # ledger entries in which earlier changes of the switches are looked for
 HISTORY_SHOWN_MAX = 5
 
@@ -44,7 +44,7 @@ def _to(path: str, **query: str) -> Response:
 
 
 async def rule(site: Site, visitor: Visitor, request: Request, form: Form) -> Response:
-    """Approves or rejects. What went wrong is told where the visitor can look again."""
+    """Approves or rejects. A failure is shown where the visitor can look again."""
     approval_id = _approval_id(request)
     kind = form.get("ruling")
     if kind not in {RulingKind.APPROVE.value, RulingKind.REJECT.value}:
@@ -173,7 +173,7 @@ def _reason(form: Form) -> str | None:
 def _digest(form: Form) -> str:
     """The digest of what the visitor saw.
 
-    A page always sends it: without it, nobody knows what was approved.
+    A page always sends it: without it, it is unknown what was approved.
     """
     digest = form.get("digest")
     if not digest:
@@ -182,18 +182,18 @@ def _digest(form: Form) -> str:
     return digest
 
 
-# --- What has not started, and what is unknown ---
+# --- Intents that have not started, and unknown outcomes ---
 
 
 async def cancel(site: Site, visitor: Visitor, request: Request, form: Form) -> Response:
-    """Withdraws what has not started."""
+    """Withdraws an intent that has not started."""
     name = intent_id(request)
     await site.control.cancel(visitor.principal, name, form.get("reason", ""))
     return _to(f"/intents/{name}", flash="cancelled")
 
 
 async def reconcile(site: Site, visitor: Visitor, request: Request, form: Form) -> Response:
-    """Says what became of an unknown outcome."""
+    """Settles an unknown outcome."""
     name = intent_id(request)
     try:
         status = OutcomeStatus(form.get("status", ""))
@@ -285,8 +285,8 @@ async def _change(
     subject: str | None,
     switch: Mapping[str, Json] | None,
 ) -> None:
-    """Replaces the switch of one scope and subject; again from what is there if that moved: no stop
-    loses a race.
+    """Replaces the switch of one scope and subject. If the settings moved, it starts again from the
+    new ones, so no stop loses a race.
     """
     principal = visitor.principal
     for attempt in range(1, STOPS_MAX + 1):

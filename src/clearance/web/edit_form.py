@@ -248,7 +248,7 @@ def _refuse_constant(name: str) -> Json:
 
 
 def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    """An object; what names something twice does not mean the same to everybody."""
+    """An object; a text that names a key twice does not mean the same to every reader."""
     value = dict(pairs)
     if len(value) != len(pairs):
         sentence = "names something twice"

@@ -27,17 +27,17 @@ from clearance.web.timeline_filter import read_filter
 from clearance.web.today import digest
 from clearance.web.visitor import Endpoint, Site, Visitor, frame, guarded, visitor_of
 
-# What happens within it is shown at once, so that a busy tenant is drawn a few times a second
+# Events within it are shown at once, so that a busy tenant is drawn a few times a second
 BURST_SECONDS = 0.15
 CHANGES_MAX = 50  # intents whose change is looked for in the inbox at once
 
 
 Show = Callable[[Site, Visitor, Request, int], Awaitable[str]]
-"""What to put in place, of what happened behind a position."""
+"""The HTML to put in place, for the entries behind a position."""
 
 
 def stream(site: Site, streams: Streams, show: Show) -> Endpoint:
-    """An endpoint that goes on showing what happens, for as long as the session lasts."""
+    """An endpoint that shows events as they happen, for as long as the session lasts."""
 
     async def endpoint(request: Request) -> Response:
         try:
@@ -92,7 +92,7 @@ class _Shown:
             there_are = await control.wait_for_entries(
                 self.visitor.principal, after=self.after, timeout_ms=HEARTBEAT_MS
             )
-            # Asked again each time: whoever signed out, or whose key was revoked, sees nothing
+            # Asked again each time: a visitor who signed out, or whose key was revoked, sees no
             # more.
             self.visitor = Visitor(
                 await self.site.access.session(self.visitor.token), self.visitor.token
@@ -112,7 +112,7 @@ def _event(position: int, html: str) -> str:
     return f"id: {position}\n{data}\n"
 
 
-# --- What is put in place ---
+# --- The HTML that is put in place ---
 
 
 async def show_frame(site: Site, visitor: Visitor, request: Request, after: int) -> str:  # noqa: ARG001
@@ -137,7 +137,7 @@ async def show_timeline(site: Site, visitor: Visitor, request: Request, after: i
 async def show_needs_you(site: Site, visitor: Visitor, request: Request, after: int) -> str:
     """How many requests came since the page was made, and which of its cards are settled.
 
-    Cards are not moved under the hands of whoever reads or writes in them.
+    Cards are not moved under the hands of a person who reads or writes in them.
     """
     made_at = request.query_params.get("after", "")
     since = int(made_at[:17]) if made_at.isascii() and made_at.isdigit() else after

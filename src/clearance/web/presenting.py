@@ -111,9 +111,9 @@ def row(narrated: NarratedIntent, settings: Settings, *, fresh_after: int | None
 
 
 def _word(record: IntentRecord) -> tuple[str, str]:
-    """What the state is called, and its tone.
+    """The name and tone of the state.
 
-    A proposal that somebody edited is not called rejected.
+    A proposal that a person edited is not called rejected.
     """
     ruling = record.approval.decisive if record.approval else None
     if record.status is IntentStatus.REJECTED and ruling and ruling.kind is RulingKind.EDIT:
@@ -320,7 +320,7 @@ def _rung(finding: Finding) -> Rung:
 
 
 def _shown_inputs(finding: Finding) -> Iterable[tuple[str, Json]]:
-    """What the check looked at, without what is empty."""
+    """The inputs of the check, without empty ones."""
     return ((key, value) for key, value in finding.inputs.items() if value not in (None, [], ""))
 
 
@@ -333,12 +333,12 @@ def _input(value: Json) -> str:
 
 
 def waits_for_a_person(record: IntentRecord) -> bool:
-    """True if somebody can rule on it now."""
+    """True if a person can rule on it now."""
     return record.status is IntentStatus.AWAITING_APPROVAL and record.approval is not None
 
 
 def is_asked_again(record: IntentRecord) -> bool:
-    """True if somebody ruled on it, and another request to people was opened since."""
+    """True if a person ruled on it, and another request to people was opened since."""
     return waits_for_a_person(record) and record.approval is not None and record.approval.number > 1
 
 

@@ -27,7 +27,7 @@ HERE = Path(__file__).parent
 DIGEST_SHOWN = 12  # hexadecimal characters of a digest where there is no room for all of it
 MINUTE_MS = 60 * SECOND_MS
 DAY_MS = 24 * HOUR_MS
-SOON_MS = HOUR_MS  # what is left when a request is shown as urgent
+SOON_MS = HOUR_MS  # the time left when a request is shown as urgent
 LONG_TEXT = 500  # characters past which a text is folded away
 STATIC_SECONDS_MAX = (
     365 * 24 * 3600

@@ -42,14 +42,14 @@ FLASHES: Mapping[str, str] = {
     "stopped": "The stop switch is on.",
     "lifted": "The stop switch is lifted. What it held may start again.",
 }
-"""What a page says after something was done, by the code in its address."""
+"""The sentence that a page shows after an act, by the code in its address."""
 
 
 async def timeline(site: Site, visitor: Visitor, request: Request) -> Response:
-    """What was done, and what was not, newest first."""
+    """The timeline: intents that ran, and intents that did not, newest first."""
     wanted = read_filter(request.query_params)
     settings = await site.control.settings(visitor.principal)
-    # Read before the list, so that what happens while it is read is shown by the first live update.
+    # Read before the list, so that the first live update shows events from the reading itself.
     after = await site.control.ledger_size(visitor.principal)
     around = await frame(site, visitor)
     return await site.page(
@@ -101,7 +101,7 @@ async def why(site: Site, visitor: Visitor, request: Request) -> Response:
 
 
 async def needs_you(site: Site, visitor: Visitor, request: Request) -> Response:
-    """What needs a person, oldest request first."""
+    """The intents that need a person, oldest request first."""
     after = request.query_params.get("after")
     if after is not None and not ACTION_INTENT_ID.fullmatch(after):
         after = None
@@ -210,7 +210,7 @@ class Story:
 
     @property
     def record(self) -> IntentRecord:
-        """The record that is told."""
+        """The record of the narrated intent."""
         return self.narrated.record
 
 
@@ -277,7 +277,7 @@ async def story_of(site: Site, visitor: Visitor, name: str) -> Story:
 
 
 def _call(record: IntentRecord, action: Action | None) -> Mapping[str, Json] | None:
-    """What the tool is called with; None if the catalog has no such action, or cannot fill its
+    """The arguments of the tool call; None if the catalog has no such action, or cannot fill its
     arguments.
     """
     if action is None:

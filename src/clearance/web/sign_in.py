@@ -35,7 +35,7 @@ WINDOW_MS = 60 * SECOND_MS
 
 
 def form_shown(site: Site) -> Endpoint:
-    """The page that asks for a key; whoever is signed in goes on at once."""
+    """The page that asks for a key; a visitor who is signed in goes on at once."""
 
     async def endpoint(request: Request) -> Response:
         following = local_path(request.query_params.get("next"))
@@ -114,7 +114,7 @@ async def sign_out(site: Site, visitor: Visitor, request: Request, form: Form) -
 
 
 def _count(attempts: dict[str, deque[int]], address: str, now: int) -> None:
-    """One more attempt from an address: one stranger's guesses lock nobody else out."""
+    """One more attempt from an address: one stranger's guesses lock no other visitor out."""
     mine = attempts.pop(address, deque())
     attempts[address] = mine  # the latest is last, so that the oldest is forgotten first
     if len(attempts) > ADDRESSES_MAX:

@@ -36,7 +36,7 @@ mean.
 
 @dataclass(frozen=True, slots=True)
 class TimelineFilter:
-    """What is asked for; every part may be missing. `before` is the cursor."""
+    """The wanted intents; every part may be missing. `before` is the cursor."""
 
     account_id: str | None = None
     action_type: str | None = None

@@ -93,7 +93,9 @@ def _begins(day: str, zone: str) -> int:
 
 
 def _counts(records: Sequence[IntentRecord], around: Frame) -> list[Count]:
-    """Autopilot, people and what waits are always said; what went otherwise only if it did."""
+    """Autopilot, people and waiting intents are always named; other results only if there were
+    any.
+    """
     done = [record for record in records if record.status is IntentStatus.SUCCEEDED]
     autopilot = sum(1 for record in done if record.auto_executed)
     people = sum(1 for record in done if approved_by_person(record))

@@ -51,7 +51,7 @@ class Visitor:
 
     @property
     def csrf(self) -> str:
-        """What the visitor's forms carry."""
+        """The token that the visitor's forms carry."""
         return csrf_token(self.token)
 
     def may(self, permission: str) -> bool:
@@ -61,7 +61,7 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What every page is made from."""
+    """The parts that every page is made from."""
 
     control: Control
     access: Access
@@ -84,8 +84,8 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What is always visible: how much waits for people, how much is unknown, and the stop switches
-    that are on.
+    """The facts that every page shows: how many intents wait for people, how many are unknown, and
+    the stop switches that are on.
 
     `held` is how many intents, waiting or approved, one of the switches covers; HELD_MAX means that
     many or more.
@@ -98,7 +98,7 @@ class Frame:
 
     @property
     def held_words(self) -> str:
-        """The number that is held, for people."""
+        """The number of held intents, for people."""
         return f"{self.held}+" if self.held >= HELD_MAX else str(self.held)
 
     @property
@@ -139,9 +139,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def shown(site: Site, page: Page) -> Endpoint:
-    """An endpoint that shows a page to whoever is signed in,
-    and sends everybody else to sign in.
-    """
+    """An endpoint that shows a page to a signed-in visitor, and sends all others to sign in."""
 
     async def endpoint(request: Request) -> Response:
         try:

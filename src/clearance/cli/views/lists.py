@@ -11,7 +11,7 @@ ACTOR_WIDTH = 16  # characters that a column of actors has at least
 
 
 def inbox(terminal: Terminal, page: Facts, *, rules: bool = True) -> None:
-    """What needs a person, one card each; `rules` if the reader may be that person."""
+    """The approvals that need a person, one card each; `rules` if the reader may be that person."""
     items = page["items"]
     terminal.line((_count(len(items), rules=rules), Tone.STRONG if items else Tone.PLAIN))
     for card in items:
@@ -48,7 +48,7 @@ def _count(count: int, *, rules: bool) -> str:
 
 
 def timeline(terminal: Terminal, page: Facts) -> None:
-    """What was done, newest first."""
+    """The timeline, newest first."""
     if not page["items"]:
         terminal.line("Nothing has been proposed yet, or nothing that fits these filters.")
         return

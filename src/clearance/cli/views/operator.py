@@ -54,7 +54,7 @@ def _pinned(terminal: Terminal, tools: Sequence[str]) -> None:
 
 
 def applied(terminal: Terminal, answer: Facts) -> None:
-    """What applying a configuration did, and the state of the tools."""
+    """The changes that a configuration made, and the state of the tools."""
     count = len(answer["differences"])
     if not count:
         terminal.line("Nothing to change.")
@@ -87,7 +87,7 @@ def _not_callable(terminal: Terminal, pins: Facts) -> None:
 
 
 def pins_as_json(report: PinReport) -> Json:
-    """What is known of the tools, with a sentence for each that is missing."""
+    """The known state of the tools, with a sentence for each missing tool."""
     return {
         "pinned": list(report.pinned),
         "changed": list(report.changed),
@@ -136,8 +136,8 @@ def whoami(terminal: Terminal, who: Facts) -> None:
 
 
 def differences(terminal: Terminal, changes: Sequence[Facts]) -> None:
-    """What applying a configuration changes: a sentence each, and line by line what does not fit
-    into one.
+    """The changes that a configuration makes: a sentence each, or line by line where a sentence is
+    too short.
     """
     for change in changes:
         terminal.line((str(change["sentence"]), Tone.STRONG))
@@ -190,7 +190,7 @@ def new_key(terminal: Terminal, key: Facts) -> None:
 
 
 def checks(terminal: Terminal, report: Facts) -> None:
-    """What the doctor saw."""
+    """The doctor's findings."""
     rows = report["checks"]
     terminal.table(
         [

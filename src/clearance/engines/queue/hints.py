@@ -50,12 +50,12 @@ class Lane:
 def lane_of(settings: Settings, due: Due) -> Lane:
     """The lane of an intent.
 
-    What is in no catalog any more has one too: it must be looked at, to be closed.
+    An action that left the catalog has a lane too: its intent must be looked at, to be closed.
     """
     action = settings.catalog.get(due.action_type)
     server = settings.tool_servers.get(action.tool.server) if action else None
     lane = f"{due.tenant_id}\0{server.name if server else ''}".encode()
-    # Short, for it is part of the name of a notification channel, which PostgreSQL limits to 63
+    # Short, because it is part of the name of a notification channel, which PostgreSQL limits to 63
     # bytes.
     name = blake2b(lane, digest_size=16).hexdigest()
     return Lane(name, server.concurrency_max if server else CONCURRENCY_DEFAULT)
@@ -87,7 +87,7 @@ class Hints:
         await self._idle.wait()
 
     async def run(self, context: Context) -> None:
-        """Defers what waits, for ever."""
+        """Defers waiting hints, for ever."""
         try:
             while True:
                 await self._woken.wait()
@@ -151,9 +151,9 @@ Rows = tuple[list[str], list[str], list[str], list[int], list[bool]]
 
 
 async def _rows(context: Context, batch: Sequence[Due]) -> Rows:
-    """What to defer.
+    """The jobs to defer.
 
-    A tenant whose settings cannot be read has no lanes, and keeps nobody else's hints from theirs.
+    A tenant whose settings cannot be read has no lanes, and delays no other tenant's hints.
     """
     settings: dict[str, Settings] = {}
     for tenant_id in {due.tenant_id for due in batch}:

@@ -85,7 +85,7 @@ class Jobs(JobManager):
         self._notify: NotificationCallback | None = None
         self._away = False
 
-    # What procrastinate's worker asks
+    # The questions of procrastinate's worker
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:  # noqa: ARG002 - ours may have been renewed
         """The first job in turn that has a place; None if there is none, or no database now."""
@@ -149,10 +149,12 @@ class Jobs(JobManager):
                     self.listening = False
             await asyncio.sleep(AGAIN_SECONDS)
 
-    # What our worker asks
+    # The questions of our worker
 
     async def beat(self) -> bool:
-        """A sign of life, and a look at what is under our name: whether the database answered."""
+        """A sign of life, and a look at the jobs under our name; returns whether the database
+        answered.
+        """
         async with self._tried("heartbeat"), self._fetching:
             await self._say_and_look()
         return not self._away
@@ -163,7 +165,7 @@ class Jobs(JobManager):
         if not await self.connector.execute_query_all_async(query=_BEAT, worker_id=self._worker_id):
             # We were taken for dead, and our jobs are others' by now.
             self._worker_id = await super().register_worker()
-        mine = set(self._mine)  # as of before the look: what ends meanwhile is not lost
+        mine = set(self._mine)  # as of before the look: a job that ends meanwhile is not lost
         rows = await self.connector.execute_query_all_async(query=_MINE, worker_id=self._worker_id)
         for row in rows:
             if row["id"] not in mine:  # fetched by us, or done by us, when the connection broke
@@ -207,14 +209,14 @@ class Jobs(JobManager):
             await self.connector.execute_query_async(query=_DROP, job_id=job_id)
         except ConnectorException as error:
             if not isinstance(error.__cause__, psycopg.errors.RaiseException):
-                raise  # else: somebody finished it, or put it back, meanwhile
+                raise  # else: another worker finished it, or put it back, meanwhile
 
     async def _listen(self) -> None:
         async with await AsyncConnection.connect(self._conninfo, autocommit=True) as connection:
             await connection.execute(f"LISTEN {CHANNEL}")
             self.listening = True
             self._answered()
-            await self._wake()  # for what came while nobody listened
+            await self._wake()  # for jobs that came while we did not listen
             while True:
                 async for _ in connection.notifies(timeout=LISTEN_SECONDS):
                     await self._wake()
@@ -227,8 +229,8 @@ class Jobs(JobManager):
 
     @contextlib.asynccontextmanager
     async def _tried(self, what: str) -> AsyncIterator[None]:
-        """Whatever the database does ends here, with one line when
-        it goes and one when it is back.
+        """Every failure of the database ends here, with one line when it goes and one when it is
+        back.
         """
         try:
             yield

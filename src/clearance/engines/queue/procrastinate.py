@@ -39,7 +39,7 @@ STALLED_SECONDS = 10.0  # without a sign of life: then a worker's jobs go to oth
 POLL_SECONDS = 1.0  # between two looks at the queue, if nothing was heard of
 AGAIN_SECONDS = 1.0  # before a worker that ended without being asked to is started again
 LEAVE_SECONDS = 5.0  # how long hints may take to leave when the process ends
-NEVER_SECONDS = 365 * 86_400.0  # for what procrastinate would do by a clock of its own
+NEVER_SECONDS = 365 * 86_400.0  # for the work that procrastinate would do by a clock of its own
 
 _AWAY = (ConnectorException, DatabaseError, OSError, TimeoutError)
 _log = structlog.get_logger(__name__)
@@ -131,7 +131,7 @@ class Queue:
             try:
                 await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                self._jobs = self._beaten_at = None  # what drains is not ready
+                self._jobs = self._beaten_at = None  # a draining worker is not ready
                 sweeping.cancel()
                 try:
                     await asyncio.gather(sweeping, return_exceptions=True)
@@ -140,7 +140,7 @@ class Queue:
                 finally:
                     beating.cancel()
                     await asyncio.gather(beating, return_exceptions=True)
-            await working  # raises what ended it
+            await working  # raises the error that ended it
 
     def _worker(self, app: App) -> JobWorker:
         return JobWorker(
@@ -148,7 +148,7 @@ class Queue:
             name=self.name,
             concurrency=self._concurrency,
             fetch_job_polling_interval=POLL_SECONDS,
-            abort_job_polling_interval=NEVER_SECONDS,  # nobody aborts jobs
+            abort_job_polling_interval=NEVER_SECONDS,  # jobs are never aborted
             # Procrastinate's stops when the drain begins; ours does not
             update_heartbeat_interval=NEVER_SECONDS,
             shutdown_graceful_timeout=DRAIN_SECONDS,
@@ -158,13 +158,13 @@ class Queue:
         )
 
     async def _drain(self, worker: JobWorker, working: asyncio.Task[Any]) -> None:
-        """Begins nothing more, and waits for what is under way; what takes too long is cancelled
-        and stays RUNNING.
+        """Begins nothing more, and waits for attempts under way; one that takes too long is
+        cancelled and stays RUNNING.
         """
         worker.stop()  # type: ignore[no-untyped-call]
         try:
             await asyncio.wait({working})
-        # Also if the wait itself is cancelled: nobody may hear the tools close, and take that for
+        # Also if the wait itself is cancelled: no task may see the tools close, and take that for
         # an answer
         finally:
             for task in list(self._tasks) if not working.done() else ():
@@ -174,8 +174,7 @@ class Queue:
     async def _carry_on(self, tenant_id: str, action_intent_id: str, **_: object) -> None:
         """One job.
 
-        Nothing that happens to one intent may end the worker; whatever was left undone, the sweep
-        finds.
+        Nothing that happens to one intent may end the worker; the sweep finds any work left undone.
         """
         key = (tenant_id, action_intent_id)
         if self._context is None or key in self._busy:

@@ -33,7 +33,7 @@ CONNECTION_DEFAULTS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "20000",
 }
-"""What holds where the address does not say otherwise; seconds, and milliseconds for the last: a
+"""The defaults where the address sets nothing; seconds, and milliseconds for the last. With them, a
 peer that vanished is noticed.
 """
 
@@ -48,7 +48,7 @@ def address(conninfo: str) -> str:
 
 
 async def connect(conninfo: str) -> AsyncConnection:
-    """A connection as whoever the address names.
+    """A connection as the role that the address names.
 
     Unavailable (`DATABASE_UNREACHABLE`) if there is none; the driver's text names no password.
     """
@@ -97,7 +97,9 @@ async def _prepare(connection: AsyncConnection) -> list[str]:
 
 
 def _scripts(known: set[str]) -> list[tuple[str, str, list[str]]]:
-    """What is left to run: a name, the statements, and every name that is known afterwards."""
+    """The statements left to run: a name, the statements, and every name that is known
+    afterwards.
+    """
     folder = Path(SchemaManager.get_migrations_path())
     steps = sorted(file.name for file in folder.glob("*.sql"))  # their names begin with the version
     if not known:

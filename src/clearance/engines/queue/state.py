@@ -18,7 +18,7 @@ _WORKERS = f"""SELECT (SELECT count(*) FROM {SCHEMA}.procrastinate_workers),
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """What the queue has: jobs by state, how many workers live, and the name of the one that
+    """The content of the queue: jobs by state, how many workers live, and the name of the one that
     sweeps.
     """
 
@@ -28,7 +28,7 @@ class QueueState:
 
 
 async def look(conninfo: str) -> QueueState:
-    """What the queue has now.
+    """The content of the queue now.
 
     Unavailable: no database (`DATABASE_UNREACHABLE`), no queue in it (`STORE_NOT_MIGRATED`), or a
     login that may not use it (`ROLE_NOT_GRANTED`).

@@ -10,7 +10,8 @@ from clearance.core.approval import ApprovalSource
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """An intent that somebody should look at now, with what an engine needs to say where it queues.
+    """An intent that a worker should look at now, with the facts that tell an engine where it
+    queues.
 
     `account_id` is there when it was just approved, and not when it was found again: a queue does
     not keep it.

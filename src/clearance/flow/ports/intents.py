@@ -44,4 +44,4 @@ class IntentReads(Protocol):
         """How many intents are in each state that is not terminal."""
 
     async def budget_used(self, tenant_id: str, account_id: str, day: str) -> Mapping[str, int]:
-        """What is held and settled, by bucket."""
+        """The held and settled use, by bucket."""

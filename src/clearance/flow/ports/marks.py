@@ -12,7 +12,7 @@ from clearance.core.outcome import Sent
 class Phase(StrEnum):
     """Where the latest try of an attempt is."""
 
-    BEGUN = "BEGUN"  # it may have been sent, and nobody has said more
+    BEGUN = "BEGUN"  # it may have been sent, and no more is known
     OVER = "OVER"  # it is known what it sent, and it may be repeated
     CLOSED = "CLOSED"  # nothing is sent any more
 

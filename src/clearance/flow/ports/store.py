@@ -25,7 +25,7 @@ class Store(
 ):
     """Keeps every fact.
 
-    A transition and its ledger entry are one transaction; what is acknowledged is durable.
+    A transition and its ledger entry are one transaction; an acknowledged commit is durable.
 
     Every method may raise Unavailable. Then nothing was done; or, if it says `in_doubt`, it is not
     known whether it was. Nothing is read after a commit: what a method returns was committed.

@@ -14,7 +14,7 @@ from clearance.core.outcome import CallError
 
 @dataclass(frozen=True, slots=True)
 class ToolDescription:
-    """What a tool server says of one of its tools.
+    """A tool server's description of one of its tools.
 
     `schema_digest` covers the input schema and nothing else.
     """
@@ -94,7 +94,7 @@ Cleared: TypeAlias = Callable[[], Awaitable[None]]
 
 
 class Tools(Protocol):
-    """Calls tools. Retries nothing: what may be repeated is for the flow to say."""
+    """Calls tools. Retries nothing: the flow decides what may be repeated."""
 
     async def describe(self, tenant_id: str, server: ToolServer) -> ToolList:
         """The tools of a server; raises ToolCallFailed if it cannot be reached."""

@@ -40,7 +40,7 @@ class Totals:
 
 
 class TotalsReads(Protocol):
-    """Adds up what a store has, at a cost that does not grow with what is closed."""
+    """Adds up the content of a store, at a cost that does not grow with closed intents."""
 
     async def totals(self, now: int) -> Totals:
         """The totals at a moment."""

@@ -55,10 +55,10 @@ class Applied:
 
 
 AdmitAnswer: TypeAlias = Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent
-"""What a store answers to an admission."""
+"""The answers of a store to an admission."""
 
 AdvanceAnswer: TypeAlias = Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent
-"""What a store answers to a step.
+"""The answers of a store to a step.
 
 SettingsMoved only to a step that names settings; AlreadyAdmitted and BudgetSpent only to an edit.
 """

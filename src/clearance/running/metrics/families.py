@@ -20,7 +20,7 @@ from clearance.core.stop import StopLevel, StopScope
 
 
 class Measure(StrEnum):
-    """What kind of measurement a family is."""
+    """The kind of measurement that a family is."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -113,7 +113,7 @@ COUNTED = (
     Family(TOOL_CALL_SECONDS, Measure.HISTOGRAM, "Seconds of a call of a tool."),
     Family(TOOL_CALLS_UNDER_WAY, Measure.GAUGE, "Calls of tools that were not answered yet."),
 )
-"""What a process counts of its own work."""
+"""The counts of a process's own work."""
 
 LOOKED_AT = (
     Family(STORE_UP, Measure.GAUGE, "1 if the store answered; else what follows is not there."),
@@ -155,4 +155,4 @@ LOOKED_AT = (
         "Seconds since this process completed a step of the sweep; not there if it does not sweep.",
     ),
 )
-"""What is so now: of the whole installation, then of this process."""
+"""The current state: of the whole installation, then of this process."""

@@ -37,7 +37,7 @@ from clearance.running.metrics.families import (
     Sample,
 )
 
-FRESH_MS = 5 * SECOND_MS  # how long what was read is believed
+FRESH_MS = 5 * SECOND_MS  # how long a reading is reused
 ANSWER_SECONDS_MAX = 2.0  # of the store; who asked then learns that it is away
 SETTINGS_TOGETHER = 8  # documents that are read at once
 
@@ -61,8 +61,8 @@ class Watch:
         self._fresh_until = 0  # once it is done
 
     async def samples(self) -> Sequence[Sample]:
-        """What was read last, if that is fresh, and else what is read now; AWAY if that fails or
-        takes too long.
+        """The last reading, if it is fresh, else a new one; AWAY if that fails or takes too
+        long.
         """
         reading, now = self._reading, self._context.clock.monotonic_ms()
         if reading is None or (reading.done() and now >= self._fresh_until):
@@ -71,7 +71,7 @@ class Watch:
         return reading.result() if reading.done() and not reading.cancelled() else AWAY
 
     async def look(self) -> Sequence[Sample]:
-        """What the store has at this moment. Raises Unavailable."""
+        """The content of the store at this moment. Raises Unavailable."""
         now = self._context.clock.now_ms()
         totals = await self._context.store.totals(now)
         switches = await self._switches_on(totals.settings_versions)

@@ -52,7 +52,7 @@ class MeasuredStore:
         answer = await self._store.advance(change)
         if isinstance(answer, Applied):
             self._meter.count(TRANSITIONS, status=change.status.value)
-            # What a person reconciles is no execution: it ended before.
+            # A reconciliation is no execution: that ended before.
             if change.outcome and change.entry.kind is EntryKind.OUTCOME_RECORDED:
                 self._meter.count(EXECUTIONS, outcome=change.outcome.status.value)
             if answer.admitted:

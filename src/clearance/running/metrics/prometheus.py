@@ -72,7 +72,7 @@ class Exposition:
 
 
 class _Gauges(Collector):
-    """What was looked at, family by family; one that nothing is known of has no sample."""
+    """The observed values, family by family; an unknown family has no sample."""
 
     def __init__(self, samples: Sequence[Sample]) -> None:
         self._samples = samples

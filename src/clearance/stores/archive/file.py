@@ -135,7 +135,7 @@ def _written(source: Source, kind: Kind) -> Iterator[bytes]:
 def fill(target: Target, file: BinaryIO) -> Summary:
     """Puts an archive into an empty store, and looks at what is there then.
 
-    Whoever holds the transaction commits it.
+    The holder of the transaction commits it.
 
     InvalidInput for an archive that is not whole, not as it was written, or whose facts do not
     belong together.
@@ -177,7 +177,7 @@ def _check_records(target: Target, count: int) -> None:
 
 
 def invalid(number: int, sentence: str, code: str = "INVALID_ARCHIVE") -> InvalidInput:
-    """What is wrong with a line of an archive, which counts from 1."""
+    """The refusal of a line of an archive; lines count from 1."""
     return InvalidInput(f"Line {number}: {sentence}", code=code)
 
 
@@ -379,7 +379,7 @@ def _tenant_of(body: str) -> Json:
 
 
 def not_empty() -> Refusal:
-    """What is said of a store that is to be filled and has something."""
+    """The refusal to fill a store that is not empty."""
     sentence = (
         "An archive is imported into an empty store, and this one has settings, keys, intents or "
         "entries."
@@ -388,13 +388,13 @@ def not_empty() -> Refusal:
 
 
 def stray_entry(position: int, tenant_id: str) -> InvalidInput:
-    """What is said of an entry about an intent that is not there, or is another tenant's."""
+    """The refusal of an entry about an intent that is not there, or is another tenant's."""
     sentence = f"Entry {position} of {tenant_id} is about an intent that this tenant does not have."
     return InvalidInput(sentence, code="INVALID_ARCHIVE")
 
 
 def stray_intent(action_intent_id: str, tenant_id: str) -> InvalidInput:
-    """What is said of an intent whose revision or positions are not those of its entries."""
+    """The refusal of an intent whose revision or positions are not those of its entries."""
     sentence = (
         f"The intent {action_intent_id} of {tenant_id} does not have the entries that its revision "
         f"and positions name."

@@ -20,11 +20,11 @@ from clearance.core.record import IntentStatus
 
 COUNT_MAX = (
     2**31 - 1
-)  # of revisions, versions, approvals and attempts: what a store may keep in 32 bits
+)  # of revisions, versions, approvals and attempts: a store may keep them in 32 bits
 
 
 class Kind(StrEnum):
-    """What a line says, in the order in which an archive has them."""
+    """The kinds of lines, in the order in which an archive has them."""
 
     INSTALLATION = "installation"
     TENANT = "tenant"

@@ -43,7 +43,7 @@ ITEM_BYTES_MAX = 400 * 1024  # DynamoDB's own
 KEYS_MAX = 100  # of one BatchGetItem
 
 Item: TypeAlias = dict[str, Any]
-"""An item in plain values: str, int, bytes, bool, dict, list. What is None is not in it."""
+"""An item in plain values: str, int, bytes, bool, dict, list. None values are left out."""
 
 _THROTTLED = frozenset(
     {
@@ -149,7 +149,7 @@ def encode(value: Any) -> dict[str, Any]:
 
 
 def encode_item(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item, or a map inside one, in the wire's format; what is None is left out."""
+    """An item, or a map inside one, in the wire's format; None values are left out."""
     return {name: encode(value) for name, value in item.items() if value is not None}
 
 
@@ -403,7 +403,7 @@ class Calls:
     async def write(self, actions: Sequence[Write]) -> None:
         """Commits all of it or nothing, in one try.
 
-        NotNow: nothing happened. AnswerLost: nobody knows. Unavailable: never.
+        NotNow: nothing happened. AnswerLost: it is unknown. Unavailable: never.
         """
         members = [{action.kind: {"TableName": self.table, **action.body}} for action in actions]
         # The token makes a repeat below this call (a proxy's, the client's own) harmless. What we
@@ -417,7 +417,7 @@ class Calls:
     async def _again(
         self, call: Callable[..., dict[str, Any]], request: dict[str, Any], *, writes: bool = False
     ) -> dict[str, Any]:
-        """Calls, again while that may help. Only for what may happen twice."""
+        """Calls, again while that may help. Only for calls that may happen twice."""
         waits, lost = pauses(AGAIN_SECONDS_MAX), False
         while True:
             try:
@@ -462,7 +462,7 @@ async def _pause(waits: Iterator[float], *, in_doubt: bool = False) -> None:
 
 
 def _meaning(error: Any, table: str) -> Exception:
-    """What DynamoDB's error means for the call.
+    """The meaning of DynamoDB's error for the call.
 
     Its code is logged; its message may quote what was sent, so it is not.
     """

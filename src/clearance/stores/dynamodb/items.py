@@ -28,7 +28,7 @@ from clearance.stores import codec
 from clearance.stores.dynamodb import table
 from clearance.stores.dynamodb.client import Item
 
-BUDGET_DAYS_KEPT = 400  # an intent may wait for 366 days, and give back what it held
+BUDGET_DAYS_KEPT = 400  # an intent may wait for 366 days, and give back its hold
 SESSION_SECONDS_KEPT = 3600  # behind its end, for clocks that differ
 CLOCKS_APART_MS_MAX = 3_600_000  # of the processes that work on one table
 SETTINGS_PART_BYTES = 300_000  # of a compressed document; most have one part
@@ -100,7 +100,7 @@ def _outcome_after(before: Mapping[str, Any] | None, change: Change) -> dict[str
     values["sentence"] = values["sentence"].encode("utf-8", "replace").decode()
     if before is None:
         return values
-    # What a person said of an unknown outcome; what the world answered stays as it was.
+    # A person's reconciliation; the answer of the world stays as it was.
     return {**before, "status": values["status"], "sentence": values["sentence"]}
 
 
@@ -134,9 +134,7 @@ def queue(status: IntentStatus, shard: str) -> str:
 
 
 def queue_order(item: Item) -> str:
-    """Where an intent stands in a queue, always: by its
-    admission, whatever happened to it since.
-    """
+    """Where an intent stands in a queue, always: by its admission, whatever changed since."""
     name = f"{item['tenant_id']}#{item['action_intent_id']}"
     position = table.position_text(item["positions"][0])
     return f"{item['created_at']:0{table.MOMENT_DIGITS}}#{position}#{name}"
@@ -163,7 +161,7 @@ def due(item: Item) -> Due:
 
 
 def held(item: Item) -> Hold | None:
-    """What the intent's hold counts for now; None if it has none, or gave it back."""
+    """The current claims of the intent's hold; None if it has none, or gave it back."""
     hold = codec.hold(item.get("hold"))
     return hold if hold is not None and hold.state.counts else None
 
@@ -203,7 +201,7 @@ def timeline_filter(query: TimelineQuery) -> Callable[[Item], bool]:
 
 
 def used(item: Item | None) -> dict[str, int]:
-    """What is held and settled, by bucket."""
+    """The held and settled use, by bucket."""
     return {
         name.removeprefix("used:"): value
         for name, value in (item or {}).items()
@@ -230,8 +228,8 @@ def is_long_past(day: str, now: int) -> bool:
 
 
 def net(holds: Iterable[tuple[Hold, int]]) -> dict[str, tuple[int, int | None]]:
-    """What several holds of one account and day take together (sign 1) or give back (-1): by
-    bucket, with the room needed.
+    """The sum that several holds of one account and day take (sign 1) or give back (-1): by bucket,
+    with the room needed.
 
     The room is the most that may be used before: the bucket's limit less what is taken, or None if
     there is no limit.

@@ -212,7 +212,7 @@ class DynamoStore(DynamoCredentials):
         ]
         rest = await self._calls.get_many(keys) if keys else {}
         if first is None or len(rest) < len(keys):
-            # Never as if there were no settings: there may be a stop switch in what is missing.
+            # Never as if there were no settings: the missing part may hold a stop switch.
             sentence = f"Version {version} of the settings is not whole."
             raise Unavailable(sentence, code="SETTINGS_NOT_WHOLE")
         return items.settings_document([first, *(rest[key] for key in keys)])
@@ -230,7 +230,7 @@ class DynamoStore(DynamoCredentials):
     async def _own(self, tenant_id: str, action_intent_id: str) -> Item | None:
         """The item of a tenant's intent.
 
-        Where an id that nobody could admit makes another tenant's key, there is none.
+        An id that could never be admitted may form another tenant's key; such an id has no item.
         """
         item = await self._calls.get(table.intent(tenant_id, action_intent_id))
         return item if item and item["tenant_id"] == tenant_id else None
@@ -322,7 +322,7 @@ class DynamoStore(DynamoCredentials):
                 if len(entries) >= limit:
                     break
         # A page is not one moment: an entry may be seen before the one that was committed before
-        # it. What lies behind such a gap is left for the next question.
+        # it. Entries behind such a gap are left for the next question.
         dense = [
             entry
             for number, entry in enumerate(entries, start=after + 1)

@@ -74,7 +74,7 @@ TABLE: Mapping[str, Any] = {
         ),
         # The intents of a tenant that are not terminal, by state and then by admission.
         _index(OPEN, "open", "open_order"),
-        # What is APPROVED or RUNNING, of all tenants, in shards, by admission.
+        # Intents that are APPROVED or RUNNING, of all tenants, in shards, by admission.
         _index(
             *(QUEUE, "queue", "queue_order"),
             *(
@@ -86,7 +86,7 @@ TABLE: Mapping[str, Any] = {
                 "lease_until",
             ),
         ),
-        # What expires if nothing else happens to it, of all tenants, in shards.
+        # Intents that expire if nothing else happens to them, of all tenants, in shards.
         _index(
             DUE, "due", "due_at", "tenant_id", "action_intent_id", "action_type", "approval_source"
         ),
@@ -159,15 +159,15 @@ def intent(tenant_id: str, action_intent_id: str) -> Key:
 
 
 def content(tenant_id: str, action_intent_id: str) -> Key:
-    """What the agent wrote of an intent: in an item of its own, so that a step of the intent does
+    """The agent's words about an intent, in an item of their own, so that a step of the intent does
     not pay for it again.
     """
     return Key(intent(tenant_id, action_intent_id).pk, "CONTENT")
 
 
 def mark(tenant_id: str, action_intent_id: str, attempt: int) -> Key:
-    """What the tries of an attempt may have sent: of a kind of its own, since who calls tools
-    writes no intents.
+    """The calls that the tries of an attempt may have sent: a kind of its own, since a caller of
+    tools writes no intents.
     """
     return Key(f"MARK#{tenant_id}#{action_intent_id}", f"{attempt:0{VERSION_DIGITS}}")
 

@@ -46,8 +46,8 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a transition looked at: how far the tenant's ledger is, the settings in force, and items
-    by key.
+    """The facts that a transition read: how far the tenant's ledger is, the settings in force, and
+    items by key.
     """
 
     ledger_size: int
@@ -57,7 +57,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Plan(Generic[Answer]):
-    """What a transition writes beside the HEAD, and what to answer once it is committed.
+    """The writes of a transition beside the HEAD, and its answer once it is committed.
 
     `entries` with the intent that each is about. `under`: the settings that must be in force.
     `configures`: the settings move.
@@ -81,8 +81,8 @@ a request that was lost may still arrive while it is looked for.
 
 @dataclass(slots=True)
 class Transactions:
-    """Commits the transitions of one process: those of a tenant one after the other, for together
-    they would only collide.
+    """Commits the transitions of one process: those of a tenant one after the other, because
+    together they would only collide.
     """
 
     calls: Calls
@@ -122,7 +122,7 @@ class Transactions:
                     with _in_doubt(lost):
                         await self.calls.write(_transaction(tenant_id, seen, plan, transition_id))
                 except NotNow:
-                    pass  # whatever the reason: the next look shows what is so now
+                    pass  # for any reason: the next look shows the current state
                 except AnswerLost:
                     lost[seen.ledger_size + 1] = plan
                 else:
@@ -159,7 +159,7 @@ class Transactions:
 def _arrived(
     lost: Mapping[int, Plan[Answer]], seen: Seen, tenant_id: str, transition_id: str
 ) -> Plan[Answer] | None:
-    """What was sent without an answer, and is there."""
+    """The plan that was sent without an answer, and is there."""
     for position, sent in lost.items():
         written = seen.items.get(table.ledger(tenant_id, position))
         if written and written["transition_id"] == transition_id:
@@ -233,8 +233,8 @@ def _everywhere_in_force(tenant_id: str, version: int) -> Write:
 
 
 def admission_keys(admission: Admission) -> list[Key]:
-    """What an admission looks at beside HEAD and settings: whether the intent is known, and what is
-    used of its budget.
+    """The facts of an admission beside HEAD and settings: whether the intent is known, and the use
+    of its budget.
     """
     intent, hold = admission.intent, admission.decision.hold
     keys = [table.intent(intent.tenant_id, intent.action_intent_id)]
@@ -264,7 +264,7 @@ def refusal(admission: Admission, seen: Seen) -> IsKnown | SettingsMoved | Budge
 
 
 def admission_actions(admission: Admission, position: int, transition_id: str) -> list[Write]:
-    """The intent and what the agent wrote of it. The hold is `budget_actions`' to take."""
+    """The intent and the agent's words about it. The hold is `budget_actions`' to take."""
     intent = admission.intent
     return [
         put(
@@ -342,7 +342,7 @@ def is_current(item: Item | None, change: Change, seen: Seen) -> RecordMoved | S
 
 
 def given_back(item: Item, change: Change) -> list[tuple[str, Hold, int]]:
-    """What the step gives back of a hold that still counts.
+    """The claims that the step gives back of a hold that still counts.
 
     Counters of days long past may be gone, and stay so.
     """

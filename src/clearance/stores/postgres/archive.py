@@ -143,7 +143,7 @@ def filling(conninfo: str) -> Iterator[PostgresArchive]:
 def _transaction(conninfo: str) -> Iterator[Connection]:
     """One snapshot.
 
-    Whoever would move an intent waits for the lock; nobody who may be waiting is there when it
+    A process that would move an intent waits for the lock; no waiting process is there when it
     begins.
     """
     asyncio.run(check_schema(conninfo))

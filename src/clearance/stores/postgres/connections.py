@@ -170,8 +170,8 @@ class Called:
 
 @dataclass(slots=True)
 class _Tries:
-    """What is known of the tries of one question. `asked`: the current one reached a connection.
-    `lost`: the answer of one was, and the server may have carried it out.
+    """The known facts about the tries of one question. `asked`: the current one reached a
+    connection. `lost`: the answer of one was, and the server may have carried it out.
     """
 
     writes: bool
@@ -211,8 +211,8 @@ async def _configure(connection: AsyncConnection) -> None:
 
 
 def _hung_up(connection: AsyncConnection) -> bool:
-    """True if the server ended the connection while nobody used it: there is something to read, and
-    it is the end.
+    """True if the server ended the idle connection: there is something to read, and it is the
+    end.
     """
     server, readable = connection.pgconn, select.poll()
     readable.register(server.socket, select.POLLIN)
@@ -223,7 +223,7 @@ def _hung_up(connection: AsyncConnection) -> bool:
 
 
 def _may_pass(error: Exception) -> bool:
-    """True for a broken connection, and for what PostgreSQL asks to be repeated."""
+    """True for a broken connection, and for an error after which PostgreSQL asks for a repeat."""
     if isinstance(error, TimeoutError):
         return False
     state = getattr(error, "sqlstate", None)

@@ -26,9 +26,7 @@ APP_ROLE = "clearance_app"
 MIGRATION_LOCK = 4_848_484_803
 CONNECT_SECONDS_MAX = 10
 LOCK_SECONDS_MAX = 30  # that a statement of a migration waits for running ones
-DROP_SECONDS_MAX = (
-    2  # that the end of a month waits for readers, for everybody else waits behind it
-)
+DROP_SECONDS_MAX = 2  # that the end of a month waits for readers, because all others wait behind it
 
 _WORKS_WITH = re.compile(r"-- works with: (\d+)\n")
 _MONTH = re.compile(r"intent_(\d{4})_(\d{2})")
@@ -63,7 +61,7 @@ def migrations() -> list[Migration]:
 
 
 async def connect(conninfo: str) -> AsyncConnection:
-    """A connection as whoever the address names. Unavailable if there is none."""
+    """A connection as the role that the address names. Unavailable if there is none."""
     try:
         return await AsyncConnection.connect(
             conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS_MAX
@@ -73,7 +71,7 @@ async def connect(conninfo: str) -> AsyncConnection:
 
 
 def unreachable(error: psycopg.Error) -> Unavailable:
-    """What is said when there is no connection; the driver's text names no password."""
+    """The refusal when there is no connection; the driver's text names no password."""
     reason = " ".join(str(error).split()) or type(error).__name__
     return Unavailable(f"The database cannot be reached: {reason}.", code="DATABASE_UNREACHABLE")
 
@@ -166,7 +164,7 @@ async def check(connection: AsyncConnection) -> None:
 
 
 async def age_out(conninfo: str, month: str) -> list[str]:
-    """Drops the rows of intents, and what budgets used, from before a month (`YYYY-MM`, UTC); the
+    """Drops the rows of intents, and the use of budgets, from before a month (`YYYY-MM`, UTC); the
     months that went.
 
     A month stays whole while one of its intents is open. Ledger entries and the ids of intents stay

@@ -26,7 +26,7 @@ LOCK_KEY = int.from_bytes(b"clearanc", "big")  # of the advisory lock that a sta
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What the server says.
+    """The server's report.
 
     Connections are counts; `connections_max` leaves out what is reserved for others.
     """
@@ -111,7 +111,7 @@ async def check_schema(conninfo: str) -> int:
 
 
 async def look(conninfo: str) -> Server:
-    """What the server says of itself and of the role that asks.
+    """The server's report about itself and the role that asks.
 
     Unavailable if it does not answer.
     """

@@ -68,7 +68,7 @@ class PostgresStore:
         return cls(await Connections.open(conninfo, connections_max))
 
     async def close(self) -> None:
-        """Commits what waits and ends every connection."""
+        """Commits the waiting units and ends every connection."""
         await self._batches.close()
         await self._connections.close()
 

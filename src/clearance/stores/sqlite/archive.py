@@ -118,7 +118,7 @@ def _must_be_empty(connection: sqlite3.Connection) -> None:
 
 @contextlib.contextmanager
 def _connection(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection; what was not committed is gone when it is closed."""
+    """A connection; uncommitted work is gone when it is closed."""
     try:
         with contextlib.closing(open_for_writing(path)) as connection:
             yield connection

@@ -66,11 +66,11 @@ class GroupCommit:
             raise Unavailable(sentence)
         future: asyncio.Future[Answer] = self._loop.create_future()
         self._queue.put(_Unit(work, future))
-        # A caller that gives up does not undo what may be committed already.
+        # A caller that gives up does not undo a unit that may be committed already.
         return await asyncio.shield(future)
 
     async def close(self) -> None:
-        """Commits what is queued and ends the thread."""
+        """Commits the queued units and ends the thread."""
         if not self._closed:
             self._closed = True
             self._queue.put(None)
@@ -85,7 +85,7 @@ class GroupCommit:
             self._loop.call_soon_threadsafe(self._answer, group)
 
     def _next_group(self) -> list[_Unit]:
-        """What waits, at least one; empty when the queue was closed."""
+        """The waiting units, at least one; empty when the queue was closed."""
         first = self._queue.get()
         group = [] if first is None else [first]
         while group and len(group) < GROUP_MAX:
@@ -152,7 +152,7 @@ class GroupCommit:
 
 
 def _disk_failed(error: Exception) -> bool:
-    """True if it is not known what reached the disk."""
+    """True if it is unknown what reached the disk."""
     code = getattr(error, "sqlite_errorcode", 0)
     return code & PRIMARY_CODE == sqlite3.SQLITE_IOERR
 
