@@ -1,10 +1,9 @@
-"""The settings document: all that people say about a tenant's agents, as one JSON value, read
-here.
+"""Parsing and reading of the settings document, which the configuration file, REST and the store
+share.
 
-The configuration file, REST and the store share it. Whoever changes settings parses the whole
-document that would result: every part fits every other, or nothing changes. What is stored already
-is read even if this version would refuse it, and what is wrong with it is kept beside it. This file
-knows no YAML, no HTTP, no versions, no permissions.
+A change of settings parses the whole document that would result: every part fits every other, or
+nothing changes. A stored document is read even if this version would refuse a part of it; the
+problems are kept beside it. This file knows no YAML, no HTTP, no versions, no permissions.
 """
 
 from __future__ import annotations
