@@ -130,7 +130,7 @@ def answers(
 
 _EVERYWHERE = (401, 403, 500, 503)
 _MEANS = {
-    400: "The body cannot be read as JSON that means the same to everybody.",
+    400: "The body cannot be read as JSON that means the same to every reader.",
     401: "No valid credential came with the request.",
     403: "The credential does not allow this.",
     404: "The tenant has nothing of this name.",

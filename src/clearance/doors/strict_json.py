@@ -34,7 +34,7 @@ _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class UnreadableBody(Refusal):
-    """The body cannot be read as JSON that means the same to everybody."""
+    """The body cannot be read as JSON that means the same to every reader."""
 
     code = "INVALID_JSON"
 

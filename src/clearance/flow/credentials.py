@@ -35,7 +35,7 @@ async def create_api_key(
 def _may_have_keys(principal: Principal) -> None:
     principal.require(Permission.CONFIGURE, on=principal.tenant)
     if principal.tenant_id == EVERYWHERE:
-        sentence = "The name that stands for every tenant is nobody's, so it has no keys."
+        sentence = "The name that stands for every tenant belongs to none, so it has no keys."
         raise Forbidden(sentence)
 
 

@@ -256,7 +256,7 @@ async def stop(site: Site, visitor: Visitor, request: Request, form: Form) -> Re
         sentence = "A stop switch holds or refuses."
         raise InvalidInput(sentence, code="INVALID_STOP_SWITCH")
     if not reason:
-        sentence = "Say why: whoever finds this stopped will want to know."
+        sentence = "Say why: the people who find this stopped will want to know."
         raise InvalidInput(sentence, code="REASON_REQUIRED")
     if (subject is None) != (scope in NAMES_NOTHING):
         sentence = (

@@ -264,7 +264,7 @@ KINDS: Mapping[type[Refusal], tuple[HTTPStatus, str]] = {
     errors.Forbidden: (HTTPStatus.FORBIDDEN, "This is not yours to do"),
     errors.NotFound: (HTTPStatus.NOT_FOUND, "There is nothing here"),
     errors.Conflict: (HTTPStatus.CONFLICT, "That is no longer possible"),
-    errors.VersionMismatch: (HTTPStatus.PRECONDITION_FAILED, "Somebody changed this meanwhile"),
+    errors.VersionMismatch: (HTTPStatus.PRECONDITION_FAILED, "This was changed meanwhile"),
     errors.TooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "That is too large"),
     errors.Unavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "Not available now"),
 }

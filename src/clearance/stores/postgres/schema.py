@@ -190,7 +190,7 @@ async def age_out(conninfo: str, month: str) -> list[str]:
                     gone.add(f"{named[1]}-{named[2]}")
         except psycopg.errors.LockNotAvailable:
             sentence = (
-                "Somebody reads the intents, a backup perhaps: drop months when that is over."
+                "Another session reads the intents, a backup perhaps: drop months when it is over."
             )
             raise Unavailable(sentence) from None
         gone |= await _empty_elsewhen(connection, month)
