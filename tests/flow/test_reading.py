@@ -395,6 +395,17 @@ def test_an_action_of_which_it_is_not_certain_what_would_be_sent_is_not_run(
     assert ("ISSUE_REFUND" in settings.catalog) == callable_
 
 
+def test_a_mode_that_cannot_be_read_asks_in_its_own_place_alone() -> None:
+    """It comes before the rules that it came before, and after those that it came after."""
+    specific = compiled(at("autonomy/modes/2/mode", "AUTO"))  # inside an account that is disabled
+    assert decide(specific, intent(account="hooli")).reason == "MODE_UNREADABLE"
+    mailed = intent("SEND_MAIL", account="hooli")
+    assert decide(specific, mailed).reason == "ACTION_TYPE_DISABLED"
+    default = compiled(at("autonomy/modes/0/mode", "AUTO"))
+    assert decide(default, TASK).reason == "MODE_UNREADABLE"
+    assert decide(default, mailed).reason == "ACTION_TYPE_DISABLED"
+
+
 def test_a_clause_that_is_read_forbids_whatever_the_others_say() -> None:
     """An unreadable permit is asked about; a forbid beside it still blocks."""
     unread = {**VALID, "policy": VALID["policy"].replace("REFUNDS_ALLOWED", "low")}

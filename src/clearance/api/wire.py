@@ -140,8 +140,8 @@ class ApiKeyBody(Body):
 
 
 class SettingsPartBody(BaseModel):
-    """One part of the settings, under its own name, as it was read; a `version` in it is passed
-    over.
+    """One part of the settings, under its own name, as it was read; a `version` and `problems` in
+    it are passed over.
     """
 
     model_config = ConfigDict(
@@ -471,7 +471,7 @@ class ApiKeyPage(Resource):
 
 class SettingsPartResource(BaseModel):
     """One part of the settings under its own name, and the version to name in `If-Match` when
-    changing it.
+    changing it; and `problems`, if this version does not accept all of it.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)

@@ -143,6 +143,13 @@ def _reached(problem: Problem, refused: _Refused) -> Iterator[Unreadable]:
 
 
 _CODES = {
+    "allowlist": "ALLOWLIST_UNREADABLE",
+    "mode": "MODE_UNREADABLE",
+    "policy": "POLICY_UNREADABLE",
+    "budget": "BUDGET_UNREADABLE",
+}
+"""By the check of the gate that asks."""
+_CODES_OF_ACTIONS = {
     "catalog": "ACTION_UNREADABLE",
     "tool_servers": "TOOL_SERVER_UNREADABLE",
     "tool_pins": "TOOL_PIN_UNREADABLE",
@@ -155,9 +162,9 @@ def _reached_actions(problem: Problem, refused: _Refused) -> Iterator[Unreadable
     names: Collection[str | None] = [None]
     if section == "catalog":
         names = [name if name is None else str(name)]
-    elif section in _CODES:
+    elif section in _CODES_OF_ACTIONS:
         names = [*_needing(problem, refused.document)]
-    code = _CODES.get(str(section), "SETTINGS_UNREADABLE")
+    code = _CODES_OF_ACTIONS.get(str(section), "SETTINGS_UNREADABLE")
     so = _ASKS_AND_HOLDS if _holds(problem, refused.lost) else _ASKS
     for action_type in names:
         yield _unread("catalog", problem, code=code, so=so, action_type=action_type)
@@ -172,8 +179,7 @@ def _unread(
     account: str | None = None,
     action_type: str | None = None,
 ) -> Unreadable:
-    code = code or f"{check.upper()}_UNREADABLE"
-    return Unreadable(check, code, _sentence(problem, so), account, action_type)
+    return Unreadable(check, code or _CODES[check], _sentence(problem, so), account, action_type)
 
 
 def _sentence(problem: Problem, so: str) -> str:
@@ -187,7 +193,7 @@ def _sentence(problem: Problem, so: str) -> str:
 def _holds(problem: Problem, lost: Collection[Path]) -> bool:
     """True if a problem of an action, a tool server or a pin leaves open what would be sent."""
     section, name, key = (*problem.path, None, None, None)[:3]
-    if section not in _CODES:
+    if section not in _CODES_OF_ACTIONS:
         return not problem.path and () in lost
     if name is None:
         return (section,) in lost
