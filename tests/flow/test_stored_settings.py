@@ -10,10 +10,10 @@ from unittest.mock import Mock
 import pytest
 
 from clearance.configuration import fitting, policies
-from clearance.configuration.document import parse_document
+from clearance.configuration.document import DOCUMENT_BYTES_MAX, parse_document
 from clearance.core import policy_text
 from clearance.core.approval import RulingKind
-from clearance.core.canonical import digest
+from clearance.core.canonical import canonical, digest
 from clearance.core.errors import InvalidInput
 from clearance.core.principal import EVERYWHERE, system
 from clearance.core.record import IntentRecord, IntentStatus
@@ -392,3 +392,74 @@ async def test_the_log_says_it_once_for_each_version(
     log.warning.assert_called_once()
     said = log.warning.call_args.kwargs
     assert (said["tenant_id"], said["version"], said["problems"]) == (TENANT, 2, 2)
+
+
+async def test_another_stop_in_its_place_neither_replaces_nor_lifts_a_switch_that_cannot_be_read(
+    world: World,
+) -> None:
+    group = {"scope": "AGENT_GROUP", "subject": "bots", "level": "REFUSE", "reason": "incident 7"}
+    await world.configure(stored(stop_switches=[group]))
+
+    async def on() -> list[Any]:
+        return list((await world.store.settings(TENANT)).document.get("stop_switches", []))
+
+    async def lift(scope: str) -> None:
+        kept = [s for s in (await shown(world, part))["stop_switches"] if s["scope"] != scope]
+        await put(world, part, {"stop_switches": kept})
+
+    part = SettingsPart.STOP_SWITCHES
+    deploy = {"scope": "TENANT", "level": "HOLD", "reason": "deploy"}
+    await put(world, part, {"stop_switches": [deploy]})
+    assert group in await on()
+    assert len(await on()) == 2
+    await lift("TENANT")
+    assert await on() == [group]
+    await put(world, part, {"stop_switches": (await shown(world, part))["stop_switches"] * 50})
+    assert await on() == [group]
+    await lift("TENANT")
+    assert await on() == []
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        stored(
+            policy=sample.POLICY + '@id("frozen") @reason("FROZEN") @explanation("No refunds.") '
+            'forbid(principal, action == Action::"ISSUE_REFUND", resource) '
+            "when { context.watch == 1 };"
+        ),
+        sample.document(modes=[{"mode": "QUARANTINED", "account": "acme"}]),
+        sample.document(modes=[{"mode": "DISABLED", "account": "zzz", "also": ["acme"]}]),
+        stored(freeze={"accounts": ["acme"]}),
+    ],
+)
+async def test_a_later_prohibition_that_cannot_be_read_asks_again_about_what_a_person_approved(
+    world: World, later: dict[str, Any]
+) -> None:
+    await world.propose(refund("big", 75_000))
+    await approve(world, "big")
+    await world.configure(later)
+    await world.run("big")
+    record = await world.context.record(TENANT, "big")
+    assert record.status is ASKED
+    assert record.approval is not None
+    assert "This version does not accept" in " ".join(record.approval.differences)
+    assert world.tools.calls == []
+    await world.control.rule(APPROVER, "big.2", APPROVE)
+    done = await world.run("big")
+    assert done is not None
+    assert done.status is IntentStatus.SUCCEEDED
+
+
+async def test_a_pin_or_a_switch_never_makes_an_accepted_document_too_large(world: World) -> None:
+    document = sample.document()
+    words = document["catalog"]["CREATE_TASK"]["parameters"]
+    words["description"] = ""
+    sizes = (len(canonical(form)) for form in (document, parse_document(document).as_json()))
+    room = DOCUMENT_BYTES_MAX - max(sizes)
+    words["description"] = "x" * (room - 10)
+    await world.control.apply(OWNER, parse_document(document))
+    await world.control.pin_tools(OWNER)
+    switch = {"scope": "ACCOUNT", "subject": "zzz", "level": "HOLD", "reason": "y" * 300}
+    await put(world, SettingsPart.STOP_SWITCHES, {"stop_switches": [switch]})
+    assert await why(world, task("t1")) == (AUTO, "TASKS_ALLOWED")

@@ -30,6 +30,10 @@ PROBLEMS_MAX = 100  # problems of one document that are reported
 PROBLEMS_SAID_MAX = 3  # problems that the refusal's own sentence says
 
 
+KEPT = ("tool_pins", "stop_switches")
+"""The sections that stay as they are stored when a document is applied."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredSettings:
     """A tenant's settings document and its version (0 and empty
@@ -120,7 +124,7 @@ def _json_text(value: Json) -> tuple[str | None, list[Problem]]:
     that.
     """
     try:
-        size = len(canonical(value))
+        size = _size(value)
         text = json.dumps(value)
     except (InvalidInput, RecursionError) as refusal:
         return None, [Problem((), str(refusal))]
@@ -128,6 +132,16 @@ def _json_text(value: Json) -> tuple[str | None, list[Problem]]:
         return text, []
     sentence = f"the document has {size} bytes; the limit is {DOCUMENT_BYTES_MAX}"
     return text, [Problem((), sentence)]
+
+
+def _size(value: Json) -> int:
+    """The bytes that the limit is about. Pins and stop switches are added one by one, and neither
+    may make a document too large that was accepted.
+    """
+    if not isinstance(value, Mapping):
+        return len(canonical(value))
+    own = {name: part for name, part in value.items() if name not in KEPT}
+    return len(canonical(own))
 
 
 def _shaped(text: str, value: Json) -> tuple[SettingsDocument, list[Problem], frozenset[Path]]:

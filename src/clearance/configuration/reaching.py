@@ -13,8 +13,16 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pydantic import BaseModel
+
 from clearance.configuration.fitting import Path
-from clearance.configuration.shape import SENTENCE_LENGTH_MAX, TOOL_REFERENCE, SettingsDocument
+from clearance.configuration.shape import (
+    SENTENCE_LENGTH_MAX,
+    TOOL_REFERENCE,
+    BudgetShape,
+    ModeShape,
+    SettingsDocument,
+)
 from clearance.core.canonical import Json
 from clearance.core.errors import Problem
 from clearance.core.intent import ACTION_TYPE
@@ -76,6 +84,10 @@ def unread_policy(action_type: str | None, problem: Problem) -> Unreadable:
     return _unread("policy", problem, action_type=action_type)
 
 
+_RULES: Mapping[str, type[BaseModel]] = {"modes": ModeShape, "budgets": BudgetShape}
+"""The shape of a rule, by the list that it stands in."""
+
+
 class _Refused:
     """A document with what is wrong in it.
 
@@ -98,8 +110,11 @@ class _Refused:
             self.keys[entry].add((*problem.path, None)[len(entry)])
 
     def written(self, entry: Path, key: str) -> str | None:
-        """What a rule says under a key; None if it says nothing there, or nobody can tell."""
-        if {None, key} & self.keys[entry]:
+        """The name under a key of a rule; None if the rule has none there, or if that is not
+        certain: a key that this version does not know could widen the rule.
+        """
+        wrong, shape = self.keys[entry], _RULES.get(str(entry[1]))
+        if {None, key} & wrong or (shape and wrong - shape.model_fields.keys()):
             return None
         value = self.value
         for part in (*entry, key):

@@ -29,28 +29,45 @@ def shown_switches(stored: Mapping[str, Json]) -> list[Json]:
 
 
 def put_switches(content: Json, stored: Mapping[str, Json]) -> tuple[SettingsDocument, list[Json]]:
-    """What is to be stored so that these switches are on, and a document of those of them that
-    stand for none that is stored.
+    """The switches to store so that these are on, and a document of those of them that stand for
+    none that is stored.
 
-    InvalidInput (`INVALID_SETTINGS`) if one of these is not accepted.
+    A stored switch that is not accepted stays as it is, once, until a change lifts something that
+    stands for it and nothing else in that place: another stop there does not replace it, and
+    lifting that stop does not lift it. InvalidInput (`INVALID_SETTINGS`) if one of these is not
+    accepted.
     """
     listed = content if isinstance(content, list) else []
+    reading, readable = _read(stored)
+    standing = {n: forms for n, forms in _standing(reading).items() if n is not None}
+    touched = {_place(switch) for switch in (*listed, *readable)}
     stay = {
-        place: forms
-        for place, forms in _standing(_read(stored)[0]).items()
-        if place is not None and all(form in listed for form in forms)
+        number
+        for number, forms in standing.items()
+        if all(_place(form) in touched for form in forms)
     }
-    new = [switch for switch in listed if not any(switch in forms for forms in stay.values())]
+    number_of = [(form, number) for number, forms in standing.items() for form in forms]
+    new = [switch for switch in listed if all(switch != form for form, _ in number_of)]
     parsed = parse_document({"stop_switches": new if listed else content})
     accepted = iter(switches_of(parsed))
     after: list[Json] = []
+    left = [number for number in standing if number in stay]
     for switch in listed:
-        place = next((place for place, forms in stay.items() if switch in forms), None)
-        if place is None:
+        numbers = [number for form, number in number_of if form == switch]
+        if not numbers:
             after.append(next(accepted))
-        elif switch == stay[place][0]:
-            after.append(stored["stop_switches"][place])
-    return parsed, after
+        for number in numbers:
+            if number in left:
+                left.remove(number)
+                after.append(stored["stop_switches"][number])
+    return parsed, after + [stored["stop_switches"][number] for number in left]
+
+
+def _place(switch: Json) -> tuple[Json, Json]:
+    """The scope and subject of a switch: the name under which people stop and lift."""
+    if not isinstance(switch, Mapping):
+        return None, None
+    return str(switch.get("scope")), str(switch.get("subject"))
 
 
 def switches_of(document: SettingsDocument) -> list[Json]:

@@ -25,6 +25,7 @@ from clearance.core.decision import Answer, Decision
 from clearance.core.errors import InvalidInput
 from clearance.core.moment import as_text
 from clearance.core.record import IntentRecord
+from clearance.core.settings import Settings
 
 ATTEMPTS_MAX = 3  # attempts of one intent, each after the lease of the one before died
 UNSENT_ATTEMPTS_MAX = 50  # of an intent of which it is known that none has sent anything
@@ -142,7 +143,11 @@ def _revalidate_changed(
             anew, verdict=Verdict.CANCEL, code=decision.reason, sentence=decision.explanation
         )
     if not record.auto_executed:
-        outdated = start.differences + _other_rules(record, anew)
+        outdated = (
+            *start.differences,
+            *_other_rules(record, anew),
+            *_newly_unreadable(record, facts.settings),
+        )
         if outdated:
             return replace(
                 anew,
@@ -168,6 +173,25 @@ def _other_rules(record: IntentRecord, anew: Revalidation) -> tuple[str, ...]:
     if not asks or record.binding is None or anew.binding is None:
         return ()
     return rule_differences(record.binding, anew.binding)
+
+
+def _newly_unreadable(record: IntentRecord, settings: Settings) -> tuple[str, ...]:
+    """The parts of later settings that this version cannot read: each could forbid what was
+    approved. Under the settings that were ruled on nothing is new, so an upgrade alone asks nothing
+    again.
+    """
+    decision, intent = record.decision, record.intent
+    if settings.version == decision.settings_version:
+        return ()
+    known = {(finding.code, finding.sentence) for finding in decision.findings}
+    parts = (
+        settings.unread(check.name, intent.account_id, intent.action_type)
+        for check in gate.ROW
+        if not check.only_unattended
+    )
+    return tuple(
+        part.sentence for part in parts if part and (part.code, part.sentence) not in known
+    )
 
 
 def _holds_all(held: Hold | None, needed: Hold | None) -> bool:

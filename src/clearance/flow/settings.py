@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from clearance.configuration.differences import SettingsDifference, differences
 from clearance.configuration.document import (
+    KEPT,
     Reading,
     StoredSettings,
     parse_document,
@@ -48,8 +49,6 @@ _NAMES = {part: part.value for part in SettingsPart} | {
     SettingsPart.POLICIES: "policy",
 }
 _WITH_THE_CATALOG = frozenset({"tool_servers", "tool_pins"})
-_KEPT = ("tool_pins", "stop_switches")
-"""What stays as it is stored when a document is applied."""
 _DERIVED = frozenset({"policy_version", "clauses", "problems"})
 """What reading a part adds to it, and changing it leaves alone."""
 
@@ -176,7 +175,7 @@ def _content(part: SettingsPart, value: Json) -> Json:
 
 def _with_part(stored: Mapping[str, Json], part: SettingsPart, content: Json) -> dict[str, Json]:
     """The document that would result, without what stays as it is stored."""
-    whole = {name: section for name, section in stored.items() if name not in _KEPT}
+    whole = {name: section for name, section in stored.items() if name not in KEPT}
     if part not in _IN_AUTONOMY:
         return {**whole, _NAMES[part]: content}
     autonomy = whole.get("autonomy", {})
@@ -296,7 +295,7 @@ async def apply(
 
 
 def _check_applicable(context: Context, document: SettingsDocument) -> None:
-    for name in sorted(document.model_fields_set.intersection(_KEPT)):
+    for name in sorted(document.model_fields_set.intersection(KEPT)):
         sentence = f"A document that is applied has no {name}: what is there stays."
         problems = (Problem((name,), sentence),)
         raise InvalidInput(sentence, code="INVALID_SETTINGS", problems=problems)
@@ -337,7 +336,7 @@ def _stored_document(document: SettingsDocument, stored: StoredSettings) -> dict
         kept = pins
     switches = stored.document.get("stop_switches", [])
     whole = {**document.as_json(), "tool_pins": kept, "stop_switches": switches}
-    return {name: section for name, section in whole.items() if name not in _KEPT or section}
+    return {name: section for name, section in whole.items() if name not in KEPT or section}
 
 
 def _stays(tool: str, document: SettingsDocument) -> bool:
