@@ -7,6 +7,8 @@ import contextlib
 import re
 import sqlite3
 import threading
+from collections.abc import Iterator
+from itertools import chain, cycle
 from pathlib import Path
 from typing import Any
 
@@ -112,19 +114,22 @@ async def test_one_callers_failure_is_nobody_elses(world: World) -> None:
     await world.propose(task("t1"))
 
 
-class FailingCommit:
-    """A connection whose commits fail, with one of SQLite's result codes."""
+class Failing:
+    """A connection of whose BEGINs and COMMITs some fail: each with the next of SQLite's result
+    codes, and 0 lets it through.
+    """
 
-    def __init__(self, connection: sqlite3.Connection, code: int) -> None:
-        self._connection, self._code = connection, code
+    def __init__(self, connection: sqlite3.Connection, codes: Iterator[int]) -> None:
+        self._connection, self._codes = connection, codes
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
 
     def execute(self, statement: str, *values: Any) -> Any:
-        if statement == "COMMIT":
+        code = next(self._codes) if statement in {"BEGIN IMMEDIATE", "COMMIT"} else 0
+        if code:
             error = sqlite3.OperationalError("on purpose")
-            error.sqlite_errorcode = self._code
+            error.sqlite_errorcode = code
             raise error
         return self._connection.execute(statement, *values)
 
@@ -139,13 +144,50 @@ async def test_only_a_disk_that_fails_in_a_commit_leaves_a_doubt(
 ) -> None:
     writer = world.store._writer  # type: ignore[attr-defined]
     real = writer._connection
-    writer._connection = FailingCommit(real, code)
+    writer._connection = Failing(real, cycle([0, code]))
     with pytest.raises(Unavailable) as refused:
         await world.propose(task("t1"))
     assert refused.value.in_doubt is in_doubt
     writer._connection = real
     assert (await world.propose(task("t1"))).status is IntentStatus.APPROVED
     assert len(await world.entries()) == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "in_doubt"),
+    [(sqlite3.SQLITE_IOERR_FSYNC, True), (sqlite3.SQLITE_FULL, False)],
+    ids=["the-disk-fails", "the-disk-is-full"],
+)
+async def test_a_unit_of_a_group_in_doubt_stays_in_doubt_if_its_second_run_fails(
+    world: World, code: int, in_doubt: bool
+) -> None:
+    writer = world.store._writer  # type: ignore[attr-defined]
+    real = writer._connection
+    before, group = (0,), (0, code)
+    alone = ((0, 0), (sqlite3.SQLITE_BUSY,), (0, sqlite3.SQLITE_FULL), (0, 0))
+    busy, go_on = threading.Event(), threading.Event()
+
+    def slow(_: sqlite3.Connection) -> None:
+        busy.set()
+        go_on.wait(10)
+        writer._connection = Failing(real, iter([*before, *group, *chain(*alone)]))
+
+    def refusing(_: sqlite3.Connection) -> None:
+        raise Conflict("no")
+
+    first = asyncio.create_task(writer.submit(slow))
+    await asyncio.to_thread(busy.wait, 10)
+    work = [lambda _: "done", lambda _: None, lambda _: None, refusing]
+    units = [asyncio.create_task(writer.submit(one)) for one in work]
+    await asyncio.sleep(0)
+    go_on.set()
+    await first
+    done, *failed, refused = await asyncio.gather(*units, return_exceptions=True)
+    assert done == "done"
+    assert [(type(one), getattr(one, "in_doubt", None)) for one in failed] == [
+        (Unavailable, in_doubt)
+    ] * 2
+    assert type(refused) is Conflict
 
 
 async def test_what_waits_while_a_commit_is_under_way_shares_the_next_one(world: World) -> None:

@@ -110,7 +110,19 @@ class GroupCommit:
             return
         if not self._finish(group) and len(group) > 1:
             for unit in group:
-                self._commit([unit])
+                self._commit_alone(unit)
+
+    def _commit_alone(self, unit: _Unit) -> None:
+        """Runs a unit of a failed group again, which stays in doubt if that fails too.
+
+        It cannot act twice after a commit in doubt: SQLite shows no connection a commit that failed
+        before a crash reads the log again, and a commit of the second run writes over it. If the
+        first one is seen after all, the unit finds its id, version or revision taken.
+        """
+        doubt = unit.error
+        self._commit([unit])
+        if _is_in_doubt(doubt) and isinstance(unit.error, Unavailable):
+            unit.error = doubt
 
     def _finish(self, group: list[_Unit]) -> bool:
         """Runs the units in the open transaction and commits it; False, with each unit's error set,
@@ -149,6 +161,10 @@ class GroupCommit:
                 unit.future.set_exception(unit.error)
             else:
                 unit.future.set_result(unit.answer)
+
+
+def _is_in_doubt(error: BaseException | None) -> bool:
+    return isinstance(error, Unavailable) and error.in_doubt
 
 
 def _disk_failed(error: Exception) -> bool:
