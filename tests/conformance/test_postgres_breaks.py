@@ -224,23 +224,6 @@ async def test_a_credential_whose_answer_is_lost_is_there_once_and_whoever_made_
             await shaky.store.add_api_key(other, draft(EntryKind.API_KEY_CREATED, NOON, OWNER))
 
 
-async def test_a_credential_that_another_revoked_while_the_answer_was_lost_was_made(
-    shaky: World, cut: Wire, database: str
-) -> None:
-    key = ApiKey("key-lost", TENANT, "ops", Role.APPROVER, b"h" * 32, NOON)
-    other = World(await PostgresStore.open(database), database)
-
-    async def revoke() -> None:
-        entry = draft(EntryKind.API_KEY_REVOKED, NOON, OWNER)
-        assert await other.store.revoke_api_key(TENANT, "key-lost", NOON, entry)
-
-    cut.lose_answer("key-lost", revoke)
-    await shaky.store.add_api_key(key, draft(EntryKind.API_KEY_CREATED, NOON, OWNER))
-    assert await shaky.store.api_key(b"h" * 32) is None
-    assert (cut.broken, await counts(shaky)) == (1, {"intents": 0, "entries": 3})
-    await other.store.close()
-
-
 async def test_settings_that_another_changed_while_the_answer_was_lost_are_told_apart(
     shaky: World, cut: Wire, database: str
 ) -> None:

@@ -411,9 +411,9 @@ CREATE FUNCTION add_api_key(
 DECLARE
   v_head head := lock_tenant(p_tenant_id);
 BEGIN
-  IF EXISTS (SELECT FROM api_key k WHERE k.key_id = p_key_id AND k.key_hash = p_key_hash
+  IF EXISTS (SELECT FROM api_key k WHERE k.key_id = p_key_id AND k.key_hash = p_key_hash AND k.revoked_at IS NULL
       AND (k.tenant_id, k.name, k.role) = (p_tenant_id, p_name, p_role)) THEN
-    RETURN;  -- asked again after a lost connection, even if revoked since: every credential has an id of its own
+    RETURN;  -- asked again after a lost connection: every credential has an id of its own
   END IF;
   INSERT INTO api_key (key_id, tenant_id, name, role, key_hash, created_at)
     VALUES (p_key_id, p_tenant_id, p_name, p_role, p_key_hash, p_created_at);
