@@ -35,10 +35,10 @@ def add_note(account: str, text: str, request_id: str) -> Note:
         database.execute(
             "insert or ignore into note (request_id, account, text) values (?, ?, ?)", row
         )
-        found = database.execute(
+        (note_id,) = database.execute(
             "select id from note where request_id = ?", (request_id,)
         ).fetchone()
-    return Note(note_id=found[0])
+    return Note(note_id=note_id)
 
 
 @server.tool()
@@ -50,8 +50,8 @@ def remove_note(note_id: int) -> Annotated[CallToolResult, Note]:
     text = TextContent(
         type="text", text=f"removed note {note_id}" if gone else f"there is no note {note_id}"
     )
-    said = {"note_id": note_id} if gone else {"error_class": "VALIDATION"}
-    return CallToolResult(content=[text], structured_content=said, is_error=not gone)
+    content = {"note_id": note_id} if gone else {"error_class": "VALIDATION"}
+    return CallToolResult(content=[text], structured_content=content, is_error=not gone)
 
 
 if __name__ == "__main__":

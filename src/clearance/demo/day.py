@@ -76,7 +76,11 @@ async def _play(stage: _Stage, *, once: bool, as_json: bool, port: int) -> int:
             if not once:
                 _welcome(stage.console, up)
             for act in DAY:
+                if act.alone:
+                    await _settled(owner)
                 await _act(stage.console, agents[act.agent], act, quiet=as_json)
+                if act.alone:
+                    await _settled(owner)
                 await asyncio.sleep(0 if once else PAUSE_SECONDS)
             if once:
                 await _rule(stage.console, agents[APPROVER], quiet=as_json)
@@ -242,8 +246,8 @@ async def _stay(console: Console, serving: Serving) -> None:
         f"and runs what you approve."
     )
     console.print(
-        "One outcome is unknown: see why nothing was retried, and say what became of it. Ctrl-C "
-        "ends the demo."
+        f"One outcome is unknown ({serving.url}/?status=UNKNOWN): see why nothing was retried, and "
+        f"settle it. Ctrl-C ends the demo."
     )
     sys.stdout.flush()
     await serving.ended.wait()

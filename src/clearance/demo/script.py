@@ -15,8 +15,9 @@ AGENTS = (RENEWALS, SUPPORT, DOCS)
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One proposal: who makes it, about which account, and what
-    a watcher should notice (`watch`).
+    """One proposal: who makes it, about which account, and what a watcher should notice (`watch`).
+
+    `alone`: its tool server dies, so nothing else may be under way there.
     """
 
     agent: str
@@ -27,6 +28,7 @@ class Act:
     risk_level: str = "LOW"
     why: tuple[str, ...] = ()
     watch: str | None = None
+    alone: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -111,6 +113,7 @@ DAY: tuple[Act, ...] = (
         "bo@crash.example",
         "Invoice 2041",
         "Attached.",
+        alone=True,
         watch="the tool dies mid-call: the outcome is unknown",
     ),
     _mail(

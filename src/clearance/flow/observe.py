@@ -157,8 +157,8 @@ def _no_policy(settings: Settings) -> Concern | None:
 def _unknown(count: int) -> Concern | None:
     if not count:
         return None
-    outcomes = "1 outcome is" if count == 1 else f"{count} outcomes are"
-    sentence = f"{outcomes} unknown: a person must say what became of it."
+    outcomes, them = ("1 outcome is", "it") if count == 1 else (f"{count} outcomes are", "them")
+    sentence = f"{outcomes} unknown: a person must settle {them}."
     return Concern("OUTCOMES_UNKNOWN", sentence)
 
 
