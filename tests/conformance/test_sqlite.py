@@ -196,8 +196,8 @@ async def test_no_look_reads_every_intent(world: World, monkeypatch: pytest.Monk
     """
     seen: list[str] = []
 
-    def connected(path: Path) -> sqlite3.Connection:
-        connection = connect(path)
+    def connected(path: Path, **how: bool) -> sqlite3.Connection:
+        connection = connect(path, **how)
         connection.set_trace_callback(seen.append)
         return connection
 

@@ -458,5 +458,5 @@ async def test_the_status_says_what_keeps_a_tenant_from_acting(door: Door) -> No
     assert [one["code"] for one in found["problems"]] == ["POLICY_NOT_CONFIGURED"]
     await door.world.configure({**sample.document(), "policy": "permit(everything);"})
     found = (await door.owner.get("/v1/status")).json()
-    assert [one["code"] for one in found["problems"]] == ["INVALID_POLICY"]
-    assert (found["stop_switches"], found["settings_version"]) == (None, [3, 0])
+    assert [one["code"] for one in found["problems"]] == ["POLICY_UNREADABLE"]
+    assert (found["stop_switches"], found["settings_version"]) == ([], [3, 0])
