@@ -197,6 +197,7 @@ def test_the_doctor_says_how_the_table_is(here: Table, tmp_path: Path, run: Run)
     assert found["table"][0] == ("ok", f"The table {here.name} is ACTIVE.")
     assert {status for status, _ in found["table"][1:]} == {"warning"}
     assert found["tenants"] == [
+        ("ok", "This version accepts all settings that are stored for northwind."),
         (
             "ok",
             "The tool server crm of northwind was not asked: its secrets are the functions' alone.",

@@ -246,8 +246,8 @@ async def _stay(console: Console, serving: Serving) -> None:
         f"and runs what you approve."
     )
     console.print(
-        f"One outcome is unknown ({serving.url}/?outcome=unknown): see why nothing was retried, and "
-        f"settle it. Ctrl-C ends the demo."
+        f"One outcome is unknown ({serving.url}/?outcome=unknown): see why nothing was retried, "
+        "and settle it. Ctrl-C ends the demo."
     )
     sys.stdout.flush()
     await serving.ended.wait()
