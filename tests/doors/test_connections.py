@@ -49,9 +49,9 @@ async def working(url: str, host: str) -> AsyncIterator[str]:
         await asyncio.wait({running, announced}, return_when=asyncio.FIRST_COMPLETED)
         yield str(announced.result().url)
     finally:
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
+        while not running.done():  # a worker that drains may take a first request for its own end
+            running.cancel()
+            await asyncio.wait({running}, timeout=1)
 
 
 async def writes_leave_at_once(url: str, accepted: list[socket.socket]) -> bool:
