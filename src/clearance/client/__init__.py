@@ -249,8 +249,7 @@ class _Verbs(ABC, Generic[_A, _I]):
             if len(kept) == len(switches):
                 covered = " ".join(filter(None, (scope, subject)))
                 sentence = f"No stop switch is on for {covered}."
-                sentence = "NO_SUCH_STOP_SWITCH"
-                raise ClearanceError(sentence, sentence)
+                raise ClearanceError(code="NO_SUCH_STOP_SWITCH", sentence=sentence)
             return kept
 
         return self._run(wire.change_stops(change))

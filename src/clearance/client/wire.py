@@ -207,8 +207,7 @@ def rule(name: str, ruling: Answer) -> Steps:
         approval = intent.get("approval")
         if not approval:
             sentence = f"The action intent {name} never asked for an approval."
-            sentence = "NO_APPROVAL"
-            raise ClearanceError(sentence, sentence)
+            raise ClearanceError(code="NO_APPROVAL", sentence=sentence)
         approval_id = approval["approval_id"]
     return (yield from send(post("rule", path("approvals", approval_id, "rulings"), body)))
 
@@ -320,19 +319,16 @@ def connection(
     key = api_key or os.environ.get("CLEARANCE_API_KEY")
     if not key:
         sentence = "No API key: set CLEARANCE_API_KEY."
-        sentence = "NO_API_KEY"
-        raise ClearanceError(sentence, sentence)
+        raise ClearanceError(code="NO_API_KEY", sentence=sentence)
     if not (key.isascii() and key.isprintable()) or " " in key:
         sentence = (
             "The API key must be printable ASCII without spaces: was a line break copied with it?"
         )
-        sentence = "INVALID_API_KEY"
-        raise ClearanceError(sentence, sentence)
+        raise ClearanceError(code="INVALID_API_KEY", sentence=sentence)
     encrypted, here = address.scheme == "https", _is_loopback(address.host)
     if not (encrypted or here or allow_insecure):
         sentence = f"The API key is not sent unencrypted to {address.host}: use https."
-        sentence = "INSECURE_URL"
-        raise ClearanceError(sentence, sentence)
+        raise ClearanceError(code="INSECURE_URL", sentence=sentence)
     return {
         "base_url": address,
         "headers": {
@@ -357,8 +353,7 @@ def _address(url: str) -> httpx2.URL:
         address = httpx2.URL("")
     if address.scheme not in {"http", "https"} or not address.host or address.userinfo:
         sentence = f"The server's address must look like {URL_DEFAULT}, without a user name."
-        sentence = "INVALID_URL"
-        raise ClearanceError(sentence, sentence)
+        raise ClearanceError(code="INVALID_URL", sentence=sentence)
     return address
 
 
@@ -374,8 +369,7 @@ def path(*parts: str) -> str:
     for part in parts:
         if part in {"", ".", ".."}:
             sentence = f"{part!r} is no name."
-            sentence = "INVALID_NAME"
-            raise ClearanceError(sentence, sentence)
+            raise ClearanceError(code="INVALID_NAME", sentence=sentence)
     return "/v1/" + "/".join(quote(part, safe="") for part in parts)
 
 
@@ -397,8 +391,7 @@ def _body(value: Mapping[str, Json]) -> bytes:
         return json.dumps(value, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         sentence = f"What was given is not JSON: {error}."
-        sentence = "INVALID_JSON"
-        raise ClearanceError(sentence, sentence) from None
+        raise ClearanceError(code="INVALID_JSON", sentence=sentence) from None
 
 
 def moment(value: datetime | str | None) -> str | None:
@@ -407,8 +400,7 @@ def moment(value: datetime | str | None) -> str | None:
         return value
     if value.tzinfo is None:
         sentence = "A moment needs its time zone: give datetime(..., tzinfo=...)."
-        sentence = "INVALID_MOMENT"
-        raise ClearanceError(sentence, sentence)
+        raise ClearanceError(code="INVALID_MOMENT", sentence=sentence)
     return value.isoformat()
 
 

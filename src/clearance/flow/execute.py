@@ -348,8 +348,7 @@ async def _call_once(context: Context, started: Started) -> Outcome:
         sentence = (
             f"The catalog's arguments name {missing.args[0]}, which the intent does not have."
         )
-        sentence = "ARGUMENT_MISSING"
-        raise _not_sent(sentence, sentence) from None
+        raise _not_sent(code="ARGUMENT_MISSING", sentence=sentence) from None
     call = ToolCall(
         server=started.server,
         tool=action.tool.tool,
@@ -372,11 +371,8 @@ async def _cleared(context: Context, started: Started, needs_ms: int) -> None:
     settings = await context.settings(intent.tenant_id)
     switch = stop.strictest(settings.stop_switches, intent, started.action)
     if switch is not None:
-        sentence = "STOP_SWITCH_ON"
-        raise _not_sent(
-            sentence,
-            f"The stop switch for {switch} was turned on before the call was sent.",
-        )
+        sentence = f"The stop switch for {switch} was turned on before the call was sent."
+        raise _not_sent(code="STOP_SWITCH_ON", sentence=sentence)
     # By both clocks: the monotonic one may stand still while the machine sleeps, the other may be
     # set.
     needs_ms += calls.LEASE_MARGIN_MS
