@@ -19,6 +19,7 @@ from clearance.flow.requests import RulingRequest
 from tests.browser.conftest import PATIENCE_MS, PHONE, Served, Visit
 from tests.support.sample import AGENT, APPROVER, mail, refund, task
 
+expect.set_options(timeout=30_000)  # milliseconds: two cores may be busy
 pytestmark = pytest.mark.anyio
 
 HOSTILE = "<b>bold</b> \u202e" + "unbreakable" * 12
