@@ -37,6 +37,8 @@ INTENT = ActionIntent(
     TENANT, "acme", "i1", "CREATE_TASK", {"title": "x"}, 0.5, RiskLevel.LOW, "agent-ada"
 )
 NAMES = [field.name for field in fields(Binding)]
+AIDS = {"entry_0_1", "without_defaults"}
+"""What is not written: it only serves to compare with earlier formats."""
 
 
 def document(policy: str = sample.POLICY, **catalog: Any) -> dict[str, Any]:
@@ -62,7 +64,10 @@ def bound(intent: ActionIntent = INTENT, under: Settings = SETTINGS, salt: bytes
 
 
 def changed(before: Binding, after: Binding) -> set[str]:
-    return {name for name in NAMES if getattr(before, name) != getattr(after, name)}
+    """The names of what differs; the digest is of all of it."""
+    names = {name for name in NAMES if getattr(before, name) != getattr(after, name)}
+    assert ("digest" in names) == bool(names - AIDS)
+    return names - AIDS - {"digest"}
 
 
 def approved(intent: ActionIntent = INTENT, under: Settings = SETTINGS) -> IntentRecord:
@@ -117,12 +122,12 @@ def test_what_an_intent_is_bound_to_is_all_that_makes_its_call() -> None:
         for name in (field.name for field in fields(ActionIntent))
     }
     assert {name: others for name, others in parts.items() if others} == {
-        "account_id": {"parameters"},
-        "parameters": {"parameters"},
+        "account_id": {"parameters", "final"},
+        "parameters": {"parameters", "final"},
         "target": {"parameters"},
-        "action_type": {"tool", "tool_schema", "entry", "shown", "clauses", "action_0_1"},
+        "action_type": {"tool", "tool_schema", "entry", "shown", "clauses"},
     }
-    assert changed(bound(), bound(salt=bytes(15) + b"1")) == {"parameters"}
+    assert changed(bound(), bound(salt=bytes(15) + b"1")) == {"parameters", "final"}
 
 
 # What each part does when it differs
@@ -144,16 +149,19 @@ class Differs:
 CALL = Differs(OTHER, CANCEL, REOPEN, START, same_call=False)
 RULES = Differs(OTHER, START, START, START, same_call=True)
 CASES = {
-    "format": replace(RULES, other=bindings.FORMAT_0_1),
+    "format": replace(CALL, other=bindings.FORMAT + 1),
+    "digest": RULES,
     "parameters": replace(CALL, other_settings=CANCEL, by_policy=CANCEL),
+    "final": CALL,
     "tool": CALL,
     "tool_schema": CALL,
     "entry": CALL,
     "shown": replace(CALL, same_settings=START, same_call=True),
     "policy_version": RULES,
     "clauses": replace(RULES, other=(("other", OTHER),)),
-    "action_0_1": RULES,
-    "policy_version_0_1": RULES,
+    "beside": replace(RULES, other={"guards": OTHER}),
+    "entry_0_1": RULES,
+    "without_defaults": RULES,
 }
 CASES_0_1 = {
     "parameters": CASES["parameters"],
@@ -200,7 +208,10 @@ def test_rules_that_decide_are_compared_only_if_the_rules_are_others() -> None:
 
 
 def test_a_ruling_stands_while_the_rules_do_whatever_else_has_them_decide() -> None:
-    """A rule on the autonomy mode, which is another one by now; also for a binding of 0.1.0."""
+    """A rule on the autonomy mode, which is another one by now.
+
+    Version 0.1.0 did not keep what says that the rules are the same: there, people are asked again.
+    """
     made = document(
         sample.POLICY
         + '@id("mode") @reason("MODE") @explanation("Mode.") forbid(principal, action, resource)'
@@ -211,7 +222,8 @@ def test_a_ruling_stands_while_the_rules_do_whatever_else_has_them_decide() -> N
     later = settings(made, version=2)
     assert gate.decide(INTENT, Facts(later), NOON).policy_clause == ("mode", "sure-enough")
     earlier = as_bound(record, bindings.read(entry_0_1(record, under=settings(made))))
-    assert checked(record, later).verdict is checked(earlier, later).verdict is START
+    assert checked(record, later).verdict is START
+    assert checked(earlier, later).verdict is REOPEN
 
 
 def test_a_tool_schema_that_is_seen_for_the_first_time_is_no_difference() -> None:
@@ -271,24 +283,54 @@ def entry_of(record: IntentRecord, under: Settings = SETTINGS) -> dict[str, Any]
 def entry_0_1(record: IntentRecord, under: Settings = SETTINGS, **others: Any) -> dict[str, Any]:
     """The same entry as version 0.1.0 writes it, with others of its five values."""
     entry = entry_of(record, under)
-    del entry["binding_parts"]
-    entry["decision"]["policy_version"] = entry["binding"]["policy_version"]
-    return {**entry, "binding": entry["binding"] | others}
+    ours, action = entry["binding"], under.catalog[record.intent.action_type]
+    known = {name: ours[name] for name in ("parameters", "tool", "tool_schema")}
+    known |= {"action": action.digest_0_1, "policy_version": OTHER, **others}
+    return {**entry, "binding": known, "digest": digest(known)}
+
+
+def entry_2(record: IntentRecord, under: Settings = SETTINGS) -> dict[str, Any]:
+    """The same entry with a binding of format 2."""
+    entry = entry_0_1(record, under)
+    names = ("entry", "shown", "clauses")
+    parts = {name: entry_of(record, under)["binding"][name] for name in names}
+    return {**entry, "binding_parts": {"format": 2, **parts}}
 
 
 def test_a_binding_is_read_back_from_its_entry() -> None:
     record = approved()
     entry = entry_of(record)
     assert bindings.read(entry) == record.binding
-    assert entry["binding_parts"]["format"] == bindings.FORMAT
+    assert entry["binding"]["format"] == bindings.FORMAT
     assert entry["digest"] == digest(entry["binding"])
 
 
-def test_a_binding_of_a_later_format_is_good_for_what_version_0_1_knows_of_it() -> None:
+def test_what_another_version_binds_beside_it_is_kept_and_is_in_its_digest() -> None:
+    entry = entry_of(approved())
+    entry["binding"] |= {"guards": {"since_noon": 3}, "session": "s1"}
+    read = bindings.read(entry)
+    assert read is not None
+    assert read.digest == digest(entry["binding"]) != entry["digest"]
+    assert read.facts()["binding"] == entry["binding"]
+
+
+@pytest.mark.parametrize("earlier", [entry_0_1, entry_2])
+def test_what_an_earlier_version_decided_still_starts(earlier: Any) -> None:
+    for record in (approved(), approved(replace(INTENT, confidence_score=0.9))):
+        old = as_bound(record, bindings.read(earlier(record)))
+        assert old.binding is not None
+        assert old.binding.digest == earlier(record)["digest"]
+        assert checked(old, SETTINGS).verdict is checked(old, LATER).verdict is START
+
+
+def test_a_binding_of_a_later_format_is_shown_and_never_runs() -> None:
     record = approved()
-    later = entry_of(record)
-    later["binding_parts"] = {"format": bindings.FORMAT + 1, "whole": OTHER}
-    assert bindings.read(later) == bindings.read(entry_0_1(record))
+    entry = entry_of(record)
+    entry["binding"] = {**entry["binding"], "format": bindings.FORMAT + 1, "whole": OTHER}
+    later = as_bound(record, bindings.read(entry))
+    assert checked(later, SETTINGS).verdict is CANCEL
+    assert checked(later, LATER).verdict is REOPEN
+    assert not bindings.same_call(later.binding, bound())
 
 
 FROZEN: dict[str, Any] = {
@@ -334,39 +376,25 @@ NOTE = ActionIntent(
 )
 
 
-def test_version_0_1_reads_and_finds_what_it_would_have_written() -> None:
-    """Its own five values and no other name, as it computed them.
-
-    It cancels an intent for which it finds other values. So what makes them, the generated schema
-    too, changes only when it cannot run beside this version any more. A new schema leaves the old
-    one where `version_0_1` is made.
-    """
-    facts = bound(NOTE, settings(FROZEN)).facts()
-    assert facts["binding"] == {
-        "parameters": "sha256:5e21982dcee9781fa62adb7cf5807474fa6ea8a511e0ddf2192477e32a0b0383",
-        "tool": "crm.note",
-        "tool_schema": PIN,
-        "action": "sha256:9ac0a6f6ff3c61cdc6cd10fea4008eb3e8221065cef8ee73aae0a52570ac8093",
-        "policy_version": "sha256:7cf20f79fb5a9a3e7edd8e916c4d9dc059cd94f1260a20a9f1fa5c6d26c20f85",
-    }
-    assert facts["digest"] == (
-        "sha256:ab45b668d55c0ec07c39b515f2ffe6fc6180168c92c6fb77f6251c86f3f99c93"
-    )
-
-
 def test_this_format_stays_what_it_is() -> None:
     """Other values for the same settings need another format, or an upgrade has people asked again.
 
     The undo of an action, its risk and its wording have their own values here, and each rule has.
     """
     made = bound(NOTE, settings(FROZEN))
-    assert made.policy_version == (
-        "sha256:de4edf4765acbd77637f3311bc1f762ffcdcc1cd4fcc1cace0bb6dedf9e9b307"
+    action = settings(FROZEN).catalog["ADD_NOTE"]
+    assert action.digest_0_1 == (
+        "sha256:9ac0a6f6ff3c61cdc6cd10fea4008eb3e8221065cef8ee73aae0a52570ac8093"
     )
-    assert made.facts()["binding_parts"] == {
-        "format": 2,
+    assert made.facts()["binding"] == {
+        "format": 3,
+        "parameters": "sha256:5e21982dcee9781fa62adb7cf5807474fa6ea8a511e0ddf2192477e32a0b0383",
+        "final": "sha256:8689e8aceba08b7232349aa80cd8c0d70b7de94efddaf8304b0f81714b29f283",
+        "tool": "crm.note",
+        "tool_schema": PIN,
         "entry": "sha256:a7fc3c6a666b26d1e9d23f18afb61b9935a0c75f5bea96290c0b64ce53d37d21",
         "shown": "sha256:522a543d968624461f2a91c67fc3aa9ef66a6394877ca9f795d2e40e779ae234",
+        "policy_version": "sha256:de4edf4765acbd77637f3311bc1f762ffcdcc1cd4fcc1cace0bb6dedf9e9b307",
         "clauses": {
             "dear": "sha256:5132ec1cc63f3f9bc1bf032f2130066f748c8f37baca6ebabbc809103ae3367d"
         },

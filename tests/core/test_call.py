@@ -22,6 +22,7 @@ from clearance.core.call import (
     retry_after_ms,
 )
 from clearance.core.catalog import Action, Effect, ToolName, ToolServer, idempotency_key
+from clearance.core.errors import InvalidInput
 from clearance.core.intent import ActionIntent, RiskLevel
 from clearance.core.outcome import TRANSIENT, CallError, ErrorClass, OutcomeStatus, Sent
 
@@ -31,22 +32,14 @@ INTENT = ActionIntent(
 ACTION = Action("MAIL", ToolName("crm", "mail"), RiskLevel.LOW, Effect.KEYED, {}, "did", "do")
 
 
-def test_the_catalogs_arguments_win_over_parameters_and_the_key_over_both() -> None:
-    action = replace(
-        ACTION, arguments={"account": "{account_id}", "key": "mine"}, idempotency_argument="key"
-    )
-    assert arguments(
-        action, replace(INTENT, parameters={**INTENT.parameters, "key": "forged"})
-    ) == {
-        "to": "a",
-        "account": "acme",
+def test_the_key_comes_last_and_an_agent_cannot_send_one_in_its_place() -> None:
+    action = replace(ACTION, arguments={"to": "{account_id}"}, idempotency_argument="key")
+    assert arguments(action, replace(INTENT, parameters={})) == {
+        "to": "acme",
         "key": idempotency_key("t", "i1"),
     }
-
-
-def test_a_placeholder_without_a_value_makes_no_call() -> None:
-    with pytest.raises(KeyError, match="cc"):
-        arguments(replace(ACTION, arguments={"cc": "{cc}"}), INTENT)
+    with pytest.raises(InvalidInput, match="filled by us"):
+        arguments(action, replace(INTENT, parameters={"key": "forged"}))
 
 
 @given(st.text(max_size=9), st.text(max_size=9), st.text(max_size=9), st.text(max_size=9))

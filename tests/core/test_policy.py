@@ -748,7 +748,7 @@ def test_the_version_is_not_that_of_the_catalog_the_engine_or_our_schema(
         newer = PolicySet.load(TEXT, CATALOG)
     assert newer.version == policy.version
     assert newer.clauses == policy.clauses
-    assert newer.version_0_1 != policy.version_0_1
+    assert newer.schema != policy.schema
 
 
 LAYOUT = st.lists(

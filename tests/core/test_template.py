@@ -18,21 +18,22 @@ from clearance.core.template import (
 )
 
 
-def intent(**parameters: Any) -> ActionIntent:
-    return ActionIntent("t", "acme", "i1", "MAIL", parameters, 0.9, RiskLevel.LOW, "ada")
+def values(**parameters: Any) -> dict[str, Any]:
+    intent = ActionIntent("t", "acme", "i1", "MAIL", parameters, 0.9, RiskLevel.LOW, "ada")
+    return values_of(intent, parameters)
 
 
 def test_the_fields_of_an_intent_win_over_parameters_of_the_same_name() -> None:
-    values = values_of(intent(account_id="rival", title="x", result="forged"))
-    assert sentence("{title} for {account_id}: {result}", values) == "x for acme: ?"
-    assert sentence("{parameters.account_id}", values) == "rival"
+    known = values(account_id="rival", title="x", result="forged")
+    assert sentence("{title} for {account_id}: {result}", known) == "x for acme: ?"
+    assert sentence("{parameters.account_id}", known) == "rival"
 
 
 @given(st.text(max_size=30))
 def test_a_value_is_never_read_as_a_template(value: str) -> None:
-    values = values_of(intent(title=value + "{account_id}", secret="no"))
-    assert fill("{title}", values) == value + "{account_id}"
-    assert fill("<{title}>", values) == f"<{value}{{account_id}}>"
+    known = values(title=value + "{account_id}", secret="no")
+    assert fill("{title}", known) == value + "{account_id}"
+    assert fill("<{title}>", known) == f"<{value}{{account_id}}>"
 
 
 @given(st.integers() | st.booleans() | st.none() | st.lists(st.integers(), max_size=3))
@@ -44,8 +45,8 @@ def test_a_placeholder_alone_keeps_the_type_of_its_value(value: Any) -> None:
 
 def test_a_missing_value_is_an_error_in_a_call_and_a_question_mark_in_a_sentence() -> None:
     with pytest.raises(KeyError, match=r"target\.id"):
-        fill("x {target.id}", values_of(intent()))
-    assert sentence("x {target.id}", values_of(intent())) == "x ?"
+        fill("x {target.id}", values())
+    assert sentence("x {target.id}", values()) == "x ?"
 
 
 @given(st.text(max_size=300))

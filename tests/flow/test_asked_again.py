@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from clearance.configuration import policies
+from clearance.core import binding as bindings
 from clearance.core.approval import RulingKind
 from clearance.core.binding import Binding
 from clearance.core.policy_schema import schema_text
@@ -192,12 +193,13 @@ async def test_a_stricter_answer_is_asked_about_or_final(world: World) -> None:
 
 
 def as_0_1_writes(patch: pytest.MonkeyPatch) -> None:
-    """From now on, entries hold of a binding what version 0.1.0 knows."""
+    """From now on, a binding is what version 0.1.0 knows of it."""
 
-    def facts(binding: Binding) -> dict[str, Any]:
-        return {"digest": binding.digest, "binding": binding._as_0_1()}
+    def written(binding: Binding) -> dict[str, Any]:
+        names = ("parameters", "tool", "tool_schema", "policy_version")
+        return {**{name: getattr(binding, name) for name in names}, "action": binding.entry_0_1}
 
-    patch.setattr(Binding, "facts", facts)
+    patch.setattr(bindings, "_written", written)
 
 
 async def upgraded(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
@@ -210,7 +212,7 @@ async def upgraded(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     policy = (await after.context.settings(sample.TENANT)).policy
     assert before is not None
     assert policy is not None
-    assert policy.version_0_1 != before.version_0_1, "it would have told them apart"
+    assert policy.schema != before.schema
     assert policy.version == before.version
     return after
 

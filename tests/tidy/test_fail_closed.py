@@ -10,7 +10,7 @@ import pytest
 from clearance.core import gate, steps
 from clearance.core.approval import RulingKind
 from clearance.core.decision import Answer
-from clearance.core.errors import Conflict, Forbidden
+from clearance.core.errors import Conflict, Forbidden, InvalidInput
 from clearance.core.outcome import Outcome, OutcomeStatus
 from clearance.core.principal import Permission, system
 from clearance.core.record import IntentStatus
@@ -77,15 +77,17 @@ async def test_an_outdated_approval_says_so_in_the_ledger(world: World) -> None:
 
 
 async def test_an_argument_that_cannot_be_filled_sends_nothing(world: World) -> None:
+    """It is refused; and what was approved before such an argument came is cancelled."""
+    await world.propose(task("t1", target={"phone": "1"}))
     document: dict[str, Any] = sample.document()
     document["catalog"]["CREATE_TASK"]["arguments"] = {"account": "{target.email}"}
     await world.configure(document)
-    await world.propose(task("t1", target={"phone": "1"}))
-    done = await world.run("t1")
-    assert done is not None
-    assert done.outcome is not None
-    assert done.outcome.error is not None
-    assert (done.status, done.outcome.error.code) == (IntentStatus.CANCELLED, "ARGUMENT_MISSING")
+    with pytest.raises(InvalidInput) as refused:
+        await world.propose(task("t2", target={"phone": "1"}))
+    assert refused.value.code == "ARGUMENT_MISSING"
+    assert await world.run("t1") is None
+    assert (await world.record("t1")).status is IntentStatus.CANCELLED
+    assert (await world.entries())[-1]["code"] == "ARGUMENT_MISSING"
     assert (world.tools.calls, await world.used()) == ([], {"actions": 0, "actions:CREATE_TASK": 0})
 
 

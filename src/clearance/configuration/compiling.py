@@ -133,6 +133,7 @@ def _action(action_type: str, shape: ActionShape) -> Action:
         spends=shape.spends,
         approval_expires_after_ms=duration_ms(shape.approval.expires_after),
         undo=undo,
+        prose=frozenset(shape.prose),
     )
 
 

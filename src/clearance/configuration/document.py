@@ -70,9 +70,9 @@ class Reading:
         has none.
         """
         if not self._policy:
-            schemas = {name: shape.parameters for name, shape in self.document.catalog.items()}
-            parameters = {**self.reach.parameters, **schemas}
-            self._policy.append(policy_reading(self.document.policy, parameters))
+            schemas = {name: shape.final_schema for name, shape in self.document.catalog.items()}
+            known = {**self.reach.parameters, **schemas}
+            self._policy.append(policy_reading(self.document.policy, known))
         return self._policy[0]
 
     @property
@@ -126,7 +126,7 @@ def _json_text(value: Json) -> tuple[str | None, list[Problem]]:
     try:
         size = _size(value)
         text = json.dumps(value)
-    except (InvalidInput, RecursionError) as refusal:
+    except (InvalidInput, RecursionError, TypeError, ValueError) as refusal:
         return None, [Problem((), str(refusal))]
     if size <= DOCUMENT_BYTES_MAX:
         return text, []

@@ -13,6 +13,7 @@ from typing import TypeAlias, TypeVar
 
 import jsonschema_rs
 
+from clearance.configuration.segments import keeps_its_place
 from clearance.configuration.shape import (
     ActionShape,
     AllowlistShape,
@@ -27,7 +28,7 @@ from clearance.core.catalog import schema_validator
 from clearance.core.errors import Problem
 from clearance.core.intent import DEPTH_MAX
 from clearance.core.stop import NAMES_NOTHING, StopScope
-from clearance.core.template import placeholders
+from clearance.core.template import placeholders, schema_at, whole_placeholder
 
 CATALOG_ACTIONS_MAX = 500
 TOOL_SERVERS_MAX = 64
@@ -38,6 +39,7 @@ Path: TypeAlias = tuple[str | int, ...]
 T = TypeVar("T")
 
 _FIXED_NAMES = frozenset({"account_id", "action_intent_id", "action_type", "target"})
+_OUR_TEXTS = frozenset({"account_id", "action_intent_id", "action_type"})
 
 
 def fit_problems(
@@ -122,7 +124,7 @@ def _action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Mi
     yield from (
         (("parameters", *path), sentence) for path, sentence in _schema_problems(action.parameters)
     )
-    properties, required = _properties(action.parameters)
+    properties, _ = _properties(action.parameters)
     tools: list[tuple[Path, str]] = [(("tool",), action.tool)]
     templates: list[tuple[Path, Json, bool, bool]] = [
         (("sentence",), action.sentence, True, False),
@@ -142,6 +144,7 @@ def _action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Mi
                 name, action, has_result=has_result, must_be_there=must_be_there
             ):
                 yield inner, sentence
+    yield from _argument_problems(action, properties)
     key = action.idempotency_argument
     if key in properties or key in action.arguments:
         yield (
@@ -151,8 +154,40 @@ def _action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Mi
     if action.spends is not None:
         yield from (
             (("spends",), sentence)
-            for sentence in _spends_problems(action.spends, properties, required)
+            for sentence in _spends_problems(action.spends, *_properties(action.final_schema))
         )
+
+
+def _argument_problems(action: ActionShape, properties: Mapping[str, Json]) -> _Misfits:
+    """An argument is no parameter, so that the tool gets what policy and people saw; and a value
+    keeps its place in a longer text.
+    """
+    for name in action.arguments:
+        if name in properties:
+            sentence = "is a parameter too, and the tool would get another value than the agent's"
+            yield ("arguments", name), f"{sentence}: one of them must go"
+    for position, name in enumerate(action.prose):
+        if name not in action.arguments:
+            sentence = f"there is no argument {name}{suggestion(name, list(action.arguments))}"
+            yield ("prose", position), sentence
+    for name, template in action.arguments.items():
+        if name not in action.prose:
+            yield from _segment_problems(action, template, ("arguments", name))
+
+
+def _segment_problems(action: ActionShape, template: Json, path: Path) -> _Misfits:
+    for inner, text in _texts_in(template, path):
+        for name in [] if whole_placeholder(text) else placeholders(text):
+            if name in _OUR_TEXTS:
+                continue  # looked at when the call is made
+            if not keeps_its_place(schema_at(name, action.parameters)):
+                sentence = (
+                    f"{{{name}}} could end its place in this text: give the parameter an enum, "
+                    f"type: integer, format: uuid or date, or a pattern with ^ and $ that lets in "
+                    f"none of / \\ ? # & % ' \" < > and no control characters; or name the "
+                    f"argument under prose, if it is text for people"
+                )
+                yield inner, sentence
 
 
 def _properties(schema: Mapping[str, Json]) -> tuple[Mapping[str, Json], Sequence[str]]:
@@ -225,11 +260,17 @@ def _keyword_problems(node: Json, path: Path) -> _Misfits:
 
 def _named_in(template: Json, path: Path) -> Iterator[tuple[Path, str]]:
     """Every placeholder of a template, and where it is."""
+    for inner, text in _texts_in(template, path):
+        yield from ((inner, name) for name in placeholders(text))
+
+
+def _texts_in(template: Json, path: Path) -> Iterator[tuple[Path, str]]:
+    """Every text of a template, and where it is."""
     if isinstance(template, str):
-        yield from ((path, name) for name in placeholders(template))
+        yield path, template
     elif isinstance(template, dict | list):
         for key, part in template.items() if isinstance(template, dict) else enumerate(template):
-            yield from _named_in(part, (*path, key))
+            yield from _texts_in(part, (*path, key))
 
 
 def _placeholder_problem(
@@ -243,11 +284,13 @@ def _placeholder_problem(
     if name == "parameters":
         return None
     parameter = rest.partition(".")[0] if first == "parameters" else first
-    properties, required = _properties(action.parameters)
-    if parameter not in properties and action.parameters.get("additionalProperties") is not True:
+    schema = action.parameters if must_be_there else action.final_schema
+    properties, required = _properties(schema)
+    if parameter not in properties and schema.get("additionalProperties") is not True:
         known = [*properties, *_FIXED_NAMES, "parameters", *(["result"] if has_result else [])]
         return f"{{{name}}} names nothing that is known here{suggestion(parameter, known)}"
-    if must_be_there and parameter not in required:
+    filled_in = isinstance(properties.get(parameter), dict) and "default" in properties[parameter]
+    if must_be_there and parameter not in required and not filled_in:
         return (
             f"{{{name}}}: the parameter must be required, or there is nothing to put here when it "
             f"is left out"

@@ -36,6 +36,7 @@ from clearance.core.intent import ACTION_TYPE, RiskLevel, name_problem
 from clearance.core.mode import AutonomyMode
 from clearance.core.moment import HOUR_MS, SECOND_MS
 from clearance.core.stop import StopLevel, StopScope
+from clearance.core.template import final_schema
 
 CONCURRENCY_MAX = 64  # calls at once to one tool server
 SENTENCE_LENGTH_MAX = 300  # characters
@@ -247,6 +248,12 @@ class ActionShape(_Shape):
     spends: Name | None = None
     approval: ApprovalShape = ApprovalShape()
     undo: UndoShape | None = None
+    prose: list[Name] = []
+
+    @property
+    def final_schema(self) -> dict[str, Json]:
+        """The JSON Schema of what its tool gets."""
+        return final_schema(self.parameters, self.arguments)
 
     @property
     def tools(self) -> tuple[str, ...]:

@@ -8,93 +8,85 @@ permission only if it makes a difference to this intent.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from clearance.core.arguments import arguments_without_defaults, final_arguments
 from clearance.core.canonical import Json, digest
+from clearance.core.catalog import Action
 from clearance.core.decision import Decision
+from clearance.core.errors import InvalidInput
 from clearance.core.intent import ActionIntent
 from clearance.core.settings import Settings
 
-FORMAT = 2
+FORMAT = 3
+FORMAT_WITHOUT_FINAL = 2  # names its own format in `binding_parts`
 FORMAT_0_1 = 1  # of version 0.1.0, which names none
 NAMES_MAX = 5  # rules that a sentence names
 NOT_READABLE = "(not readable)"
 """The tool and the catalog's entry of an action that cannot be read as it is stored."""
+NOT_MADE = "(not made)"
+"""The final arguments where no call can be made of an intent."""
+BESIDE = ("session", "seen", "guards")
+"""Facts that may stand in a binding, and be bound by its digest, beside those that are compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What exactly was decided on, as digests; its own digest binds an approval to what runs.
+    """What exactly was decided on, as digests; `digest` binds an approval to what runs.
 
-    The call is `parameters` (with account and target), `tool`, `tool_schema`, `entry` (how the
-    catalog makes a call of them) and `shown` (what the catalog tells people of it). The permission
-    is `policy_version` and `clauses`: the rules that decided by id, each with the digest of its
-    text. What a format does not know is None.
+    The call is `parameters` (as proposed, with account and target), `final` (the final arguments),
+    `tool`, `tool_schema`, `entry` (how the catalog makes a call of them) and `shown` (what the
+    catalog tells people of it). The permission is `policy_version` and `clauses`: the rules that
+    decided by id, each with the digest of its text. What a format does not know is None.
 
-    `action_0_1` and `policy_version_0_1` are what version 0.1.0 compares instead of `entry`,
-    `shown` and the permission. The ledger's `binding` and an approval's digest are made of them, so
-    that processes of that version work beside this one.
+    `beside` is what another version bound too. `entry_0_1` and `without_defaults` are what formats
+    1 and 2 are compared with.
     """
 
     format: int
+    digest: str
     parameters: str
+    final: str | None
     tool: str
     tool_schema: str | None
     entry: str
     shown: str | None
     policy_version: str | None
     clauses: tuple[tuple[str, str | None], ...]
-    action_0_1: str
-    policy_version_0_1: str | None
-
-    @property
-    def digest(self) -> str:
-        """One digest over all of it, as version 0.1.0 has it too."""
-        return digest(self._as_0_1())
+    beside: Mapping[str, Json] = field(default_factory=dict)
+    entry_0_1: str | None = field(default=None, compare=False)
+    without_defaults: str | None = field(default=None, compare=False)
 
     def facts(self) -> dict[str, Json]:
         """The facts of a ledger entry that `read` reads, beside the entry's decision."""
-        parts = {
-            "format": self.format,
-            "entry": self.entry,
-            "shown": self.shown,
-            "clauses": dict(self.clauses),
-        }
-        return {"digest": self.digest, "binding": self._as_0_1(), "binding_parts": parts}
-
-    def _as_0_1(self) -> dict[str, Json]:
-        """What version 0.1.0 reads: with one name more or less, it could not."""
-        return {
-            "parameters": self.parameters,
-            "tool": self.tool,
-            "tool_schema": self.tool_schema,
-            "action": self.action_0_1,
-            "policy_version": self.policy_version_0_1,
-        }
+        return {"digest": self.digest, "binding": _written(self)}
 
 
 def read(entry: Mapping[str, Json]) -> Binding | None:
     """The binding in a ledger entry with a decision; None if that was about an unknown action.
 
-    A binding of a format that is not ours is read as far as version 0.1.0 would read it.
+    The digest is of the entry's own words, in every format. A binding of a later format is one that
+    nothing is the same as.
     """
     if "binding" not in entry:
         return None
-    known, decision = entry["binding"], entry["decision"]
-    parts = entry.get("binding_parts", {})
-    ours = parts.get("format") == FORMAT
-    texts = parts["clauses"] if ours else {}
+    known, decision, parts = entry["binding"], entry["decision"], entry.get("binding_parts", {})
+    made = known.get("format", parts.get("format", FORMAT_0_1))
+    texts = {FORMAT: known, FORMAT_WITHOUT_FINAL: parts}.get(made, {})
     return Binding(
-        format=FORMAT if ours else FORMAT_0_1,
+        format=made,
+        digest=digest(known),
         parameters=known["parameters"],
+        final=known.get("final"),
         tool=known["tool"],
         tool_schema=known["tool_schema"],
-        entry=parts["entry"] if ours else known["action"],
-        shown=parts["shown"] if ours else None,
-        policy_version=(decision if ours else known)["policy_version"],
-        clauses=tuple((name, texts.get(name)) for name in decision["policy_clause"]),
-        action_0_1=known["action"],
-        policy_version_0_1=known["policy_version"],
+        entry=texts["entry"] if texts else known.get("action", NOT_READABLE),
+        shown=texts.get("shown"),
+        policy_version=decision["policy_version"] if texts else None,
+        clauses=tuple(
+            (name, texts.get("clauses", {}).get(name)) for name in decision["policy_clause"]
+        ),
+        beside={name: known[name] for name in BESIDE if name in known},
     )
 
 
@@ -112,39 +104,77 @@ def bind(
         unreadable = settings.uncallable(intent.account_id, intent.action_type)
         return _not_readable(parameters) if unreadable else None
     clauses = policy.clauses if policy else {}
-    return Binding(
-        format=FORMAT,
-        parameters=parameters,
-        tool=str(action.tool),
-        tool_schema=settings.tool_pins.get(str(action.tool)),
-        entry=action.entry_digest,
-        shown=action.shown_digest,
-        policy_version=policy.version if policy else None,
-        clauses=tuple(
-            (name, clauses[name].digest if name in clauses else None)
-            for name in decision.policy_clause
-        ),
-        action_0_1=action.digest_0_1,
-        policy_version_0_1=policy.version_0_1 if policy else None,
+    final, without_defaults = _final(action, intent, salt)
+    return _digested(
+        Binding(
+            format=FORMAT,
+            digest="",
+            parameters=parameters,
+            final=final,
+            tool=str(action.tool),
+            tool_schema=settings.tool_pins.get(str(action.tool)),
+            entry=action.entry_digest,
+            shown=action.shown_digest,
+            policy_version=policy.version if policy else None,
+            clauses=tuple(
+                (name, clauses[name].digest if name in clauses else None)
+                for name in decision.policy_clause
+            ),
+            entry_0_1=action.digest_0_1,
+            without_defaults=without_defaults,
+        )
     )
+
+
+def _final(action: Action, intent: ActionIntent, salt: bytes) -> tuple[str, str]:
+    """Digests of the final arguments, and of what versions that sent no defaults would send."""
+    try:
+        final = final_arguments(action, intent)
+        before = arguments_without_defaults(action, intent)
+    except InvalidInput:
+        return NOT_MADE, NOT_MADE
+    made = digest([salt.hex(), final])
+    return made, made if before == final else digest([salt.hex(), before])
 
 
 def _not_readable(parameters: str) -> Binding:
     """What would run of an action that cannot be read: nothing, until it can be, and then it is
     another call than this.
     """
-    return Binding(
-        format=FORMAT,
-        parameters=parameters,
-        tool=NOT_READABLE,
-        tool_schema=None,
-        entry=NOT_READABLE,
-        shown=NOT_READABLE,
-        policy_version=None,
-        clauses=(),
-        action_0_1=NOT_READABLE,
-        policy_version_0_1=None,
+    return _digested(
+        Binding(
+            format=FORMAT,
+            digest="",
+            parameters=parameters,
+            final=NOT_MADE,
+            tool=NOT_READABLE,
+            tool_schema=None,
+            entry=NOT_READABLE,
+            shown=NOT_READABLE,
+            policy_version=None,
+            clauses=(),
+        )
     )
+
+
+def _digested(binding: Binding) -> Binding:
+    return replace(binding, digest=digest(_written(binding)))
+
+
+def _written(binding: Binding) -> dict[str, Json]:
+    """A binding of this format, as its entry has it."""
+    return {
+        "format": binding.format,
+        "parameters": binding.parameters,
+        "final": binding.final,
+        "tool": binding.tool,
+        "tool_schema": binding.tool_schema,
+        "entry": binding.entry,
+        "shown": binding.shown,
+        "policy_version": binding.policy_version,
+        "clauses": dict(binding.clauses),
+        **binding.beside,
+    }
 
 
 def same_call(then: Binding | None, now: Binding | None) -> bool:
@@ -153,7 +183,14 @@ def same_call(then: Binding | None, now: Binding | None) -> bool:
     """
     if then is None or now is None:
         return False
-    return not any(_other_call(*_alike(then, now)))
+    return not any(_other_call(_comparable(then, now), now))
+
+
+def only_defaults_differ(then: Binding, now: Binding) -> bool:
+    """True if the call is the one that an earlier version decided on, and has defaults of the
+    schema beside it, which that version did not send.
+    """
+    return then.format < FORMAT and same_call(then, replace(now, final=now.without_defaults))
 
 
 def call_differences(then: Binding, now: Binding) -> tuple[str, ...]:
@@ -161,10 +198,10 @@ def call_differences(then: Binding, now: Binding) -> tuple[str, ...]:
 
     A tool schema that is seen for the first time is no change.
     """
-    then, now = _alike(then, now)
+    then = _comparable(then, now)
     shown = (
         ("The action's risk, its undo or its wording in the catalog changed.",)
-        if then.shown != now.shown
+        if then.shown not in {None, now.shown}
         else ()
     )
     return (*_other_call(then, now), *shown)
@@ -173,13 +210,13 @@ def call_differences(then: Binding, now: Binding) -> tuple[str, ...]:
 def rule_differences(then: Binding, now: Binding) -> tuple[str, ...]:
     """What changed of the rules that decided, a sentence each; nothing if all rules are the same.
 
-    A rule whose text changed is another rule.
+    A rule whose text changed is another rule. Version 0.1.0 kept no texts: of its decisions only
+    the ids of the rules are compared.
     """
-    then, now = _alike(then, now)
-    if then.policy_version == now.policy_version:
+    if then.policy_version == now.policy_version and then.policy_version is not None:
         return ()
     before, after = dict(then.clauses), dict(now.clauses)
-    changed = [name for name in after if name in before and after[name] != before[name]]
+    changed = [name for name in after if before.get(name) not in {None, after[name]}]
     sentences = [f"The policy changed what it says in: {_named(changed)}."] if changed else []
     if before.keys() != after.keys():
         sentences.append(f"Other rules decide: {_named(after)}; before: {_named(before)}.")
@@ -187,6 +224,9 @@ def rule_differences(then: Binding, now: Binding) -> tuple[str, ...]:
 
 
 def _other_call(then: Binding, now: Binding) -> Iterator[str]:
+    if then.format > FORMAT:
+        yield "A later version decided on this, and this one cannot read what it bound."
+        return
     if then.parameters != now.parameters:
         yield "The parameters are not the ones that were decided on."
     if then.tool != now.tool:
@@ -195,22 +235,20 @@ def _other_call(then: Binding, now: Binding) -> Iterator[str]:
         yield f"The schema of the tool {now.tool} changed."
     if then.entry != now.entry:
         yield "The action's entry in the catalog changed."
+    elif then.parameters == now.parameters and then.final != now.final:
+        yield "The tool would get other arguments: the defaults of the schema changed."
 
 
-def _alike(then: Binding, now: Binding) -> tuple[Binding, Binding]:
-    """Both in one format: their own, or the one that every version knows."""
-    return (then, now) if then.format == now.format else (_in_0_1(then), _in_0_1(now))
-
-
-def _in_0_1(binding: Binding) -> Binding:
-    return replace(
-        binding,
-        format=FORMAT_0_1,
-        entry=binding.action_0_1,
-        shown=None,
-        policy_version=binding.policy_version_0_1,
-        clauses=tuple((name, None) for name, _ in binding.clauses),
-    )
+def _comparable(then: Binding, now: Binding) -> Binding:
+    """An earlier binding with what its format does not know, as it was when that format was
+    written: no default was sent, and version 0.1.0 had its own digest of the catalog's entry.
+    """
+    if then.format == FORMAT_0_1:
+        same = then.entry == now.entry_0_1
+        return replace(then, final=now.without_defaults, entry=now.entry if same else then.entry)
+    if then.format == FORMAT_WITHOUT_FINAL:
+        return replace(then, final=now.without_defaults)
+    return then
 
 
 def _named(rules: Mapping[str, object] | list[str]) -> str:

@@ -4,6 +4,7 @@ again, what an error means.
 
 from __future__ import annotations
 
+from clearance.core.arguments import final_arguments
 from clearance.core.canonical import Json
 from clearance.core.catalog import (
     DEADLINE_SECONDS_DEFAULT,
@@ -14,7 +15,6 @@ from clearance.core.catalog import (
 from clearance.core.intent import ActionIntent
 from clearance.core.moment import SECOND_MS
 from clearance.core.outcome import TRANSIENT, CallError, Outcome, OutcomeStatus, Sent
-from clearance.core.template import fill, values_of
 
 TRIES_MAX = 3  # calls within one attempt
 RETRY_WINDOW_MS = 15 * SECOND_MS  # the time that a lease allows for the tries after the first
@@ -36,13 +36,11 @@ def deadline_ms(server: ToolServer | None) -> int:
 
 
 def arguments(action: Action, intent: ActionIntent) -> dict[str, Json]:
-    """What the tool is called with: the parameters, the catalog's own arguments over them, the
-    idempotency key last.
+    """What is sent: the final arguments, and the idempotency key in its own.
 
-    KeyError names a placeholder of the catalog for which the intent has no value.
+    InvalidInput as `final_arguments`.
     """
-    filled = fill(dict(action.arguments), values_of(intent))
-    named = {**intent.parameters, **filled}
+    named = final_arguments(action, intent)
     if action.idempotency_argument:
         named[action.idempotency_argument] = idempotency_key(
             intent.tenant_id, intent.action_intent_id

@@ -19,6 +19,7 @@ from clearance.core.canonical import Json, canonical, digest
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.intent import ActionIntent, RiskLevel
 from clearance.core.moment import HOUR_MS
+from clearance.core.template import final_schema
 
 APPROVAL_EXPIRES_AFTER_MS_DEFAULT = 72 * HOUR_MS
 DEADLINE_SECONDS_DEFAULT = 30
@@ -99,10 +100,16 @@ class Action:
     spends: str | None = None
     approval_expires_after_ms: int = APPROVAL_EXPIRES_AFTER_MS_DEFAULT
     undo: Undo | None = None
+    prose: frozenset[str] = frozenset()
 
     @cached_property
     def _validator(self) -> jsonschema_rs.Validator:
         return schema_validator(self.parameters)
+
+    @cached_property
+    def final_schema(self) -> Mapping[str, Json]:
+        """The JSON Schema of the final arguments."""
+        return final_schema(self.parameters, self.arguments)
 
     @cached_property
     def entry_digest(self) -> str:
@@ -164,14 +171,18 @@ class Action:
             sentence = f"The parameters do not fit the schema of {self.action_type}: {shown}."
             raise InvalidInput(sentence, code="INVALID_PARAMETERS", problems=tuple(problems))
 
-    def amount_spent(self, intent: ActionIntent) -> int | None:
-        """What the act spends, in the smallest unit of its parameter, rounded up; None if it is
+    def with_defaults(self, parameters: Mapping[str, Json]) -> Mapping[str, Json]:
+        """The parameters, and the schema's defaults of those that are left out."""
+        return parameters
+
+    def amount_spent(self, arguments: Mapping[str, Json]) -> int | None:
+        """What the act spends, in the smallest unit of its argument, rounded up; None if it is
         unknown or negative.
         """
-        value = intent.parameters.get(self.spends) if self.spends else None
+        value = arguments.get(self.spends) if self.spends else None
         if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
             return None
-        scale = self.parameters.get("properties", {}).get(self.spends, {}).get("x-scale", 1)
+        scale = self.final_schema.get("properties", {}).get(self.spends, {}).get("x-scale", 1)
         return int((Decimal(repr(value)) * scale).to_integral_value(ROUND_CEILING))
 
     def effective_risk(self, intent: ActionIntent) -> RiskLevel:

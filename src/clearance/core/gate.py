@@ -15,10 +15,12 @@ from typing import NamedTuple
 
 from clearance.core import mode as modes
 from clearance.core import stop
+from clearance.core.arguments import final_arguments
 from clearance.core.budget import AMOUNT_MAX, Hold, hold_for, rule_for, spent_claim
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
 from clearance.core.decision import Answer, Decision, Finding
+from clearance.core.errors import InvalidInput
 from clearance.core.intent import ActionIntent
 from clearance.core.mode import AutonomyMode
 from clearance.core.moment import as_text
@@ -47,6 +49,16 @@ class _Case:
     action: Action | None
     policy_answer: PolicyAnswer | None = None
     hold: Hold | None = None
+    arguments: Mapping[str, Json] = field(default_factory=dict)
+    unmade: InvalidInput | None = None
+
+    def __post_init__(self) -> None:
+        """Makes the final arguments, or keeps why no call can be made."""
+        try:
+            if self.action is not None:
+                self.arguments = final_arguments(self.action, self.intent)
+        except InvalidInput as unmade:
+            self.unmade = unmade
 
     def unread(self, check: str) -> Unreadable | None:
         """What of the settings a check cannot read, of all that could be about the intent."""
@@ -173,6 +185,8 @@ def _check_catalog(case: _Case) -> _Seen:
     if case.action is None:
         sentence = f"The catalog has no action {case.intent.action_type}."
         return _seen(Answer.BLOCK, "UNKNOWN_ACTION", sentence)
+    if case.unmade is not None:
+        return _seen(Answer.BLOCK, case.unmade.code, case.unmade.sentence)
     return _seen(
         Answer.AUTO_EXECUTE,
         "KNOWN_ACTION",
@@ -243,7 +257,7 @@ def _check_policy(case: _Case) -> _Seen:
         mode=modes.resolve(
             case.facts.settings.modes, intent.account_id, intent.action_type
         ).mode.value,
-        parameters=intent.parameters,
+        parameters=case.arguments,
     )
     answered = policy.decide(question)
     case.policy_answer = answered
@@ -270,7 +284,7 @@ def _check_budget(case: _Case) -> _Seen:
     if rule is None or action is None:
         sentence = f"No autonomy budget is configured for {intent.account_id}."
         return _seen(Answer.REQUIRE_APPROVAL, "BUDGET_NOT_CONFIGURED", sentence)
-    hold = hold_for(rule, intent.action_type, action.amount_spent(intent), case.now)
+    hold = hold_for(rule, intent.action_type, action.amount_spent(case.arguments), case.now)
     inputs = {
         "day": hold.day,
         "zone": rule.zone,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from clearance.core import gate
 from clearance.core.approval import RulingKind
+from clearance.core.arguments import shown_arguments
 from clearance.core.catalog import Action
 from clearance.core.decision import Answer, Decision
 from clearance.core.gate import Facts
@@ -29,17 +30,18 @@ def say(record: IntentRecord, action: Action | None) -> str:
     return _SENTENCES[record.status](record, action)
 
 
-def fill_sentence(text: str, record: IntentRecord) -> str:
-    """A sentence of the catalog with the record's data in it."""
+def fill_sentence(text: str, record: IntentRecord, action: Action) -> str:
+    """A sentence of the catalog with the record's data in it, as the tool gets it."""
     result = record.outcome.result if record.outcome else None
-    return sentence(text, values_of(record.intent, result))
+    arguments = shown_arguments(action, record.intent)
+    return sentence(text, values_of(record.intent, arguments, result))
 
 
 def proposal(record: IntentRecord, action: Action | None) -> str:
     """The proposed act as a phrase, for example `create the task 'Renewal call' for acme`."""
     if action is None:
         return f"run {record.intent.action_type} for {record.intent.account_id}"
-    return fill_sentence(action.proposal, record)
+    return fill_sentence(action.proposal, record, action)
 
 
 def ruled_by(record: IntentRecord) -> str:
@@ -56,7 +58,7 @@ def _actor(record: IntentRecord) -> str:
 
 def _succeeded(record: IntentRecord, action: Action | None) -> str:
     done = (
-        fill_sentence(action.sentence, record)
+        fill_sentence(action.sentence, record, action)
         if action
         else f"ran {record.intent.action_type} for {record.intent.account_id}"
     )

@@ -67,7 +67,7 @@ class Clause:
 class Question:
     """What policy is asked about an intent.
 
-    `parameters` are the intent's own: the set picks what it can read.
+    `parameters` are the final arguments of the call: the set picks what it can read.
     """
 
     agent_id: str
@@ -120,7 +120,7 @@ class PolicySet:
         The engine's warnings do not reach us, so a rule that can never match is accepted, unless
         its types show it.
         """
-        reading = read_policy(text, {name: action.parameters for name, action in catalog.items()})
+        reading = read_policy(text, {name: action.final_schema for name, action in catalog.items()})
         if reading.policy is None or reading.problems:
             raise policy_refusal(reading.problems)
         return reading.policy

@@ -58,7 +58,7 @@ def cedar_schema(catalog: Catalog) -> str:
     policy reads them.
     """
     return schema_text(
-        {action_type: parameters_type(catalog[action_type].parameters) for action_type in catalog}
+        {action_type: parameters_type(catalog[action_type].final_schema) for action_type in catalog}
     )
 
 

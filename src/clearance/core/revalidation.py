@@ -12,10 +12,12 @@ from enum import Enum, auto
 
 from clearance.core import gate, stop
 from clearance.core.approval import ApprovalState
+from clearance.core.arguments import final_arguments
 from clearance.core.binding import (
     Binding,
     bind,
     call_differences,
+    only_defaults_differ,
     rule_differences,
     same_call,
 )
@@ -97,11 +99,12 @@ def revalidate(record: IntentRecord, facts: gate.Facts, now: int) -> Revalidatio
             "Neither a decision nor a ruling says that this may run.",
         )
     if settings.decided(record.decision.settings_version):
-        if not same_call(record.binding, binding):
+        if same_call(record.binding, binding):
+            return verdict(Verdict.START, "UNCHANGED", "Nothing changed since the decision.")
+        if not only_defaults_differ(record.binding, binding):
             return verdict(
                 Verdict.CANCEL, "DIGEST_MISMATCH", "What would run is not what was decided on."
             )
-        return verdict(Verdict.START, "UNCHANGED", "Nothing changed since the decision.")
     return _revalidate_changed(
         record, facts, now, verdict(Verdict.START, "STILL_HOLDS", "The approval still holds.")
     )
@@ -131,9 +134,10 @@ def _revalidate_changed(
     if action is not None:
         try:
             action.check_parameters(record.intent.parameters)
+            final_arguments(action, record.intent)
         except InvalidInput as misfit:
             return replace(
-                start, verdict=Verdict.CANCEL, code="INVALID_PARAMETERS", sentence=misfit.sentence
+                start, verdict=Verdict.CANCEL, code=misfit.code, sentence=misfit.sentence
             )
     decision = gate.decide(record.intent, facts, now)
     binding = bind(record.intent, decision, facts.settings, record.salt)

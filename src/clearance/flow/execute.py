@@ -20,7 +20,7 @@ from clearance.core import call as calls
 from clearance.core import revalidation, steps, stop
 from clearance.core.budget import rule_for
 from clearance.core.catalog import Action, ToolServer
-from clearance.core.errors import Conflict, Refusal, Unavailable
+from clearance.core.errors import Conflict, InvalidInput, Refusal, Unavailable
 from clearance.core.gate import Facts
 from clearance.core.moment import day_in_zone
 from clearance.core.outcome import CallError, ErrorClass, Outcome, Sent
@@ -344,11 +344,8 @@ async def _call_once(context: Context, started: Started) -> Outcome:
     intent, action = started.record.intent, started.action
     try:
         named = calls.arguments(action, intent)
-    except KeyError as missing:
-        sentence = (
-            f"The catalog's arguments name {missing.args[0]}, which the intent does not have."
-        )
-        raise _not_sent(code="ARGUMENT_MISSING", sentence=sentence) from None
+    except InvalidInput as unfit:
+        raise _not_sent(code=unfit.code, sentence=unfit.sentence) from None
     call = ToolCall(
         server=started.server,
         tool=action.tool.tool,

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from clearance.core import gate, steps
+from clearance.core.arguments import final_arguments
 from clearance.core.errors import Conflict, InvalidInput, Refusal, Unavailable
 from clearance.core.gate import Facts
 from clearance.core.intent import ActionIntent, checked_content, fingerprint
@@ -155,5 +156,6 @@ def admission_of(
     action = facts.settings.catalog.get(intent.action_type)
     if action is not None:
         action.check_parameters(intent.parameters)
+        final_arguments(action, intent)  # a call that cannot be made is refused, not decided on
     decision = gate.decide(intent, facts, now)
     return steps.admit(intent, content, decision, facts.settings, salt=salt, actor=actor, now=now)

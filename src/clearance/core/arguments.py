@@ -1,0 +1,105 @@
+"""The final arguments of a call: what the tool gets.
+
+Everything that is decided about a call, counted, shown or bound is made from these, because these
+run. Our idempotency key is no part of them: it is ours, and says nothing about the act.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+from clearance.core.canonical import Json
+from clearance.core.catalog import Action
+from clearance.core.errors import InvalidInput, Problem
+from clearance.core.intent import ActionIntent
+from clearance.core.template import fill, placeholders, values_of, whole_placeholder
+
+ARGUMENT_MISSING = "ARGUMENT_MISSING"
+ARGUMENT_UNFIT = "ARGUMENT_UNFIT"
+
+_ENDS_A_SEGMENT = re.compile(r"""[/\\?#&%'"<>]|\.\.""")
+_UNFIT_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def final_arguments(action: Action, intent: ActionIntent) -> dict[str, Json]:
+    """What the tool gets: the parameters with the defaults of their schema, and the catalog's own
+    arguments over them.
+
+    InvalidInput: `ARGUMENT_MISSING` for a placeholder without a value, `ARGUMENT_UNFIT` for a value
+    that could end the place in a longer text that it is put into.
+    """
+    return _laid_on(action, intent, action.with_defaults(intent.parameters))
+
+
+def shown_arguments(action: Action, intent: ActionIntent) -> Mapping[str, Json]:
+    """The final arguments, or the intent's own parameters where no call can be made of them."""
+    try:
+        return final_arguments(action, intent)
+    except InvalidInput:
+        return intent.parameters
+
+
+def arguments_without_defaults(action: Action, intent: ActionIntent) -> dict[str, Json]:
+    """What versions that sent no defaults would call the tool with."""
+    return _laid_on(action, intent, intent.parameters)
+
+
+def _laid_on(
+    action: Action, intent: ActionIntent, parameters: Mapping[str, Json]
+) -> dict[str, Json]:
+    key = action.idempotency_argument
+    if key is not None and key in parameters:
+        raise _refusal(("parameters", key), "is filled by us", "INVALID_PARAMETERS")
+    if not action.arguments:
+        return dict(parameters)
+    values = values_of(intent, parameters)
+    return {**parameters, **_filled(action, values)}
+
+
+def _filled(action: Action, values: Mapping[str, Json]) -> dict[str, Json]:
+    filled = {}
+    for name, template in action.arguments.items():
+        try:
+            if name not in action.prose:
+                _check_segments(("arguments", name), template, values)
+            filled[name] = fill(template, values)
+        except KeyError as missing:
+            sentence = f"needs {missing.args[0]}, which the intent does not have"
+            raise _refusal(("arguments", name), sentence, ARGUMENT_MISSING) from None
+    return filled
+
+
+def _check_segments(
+    path: tuple[str | int, ...], template: Json, values: Mapping[str, Json]
+) -> None:
+    """Refuses a value that is put into a longer text and holds what could end its place there: a
+    path, an address, a query or a quotation would become another one.
+    """
+    if isinstance(template, Mapping | list):
+        parts = template.items() if isinstance(template, Mapping) else enumerate(template)
+        for key, part in parts:
+            _check_segments((*path, key), part, values)
+    elif isinstance(template, str) and not whole_placeholder(template):
+        for name in placeholders(template):
+            value = fill(f"{{{name}}}", values)
+            if not fits_a_segment(value):
+                sentence = (
+                    f"cannot hold this {name}: it has characters that end its place in a text"
+                )
+                raise _refusal(path, sentence, ARGUMENT_UNFIT)
+
+
+def fits_a_segment(value: Json) -> bool:
+    """True if nothing in a value can end the place in a longer text that it is put into."""
+    if isinstance(value, str):
+        return not _ENDS_A_SEGMENT.search(value) and not any(
+            unicodedata.category(character) in _UNFIT_CATEGORIES for character in value
+        )
+    return isinstance(value, int)
+
+
+def _refusal(path: tuple[str | int, ...], sentence: str, code: str) -> InvalidInput:
+    problem = Problem(path, sentence)
+    return InvalidInput(f"The call cannot be made: {problem}.", code=code, problems=(problem,))

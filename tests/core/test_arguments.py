@@ -1,0 +1,116 @@
+"""The final arguments of a call: what the tool gets, and the schema of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clearance.core.arguments import (
+    final_arguments,
+    fits_a_segment,
+    shown_arguments,
+)
+from clearance.core.catalog import Action, Effect, ToolName
+from clearance.core.errors import InvalidInput
+from clearance.core.intent import ActionIntent, RiskLevel
+from clearance.core.template import final_schema
+
+INTENT = ActionIntent(
+    *("t", "acme", "i1", "MAIL", {"to": "a", "id": 7}, 0.9, RiskLevel.LOW, "ada"),
+    target={"ticket": 4},
+)
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["to", "id"],
+    "properties": {
+        "to": {"type": "string", "maxLength": 9},
+        "id": {"type": "integer"},
+        "from": {"type": "object", "properties": {"mail": {"type": "string", "format": "email"}}},
+    },
+    "additionalProperties": False,
+}
+ACTION = Action("MAIL", ToolName("crm", "mail"), RiskLevel.LOW, Effect.KEYED, SCHEMA, "did", "do")
+TEMPLATES: dict[str, Any] = {
+    "account": "{account_id}",
+    "path": "/accounts/{account_id}/{id}",
+    "copy": {"of": ["{to}", "{id}"], "always": True},
+    "number": "{id}",
+}
+
+
+def made(parameters: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
+    intent = INTENT if parameters is None else replace(INTENT, parameters=parameters)
+    return final_arguments(replace(ACTION, arguments=arguments), intent)
+
+
+def test_the_catalogs_arguments_are_laid_on_and_keep_the_types_of_what_they_stand_for() -> None:
+    assert made(**TEMPLATES) == {
+        "to": "a",
+        "id": 7,
+        "account": "acme",
+        "path": "/accounts/acme/7",
+        "copy": {"of": ["a", 7], "always": True},
+        "number": 7,
+    }
+
+
+def test_a_placeholder_without_a_value_makes_no_call() -> None:
+    with pytest.raises(InvalidInput, match=r"arguments\.cc: needs target\.cc") as refused:
+        made(cc="{target.cc}")
+    assert refused.value.code == "ARGUMENT_MISSING"
+    unmade = replace(ACTION, arguments={"cc": "{target.cc}"})
+    assert shown_arguments(unmade, INTENT) == INTENT.parameters
+
+
+SEPARATORS = ["/", "\\", "?", "#", "&", "%", "'", '"', "<", ">", "..", "\n", "\0", "\u202e"]
+
+
+@pytest.mark.parametrize("separator", SEPARATORS)
+def test_a_value_that_could_end_its_place_in_a_longer_text_makes_no_call(separator: str) -> None:
+    """As a parameter, and as an account: it would reach the place of another one."""
+    parameters = {"to": f"x{separator}y", "id": 7}
+    for path in ("/data/{to}/notes.txt", "{to}{id}", "{to} "):
+        with pytest.raises(InvalidInput) as refused:
+            made(parameters, where={"path": [path]})
+        assert refused.value.code == "ARGUMENT_UNFIT"
+        assert separator not in refused.value.sentence
+    assert made(parameters, where="{to}")["where"] == parameters["to"]
+    elsewhere = replace(INTENT, account_id=f"x{separator}y")
+    with pytest.raises(InvalidInput, match="account_id"):
+        final_arguments(replace(ACTION, arguments={"path": "/data/{account_id}"}), elsewhere)
+
+
+@given(st.text(max_size=20))
+def test_prose_takes_any_text(text: str) -> None:
+    action = replace(ACTION, arguments={"note": "Dear {to}"}, prose=frozenset({"note"}))
+    intent = replace(INTENT, parameters={"to": text, "id": 7})
+    assert final_arguments(action, intent)["note"] == f"Dear {text}"
+
+
+def test_a_list_or_an_object_has_no_place_in_a_longer_text() -> None:
+    assert not any(map(fits_a_segment, ([], {}, None, 1.5)))
+    assert all(map(fits_a_segment, ("a b", 7, True, "")))
+
+
+def test_the_final_schema_takes_what_the_final_arguments_are() -> None:
+    schema = final_schema(SCHEMA, TEMPLATES)
+    jsonschema_rs.validate(schema, made(**TEMPLATES))
+    assert schema["properties"]["account"] == {"type": "string"}
+    assert schema["properties"]["number"] == SCHEMA["properties"]["id"]
+    assert schema["required"] == ["to", "id", *TEMPLATES]
+    assert final_schema(SCHEMA, {"mail": "{from.mail}"})["properties"]["mail"] == {
+        "type": "string",
+        "format": "email",
+    }
+    assert final_schema(SCHEMA, {"any": "{target.ticket}"})["properties"]["any"] == {}
+
+
+def test_an_agent_cannot_fill_the_argument_that_holds_our_key() -> None:
+    action = replace(ACTION, idempotency_argument="key")
+    with pytest.raises(InvalidInput, match="filled by us"):
+        final_arguments(action, replace(INTENT, parameters={"key": "mine"}))
