@@ -29,7 +29,7 @@ when { context.unattended && context.parameters.total > 10 };
 def document(policy: str = sample.POLICY, **entry: Any) -> dict[str, Any]:
     made = {**sample.document(), "policy": policy}
     made["catalog"]["CREATE_TASK"] |= entry
-    del made["catalog"]["CREATE_TASK"]["undo"]  # it names parameters of the sample
+    made["catalog"]["CREATE_TASK"].pop("undo", None)  # it names parameters of the sample
     return made
 
 
