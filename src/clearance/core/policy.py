@@ -4,7 +4,8 @@ May this run unattended? If not, may it run attended? The first yes is `AUTO_EXE
 `REQUIRE_APPROVAL`, neither `BLOCK`. So "this needs a person" is a forbid on the unattended
 question, and adding a forbid can only lower autonomy. Cedar skips a rule that fails while it is
 evaluated, and a skipped forbid forbids nothing: so whatever could fail is refused when the policy
-is loaded, and whatever fails in spite of that blocks.
+is loaded, and whatever fails in spite of that blocks. A parameter that policy cannot read could
+have any value: it asks a person, and blocks where a rule might have blocked.
 
 This file knows nothing of modes, budgets, people or time: they come in as values, or not at all.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
@@ -24,11 +25,21 @@ from clearance.core.canonical import Json, digest
 from clearance.core.catalog import Catalog
 from clearance.core.decision import Answer
 from clearance.core.errors import InvalidInput, Problem
-from clearance.core.policy_schema import ParameterType, parameters_type, schema_text
+from clearance.core.policy_actions import Actions
+from clearance.core.policy_rules import ReadRule
+from clearance.core.policy_schema import (
+    ParameterType,
+    RecordRead,
+    parameters_type,
+    read_parameters,
+    schema_text,
+)
 from clearance.core.policy_text import (
     NO_POLICY_PERMITS,
     NOT_PERMITTED_UNATTENDED,
+    PARAMETERS_NOT_READ,
     POLICY_ERROR,
+    RULE_NOT_DECIDABLE,
     WrittenClause,
     annotation,
     one_line,
@@ -37,6 +48,8 @@ from clearance.core.policy_text import (
 )
 
 SCHEMAS_KEPT_MAX = 64  # compiled schemas that a process keeps, by their text
+NAMES_SHOWN_MAX = 5  # names of parameters or of rules in one sentence
+NAME_SHOWN_MAX = 64  # characters of one of them
 
 # --- Questions and answers ---
 
@@ -67,7 +80,7 @@ class Clause:
 class Question:
     """What policy is asked about an intent.
 
-    `parameters` are the final arguments of the call: the set picks what it can read.
+    `parameters` are the final arguments: the set picks what it can read.
     """
 
     agent_id: str
@@ -83,7 +96,9 @@ class Question:
 class PolicyAnswer:
     """The answer of a policy set, and the clauses that determined it, by sorted id.
 
-    `errors` are for the operator's log: the engine's words, which may quote parameters.
+    `unread` are the parameters of this call that policy could not read, `waived` those that its
+    owner lets it leave unread: dotted names, without values. `errors` are for the operator's log:
+    the engine's words, which may quote parameters.
     """
 
     answer: Answer
@@ -91,6 +106,8 @@ class PolicyAnswer:
     explanation: str
     clauses: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    waived: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +117,13 @@ class PolicySet:
 
     `version` is a digest of the policies alone: neither the order, the layout and the comments of
     the text change it, nor the catalog, nor an engine or a generated schema that is newer.
-    `version_0_1` is what version 0.1.0 has instead: it is of the schema too.
     """
 
     version: str
     schema: str = field(repr=False)
     clauses: Mapping[str, Clause] = field(compare=False, repr=False)
-    version_0_1: str = field(compare=False, repr=False)
+    _rules: Mapping[str, ReadRule] = field(compare=False, repr=False)
+    _actions: Actions = field(compare=False, repr=False)
     _types: Mapping[str, ParameterType] = field(compare=False, repr=False)
     _engine_policies: cedarpy.PolicySet = field(compare=False, repr=False)
     _engine_schema: cedarpy.Schema = field(compare=False, repr=False)
@@ -116,9 +133,6 @@ class PolicySet:
         """The policies of `text`.
 
         Raises InvalidInput (`INVALID_POLICY`) with every problem that was found.
-
-        The engine's warnings do not reach us, so a rule that can never match is accepted, unless
-        its types show it.
         """
         reading = read_policy(text, {name: action.final_schema for name, action in catalog.items()})
         if reading.policy is None or reading.problems:
@@ -130,27 +144,63 @@ class PolicySet:
         if question.action_type not in self._types:
             return _error(["the policy's catalog has no such action type"])
         try:
-            return self._fold(*self._ask(question))
+            read = read_parameters(self._types[question.action_type], question.parameters)
+            answer = self._fold(*self._ask(question, read), read)
+            if read.unread and answer.answer is not Answer.BLOCK:
+                answer = self._undecidable(question, read.unread) or _naming(answer, read.unread)
+            return replace(answer, unread=read.unread, waived=read.waived)
         except (KeyboardInterrupt, SystemExit):
             raise
-        except InvalidInput as refusal:
-            return _error(str(problem) for problem in refusal.problems)
         except BaseException as error:
             return _error([f"{type(error).__name__}: {error}"])
 
-    def _ask(self, question: Question) -> list[cedarpy.AuthzResult]:
+    def reaching(self, action_type: str) -> tuple[str, ...]:
+        """The clauses that can match an action type, by sorted id."""
+        bit = self._actions.bit.get(action_type, 0)
+        return tuple(sorted(name for name, rule in self._rules.items() if rule.reach & bit))
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        """The accounts that a clause names."""
+        return frozenset(
+            name for rule in self._rules.values() for kind, name in rule.named if kind == "Account"
+        )
+
+    def obstacle(self, action_type: str, account_id: str) -> str | None:
+        """Why no act of this type can be permitted to run unattended on an account; None if one
+        can.
+        """
+        bit = self._actions.bit.get(action_type, 0)
+        about = {
+            name: rule
+            for name, rule in self._rules.items()
+            if rule.accounts is None or account_id in rule.accounts
+        }
+        effects = {name: self.clauses[name].effect for name in about}
+        if not any(
+            rule.alone & bit and effects[name] is ClauseEffect.PERMIT
+            for name, rule in about.items()
+        ):
+            return "no rule permits it unattended"
+        never = sorted(
+            name
+            for name, rule in about.items()
+            if rule.surely & bit and rule.agents is None and effects[name] is ClauseEffect.FORBID
+        )
+        return f"the rule {never[0]} always forbids it unattended" if never else None
+
+    def _ask(self, question: Question, read: RecordRead) -> list[cedarpy.AuthzResult]:
         """The engine's results for the unattended and the attended question."""
         context = {
             "confidence_bp": question.confidence_bp,
             "risk": question.risk,
             "mode": question.mode,
-            "parameters": self._types[question.action_type].read(
-                question.parameters, ("parameters",)
-            ),
+            "parameters": read.record,
+            "nulls": read.nulls,
+            "counts": read.counts,
         }
-        rest = json.dumps(context)[
-            1:
-        ]  # the two contexts differ in one value: the rest is written once
+        # The two contexts differ in one value: the rest is written once.
+        rest = json.dumps(context)[1:]
         request = {
             "principal": {"type": "Agent", "id": question.agent_id},
             "action": {"type": "Action", "id": question.action_type},
@@ -163,23 +213,42 @@ class PolicySet:
             requests, self._engine_policies, _NO_ENTITIES, self._engine_schema
         )
 
-    def _fold(self, unattended: cedarpy.AuthzResult, attended: cedarpy.AuthzResult) -> PolicyAnswer:
+    def _fold(
+        self, unattended: cedarpy.AuthzResult, attended: cedarpy.AuthzResult, read: RecordRead
+    ) -> PolicyAnswer:
+        """Both results as one answer. Of what is not read, nobody knows that it may run alone."""
         for result in (unattended, attended):
             if result.decision is cedarpy.Decision.NoDecision or result.diagnostics.errors:
                 return _error(result.diagnostics.errors or ["the engine made no decision"])
-        if unattended.allowed:
+        if unattended.allowed and not read.unread:
             return self._answer(Answer.AUTO_EXECUTE, unattended)
         if attended.allowed:
-            if unattended.diagnostics.reasons:
+            if unattended.diagnostics.reasons and not unattended.allowed:
                 return self._answer(Answer.REQUIRE_APPROVAL, unattended)
-            permits = tuple(sorted(attended.diagnostics.reasons))
-            sentence = "No policy permits this action unattended; a person may approve it."
-            return PolicyAnswer(
-                Answer.REQUIRE_APPROVAL, NOT_PERMITTED_UNATTENDED, sentence, permits
-            )
+            return _asks(tuple(sorted(attended.diagnostics.reasons)), read.unread)
         if attended.diagnostics.reasons:
             return self._answer(Answer.BLOCK, attended)
         return PolicyAnswer(Answer.BLOCK, NO_POLICY_PERMITS, "No policy permits this action.")
+
+    def _undecidable(self, question: Question, unread: tuple[str, ...]) -> PolicyAnswer | None:
+        """The block of an act about which a clause could say no, if what it depends on could be
+        read. A clause about the unattended question alone cannot: a person is asked anyway.
+        """
+        bit = self._actions.bit[question.action_type]
+        rules = {
+            name: [each for each in unread if rule.decides_by(bit, each)]
+            for name, rule in self._rules.items()
+            if rule.speaks_of(question.agent_id, question.account_id)
+        }
+        clauses = tuple(sorted(name for name, names in rules.items() if names))
+        if not clauses:
+            return None
+        names = dict.fromkeys(each for name in clauses for each in rules[name])
+        sentence = (
+            f"Policy cannot read {_listed(names)} in this call, and what it is decides for "
+            f"{_listed(clauses)}, so it is blocked."
+        )
+        return PolicyAnswer(Answer.BLOCK, RULE_NOT_DECIDABLE, sentence, clauses)
 
     def _answer(self, answer: Answer, result: cedarpy.AuthzResult) -> PolicyAnswer:
         ids = tuple(sorted(result.diagnostics.reasons))
@@ -201,6 +270,7 @@ class PolicyReading:
     refused: Mapping[str | None, Problem] = field(default_factory=dict)
 
 
+# There are no groups, and no attributes of agents or accounts: nothing that a missing entity hides.
 _NO_ENTITIES = cedarpy.Entities.from_json_str("[]")
 
 
@@ -208,6 +278,35 @@ def _error(errors: Iterator[str] | list[str]) -> PolicyAnswer:
     sentence = "The policy could not be evaluated for this action, so it is blocked."
     return PolicyAnswer(
         Answer.BLOCK, POLICY_ERROR, sentence, errors=tuple(one_line(error) for error in errors)
+    )
+
+
+def _asks(permits: tuple[str, ...], unread: tuple[str, ...]) -> PolicyAnswer:
+    """The answer about an act that no clause forbids, and that may not run unattended."""
+    if unread:
+        sentence = f"Policy cannot read {_listed(unread)} in this call; a person may approve it."
+        return PolicyAnswer(Answer.REQUIRE_APPROVAL, PARAMETERS_NOT_READ, sentence, permits)
+    sentence = "No policy permits this action unattended; a person may approve it."
+    return PolicyAnswer(Answer.REQUIRE_APPROVAL, NOT_PERMITTED_UNATTENDED, sentence, permits)
+
+
+def _naming(answer: PolicyAnswer, unread: tuple[str, ...]) -> PolicyAnswer:
+    """The answer of clauses that ask a person, who sees too what none of them has seen."""
+    if answer.reason == PARAMETERS_NOT_READ:
+        return answer
+    also = f"{answer.explanation} Policy cannot read {_listed(unread)} in this call."
+    return replace(answer, explanation=also)
+
+
+def _listed(names: Collection[str]) -> str:
+    """Names for a sentence."""
+    shown = [
+        "".join(character if character.isprintable() else "?" for character in name)
+        for name in list(names)[:NAMES_SHOWN_MAX]
+    ]
+    more = len(names) - NAMES_SHOWN_MAX
+    return ", ".join(name[:NAME_SHOWN_MAX] for name in shown) + (
+        f" and {more} more" if more > 0 else ""
     )
 
 
@@ -221,11 +320,11 @@ def read_policy(text: str, parameters: Mapping[str, Mapping[str, Json]]) -> Poli
     apart, none is accepted.
     """
     types = {action_type: parameters_type(schema) for action_type, schema in parameters.items()}
-    schema = schema_text(types)
+    schema, actions = schema_text(types), Actions(types)
     try:
-        written = written_clauses(text, _engine_schema(schema))
+        written = written_clauses(text, _engine_schema(schema), actions)
         accepted = [clause for clause in written if not clause.problems]
-        policy = _policy_set(accepted, types, schema) if accepted else None
+        policy = _policy_set(accepted, types, schema, actions) if accepted else None
     except InvalidInput as refusal:
         return PolicyReading(None, refusal.problems, {None: refusal.problems[0]})
     problems = tuple(problem for clause in written for problem in clause.problems)
@@ -233,7 +332,10 @@ def read_policy(text: str, parameters: Mapping[str, Mapping[str, Json]]) -> Poli
 
 
 def _policy_set(
-    written: Sequence[WrittenClause], types: Mapping[str, ParameterType], schema: str
+    written: Sequence[WrittenClause],
+    types: Mapping[str, ParameterType],
+    schema: str,
+    actions: Actions,
 ) -> PolicySet:
     """The set of clauses that are all accepted."""
     clauses = {clause.id: clause for clause in map(_clause, written)}
@@ -242,15 +344,14 @@ def _policy_set(
         version=digest(
             {
                 "language": "cedar",
-                "format": 5,
+                "format": 6,
                 "clauses": {name: clause.digest for name, clause in clauses.items()},
             }
         ),
         schema=schema,
         clauses=MappingProxyType(clauses),
-        version_0_1=digest(
-            {"engine": "cedar", "format": 4, "policies": policies, "schema": schema}
-        ),
+        _rules={str(clause.name): clause.rule for clause in written if clause.rule},
+        _actions=actions,
         _types=types,
         _engine_policies=_engine_policies(policies),
         _engine_schema=_engine_schema(schema),

@@ -17,6 +17,8 @@ import cedarpy
 from clearance.core.canonical import INTEGER_MAX, Json
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.intent import name_problem
+from clearance.core.policy_actions import Actions
+from clearance.core.policy_rules import ReadRule, read_rule
 
 TEXT_LENGTH_MAX = 128 * 1024  # characters of the policies of a tenant
 CLAUSES_MAX = 500  # a decision costs about 2 microseconds for each
@@ -34,8 +36,11 @@ POLICY_ERROR = "POLICY_ERROR"
 NO_POLICY_PERMITS = "NO_POLICY_PERMITS"
 NOT_PERMITTED_UNATTENDED = "NOT_PERMITTED_UNATTENDED"
 POLICY_UNREADABLE = "POLICY_UNREADABLE"
+PARAMETERS_NOT_READ = "PARAMETERS_NOT_READ"
+RULE_NOT_DECIDABLE = "RULE_NOT_DECIDABLE"
 _OUR_REASONS = frozenset(
     {POLICY_ERROR, NO_POLICY_PERMITS, NOT_PERMITTED_UNATTENDED, POLICY_UNREADABLE}
+    | {PARAMETERS_NOT_READ, RULE_NOT_DECIDABLE}
 )
 
 _REASON = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
@@ -72,13 +77,15 @@ class _Statement:
 @dataclass(slots=True)
 class WrittenClause:
     """One policy as it is written: its @id (or its number, if it has none to show), its Cedar JSON
-    (None if it does not parse), and what is wrong with it.
+    (None if it does not parse), what the catalog makes of it (None if something of its form is
+    wrong), and what is wrong with it.
     """
 
     name: str | int
     source: str
     statement: _Statement
     policy: Json = None
+    rule: ReadRule | None = None
     problems: list[Problem] = field(default_factory=list)
 
     def refuse(self, sentence: str) -> None:
@@ -95,13 +102,14 @@ class WrittenClause:
                 yield token[0]
 
 
-def written_clauses(text: str, schema: cedarpy.Schema) -> list[WrittenClause]:
-    """The clauses of a text, with every problem of each.
+def written_clauses(text: str, schema: cedarpy.Schema, actions: Actions) -> list[WrittenClause]:
+    """The clauses of a text for these actions and their schema, with every problem of each.
 
     InvalidInput (`INVALID_POLICY`) for a text whose clauses cannot even be told apart.
     """
     clauses = list(_parsed(text))
     _check_clauses(clauses)
+    _check_matches([clause for clause in clauses if not clause.problems], actions)
     _check_validity([clause for clause in clauses if not clause.problems], schema)
     return clauses
 
@@ -238,7 +246,7 @@ def _hint(text: str) -> str:
     ]
     written = "".join('""' if kind == "string" else word for kind, word in tokens)
     if _DECIMAL.search(written):
-        return "; policy has no decimals: compare hundredths"
+        return '; write a decimal as decimal("2.5"), and hundredths where the schema has x-scale'
     several = sum(token in {("word", "permit"), ("word", "forbid")} for token in tokens) > 1
     return " - is a ';' missing?" if several or not written.endswith(";") else ""
 
@@ -297,6 +305,14 @@ def _expression_problems(expression: Json, depth: int) -> Iterator[str]:
     for operand in operands.values() if isinstance(operands, dict) else operands:
         if isinstance(operand, dict):
             yield from _expression_problems(operand, depth + 1)
+
+
+def _check_matches(clauses: list[WrittenClause], actions: Actions) -> None:
+    """Refuses the rules that have something in them which cannot match."""
+    for clause in clauses:
+        clause.rule, sentences = read_rule(clause.policy, actions)
+        for sentence in sentences:
+            clause.refuse(sentence)
 
 
 def _check_validity(clauses: list[WrittenClause], schema: cedarpy.Schema) -> None:

@@ -1,0 +1,92 @@
+"""What the policy and the autonomy settings of a tenant cover: for each action, what policy reads
+of it, which rules reach it, and whether it can run alone at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from clearance.core import mode as modes
+from clearance.core.budget import rule_for
+from clearance.core.catalog import Action
+from clearance.core.mode import AutonomyMode
+from clearance.core.policy_actions import fields_of
+from clearance.core.policy_schema import TypeKind, parameters_type
+from clearance.core.settings import Settings
+
+_ANY_OTHER = ""
+"""Stands for an account that the settings do not name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What is covered of one action.
+
+    `read` are the parameters that policy reads, each with its Cedar type; `unread` those that it
+    cannot read, each with the reason; `waived` those that need not be read. `rules` are the clauses
+    that reach the action. `obstacle` says why it can never run alone; None if it can.
+    """
+
+    action_type: str
+    read: tuple[tuple[str, str], ...]
+    waived: tuple[str, ...]
+    unread: tuple[tuple[str, str], ...]
+    rules: tuple[str, ...]
+    obstacle: str | None
+
+
+def coverage_of(settings: Settings, action: Action) -> Coverage:
+    """What is covered of an action of the catalog."""
+    fields = list(fields_of(parameters_type(action.final_schema)))
+    policy = settings.policy
+    return Coverage(
+        action.action_type,
+        tuple(
+            (name, each.type.cedar)
+            for name, each in fields
+            if each.type and not each.waived and not _has_parts(each.type.kind)
+        ),
+        tuple(name for name, each in fields if each.waived),
+        tuple(
+            (name, each.problem or "it has no type")
+            for name, each in fields
+            if each.type is None and not each.waived
+        ),
+        policy.reaching(action.action_type) if policy else (),
+        _obstacle(settings, action.action_type),
+    )
+
+
+def _has_parts(kind: TypeKind) -> bool:
+    """True for a record, of which the attributes are listed instead."""
+    return kind is TypeKind.RECORD
+
+
+def _obstacle(settings: Settings, action_type: str) -> str | None:
+    """The obstacle of the account that comes furthest."""
+    obstacles = [_on(settings, account, action_type) for account in _accounts(settings)]
+    furthest = max(obstacles, key=lambda each: each[0])
+    return furthest[1]
+
+
+def _on(settings: Settings, account: str, action_type: str) -> tuple[int, str | None]:
+    """How far an action comes on an account, and the obstacle there."""
+    if not settings.allowlist.allows(account, action_type):
+        return 0, "it is not on the allowlist"
+    if modes.resolve(settings.modes, account, action_type).mode is not AutonomyMode.AUTO_EXECUTE:
+        return 1, "its autonomy mode is nowhere AUTO_EXECUTE"
+    if rule_for(settings.budgets, account) is None:
+        return 2, "no account that it could run on has a budget"
+    if settings.policy is None:
+        return 3, "the tenant has no policy"
+    obstacle = settings.policy.obstacle(action_type, account)
+    return (3, obstacle) if obstacle else (4, None)
+
+
+def _accounts(settings: Settings) -> Iterator[str]:
+    """Every account that the settings name, and one that they do not."""
+    named = {*settings.allowlist.accounts, _ANY_OTHER}
+    named |= {rule.account for rule in (*settings.modes, *settings.budgets) if rule.account}
+    named |= settings.policy.accounts if settings.policy else set()
+    yield from sorted(named)

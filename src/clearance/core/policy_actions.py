@@ -1,0 +1,173 @@
+"""The actions of a catalog as rules see them: what is in the context of each, by its path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from clearance.core.canonical import INTEGER_MAX, Json
+from clearance.core.intent import RiskLevel
+from clearance.core.mode import AutonomyMode
+from clearance.core.policy_schema import ParameterType, RecordField, TypeKind
+from clearance.core.policy_values import ANYTHING, Domain, Mask, Operand, Path, Truth
+
+ACTIONS_NAMED_MAX = 3  # actions that one problem names
+CONFIDENCE_BP_MAX = 10_000
+_NOWHERE: tuple[Mask, Domain] = (0, Domain(""))
+
+
+@dataclass(slots=True)
+class Place:
+    """An attribute of the context: in which actions it is, and what it can be there.
+
+    `always` are the actions in which it is never absent. `lacking` says why the record of an
+    action lacks what the action declares.
+    """
+
+    types: list[tuple[Mask, ParameterType]] = field(default_factory=list)
+    here: Mask = 0
+    always: Mask = 0
+    lacking: dict[str, str] = field(default_factory=dict)
+    operand: Operand = ANYTHING
+
+    @property
+    def is_record(self) -> bool:
+        """True if in some action it has attributes of its own."""
+        return any(kind.kind is TypeKind.RECORD for _, kind in self.types)
+
+
+class Actions:
+    """The actions of a catalog, as rules see them."""
+
+    def __init__(self, types: Mapping[str, ParameterType]) -> None:
+        self.bit: dict[str, Mask] = {name: 1 << place for place, name in enumerate(types)}
+        self.every: Mask = (1 << len(types)) - 1
+        self.waived = [
+            (self.bit[action_type], name)
+            for action_type, kind in types.items()
+            for name, each in fields_of(kind)
+            if each.waived
+        ]
+        self._places: dict[Path, Place] = {}
+        self._answers: dict[tuple[object, ...], Truth] = {}
+        for name, place in _OF_ALL.items():
+            self._places[(name,)] = self._settled((name,), [(self.every, place)], self.every)
+        for name, make in _OF_ACTIONS.items():
+            kinds = [(self.bit[action_type], make(kind)) for action_type, kind in types.items()]
+            self._places[(name,)] = self._settled((name,), kinds, self.every)
+
+    def names(self, mask: Mask) -> list[str]:
+        """The actions of a set."""
+        return [name for name, bit in self.bit.items() if bit & mask]
+
+    def listed(self, mask: Mask) -> str:
+        """The actions of a set, for a sentence."""
+        names = self.names(mask)
+        more = len(names) - ACTIONS_NAMED_MAX
+        shown = ", ".join(names[:ACTIONS_NAMED_MAX])
+        return f"{shown} and {more} more" if more > 0 else shown
+
+    def at(self, path: Path) -> Place:
+        """The attribute at a path."""
+        if path not in self._places:
+            self._places[path] = self._found(path) if len(path) > 1 else Place()
+        return self._places[path]
+
+    def _found(self, path: Path) -> Place:
+        above, name = self.at(path[:-1]), path[-1]
+        types: list[tuple[Mask, ParameterType]] = []
+        always: Mask = 0
+        lacking: dict[str, str] = {}
+        for mask, kind in above.types:
+            each = kind.fields.get(name)
+            if each is None:
+                continue
+            if each.type is None:
+                lacking.update(dict.fromkeys(self.names(mask), _why(each)))
+                continue
+            types.append((mask, each.type))
+            always |= mask if each.required else 0
+        place = self._settled(path, types, always)
+        place.lacking = lacking
+        return place
+
+    def _settled(self, path: Path, types: list[tuple[Mask, ParameterType]], always: Mask) -> Place:
+        """A place with its operand: a group for each type and set of values."""
+        merged: dict[tuple[str, object], tuple[Mask, Domain]] = {}
+        here: Mask = 0
+        for mask, kind in types:
+            here |= mask
+            values = kind.item.values if kind.item else kind.values
+            before = merged.get((kind.cedar, values), _NOWHERE)[0]
+            merged[kind.cedar, values] = (before | mask, Domain(kind.cedar, values))
+        groups = (*merged.values(), (self.every & ~here, Domain("")))
+        return Place(types, here, always, operand=Operand(groups, path))
+
+    def once(self, question: object, operand: Operand, answer: Callable[[], Truth]) -> Truth:
+        """The answer to a question about an operand, worked out once if it is read from a place."""
+        if operand.origin is None:
+            return answer()
+        key = (question, operand.origin)
+        if key not in self._answers:
+            self._answers[key] = answer()
+        return self._answers[key]
+
+    def close_to(self, path: Path) -> str:
+        """A hint at an attribute that is there and was perhaps meant."""
+        above = self.at(path[:-1]).types if len(path) > 1 else ()
+        known = {name for _, kind in above for name in kind.fields}
+        known.discard(path[-1])
+        by_case = {name.casefold(): name for name in known}
+        [*close] = get_close_matches(path[-1].casefold(), by_case, 1)
+        return f"; did you mean {by_case[close[0]]}?" if close else ""
+
+
+def fields_of(kind: ParameterType, above: Path = ()) -> Iterator[tuple[str, RecordField]]:
+    """Every field of a record and of the records in it, by its dotted path."""
+    for name, each in kind.fields.items():
+        path = (*above, name)
+        yield ".".join(path), each
+        if each.type is not None:
+            yield from fields_of(each.type, path)
+
+
+def _why(each: RecordField) -> str:
+    if each.waived:
+        return "it is waived (x-policy: unread): take the waiver away, or the rule"
+    return each.problem or "policy cannot read it"
+
+
+def _scalar(kind: TypeKind, cedar: str, values: Collection[Json]) -> ParameterType:
+    return ParameterType(cedar, kind, values=values)
+
+
+def _nulls(parameters: ParameterType) -> ParameterType:
+    """The names that can be among the nulls of an action."""
+    names = frozenset(name for name, _ in fields_of(parameters)) | {*parameters.lists}
+    return ParameterType("Set<String>", TypeKind.SET, item=_text(names))
+
+
+def _counts(parameters: ParameterType) -> ParameterType:
+    fields = {name: RecordField(_COUNT) for name in parameters.lists}
+    return ParameterType("counts", TypeKind.RECORD, fields=fields)
+
+
+def _text(values: Collection[str]) -> ParameterType:
+    return ParameterType("String", TypeKind.STRING, values=frozenset(values))
+
+
+_COUNT = _scalar(TypeKind.LONG, "Long", range(INTEGER_MAX + 1))
+_OF_ALL = {
+    "unattended": ParameterType("Bool", TypeKind.BOOL),
+    "confidence_bp": _scalar(TypeKind.LONG, "Long", range(CONFIDENCE_BP_MAX + 1)),
+    "risk": _scalar(TypeKind.LONG, "Long", range(max(RiskLevel) + 1)),
+    "mode": _text([mode.value for mode in AutonomyMode]),
+}
+"""What the context of every action has."""
+_OF_ACTIONS: Mapping[str, Callable[[ParameterType], ParameterType]] = {
+    "parameters": lambda parameters: parameters,
+    "nulls": _nulls,
+    "counts": _counts,
+}
+"""What the context of each action has by its parameters."""

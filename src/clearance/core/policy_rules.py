@@ -1,0 +1,145 @@
+"""A rule as a catalog makes it: for which actions it can match, which parameters it depends on, and
+what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from clearance.core.policy_actions import Actions
+from clearance.core.policy_expression import entities
+from clearance.core.policy_values import Mask
+from clearance.core.policy_walk import EVERYTHING, UNATTENDED, Mentions, Walk
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRule:
+    """What a rule is to this catalog.
+
+    `alone` are the actions for which it can match the unattended question, `attended` those for
+    which it can match the other one, and `surely` those for which it always matches the first one,
+    if its scope takes the agent and the account in. `mentions` are the parameters that it depends
+    on, `attended_mentions` those on which it depends in the attended question. `agents` and
+    `accounts` are the ones that its scope names; None: any. `named` are all that it names anywhere.
+    """
+
+    alone: Mask
+    attended: Mask
+    surely: Mask
+    mentions: Mentions
+    attended_mentions: Mentions
+    agents: frozenset[str] | None
+    accounts: frozenset[str] | None
+    named: frozenset[tuple[str, str]]
+
+    @property
+    def reach(self) -> Mask:
+        """The actions for which it can match."""
+        return self.alone | self.attended
+
+    def speaks_of(self, agent_id: str, account_id: str) -> bool:
+        """True if the scope of the rule takes this agent and this account in."""
+        return (self.agents is None or agent_id in self.agents) and (
+            self.accounts is None or account_id in self.accounts
+        )
+
+    def decides_by(self, action: Mask, name: str) -> bool:
+        """True if the answer to the attended question could depend on a parameter by this rule."""
+        return bool(self.attended & action) and _mentioned(self.attended_mentions, action, name)
+
+
+def read_rule(policy: Mapping[str, Any], actions: Actions) -> tuple[ReadRule, list[str]]:
+    """A rule in Cedar's JSON, with what is wrong with it."""
+    scope, conditions = _scope(policy["action"], actions), policy["conditions"]
+    agents, accounts = _named(policy["principal"]), _named(policy["resource"])
+    both, attended, alone = (
+        Walk(actions, _known(agents, accounts, frozenset(unattended)))
+        for unattended in ({True, False}, {False}, {True})
+    )
+    can, can_fail = both.matching(conditions, scope)
+    in_question = {False: (can, can_fail), True: (can, can_fail)}
+    if UNATTENDED in both.seen:
+        in_question = {
+            False: attended.matching(conditions, scope),
+            True: alone.matching(conditions, scope),
+        }
+    else:
+        attended = both
+    rule = ReadRule(
+        alone=in_question[True][0],
+        attended=in_question[False][0],
+        surely=scope & ~in_question[True][1],
+        mentions=both.mentions,
+        attended_mentions=attended.mentions,
+        agents=agents,
+        accounts=accounts,
+        named=frozenset((kind, name) for kind, name in entities(_bare(policy)) if kind != "Action"),
+    )
+    problems = [*both.problems] or [*_waived(rule, actions)]
+    if scope and not rule.reach and not problems:
+        problems.append("can never match, whatever is asked")
+    return rule, problems
+
+
+def _bare(policy: Mapping[str, Any]) -> list[Any]:
+    return [policy["principal"], policy["resource"], policy["conditions"]]
+
+
+# --- Scope ---
+
+
+def _scope(action: Mapping[str, Any], actions: Actions) -> Mask:
+    """The actions of a scope; those that the catalog lacks are refused by the validator."""
+    if action["op"] == "All":
+        return actions.every
+    entities = [action["entity"]] if "entity" in action else action.get("entities", [])
+    mask = 0
+    for entity in entities:
+        mask |= actions.bit.get(entity["id"], 0)
+    return mask
+
+
+def _named(scope: Mapping[str, Any]) -> frozenset[str] | None:
+    """Who is in a scope. There are no groups: an entity is only in itself."""
+    inner = scope.get("in") or scope
+    return frozenset({str(inner["entity"]["id"])}) if "entity" in inner else None
+
+
+def _known(
+    agents: frozenset[str] | None, accounts: frozenset[str] | None, unattended: frozenset[bool]
+) -> dict[str, Any]:
+    return {
+        "principal": agents and frozenset(("Agent", name) for name in agents),
+        "resource": accounts and frozenset(("Account", name) for name in accounts),
+        "unattended": unattended,
+    }
+
+
+def _waived(rule: ReadRule, actions: Actions) -> Iterator[str]:
+    for bit, name in actions.waived:
+        if _mentioned(rule.mentions, bit, name):
+            yield (
+                f"depends on {name}, which {actions.listed(bit)} waives (x-policy: unread): take "
+                f"the waiver away, or the rule"
+            )
+
+
+def _mentioned(mentions: Mentions, action: Mask, name: str) -> bool:
+    return any(
+        mask & action and _relates(mention, name, whole=whole)
+        for (mention, whole), mask in mentions.items()
+    )
+
+
+def _relates(mention: str, name: str, *, whole: bool) -> bool:
+    """True if a rule that mentions a parameter could depend on the value of another: on itself, on
+    what it is part of, and, if it is used whole, on its parts.
+    """
+    if mention == EVERYTHING:
+        return True
+    own, other = mention.split("."), name.split(".")
+    if len(other) <= len(own):
+        return own[: len(other)] == other
+    return whole and other[: len(own)] == own
