@@ -24,7 +24,12 @@ from clearance.core.canonical import Json, digest
 from clearance.core.catalog import Catalog
 from clearance.core.decision import Answer
 from clearance.core.errors import InvalidInput, Problem
-from clearance.core.policy_schema import ParameterType, parameters_type, schema_text
+from clearance.core.policy_schema import (
+    ParameterType,
+    parameters_type,
+    read_parameters,
+    schema_text,
+)
 from clearance.core.policy_text import (
     NO_POLICY_PERMITS,
     NOT_PERMITTED_UNATTENDED,
@@ -140,13 +145,14 @@ class PolicySet:
 
     def _ask(self, question: Question) -> list[cedarpy.AuthzResult]:
         """The engine's results for the unattended and the attended question."""
+        read = read_parameters(self._types[question.action_type], question.parameters)
         context = {
             "confidence_bp": question.confidence_bp,
             "risk": question.risk,
             "mode": question.mode,
-            "parameters": self._types[question.action_type].read(
-                question.parameters, ("parameters",)
-            ),
+            "parameters": read.record,
+            "nulls": list(read.nulls),
+            "counts": read.counts,
         }
         rest = json.dumps(context)[
             1:
