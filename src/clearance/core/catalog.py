@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
+from itertools import islice
 
 import jsonschema_rs
 
 from clearance.core.canonical import Json, canonical, digest
+from clearance.core.defaults import Defaults, with_defaults
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.intent import ActionIntent, RiskLevel
 from clearance.core.moment import HOUR_MS
+from clearance.core.schema import CompiledSchema, in_units, misfits
 from clearance.core.template import final_schema
 
 APPROVAL_EXPIRES_AFTER_MS_DEFAULT = 72 * HOUR_MS
@@ -112,6 +114,15 @@ class Action:
         return final_schema(self.parameters, self.arguments)
 
     @cached_property
+    def schema(self) -> CompiledSchema:
+        """The parameters' schema as Clearance understands it."""
+        return CompiledSchema(self.parameters)
+
+    @cached_property
+    def _defaults(self) -> Defaults:
+        return Defaults(self.schema)
+
+    @cached_property
     def entry_digest(self) -> str:
         """Digest of how a call is made of an intent, and of what a repeat of it does.
 
@@ -160,30 +171,41 @@ class Action:
         """Raises InvalidInput (`INVALID_PARAMETERS`) with every problem if `parameters` do not fit
         the schema.
         """
-        problems = []
+        problems: list[Problem] = []
         for error in self._validator.iter_errors(dict(parameters)):
             path = ("parameters", *error.instance_path)
             problems.append(Problem(path, _one_line(error.message)))
             if len(problems) == PROBLEMS_MAX:
                 break
+        if not problems:
+            problems = [
+                Problem(("parameters", *misfit.path), misfit.sentence)
+                for misfit in islice(misfits(self.schema, parameters), PROBLEMS_MAX)
+            ]
         if problems:
             shown = "; ".join(str(problem) for problem in problems[:3])
             sentence = f"The parameters do not fit the schema of {self.action_type}: {shown}."
             raise InvalidInput(sentence, code="INVALID_PARAMETERS", problems=tuple(problems))
 
-    def with_defaults(self, parameters: Mapping[str, Json]) -> Mapping[str, Json]:
+    def with_defaults(self, parameters: Mapping[str, Json]) -> dict[str, Json]:
         """The parameters, and the schema's defaults of those that are left out."""
-        return parameters
+        filled: dict[str, Json] = with_defaults(self._defaults, parameters)
+        return filled
 
     def amount_spent(self, arguments: Mapping[str, Json]) -> int | None:
-        """What the act spends, in the smallest unit of its argument, rounded up; None if it is
-        unknown or negative.
+        """What the act spends, in units of its argument's `x-scale`; None if it is unknown or
+        negative, or no whole number of units.
         """
         value = arguments.get(self.spends) if self.spends else None
-        if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
+        if not isinstance(value, int | float) or isinstance(value, bool):
             return None
-        scale = self.final_schema.get("properties", {}).get(self.spends, {}).get("x-scale", 1)
-        return int((Decimal(repr(value)) * scale).to_integral_value(ROUND_CEILING))
+        units = in_units(value, self._spends_scale)
+        return int(units) if 0 <= units == units.to_integral_value() else None
+
+    @cached_property
+    def _spends_scale(self) -> int:
+        argument = CompiledSchema(self.final_schema).root.names.get(self.spends or "")
+        return argument.scale or 1 if argument else 1
 
     def effective_risk(self, intent: ActionIntent) -> RiskLevel:
         """The higher of the catalog's risk and the agent's: an agent can raise the risk, never

@@ -1,61 +1,157 @@
-"""What policy can read of an intent: the Cedar schema of a catalog, and an intent's parameters as
-the record that it names.
+"""What policy can read of an intent: the Cedar schema of a catalog, and the final arguments of a
+call as the record that it names.
 
-What Cedar cannot express is simply not in the record, so no rule can depend on it by accident.
+The type of a record is made from the schema alone. A value is then read into it or, if it does not
+fit, is named as not read. Nothing of a call is left out in silence.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Context, Decimal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from enum import StrEnum
 from functools import partial
 from textwrap import indent
-from typing import TypeAlias
 
 from clearance.core.canonical import INTEGER_MAX, Json
 from clearance.core.catalog import Catalog
-from clearance.core.errors import InvalidInput, Problem
 from clearance.core.intent import DEPTH_MAX
+from clearance.core.parts import MISSING_PARTS, PARTS, parts_of
+from clearance.core.policy_reading import (
+    KIND_NAMES,
+    RECORD_MEMBERS_MAX,
+    UNREAD,
+    Entry,
+    Read,
+    Reading,
+    read_columns,
+    read_kinds,
+    read_list,
+    read_lists,
+    read_many_kinds,
+    read_map,
+    read_maps,
+    read_object,
+    read_objects,
+    read_values,
+)
+from clearance.core.schema import CompiledSchema, Place, in_units
 
-SCALE_MAX = 10**9
 _IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
 _RESERVED = frozenset({"true", "false", "if", "then", "else", "in", "like", "has", "is"})
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-_EXACT = Context(
-    prec=64, rounding=ROUND_FLOOR
-)  # a double has 17 digits and a scale 10: only the floor rounds
+_DECIMAL_UNITS_MAX = 2**63 - 1  # of Cedar's decimal, in ten-thousandths
+_DECIMAL_SCALE = 10_000
 
-Path: TypeAlias = tuple[str | int, ...]
+# --- Types ---
+
+
+def _as_it_is(value: Json, _reading: Reading) -> Json:
+    return value
+
+
+class TypeKind(StrEnum):
+    """What a type of policy is."""
+
+    STRING = "STRING"
+    LONG = "LONG"
+    DECIMAL = "DECIMAL"
+    BOOL = "BOOL"
+    SET = "SET"
+    RECORD = "RECORD"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordField:
+    """An attribute of a record. Without a `type`, the schema declares it and policy cannot read it:
+    `problem` says why.
+
+    `required`: always in the Cedar record. `waived`: the owner says that policy need not read it.
+    """
+
+    type: ParameterType | None
+    required: bool = False
+    problem: str | None = None
+    waived: bool = False
+
+    @property
+    def reader(self) -> Read | None:
+        """What reads its values, if policy can."""
+        return None if self.type is None else self.type.read
 
 
 @dataclass(frozen=True, slots=True)
 class ParameterType:
-    """A type that policy can express: how the Cedar schema says it, and how a JSON value becomes a
-    value of it.
+    """A type that policy can express: as text of a Cedar schema, and how a value becomes one of it.
+
+    `fields` are those of a RECORD, `item` is that of a SET. `values` are the only ones that the
+    schema allows, if it says which. `lists` are the paths of the lists in it that are not in lists.
     """
 
     cedar: str
-    read: Callable[[Json, Path], Json]
+    kind: TypeKind
+    fields: Mapping[str, RecordField] = field(default_factory=dict)
+    item: ParameterType | None = None
+    values: frozenset[str | int | bool] | None = None
+    lists: tuple[str, ...] = ()
+    read: Read = field(default=_as_it_is, repr=False, compare=False)
+    never_fails: bool = field(default=False, repr=False, compare=False)
+    members_max: int | None = field(default=1, repr=False, compare=False)  # for one value
+    room: int = field(default=RECORD_MEMBERS_MAX, repr=False, compare=False)
 
 
-def policy_parameters(
-    schema: Mapping[str, Json], parameters: Mapping[str, Json]
-) -> dict[str, Json]:
-    """The record that policy reads: what `schema` types and policy can express, decimals as
-    integers rounded down.
+@dataclass(frozen=True, slots=True)
+class RecordRead:
+    """What policy reads of the final arguments of a call. Names are paths in the record, with dots.
 
-    Raises InvalidInput (`INVALID_PARAMETERS`) for a value that is not of its type; after validation
-    by `schema`, only numbers of 2^53 units and more are left to be refused.
+    `nulls` are null, which reads as absent. `counts` are the lengths of lists. `unread` are in the
+    call and not in the record; `waived` are too, and the owner accepts it. `a.*` stands for the
+    names in `a` that the schema does not declare: an agent chose them.
     """
-    record: dict[str, Json] = parameters_type(schema).read(parameters, ("parameters",))
-    return record
+
+    record: dict[str, Json]
+    nulls: tuple[str, ...]
+    counts: dict[str, int]
+    unread: tuple[str, ...]
+    waived: tuple[str, ...]
+
+
+def parameters_type(schema: Mapping[str, Json]) -> ParameterType:
+    """The record of a call's final arguments, from their JSON Schema."""
+    root = CompiledSchema(schema).root
+    build = _Build()
+    made = _root(root, build)
+    if build.is_bounded:  # which lists always have room is known when all attributes are
+        build = _Build(RECORD_MEMBERS_MAX - build.attributes)
+        made = _root(root, build)
+    room = RECORD_MEMBERS_MAX - build.attributes - build.reserved
+    return replace(made, lists=tuple(sorted(build.lists)), room=room)
+
+
+def read_parameters(kind: ParameterType, arguments: Mapping[str, Json]) -> RecordRead:
+    """What policy reads of a call's final arguments, which fit the schema that `kind` is made
+    from.
+    """
+    reading = Reading(kind.room)
+    record = kind.read(arguments, reading)
+    return RecordRead(
+        record,
+        tuple(sorted(reading.nulls)),
+        reading.counts,
+        tuple(sorted(reading.unread)),
+        tuple(sorted(reading.waived)),
+    )
+
+
+# --- The Cedar schema ---
 
 
 def cedar_schema(catalog: Catalog) -> str:
-    """The Cedar schema of a catalog: an action for each action type, its parameters as far as
-    policy reads them.
+    """The Cedar schema of a catalog: an action for each action type, with what policy reads of
+    it.
     """
     return schema_text(
         {action_type: parameters_type(catalog[action_type].final_schema) for action_type in catalog}
@@ -66,6 +162,7 @@ def schema_text(types: Mapping[str, ParameterType]) -> str:
     """The Cedar schema in which each action type has the context that its parameters give it."""
     parts = ["entity Agent;\nentity Account;\n"]
     for action_type, parameters in sorted(types.items()):
+        counts = "".join(f"{_quoted(path)}?: Long, " for path in parameters.lists).rstrip(", ")
         parts.append(
             f"action {_quoted(action_type)} appliesTo {{\n"
             "  principal: Agent,\n"
@@ -76,73 +173,12 @@ def schema_text(types: Mapping[str, ParameterType]) -> str:
             "    risk: Long,\n"
             "    mode: String,\n"
             f"    parameters: {indent(parameters.cedar, '    ').lstrip()},\n"
+            "    nulls: Set<String>,\n"
+            f"    counts: {{{counts}}},\n"
             "  },\n"
             "};\n"
         )
     return "\n".join(parts)
-
-
-def parameters_type(schema: Mapping[str, Json]) -> ParameterType:
-    """The record of an action's parameters.
-
-    They are an object, whether the schema says so or not.
-    """
-    return _record_type({} if "$ref" in schema else schema, 1)
-
-
-def _type_of(schema: Json, depth: int) -> ParameterType | None:
-    """The type of what a JSON Schema describes, or None if policy cannot express it, or not for
-    certain.
-    """
-    # In the older drafts, `$ref` silences its siblings, so that `type` would promise what nobody
-    # checks.
-    if not isinstance(schema, Mapping) or depth > DEPTH_MAX or "$ref" in schema:
-        return None
-    kind, scale = None, schema.get("x-scale")
-    match schema.get("type"):
-        case "string":
-            kind = ParameterType("String", _read_string)
-        case "boolean":
-            kind = ParameterType("Bool", _read_boolean)
-        case "integer" if scale is None:  # with a scale, does 5 mean 5 or 500?
-            kind = ParameterType("Long", _read_integer)
-        case "number" if type(scale) is int and 1 <= scale <= SCALE_MAX:
-            kind = ParameterType("Long", partial(_read_decimal, scale=scale))
-        case "array" if (
-            "prefixItems" not in schema
-        ):  # which takes its items out of the reach of `items`
-            item = _type_of(schema.get("items"), depth + 1)
-            kind = item and ParameterType(f"Set<{item.cedar}>", partial(_read_array, item=item))
-        case "object" if "properties" in schema:
-            kind = _record_type(schema, depth)
-    return kind
-
-
-def _record_type(schema: Mapping[str, Json], depth: int) -> ParameterType:
-    """The record of the expressible properties, sorted, so that the order they were written in does
-    not matter.
-    """
-    properties, required = schema.get("properties"), schema.get("required")
-    properties = properties if isinstance(properties, Mapping) else {}
-    required = required if isinstance(required, list | tuple) else ()
-    types = {}
-    for name in sorted(filter(_nameable, properties)):
-        if kind := _type_of(properties[name], depth + 1):
-            types[name] = kind
-    needed = frozenset(name for name in types if name in required)
-    lines = []
-    for name, kind in types.items():
-        mark = "" if name in needed else "?"
-        lines.append(f"  {_attribute(name)}{mark}: {indent(kind.cedar, '  ').lstrip()},\n")
-    cedar = f"{{\n{''.join(lines)}}}" if lines else "{}"
-    return ParameterType(cedar, partial(_read_record, types=types, needed=needed))
-
-
-def _nameable(name: object) -> bool:
-    """Whether a parameter of this name can be in a record: `__entity` and `__extn` are escapes of
-    Cedar's JSON.
-    """
-    return isinstance(name, str) and not name.startswith("__") and not _SURROGATE.search(name)
 
 
 def _attribute(name: str) -> str:
@@ -158,63 +194,352 @@ def _quoted(text: str) -> str:
     )
 
 
-def _read_string(value: Json, path: Path) -> str:
-    if not isinstance(value, str):
-        raise _unfit(path, "is not a string")
-    return value
+def _record_text(fields: Mapping[str, RecordField]) -> str:
+    lines = [
+        f"  {_attribute(name)}{'' if attribute.required else '?'}: "
+        f"{indent(attribute.type.cedar, '  ').lstrip()},\n"
+        for name, attribute in fields.items()
+        if attribute.type
+    ]
+    return f"{{\n{''.join(lines)}}}" if lines else "{}"
 
 
-def _read_boolean(value: Json, path: Path) -> bool:
-    if not isinstance(value, bool):
-        raise _unfit(path, "is not true or false")
-    return value
+# --- Types from schemas ---
+
+_TO_WAIVE = "if no rule has to see it, add x-policy: unread"
+_CEDAR = {
+    TypeKind.STRING: "String",
+    TypeKind.LONG: "Long",
+    TypeKind.DECIMAL: "decimal",
+    TypeKind.BOOL: "Bool",
+}
 
 
-def _read_integer(value: Json, path: Path) -> int:
-    """An integer; to JSON Schema, 5.0 is one too."""
-    if isinstance(value, bool) or not (
-        isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    ):
-        raise _unfit(path, "is not an integer")
-    return _within_range(int(value), path)
+class _NotRead(Exception):
+    """Policy cannot express what stands there; the text says why."""
 
 
-def _read_decimal(value: Json, path: Path, *, scale: int) -> int:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not -INTEGER_MAX <= value <= INTEGER_MAX
-    ):
-        raise _unfit(path, f"is not a number within {INTEGER_MAX}")
-    units = _EXACT.multiply(Decimal(repr(value)), Decimal(scale))
-    return _within_range(int(units.to_integral_value(context=_EXACT)), path)
+class _Build:
+    """What is counted while the type of a record is made."""
+
+    def __init__(self, reservable: int = 0) -> None:
+        self.attributes = 0
+        self.reserved = 0
+        self.is_bounded = False
+        self.lists: list[str] = []
+        self._reservable = reservable
+        self._open: list[Place] = []
+
+    @contextmanager
+    def inside(self, place: Place) -> Iterator[None]:
+        if place in self._open:
+            sentence = f"it refers to itself: {_TO_WAIVE}"
+            raise _NotRead(sentence)
+        if len(self._open) > DEPTH_MAX:
+            sentence = f"it is nested more than {DEPTH_MAX} levels deep: {_TO_WAIVE}"
+            raise _NotRead(sentence)
+        self._open.append(place)
+        try:
+            yield
+        finally:
+            self._open.pop()
+
+    def reserve(self, members: int | None) -> bool:
+        """Whether a list of so many members always has room."""
+        if members is None:
+            return False
+        self.is_bounded = True
+        if self.reserved + members > self._reservable:
+            return False
+        self.reserved += members
+        return True
+
+    def attribute(
+        self, make: Callable[[], ParameterType], *, may_be_required: bool = True
+    ) -> RecordField:
+        """An attribute of the type that `make` makes, if policy can express it; required, if it
+        never fails to be read.
+        """
+        self.attributes += 1
+        if self.attributes > RECORD_MEMBERS_MAX:
+            sentence = f"the record has {RECORD_MEMBERS_MAX} attributes without it: {_TO_WAIVE}"
+            return RecordField(None, problem=sentence)
+        try:
+            made = make()
+        except _NotRead as reason:
+            return RecordField(None, problem=str(reason))
+        return RecordField(made, required=may_be_required and made.never_fails)
 
 
-def _read_array(value: Json, path: Path, *, item: ParameterType) -> list[Json]:
-    if not isinstance(value, list | tuple):
-        raise _unfit(path, "is not a list")
-    return [item.read(child, (*path, position)) for position, child in enumerate(value)]
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """A place in the record that is being made; `many` values stand there together, if it is in a
+    list.
+    """
+
+    place: Place
+    path: str
+    build: _Build
+    many: bool = False
+
+    def at(self, name: str, place: Place | None = None) -> _Spot:
+        path = f"{self.path}.{name}" if self.path else name
+        return replace(self, path=path, place=place or self.place)
 
 
-def _read_record(
-    value: Json, path: Path, *, types: Mapping[str, ParameterType], needed: frozenset[str]
-) -> dict[str, Json]:
-    if not isinstance(value, Mapping):
-        raise _unfit(path, "is not an object")
-    if missing := needed.difference(value):
-        raise _unfit((*path, min(missing)), "is missing")
-    return {
-        name: kind.read(value[name], (*path, name)) for name, kind in types.items() if name in value
-    }
+def _root(place: Place, build: _Build) -> ParameterType:
+    with build.inside(place):
+        return _record(_Spot(place, "", build))
 
 
-def _within_range(units: int, path: Path) -> int:
-    if abs(units) > INTEGER_MAX:
-        raise _unfit(path, f"is beyond {INTEGER_MAX} units")
-    return units
+def _type_of(spot: _Spot) -> ParameterType:
+    """The type of what stands there. Raises _NotRead."""
+    kinds = spot.place.kinds - {"null"}
+    if not kinds:
+        sentence = "no value but null can stand there"
+        raise _NotRead(sentence)
+    numbers = "number" if "fraction" in kinds or spot.place.scale else "integer"
+    names = sorted({KIND_NAMES[kind] or numbers for kind in kinds})
+    with spot.build.inside(spot.place):
+        return _MAKERS[names[0]](spot) if len(names) == 1 else _kinds(spot, names)
 
 
-def _unfit(path: Path, sentence: str) -> InvalidInput:
-    problem = Problem(path, sentence)
-    sentence = f"Policy cannot read the parameters: {problem}."
-    return InvalidInput(sentence, code="INVALID_PARAMETERS", problems=(problem,))
+def _text(spot: _Spot) -> ParameterType:
+    if spot.place.reads_as is not None:
+        return _declared_text(spot)
+    return _scalar(spot, TypeKind.STRING, _string, never_fails=spot.place.is_checked)
+
+
+def _truth(spot: _Spot) -> ParameterType:
+    return _scalar(spot, TypeKind.BOOL, _bool, never_fails=spot.place.is_checked)
+
+
+def _integer(spot: _Spot) -> ParameterType:
+    # Where nothing but an integer can stand, one beyond 2^53 is refused before it is read.
+    certain = spot.place.is_checked and spot.place.is_exact_integer
+    return _scalar(spot, TypeKind.LONG, partial(_units, scale=1), never_fails=certain)
+
+
+def _number(spot: _Spot) -> ParameterType:
+    place = spot.place
+    if place.scale is not None:
+        units = partial(_units, scale=place.scale)
+        return _scalar(spot, TypeKind.LONG, units, never_fails=place.is_checked)
+    numbers = [value for value in place.values or () if _is_number(value)]
+    certain = bool(numbers) and UNREAD not in map(_decimal, numbers)
+    return _scalar(spot, TypeKind.DECIMAL, _decimal, never_fails=certain)
+
+
+def _scalar(
+    spot: _Spot, kind: TypeKind, reader: Callable[[Json], Json], *, never_fails: bool
+) -> ParameterType:
+    """The type of a scalar; of many, the set of them. `reader` reads one of them."""
+    allowed = [reader(value) for value in spot.place.values or ()]
+    readable = [value for value in allowed if value is not UNREAD]
+    values = frozenset(readable) if readable and kind is not TypeKind.DECIMAL else None
+    cedar = _CEDAR[kind]
+    single = ParameterType(
+        cedar, kind, values=values, read=lambda value, _: reader(value), never_fails=never_fails
+    )
+    return _set_of(single, read_values(reader)) if spot.many else single
+
+
+def _set_of(item: ParameterType, read: Read) -> ParameterType:
+    return replace(
+        item, cedar=f"Set<{item.cedar}>", kind=TypeKind.SET, fields={}, item=item, read=read
+    )
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _string(value: Json) -> Json:
+    return value if isinstance(value, str) else UNREAD
+
+
+def _bool(value: Json) -> Json:
+    return value if isinstance(value, bool) else UNREAD
+
+
+def _units(value: Json, *, scale: int) -> Json:
+    if not _is_number(value) or not -INTEGER_MAX <= value <= INTEGER_MAX:
+        return UNREAD
+    if scale == 1 and value.__class__ is int:
+        return value
+    units = in_units(value, scale)
+    whole = units.to_integral_value()
+    return int(whole) if whole == units and abs(whole) <= INTEGER_MAX else UNREAD
+
+
+def _decimal(value: Json) -> Json:
+    """Cedar's decimal, which has one to four digits behind the point."""
+    if not _is_number(value) or not -INTEGER_MAX <= value <= INTEGER_MAX:
+        return UNREAD
+    units = in_units(value, _DECIMAL_SCALE)
+    if units != units.to_integral_value() or abs(units) > _DECIMAL_UNITS_MAX:
+        return UNREAD
+    text = f"{Decimal(repr(value)).normalize():f}"
+    return {"__extn": {"fn": "decimal", "arg": text if "." in text else f"{text}.0"}}
+
+
+def _declared_text(spot: _Spot) -> ParameterType:
+    """The record of a text that the owner declares to be a URL, an address or a path."""
+    declared = str(spot.place.reads_as)
+    if declared not in PARTS:
+        sentence = f"x-read must be one of {', '.join(PARTS)}"
+        raise _NotRead(sentence)
+    fields, entries = {}, {}
+    for name, of in PARTS[declared].items():
+        kind = TypeKind.LONG if of is int else TypeKind.STRING
+        single = ParameterType(_CEDAR[kind], kind, never_fails=True)
+        made = _set_of(single, read_values(lambda part: part)) if spot.many else single
+        required = spot.many or name not in MISSING_PARTS
+        fields[name] = spot.build.attribute(partial(_itself, made), may_be_required=required)
+        entries[name] = (spot.path, made.read, False)
+    reader = partial(_read_parts, declared)
+    read = _read_many_parts(reader, entries) if spot.many else (lambda value, _: reader(value))
+    return _record_of(fields, read, never_fails=False)
+
+
+def _itself(made: ParameterType) -> ParameterType:
+    return made
+
+
+def _read_parts(declared: str, value: Json) -> Json:
+    parts = parts_of(declared, value) if isinstance(value, str) else None
+    return UNREAD if parts is None else parts
+
+
+def _read_many_parts(reader: Callable[[Json], Json], entries: Mapping[str, Entry]) -> Read:
+    def read(values: Json, reading: Reading) -> Json:
+        records = [reader(value) for value in values]
+        if UNREAD in records:
+            return UNREAD
+        columns = {name: [record[name] for record in records if name in record] for name in entries}
+        return read_columns(columns, entries, reading)
+
+    return read
+
+
+def _record_of(
+    fields: Mapping[str, RecordField], read: Read, *, never_fails: bool
+) -> ParameterType:
+    counts = [attribute.type.members_max for attribute in fields.values() if attribute.type]
+    return ParameterType(
+        _record_text(fields),
+        TypeKind.RECORD,
+        fields=fields,
+        read=read,
+        never_fails=never_fails,
+        members_max=None if None in counts else sum(count for count in counts if count is not None),
+    )
+
+
+def _kinds(spot: _Spot, names: Sequence[str]) -> ParameterType:
+    """The record of a value of several types."""
+    fields, entries = {}, {}
+    for name in names:
+        inside = spot.at(name)
+        make = partial(_MAKERS[name], inside)
+        fields[name] = made = spot.build.attribute(make, may_be_required=spot.many)
+        entries[name] = (inside.path, made.reader, False)
+    read = read_many_kinds if spot.many else read_kinds
+    return _record_of(fields, read(entries, spot.path), never_fails=True)
+
+
+def _list(spot: _Spot) -> ParameterType:
+    """The set of a list of scalars; of a list of anything else, a record of sets."""
+    place, build = spot.place, spot.build
+    item = _type_of(replace(spot, place=place.items, many=True))
+    each, most = item.members_max, place.items_max
+    members = None if each is None or most is None else each * most
+    fields = item.fields
+    counted = item.kind is TypeKind.RECORD and "count" not in fields
+    if counted:
+        count = RecordField(ParameterType("Long", TypeKind.LONG), required=True)
+        fields = {**fields, "count": count}
+    never_fails = place.is_checked and item.never_fails
+    if spot.many:
+        read = read_lists(item.read, spot.path, counted=counted)
+    else:
+        build.lists.append(spot.path)
+        reserved = build.reserve(members)
+        never_fails = never_fails and reserved
+        read = read_list(item.read, spot.path, counted=counted, reserved=reserved)
+    return replace(
+        item,
+        cedar=_record_text(fields) if counted else item.cedar,
+        fields=fields,
+        read=read,
+        never_fails=never_fails,
+        members_max=members,
+    )
+
+
+def _object(spot: _Spot) -> ParameterType:
+    return _record(spot) if spot.place.names else _map(spot)
+
+
+def _record(spot: _Spot) -> ParameterType:
+    """The record of the declared properties, sorted: the order in which they were written does not
+    matter.
+    """
+    place = spot.place
+    fields, entries = {}, {}
+    for name in sorted(place.names):
+        inside = spot.at(name, place.names[name])
+        is_there = spot.many or (name in place.required and "null" not in inside.place.kinds)
+        fields[name] = made = _property(name, inside, may_be_required=is_there)
+        entries[name] = (inside.path, made.reader, made.waived)
+    others = (spot.at("*").path, None, place.others.is_waived)
+    if (place.takes_others or place.has_patterns) and "*" not in fields:
+        sentence = f"other names are allowed here, and are not read: {_TO_WAIVE} to their schema"
+        fields["*"] = RecordField(None, problem=None if others[2] else sentence, waived=others[2])
+    read = read_objects if spot.many else read_object
+    return _record_of(fields, read(entries, others), never_fails=place.is_checked)
+
+
+def _property(name: str, spot: _Spot, *, may_be_required: bool) -> RecordField:
+    if spot.place.is_waived:
+        return RecordField(None, waived=True)
+    if name.startswith("__") or _SURROGATE.search(name):
+        # `__entity` and `__extn` are escapes of Cedar's JSON.
+        return RecordField(None, problem=f"policy has no names like this reader: {_TO_WAIVE}")
+    return spot.build.attribute(partial(_type_of, spot), may_be_required=may_be_required)
+
+
+def _map(spot: _Spot) -> ParameterType:
+    """The record of a map: the set of its names and, if they are of one scalar type, that of its
+    values.
+    """
+    inside = replace(spot.at("values", spot.place.others), many=True)
+    names = _set_of(ParameterType("String", TypeKind.STRING, never_fails=True), _as_it_is)
+    values = (
+        RecordField(None, waived=True)
+        if inside.place.is_waived
+        else spot.build.attribute(partial(_values_of_map, inside))
+    )
+    fields = {"names": spot.build.attribute(partial(_itself, names)), "values": values}
+    entry = (inside.path, values.reader, values.waived)
+    read = read_maps if spot.many else read_map
+    certain = spot.many and spot.place.is_checked
+    return replace(_record_of(fields, read(entry), never_fails=certain), members_max=None)
+
+
+def _values_of_map(spot: _Spot) -> ParameterType:
+    made = _type_of(spot)
+    if made.kind is not TypeKind.SET:
+        sentence = f"the values of the map are not of one scalar type: {_TO_WAIVE}"
+        raise _NotRead(sentence)
+    return made
+
+
+_MAKERS = {
+    "string": _text,
+    "integer": _integer,
+    "number": _number,
+    "boolean": _truth,
+    "list": _list,
+    "object": _object,
+}

@@ -1,0 +1,175 @@
+"""The parts of a text that the owner declares to be a URL, a mail address or a file path.
+
+Programs read the same URL in different ways, and a rule about a host is worth nothing if the tool
+goes to another one. Only texts that every reader takes apart in the same way are read; of any other
+text there are no parts. What a server or a file system makes of them is not seen here: redirects,
+names that lead elsewhere, symbolic links.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import TypeAlias
+
+import idna
+
+PARTS: Mapping[str, Mapping[str, type]] = {
+    "url": {"raw": str, "scheme": str, "host": str, "port": int, "path": str, "query": str},
+    "email": {"raw": str, "local": str, "domain": str},
+    "path": {"raw": str, "path": str},
+}
+"""The parts by what a text is declared to be; `raw` is the text itself."""
+
+MISSING_PARTS = frozenset({"port"})
+"""Parts that are not always there: of a scheme whose port is not known, the port."""
+
+HOST_LENGTH_MAX = 253  # characters of a name in the domain name system
+PORT_MAX = 65_535
+LOCAL_LENGTH_MAX = 64  # characters before the @
+
+Parts: TypeAlias = dict[str, str | int]
+
+_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
+_URL = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>[^/?#@:\[\]]*|\[[0-9A-Fa-f:]+\])"
+    r"(?::(?P<port>[1-9][0-9]{0,4}))?(?P<path>(?:/[^?#]*)?)(?:\?(?P<query>[^#]*))?(?:\#(?P<rest>.*))?"
+)
+_PATH = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
+_QUERY = re.compile(r"(?:[A-Za-z0-9._~!$&()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
+# An escape that readers undo at different times: of a slash, a backslash, a control, or of what
+# needs no escape.
+_TELLING_ESCAPE = re.compile(
+    r"%(?:[01][0-9A-Fa-f]|7[Ff]|2[DdEeFf]|3[0-9]|4[1-9A-Fa-f]|5[0-9AaCcFf]|6[1-9A-Fa-f]|7[0-9AaEe])"
+)
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_LOCAL = re.compile(r"[A-Za-z0-9#$&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9#$&'*+/=?^_`{|}~-]+)*")
+_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\\\u2028\u2029]")
+
+
+def parts_of(declared: str, text: str) -> Parts | None:
+    """The parts of a text that is `declared` to be a url, an email or a path; None if readers could
+    take it apart in different ways.
+    """
+    parts = _READERS[declared](text)
+    return None if parts is None else {"raw": text, **parts}
+
+
+def _url_parts(text: str) -> Parts | None:
+    match = _URL.fullmatch(text)
+    if match is None or not _PATH.fullmatch(match["rest"] or ""):
+        return None
+    scheme, query = match["scheme"].lower(), match["query"] or ""
+    path = _normal_path(match["path"] or "/", _PATH)
+    host = _url_host(scheme, match["host"])
+    if path is None or host is None or not _QUERY.fullmatch(query):
+        return None
+    if scheme == "file" and (match["port"] or ":" in path):
+        return None
+    port = int(match["port"]) if match["port"] else _PORTS.get(scheme)
+    if port is None:
+        return {"scheme": scheme, "host": host, "path": path, "query": query}
+    if port > PORT_MAX:
+        return None
+    return {"scheme": scheme, "host": host, "port": port, "path": path, "query": query}
+
+
+def _url_host(scheme: str, host: str) -> str | None:
+    if scheme == "file":
+        return host if host == "" else None
+    if host.startswith("["):
+        return _ipv6_host(host)
+    if scheme not in _PORTS and host != host.lower():
+        return None  # a scheme that is not known has hosts that are not known either
+    return _host(host)
+
+
+def _ipv6_host(host: str) -> str | None:
+    try:
+        address = IPv6Address(host[1:-1])
+    except AddressValueError:
+        return None
+    return f"[{address.compressed}]" if address.ipv4_mapped is None else None
+
+
+def _host(text: str) -> str | None:
+    """A host in lower case and ASCII; an address in its usual form."""
+    host = text.lower()
+    if not host.isascii():
+        try:
+            host = idna.encode(host).decode("ascii")
+        except (idna.IDNAError, UnicodeError):
+            return None
+    labels = host.split(".")
+    if len(host) > HOST_LENGTH_MAX or not all(map(_is_label, labels)):
+        return None
+    if _NUMBER.fullmatch(labels[-1]):
+        return host if _is_ipv4(host) else None
+    return host
+
+
+def _is_label(label: str) -> bool:
+    if not _LABEL.fullmatch(label):
+        return False
+    if label[2:4] != "--":
+        return True
+    try:
+        return label.startswith("xn--") and idna.encode(idna.decode(label)).decode() == label
+    except (idna.IDNAError, UnicodeError):
+        return False
+
+
+def _is_ipv4(host: str) -> bool:
+    try:
+        return str(IPv4Address(host)) == host
+    except AddressValueError:
+        return False
+
+
+def _normal_path(path: str, written: re.Pattern[str]) -> str | None:
+    """An absolute path without `.` and `..`; None if it cannot be told for certain."""
+    if not path.startswith("/") or not written.fullmatch(path) or _TELLING_ESCAPE.search(path):
+        return None
+    kept: list[str] = []
+    segments = path.split("/")[1:]
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    if segments[-1] in {".", ".."}:
+        kept.append("")
+    return "/" + "/".join(kept)
+
+
+def _email_parts(text: str) -> Parts | None:
+    local, _, domain = text.partition("@")
+    if len(local) > LOCAL_LENGTH_MAX or not _LOCAL.fullmatch(local):
+        return None
+    host = _host(domain)
+    if host is None or "." not in host or _is_ipv4(host):
+        return None
+    return {"local": local, "domain": host}
+
+
+def _file_path_parts(text: str) -> Parts | None:
+    if not text.startswith("/") or text.startswith("//") or _HIDDEN.search(text):
+        return None
+    if _TELLING_ESCAPE.search(text):
+        return None
+    kept: list[str] = []
+    for segment in text.split("/"):
+        if segment == "..":
+            del kept[-1:]
+        elif segment not in {"", "."}:
+            kept.append(segment)
+    return {"path": "/" + "/".join(kept)}
+
+
+_READERS: Mapping[str, Callable[[str], Parts | None]] = {
+    "url": _url_parts,
+    "email": _email_parts,
+    "path": _file_path_parts,
+}

@@ -1,0 +1,508 @@
+"""A JSON Schema as Clearance understands it: which values can stand where, and which names an
+object takes.
+
+A *place* is where a value stands, with every subschema that speaks about it there. Its own
+keywords, `allOf` and `$ref` hold for certain; the branches of `anyOf`, `oneOf`, `if`, `then`,
+`else` and the dependent schemas hold possibly. Places are made when they are first needed, and are
+known by the subschemas in them, which brings a schema that refers to itself to an end.
+
+Whether a value *fits* is the validator's business. This file finds what the validator does not look
+at: names that no branch declares, numbers with more decimals than their scale, and integers that
+not every JSON reader carries exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Context, Decimal
+from functools import cached_property
+from typing import TypeAlias
+from urllib.parse import unquote
+
+import jsonschema_rs
+
+from clearance.core.canonical import INTEGER_MAX, Json
+from clearance.core.errors import Problem
+
+SCALE_MAX = 10**9
+PATTERN_STEPS_MAX = 10_000  # of the engine that looks ahead, for one name
+
+Path: TypeAlias = tuple[str | int, ...]
+Node: TypeAlias = Mapping[str, Json]
+
+NUMBER = frozenset({"integer", "fraction"})
+ANY = frozenset({"null", "boolean", "string", "array", "object"}) | NUMBER
+"""The kinds of JSON values. `number` is two of them: 5.0 is an integer."""
+
+_KINDS = {kind: frozenset({kind}) for kind in ANY} | {"number": NUMBER}
+_ANYTHING: Node = {}
+_NOTHING: Node = {"not": {}}
+REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+_ALTERNATIVES = ("anyOf", "oneOf")
+_CONDITIONALS = ("if", "then", "else")
+_DEPENDENT = ("dependentSchemas", "dependencies")
+_OTHERS = ("additionalProperties", "unevaluatedProperties")
+_OLD_DRAFTS = ("draft-03", "draft-04", "draft-06", "draft-07")
+_EXACT = Context(prec=64)  # a double has 17 digits, and a scale 10
+
+
+def kind_of(value: Json) -> str:
+    """The kind of a JSON value: a member of `ANY`."""
+    if isinstance(value, str):
+        return "string"
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int):
+        return "integer"
+    if isinstance(value, float):
+        return "integer" if value.is_integer() else "fraction"
+    return "object" if isinstance(value, Mapping) else "array"
+
+
+def in_units(value: float, scale: int) -> Decimal:
+    """`value` times `scale`, without any rounding."""
+    return _EXACT.multiply(Decimal(repr(value)), Decimal(scale))
+
+
+# --- Places ---
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where a value stands: the subschemas that speak about it for certain, and possibly."""
+
+    certain: tuple[Node, ...]
+    possible: tuple[Node, ...]
+    _schema: CompiledSchema = field(repr=False)
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Every subschema that speaks about the value."""
+        return self.certain + self.possible
+
+    @cached_property
+    def _checked_kinds(self) -> frozenset[str]:
+        kinds = [self._schema.kinds(node) for node in self.certain or self.possible]
+        if self.certain:
+            return ANY.intersection(*kinds)
+        return frozenset().union(*kinds) if kinds else ANY
+
+    @property
+    def is_checked(self) -> bool:
+        """True if the validator refuses values of other kinds than `kinds`."""
+        return bool(self.certain) and self._checked_kinds != ANY
+
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of values that can stand here. Where there is no type, `properties` counts as
+        an object and `items` as a list.
+        """
+        meant = {
+            kind
+            for keyword, kind in (("properties", "object"), ("items", "array"))
+            if any(keyword in node for node in self.nodes)
+        }
+        return frozenset(meant or ANY) if self._checked_kinds == ANY else self._checked_kinds
+
+    @cached_property
+    def values(self) -> tuple[Json, ...] | None:
+        """The only values that can stand here (`enum`, `const`), if the schema says which."""
+        known = [self._schema.values(node) for node in self.certain or self.possible]
+        if self.certain:
+            return next((values for values in known if values is not None), None)
+        return _together(known)
+
+    @cached_property
+    def names(self) -> dict[str, Place]:
+        """The declared properties of all branches."""
+        declared = {name: None for node in self.nodes for name in mapping(node, "properties")}
+        return {name: self._part(name) for name in declared if isinstance(name, str)}
+
+    @cached_property
+    def required(self) -> frozenset[Json]:
+        """The names that every valid object has."""
+        return frozenset(
+            name
+            for node in self.certain
+            for name in _sequence(node, "required")
+            if isinstance(name, str)
+        )
+
+    @cached_property
+    def takes_others(self) -> bool:
+        """True if an object may have other names than the declared: the schema says that it may, or
+        it declares none at all, which makes it a map. The parameters themselves are no map.
+        """
+        explicit = [node[key] for node in self.nodes for key in _OTHERS if key in node]
+        if any(others is not False for others in explicit):
+            return True
+        if explicit or self is self._schema.root:
+            return False
+        return not (self.names or self.has_patterns) or self._may_be_a_map
+
+    @cached_property
+    def _may_be_a_map(self) -> bool:
+        """True if an alternative is a map, and nothing that is certain declares names."""
+        if any(mapping(node, "properties") for node in self.certain):
+            return False
+        alternatives = (
+            self._schema.place([part], [])
+            for node in self.nodes
+            for keyword in _ALTERNATIVES
+            for part in _sequence(node, keyword)
+        )
+        return any(
+            place.is_checked and "object" in place.kinds and not place.names and place.takes_others
+            for place in alternatives
+            if place is not self
+        )
+
+    @cached_property
+    def has_patterns(self) -> bool:
+        """True if names are declared by pattern."""
+        return any(mapping(node, "patternProperties") for node in self.nodes)
+
+    def other(self, name: str) -> Place | None:
+        """The place of a name that is not among the declared; None if no object may have it."""
+        matches = self.has_patterns and any(
+            self._schema.matches(pattern, name)
+            for node in self.nodes
+            for pattern in mapping(node, "patternProperties")
+        )
+        return self._part(name) if matches or self.takes_others else None
+
+    @cached_property
+    def others(self) -> Place:
+        """The place of every value of a map."""
+        return self._inside(_others_of, alternatives=self.has_patterns)
+
+    @cached_property
+    def items(self) -> Place:
+        """The place of the items of a list, at whatever position."""
+        return self._inside(
+            _items_of,
+            alternatives=any(
+                "prefixItems" in node or isinstance(node.get("items"), list | tuple)
+                for node in self.nodes
+            ),
+        )
+
+    @cached_property
+    def items_max(self) -> int | None:
+        """The most items of a list, if the schema says how many."""
+        limits = (node.get("maxItems") for node in self.certain)
+        return min((int(limit) for limit in limits if isinstance(limit, int | float)), default=None)
+
+    @cached_property
+    def scale(self) -> int | None:
+        """The `x-scale` of a number: so many units make one. None if there is none, or several."""
+        scales = {node.get("x-scale") for node in self.nodes if "number" in _types(node)}
+        scale = scales.pop() if len(scales) == 1 else None
+        return scale if type(scale) is int and 1 <= scale <= SCALE_MAX else None
+
+    @cached_property
+    def reads_as(self) -> str | None:
+        """What the owner declares a text to be (`x-read`)."""
+        declared = [node["x-read"] for node in self.nodes if "x-read" in node]
+        first = declared[0] if declared else None
+        return first if isinstance(first, str) and declared.count(first) == len(declared) else None
+
+    @property
+    def is_waived(self) -> bool:
+        """True if the owner says that policy need not read it (`x-policy: unread`)."""
+        return any(node.get("x-policy") == "unread" for node in self.certain)
+
+    @cached_property
+    def is_exact_integer(self) -> bool:
+        """True if only integers can stand here, none of them in units of a scale."""
+        return self.kinds - {"null"} == {"integer"} and self.scale is None
+
+    def _part(self, name: str) -> Place:
+        return self._inside(lambda node: self._schema.parts_of(node, name))
+
+    def _inside(
+        self, parts_of: Callable[[Node], Iterable[Json]], *, alternatives: bool = False
+    ) -> Place:
+        certain = [part for node in self.certain for part in parts_of(node)]
+        possible = [part for node in self.possible for part in parts_of(node)]
+        if alternatives:
+            certain, possible = [], certain + possible
+        return self._schema.place(certain, possible)
+
+
+class CompiledSchema:
+    """A JSON Schema with its places, made when they are needed.
+
+    `schema` must not change afterwards: places are known by the identity of its parts.
+    """
+
+    def __init__(self, schema: Node) -> None:
+        self.schema = schema
+        # There, `$ref` silences what stands beside it: nobody checks it.
+        self._is_old = any(draft in str(schema.get("$schema")) for draft in _OLD_DRAFTS)
+        self._places: dict[tuple[tuple[int, ...], tuple[int, ...]], Place] = {}
+        self._kinds: dict[int, frozenset[str]] = {}
+        self._values: dict[int, tuple[Json, ...] | None] = {}
+        self._ours: dict[int, Node] = {}
+        self._patterns: dict[str, jsonschema_rs.Validator] = {}
+        self.root = self.place([schema], [])
+
+    def place(self, certain: Sequence[Json], possible: Sequence[Json]) -> Place:
+        """The place about which these subschemas speak, with what they bring in."""
+        rest = list(possible)
+        sure = self._certain(certain, rest)
+        maybe = {key: node for key, node in self._possible(rest).items() if key not in sure}
+        key = (tuple(sure), tuple(maybe))
+        if key not in self._places:
+            self._places[key] = Place(tuple(sure.values()), tuple(maybe.values()), self)
+        return self._places[key]
+
+    def _certain(self, parts: Iterable[Json], rest: list[Json]) -> dict[int, Node]:
+        """What holds for certain if `parts` do; what they bring in beside it is added to `rest`."""
+        nodes: dict[int, Node] = {}
+        waiting = list(parts)
+        while waiting:
+            node = node_of(waiting.pop(0))
+            if id(node) in nodes:
+                continue
+            nodes[id(node)] = node
+            waiting += self._referenced(node)
+            if self._is_silenced(node):
+                rest.append(node)
+                nodes[id(node)] = self._ours.setdefault(id(node), _ours(node))
+                continue
+            waiting += _sequence(node, "allOf")
+            rest += _branches(node)
+        return {id(node): node for node in nodes.values()}
+
+    def _possible(self, parts: Iterable[Json]) -> dict[int, Node]:
+        nodes: dict[int, Node] = {}
+        waiting = list(parts)
+        while waiting:
+            node = node_of(waiting.pop(0))
+            if id(node) not in nodes:
+                nodes[id(node)] = node
+                waiting += [*self._referenced(node), *_sequence(node, "allOf"), *_branches(node)]
+        return nodes
+
+    def _is_silenced(self, node: Node) -> bool:
+        return self._is_old and "$ref" in node
+
+    def kinds(self, node: Node) -> frozenset[str]:
+        """The kinds of values that a subschema allows, and perhaps more."""
+        key = id(node)
+        if key not in self._kinds:
+            self._kinds[key] = ANY  # until it is known: a subschema may come back to itself
+            self._kinds[key] = self._kinds_of(node)
+        return self._kinds[key]
+
+    def _kinds_of(self, node: Node) -> frozenset[str]:
+        if node is _NOTHING:
+            return frozenset()
+        kinds = ANY.intersection(*(self.kinds(node_of(part)) for part in self._referenced(node)))
+        if self._is_silenced(node):
+            return kinds
+        if types := _types(node):
+            kinds &= frozenset().union(*(_KINDS.get(kind, ANY) for kind in types))
+        if (values := _own_values(node)) is not None:
+            kinds &= frozenset(map(kind_of, values))
+        for part in _sequence(node, "allOf"):
+            kinds &= self.kinds(node_of(part))
+        for keyword in _ALTERNATIVES:
+            if parts := _sequence(node, keyword):
+                kinds &= frozenset().union(*(self.kinds(node_of(part)) for part in parts))
+        return kinds | {"null"} if node.get("nullable") is True else kinds
+
+    def values(self, node: Node) -> tuple[Json, ...] | None:
+        """The only values that a subschema allows, and perhaps more; None if it does not say."""
+        key = id(node)
+        if key not in self._values:
+            self._values[key] = None
+            self._values[key] = self._values_of(node)
+        return self._values[key]
+
+    def _values_of(self, node: Node) -> tuple[Json, ...] | None:
+        certain = [self.values(node_of(part)) for part in self._referenced(node)]
+        if not self._is_silenced(node):
+            certain.insert(0, _own_values(node))
+            certain += [self.values(node_of(part)) for part in _sequence(node, "allOf")]
+            for keyword in _ALTERNATIVES:
+                parts = _sequence(node, keyword)
+                certain.append(_together([self.values(node_of(part)) for part in parts]))
+        if set(_types(node)) == {"null"}:
+            certain.append((None,))
+        return next((values for values in certain if values is not None), None)
+
+    def parts_of(self, node: Node, name: str) -> list[Json]:
+        """The subschemas of a node for the property `name`."""
+        properties = mapping(node, "properties")
+        parts = [properties[name]] if name in properties else []
+        parts += [
+            part
+            for pattern, part in mapping(node, "patternProperties").items()
+            if self.matches(pattern, name)
+        ]
+        return parts or [node[key] for key in _OTHERS if key in node]
+
+    def matches(self, pattern: str, name: str) -> bool:
+        """Whether a name matches, as the validator would say; not, if that takes too long."""
+        if pattern not in self._patterns:
+            options = jsonschema_rs.FancyRegexOptions(backtrack_limit=PATTERN_STEPS_MAX)
+            schema = {"pattern": pattern}
+            self._patterns[pattern] = jsonschema_rs.validator_for(schema, pattern_options=options)
+        return self._patterns[pattern].is_valid(name)
+
+    def _referenced(self, node: Node) -> list[Json]:
+        return [self.target(node[key]) for key in REFERENCES if isinstance(node.get(key), str)]
+
+    def target(self, reference: str) -> Json:
+        """The part that a local reference leads to; anything, if it leads nowhere."""
+        fragment = unquote(reference.removeprefix("#"))
+        if not reference.startswith("#"):
+            return _ANYTHING
+        if fragment and not fragment.startswith("/"):
+            return self._anchors.get(fragment, _ANYTHING)
+        part: Json = self.schema
+        for step in fragment.split("/")[1:]:
+            part = _stepped(part, step.replace("~1", "/").replace("~0", "~"))
+        return part
+
+    @cached_property
+    def _anchors(self) -> dict[str, Node]:
+        anchors: dict[str, Node] = {}
+        waiting: list[Json] = [self.schema]
+        while waiting:
+            part = waiting.pop()
+            if isinstance(part, Mapping):
+                for key in ("$anchor", "$dynamicAnchor", "$id", "id"):
+                    if isinstance(name := part.get(key), str):
+                        anchors.setdefault(name.removeprefix("#"), part)
+                waiting += part.values()
+            elif isinstance(part, list | tuple):
+                waiting += part
+        return anchors
+
+
+def node_of(part: Json) -> Node:
+    """A subschema as an object, `true` and `false` too."""
+    return part if isinstance(part, Mapping) else _NOTHING if part is False else _ANYTHING
+
+
+def _ours(node: Node) -> Node:
+    """The keywords of ours beside a reference, which are none of the validator's business."""
+    return {key: value for key, value in node.items() if key in {"x-policy", "x-read"}}
+
+
+def mapping(node: Node, key: str) -> Mapping[str, Json]:
+    """The object that a keyword has; empty if it has none."""
+    value = node.get(key)
+    return value if isinstance(value, Mapping) else _ANYTHING
+
+
+def _sequence(node: Node, key: str) -> list[Json]:
+    value = node.get(key)
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def _branches(node: Node) -> list[Json]:
+    """The subschemas that may or may not hold in place."""
+    parts = [part for keyword in _ALTERNATIVES for part in _sequence(node, keyword)]
+    parts += [node[keyword] for keyword in _CONDITIONALS if keyword in node]
+    for keyword in _DEPENDENT:
+        parts += [part for part in mapping(node, keyword).values() if isinstance(part, Mapping)]
+    return parts
+
+
+def _types(node: Node) -> list[str]:
+    kind = node.get("type")
+    return [kind] if isinstance(kind, str) else _sequence(node, "type")
+
+
+def _own_values(node: Node) -> tuple[Json, ...] | None:
+    if "const" in node:
+        return (node["const"],)
+    return tuple(node["enum"]) if isinstance(node.get("enum"), list | tuple) else None
+
+
+def _together(known: Sequence[tuple[Json, ...] | None]) -> tuple[Json, ...] | None:
+    """The values of alternatives, if all of them say which."""
+    values = [value for alternative in known for value in alternative or ()]
+    return tuple(values) if known and None not in known else None
+
+
+def _others_of(node: Node) -> list[Json]:
+    patterns = mapping(node, "patternProperties").values()
+    return [*patterns, *(node[key] for key in _OTHERS if key in node)]
+
+
+def _items_of(node: Node) -> list[Json]:
+    items = node.get("items")
+    parts = list(items) if isinstance(items, list | tuple) else [items] if "items" in node else []
+    more = [node[key] for key in ("additionalItems", "unevaluatedItems") if mapping(node, key)]
+    return [*parts, *_sequence(node, "prefixItems"), *more]
+
+
+def _stepped(part: Json, step: str) -> Json:
+    if isinstance(part, Mapping):
+        return part.get(step, _ANYTHING)
+    if isinstance(part, list | tuple) and step.isdecimal() and int(step) < len(part):
+        return part[int(step)]
+    return _ANYTHING
+
+
+# --- What the validator does not look at ---
+
+_UNDECLARED = "is not declared by the schema, which does not say that it takes other names"
+
+
+def undeclared(schema: CompiledSchema, value: Json) -> list[Path]:
+    """The paths of the names that no branch of the schema declares, where it does not say that it
+    takes others.
+    """
+    return [
+        path for path, sentence in misfits_at(schema.root, value, ()) if sentence is _UNDECLARED
+    ]
+
+
+def misfits(schema: CompiledSchema, value: Json) -> Iterator[Problem]:
+    """The faults of a value that the validator accepts: names that are not declared, numbers that
+    are no whole units of their scale, and integers beyond 2^53 - 1.
+    """
+    return (Problem(path, sentence) for path, sentence in misfits_at(schema.root, value, ()))
+
+
+def misfits_at(place: Place, value: Json, path: Path) -> Iterator[tuple[Path, str]]:
+    """The faults of a value at a place, each with its path."""
+    if isinstance(value, Mapping):
+        names = place.names
+        for name, part in value.items():
+            inside = names.get(name) or place.other(name)
+            if inside is None:
+                yield (*path, name), _UNDECLARED
+            elif part.__class__ is not str:
+                yield from misfits_at(inside, part, (*path, name))
+    elif isinstance(value, list | tuple):
+        for position, part in enumerate(value):
+            if part.__class__ is not str:
+                yield from misfits_at(place.items, part, (*path, position))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield from ((path, sentence) for sentence in _number_problems(place, value))
+
+
+def _number_problems(place: Place, value: float) -> Iterator[str]:
+    scale = place.scale
+    if scale is None and not place.is_exact_integer:
+        return
+    if not -INTEGER_MAX <= value <= INTEGER_MAX:
+        yield f"is beyond {INTEGER_MAX}"
+    elif scale is not None:
+        units = in_units(value, scale)
+        whole = units.to_integral_value(ROUND_HALF_UP)
+        if abs(units) > INTEGER_MAX:
+            yield f"is beyond {INTEGER_MAX} units"
+        elif units != whole:
+            meant = _EXACT.divide(whole, Decimal(scale)).normalize()
+            yield f"has more decimals than x-scale: {scale} takes; {meant:f} was probably meant"
