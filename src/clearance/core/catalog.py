@@ -18,6 +18,7 @@ import jsonschema_rs
 from clearance.core.canonical import Json, canonical, digest
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.intent import ActionIntent, RiskLevel
+from clearance.core.misfits import misfits, schema_validator
 from clearance.core.moment import HOUR_MS
 
 APPROVAL_EXPIRES_AFTER_MS_DEFAULT = 72 * HOUR_MS
@@ -154,9 +155,8 @@ class Action:
         the schema.
         """
         problems = []
-        for error in self._validator.iter_errors(dict(parameters)):
-            path = ("parameters", *error.instance_path)
-            problems.append(Problem(path, _one_line(error.message)))
+        for path, message in misfits(self.parameters, self._validator, parameters):
+            problems.append(Problem(("parameters", *path), _one_line(message)))
             if len(problems) == PROBLEMS_MAX:
                 break
         if problems:
@@ -183,18 +183,6 @@ class Action:
 
 Catalog = Mapping[str, Action]
 """Actions by action type."""
-
-
-def schema_validator(schema: Mapping[str, Json]) -> jsonschema_rs.Validator:
-    """A validator of a JSON Schema that fetches nothing and matches patterns in linear time;
-    ValueError for a bad schema.
-    """
-    return jsonschema_rs.validator_for(
-        dict(schema),
-        validate_formats=True,
-        offline=True,
-        pattern_options=jsonschema_rs.RegexOptions(),
-    )
 
 
 def idempotency_key(tenant_id: str, action_intent_id: str) -> str:
