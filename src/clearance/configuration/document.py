@@ -28,7 +28,7 @@ from clearance.core.dialect import as_kept
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.policy import PolicyReading
 
-DOCUMENT_BYTES_MAX = 1024 * 1024  # of its canonical JSON
+DOCUMENT_BYTES_MAX = 4 * 1024 * 1024  # of its canonical JSON
 PROBLEMS_MAX = 100  # problems of one document that are reported
 PROBLEMS_SAID_MAX = 3  # problems that the refusal's own sentence says
 NAMED_DEPTH_MAX = 64  # levels of nesting within which a problem is named at its place

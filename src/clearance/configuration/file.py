@@ -25,9 +25,9 @@ from clearance.core.canonical import Json
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.policy_text import TEXT_LENGTH_MAX
 
-FILE_BYTES_MAX = 1024 * 1024
+FILE_BYTES_MAX = 4 * 1024 * 1024
 POLICY_BYTES_MAX = 4 * TEXT_LENGTH_MAX  # a character has at most four
-NODES_MAX = 50_000  # values in the file; what an alias stands for counts each time
+NODES_MAX = 250_000  # values in the file; what an alias stands for counts each time
 TEXT_MAX = 2 * FILE_BYTES_MAX  # characters of all scalars, counted in the same way
 DEPTH_MAX = 64  # levels of nesting
 VERSION = 1
@@ -165,7 +165,7 @@ class _File:
             raise self._refused(sentence)
         try:
             root = yaml.compose(
-                _WRITTEN_VARIABLE.sub(f"{_OPENING}\\1{_CLOSING}", text), Loader=yaml.SafeLoader
+                _WRITTEN_VARIABLE.sub(f"{_OPENING}\\1{_CLOSING}", text), Loader=_Loader
             )
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
@@ -264,6 +264,19 @@ class _File:
         return value
 
 
+class _Loader(yaml.SafeLoader):
+    """Stops at a file with too many values, before they take up the memory."""
+
+    nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self.nodes += 1
+        if self.nodes > 2 * NODES_MAX:  # a value of a mapping has a key
+            problem = "it has too many values"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=self.get_mark())
+        return super().compose_node(parent, index)
+
+
 def _is_exponent(node: yaml.Node) -> bool:
     """True for a number such as `1e-05`, which YAML 1.1 reads as text."""
     plain = isinstance(node, yaml.ScalarNode) and node.style is None
@@ -277,7 +290,7 @@ def _text_of(node: yaml.Node) -> Json:
 
 
 def _whole_characters(text: str) -> str:
-    """The text with its characters whole: JSON writes those beyond U+FFFF in two halves
+    r"""The text with its characters whole: JSON writes those beyond U+FFFF in two halves
     (`\\ud83d\\ude00`), and YAML reads each half as a character. ValueError for a half alone.
     """
     if not _HALVES.search(text):

@@ -7,7 +7,6 @@ Every value has its right shape here. Nothing is known of how the document was w
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 

@@ -21,12 +21,24 @@ Path: TypeAlias = tuple[str | int, ...]
 Schema: TypeAlias = Mapping[str, Json]
 
 _ONE = frozenset(
-    "additionalItems additionalProperties contains contentSchema else if items not propertyNames "
-    "then unevaluatedItems unevaluatedProperties".split()
+    {
+        "additionalItems",
+        "additionalProperties",
+        "contains",
+        "contentSchema",
+        "else",
+        "if",
+        "items",
+        "not",
+        "propertyNames",
+        "then",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+    }
 )
 _LISTS = frozenset({"allOf", "anyOf", "items", "oneOf", "prefixItems"})
 _MAPS = frozenset(
-    "$defs definitions dependencies dependentSchemas patternProperties properties".split()
+    ["$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"]
 )
 """The keywords under which schemas stand: one, a list of them, or one for each name."""
 
@@ -79,16 +91,17 @@ def _rewritten(
 ) -> dict[str, Json]:
     """A copy in which every schema is changed; what is no schema stays the very object."""
     copy = dict(schema)
-    for (keyword, *within), part in parts(schema):
+    for path, part in parts(schema):
         if not isinstance(part, Mapping) or depth > SCHEMA_DEPTH_MAX:
             continue
+        keyword = str(path[0])
         changed = _rewritten(part, change, depth + 1)
-        if not within:
+        if len(path) == 1:
             copy[keyword] = changed
             continue
         if copy[keyword] is schema[keyword]:
             copy[keyword] = schema[keyword].copy()
-        copy[keyword][within[0]] = changed
+        copy[keyword][path[1]] = changed
     change(copy)
     return copy
 

@@ -24,6 +24,12 @@ PATTERN_STEPS_MAX = 10_000
 _TURNED = frozenset({"if", "not"})
 """The keywords under which a match that is given up would let a value through."""
 
+_TOGETHER = frozenset(
+    ["allOf", "anyOf", "oneOf", "not", "if", "then", "else", "required", "minProperties"]
+    + ["dependencies", "dependentRequired", "dependentSchemas"]
+)
+"""The keywords that look at several names at once."""
+
 Path: TypeAlias = tuple[str | int, ...]
 
 
@@ -123,8 +129,13 @@ def _missing(schema: Mapping[str, Json], value: Mapping[str, Json]) -> Iterator[
 def _unfit_names(
     schema: Mapping[str, Json], value: Mapping[str, Json]
 ) -> Iterator[tuple[Path, str]]:
-    """The names whose value alone does not fit."""
-    alone = schema_validator({key: part for key, part in schema.items() if key != "required"})
+    """The names whose value alone does not fit, whatever stands beside it."""
+    try:
+        alone = schema_validator(
+            {keyword: part for keyword, part in schema.items() if keyword not in _TOGETHER}
+        )
+    except ValueError:  # a reference into what was left out
+        return
     for name, part in value.items():
         if not alone.is_valid({name: part}):
             yield (name,), "does not fit its schema"
