@@ -9,7 +9,9 @@ problems are kept beside it. This file knows no YAML, no HTTP, no versions, no p
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
@@ -20,14 +22,19 @@ from clearance.configuration.fitting import Path, fit_problems
 from clearance.configuration.policies import policy_reading
 from clearance.configuration.reaching import NOTHING_REACHED, Reach, reach_of
 from clearance.configuration.shape import SettingsDocument, suggestion
-from clearance.core.canonical import Json, canonical
+from clearance.core.canonical import INTEGER_MAX, Json, canonical
 from clearance.core.decision import SettingsVersion
+from clearance.core.dialect import as_kept
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.policy import PolicyReading
 
-DOCUMENT_BYTES_MAX = 1024 * 1024  # of its canonical JSON
+DOCUMENT_BYTES_MAX = 4 * 1024 * 1024  # of its canonical JSON
 PROBLEMS_MAX = 100  # problems of one document that are reported
 PROBLEMS_SAID_MAX = 3  # problems that the refusal's own sentence says
+NAMED_DEPTH_MAX = 64  # levels of nesting within which a problem is named at its place
+
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_HALF = "half of a character (a surrogate without its other half)"
 
 
 KEPT = ("tool_pins", "stop_switches")
@@ -93,7 +100,7 @@ def parse_document(value: Json) -> SettingsDocument:
 
     InvalidInput (`INVALID_SETTINGS`) with every problem.
     """
-    reading = read_document(value)
+    reading = read_document(_kept(value))
     # With another catalog, the policy would have other problems.
     sound = all(problem.path[:1] not in {(), ("catalog",)} for problem in reading.problems)
     if problems := reading.all_problems if sound else reading.problems:
@@ -103,48 +110,81 @@ def parse_document(value: Json) -> SettingsDocument:
 
 def read_document(value: Json) -> Reading:
     """What this version makes of a JSON value, whatever it is."""
-    text, problems = _json_text(value)
-    if text is None:
-        document, lost = SettingsDocument(), frozenset[Path]({()})
-    else:
-        document, shape_problems, lost = _shaped(text, value)
-        problems += shape_problems
-        if () not in lost:
-            problems += [
-                Problem(_path(problem.path, value), problem.sentence)
-                for problem in fit_problems(document, value, lost)
-            ]
+    problems, lost = _unwritable(value)
+    document, shape_problems, lost = _shaped(value, lost)
+    problems += shape_problems
+    if () not in lost:
+        problems += _size_problems(value, lost)
+        problems += [
+            Problem(_path(problem.path, value), problem.sentence)
+            for problem in fit_problems(document, value, lost)
+        ]
     if not problems:
         return Reading(document)
     return Reading(document, tuple(problems), lost, reach_of(document, value, problems, lost))
 
 
-def _json_text(value: Json) -> tuple[str | None, list[Problem]]:
-    """The value as JSON with its own order of names, which people see again; None if it cannot be
-    that.
+def _kept(value: Json) -> Json:
+    """The value as it is kept: with the schemas of its catalog in the form that has a canonical
+    spelling.
     """
+    catalog = value.get("catalog") if isinstance(value, Mapping) else None
+    if not isinstance(catalog, Mapping):
+        return value
+    actions = {
+        name: {**action, "parameters": as_kept(action["parameters"])}
+        if isinstance(action, Mapping) and isinstance(action.get("parameters"), Mapping)
+        else action
+        for name, action in catalog.items()
+    }
+    return {**value, "catalog": actions}
+
+
+def _unwritable(value: Json) -> tuple[list[Problem], frozenset[Path]]:
+    """The problems of all that has no canonical JSON form, and the entries that it is in."""
     try:
-        size = _size(value)
-        text = json.dumps(value)
-    except (InvalidInput, RecursionError, TypeError, ValueError) as refusal:
-        return None, [Problem((), str(refusal))]
-    if size <= DOCUMENT_BYTES_MAX:
-        return text, []
-    sentence = f"the document has {size} bytes; the limit is {DOCUMENT_BYTES_MAX}"
-    return text, [Problem((), sentence)]
+        canonical(value)
+    except InvalidInput as refusal:
+        problems = list(_uncanonical(value, ())) or [Problem((), str(refusal))]
+        return problems, frozenset(_entry(problem.path) for problem in problems)
+    except (TypeError, ValueError):
+        return [Problem((), "is no JSON")], frozenset({()})
+    return [], frozenset()
 
 
-def _size(value: Json) -> int:
-    """The bytes that the limit is about. Pins and stop switches are added one by one, and neither
-    may make a document too large that was accepted.
+def _uncanonical(value: Json, path: Path) -> Iterator[Problem]:
+    """Each part without a canonical form, at its place; none if the value is nested too deeply."""
+    if len(path) > NAMED_DEPTH_MAX:
+        return
+    if isinstance(value, Mapping | list):
+        named = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for name, part in named:
+            if isinstance(name, str) and _SURROGATE.search(name):
+                yield Problem(path, f"has a name with {_HALF}")
+            else:
+                yield from _uncanonical(part, (*path, name))
+    elif isinstance(value, int) and abs(value) > INTEGER_MAX:
+        sentence = f"is an integer beyond {INTEGER_MAX}, which not every reader carries exactly"
+        yield Problem(path, sentence)
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield Problem(path, "is not a finite number")
+    elif isinstance(value, str) and _SURROGATE.search(value):
+        yield Problem(path, f"has {_HALF}")
+
+
+def _size_problems(value: Mapping[str, Json], lost: Collection[Path]) -> Iterator[Problem]:
+    """Pins and stop switches are added one by one, and neither may make a document too large that
+    was accepted: so they do not count.
     """
-    if not isinstance(value, Mapping):
-        return len(canonical(value))
-    own = {name: part for name, part in value.items() if name not in KEPT}
-    return len(canonical(own))
+    own = {name: part for name, part in _without(value, lost).items() if name not in KEPT}
+    size = len(canonical(own))
+    if size > DOCUMENT_BYTES_MAX:
+        yield Problem((), f"the document has {size} bytes; the limit is {DOCUMENT_BYTES_MAX}")
 
 
-def _shaped(text: str, value: Json) -> tuple[SettingsDocument, list[Problem], frozenset[Path]]:
+def _shaped(
+    value: Json, lost: frozenset[Path]
+) -> tuple[SettingsDocument, list[Problem], frozenset[Path]]:
     """The document without the entries that have no right shape, what is wrong with those, and
     where they are.
 
@@ -152,8 +192,9 @@ def _shaped(text: str, value: Json) -> tuple[SettingsDocument, list[Problem], fr
     problems at once.
     """
     problems: list[Problem] = []
-    lost: frozenset[Path] = frozenset()
     while True:
+        # As JSON, it keeps its own order of names, which people see again.
+        text = json.dumps({} if () in lost else _without(value, lost))
         try:
             return SettingsDocument.model_validate_json(text), problems, lost
         except ValidationError as error:
@@ -164,7 +205,6 @@ def _shaped(text: str, value: Json) -> tuple[SettingsDocument, list[Problem], fr
         problems += [Problem(path, _sentence(path, details)) for path, details in misfits]
         entries = frozenset(_entry(path) for path, _ in misfits)
         lost = frozenset({()}) if () in entries or entries <= lost else lost | entries
-        text = json.dumps({} if () in lost else _without(value, lost))
 
 
 def _refusal(problems: Sequence[Problem]) -> InvalidInput:

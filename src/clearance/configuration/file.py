@@ -25,9 +25,9 @@ from clearance.core.canonical import Json
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.policy_text import TEXT_LENGTH_MAX
 
-FILE_BYTES_MAX = 1024 * 1024
+FILE_BYTES_MAX = 4 * 1024 * 1024
 POLICY_BYTES_MAX = 4 * TEXT_LENGTH_MAX  # a character has at most four
-NODES_MAX = 50_000  # values in the file; what an alias stands for counts each time
+NODES_MAX = 250_000  # values in the file; what an alias stands for counts each time
 TEXT_MAX = 2 * FILE_BYTES_MAX  # characters of all scalars, counted in the same way
 DEPTH_MAX = 64  # levels of nesting
 VERSION = 1
@@ -46,7 +46,10 @@ _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _POLICY_LINE = re.compile(r" \(line (\d+)\)$")
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]{0,30})")
 _DECIMAL = re.compile(r"[-+]?[0-9][0-9_]*\.[0-9_]*([eE][-+]?[0-9]+)?")
+_EXPONENT = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?[eE][-+]?[0-9]+")
+_HALVES = re.compile(r"[\ud800-\udfff]")
 _TAG = "tag:yaml.org,2002:"
+_MERGE = f"{_TAG}merge"
 
 
 class ConfigurationError(InvalidInput):
@@ -101,6 +104,7 @@ class _File:
     path: Path
     lines: dict[FieldPath, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    merging: list[yaml.Node] = field(default_factory=list)
     nodes: int = 0
     characters: int = 0
 
@@ -161,7 +165,7 @@ class _File:
             raise self._refused(sentence)
         try:
             root = yaml.compose(
-                _WRITTEN_VARIABLE.sub(f"{_OPENING}\\1{_CLOSING}", text), Loader=yaml.SafeLoader
+                _WRITTEN_VARIABLE.sub(f"{_OPENING}\\1{_CLOSING}", text), Loader=_Loader
             )
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
@@ -201,16 +205,25 @@ class _File:
             return [
                 self._value(child, (*path, position)) for position, child in enumerate(node.value)
             ]
+        if path[:1] == ("catalog",) and path[2:3] == ("parameters",) and _is_exponent(node):
+            kind = "float"  # a schema is JSON, in which this is a number
         try:
-            return _scalar(kind, _with_variables(node.value))
+            return _scalar(kind, _text_of(node))
         except ValueError as error:
             self.problems.append(Problem(path, str(error)))
             return None
 
     def _mapping(self, node: yaml.MappingNode, path: FieldPath) -> dict[str, Json]:
-        value: dict[str, Json] = {}
+        """The mapping's own keys, over those that it merges."""
+        merged: dict[str, Json] = {}
+        own: dict[str, Json] = {}
+        merges = [child for key, child in node.value if key.tag == _MERGE]
+        for child in reversed(merges):
+            merged |= self._merged(child, node, path)
         for key, child in node.value:
             line = key.start_mark.line + 1
+            if key.tag == _MERGE:
+                continue
             if key.tag != f"{_TAG}str":
                 written = key.value if isinstance(key, yaml.ScalarNode) else "a list or a mapping"
                 self.problems.append(
@@ -219,17 +232,74 @@ class _File:
                     )
                 )
                 continue
-            here = (*path, key.value)
-            if key.value in value:
+            try:
+                name = _whole_characters(key.value)
+            except ValueError as error:
+                self.problems.append(Problem(path, f"the key in line {line} {error}"))
+                continue
+            here = (*path, name)
+            if name in own:
                 self.problems.append(Problem(here, f"is written twice; again in line {line}"))
                 continue
             self.lines[here] = line
-            value[key.value] = self._value(child, here)
+            own[name] = self._value(child, here)
+        return {**merged, **own}
+
+    def _merged(self, merged: yaml.Node, into: yaml.Node, path: FieldPath) -> dict[str, Json]:
+        """What `<<` brings into a mapping: a mapping, or a list of them in which the first wins."""
+        line = merged.start_mark.line + 1
+        if into in self.merging or len(self.merging) > DEPTH_MAX:
+            sentence = "is merged into itself, or too deeply"
+            raise self._refused(sentence, line)
+        value: dict[str, Json] = {}
+        self.merging.append(into)
+        parts = merged.value if isinstance(merged, yaml.SequenceNode) else [merged]
+        for part in reversed(parts):  # so that the lines of what wins are kept
+            if isinstance(part, yaml.MappingNode):
+                value |= self._value(part, path)
+            else:
+                sentence = f"<< in line {line} must be followed by a mapping or a list of mappings"
+                self.problems.append(Problem(path, sentence))
+        self.merging.pop()
         return value
 
 
-def _with_variables(text: Json) -> Json:
-    return text.replace(_OPENING, "${").replace(_CLOSING, "}") if isinstance(text, str) else text
+class _Loader(yaml.SafeLoader):
+    """Stops at a file with too many values, before they take up the memory."""
+
+    nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self.nodes += 1
+        if self.nodes > 2 * NODES_MAX:  # a value of a mapping has a key
+            problem = "it has too many values"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=self.get_mark())
+        return super().compose_node(parent, index)
+
+
+def _is_exponent(node: yaml.Node) -> bool:
+    """True for a number such as `1e-05`, which YAML 1.1 reads as text."""
+    plain = isinstance(node, yaml.ScalarNode) and node.style is None
+    return plain and _EXPONENT.fullmatch(node.value) is not None
+
+
+def _text_of(node: yaml.Node) -> Json:
+    if not isinstance(node, yaml.ScalarNode):
+        return node.value
+    return _whole_characters(node.value.replace(_OPENING, "${").replace(_CLOSING, "}"))
+
+
+def _whole_characters(text: str) -> str:
+    r"""The text with its characters whole: JSON writes those beyond U+FFFF in two halves
+    (`\\ud83d\\ude00`), and YAML reads each half as a character. ValueError for a half alone.
+    """
+    if not _HALVES.search(text):
+        return text
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        sentence = "has half of a character (a surrogate without its other half)"
+        raise ValueError(sentence) from None
 
 
 def _scalar(kind: str, text: Json) -> Json:
@@ -247,7 +317,8 @@ def _scalar(kind: str, text: Json) -> Json:
         raise ValueError(sentence)
     if kind == "int" and _INTEGER.fullmatch(text):
         return int(text)
-    if kind == "float" and _DECIMAL.fullmatch(text) and math.isfinite(float(text)):
+    written = _DECIMAL.fullmatch(text) or _EXPONENT.fullmatch(text)
+    if kind == "float" and written and math.isfinite(float(text)):
         return float(text)
     if kind in {"int", "float"}:
         sentence = f"{text} is no decimal number: write one, or put the text in quotes"

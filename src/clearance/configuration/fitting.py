@@ -7,7 +7,6 @@ Every value has its right shape here. Nothing is known of how the document was w
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
@@ -24,13 +23,14 @@ from clearance.configuration.shape import (
     suggestion,
 )
 from clearance.core.canonical import Json
-from clearance.core.catalog import schema_validator
+from clearance.core.dialect import places
 from clearance.core.errors import Problem
 from clearance.core.intent import DEPTH_MAX
 from clearance.core.stop import NAMES_NOTHING, StopScope
 from clearance.core.template import placeholders, schema_at, whole_placeholder
+from clearance.core.validation import schema_validator
 
-CATALOG_ACTIONS_MAX = 500
+CATALOG_ACTIONS_MAX = 2_000
 TOOL_SERVERS_MAX = 64
 STOP_SWITCHES_MAX = 200
 SCALE_MAX = 10**6  # units of a decimal parameter
@@ -215,12 +215,6 @@ def _spends_problems(
 def _schema_problems(schema: Mapping[str, Json]) -> _Misfits:
     if schema.get("type") != "object":
         yield ("type",), "must be object"
-    if not isinstance(schema.get("additionalProperties"), bool):
-        sentence = (
-            "must be false, so that the tool gets nothing that policy and people did not see (or "
-            "true, to allow it)"
-        )
-        yield ("additionalProperties",), sentence
     if "$ref" in schema:
         yield ("$ref",), "the parameters themselves cannot be a reference; their properties can"
     odd = list(_keyword_problems(schema, ()))
@@ -230,7 +224,21 @@ def _schema_problems(schema: Mapping[str, Json]) -> _Misfits:
             schema_validator(schema)
         except (ValueError, jsonschema_rs.ReferencingError) as error:
             first = str(error).partition("\n")[0]
-            yield (), f"is not a valid JSON Schema: {first[:300]}"
+            yield _misfit_place(schema, error, first), f"is not a valid JSON Schema: {first[:300]}"
+
+
+def _misfit_place(schema: Mapping[str, Json], error: Exception, sentence: str) -> Path:
+    """Where a schema is not valid; of a reference to nothing, the error names only what it points
+    to.
+    """
+    if path := tuple(getattr(error, "instance_path", ())):
+        return path
+    references = (
+        (*path, "$ref")
+        for path, part in places(schema)
+        if isinstance(target := part.get("$ref"), str) and f"'{target[1:]}'" in sentence
+    )
+    return next(references, ())
 
 
 def _keyword_problems(node: Json, path: Path) -> _Misfits:
@@ -247,8 +255,8 @@ def _keyword_problems(node: Json, path: Path) -> _Misfits:
         yield path, "is nested too deeply"
         return
     reference, scale = node.get("$ref"), node.get("x-scale")
-    if isinstance(reference, str) and not re.fullmatch(r"#(/.*)?", reference):
-        yield (*path, "$ref"), "must start with #/: a schema refers to nothing but its own parts"
+    if isinstance(reference, str) and not reference.startswith("#"):
+        yield (*path, "$ref"), "must start with #: a schema refers to nothing but its own parts"
     if scale is not None and not isinstance(scale, dict):
         if type(scale) is not int or not 1 <= scale <= SCALE_MAX:
             yield (*path, "x-scale"), f"must be an integer from 1 to {SCALE_MAX}"

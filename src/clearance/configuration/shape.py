@@ -45,7 +45,7 @@ DURATION_DAYS_MAX = 366
 
 _UNIT_MS = {"s": SECOND_MS, "m": 60 * SECOND_MS, "h": HOUR_MS, "d": 24 * HOUR_MS}
 _SERVER_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
-TOOL_REFERENCE = rf"{_SERVER_NAME}\.[A-Za-z0-9_./-]{{1,128}}"
+TOOL_REFERENCE = rf"{_SERVER_NAME}\.[A-Za-z0-9_./:-]{{1,128}}"
 
 
 # --- What one value may be. Each check says what would be right. ---

@@ -22,6 +22,7 @@ from clearance.core.intent import ActionIntent, RiskLevel
 from clearance.core.moment import HOUR_MS
 from clearance.core.schema import CompiledSchema, in_units, misfits
 from clearance.core.template import final_schema
+from clearance.core.validation import schema_validator, violations
 
 APPROVAL_EXPIRES_AFTER_MS_DEFAULT = 72 * HOUR_MS
 DEADLINE_SECONDS_DEFAULT = 30
@@ -172,9 +173,8 @@ class Action:
         the schema.
         """
         problems: list[Problem] = []
-        for error in self._validator.iter_errors(dict(parameters)):
-            path = ("parameters", *error.instance_path)
-            problems.append(Problem(path, _one_line(error.message)))
+        for path, message in violations(self.parameters, self._validator, parameters):
+            problems.append(Problem(("parameters", *path), _one_line(message)))
             if len(problems) == PROBLEMS_MAX:
                 break
         if not problems:
@@ -216,18 +216,6 @@ class Action:
 
 Catalog = Mapping[str, Action]
 """Actions by action type."""
-
-
-def schema_validator(schema: Mapping[str, Json]) -> jsonschema_rs.Validator:
-    """A validator of a JSON Schema that fetches nothing and matches patterns in linear time;
-    ValueError for a bad schema.
-    """
-    return jsonschema_rs.validator_for(
-        dict(schema),
-        validate_formats=True,
-        offline=True,
-        pattern_options=jsonschema_rs.RegexOptions(),
-    )
 
 
 def idempotency_key(tenant_id: str, action_intent_id: str) -> str:
