@@ -19,6 +19,7 @@ from clearance.core.canonical import Json, canonical, digest
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.intent import ActionIntent, RiskLevel
 from clearance.core.moment import HOUR_MS
+from clearance.core.money import Money, money_at
 from clearance.core.template import final_schema
 
 APPROVAL_EXPIRES_AFTER_MS_DEFAULT = 72 * HOUR_MS
@@ -101,6 +102,8 @@ class Action:
     approval_expires_after_ms: int = APPROVAL_EXPIRES_AFTER_MS_DEFAULT
     undo: Undo | None = None
     prose: frozenset[str] = frozenset()
+    label: str = ""
+    description: str = ""
 
     @cached_property
     def _validator(self) -> jsonschema_rs.Validator:
@@ -137,8 +140,30 @@ class Action:
                 "risk_level": self.risk_level.name,
                 "proposal": self.proposal,
                 "undo": {"within_ms": self.undo.within_ms} if self.undo else None,
+                **self._named,
             }
         )
+
+    @property
+    def _named(self) -> dict[str, Json]:
+        """What is shown beyond what every action has: its label, and the units of its amounts.
+
+        Only what is declared stands here, so that other digests stay what they were.
+        """
+        label = {"label": self.label} if self.label not in {"", readable(self.action_type)} else {}
+        properties = self.parameters.get("properties", {})
+        units = {
+            name: [money.scale, money.unit]
+            for name in properties
+            if (money := money_at(self.parameters, name)) and money.unit
+        }
+        return label | ({"units": units} if units else {})
+
+    @property
+    def spent_in(self) -> Money:
+        """How the amounts that it spends are written."""
+        declared = money_at(self.final_schema, self.spends) if self.spends else None
+        return declared or Money()
 
     @cached_property
     def digest_0_1(self) -> str:
@@ -182,7 +207,9 @@ class Action:
         value = arguments.get(self.spends) if self.spends else None
         if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
             return None
-        scale = self.final_schema.get("properties", {}).get(self.spends, {}).get("x-scale", 1)
+        described = self.final_schema.get("properties", {}).get(self.spends, {})
+        # The scale of an integer says how many make one unit: its value counts smallest units.
+        scale = 1 if described.get("type") == "integer" else described.get("x-scale", 1)
         return int((Decimal(repr(value)) * scale).to_integral_value(ROUND_CEILING))
 
     def effective_risk(self, intent: ActionIntent) -> RiskLevel:
@@ -194,6 +221,11 @@ class Action:
 
 Catalog = Mapping[str, Action]
 """Actions by action type."""
+
+
+def readable(action_type: str) -> str:
+    """What people call an action without a label: `ISSUE_REFUND` is `Issue refund`."""
+    return action_type.replace("_", " ").strip().capitalize()
 
 
 def schema_validator(schema: Mapping[str, Json]) -> jsonschema_rs.Validator:

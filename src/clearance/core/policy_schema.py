@@ -104,7 +104,8 @@ def _type_of(schema: Json, depth: int) -> ParameterType | None:
             kind = ParameterType("String", _read_string)
         case "boolean":
             kind = ParameterType("Bool", _read_boolean)
-        case "integer" if scale is None:  # with a scale, does 5 mean 5 or 500?
+        # With a scale alone, does 5 mean 5 or 500? With a unit, it counts smallest units.
+        case "integer" if scale is None or "x-unit" in schema:
             kind = ParameterType("Long", _read_integer)
         case "number" if type(scale) is int and 1 <= scale <= SCALE_MAX:
             kind = ParameterType("Long", partial(_read_decimal, scale=scale))
