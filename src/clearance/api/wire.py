@@ -273,7 +273,7 @@ class Called(Resource):
     amounts: dict[str, str]
 
 
-class Intent(Decided, Called):
+class Intent(Called, Decided):
     """All that is known of one action intent now."""
 
     action_intent_id: str
@@ -345,7 +345,7 @@ class LedgerEntry(BaseModel):
     actor: dict[str, Any]
 
 
-class ExplanationResource(Decided, Called):
+class ExplanationResource(Called, Decided):
     """Why an intent was answered as it was, and what would change the answer."""
 
     action_intent_id: str
