@@ -258,7 +258,7 @@ class Decided(Resource):
     findings: list[FindingResource]
 
 
-class Called(Resource):
+class CallResource(Resource):
     """What the tool gets: the parameters with the defaults of their schema, and the catalog's own
     arguments.
 
@@ -273,7 +273,7 @@ class Called(Resource):
     amounts: dict[str, str]
 
 
-class Intent(Called, Decided):
+class Intent(CallResource, Decided):
     """All that is known of one action intent now."""
 
     action_intent_id: str
@@ -345,7 +345,7 @@ class LedgerEntry(BaseModel):
     actor: dict[str, Any]
 
 
-class ExplanationResource(Called, Decided):
+class ExplanationResource(CallResource, Decided):
     """Why an intent was answered as it was, and what would change the answer."""
 
     action_intent_id: str
@@ -377,7 +377,7 @@ class TimelineItem(Resource):
     undoable: bool
 
 
-class ApprovalItem(Called):
+class ApprovalItem(CallResource):
     """One approval that waits, with what a person rules on.
 
     Parameters, target and why are the agent's own words.

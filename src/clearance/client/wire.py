@@ -24,6 +24,7 @@ import httpx2
 URL_DEFAULT = "http://127.0.0.1:8600"
 TIMEOUT_SECONDS_DEFAULT = 10.0  # for connecting, and for each read of an answer
 STREAM_SILENCE_SECONDS_MAX = 45.0  # the server says something every 15 seconds
+PAGE_SIZE_MAX = 500  # items of one answer
 TRIES_MAX = 4  # of one request
 RECONNECTS_MAX = 8  # of an event stream, in a row
 PAUSE_SECONDS_FIRST = 0.2  # doubled after each try
@@ -256,9 +257,6 @@ def list_named(name: str, filters: Mapping[str, Json]) -> tuple[str, tuple[tuple
     return where, tuple((key, str(value)) for key, value in filters.items())
 
 
-PAGE_SIZE_MAX = 500  # items of one answer
-
-
 def page(path: str, query: tuple[tuple[str, str], ...], limit: int, cursor: str | None) -> Steps:
     """Up to `limit` items of a list, from a cursor on; `more` says whether others follow, and then
     `next_cursor` where.
@@ -266,16 +264,16 @@ def page(path: str, query: tuple[tuple[str, str], ...], limit: int, cursor: str 
     items: list[Answer] = []
     while True:
         wanted = min(limit - len(items), PAGE_SIZE_MAX)
-        found = yield from _page(path, query, wanted or 1, cursor)
+        answer = yield from _page(path, query, wanted or 1, cursor)
         if not wanted:
-            more = bool(found.get("items"))
+            more = bool(answer.get("items"))
             return {"items": items, "more": more, "next_cursor": cursor if more else None}
-        items += found.get("items", ())
-        if not found.get("next_cursor"):
+        items += answer.get("items", ())
+        if not answer.get("next_cursor"):
             return {"items": items, "more": False, "next_cursor": None}
-        if found["next_cursor"] == cursor:
+        if answer["next_cursor"] == cursor:
             raise _stuck(path)
-        cursor = str(found["next_cursor"])
+        cursor = str(answer["next_cursor"])
 
 
 def _page(path: str, query: tuple[tuple[str, str], ...], size: int, cursor: str | None) -> Steps:

@@ -144,7 +144,7 @@ async def card_of(
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class WaitingKind:
     """How many requests of one action type wait in all; `more` if there are more than counted."""
 
     action_type: str
@@ -153,13 +153,13 @@ class Kind:
     more: bool
 
 
-async def _kinds(site: Site, visitor: Visitor) -> list[Kind]:
+async def _kinds(site: Site, visitor: Visitor) -> list[WaitingKind]:
     """The kinds of everything that waits, not of a page: as far as one reading goes."""
     waiting = await site.control.waiting(visitor.principal, limit=PAGE_SIZE_MAX)
     labels = {item.record.intent.action_type: item.label for item in waiting}
     counts = Counter(item.record.intent.action_type for item in waiting)
     more = len(waiting) == PAGE_SIZE_MAX
-    return [Kind(name, labels[name], count, more) for name, count in counts.items()]
+    return [WaitingKind(name, labels[name], count, more) for name, count in counts.items()]
 
 
 def _sections(cards: list[Card]) -> list[tuple[str | None, list[Card]]]:
