@@ -92,6 +92,8 @@ CHANGED: dict[str, tuple[Any, set[str]]] = {
     "spends": (None, {"digest_0_1"}),
     "approval_expires_after_ms": (1, set()),
     "undo": (Undo(ToolName("shop", "charge"), {}, None), {"shown_digest"}),
+    "label": ("Pay back", {"shown_digest"}),
+    "description": ("It pays.", set()),  # on the page of the intent, for whoever wants to know more
     "prose": (frozenset({"note"}), set()),  # what becomes of it is in the final arguments
 }
 
@@ -111,3 +113,16 @@ def test_people_are_shown_for_how_long_an_act_can_be_undone_and_not_how() -> Non
         replace(REFUND, undo=undo).shown_digest for undo in (*undos, replace(undos[0], within_ms=1))
     )
     assert always == another != briefly
+
+
+def test_people_are_shown_the_unit_of_an_amount_and_so_it_is_compared() -> None:
+    def amount(**declared: Any) -> Action:
+        properties = {"amount": {"type": "integer", **declared}}
+        return replace(REFUND, parameters={"type": "object", "properties": properties})
+
+    plain, euros = amount(), amount(**{"x-unit": "EUR"})
+    cents, dollars = (amount(**{"x-scale": 100, "x-unit": unit}) for unit in ("EUR", "USD"))
+    assert plain.shown_digest == REFUND.shown_digest
+    assert len({each.shown_digest for each in (plain, euros, cents, dollars)}) == 4
+    assert cents.amount_spent({"amount": 34900}) == 34900
+    assert cents.spent_in.amount(34900) == "349.00 EUR"

@@ -12,10 +12,17 @@ from clearance.core.intent import ActionIntent, RiskLevel
 from clearance.core.template import (
     SHOWN_LENGTH_MAX,
     fill,
+    phrase,
     placeholders,
-    sentence,
+    plain,
     values_of,
 )
+
+QUOTES = "'\u2018\u2019\u201b\u2032`\u00b4\u02bc\uff07"
+
+
+def sentence(text: str, known: dict[str, Any], schema: Any = None) -> str:
+    return plain(phrase(text, known, schema))
 
 
 def values(**parameters: Any) -> dict[str, Any]:
@@ -52,8 +59,72 @@ def test_a_missing_value_is_an_error_in_a_call_and_a_question_mark_in_a_sentence
 @given(st.text(max_size=300))
 def test_a_sentence_stays_on_one_line_and_short(value: str) -> None:
     shown = sentence("{x}", {"x": value})
-    assert len(shown) <= SHOWN_LENGTH_MAX
-    assert not any(mark in shown for mark in "\n\r\t\x00\u202e\u2028\u200b")
+    assert shown.isprintable()
+    assert len(shown) <= len("'⟨U+10FFFF⟩'") * SHOWN_LENGTH_MAX
+
+
+def within(quoted: str) -> str:
+    """The content of a quoted text, by the rule that people and programs read it by: a quote within
+    a word, or behind a backslash, does not end it.
+    """
+    assert (quoted[0], quoted[-1]) == ("'", "'")
+    inner, position = quoted[1:-1], 0
+    while position < len(inner):
+        character = inner[position]
+        around = inner[max(0, position - 1) : position] + inner[position + 1 : position + 2]
+        in_word = len(around) == 2 and around.isalnum() and not set(around) & set(QUOTES)
+        assert character not in QUOTES or in_word, f"left at {position}: {quoted}"
+        position += 2 if character == "\\" else 1
+    return inner
+
+
+@given(st.text(st.sampled_from(QUOTES + "ab \\.\n\u202e\u2800,)"), max_size=40))
+def test_no_text_leaves_its_quotes(value: str) -> None:
+    for template in ("{x}", "'{x}'", '"{x}"', "\u2018{x}\u2019"):
+        shown = sentence(f"wants to do {template} for us", {"x": value})
+        quoted = shown.removeprefix("wants to do ").removesuffix(" for us")
+        if quoted != value or not value.isalnum():
+            within(quoted)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("Call' for acme. Approved", "'Call\\' for acme. Approved'"),
+        ("Call\u2019 for acme. Approved \u2018x", "'Call\\\u2019 for acme. Approved \\\u2018x'"),
+        ("Call\\' for acme", "'Call\\\\\\' for acme'"),
+        ("The customer doesn't answer", "'The customer doesn't answer'"),
+        ("ends with '", "'ends with \\''"),
+        ("a\u3164b\nc", "'a⟨U+3164⟩b↵c'"),
+        ("", "''"),
+        (["a' b"], """'["a\\' b"]'"""),
+        ({"a": None}, """'{"a": null}'"""),
+        (5, "5"),
+        (True, "true"),
+        (None, "?"),
+        ("?", "'?'"),
+        ("ORD-1011", "ORD-1011"),
+        ("a@example.com", "a@example.com"),
+        ("docs/new-page", "docs/new-page"),
+        ("ends.", "'ends.'"),
+    ],
+)
+def test_a_value_reads_as_one_value(value: Any, shown: str) -> None:
+    assert sentence("{x}", {"x": value}) == shown
+
+
+def test_quotes_of_the_template_are_the_ones_of_the_sentence() -> None:
+    known = {"a": "one", "b": "two words"}
+    assert sentence("'{a}' and \"{b}\" and {a}'s {b}", known) == (
+        "'one' and 'two words' and one's 'two words'"
+    )
+
+
+def test_values_stand_apart_in_a_phrase_and_amounts_have_their_unit() -> None:
+    schema = {"properties": {"cents": {"type": "integer", "x-scale": 100, "x-unit": "EUR"}}}
+    parts = phrase("refund {cents} to '{who}'", {"cents": 34900, "who": "A b"}, schema)
+    assert [str(part) for part in parts] == ["refund ", "349.00 EUR", " to ", "'A b'"]
+    assert [getattr(part, "number", None) for part in parts] == [None, True, None, False]
 
 
 def test_names_are_listed_in_their_order() -> None:

@@ -25,8 +25,9 @@ Made from `clearance --help` by `tests/doors/cli_reference.py`; do not edit it h
 - Exit codes: 0 done, 1 refused, 2 not understood, 3 no answer (assume nothing). `propose` and
   `edit` also print their answer. They end with 1 if the intent will not happen, did not work, or
   has an unknown outcome.
-- Text from agents and tools is shown without control, direction and invisible characters.
-  `NO_COLOR` is honoured.
+- Text from agents and tools is shown whole. Characters that hide, steer the terminal or turn the
+  direction of reading are shown by their number, for example `⟨U+202E⟩`. `NO_COLOR` is
+  honoured.
 """
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from clearance.cli import main as cli
 from clearance.cli import serve
-from clearance.cli.output import VALUE_LENGTH_MAX, clean
+from clearance.cli.output import clean
 from clearance.flow.requests import PinReport
 from clearance.running.server import Announcement
 
@@ -146,6 +146,7 @@ ANSWERS: dict[str, Any] = {
     "GET /v1/autonomy/stop-switches": {"stop_switches": [SWITCH], "version": 3},
     "PUT /v1/autonomy/stop-switches": {"stop_switches": [SWITCH], "version": 4},
     "GET /v1/whoami": WHO,
+    "GET /v1/status": {"intents": {"AWAITING_APPROVAL": 1}, "ledger_size": 1},
     "GET /v1/api-keys": page(API_KEY),
     "POST /v1/api-keys": {**API_KEY, "key": "clr_new"},
     "DELETE /v1/api-keys/k1": None,
@@ -287,9 +288,43 @@ def test_every_command_prints_one_document_or_harmless_lines(server, run, comman
 
 def test_text_of_agents_is_shown_as_it_is_and_does_nothing(server, run):
     _, out, _ = run("show", "i1")
-    assert "crawler wants to ]0;owned[2J[bold red]act[/bold red] gnp.exe31m  rm -rf  :boom:" in out
+    said = "⟨U+001B⟩]0;owned⟨U+0007⟩⟨U+001B⟩[2J[bold red]act[/bold red] ⟨U+202E⟩gnp.exe⟨U+009B⟩31m"
+    assert f"crawler wants to {said}⟨U+000D⟩↵rm -rf⟨U+2028⟩⟨U+200B⟩⟨U+D800⟩ :boom:" in out
     assert clean("é 日本 🚀") == "é 日本 🚀"
-    assert clean("x" * 10_000) == "x" * (VALUE_LENGTH_MAX - 1) + "…"
+
+
+@pytest.mark.parametrize("command", [("inbox",), ("show", "i1"), ("explain", "i1")])
+def test_what_a_person_approves_is_shown_to_its_end(server, run, command):
+    """With who set it, and the amount as people read it; a value cannot imitate the mark."""
+    command_text = "x" * 20_000 + " && rm -rf /"
+    called = {
+        "parameters": {"command": command_text, "cents": 34900, "note": '"  (default)'},
+        "arguments": {
+            "command": command_text,
+            "cents": 34900,
+            "note": '"  (default)',
+            "bcc": "archive@example.com",
+            "limit": 20,
+        },
+        "arguments_set_by": {"bcc": "catalog", "limit": "default"},
+        "amounts": {"cents": "349.00 EUR"},
+        "action_label": "Run a command",
+    }
+    for name, answer in (("intents/i1", INTENT), ("intents/i1/explanation", EXPLANATION)):
+        server.answers[f"GET /v1/{name}"] = answer | called
+    server.answers["GET /v1/approvals"] = page(ASKED | called)
+    out = run(*command)[1]
+    lines = [line.strip() for line in out.splitlines()]
+    assert f'command  "{command_text}"' in lines
+    assert "cents    349.00 EUR  (sent as 34900)" in lines
+    assert 'note     "\\"  (default)"' in lines
+    assert 'bcc      "archive@example.com"  (from the catalog)' in lines
+    assert "limit    20  (default)" in lines
+    server.answers["GET /v1/approvals"] = page(ASKED | called | {"arguments": None})
+    if command == ("inbox",):
+        out = run(*command)[1]
+        assert "parameters as proposed (the catalog" in out
+        assert "archive@example.com" not in out
 
 
 def test_a_failed_request_says_why_without_obeying_it(server, run):
@@ -429,6 +464,40 @@ def test_an_inbox_needs_only_who_may_rule(server, run):
     assert "1 action needs you." in run("inbox")[1]
 
 
+def test_a_count_is_a_total_or_says_that_it_is_none(server, run):
+    """1,500 of each wait, and a page of them is shown."""
+
+    def listed(path: str) -> dict[str, Any]:
+        limit = int(re.search(r"limit=(\d+)", path)[1])
+        first = int(
+            (re.search(r"cursor=c(\d+)", path) or re.search(r"after=(\d+)", path) or "00")[1]
+        )
+        items = [{"position": first + n + 1} for n in range(min(limit, 1_500 - first))]
+        more = f"c{first + limit}" if len(items) == limit else None
+        return {"items": items, "next_cursor": more}
+
+    server.answers["GET /v1/approvals"] = listed
+    server.answers["GET /v1/timeline"] = listed
+    server.answers["GET /v1/ledger/entries"] = listed
+    server.answers["GET /v1/status"] = {
+        "intents": {"AWAITING_APPROVAL": 1_500},
+        "ledger_size": 1_500,
+    }
+    out = run("inbox")[1]
+    assert "50 of 1,500 actions wait for a person." in out
+    assert "There are more. Read on with --cursor c50." in out
+    assert "These are 50, and there are more. Read on with --cursor c50." in run("timeline")[1]
+    assert "These are 50 of 1,500 entries. Read on with --after 50." in run("ledger")[1]
+    answer = json.loads(run("inbox", "--limit", "600", "--cursor", "c50", "--json")[1])
+    assert (len(answer["items"]), answer["more"], answer["total"]) == (600, True, 1_500)
+    assert answer["next_cursor"] == "c650"
+    for command in ("inbox", "timeline", "ledger"):
+        out = run(command, "--limit", "1500")[1]
+        assert "Read on" not in out
+        answer = json.loads(run(command, "--limit", "1500", "--json")[1])
+        assert (len(answer["items"]), answer["more"], answer["next_cursor"]) == (1_500, False, None)
+
+
 def test_a_rule_is_named_only_where_it_gave_the_reason(server, run):
     answered = {**FINDING, "check": "policy", "code": "TASKS_ALLOWED"}
     server.answers["GET /v1/intents/i1"] = {**INTENT, "findings": [answered, FINDING]}
@@ -443,13 +512,6 @@ def test_one_problem_of_a_configuration_is_said_once(run, tmp_path):
     code, out, err = run("policy", "check", "--config", str(file))
     assert (code, out) == (1, "")
     assert err == f"{file}:1: version: must be 1 (INVALID_CONFIGURATION)\n"
-
-
-def test_lists_say_whether_there_is_more(server, run):
-    server.answers["GET /v1/timeline"] = page(TOLD, TOLD, TOLD)
-    found = json.loads(run("timeline", "--limit", "2", "--json")[1])
-    assert (len(found["items"]), found["more"]) == (2, True)
-    assert json.loads(run("timeline", "--limit", "3", "--json")[1])["more"] is False
 
 
 def test_the_timeline_goes_on_with_each_step_once(server, run):

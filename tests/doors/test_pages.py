@@ -23,11 +23,11 @@ from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.core.principal import Role
 from clearance.core.record import IntentStatus
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
+from clearance.core.visible import visible
 from clearance.doors.access import Access
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from clearance.flow.requests import SettingsPart
 from clearance.web import edit_form, presenting, sign_in
-from clearance.web.rendering import visible
 from clearance.web.routes import mount
 from tests.support import sample
 from tests.support.sample import OWNER, STRANGER, mail, refund, task
@@ -295,15 +295,6 @@ async def test_hostile_text_is_only_text(door: Door) -> None:
         assert "{{ 7*7 }}" in page
     search = await browser.get("/", params={"account_id": '"><script>alert(1)</script>'})
     assert "<script>alert" not in search.text
-
-
-def test_what_hides_is_shown_by_its_number() -> None:
-    assert (
-        visible("a\u202eb\x00c\u200bd\ud800\U000e0041")
-        == "a⟨U+202E⟩b⟨U+0000⟩c⟨U+200B⟩d⟨U+D800⟩⟨U+E0041⟩"
-    )
-    kept = "line\nline\ttab – Ærø 東京 👍🏽 ❤️"
-    assert visible(kept) == kept
 
 
 async def test_a_tenant_sees_only_its_own(door: Door) -> None:

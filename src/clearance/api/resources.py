@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clearance.core.budget import BudgetRule, Hold
     from clearance.core.credential import ApiKey
     from clearance.core.ledger import Entry
-    from clearance.core.narrative import Explanation
+    from clearance.core.narrative import Explanation, ShownCall
     from clearance.core.outcome import Outcome
     from clearance.core.principal import Principal
     from clearance.core.record import Attempt
@@ -49,12 +49,13 @@ def _intent_fields(narrated: NarratedIntent) -> dict[str, Any]:
         "tenant_id": action_intent.tenant_id,
         "account_id": action_intent.account_id,
         "action_type": action_intent.action_type,
+        "action_label": narrated.label,
         "status": record.status.value,
         "sentence": narrated.sentence,
         "approval_source": source.value if source else None,
         "auto_executed": record.auto_executed,
         "proposed_by": action_intent.proposed_by,
-        "parameters": dict(action_intent.parameters),
+        **_called(record, narrated.call),
         "target": action_intent.target,
         "confidence_score": action_intent.confidence_score,
         "risk_level": action_intent.risk_level.name,
@@ -71,6 +72,16 @@ def _intent_fields(narrated: NarratedIntent) -> dict[str, Any]:
         "attempt": _attempt(record.attempt) if record.attempt else None,
         "outcome": _outcome(record, record.outcome) if record.outcome else None,
         "budget": _budget_hold(record.hold) if record.hold else None,
+    }
+
+
+def _called(record: IntentRecord, call: ShownCall | None) -> dict[str, Any]:
+    """What the agent proposed, and what the tool gets."""
+    return {
+        "parameters": dict(record.intent.parameters),
+        "arguments": dict(call.arguments) if call else None,
+        "arguments_set_by": {name: by.value for name, by in call.set_by.items()} if call else {},
+        "amounts": dict(call.amounts) if call else {},
     }
 
 
@@ -144,6 +155,7 @@ def explanation(explained: Explanation, history: Sequence[Entry]) -> wire.Explan
     record = explained.record
     return wire.ExplanationResource(
         **to_json(record.decision),
+        **_called(record, explained.call),
         action_intent_id=record.intent.action_intent_id,
         sentence=explained.sentence,
         current=explained.current,
@@ -207,8 +219,9 @@ def approval_item(
         action_intent_id=action_intent.action_intent_id,
         account_id=action_intent.account_id,
         action_type=action_intent.action_type,
+        action_label=narrated.label,
         sentence=narrated.sentence,
-        parameters=dict(action_intent.parameters),
+        **_called(record, narrated.call),
         target=action_intent.target,
         why=list(action_intent.why),
         risk_level=_effective_risk(record),

@@ -258,13 +258,29 @@ class Decided(Resource):
     findings: list[FindingResource]
 
 
-class Intent(Decided):
+class CallResource(Resource):
+    """What the tool gets: the parameters with the defaults of their schema, and the catalog's own
+    arguments.
+
+    `arguments` is null if the catalog does not have the action, or makes another call of the intent
+    than was decided on. `arguments_set_by` names those that the agent did not write like this,
+    `amounts` has those with a unit or a scale as people read them.
+    """
+
+    parameters: dict[str, Any]
+    arguments: Annotated[dict[str, Any] | None, Field(description="Without the idempotency key.")]
+    arguments_set_by: dict[str, Literal["catalog", "default"]]
+    amounts: dict[str, str]
+
+
+class Intent(CallResource, Decided):
     """All that is known of one action intent now."""
 
     action_intent_id: str
     tenant_id: str
     account_id: str
     action_type: str
+    action_label: Annotated[str, Field(description="What people call the action.")]
     status: StatusName
     sentence: str
     approval_source: SourceName | None
@@ -272,7 +288,6 @@ class Intent(Decided):
         bool, Field(description="True only if nobody approved this but policy and budget.")
     ]
     proposed_by: str
-    parameters: dict[str, Any]
     target: Any
     confidence_score: float
     risk_level: RiskName
@@ -330,7 +345,7 @@ class LedgerEntry(BaseModel):
     actor: dict[str, Any]
 
 
-class ExplanationResource(Decided):
+class ExplanationResource(CallResource, Decided):
     """Why an intent was answered as it was, and what would change the answer."""
 
     action_intent_id: str
@@ -362,7 +377,7 @@ class TimelineItem(Resource):
     undoable: bool
 
 
-class ApprovalItem(Resource):
+class ApprovalItem(CallResource):
     """One approval that waits, with what a person rules on.
 
     Parameters, target and why are the agent's own words.
@@ -372,8 +387,8 @@ class ApprovalItem(Resource):
     action_intent_id: str
     account_id: str
     action_type: str
+    action_label: Annotated[str, Field(description="What people call the action.")]
     sentence: str
-    parameters: dict[str, Any]
     target: Any
     why: list[str]
     risk_level: Annotated[

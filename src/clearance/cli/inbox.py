@@ -12,11 +12,12 @@ from clearance.cli.options import (
     LIMIT_DEFAULT,
     ActionIntentId,
     AsJson,
+    Cursor,
     Limit,
     Reason,
     ReasonIfAny,
 )
-from clearance.cli.server import answer, connected, exit_code, first, json_object
+from clearance.cli.server import answer, connected, exit_code, json_object
 
 ApprovalName = Annotated[
     str, typer.Argument(metavar="ID", help="An approval id, or an intent's (its latest approval).")
@@ -36,16 +37,17 @@ class ReconciledStatus(StrEnum):
     FAILED = "failed"
 
 
-def inbox(*, limit: Limit = LIMIT_DEFAULT, as_json: AsJson = False) -> None:
+def inbox(*, limit: Limit = LIMIT_DEFAULT, cursor: Cursor = None, as_json: AsJson = False) -> None:
     """List the approvals that need a person.
 
-    Oldest request first.
+    Oldest request first, each with everything that the tool would get.
     """
     from clearance.cli import output
     from clearance.cli.views import lists as views
 
     with connected() as clearance:
-        page = first(clearance.approvals(), limit)
+        page = clearance.page("approvals", limit=limit, cursor=cursor)
+        page["total"] = clearance.status()["intents"]["AWAITING_APPROVAL"]
         rules = as_json or "rule" in clearance.whoami()["permissions"]
     output.show(page, partial(views.inbox, rules=rules), as_json=as_json)
 

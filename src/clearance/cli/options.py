@@ -24,6 +24,9 @@ Data = Annotated[
 ]
 Config = Annotated[Path, typer.Option(metavar="FILE", help="clearance.yaml.")]
 Limit = Annotated[int, typer.Option(metavar="N", min=1, max=LIMIT_MAX, help="At most this many.")]
+Cursor = Annotated[
+    str | None, typer.Option(metavar="CURSOR", help="Go on where another answer ended.")
+]
 ActionIntentId = Annotated[str, typer.Argument(metavar="ID", help="An action intent id.")]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why, for the ledger.")]
 ReasonIfAny = Annotated[

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import sys
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -21,10 +20,11 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from clearance.core.visible import on_one_line
+
 Json: TypeAlias = Any
 Facts: TypeAlias = Mapping[str, Json]
 
-VALUE_LENGTH_MAX = 2_000  # characters of one value shown to people; --json has all of it
 GAP = "  "
 
 
@@ -58,21 +58,15 @@ STATUS_TONES: Mapping[str, Tone] = {
 
 
 def clean(value: Json) -> str:
-    """Text that a terminal only shows: one line, without control, direction, invisible or unpaired
-    characters.
+    """Text that a terminal only shows, whole and on one line: what steers a terminal, hides or
+    turns the direction of reading is shown by its number.
     """
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if not text.isprintable():
-        text = "".join(_shown(character) for character in text)
-    return text if len(text) <= VALUE_LENGTH_MAX else text[: VALUE_LENGTH_MAX - 1] + "…"
+    return on_one_line(value if isinstance(value, str) else as_json_text(value))
 
 
-def _shown(character: str) -> str:
-    if character in "\t\n\r\v\f\x85\u2028\u2029":
-        return " "
-    # Cc, Cf, Cs, Co, Cn: what steers a terminal, hides, turns the direction of reading, or is no
-    # character at all.
-    return "" if unicodedata.category(character).startswith("C") else character
+def as_json_text(value: Json) -> str:
+    """A value as JSON for people: characters as they are, text in quotes that it cannot leave."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 class Terminal:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clearance.cli.options import LIMIT_DEFAULT, AsJson, Json, Limit
-from clearance.cli.server import connected, first
+from clearance.cli.options import LIMIT_DEFAULT, AsJson, Cursor, Json, Limit
+from clearance.cli.server import connected
 
 if TYPE_CHECKING:
     from clearance.client import Answer, Clearance
@@ -59,6 +59,7 @@ def timeline(
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="MOMENT", help="Up to this moment.")] = None,
     limit: Limit = LIMIT_DEFAULT,
+    cursor: Cursor = None,
     follow: Annotated[
         bool,
         typer.Option("--follow", "-f", help="Go on as things happen; --json: a line for each."),
@@ -79,7 +80,9 @@ def timeline(
         "status": status or (),
     }
     with connected() as clearance:
-        page = first(clearance.timeline(**filters, since=since, until=until), limit)
+        page = clearance.page(
+            "timeline", limit=limit, cursor=cursor, **filters, since=since, until=until
+        )
         if follow:
             items = _followed(clearance, page["items"], filters)
             output.follow(items, views.timeline_item, as_json=as_json)
@@ -155,6 +158,6 @@ def ledger(
         if follow:
             output.follow(clearance.events(after=after), views.entry, as_json=as_json)
         else:
-            output.show(
-                first(clearance.ledger(after=after or 0), limit), views.ledger, as_json=as_json
-            )
+            page = clearance.page("ledger", limit=limit, after=after or 0)
+            page["total"] = clearance.status()["ledger_size"]
+            output.show(page, views.ledger, as_json=as_json)

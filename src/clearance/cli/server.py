@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,16 +39,6 @@ def answer(
     with connected() as clearance:
         resource = ask(clearance)
     output.show(resource, render, as_json=as_json)
-
-
-def first(items: Iterator[Answer], limit: int) -> Answer:
-    """The first items of a list, as one document that says whether there are more."""
-    taken: list[Answer] = []
-    for item in items:
-        if len(taken) == limit:
-            return {"items": taken, "more": True}
-        taken.append(item)
-    return {"items": taken, "more": False}
 
 
 def exit_code(intent: Answer) -> int:

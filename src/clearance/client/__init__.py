@@ -180,16 +180,29 @@ class _Verbs(ABC, Generic[_A, _I]):
         page_size: int = PAGE_SIZE_DEFAULT,
     ) -> _I:
         """The timeline, newest first: intents that ran, and intents that did not."""
-        given = {
-            "account_id": account_id,
-            "action_type": action_type,
-            "auto_executed": None if auto_executed is None else str(auto_executed).lower(),
-            "since": wire.moment(since),
-            "until": wire.moment(until),
-        }
-        query = [(name, value) for name, value in given.items() if value is not None]
-        query += [("status", name) for name in ([status] if isinstance(status, str) else status)]
-        return self._iterate(wire.pages(wire.path("timeline"), tuple(query), page_size))
+        query = wire.timeline_query(
+            account_id=account_id,
+            action_type=action_type,
+            auto_executed=auto_executed,
+            status=status,
+            since=since,
+            until=until,
+        )
+        return self._iterate(wire.pages(wire.path("timeline"), query, page_size))
+
+    def page(
+        self,
+        name: str,
+        *,
+        limit: int = PAGE_SIZE_DEFAULT,
+        cursor: str | None = None,
+        **filters: Json,
+    ) -> _A:
+        """Up to `limit` items of `approvals`, `timeline` or `ledger`, with the list's own filters;
+        `more` says whether others follow, and `next_cursor` where to go on.
+        """
+        where, query = wire.list_named(name, filters)
+        return self._run(wire.page(where, query, limit, cursor))
 
     def ledger(self, *, after: int = 0, page_size: int = PAGE_SIZE_DEFAULT) -> _I:
         """The ledger's entries in order, from behind a position."""

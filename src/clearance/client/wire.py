@@ -24,6 +24,7 @@ import httpx2
 URL_DEFAULT = "http://127.0.0.1:8600"
 TIMEOUT_SECONDS_DEFAULT = 10.0  # for connecting, and for each read of an answer
 STREAM_SILENCE_SECONDS_MAX = 45.0  # the server says something every 15 seconds
+PAGE_SIZE_MAX = 500  # items of one answer
 TRIES_MAX = 4  # of one request
 RECONNECTS_MAX = 8  # of an event stream, in a row
 PAUSE_SECONDS_FIRST = 0.2  # doubled after each try
@@ -224,6 +225,60 @@ def pages(path: str, query: tuple[tuple[str, str], ...], page_size: int) -> Step
         before, cursor = cursor, (("cursor", str(page["next_cursor"])),)
         if cursor == before:
             raise _stuck(path)
+
+
+def timeline_query(
+    *,
+    account_id: str | None = None,
+    action_type: str | None = None,
+    auto_executed: bool | None = None,
+    status: Sequence[str] = (),
+    since: datetime | str | None = None,
+    until: datetime | str | None = None,
+) -> tuple[tuple[str, str], ...]:
+    """The filters of the timeline as a query."""
+    given = {
+        "account_id": account_id,
+        "action_type": action_type,
+        "auto_executed": None if auto_executed is None else str(auto_executed).lower(),
+        "since": moment(since),
+        "until": moment(until),
+    }
+    statuses = [status] if isinstance(status, str) else status
+    query = [(name, value) for name, value in given.items() if value is not None]
+    return (*query, *(("status", name) for name in statuses))
+
+
+def list_named(name: str, filters: Mapping[str, Json]) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The address of a list and its filters as a query."""
+    if name == "timeline":
+        return path("timeline"), timeline_query(**filters)
+    where = path("ledger", "entries") if name == "ledger" else path(name)
+    return where, tuple((key, str(value)) for key, value in filters.items())
+
+
+def page(path: str, query: tuple[tuple[str, str], ...], limit: int, cursor: str | None) -> Steps:
+    """Up to `limit` items of a list, from a cursor on; `more` says whether others follow, and then
+    `next_cursor` where.
+    """
+    items: list[Answer] = []
+    while True:
+        wanted = min(limit - len(items), PAGE_SIZE_MAX)
+        answer = yield from _page(path, query, wanted or 1, cursor)
+        if not wanted:
+            more = bool(answer.get("items"))
+            return {"items": items, "more": more, "next_cursor": cursor if more else None}
+        items += answer.get("items", ())
+        if not answer.get("next_cursor"):
+            return {"items": items, "more": False, "next_cursor": None}
+        if answer["next_cursor"] == cursor:
+            raise _stuck(path)
+        cursor = str(answer["next_cursor"])
+
+
+def _page(path: str, query: tuple[tuple[str, str], ...], size: int, cursor: str | None) -> Steps:
+    place = (("cursor", cursor),) if cursor else ()
+    return (yield from send(Request("GET", path, (*query, ("limit", str(size)), *place))))
 
 
 def entries(after: int, page_size: int) -> Steps:

@@ -20,7 +20,7 @@ from clearance.configuration.shape import (
     duration_ms,
 )
 from clearance.core.budget import BudgetRule
-from clearance.core.catalog import Action, Effect, ToolName, ToolServer, Undo
+from clearance.core.catalog import Action, Effect, ToolName, ToolServer, Undo, readable
 from clearance.core.decision import SettingsVersion
 from clearance.core.intent import RiskLevel
 from clearance.core.mode import Allowlist, AutonomyMode, ModeRule
@@ -134,6 +134,8 @@ def _action(action_type: str, shape: ActionShape) -> Action:
         approval_expires_after_ms=duration_ms(shape.approval.expires_after),
         undo=undo,
         prose=frozenset(shape.prose),
+        label=shape.label or readable(action_type),
+        description=shape.description or "",
     )
 
 

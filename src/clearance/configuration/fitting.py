@@ -7,6 +7,7 @@ Every value has its right shape here. Nothing is known of how the document was w
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
@@ -26,6 +27,7 @@ from clearance.core.canonical import Json
 from clearance.core.dialect import places
 from clearance.core.errors import Problem
 from clearance.core.intent import DEPTH_MAX
+from clearance.core.money import UNIT_LENGTH_MAX, is_power_of_ten
 from clearance.core.stop import NAMES_NOTHING, StopScope
 from clearance.core.template import placeholders, schema_at, whole_placeholder
 from clearance.core.validation import schema_validator
@@ -38,6 +40,7 @@ SCALE_MAX = 10**6  # units of a decimal parameter
 Path: TypeAlias = tuple[str | int, ...]
 T = TypeVar("T")
 
+_UNIT = re.compile(rf"[^\W_](?:[^\W_]|[%/.-]){{0,{UNIT_LENGTH_MAX - 1}}}|[€£$¥%]")
 _FIXED_NAMES = frozenset({"account_id", "action_intent_id", "action_type", "target"})
 _OUR_TEXTS = frozenset({"account_id", "action_intent_id", "action_type"})
 
@@ -254,16 +257,45 @@ def _keyword_problems(node: Json, path: Path) -> _Misfits:
     if len(path) > 2 * DEPTH_MAX:
         yield path, "is nested too deeply"
         return
-    reference, scale = node.get("$ref"), node.get("x-scale")
+    reference, scale, unit = node.get("$ref"), node.get("x-scale"), node.get("x-unit")
+    kinds = _kinds(node.get("type"))
     if isinstance(reference, str) and not reference.startswith("#"):
         yield (*path, "$ref"), "must start with #: a schema refers to nothing but its own parts"
     if scale is not None and not isinstance(scale, dict):
-        if type(scale) is not int or not 1 <= scale <= SCALE_MAX:
-            yield (*path, "x-scale"), f"must be an integer from 1 to {SCALE_MAX}"
-        elif node.get("type") != "number":
-            yield (*path, "x-scale"), "belongs to type: number"
+        known = {"number"} if unit is None else {"number", "integer"}
+        yield from (
+            ((*path, "x-scale"), sentence) for sentence in _scale_problems(scale, kinds, known)
+        )
+    if unit is not None and not isinstance(unit, dict):
+        yield from (
+            ((*path, "x-unit"), sentence) for sentence in _unit_problems(unit, scale, kinds)
+        )
     for name, part in node.items():
         yield from _keyword_problems(part, (*path, name))
+
+
+def _kinds(kind: Json) -> set[str]:
+    """The types that a schema allows, without null."""
+    listed = kind if isinstance(kind, list) else [kind]
+    return {name for name in listed if isinstance(name, str)} - {"null"}
+
+
+def _scale_problems(scale: Json, kinds: set[str], known: set[str]) -> Iterator[str]:
+    if type(scale) is not int or not 1 <= scale <= SCALE_MAX:
+        yield f"must be an integer from 1 to {SCALE_MAX}"
+    elif not kinds or not kinds <= known:
+        yield "belongs to type: number, or to type: integer with x-unit"
+
+
+def _unit_problems(unit: Json, scale: Json, kinds: set[str]) -> Iterator[str]:
+    if not isinstance(unit, str) or not _UNIT.fullmatch(unit):
+        yield f"must be a unit such as EUR: 1 to {UNIT_LENGTH_MAX} letters, digits or % / . -"
+    if not kinds or not kinds <= {"number", "integer"}:
+        yield "belongs to type: number or type: integer"
+    elif "number" in kinds and scale is None:
+        yield "needs x-scale beside it, which says how many smallest units make one"
+    elif scale is not None and not is_power_of_ten(scale):
+        yield "needs an x-scale that decimals can show: 1, 10, 100 and so on"
 
 
 def _named_in(template: Json, path: Path) -> Iterator[tuple[Path, str]]:

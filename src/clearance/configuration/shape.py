@@ -40,6 +40,8 @@ from clearance.core.template import final_schema
 
 CONCURRENCY_MAX = 64  # calls at once to one tool server
 SENTENCE_LENGTH_MAX = 300  # characters
+LABEL_LENGTH_MAX = 60  # characters
+DESCRIPTION_LENGTH_MAX = 1_000  # characters
 VALUE_LENGTH_MAX = 4_096  # characters of a command's word, an address, a variable or a header
 DURATION_DAYS_MAX = 366
 
@@ -194,6 +196,10 @@ HeaderValue: TypeAlias = Annotated[
 Name: TypeAlias = Annotated[str, PlainValidator(_name)]
 Value: TypeAlias = Annotated[str, PlainValidator(partial(_text, length_max=VALUE_LENGTH_MAX))]
 Sentence: TypeAlias = Annotated[str, PlainValidator(partial(_text, length_max=SENTENCE_LENGTH_MAX))]
+Label: TypeAlias = Annotated[str, PlainValidator(partial(_text, length_max=LABEL_LENGTH_MAX))]
+Description: TypeAlias = Annotated[
+    str, PlainValidator(partial(_text, length_max=DESCRIPTION_LENGTH_MAX))
+]
 Duration: TypeAlias = Annotated[str, PlainValidator(_duration)]
 Zone: TypeAlias = Annotated[str, PlainValidator(_zone)]
 Address: TypeAlias = Annotated[str, PlainValidator(_address)]
@@ -249,6 +255,8 @@ class ActionShape(_Shape):
     approval: ApprovalShape = ApprovalShape()
     undo: UndoShape | None = None
     prose: list[Name] = []
+    label: Label | None = None
+    description: Description | None = None
 
     @property
     def final_schema(self) -> dict[str, Json]:

@@ -33,14 +33,6 @@ def final_arguments(action: Action, intent: ActionIntent) -> dict[str, Json]:
     return _laid_on(action, intent, action.with_defaults(intent.parameters))
 
 
-def shown_arguments(action: Action, intent: ActionIntent) -> Mapping[str, Json]:
-    """The final arguments, or the intent's own parameters where no call can be made of them."""
-    try:
-        return final_arguments(action, intent)
-    except InvalidInput:
-        return intent.parameters
-
-
 def arguments_without_defaults(action: Action, intent: ActionIntent) -> dict[str, Json]:
     """What versions that sent no defaults would call the tool with."""
     return _laid_on(action, intent, intent.parameters)

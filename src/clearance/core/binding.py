@@ -133,8 +133,13 @@ def _final(action: Action, intent: ActionIntent, salt: bytes) -> tuple[str, str]
         before = arguments_without_defaults(action, intent)
     except InvalidInput:
         return NOT_MADE, NOT_MADE
-    made = digest([salt.hex(), final])
-    return made, made if before == final else digest([salt.hex(), before])
+    made = final_digest(salt, final)
+    return made, made if before == final else final_digest(salt, before)
+
+
+def final_digest(salt: bytes, arguments: Mapping[str, Json]) -> str:
+    """What binds the final arguments of a call, with the salt of its intent."""
+    return digest([salt.hex(), dict(arguments)])
 
 
 def _not_readable(parameters: str) -> Binding:

@@ -20,6 +20,7 @@ from clearance.core.defaults import Defaults, with_defaults
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.intent import ActionIntent, RiskLevel
 from clearance.core.moment import HOUR_MS
+from clearance.core.money import Money, money_at
 from clearance.core.schema import CompiledSchema, in_units, misfits
 from clearance.core.template import final_schema
 from clearance.core.validation import schema_validator, violations
@@ -104,6 +105,8 @@ class Action:
     approval_expires_after_ms: int = APPROVAL_EXPIRES_AFTER_MS_DEFAULT
     undo: Undo | None = None
     prose: frozenset[str] = frozenset()
+    label: str = ""
+    description: str = ""
 
     @cached_property
     def _validator(self) -> jsonschema_rs.Validator:
@@ -149,8 +152,30 @@ class Action:
                 "risk_level": self.risk_level.name,
                 "proposal": self.proposal,
                 "undo": {"within_ms": self.undo.within_ms} if self.undo else None,
+                **self._named,
             }
         )
+
+    @property
+    def _named(self) -> dict[str, Json]:
+        """What is shown beyond what every action has: its label, and the units of its amounts.
+
+        Only what is declared stands here, so that other digests stay what they were.
+        """
+        label = {"label": self.label} if self.label not in {"", readable(self.action_type)} else {}
+        properties = self.parameters.get("properties", {})
+        units = {
+            name: [money.scale, money.unit]
+            for name in properties
+            if (money := money_at(self.parameters, name)) and money.unit
+        }
+        return label | ({"units": units} if units else {})
+
+    @property
+    def spent_in(self) -> Money:
+        """How the amounts that it spends are written."""
+        declared = money_at(self.final_schema, self.spends) if self.spends else None
+        return declared or Money()
 
     @cached_property
     def digest_0_1(self) -> str:
@@ -216,6 +241,11 @@ class Action:
 
 Catalog = Mapping[str, Action]
 """Actions by action type."""
+
+
+def readable(action_type: str) -> str:
+    """What people call an action without a label: `ISSUE_REFUND` is `Issue refund`."""
+    return action_type.replace("_", " ").strip().capitalize()
 
 
 def idempotency_key(tenant_id: str, action_intent_id: str) -> str:

@@ -24,6 +24,7 @@ from clearance.core.errors import InvalidInput
 from clearance.core.intent import ActionIntent
 from clearance.core.mode import AutonomyMode
 from clearance.core.moment import as_text
+from clearance.core.money import Money
 from clearance.core.policy import PolicyAnswer, Question
 from clearance.core.policy_text import NO_POLICY_PERMITS
 from clearance.core.settings import Settings, Unreadable
@@ -299,16 +300,25 @@ def _check_budget(case: _Case) -> _Seen:
         ],
     }
     if claim := spent_claim(hold, case.facts.used):
-        used = case.facts.used.get(claim.bucket, 0)
-        needed = "an unknown amount" if claim.amount > AMOUNT_MAX else claim.amount
+        money = money_of_bucket(claim.bucket, action)
+        used = money.used_of(case.facts.used.get(claim.bucket, 0), claim.limit or 0)
+        unknown = claim.amount > AMOUNT_MAX
+        needed = "an unknown amount" if unknown else money.amount(claim.amount)
         sentence = (
-            f"The autonomy budget of {intent.account_id} for {hold.day} has {used} of "
-            f"{claim.limit} used ({claim.bucket}); this needs {needed} more."
+            f"The autonomy budget of {intent.account_id} for {hold.day} has {used} used "
+            f"({claim.bucket}); this needs {needed} more."
         )
         return _seen(Answer.REQUIRE_APPROVAL, "BUDGET_EXCEEDED", sentence, **inputs)
     case.hold = hold
     sentence = f"The autonomy budget of {intent.account_id} for {hold.day} has room."
     return _seen(Answer.AUTO_EXECUTE, "BUDGET_HELD", sentence, **inputs)
+
+
+def money_of_bucket(bucket: str, action: Action | None) -> Money:
+    """How the numbers of a bucket are written: amounts as the action spends them, acts as they
+    are.
+    """
+    return action.spent_in if action and bucket.startswith("amount:") else Money()
 
 
 ROW: tuple[Check, ...] = (

@@ -1,47 +1,103 @@
 """The timeline and the explanation: everything known of an intent, folded into sentences for
 people.
 
-"Autopilot created the task 'Renewal call' for acme" is the catalog's sentence with the intent's
-data. Names and values that an agent chose appear in it as data, on one line and cut to a length.
+"Autopilot created the task 'Renewal call' for acme" is the catalog's sentence with the final
+arguments of the call in it. A value that an agent chose stands apart, on one line and cut to a
+length. Every sentence is made of the state: what waits, runs or is held says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TypeAlias
 
-from clearance.core import gate
+from clearance.core import gate, stop
 from clearance.core.approval import RulingKind
-from clearance.core.arguments import shown_arguments
+from clearance.core.arguments import final_arguments
+from clearance.core.binding import final_digest
+from clearance.core.canonical import Json
 from clearance.core.catalog import Action
 from clearance.core.decision import Answer, Decision
+from clearance.core.errors import InvalidInput
 from clearance.core.gate import Facts
 from clearance.core.intent import ActionIntent, RiskLevel
 from clearance.core.mode import Allowlist, AutonomyMode, ModeRule
-from clearance.core.record import IntentRecord, IntentStatus
-from clearance.core.template import sentence, values_of
+from clearance.core.money import money_at
+from clearance.core.record import NOT_STARTED, IntentRecord, IntentStatus
+from clearance.core.template import Phrase, outside, phrase, plain, values_of
 
 AUTOPILOT = "Autopilot"
 CONFIDENCE_BP_MAX = 10_000
+CHANGEABLE = frozenset({IntentStatus.BLOCKED, *NOT_STARTED})
+"""The states in which another answer of the gate would still make a difference."""
 
 
-def say(record: IntentRecord, action: Action | None) -> str:
-    """One sentence about an intent as it stands now."""
-    return _SENTENCES[record.status](record, action)
+class SetBy(StrEnum):
+    """Who set an argument of a call that the agent did not."""
+
+    CATALOG = "catalog"
+    DEFAULT = "default"
 
 
-def fill_sentence(text: str, record: IntentRecord, action: Action) -> str:
-    """A sentence of the catalog with the record's data in it, as the tool gets it."""
-    result = record.outcome.result if record.outcome else None
-    arguments = shown_arguments(action, record.intent)
-    return sentence(text, values_of(record.intent, arguments, result))
+@dataclass(frozen=True, slots=True)
+class ShownCall:
+    """What the tool gets, without our idempotency key; and of what the agent did not write like
+    this, who set it. `amounts` are the arguments with a unit or a scale, as people read them.
+    """
+
+    arguments: Mapping[str, Json]
+    set_by: Mapping[str, SetBy]
+    amounts: Mapping[str, str]
 
 
-def proposal(record: IntentRecord, action: Action | None) -> str:
-    """The proposed act as a phrase, for example `create the task 'Renewal call' for acme`."""
+def shown_call(record: IntentRecord, action: Action | None) -> ShownCall | None:
+    """The call that was decided on; None if the catalog has no such action now, or makes another
+    call of the intent.
+    """
+    arguments = _decided_arguments(record, action)
+    if action is None or arguments is None:
+        return None
+    proposed = record.intent.parameters
+    added = {
+        name: SetBy.CATALOG if name in action.arguments else SetBy.DEFAULT
+        for name, value in arguments.items()
+        if name in action.arguments or name not in proposed or proposed[name] != value
+    }
+    return ShownCall(arguments, added, amounts_of(action, arguments))
+
+
+def amounts_of(action: Action, arguments: Mapping[str, Json]) -> dict[str, str]:
+    """The arguments that declare a unit or a scale, as people read them."""
+    amounts = {}
+    for name, value in arguments.items():
+        money = money_at(action.final_schema, name)
+        if money and (text := money.value(value)):
+            amounts[name] = text
+    return amounts
+
+
+def _decided_arguments(record: IntentRecord, action: Action | None) -> Mapping[str, Json] | None:
     if action is None:
-        return f"run {record.intent.action_type} for {record.intent.account_id}"
-    return fill_sentence(action.proposal, record, action)
+        return None
+    try:
+        arguments = final_arguments(action, record.intent)
+    except InvalidInput:
+        return None
+    decided = record.binding.final if record.binding else None
+    same = decided in {None, final_digest(record.salt, arguments)}
+    return arguments if same else None
+
+
+def say(
+    record: IntentRecord, action: Action | None, call: ShownCall | None, *, held: bool = False
+) -> Phrase:
+    """One sentence about an intent as it stands now; `held` if a stop switch covers it."""
+    story = _Story(record, action, call)
+    if held and record.status is IntentStatus.APPROVED:
+        return _HELD(story)
+    return _SENTENCES[record.status](story)
 
 
 def ruled_by(record: IntentRecord) -> str:
@@ -50,50 +106,85 @@ def ruled_by(record: IntentRecord) -> str:
     return ruling.ruled_by if ruling else "a person"
 
 
-def _actor(record: IntentRecord) -> str:
-    if record.auto_executed:
-        return AUTOPILOT
-    return f"{record.intent.proposed_by}, approved by {ruled_by(record)},"
+@dataclass(frozen=True, slots=True)
+class _Story:
+    """An intent, and the words that its sentence is made of."""
+
+    record: IntentRecord
+    action: Action | None
+    call: ShownCall | None
+
+    @property
+    def actor(self) -> str:
+        """Who lets it run."""
+        if self.record.auto_executed:
+            return AUTOPILOT
+        return f"{self.record.intent.proposed_by}, approved by {ruled_by(self.record)},"
+
+    @property
+    def wanted(self) -> Phrase:
+        """The proposed act, for example `create the task 'Renewal call' for acme`."""
+        return self._filled(self.action.proposal) if self.action else self._unknown("run")
+
+    @property
+    def done(self) -> Phrase:
+        """The act once it is done, for example `created the task 'Renewal call' for acme`."""
+        return self._filled(self.action.sentence) if self.action else self._unknown("ran")
+
+    def _filled(self, text: str) -> Phrase:
+        """A sentence of the catalog: with what the tool gets, or with the parameters as proposed
+        where the catalog makes another call by now.
+        """
+        record = self.record
+        result = record.outcome.result if record.outcome else None
+        known = self.call.arguments if self.call else record.intent.parameters
+        schema = self.action.final_schema if self.action else {}
+        return phrase(text, values_of(record.intent, known, result), schema)
+
+    def _unknown(self, verb: str) -> Phrase:
+        """An act that the catalog has no words for."""
+        intent = self.record.intent
+        return (f"{verb} {intent.action_type} for ", outside(intent.account_id))
 
 
-def _succeeded(record: IntentRecord, action: Action | None) -> str:
-    done = (
-        fill_sentence(action.sentence, record, action)
-        if action
-        else f"ran {record.intent.action_type} for {record.intent.account_id}"
-    )
-    return f"{_actor(record)} {done}"
+def _succeeded(story: _Story) -> Phrase:
+    return (f"{story.actor} ", *story.done)
 
 
-def _rejected(record: IntentRecord, action: Action | None) -> str:
+def _rejected(story: _Story) -> Phrase:
+    record = story.record
     ruling = record.approval.decisive if record.approval else None
-    agent, wanted = record.intent.proposed_by, proposal(record, action)
+    agent = record.intent.proposed_by
     if ruling and ruling.kind is RulingKind.EDIT:
-        return f"{ruled_by(record)} edited what {agent} wanted: {wanted}"
-    return f"{ruled_by(record)} rejected: {agent} wanted to {wanted}"
+        return (f"{ruled_by(record)} edited what {agent} wanted: ", *story.wanted)
+    return (f"{ruled_by(record)} rejected: {agent} wanted to ", *story.wanted)
 
 
-_SENTENCES: dict[IntentStatus, Callable[[IntentRecord, Action | None], str]] = {
-    IntentStatus.BLOCKED: lambda r, a: (
-        f"Blocked: {r.intent.proposed_by} wanted to {proposal(r, a)}"
-    ),
-    IntentStatus.AWAITING_APPROVAL: lambda r, a: (
-        f"{r.intent.proposed_by} wants to {proposal(r, a)}"
-    ),
-    IntentStatus.APPROVED: lambda r, a: f"{_actor(r)} is about to {proposal(r, a)}",
-    IntentStatus.RUNNING: lambda r, a: f"{_actor(r)} is starting to {proposal(r, a)}",
+_Sentence: TypeAlias = Callable[[_Story], Phrase]
+
+
+def _wanted(before: str, verb: str) -> _Sentence:
+    """The proposer, and what they want or wanted."""
+    return lambda story: (f"{before}{story.record.intent.proposed_by} {verb} to ", *story.wanted)
+
+
+def _acts(verb: str, *after: str) -> _Sentence:
+    """Who lets it run, and how far it is."""
+    return lambda story: (f"{story.actor} {verb} to ", *story.wanted, *after)
+
+
+_HELD = _acts("is", ", and waits for the stop switch")
+_SENTENCES: Mapping[IntentStatus, _Sentence] = {
+    IntentStatus.BLOCKED: _wanted("Blocked: ", "wanted"),
+    IntentStatus.AWAITING_APPROVAL: _wanted("", "wants"),
+    IntentStatus.APPROVED: _acts("is about"),
+    IntentStatus.RUNNING: _acts("has started", "; no answer has come yet"),
     IntentStatus.SUCCEEDED: _succeeded,
-    IntentStatus.FAILED: lambda r, a: f"{_actor(r)} tried to {proposal(r, a)}, and failed",
-    IntentStatus.UNKNOWN: lambda r, a: (
-        f"{_actor(r)} tried to {proposal(r, a)}; no answer came, so the outcome is unknown"
-    ),
+    IntentStatus.FAILED: _acts("tried", ", and failed"),
+    IntentStatus.UNKNOWN: _acts("tried", "; no answer came, so the outcome is unknown"),
     IntentStatus.REJECTED: _rejected,
-    IntentStatus.EXPIRED: lambda r, a: (
-        f"Expired: {r.intent.proposed_by} wanted to {proposal(r, a)}"
-    ),
-    IntentStatus.CANCELLED: lambda r, a: (
-        f"Cancelled: {r.intent.proposed_by} wanted to {proposal(r, a)}"
-    ),
+    IntentStatus.EXPIRED: _wanted("Expired: ", "wanted"),
+    IntentStatus.CANCELLED: _wanted("Cancelled: ", "wanted"),
 }
 
 
@@ -111,13 +202,19 @@ class Explanation:
     settings of `decided`.
 
     `current` is False if the settings have changed since the decision, so that the changes are
-    counted from today's settings.
+    counted from today's settings. Nothing changes the answer of what has started or is over.
     """
 
     record: IntentRecord
-    sentence: str
+    phrase: Phrase
+    call: ShownCall | None
     current: bool
     nearest_changes: tuple[NearestChange, ...]
+
+    @property
+    def sentence(self) -> str:
+        """How the intent stands, as plain text."""
+        return plain(self.phrase)
 
 
 def explain(record: IntentRecord, facts: Facts, now: int) -> Explanation:
@@ -126,9 +223,13 @@ def explain(record: IntentRecord, facts: Facts, now: int) -> Explanation:
     """
     action = facts.settings.catalog.get(record.intent.action_type)
     current = facts.settings.version == record.decision.settings_version
-    base = record.decision if current else gate.decide(record.intent, facts, now)
-    changes = tuple(_nearest_changes(record.intent, facts, base, now))
-    return Explanation(record, say(record, action), current, changes)
+    changes: tuple[NearestChange, ...] = ()
+    if record.status in CHANGEABLE:
+        base = record.decision if current else gate.decide(record.intent, facts, now)
+        changes = tuple(_nearest_changes(record.intent, facts, base, now))
+    held = stop.strictest(facts.settings.stop_switches, record.intent, action) is not None
+    call = shown_call(record, action)
+    return Explanation(record, say(record, action, call, held=held), call, current, changes)
 
 
 def _nearest_changes(
@@ -136,10 +237,10 @@ def _nearest_changes(
 ) -> Iterator[NearestChange]:
     if base.answer is Answer.AUTO_EXECUTE:
         return
-    for phrase, changed_intent, changed_facts in _single_changes(intent, facts, now):
+    for words, changed_intent, changed_facts in _single_changes(intent, facts, now):
         answer = gate.decide(changed_intent, changed_facts, now).answer
         if answer.strictness < base.answer.strictness:
-            yield NearestChange(phrase(answer), answer)
+            yield NearestChange(words(answer), answer)
 
 
 _Change = tuple[Callable[[Answer], str], ActionIntent, Facts]

@@ -1,21 +1,37 @@
 """Placeholders such as `{title}` or `{result.task_id}` in the catalog's sentences and argument
 templates.
 
-Data replaces a placeholder once; the result is never read as a template again.
+Data replaces a placeholder once; the result is never read as a template again. In a sentence, each
+value stays apart from our own words: text stands in quotes that it cannot leave, and pages set it
+apart in type as well.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from clearance.core.canonical import Json
 from clearance.core.intent import ActionIntent
+from clearance.core.money import money_at
+from clearance.core.visible import on_one_line
 
 SHOWN_LENGTH_MAX = 80  # characters of one value in a sentence
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_-]+)*)\}")
-_INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
+_IN_QUOTES = re.compile(rf"(['\"\u2018\u201c]?){_PLACEHOLDER.pattern}(['\"\u2019\u201d]?)")
+_PAIRS = frozenset({"''", '""', "\u2018\u2019", "\u201c\u201d"})
+# One word of ASCII cannot be taken for words of ours, so it needs no quotes.
+_WORD = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._@:/+#-]*[A-Za-z0-9])?")
+# The quote of a sentence, what people could take for it, and the sign that escapes them.
+_ENDS_QUOTE = frozenset(
+    "'`\u00b4\u02b9\u02bb\u02bc\u02bd\u02be\u02bf\u02c8\u02ca\u02cb\u02f4\u055a"
+    "\u05f3\u1fbd\u1fbf\u1ffe\u2018\u2019\u201a\u201b\u2032\u2035\u275b\u275c\ua78c"
+    "\uff07\uff40"
+)
 _MISSING = object()
 _OURS = frozenset({"account_id", "action_intent_id", "action_type"})
 
@@ -48,11 +64,49 @@ def values_of(
     }
 
 
-def sentence(text: str, values: Mapping[str, Json]) -> str:
+@dataclass(frozen=True, slots=True)
+class ShownValue:
+    """A value from outside in a phrase, as it is shown; `number` for amounts and other numbers,
+    which never wrap.
+    """
+
+    text: str
+    number: bool = False
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Phrase: TypeAlias = tuple[str | ShownValue, ...]
+"""Words of ours, and the values among them."""
+
+
+def plain(phrase: Phrase) -> str:
+    """A phrase as plain text."""
+    return "".join(map(str, phrase))
+
+
+def phrase(text: str, values: Mapping[str, Json], schema: Json = None) -> Phrase:
     """The text with every placeholder replaced by its value on one line, cut to a length; a missing
     one reads `?`.
+
+    Text is in single quotes, whatever quotes the template has around it, unless it is one word and
+    the template has none. Amounts are written with the unit that `schema` declares.
     """
-    return _PLACEHOLDER.sub(lambda match: _shown(_lookup(match[1], values)), text)
+    return tuple(part for part in _parts(text, values, schema) if part != "")
+
+
+def _parts(text: str, values: Mapping[str, Json], schema: Json) -> Iterator[str | ShownValue]:
+    done = 0
+    for match in _IN_QUOTES.finditer(text):
+        before, name, after = match.groups()
+        quoted = before + after in _PAIRS
+        yield text[done : match.start()] + ("" if quoted else before)
+        known = _lookup(name, values)
+        yield _shown(known, name.removeprefix("parameters."), schema, quoted=quoted)
+        # A quote behind a placeholder may be the one before the next placeholder.
+        done = match.end() if quoted else match.end() - len(after)
+    yield text[done:]
 
 
 def fill(template: Json, values: Mapping[str, Json]) -> Json:
@@ -150,8 +204,37 @@ def _plain(value: Json) -> str:
     return "" if value is None else str(value)
 
 
-def _shown(value: Json) -> str:
+def _shown(value: Json, name: str, schema: Json, *, quoted: bool) -> ShownValue:
     if value is _MISSING or value is None:
-        return "?"
-    text = _INVISIBLE.sub(" ", _plain(value)).strip()
-    return text if len(text) <= SHOWN_LENGTH_MAX else text[: SHOWN_LENGTH_MAX - 1] + "…"
+        return ShownValue("?")
+    if isinstance(value, bool | int | float):
+        money = money_at(schema, name)
+        text = (money and money.value(value)) or _plain(value)
+        return ShownValue(f"'{text}'" if quoted else text, number=True)
+    return outside(value, quoted=quoted)
+
+
+def outside(value: Json, *, quoted: bool = False) -> ShownValue:
+    """A text, list or object from outside: in quotes, unless it is one word and needs none."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    cut = text if len(text) <= SHOWN_LENGTH_MAX else text[: SHOWN_LENGTH_MAX - 1] + "…"
+    if _WORD.fullmatch(cut) and not quoted:
+        return ShownValue(cut)
+    return ShownValue(f"'{_escaped(on_one_line(cut))}'")
+
+
+def _escaped(text: str) -> str:
+    """The text with a backslash before each quote that could seem to end it: one that does not
+    stand within a word.
+    """
+    parts = []
+    for position, character in enumerate(text):
+        within = _in_word(text, position - 1) and _in_word(text, position + 1)
+        escape = character == "\\" or (character in _ENDS_QUOTE and not within)
+        parts.append(f"\\{character}" if escape else character)
+    return "".join(parts)
+
+
+def _in_word(text: str, position: int) -> bool:
+    character = text[position : position + 1] if position >= 0 else ""
+    return character.isalnum() and character not in _ENDS_QUOTE

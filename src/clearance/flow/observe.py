@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from clearance.core import narrative as timelines
+from clearance.core import stop
 from clearance.core.budget import BudgetRule, rule_for
+from clearance.core.catalog import readable
 from clearance.core.gate import Facts
 from clearance.core.ledger import Entry
 from clearance.core.moment import day_in_zone
-from clearance.core.narrative import Explanation
+from clearance.core.narrative import Explanation, ShownCall
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import STEPS, IntentRecord, IntentStatus
 from clearance.core.settings import Settings
+from clearance.core.template import Phrase
 from clearance.flow.context import Context
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.requests import PAGE_SIZE_MAX, Concern, NarratedIntent, TenantState
@@ -27,12 +30,18 @@ async def intent(context: Context, principal: Principal, action_intent_id: str) 
 
 def narrate(record: IntentRecord, settings: Settings) -> NarratedIntent:
     """The record with its sentence. For the verbs alone: their answers are narrated already."""
-    return NarratedIntent(record, sentence_of(record, settings))
+    return NarratedIntent(record, *narration_of(record, settings))
 
 
-def sentence_of(record: IntentRecord, settings: Settings) -> str:
-    """How an intent stands, in the words of a catalog."""
-    return timelines.say(record, settings.catalog.get(record.intent.action_type))
+def narration_of(record: IntentRecord, settings: Settings) -> tuple[Phrase, str, ShownCall | None]:
+    """How an intent stands, what people call its action, and its call, in the words of a
+    catalog.
+    """
+    action = settings.catalog.get(record.intent.action_type)
+    held = stop.strictest(settings.stop_switches, record.intent, action) is not None
+    label = action.label if action else readable(record.intent.action_type)
+    call = timelines.shown_call(record, action)
+    return timelines.say(record, action, call, held=held), label, call
 
 
 async def settings_for_reader(context: Context, principal: Principal) -> Settings:

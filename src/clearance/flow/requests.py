@@ -13,8 +13,10 @@ from clearance.core.approval import RulingKind
 from clearance.core.canonical import Json
 from clearance.core.decision import SettingsVersion
 from clearance.core.intent import RiskLevel
+from clearance.core.narrative import ShownCall
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.stop import StopSwitch
+from clearance.core.template import Phrase, plain
 
 PAGE_SIZE_MAX = 500  # items of a list that a verb reads at once
 ANY_VERSION = -1  # for stop switches: an emergency stop must not lose a race
@@ -22,10 +24,19 @@ ANY_VERSION = -1  # for stop switches: an emergency stop must not lose a race
 
 @dataclass(frozen=True, slots=True)
 class NarratedIntent:
-    """An intent and the sentence that says how it stands."""
+    """An intent, the phrase that says how it stands, what people call its action, and the call that
+    it makes (None if the catalog does not know it, or makes another call by now).
+    """
 
     record: IntentRecord
-    sentence: str
+    phrase: Phrase
+    label: str
+    call: ShownCall | None
+
+    @property
+    def sentence(self) -> str:
+        """How it stands, as plain text."""
+        return plain(self.phrase)
 
 
 # Agents

@@ -22,7 +22,7 @@ from clearance.core.principal import Permission, Principal
 from clearance.core.record import Admission, Change, IntentRecord
 from clearance.core.settings import Settings
 from clearance.flow.context import Context
-from clearance.flow.observe import narrate, sentence_of
+from clearance.flow.observe import narrate, narration_of
 from clearance.flow.ports.transitions import (
     AlreadyAdmitted,
     Applied,
@@ -74,7 +74,9 @@ def _ruled(context: Context, applied: Applied, settings: Settings) -> Ruled:
     for touched in filter(None, (record, admitted)):
         hint_if_approved(context, touched)
     return Ruled(
-        record, sentence_of(record, settings), narrate(admitted, settings) if admitted else None
+        record,
+        *narration_of(record, settings),
+        admitted=narrate(admitted, settings) if admitted else None,
     )
 
 

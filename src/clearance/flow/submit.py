@@ -15,7 +15,7 @@ from clearance.core.principal import Permission, Principal
 from clearance.core.record import Admission, IntentRecord, IntentStatus
 from clearance.core.settings import Settings
 from clearance.flow.context import Context
-from clearance.flow.observe import sentence_of
+from clearance.flow.observe import narration_of
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted, BudgetSpent, SettingsMoved
 from clearance.flow.requests import Proposal, Proposed
@@ -76,7 +76,7 @@ async def _settled(
         # Parameters that do not fit today may have fitted when the same intent was admitted: then
         # its answer stands. So it does if only the answer of the commit was lost.
         known = await _known(context, intent, refusal)
-        return Proposed(known, sentence_of(known, settings), created=False)
+        return Proposed(known, *narration_of(known, settings), created=False)
 
 
 async def _known(context: Context, intent: ActionIntent, refusal: Refusal) -> IntentRecord:
@@ -138,7 +138,7 @@ async def _admit(
         match answer:
             case Admitted(record) | AlreadyAdmitted(record):
                 new = isinstance(answer, Admitted)
-                return Proposed(record, sentence_of(record, settings), created=new)
+                return Proposed(record, *narration_of(record, settings), created=new)
             case SettingsMoved():
                 settings = await context.fresh_settings(intent.tenant_id)
             case BudgetSpent():

@@ -117,7 +117,7 @@ async def _edit_page(
         written=written,
         problems=problems,
     )
-    known = {field.label for field in shown if field.problems}
+    known = {field.name.removeprefix(fields.PREFIX) for field in shown if field.problems}
     others = [
         str(problem)
         for problem in problems
@@ -129,6 +129,7 @@ async def _edit_page(
         status=HTTPStatus.UNPROCESSABLE_ENTITY if problems else HTTPStatus.OK,
         narrated=narrated,
         approval=narrated.record.approval,
+        may_rule_own=Permission.RULE_OWN in visitor.principal.permissions,
         fields=shown,
         problems=others,
         reason=written.get("reason", "") if written else "",

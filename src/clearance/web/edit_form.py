@@ -17,7 +17,8 @@ from enum import StrEnum
 
 from clearance.core.canonical import Json
 from clearance.core.errors import InvalidInput, Problem
-from clearance.web.rendering import visible
+from clearance.core.money import money_of
+from clearance.core.visible import visible
 
 LINE_LENGTH_MAX = 80  # characters of a text that is edited on one line
 PREFIX = "p."  # before a parameter's name in the form
@@ -131,10 +132,12 @@ def _named(
 def _field(name: str, schema: Json, parameters: Mapping[str, Json], *, required: bool) -> Field:
     described = schema if isinstance(schema, Mapping) else {}
     control, choices = _control(described, parameters.get(name), required=required)
+    money = money_of(described)
+    unit = money.written_in if money else ""
     present = name in parameters
     return Field(
         name=PREFIX + name,
-        label=name,
+        label=f"{name} ({unit})" if unit else name,
         control=control,
         text=_text(control, parameters[name]) if present else "",
         required=required and control is not Widget.CHECKBOX,

@@ -19,10 +19,12 @@ from clearance.core.canonical import Json
 from clearance.core.catalog import Action, Effect
 from clearance.core.decision import Answer, Decision, Finding
 from clearance.core.intent import RiskLevel
-from clearance.core.narrative import ruled_by
+from clearance.core.money import money_at
+from clearance.core.narrative import SetBy, ruled_by
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import LET_RUN, NOT_STARTED, IntentRecord, IntentStatus
 from clearance.core.settings import Settings
+from clearance.core.template import Phrase, plain
 from clearance.flow.requests import NarratedIntent
 from clearance.web.rendering import lasting, pretty
 
@@ -47,6 +49,8 @@ _EFFECTS: Mapping[Effect, str] = {
     Effect.AT_MOST_ONCE: "Sent once, never repeated",
 }
 
+_SET_BY: Mapping[SetBy, str] = {SetBy.CATALOG: "from the catalog", SetBy.DEFAULT: "default"}
+
 _TITLES = {check.name: check.title for check in gate.ROW}
 
 _MARKS: Mapping[Answer, tuple[str, str]] = {
@@ -66,7 +70,8 @@ class Row:
     action_intent_id: str
     account_id: str
     action_type: str
-    sentence: str
+    label: str
+    phrase: Phrase
     at: int
     position: int
     word: str
@@ -75,6 +80,11 @@ class Row:
     autopilot: bool
     because: str | None
     fresh: bool
+
+    @property
+    def sentence(self) -> str:
+        """The phrase as plain text."""
+        return plain(self.phrase)
 
     @property
     def like(self) -> tuple[object, ...]:
@@ -98,7 +108,8 @@ def row(narrated: NarratedIntent, settings: Settings, *, fresh_after: int | None
         action_intent_id=record.intent.action_intent_id,
         account_id=record.intent.account_id,
         action_type=record.intent.action_type,
-        sentence=narrated.sentence,
+        label=narrated.label,
+        phrase=narrated.phrase,
         at=record.changed_at,
         position=record.position,
         word=word,
@@ -175,34 +186,70 @@ def held_by(record: IntentRecord, settings: Settings) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter as given.
+    """One argument of the call.
 
-    `before` is what it was in the intent that was edited; `change` what became of it.
+    `before` is what it was in the intent that was edited; `change` what became of it. `set_by` says
+    who set it, if not the agent. `sent` is the number itself, where `text` is an amount that does
+    not show it.
     """
 
     name: str
     text: str
     before: str | None = None
     change: str = "same"
+    set_by: str | None = None
+    sent: str | None = None
+
+    @property
+    def amount(self) -> bool:
+        """True if the text is an amount with its unit."""
+        return self.sent is not None
 
 
 def parameters(
-    now: Mapping[str, Json], before: Mapping[str, Json] | None = None
+    narrated: NarratedIntent, action: Action | None, before: Mapping[str, Json] | None = None
 ) -> list[Parameter]:
-    """The parameters, with what an edit changed."""
-    if before is None:
-        return [Parameter(name, text_of(value)) for name, value in now.items()]
+    """What the tool gets, with who set it and what an edit changed; the parameters as proposed
+    where the catalog makes no call of them, or another one by now.
+    """
+    call, proposed = narrated.call, narrated.record.intent.parameters
+    now = call.arguments if call else proposed
+    was = {} if before is None else before
     shown = []
-    for name in (*now, *(name for name in before if name not in now)):
-        if name not in now:
-            shown.append(Parameter(name, "", text_of(before[name]), "removed"))
-        elif name not in before:
-            shown.append(Parameter(name, text_of(now[name]), None, "added"))
-        elif now[name] != before[name]:
-            shown.append(Parameter(name, text_of(now[name]), text_of(before[name]), "changed"))
-        else:
-            shown.append(Parameter(name, text_of(now[name])))
+    for name in (*now, *(name for name in was if name not in now)):
+        set_by = call.set_by.get(name) if call else None
+        compared = before is not None and set_by is None
+        shown.append(
+            Parameter(
+                name=name,
+                text=_amount_or_text(action, name, now) or "",
+                before=_amount_or_text(action, name, was) if compared else None,
+                change=_change(name, now, was) if compared else "same",
+                set_by=_SET_BY.get(set_by) if set_by else None,
+                sent=text_of(now[name]) if name in now and _amount(action, name, now) else None,
+            )
+        )
     return shown
+
+
+def _change(name: str, now: Mapping[str, Json], before: Mapping[str, Json]) -> str:
+    if name not in now:
+        return "removed"
+    if name not in before:
+        return "added"
+    return "same" if now[name] == before[name] else "changed"
+
+
+def _amount(action: Action | None, name: str, values: Mapping[str, Json]) -> str | None:
+    """A value as an amount with its unit; None if it is none."""
+    money = money_at(action.final_schema, name) if action else None
+    return money.value(values[name]) if money else None
+
+
+def _amount_or_text(action: Action | None, name: str, values: Mapping[str, Json]) -> str | None:
+    if name not in values:
+        return None
+    return _amount(action, name, values) or text_of(values[name])
 
 
 def text_of(value: Json) -> str:
@@ -216,11 +263,13 @@ def text_of(value: Json) -> str:
 class Card:
     """One request to people.
 
-    `refused` says why the visitor may not rule on it; None if they may.
+    `refused` says why the visitor may not rule on it; None if they may. `as_proposed` says why the
+    parameters are not the call; None if they are.
     """
 
     record: IntentRecord
-    sentence: str
+    label: str
+    phrase: Phrase
     approval_id: str
     digest: str
     tool: str
@@ -229,6 +278,7 @@ class Card:
     risk: str
     confidence: str
     parameters: Sequence[Parameter]
+    as_proposed: str | None
     target: str | None
     differences: tuple[str, ...]
     expires_at: int
@@ -252,7 +302,8 @@ def card(
     action = settings.catalog.get(intent.action_type)
     return Card(
         record=record,
-        sentence=narrated.sentence,
+        label=narrated.label,
+        phrase=narrated.phrase,
         approval_id=approval.approval_id,
         digest=approval.digest,
         tool=str(action.tool) if action else "no longer in the catalog",
@@ -260,12 +311,22 @@ def card(
         undo=undo_of(action),
         risk=risk_of(record, action).name,
         confidence=f"{intent.confidence_bp / 100:g} %",
-        parameters=parameters(intent.parameters, before),
+        parameters=parameters(narrated, action, before),
+        as_proposed=as_proposed(narrated, action),
         target=None if intent.target is None else text_of(intent.target),
         differences=approval.differences,
         expires_at=approval.expires_at,
         refused=_may_not_rule(record, visitor),
     )
+
+
+def as_proposed(narrated: NarratedIntent, action: Action | None) -> str | None:
+    """Why the parameters are shown as proposed, and not the call; None if the call is shown."""
+    if narrated.call:
+        return None
+    if action is None:
+        return "as proposed: the catalog does not have this action"
+    return "as proposed: the catalog changed since, and makes another call of them now"
 
 
 def undo_of(action: Action | None) -> str:
@@ -284,12 +345,36 @@ def risk_of(record: IntentRecord, action: Action | None) -> RiskLevel:
 def _may_not_rule(record: IntentRecord, visitor: Principal) -> str | None:
     if Permission.RULE not in visitor.permissions:
         return "Your key may read this, and not rule on it."
-    if (
-        record.intent.proposed_by == visitor.actor_id
-        and Permission.RULE_OWN not in visitor.permissions
-    ):
+    if Permission.RULE_OWN in visitor.permissions:
+        return None
+    if record.intent.proposed_by == visitor.actor_id:
         return "You proposed this yourself, so another person must rule on it."
+    if record.intent.edited_by == visitor.actor_id:
+        return "You edited this yourself, so another person must rule on it."
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownClaim:
+    """What an act takes from one bucket of the budget, and the bucket's limit."""
+
+    bucket: str
+    name: str
+    amount: str
+    limit: str | None
+
+
+def claims(record: IntentRecord, action: Action | None, label: str) -> list[ShownClaim]:
+    """What an intent takes from the budget, amounts with their unit."""
+    names = {"actions": "Acts", "actions:": f"{label}, acts", "amount:": f"{label}, amount"}
+    shown = []
+    for claim in record.hold.claims if record.hold else ():
+        money = gate.money_of_bucket(claim.bucket, action)
+        kind, colon, _ = claim.bucket.partition(":")
+        limit = None if claim.limit is None else money.amount(claim.limit)
+        name = names.get(kind + colon, claim.bucket)
+        shown.append(ShownClaim(claim.bucket, name, money.amount(claim.amount), limit))
+    return shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,13 @@
 """Rendering: templates, the headers of every page, and the escapes that make any text harmless and
 legible on a page.
 
-Its one idea: a template prints only a stranger's text. It is escaped, and characters that hide, or
-that change the direction of their line, are shown by their number. Rendering knows nothing of
-intents.
+Its one idea: a template prints only a stranger's text. It is escaped, and hidden characters are
+made visible. Rendering knows nothing of intents.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +20,7 @@ from starlette.types import Scope
 
 from clearance.core.canonical import Json
 from clearance.core.moment import HOUR_MS, SECOND_MS, as_text
+from clearance.core.visible import visible
 
 HERE = Path(__file__).parent
 DIGEST_SHOWN = 12  # hexadecimal characters of a digest where there is no room for all of it
@@ -44,20 +43,6 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-
-# Controls (tabs and line breaks aside), invisible characters, direction marks, tag characters, lone
-# surrogates.
-_HIDDEN = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e"
-    r"\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufff8\ud800-\udfff\U000e0000-\U000e0fff]"
-)
-
-
-def visible(text: str) -> str:
-    """The text with every character that hides or reorders others replaced by its number, for
-    example `⟨U+202E⟩`.
-    """
-    return _HIDDEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text)
 
 
 def pretty(value: Json) -> str:

@@ -6,6 +6,7 @@ part by itself.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -25,7 +26,7 @@ from clearance.core.moment import from_text
 from clearance.core.principal import Permission
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.settings import Settings
-from clearance.flow.requests import NarratedIntent
+from clearance.flow.requests import PAGE_SIZE_MAX, NarratedIntent
 from clearance.web import presenting
 from clearance.web.presenting import Card, Row
 from clearance.web.rendering import HEADERS
@@ -57,7 +58,7 @@ async def timeline(site: Site, visitor: Visitor, request: Request) -> Response:
         "timeline.html",
         sources=SOURCES,
         outcomes=OUTCOMES,
-        action_types=sorted(settings.catalog),
+        action_types={name: settings.catalog[name].label for name in sorted(settings.catalog)},
         digest=await digest(site, visitor.principal, settings, around),
         live=None if wanted.before else wanted.address(path="/events/timeline"),
         after=after,
@@ -118,6 +119,7 @@ async def needs_you(site: Site, visitor: Visitor, request: Request) -> Response:
         "needs_you.html",
         cards=cards,
         sections=_sections(cards),
+        kinds=await _kinds(site, visitor) if len(cards) >= GROUPED_FROM or after else [],
         more=waiting[CARDS_MAX - 1].record.intent.action_intent_id
         if len(waiting) > CARDS_MAX
         else None,
@@ -139,6 +141,25 @@ async def card_of(
         except NotFound:
             before = None  # an agent may name an intent that never was
     return presenting.card(narrated, settings, visitor.principal, before)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingKind:
+    """How many requests of one action type wait in all; `more` if there are more than counted."""
+
+    action_type: str
+    label: str
+    count: int
+    more: bool
+
+
+async def _kinds(site: Site, visitor: Visitor) -> list[WaitingKind]:
+    """The kinds of everything that waits, not of a page: as far as one reading goes."""
+    waiting = await site.control.waiting(visitor.principal, limit=PAGE_SIZE_MAX)
+    labels = {item.record.intent.action_type: item.label for item in waiting}
+    counts = Counter(item.record.intent.action_type for item in waiting)
+    more = len(waiting) == PAGE_SIZE_MAX
+    return [WaitingKind(name, labels[name], count, more) for name, count in counts.items()]
 
 
 def _sections(cards: list[Card]) -> list[tuple[str | None, list[Card]]]:
@@ -197,6 +218,8 @@ class Story:
     risk: str
     undo: str
     parameters: list[presenting.Parameter]
+    as_proposed: str | None
+    claims: list[presenting.ShownClaim]
     rungs: list[presenting.Rung]
     nearest_changes: tuple[str, ...]
     current: bool
@@ -255,9 +278,9 @@ async def story_of(site: Site, visitor: Visitor, name: str) -> Story:
         action=action,
         risk=presenting.risk_of(record, action).name,
         undo=presenting.undo_of(action),
-        parameters=list(card.parameters)
-        if card
-        else presenting.parameters(record.intent.parameters),
+        parameters=list(card.parameters) if card else presenting.parameters(narrated, action),
+        as_proposed=presenting.as_proposed(narrated, action),
+        claims=presenting.claims(record, action, narrated.label),
         rungs=presenting.ladder(record.decision),
         nearest_changes=tuple(change.sentence for change in explanation.nearest_changes),
         current=explanation.current,

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from clearance.cli.output import GAP, STATUS_TONES, Facts, Json, Part, Terminal, Tone, local_time
+from rich.cells import cell_len
+
+from clearance.cli.output import (
+    GAP,
+    STATUS_TONES,
+    Facts,
+    Json,
+    Part,
+    Terminal,
+    Tone,
+    as_json_text,
+    clean,
+    local_time,
+    padded,
+)
 
 DECISION_TONES: Mapping[str, Tone] = {
     "AUTO_EXECUTE": Tone.AUTOPILOT,
@@ -18,20 +32,19 @@ def intent(terminal: Terminal, facts: Facts) -> None:
     status = str(facts.get("status"))
     terminal.line((str(facts.get("sentence")), Tone.STRONG))
     terminal.line((status, STATUS_TONES.get(status, Tone.PLAIN)), GAP, badge(facts))
+    the_call(terminal, facts)
     outcome, approval = facts.get("outcome") or {}, facts.get("approval") or {}
     ruling, error = approval.get("ruling") or {}, outcome.get("error") or {}
     terminal.fields(
         [
             ("intent", facts.get("action_intent_id")),
             ("account", facts.get("account_id")),
-            ("action type", facts.get("action_type")),
+            ("action", action_of(facts)),
             ("decision", facts.get("decision")),
             ("reason", facts.get("reason")),
             ("explanation", facts.get("explanation")),
             ("policy clause", ", ".join(_rules(facts))),
             ("proposed by", facts.get("proposed_by")),
-            ("parameters", facts.get("parameters")),
-            ("target", facts.get("target")),
             ("confidence", facts.get("confidence_score")),
             ("risk", facts.get("risk_level")),
             ("the agent says", " / ".join(facts.get("why") or [])),
@@ -50,6 +63,42 @@ def intent(terminal: Terminal, facts: Facts) -> None:
             ("changed", local_time(facts["changed_at"]) if facts.get("changed_at") else None),
         ]
     )
+
+
+def action_of(facts: Facts) -> str | None:
+    """The action by its label, and its type."""
+    label, action_type = facts.get("action_label"), facts.get("action_type")
+    return f"{label} ({action_type})" if label else action_type
+
+
+def the_call(terminal: Terminal, facts: Facts, margin: str = "") -> None:
+    """What the tool gets, whole, a line for each argument, with who set it if not the agent; the
+    parameters as proposed where the catalog makes no call of them, or another one by now.
+    """
+    called, proposed = facts.get("arguments"), facts.get("parameters") or {}
+    given = proposed if called is None else called
+    heading = _AS_PROPOSED if called is None else "the tool gets"
+    terminal.line((f"{margin}{heading}", Tone.QUIET), "" if given else "  nothing")
+    set_by, amounts = facts.get("arguments_set_by") or {}, facts.get("amounts") or {}
+    width = max((cell_len(clean(name)) for name in given), default=0)
+    for name, value in given.items():
+        shown = as_json_text(value)
+        by = _SET_BY.get(str(set_by.get(name)), "")
+        terminal.line(
+            margin + GAP,
+            (padded(name, width), Tone.QUIET),
+            GAP,
+            f"{amounts[name]}  (sent as {shown})" if name in amounts else shown,
+            (by and f"{GAP}({by})", Tone.QUIET),
+        )
+    if facts.get("target") is not None:
+        terminal.line((f"{margin}target", Tone.QUIET), GAP, as_json_text(facts["target"]))
+
+
+_AS_PROPOSED = (
+    "parameters as proposed (the catalog does not have the action, or makes another call of it now)"
+)
+_SET_BY = {"catalog": "from the catalog", "default": "default"}
 
 
 def _rules(facts: Facts) -> Sequence[str]:
@@ -102,6 +151,7 @@ def explanation(terminal: Terminal, facts: Facts) -> None:
         (decision, DECISION_TONES.get(decision, Tone.PLAIN)), GAP, str(facts.get("reason"))
     )
     terminal.line(str(facts.get("explanation") or ""))
+    the_call(terminal, facts)
     terminal.line()
     findings = facts.get("findings") or []
     if findings:

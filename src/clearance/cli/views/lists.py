@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from clearance.cli.output import GAP, STATUS_TONES, Facts, Terminal, Tone, local_time, padded
-from clearance.cli.views.intents import badge
+from clearance.cli.output import (
+    GAP,
+    STATUS_TONES,
+    Facts,
+    Json,
+    Terminal,
+    Tone,
+    local_time,
+    padded,
+)
+from clearance.cli.views.intents import action_of, badge, the_call
 
 ACTOR_WIDTH = 16  # characters that a column of actors has at least
 
@@ -13,16 +22,17 @@ ACTOR_WIDTH = 16  # characters that a column of actors has at least
 def inbox(terminal: Terminal, page: Facts, *, rules: bool = True) -> None:
     """The approvals that need a person, one card each; `rules` if the reader may be that person."""
     items = page["items"]
-    terminal.line((_count(len(items), rules=rules), Tone.STRONG if items else Tone.PLAIN))
+    headline = _count(len(items), page.get("total"), rules=rules)
+    terminal.line((headline, Tone.STRONG if items else Tone.PLAIN))
     for card in items:
         terminal.line()
         terminal.line((str(card.get("approval_id")), Tone.WAITING), GAP, str(card.get("sentence")))
+        the_call(terminal, card, margin="  ")
         terminal.fields(
             [
                 ("  asked because", card.get("explanation") or card.get("reason")),
                 ("  what changed", " / ".join(card.get("differences") or [])),
-                ("  parameters", card.get("parameters")),
-                ("  target", card.get("target")),
+                ("  action", action_of(card)),
                 (
                     "  tool",
                     f"{card.get('tool')} ({card.get('effect')})" if card.get("tool") else None,
@@ -35,16 +45,25 @@ def inbox(terminal: Terminal, page: Facts, *, rules: bool = True) -> None:
                 ("  until", local_time(card.get("expires_at"))),
             ]
         )
+    _more(terminal, page, "There are more.", f"--cursor {page.get('next_cursor')}")
 
 
-def _count(count: int, *, rules: bool) -> str:
-    if count == 0:
+def _count(shown: int, total: Json, *, rules: bool) -> str:
+    """How many wait in all, and how many of them are shown."""
+    in_all = max(shown, total if isinstance(total, int) else 0)
+    if in_all == 0:
         return "Nothing needs you." if rules else "Nothing waits for a person."
-    if not rules:
-        return (
-            "1 action waits for a person." if count == 1 else f"{count} actions wait for a person."
-        )
-    return "1 action needs you." if count == 1 else f"{count} actions need you."
+    number = f"{in_all:,}" if shown == in_all else f"{shown:,} of {in_all:,}"
+    noun, verb = ("action", "s") if in_all == 1 else ("actions", "")
+    needs = f"need{verb} you" if rules else f"wait{verb} for a person"
+    return f"{number} {noun} {needs}."
+
+
+def _more(terminal: Terminal, page: Facts, counted: str, option: str) -> None:
+    """That a list goes on, and the option with which to read on."""
+    if page.get("more"):
+        terminal.line()
+        terminal.line((f"{counted} Read on with {option}.", Tone.WAITING))
 
 
 def timeline(terminal: Terminal, page: Facts) -> None:
@@ -54,6 +73,8 @@ def timeline(terminal: Terminal, page: Facts) -> None:
         return
     for item in page["items"]:
         timeline_item(terminal, item)
+    counted = f"These are {len(page['items']):,}, and there are more."
+    _more(terminal, page, counted, f"--cursor {page.get('next_cursor')}")
 
 
 def timeline_item(terminal: Terminal, facts: Facts) -> None:
@@ -77,6 +98,9 @@ def ledger(terminal: Terminal, page: Facts) -> None:
         terminal.line("There is no entry behind this position.")
     for item in page["items"]:
         entry(terminal, item)
+    if page["items"]:
+        counted = f"These are {len(page['items']):,} of {page.get('total'):,} entries."
+        _more(terminal, page, counted, f"--after {page['items'][-1].get('position')}")
 
 
 def entry(terminal: Terminal, facts: Facts) -> None:
