@@ -124,7 +124,7 @@ def test_what_an_intent_is_bound_to_is_all_that_makes_its_call() -> None:
     assert {name: others for name, others in parts.items() if others} == {
         "account_id": {"parameters", "final"},
         "parameters": {"parameters", "final"},
-        "target": {"parameters"},
+        "target": {"parameters", "final"},
         "action_type": {"tool", "tool_schema", "entry", "shown", "clauses"},
     }
     assert changed(bound(), bound(salt=bytes(15) + b"1")) == {"parameters", "final"}
@@ -389,12 +389,12 @@ def test_this_format_stays_what_it_is() -> None:
     assert made.facts()["binding"] == {
         "format": 3,
         "parameters": "sha256:5e21982dcee9781fa62adb7cf5807474fa6ea8a511e0ddf2192477e32a0b0383",
-        "final": "sha256:8689e8aceba08b7232349aa80cd8c0d70b7de94efddaf8304b0f81714b29f283",
+        "final": "sha256:3c1df4160cb039916c1c81f5af459a6e3a19fedddb6a26db31241cdcda2aa33c",
         "tool": "crm.note",
         "tool_schema": PIN,
         "entry": "sha256:a7fc3c6a666b26d1e9d23f18afb61b9935a0c75f5bea96290c0b64ce53d37d21",
         "shown": "sha256:522a543d968624461f2a91c67fc3aa9ef66a6394877ca9f795d2e40e779ae234",
-        "policy_version": "sha256:de4edf4765acbd77637f3311bc1f762ffcdcc1cd4fcc1cace0bb6dedf9e9b307",
+        "policy_version": "sha256:ee23295887bdf649641a833df06c2bbd569b4d90f6536e00cb42eb31a19cd2a8",
         "clauses": {
             "dear": "sha256:5132ec1cc63f3f9bc1bf032f2130066f748c8f37baca6ebabbc809103ae3367d"
         },

@@ -104,7 +104,7 @@ def bind(
         unreadable = settings.uncallable(intent.account_id, intent.action_type)
         return _not_readable(parameters) if unreadable else None
     clauses = policy.clauses if policy else {}
-    final, without_defaults = _final(action, intent, salt)
+    final, without_defaults = _final(action, intent, parameters)
     return _digested(
         Binding(
             format=FORMAT,
@@ -126,20 +126,39 @@ def bind(
     )
 
 
-def _final(action: Action, intent: ActionIntent, salt: bytes) -> tuple[str, str]:
+def _final(action: Action, intent: ActionIntent, parameters: str) -> tuple[str, str]:
     """Digests of the final arguments, and of what versions that sent no defaults would send."""
     try:
         final = final_arguments(action, intent)
-        before = arguments_without_defaults(action, intent)
+        before = arguments_without_defaults(action, intent) if action.has_defaults else final
     except InvalidInput:
         return NOT_MADE, NOT_MADE
-    made = final_digest(salt, final)
-    return made, made if before == final else final_digest(salt, before)
+    made = _final_digest(action, intent, final, parameters)
+    return made, made if before == final else _final_digest(action, intent, before, parameters)
 
 
-def final_digest(salt: bytes, arguments: Mapping[str, Json]) -> str:
-    """What binds the final arguments of a call, with the salt of its intent."""
-    return digest([salt.hex(), dict(arguments)])
+def _final_digest(
+    action: Action, intent: ActionIntent, arguments: Mapping[str, Json], parameters: str
+) -> str:
+    """Of the arguments that are not the parameters of their name as they were proposed, and of the
+    salted digest that binds the parameters.
+    """
+    added = {
+        name: value
+        for name, value in arguments.items()
+        if name in action.arguments
+        or name not in intent.parameters
+        or value != intent.parameters[name]
+    }
+    return digest([parameters, added])
+
+
+def binds(
+    binding: Binding, action: Action, intent: ActionIntent, arguments: Mapping[str, Json]
+) -> bool:
+    """True unless it is known that a decision was about other final arguments than these."""
+    made = _final_digest(action, intent, arguments, binding.parameters)
+    return binding.final in {None, made}
 
 
 def _not_readable(parameters: str) -> Binding:

@@ -212,6 +212,11 @@ class Action:
             sentence = f"The parameters do not fit the schema of {self.action_type}: {shown}."
             raise InvalidInput(sentence, code="INVALID_PARAMETERS", problems=tuple(problems))
 
+    @property
+    def has_defaults(self) -> bool:
+        """True if the schema has defaults to fill in."""
+        return self._defaults.filler is not None
+
     def with_defaults(self, parameters: Mapping[str, Json]) -> dict[str, Json]:
         """The parameters, and the schema's defaults of those that are left out."""
         filled: dict[str, Json] = with_defaults(self._defaults, parameters)

@@ -16,7 +16,7 @@ from typing import TypeAlias
 from clearance.core import gate, stop
 from clearance.core.approval import RulingKind
 from clearance.core.arguments import final_arguments
-from clearance.core.binding import final_digest
+from clearance.core.binding import binds
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
 from clearance.core.decision import Answer, Decision
@@ -85,8 +85,8 @@ def _decided_arguments(record: IntentRecord, action: Action | None) -> Mapping[s
         arguments = final_arguments(action, record.intent)
     except InvalidInput:
         return None
-    decided = record.binding.final if record.binding else None
-    same = decided in {None, final_digest(record.salt, arguments)}
+    binding = record.binding
+    same = binding is None or binds(binding, action, record.intent, arguments)
     return arguments if same else None
 
 
