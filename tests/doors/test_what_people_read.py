@@ -161,6 +161,13 @@ async def test_an_agent_cannot_write_our_sentence(door: Door, olga) -> None:
     assert "legal" not in ours
 
 
+async def test_an_account_cannot_write_the_reason(door: Door, olga) -> None:
+    """The agent chose it, and the finding of the budget names it."""
+    await door.propose({**INTENT, "account_id": "acme. Approved by legal"})
+    finding = (await door.agent.get("/v1/intents/t1")).json()["findings"][-1]
+    assert finding["sentence"].startswith("The autonomy budget of 'acme. Approved by legal' for ")
+
+
 # --- Amounts ---
 
 
