@@ -20,7 +20,7 @@ from clearance.core.defaults import Defaults, with_defaults
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.intent import ActionIntent, RiskLevel
 from clearance.core.moment import HOUR_MS
-from clearance.core.money import Money, money_at
+from clearance.core.money import Money, money_of
 from clearance.core.schema import CompiledSchema, in_units, misfits
 from clearance.core.template import final_schema
 from clearance.core.validation import schema_validator, violations
@@ -163,19 +163,23 @@ class Action:
         Only what is declared stands here, so that other digests stay what they were.
         """
         label = {"label": self.label} if self.label not in {"", readable(self.action_type)} else {}
-        properties = self.parameters.get("properties", {})
         units = {
-            name: [money.scale, money.unit]
-            for name in properties
-            if (money := money_at(self.parameters, name)) and money.unit
+            name: [money.scale, money.unit] for name, money in self.amounts.items() if money.unit
         }
         return label | ({"units": units} if units else {})
+
+    @cached_property
+    def amounts(self) -> Mapping[str, Money]:
+        """How the arguments that declare a unit or a scale are written, by name."""
+        properties = self.final_schema.get("properties")
+        names = properties if isinstance(properties, Mapping) else {}
+        declared = {name: money_of(described) for name, described in names.items()}
+        return {name: money for name, money in declared.items() if money}
 
     @property
     def spent_in(self) -> Money:
         """How the amounts that it spends are written."""
-        declared = money_at(self.final_schema, self.spends) if self.spends else None
-        return declared or Money()
+        return self.amounts.get(self.spends or "", Money())
 
     @cached_property
     def digest_0_1(self) -> str:

@@ -28,6 +28,7 @@ from clearance.core.money import Money
 from clearance.core.policy import PolicyAnswer, Question
 from clearance.core.policy_text import NO_POLICY_PERMITS
 from clearance.core.settings import Settings, Unreadable
+from clearance.core.template import outside
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,9 +284,10 @@ def _check_budget(case: _Case) -> _Seen:
         return _asks(unread)
     rule = rule_for(case.facts.settings.budgets, intent.account_id)
     if rule is None or action is None:
-        sentence = f"No autonomy budget is configured for {intent.account_id}."
+        sentence = f"No autonomy budget is configured for {outside(intent.account_id)}."
         return _seen(Answer.REQUIRE_APPROVAL, "BUDGET_NOT_CONFIGURED", sentence)
     hold = hold_for(rule, intent.action_type, action.amount_spent(case.arguments), case.now)
+    account = outside(intent.account_id)
     inputs = {
         "day": hold.day,
         "zone": rule.zone,
@@ -305,12 +307,12 @@ def _check_budget(case: _Case) -> _Seen:
         unknown = claim.amount > AMOUNT_MAX
         needed = "an unknown amount" if unknown else money.amount(claim.amount)
         sentence = (
-            f"The autonomy budget of {intent.account_id} for {hold.day} has {used} used "
+            f"The autonomy budget of {account} for {hold.day} has {used} used "
             f"({claim.bucket}); this needs {needed} more."
         )
         return _seen(Answer.REQUIRE_APPROVAL, "BUDGET_EXCEEDED", sentence, **inputs)
     case.hold = hold
-    sentence = f"The autonomy budget of {intent.account_id} for {hold.day} has room."
+    sentence = f"The autonomy budget of {account} for {hold.day} has room."
     return _seen(Answer.AUTO_EXECUTE, "BUDGET_HELD", sentence, **inputs)
 
 

@@ -24,7 +24,6 @@ from clearance.core.errors import InvalidInput
 from clearance.core.gate import Facts
 from clearance.core.intent import ActionIntent, RiskLevel
 from clearance.core.mode import Allowlist, AutonomyMode, ModeRule
-from clearance.core.money import money_at
 from clearance.core.record import NOT_STARTED, IntentRecord, IntentStatus
 from clearance.core.template import Phrase, outside, phrase, plain, values_of
 
@@ -70,12 +69,11 @@ def shown_call(record: IntentRecord, action: Action | None) -> ShownCall | None:
 
 def amounts_of(action: Action, arguments: Mapping[str, Json]) -> dict[str, str]:
     """The arguments that declare a unit or a scale, as people read them."""
-    amounts = {}
-    for name, value in arguments.items():
-        money = money_at(action.final_schema, name)
-        if money and (text := money.value(value)):
-            amounts[name] = text
-    return amounts
+    return {
+        name: text
+        for name, money in action.amounts.items()
+        if (text := money.value(arguments.get(name)))
+    }
 
 
 def _decided_arguments(record: IntentRecord, action: Action | None) -> Mapping[str, Json] | None:

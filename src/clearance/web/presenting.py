@@ -19,7 +19,6 @@ from clearance.core.canonical import Json
 from clearance.core.catalog import Action, Effect
 from clearance.core.decision import Answer, Decision, Finding
 from clearance.core.intent import RiskLevel
-from clearance.core.money import money_at
 from clearance.core.narrative import SetBy, ruled_by
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import LET_RUN, NOT_STARTED, IntentRecord, IntentStatus
@@ -242,7 +241,7 @@ def _change(name: str, now: Mapping[str, Json], before: Mapping[str, Json]) -> s
 
 def _amount(action: Action | None, name: str, values: Mapping[str, Json]) -> str | None:
     """A value as an amount with its unit; None if it is none."""
-    money = money_at(action.final_schema, name) if action else None
+    money = action.amounts.get(name) if action else None
     return money.value(values[name]) if money else None
 
 
