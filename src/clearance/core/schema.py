@@ -418,7 +418,8 @@ def _branches(node: Node) -> list[Json]:
 
 def _types(node: Node) -> list[str]:
     kind = node.get("type")
-    return [kind] if isinstance(kind, str) else _sequence(node, "type")
+    kinds = [kind] if isinstance(kind, str) else _sequence(node, "type")
+    return [kind if isinstance(kind, str) else "" for kind in kinds]
 
 
 def _own_values(node: Node) -> tuple[Json, ...] | None:
