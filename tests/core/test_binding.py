@@ -394,7 +394,7 @@ def test_this_format_stays_what_it_is() -> None:
         "tool_schema": PIN,
         "entry": "sha256:a7fc3c6a666b26d1e9d23f18afb61b9935a0c75f5bea96290c0b64ce53d37d21",
         "shown": "sha256:522a543d968624461f2a91c67fc3aa9ef66a6394877ca9f795d2e40e779ae234",
-        "policy_version": "sha256:de4edf4765acbd77637f3311bc1f762ffcdcc1cd4fcc1cace0bb6dedf9e9b307",
+        "policy_version": "sha256:ee23295887bdf649641a833df06c2bbd569b4d90f6536e00cb42eb31a19cd2a8",
         "clauses": {
             "dear": "sha256:5132ec1cc63f3f9bc1bf032f2130066f748c8f37baca6ebabbc809103ae3367d"
         },

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import cedarpy
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from clearance.core.canonical import INTEGER_MAX
@@ -354,7 +354,6 @@ def test_a_rule_that_fails_blocks_although_the_engine_allows(policy: PolicySet, 
         {"parameters": {"amount_minor": 1e300}},
         {"parameters": {"amount_minor": math.inf}},
         {"parameters": {"recipient": "GB1"}},
-        {"parameters": {"amount_minor": 1, "recipient": {"__extn": {"fn": "ip", "arg": "::1"}}}},
         {"parameters": {"amount_minor": 1, "recipient": "\ud800"}},
     ],
     ids=str,
@@ -425,8 +424,6 @@ CONDITIONS = st.recursive(
             *SOFT.values(),
             "context.unattended",
             "!context.unattended",
-            "true",
-            "false",
         ]
     ),
     lambda inner: st.one_of(
@@ -452,7 +449,10 @@ def test_another_forbid_never_allows_more(
 ) -> None:
     text = "".join(annotated(name, POLICIES[name]) for name in sorted(kept))
     more = text + annotated("more", f"forbid(principal, action, resource) when {{ {condition} }};")
-    before, after = PolicySet.load(text, CATALOG), PolicySet.load(more, CATALOG)
+    try:
+        before, after = PolicySet.load(text, CATALOG), PolicySet.load(more, CATALOG)
+    except InvalidInput:
+        reject()  # the condition can never hold
     for question in questions:
         assert after.decide(question).answer.strictness >= before.decide(question).answer.strictness
 
@@ -533,7 +533,10 @@ REFUSED = [
     ),
     (
         f'{FORBID} when {{ context.mode == "1.5" && context.risk > 0.5 }};',
-        "does not parse: unexpected token `5`; policy has no decimals: compare hundredths (line 1)",
+        (
+            'does not parse: unexpected token `5`; write a decimal as decimal("2.5"), and hundredths '
+            "where the schema has x-scale (line 1)"
+        ),
         (),
     ),
     (
@@ -581,7 +584,11 @@ REFUSED = [
         "is a template",
         ("a",),
     ),
-    (f'@id("a") {COMMON} {FORBID} when {{ context.foo }};', "attribute `foo` in context", ("a",)),
+    (
+        f'@id("a") {COMMON} {FORBID} when {{ context.foo }};',
+        "mentions context.foo, which no",
+        ("a",),
+    ),
     (f'@id("a") {COMMON} {FORBID} when {{ context.mode > 3 }};', "does not fit the schema", ("a",)),
     (
         f'@id("a") {COMMON} {FORBID} when {{ context.parameters.amount_minor > 3 }};',
@@ -595,7 +602,7 @@ REFUSED = [
     ),
     (
         f'@id("a") {COMMON} forbid(principal, action == Action::"NONE", resource);',
-        'unrecognized action `Action::"NONE"`',
+        "names the action NONE, which the catalog does not have",
         ("a",),
     ),
     (
@@ -605,7 +612,7 @@ REFUSED = [
     ),
     (
         f'@id("a") {COMMON} {FORBID} when {{ resource.owner == "x" }};',
-        "does not fit the schema",
+        "asks resource for an attribute",
         ("a",),
     ),
     (f'@id("a") {COMMON} {FORBID} when {{ context.risk + 1 > 2 }};', "does arithmetic (+)", ("a",)),
@@ -695,10 +702,12 @@ def test_every_problem_is_reported_with_its_line() -> None:
 
 def test_what_looks_like_arithmetic_and_is_not() -> None:
     condition = (
-        'context.risk > -(5) && {"+": 1, "-": context.risk} == {"-": 1, "+": 1} && context.mode '
-        'like "*+*"'
+        'context.parameters.amount_minor > -(5) && {"+": 1, "-": context.risk} == {"-": 1, "+": 1} '
+        '&& context.parameters has recipient && context.parameters.recipient like "*+*"'
     )
-    text = annotated("a", f"{FORBID} when {{ context.risk > -5 && {condition} }};")
+    text = annotated(
+        "a", f"{FORBID_REFUND} when {{ context.parameters.amount_minor > -5 && {condition} }};"
+    )
     assert PolicySet.load(text, CATALOG).clauses["a"].effect is ClauseEffect.FORBID
 
 

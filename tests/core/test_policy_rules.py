@@ -73,10 +73,9 @@ CATALOG = {
             limit=WHOLE,
             price={"type": "number"},
             note={"type": "string", "x-policy": "unread"},
-            tree={"$ref": "#/$defs/tree"},
-            **{"per page": WHOLE},
-        )
-        | {"$defs": {"tree": closed([], next={"$ref": "#/$defs/tree"})}},
+            tree={"type": "object", "additionalProperties": closed([], a=TEXT)},
+            **{"per page": WHOLE, "__proto": TEXT},
+        ),
     ),
     "TWO": action("TWO", closed(["subject"], subject=TEXT, limit={"enum": [5]}, tree=TEXT)),
 }
@@ -133,9 +132,9 @@ REFUSED = [
     ("context.counts has limit", ONE, "mentions context.counts.limit"),
     (f"{P}.title has length", ONE, f"mentions {P}.title.length"),
     # One that an action of the scope declares, and its record lacks.
-    (f"{P} has tree", ONE, f"{UNREADABLE} ONE: it refers to itself"),
-    (f"{P} has tree", ALL, f"{UNREADABLE} ONE"),
-    (f"{P} has tree.next", ONE, f"{UNREADABLE} ONE"),
+    (f'{P} has "__proto"', ONE, f"{UNREADABLE} ONE: policy has no names like this"),
+    (f'{P} has "__proto"', ALL, f"{UNREADABLE} ONE"),
+    (f"{P} has tree && {P}.tree has values", ALL, f"{UNREADABLE} ONE: the values of the map"),
     (f"{P} has note", ONE, f"{UNREADABLE} ONE: it is waived"),
     # Two forms that would hide from the walk.
     ("(if context.unattended then context else context).parameters has cupon", ONE, "it built"),
@@ -184,9 +183,14 @@ REFUSED = [
     ("principal == resource", ALL, "compares principal (Agent)"),
     ("principal is Account", ALL, "is Account, which it never is"),
     # Entities have no groups, no attributes and no tags.
-    ('action in Action::"group"', ALL, "does not fit the schema"),
-    ("true", 'principal, action in Action::"group", resource', "does not fit the schema"),
-    ("true", 'principal, action in [Action::"ONE", Action::"group"], resource', "does not fit"),
+    ('action in Action::"group"', ALL, "there are no groups of actions"),
+    ('action in [Action::"ONE", Action::"TOW"]', ALL, "did you mean TWO?"),
+    ("context.unattended", 'principal, action in Action::"group", resource', "no groups"),
+    (
+        "context.unattended",
+        'principal, action in [Action::"ONE", Action::"group"], resource',
+        "names the action group, which the catalog does not have",
+    ),
     ('action == Action::"TWO"', ONE, "the action TWO, which its scope does not have"),
     ('principal == Agent::"ben"', 'principal == Agent::"ada", action, resource', "it never is"),
     ("principal has owner", ALL, "agents, accounts and actions have none"),
@@ -202,7 +206,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("condition", "scope", "sentence"), REFUSED, ids=lambda part: str(part))
+@pytest.mark.parametrize(("condition", "scope", "sentence"), REFUSED, ids=str)
 def test_a_rule_that_cannot_match_is_refused(condition: str, scope: str, sentence: str) -> None:
     for effect, kind in (("forbid", "when"), ("permit", "unless")):
         if kind == "unless" and sentence.startswith("can never"):
@@ -240,7 +244,7 @@ ACCEPTED = [
 ]
 
 
-@pytest.mark.parametrize(("condition", "scope"), ACCEPTED, ids=lambda part: str(part))
+@pytest.mark.parametrize(("condition", "scope"), ACCEPTED, ids=str)
 def test_a_rule_that_can_match_is_accepted(condition: str, scope: str) -> None:
     three = action("THREE", closed(["place"], place=closed(["zip"], zip=WHOLE)))
     catalog = {**CATALOG, "THREE": three}
@@ -412,6 +416,7 @@ NOT_TOUCHED = [  # rules that cannot forbid the act, whatever the price is
     rule(DEAR).removesuffix(";\n") + " unless { !context.unattended };",
     rule(f"{DEAR} && context.unattended == true"),
     rule(f"if context.unattended then {DEAR} else false"),
+    rule(f"(context.unattended && {DEAR}) || context.risk > 2"),
     rule(f"context.unattended && {DEAR}", effect="permit"),
     rule(DEAR, 'principal == Agent::"ben", action, resource'),
     rule(DEAR, 'principal, action, resource == Account::"globex"'),
@@ -441,7 +446,10 @@ TOUCHED = [  # rules that could decide about the act, with what is not read
     ),
     (rule(f"{P} has lines && {P}.lines has price", PAY), {"lines": [{"price": LONG_FRACTION}]}),
     (rule(f"{P} has several && {P}.several has string", PAY), {"several": 2**60}),
-    (rule("context.counts has lines && context.counts.lines > 5", PAY), {"lines": [{}] * 2_000}),
+    (
+        rule("context.counts has lines && context.counts.lines > 5000", PAY),
+        {"lines": [{"sku": "a"}] * 2_000},
+    ),
 ]
 
 
@@ -462,8 +470,7 @@ def test_a_rule_that_could_decide_about_the_act_blocks_it(
         )
     }
     answer = ask(PERMIT, text, catalog=catalog, act="PAY", parameters=parameters)
-    if not answer.unread:
-        pytest.skip("it is read")
+    assert answer.unread
     assert (answer.answer, answer.reason) == (Answer.BLOCK, RULE_NOT_DECIDABLE)
 
 
@@ -517,6 +524,14 @@ def _holes(schema: Any) -> list[Hole]:
         ({"type": "object", "additionalProperties": schema}, lambda value: {"k": value}),
         (closed([], deep=record), lambda value: {"deep": {"leaf": value}}),
     ]
+
+
+def _fits(act: Action, parameters: dict[str, Any]) -> bool:
+    try:
+        act.check_parameters(parameters)
+    except InvalidInput:
+        return False
+    return True
 
 
 def _path(names: list[str]) -> str:
@@ -576,7 +591,7 @@ def _conditions(atoms: list[str]) -> st.SearchStrategy[str]:
 
 
 @settings(
-    max_examples=300,
+    max_examples=150,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
@@ -611,7 +626,11 @@ def test_no_rule_answers_an_unread_value_more_loosely_than_one_that_could_stand_
         assert not answered.errors, (text, value)
         return answered
 
-    values = data.draw(st.lists(leaf[1], min_size=2, max_size=6), "values")
+    values = [
+        value
+        for value in data.draw(st.lists(leaf[1], min_size=2, max_size=6), "values")
+        if _fits(catalog["ONE"], {"x": put(value), "y": "a"})
+    ]
     answers = [answer(value) for value in values]
     unread = [each for each in answers if each.unread]
     event(f"unread: {bool(unread)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
@@ -116,14 +116,17 @@ class Actions:
             self._answers[key] = answer()
         return self._answers[key]
 
-    def close_to(self, path: Path) -> str:
-        """A hint at an attribute that is there and was perhaps meant."""
+    def beside(self, path: Path) -> set[str]:
+        """The names of the attributes beside a path."""
         above = self.at(path[:-1]).types if len(path) > 1 else ()
-        known = {name for _, kind in above for name in kind.fields}
-        known.discard(path[-1])
-        by_case = {name.casefold(): name for name in known}
-        [*close] = get_close_matches(path[-1].casefold(), by_case, 1)
-        return f"; did you mean {by_case[close[0]]}?" if close else ""
+        return {name for _, kind in above for name in kind.fields if name != path[-1]}
+
+
+def close_to(name: str, known: Iterable[str]) -> str:
+    """A hint at what was perhaps meant by a name."""
+    by_case = {each.casefold(): each for each in known}
+    close = get_close_matches(name.casefold(), by_case, 1)
+    return f"; did you mean {by_case[close[0]]}?" if close else ""
 
 
 def fields_of(kind: ParameterType, above: Path = ()) -> Iterator[tuple[str, RecordField]]:
