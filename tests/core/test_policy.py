@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 import cedarpy
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from clearance.core.canonical import INTEGER_MAX
 from clearance.core.catalog import Action, Effect, ToolName
 from clearance.core.decision import Answer
 from clearance.core.errors import InvalidInput
-from clearance.core.intent import DEPTH_MAX, RiskLevel
+from clearance.core.intent import RiskLevel
 from clearance.core.policy import ClauseEffect, PolicySet, Question
-from clearance.core.policy_schema import cedar_schema, policy_parameters, schema_text
+from clearance.core.policy_schema import cedar_schema, schema_text
 from clearance.core.policy_text import (
     CLAUSES_MAX,
     NESTING_MAX,
@@ -354,7 +354,6 @@ def test_a_rule_that_fails_blocks_although_the_engine_allows(policy: PolicySet, 
         {"parameters": {"amount_minor": 1e300}},
         {"parameters": {"amount_minor": math.inf}},
         {"parameters": {"recipient": "GB1"}},
-        {"parameters": {"amount_minor": 1, "recipient": {"__extn": {"fn": "ip", "arg": "::1"}}}},
         {"parameters": {"amount_minor": 1, "recipient": "\ud800"}},
     ],
     ids=str,
@@ -425,8 +424,6 @@ CONDITIONS = st.recursive(
             *SOFT.values(),
             "context.unattended",
             "!context.unattended",
-            "true",
-            "false",
         ]
     ),
     lambda inner: st.one_of(
@@ -452,7 +449,10 @@ def test_another_forbid_never_allows_more(
 ) -> None:
     text = "".join(annotated(name, POLICIES[name]) for name in sorted(kept))
     more = text + annotated("more", f"forbid(principal, action, resource) when {{ {condition} }};")
-    before, after = PolicySet.load(text, CATALOG), PolicySet.load(more, CATALOG)
+    try:
+        before, after = PolicySet.load(text, CATALOG), PolicySet.load(more, CATALOG)
+    except InvalidInput:
+        reject()  # the condition can never hold
     for question in questions:
         assert after.decide(question).answer.strictness >= before.decide(question).answer.strictness
 
@@ -533,7 +533,10 @@ REFUSED = [
     ),
     (
         f'{FORBID} when {{ context.mode == "1.5" && context.risk > 0.5 }};',
-        "does not parse: unexpected token `5`; policy has no decimals: compare hundredths (line 1)",
+        (
+            'does not parse: unexpected token `5`; write a decimal as decimal("2.5"), and hundredths '
+            "where the schema has x-scale (line 1)"
+        ),
         (),
     ),
     (
@@ -581,7 +584,11 @@ REFUSED = [
         "is a template",
         ("a",),
     ),
-    (f'@id("a") {COMMON} {FORBID} when {{ context.foo }};', "attribute `foo` in context", ("a",)),
+    (
+        f'@id("a") {COMMON} {FORBID} when {{ context.foo }};',
+        "mentions context.foo, which no",
+        ("a",),
+    ),
     (f'@id("a") {COMMON} {FORBID} when {{ context.mode > 3 }};', "does not fit the schema", ("a",)),
     (
         f'@id("a") {COMMON} {FORBID} when {{ context.parameters.amount_minor > 3 }};',
@@ -595,7 +602,7 @@ REFUSED = [
     ),
     (
         f'@id("a") {COMMON} forbid(principal, action == Action::"NONE", resource);',
-        'unrecognized action `Action::"NONE"`',
+        "names the action NONE, which the catalog does not have",
         ("a",),
     ),
     (
@@ -605,7 +612,7 @@ REFUSED = [
     ),
     (
         f'@id("a") {COMMON} {FORBID} when {{ resource.owner == "x" }};',
-        "does not fit the schema",
+        "asks resource for an attribute",
         ("a",),
     ),
     (f'@id("a") {COMMON} {FORBID} when {{ context.risk + 1 > 2 }};', "does arithmetic (+)", ("a",)),
@@ -695,10 +702,12 @@ def test_every_problem_is_reported_with_its_line() -> None:
 
 def test_what_looks_like_arithmetic_and_is_not() -> None:
     condition = (
-        'context.risk > -(5) && {"+": 1, "-": context.risk} == {"-": 1, "+": 1} && context.mode '
-        'like "*+*"'
+        'context.parameters.amount_minor > -(5) && {"+": 1, "-": context.risk} == {"-": 1, "+": 1} '
+        '&& context.parameters has recipient && context.parameters.recipient like "*+*"'
     )
-    text = annotated("a", f"{FORBID} when {{ context.risk > -5 && {condition} }};")
+    text = annotated(
+        "a", f"{FORBID_REFUND} when {{ context.parameters.amount_minor > -5 && {condition} }};"
+    )
     assert PolicySet.load(text, CATALOG).clauses["a"].effect is ClauseEffect.FORBID
 
 
@@ -769,185 +778,8 @@ def test_a_clause_is_known_by_its_text_alone(order: list[str], changed: str, lay
     assert {name for name in before if before[name].digest != after[name].digest} == {changed}
 
 
-# --- What policy reads ---
+# --- What policy reads: the rest is in test_policy_schema.py ---
 
-
-def test_the_schema_is_generated() -> None:
-    parameters = record(
-        ["title", "amount"],
-        title={"type": "string", "maxLength": 200},
-        amount={"type": "number", "x-scale": 100},
-        urgent={"type": "boolean"},
-        tags=strings(),
-        note={"type": ["string", "null"]},
-        **{
-            "two words": {"type": "integer"},
-            "if": {"type": "integer"},
-            'a"\\\n': {"type": "integer"},
-        },
-        owner=record(["id"], id={"type": "string"}, extra={}),
-        rows={"type": "array", "items": record([], n={"type": "integer"})},
-    )
-    assert cedar_schema(
-        {"CREATE_CRM_TASK": action("CREATE_CRM_TASK", parameters), "B": action("B", {})}
-    ) == (
-        r"""entity Agent;
-entity Account;
-
-action "B" appliesTo {
-  principal: Agent,
-  resource: Account,
-  context: {
-    unattended: Bool,
-    confidence_bp: Long,
-    risk: Long,
-    mode: String,
-    parameters: {},
-  },
-};
-
-action "CREATE_CRM_TASK" appliesTo {
-  principal: Agent,
-  resource: Account,
-  context: {
-    unattended: Bool,
-    confidence_bp: Long,
-    risk: Long,
-    mode: String,
-    parameters: {
-      "a\u{22}\u{5c}\u{a}"?: Long,
-      amount: Long,
-      "if"?: Long,
-      owner?: {
-        id: String,
-      },
-      rows?: Set<{
-        n?: Long,
-      }>,
-      tags?: Set<String>,
-      title: String,
-      "two words"?: Long,
-      urgent?: Bool,
-    },
-  },
-};
-"""
-    )
-
-
-NOT_EXPRESSIBLE = [
-    {},
-    True,
-    None,
-    {"type": "number"},
-    {"type": "null"},
-    {"type": ["integer"]},
-    {"type": ["string", "null"]},
-    {"type": "object"},
-    {"type": "array"},
-    {"type": "array", "items": {}},
-    {"type": "array", "items": [{"type": "string"}]},
-    {"type": "array", "items": {"type": "string"}, "prefixItems": [{"type": "integer"}]},
-    {"oneOf": [{"type": "integer"}, {"type": "string"}]},
-    {"anyOf": [{"type": "integer"}]},
-    {"enum": ["a", "b"]},
-    {"$ref": "#/$defs/a"},
-    {"$ref": "#/$defs/a", "type": "integer"},
-    {"type": "integer", "x-scale": 100},
-    *(
-        {"type": "number", "x-scale": scale}
-        for scale in (0, -1, 1.5, 100.0, "100", True, None, [100], 10**9 + 1)
-    ),
-]
-
-
-@pytest.mark.parametrize("schema", NOT_EXPRESSIBLE, ids=str)
-def test_what_policy_cannot_express_is_not_in_it(schema: Any) -> None:
-    whole = {
-        "type": "object",
-        "required": ["a"],
-        "properties": {"a": schema, "b": {"type": "boolean"}},
-    }
-    assert policy_parameters(whole, {"a": 5, "b": True}) == {"b": True}
-    nested = {"properties": {"a": {"type": "array", "items": whole}}}
-    assert policy_parameters(nested, {"a": [{"a": None}]}) == {"a": [{}]}
-    assert "a: " not in cedar_schema({"A": action("A", whole)})
-
-
-def test_a_reference_may_replace_the_whole_schema() -> None:
-    whole = {"$ref": "#/$defs/a", "properties": {"a": {"type": "integer"}}}
-    assert policy_parameters(whole, {"a": "text"}) == {}
-
-
-def test_a_schema_deeper_than_any_intent_is_cut() -> None:
-    deep: dict[str, Any] = {"type": "integer"}
-    for _ in range(100):
-        deep = {"type": "array", "items": deep}
-    assert policy_parameters({"properties": {"a": deep}}, {"a": []}) == {}
-    for _ in range(100):
-        deep = {"type": "object", "properties": {"a": deep}}
-    assert cedar_schema({"A": action("A", deep)}).count("a?:") == DEPTH_MAX - 1
-
-
-def test_what_is_required_must_be_there() -> None:
-    with pytest.raises(InvalidInput, match=r"parameters\.due\.day: is missing") as refused:
-        policy_parameters(record([], due=record(["day"], day={"type": "integer"})), {"due": {}})
-    assert refused.value.code == "INVALID_PARAMETERS"
-
-
-@pytest.mark.parametrize("name", ["__entity", "__extn", "__expr", "__cedar", "__", "\ud800", 5])
-def test_names_that_would_not_be_names(name: Any) -> None:
-    schema = {
-        "properties": {
-            name: {"type": "string"},
-            "a": {"type": "object", "properties": {name: {"type": "string"}}},
-        }
-    }
-    hostile = {name: {"type": "Agent", "id": "root"}, "a": {name: {"fn": "ip", "arg": "::1"}}}
-    assert policy_parameters(schema, hostile) == {"a": {}}
-    policy = PolicySet.load(PERMIT_ALL, {"A": action("A", schema)})
-    assert policy.decide(ask("A", hostile)).answer is Answer.AUTO_EXECUTE
-
-
-@pytest.mark.parametrize(
-    ("value", "scale", "units"),
-    [
-        (20.5, 100, 2050),
-        (0.29, 100, 29),
-        (1.15, 100, 115),
-        (500.009, 100, 50000),
-        (500.01, 100, 50001),
-        (-0.001, 100, -1),
-        (-0.0, 100, 0),
-        (5, 100, 500),
-        (1e-300, 100, 0),
-        (2.9999999999999996, 1, 2),
-        (90071992547409.9, 100, BIG - 1),
-        (BIG, 1, BIG),
-        (-BIG, 1, -BIG),
-    ],
-)
-def test_decimals_are_read_in_units_rounded_down(value: float, scale: int, units: int) -> None:
-    schema = {"properties": {"a": {"type": "number", "x-scale": scale}}}
-    assert policy_parameters(schema, {"a": value}) == {"a": units}
-
-
-@pytest.mark.parametrize(
-    "value", [math.nan, math.inf, -math.inf, 1e300, 2**53, BIG, -BIG, True, "1", None, [1]], ids=str
-)
-def test_decimals_that_do_not_fit_are_refused(value: Any) -> None:
-    with pytest.raises(InvalidInput, match=r"parameters\.a: is ") as refused:
-        policy_parameters({"properties": {"a": {"type": "number", "x-scale": 100}}}, {"a": value})
-    assert refused.value.problems[0].path == ("parameters", "a")
-
-
-def test_an_integer_may_be_written_with_a_point() -> None:
-    read = policy_parameters({"properties": {"a": {"type": "integer"}}}, {"a": 5.0})
-    assert read == {"a": 5}
-    assert type(read["a"]) is int
-
-
-# A JSON Schema and the values that fit it, made together.
 NAMES = st.one_of(
     st.text(max_size=6),
     st.sampled_from(
@@ -968,76 +800,6 @@ NAMES = st.one_of(
         ]
     ),
 )
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-BIG, BIG) | st.floats(-1e6, 1e6) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
-    max_leaves=5,
-)
-Pair = tuple[dict[str, Any], st.SearchStrategy[Any]]
-LEAVES: list[Pair] = [
-    ({"type": "integer"}, st.integers(-BIG, BIG) | st.integers(-1000, 1000).map(float)),
-    ({"type": "string"}, st.text()),
-    ({"type": "string", "enum": ["a", ODD]}, st.sampled_from(["a", ODD])),
-    ({"type": "boolean"}, st.booleans()),
-    ({"type": "number", "x-scale": 100}, st.floats(-1e13, 1e13) | st.integers(-(10**13), 10**13)),
-    ({"type": "number", "x-scale": 10**9}, st.floats(-9e6, 9e6)),
-    ({"type": "number"}, st.floats(-1e300, 1e300)),
-    ({"type": ["string", "null"]}, st.none() | st.text()),
-    ({"anyOf": [{"type": "integer"}, {"type": "string"}]}, st.integers() | st.text()),
-    ({"type": "null"}, st.none()),
-    ({}, JSON),
-]
-
-
-def _records(properties: dict[str, Pair], required: set[str]) -> Pair:
-    needed = {name: pair[1] for name, pair in properties.items() if name in required}
-    others = {name: pair[1] for name, pair in properties.items() if name not in required}
-    schema = {
-        "type": "object",
-        "required": sorted(needed),
-        "properties": {n: pair[0] for n, pair in properties.items()},
-    }
-    extra = st.dictionaries(NAMES.filter(lambda name: name not in properties), JSON, max_size=2)
-    known = st.fixed_dictionaries(needed, optional=others)
-    return schema, st.tuples(extra, known).map(lambda parts: {**parts[0], **parts[1]})
-
-
-def _record_pairs(inner: st.SearchStrategy[Pair]) -> st.SearchStrategy[Pair]:
-    return st.dictionaries(NAMES, inner, max_size=4).flatmap(
-        lambda properties: st.sets(st.sampled_from(sorted(properties) or ["none"])).map(
-            lambda required: _records(properties, required)
-        )
-    )
-
-
-PAIRS = st.recursive(
-    st.sampled_from(LEAVES),
-    lambda inner: st.one_of(
-        _record_pairs(inner),
-        inner.map(
-            lambda pair: ({"type": "array", "items": pair[0]}, st.lists(pair[1], max_size=3))
-        ),
-    ),
-    max_leaves=8,
-)
-
-
-@settings(
-    max_examples=300,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-@given(pair=_record_pairs(PAIRS), data=st.data())
-def test_whatever_fits_the_json_schema_fits_the_policy_schema(
-    pair: Pair, data: st.DataObject
-) -> None:
-    schema, values = pair
-    catalog = {"A": action("A", schema)}
-    policy = PolicySet.load(PERMIT_ALL, catalog)
-    parameters = data.draw(values)
-    catalog["A"].check_parameters(parameters)
-    answer = policy.decide(ask("A", parameters))
-    assert answer.answer is Answer.AUTO_EXECUTE, answer.errors
 
 
 @settings(deadline=None)

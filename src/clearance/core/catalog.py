@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
-from itertools import islice
 
 import jsonschema_rs
 
@@ -21,7 +20,7 @@ from clearance.core.errors import InvalidInput, Problem
 from clearance.core.intent import ActionIntent, RiskLevel
 from clearance.core.moment import HOUR_MS
 from clearance.core.money import Money, money_of
-from clearance.core.schema import CompiledSchema, in_units, misfits
+from clearance.core.schema import CompiledSchema, misfits, whole_units
 from clearance.core.template import final_schema
 from clearance.core.validation import schema_validator, violations
 
@@ -209,7 +208,7 @@ class Action:
         if not problems:
             problems = [
                 Problem(("parameters", *misfit.path), misfit.sentence)
-                for misfit in islice(misfits(self.schema, parameters), PROBLEMS_MAX)
+                for misfit in misfits(self.schema, parameters)[:PROBLEMS_MAX]
             ]
         if problems:
             shown = "; ".join(str(problem) for problem in problems[:3])
@@ -233,8 +232,8 @@ class Action:
         value = arguments.get(self.spends) if self.spends else None
         if not isinstance(value, int | float) or isinstance(value, bool):
             return None
-        units = in_units(value, self._spends_scale)
-        return int(units) if 0 <= units == units.to_integral_value() else None
+        units = whole_units(value, self._spends_scale)
+        return units if units is not None and units >= 0 else None
 
     @cached_property
     def _spends_scale(self) -> int:

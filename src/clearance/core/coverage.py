@@ -87,6 +87,7 @@ def _on(settings: Settings, account: str, action_type: str) -> tuple[int, str | 
 def _accounts(settings: Settings) -> Iterator[str]:
     """Every account that the settings name, and one that they do not."""
     named = {*settings.allowlist.accounts, _ANY_OTHER}
-    named |= {rule.account for rule in (*settings.modes, *settings.budgets) if rule.account}
+    named |= {rule.account for rule in settings.modes if rule.account}
+    named |= {rule.account for rule in settings.budgets if rule.account}
     named |= settings.policy.accounts if settings.policy else set()
     yield from sorted(named)

@@ -60,7 +60,7 @@ def default_problems(schema: CompiledSchema) -> list[Problem]:
             {**draft, "allOf": [_absolute(node)]}, registry=registry, validate_formats=True
         )
         sentences = [" ".join(error.message.split()) for error in validator.iter_errors(default)]
-        sentences += [sentence for _, sentence in misfits_at(schema.place([node], []), default, ())]
+        sentences += [misfit.sentence for misfit in misfits_at(schema.place([node], []), default)]
         filler = _filler(schema, node)
         if filler and _levels(filler.filled(default, 1)) >= DEPTH_MAX:
             sentences.append("it fills itself in without end")

@@ -275,6 +275,11 @@ def _check_policy(case: _Case) -> _Seen:
         policy_version=policy.version,
         clauses=list(answered.clauses),
         errors=len(answered.errors),  # their texts may quote parameters
+        **{
+            name: list(names)
+            for name, names in (("unread", answered.unread), ("waived", answered.waived))
+            if names
+        },
     )
 
 

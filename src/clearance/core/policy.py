@@ -25,7 +25,7 @@ from clearance.core.canonical import Json, digest
 from clearance.core.catalog import Catalog
 from clearance.core.decision import Answer
 from clearance.core.errors import InvalidInput, Problem
-from clearance.core.policy_actions import Actions
+from clearance.core.policy_actions import Actions, whole_of
 from clearance.core.policy_rules import ReadRule
 from clearance.core.policy_schema import (
     ParameterType,
@@ -145,7 +145,8 @@ class PolicySet:
             return _error(["the policy's catalog has no such action type"])
         try:
             read = read_parameters(self._types[question.action_type], question.parameters)
-            answer = self._fold(*self._ask(question, read), read)
+            unattended, attended = self._ask(question, read)
+            answer = self._fold(unattended, attended, read)
             if read.unread and answer.answer is not Answer.BLOCK:
                 answer = self._undecidable(question, read.unread) or _naming(answer, read.unread)
             return replace(answer, unread=read.unread, waived=read.waived)
@@ -234,9 +235,9 @@ class PolicySet:
         """The block of an act about which a clause could say no, if what it depends on could be
         read. A clause about the unattended question alone cannot: a person is asked anyway.
         """
-        bit = self._actions.bit[question.action_type]
+        bit, kind = self._actions.bit[question.action_type], self._types[question.action_type]
         rules = {
-            name: [each for each in unread if rule.decides_by(bit, each)]
+            name: [each for each in unread if rule.decides_by(bit, whole_of(kind, each))]
             for name, rule in self._rules.items()
             if rule.speaks_of(question.agent_id, question.account_id)
         }

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from clearance.core.canonical import INTEGER_MAX, Json
 from clearance.core.intent import RiskLevel
 from clearance.core.mode import AutonomyMode
+from clearance.core.policy_reading import KIND_NAMES
 from clearance.core.policy_schema import ParameterType, RecordField, TypeKind
 from clearance.core.policy_values import ANYTHING, Domain, Mask, Operand, Path, Truth
 
 ACTIONS_NAMED_MAX = 3  # actions that one problem names
 CONFIDENCE_BP_MAX = 10_000
+_TYPES = frozenset(filter(None, KIND_NAMES.values())) | {"integer", "count"}
+_WITH_NULLS = frozenset({TypeKind.SET, TypeKind.RECORD})
 _NOWHERE: tuple[Mask, Domain] = (0, Domain(""))
 
 
@@ -98,7 +101,7 @@ class Actions:
         here: Mask = 0
         for mask, kind in types:
             here |= mask
-            values = kind.item.values if kind.item else kind.values
+            values: Collection[Json] | None = _RANGES.get(path[:1]) or kind.values
             before = merged.get((kind.cedar, values), _NOWHERE)[0]
             merged[kind.cedar, values] = (before | mask, Domain(kind.cedar, values))
         groups = (*merged.values(), (self.every & ~here, Domain("")))
@@ -113,14 +116,17 @@ class Actions:
             self._answers[key] = answer()
         return self._answers[key]
 
-    def close_to(self, path: Path) -> str:
-        """A hint at an attribute that is there and was perhaps meant."""
+    def beside(self, path: Path) -> set[str]:
+        """The names of the attributes beside a path."""
         above = self.at(path[:-1]).types if len(path) > 1 else ()
-        known = {name for _, kind in above for name in kind.fields}
-        known.discard(path[-1])
-        by_case = {name.casefold(): name for name in known}
-        [*close] = get_close_matches(path[-1].casefold(), by_case, 1)
-        return f"; did you mean {by_case[close[0]]}?" if close else ""
+        return {name for _, kind in above for name in kind.fields if name != path[-1]}
+
+
+def close_to(name: str, known: Iterable[str]) -> str:
+    """A hint at what was perhaps meant by a name."""
+    by_case = {each.casefold(): each for each in known}
+    close = get_close_matches(name.casefold(), by_case, 1)
+    return f"; did you mean {by_case[close[0]]}?" if close else ""
 
 
 def fields_of(kind: ParameterType, above: Path = ()) -> Iterator[tuple[str, RecordField]]:
@@ -132,24 +138,40 @@ def fields_of(kind: ParameterType, above: Path = ()) -> Iterator[tuple[str, Reco
             yield from fields_of(each.type, path)
 
 
+def whole_of(kind: ParameterType, name: str) -> str:
+    """The value that would have to be read to know what is unread: of a value of several types, all
+    of it, as a value of another type could stand there.
+    """
+    above = name.rpartition(".")[0]
+    several = {
+        path
+        for path, each in fields_of(kind)
+        if each.type and each.type.fields and _TYPES.issuperset(each.type.fields)
+    }
+    return above if above in several else name
+
+
 def _why(each: RecordField) -> str:
     if each.waived:
         return "it is waived (x-policy: unread): take the waiver away, or the rule"
     return each.problem or "policy cannot read it"
 
 
-def _scalar(kind: TypeKind, cedar: str, values: Collection[Json]) -> ParameterType:
-    return ParameterType(cedar, kind, values=values)
-
-
 def _nulls(parameters: ParameterType) -> ParameterType:
     """The names that can be among the nulls of an action."""
-    names = frozenset(name for name, _ in fields_of(parameters)) | {*parameters.lists}
-    return ParameterType("Set<String>", TypeKind.SET, item=_text(names))
+    names = {name for name, each in fields_of(parameters) if _may_be_null(name, each)}
+    return ParameterType("Set<String>", TypeKind.SET, values=frozenset(names))
+
+
+def _may_be_null(name: str, each: RecordField) -> bool:
+    """Only what is never absent, and no list, is never null; other names are the agent's."""
+    if name.rpartition(".")[2] == "*":
+        return False
+    return each.type is None or not each.required or each.type.kind in _WITH_NULLS
 
 
 def _counts(parameters: ParameterType) -> ParameterType:
-    fields = {name: RecordField(_COUNT) for name in parameters.lists}
+    fields = {name: RecordField(_LONG) for name in parameters.lists}
     return ParameterType("counts", TypeKind.RECORD, fields=fields)
 
 
@@ -157,11 +179,16 @@ def _text(values: Collection[str]) -> ParameterType:
     return ParameterType("String", TypeKind.STRING, values=frozenset(values))
 
 
-_COUNT = _scalar(TypeKind.LONG, "Long", range(INTEGER_MAX + 1))
+_LONG = ParameterType("Long", TypeKind.LONG)
+_RANGES: Mapping[Path, Collection[Json]] = {
+    ("confidence_bp",): range(CONFIDENCE_BP_MAX + 1),
+    ("risk",): range(max(RiskLevel) + 1),
+    ("counts",): range(INTEGER_MAX + 1),
+}
 _OF_ALL = {
     "unattended": ParameterType("Bool", TypeKind.BOOL),
-    "confidence_bp": _scalar(TypeKind.LONG, "Long", range(CONFIDENCE_BP_MAX + 1)),
-    "risk": _scalar(TypeKind.LONG, "Long", range(max(RiskLevel) + 1)),
+    "confidence_bp": _LONG,
+    "risk": _LONG,
     "mode": _text([mode.value for mode in AutonomyMode]),
 }
 """What the context of every action has."""

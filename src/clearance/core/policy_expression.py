@@ -29,6 +29,8 @@ def written(expression: Expression) -> str:
         return literal(plain(operands))
     if operator == "Var":
         return str(operands)
+    if operator == "neg":
+        return f"-{written(operands['arg'])}"
     if operator == ".":
         attribute = operands["attr"]
         bare = attribute.isascii() and attribute.isidentifier()
@@ -42,6 +44,11 @@ def expressions(operands: Any) -> Iterator[Expression]:
     """The expressions among the operands of an operator."""
     parts = operands.values() if isinstance(operands, dict) else operands
     yield from (part for part in parts if isinstance(part, dict))
+
+
+def is_literal(expression: Expression) -> bool:
+    """True for a value that is written out; a number may have a sign before it."""
+    return "Value" in expression or ("neg" in expression and "Value" in expression["neg"]["arg"])
 
 
 def plain(value: Any) -> Json:

@@ -10,7 +10,7 @@ from typing import Any
 
 from clearance.core.policy_actions import Actions
 from clearance.core.policy_expression import entities
-from clearance.core.policy_values import Mask
+from clearance.core.policy_values import Mask, union
 from clearance.core.policy_walk import EVERYTHING, UNATTENDED, Mentions, Walk
 
 
@@ -52,12 +52,13 @@ class ReadRule:
 
 def read_rule(policy: Mapping[str, Any], actions: Actions) -> tuple[ReadRule, list[str]]:
     """A rule in Cedar's JSON, with what is wrong with it."""
-    scope, conditions = _scope(policy["action"], actions), policy["conditions"]
+    conditions = policy["conditions"]
     agents, accounts = _named(policy["principal"]), _named(policy["resource"])
     both, attended, alone = (
         Walk(actions, _known(agents, accounts, frozenset(unattended)))
         for unattended in ({True, False}, {False}, {True})
     )
+    scope = _scope(policy["action"], both)
     can, can_fail = both.matching(conditions, scope)
     in_question = {False: (can, can_fail), True: (can, can_fail)}
     if UNATTENDED in both.seen:
@@ -90,15 +91,12 @@ def _bare(policy: Mapping[str, Any]) -> list[Any]:
 # --- Scope ---
 
 
-def _scope(action: Mapping[str, Any], actions: Actions) -> Mask:
-    """The actions of a scope; those that the catalog lacks are refused by the validator."""
+def _scope(action: Mapping[str, Any], walk: Walk) -> Mask:
+    """The actions of a scope."""
     if action["op"] == "All":
-        return actions.every
+        return walk.actions.every
     entities = [action["entity"]] if "entity" in action else action.get("entities", [])
-    mask = 0
-    for entity in entities:
-        mask |= actions.bit.get(entity["id"], 0)
-    return mask
+    return union(walk.bit_of(str(entity["id"])) for entity in entities)
 
 
 def _named(scope: Mapping[str, Any]) -> frozenset[str] | None:

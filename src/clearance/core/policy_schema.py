@@ -38,13 +38,13 @@ from clearance.core.policy_reading import (
     read_objects,
     read_values,
 )
-from clearance.core.schema import CompiledSchema, Place, in_units
+from clearance.core.schema import CompiledSchema, Place, whole_units
 
 _IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
 _RESERVED = frozenset({"true", "false", "if", "then", "else", "in", "like", "has", "is"})
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-_DECIMAL_UNITS_MAX = 2**63 - 1  # of Cedar's decimal, in ten-thousandths
-_DECIMAL_SCALE = 10_000
+_DECIMAL_MAX = 922_337_203_685_477  # of Cedar's decimal, and a fraction that no value needs
+_DECIMAL_TEXT = re.compile(r"-?[0-9]+\.[0-9]{1,4}")
 
 # --- Types ---
 
@@ -316,7 +316,7 @@ def _truth(spot: _Spot) -> ParameterType:
 
 def _integer(spot: _Spot) -> ParameterType:
     # Where nothing but an integer can stand, one beyond 2^53 is refused before it is read.
-    certain = spot.place.is_checked and spot.place.is_exact_integer
+    certain = spot.place.is_checked and spot.place.is_exact_number
     return _scalar(spot, TypeKind.LONG, partial(_units, scale=1), never_fails=certain)
 
 
@@ -363,24 +363,23 @@ def _bool(value: Json) -> Json:
 
 
 def _units(value: Json, *, scale: int) -> Json:
-    if not _is_number(value) or not -INTEGER_MAX <= value <= INTEGER_MAX:
-        return UNREAD
-    if scale == 1 and value.__class__ is int:
-        return value
-    units = in_units(value, scale)
-    whole = units.to_integral_value()
-    return int(whole) if whole == units and abs(whole) <= INTEGER_MAX else UNREAD
+    units = whole_units(value, scale) if _is_number(value) else None
+    return UNREAD if units is None else units
 
 
 def _decimal(value: Json) -> Json:
     """Cedar's decimal, which has one to four digits behind the point."""
     if not _is_number(value) or not -INTEGER_MAX <= value <= INTEGER_MAX:
         return UNREAD
-    units = in_units(value, _DECIMAL_SCALE)
-    if units != units.to_integral_value() or abs(units) > _DECIMAL_UNITS_MAX:
+    if isinstance(value, int):
+        text = f"{value}.0"
+    else:
+        text = f"{Decimal(repr(value)):f}"
+        if not _DECIMAL_TEXT.fullmatch(text):
+            return UNREAD
+    if abs(value) > _DECIMAL_MAX:
         return UNREAD
-    text = f"{Decimal(repr(value)).normalize():f}"
-    return {"__extn": {"fn": "decimal", "arg": text if "." in text else f"{text}.0"}}
+    return {"__extn": {"fn": "decimal", "arg": text}}
 
 
 def _declared_text(spot: _Spot) -> ParameterType:

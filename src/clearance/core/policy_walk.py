@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, ClassVar, TypeAlias
 
-from clearance.core.policy_actions import Actions, Place
+from clearance.core.policy_actions import Actions, Place, close_to
 from clearance.core.policy_expression import (
     OF_DECIMALS,
     Expression,
@@ -23,6 +23,7 @@ from clearance.core.policy_expression import (
     decimal_hint,
     dotted,
     expressions,
+    is_literal,
     is_path,
     kind_of,
     literal_domain,
@@ -82,6 +83,16 @@ class Walk:
     def refuse(self, sentence: str) -> None:
         """Adds what is wrong."""
         self.problems[sentence] = None
+
+    def bit_of(self, named: str) -> Mask:
+        """An action; none, and a problem, if the catalog does not have it."""
+        if named not in self.actions.bit:
+            hint = close_to(named, self.actions.bit)
+            self.refuse(
+                f"names the action {named}, which the catalog does not have (there are no groups "
+                f"of actions){hint}"
+            )
+        return self.actions.bit.get(named, 0)
 
     def truth(self, expression: Expression, live: Mask) -> Truth:
         """For which of the `live` actions an expression can be true, and for which false."""
@@ -200,7 +211,7 @@ class Walk:
                 self.refuse(f"mentions {dotted(path)}, which policy cannot read in {name}: {why}")
                 return None
         if live and not place.here & live:
-            about, hint = self.actions.listed(live), self.actions.close_to(path)
+            about, hint = self.actions.listed(live), close_to(path[-1], self.actions.beside(path))
             self.refuse(
                 f"mentions {dotted(path)}, which no action that it can be about has ({about}){hint}"
             )
@@ -284,10 +295,10 @@ class Walk:
     def _equal(
         self, left: Expression, right: Expression, one: Operand, other: Operand, live: Mask
     ) -> Truth:
-        if "Value" in left:
+        if is_literal(left):
             left, right, one, other = right, left, other, one
         true, false = self.actions.once(("==", other.groups), one, lambda: equality(one, other))
-        if live and not true & live and "Value" not in left:
+        if live and not true & live and not is_literal(left):
             self._never_equal(left, right, one.within(live), other.within(live))
         return true & live, false & live
 
@@ -306,7 +317,7 @@ class Walk:
         self.refuse(f"compares {mine} with {value}, which it never is{allowed(ones)}")
 
     def _is_action(self, named: str, live: Mask) -> Truth:
-        bit = self.actions.bit.get(named, 0)
+        bit = self.bit_of(named)
         if live and bit and not bit & live:
             self.refuse(f"asks for the action {named}, which its scope does not have")
         return live & bit, live & ~bit
@@ -314,7 +325,7 @@ class Walk:
     def _ordered(self, operator: str, operands: Mapping[str, Any], live: Mask) -> Truth:
         left, right = operands["left"], operands["right"]
         one, other = self.values(left, live), self.values(right, live)
-        if "Value" in left:
+        if is_literal(left):
             left, right, one, other = right, left, other, one
             operator = MIRRORED[operator]
         if any(domain.kind == "decimal" for domain in one.within(live)):
@@ -324,7 +335,7 @@ class Walk:
             (operator, other.groups), one, lambda: order(operator, one, other)
         )
         true, false = true & live, false & live
-        if live and "Value" in right and "Value" not in left and not (true and false):
+        if live and is_literal(right) and not is_literal(left) and not (true and false):
             answer = "always" if true else "never"
             self.refuse(
                 f"compares {written(left)} {operator} {written(right)}, which is {answer} true"

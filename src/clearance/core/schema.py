@@ -13,7 +13,7 @@ not every JSON reader carries exactly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cached_property
@@ -42,9 +42,12 @@ REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _ALTERNATIVES = ("anyOf", "oneOf")
 _CONDITIONALS = ("if", "then", "else")
 _DEPENDENT = ("dependentSchemas", "dependencies")
+_IN_PLACE = frozenset({*_ALTERNATIVES, *_CONDITIONALS, *_DEPENDENT, *REFERENCES, "allOf"})
 _OTHERS = ("additionalProperties", "unevaluatedProperties")
 _OLD_DRAFTS = ("draft-03", "draft-04", "draft-06", "draft-07")
 _EXACT = Context(prec=64)  # a double has 17 digits, and a scale 10
+_POWERS_OF_TEN = frozenset(10**digits for digits in range(10))
+_EXACT_UNITS_MAX = 10**15
 
 
 def kind_of(value: Json) -> str:
@@ -60,6 +63,25 @@ def kind_of(value: Json) -> str:
     if isinstance(value, float):
         return "integer" if value.is_integer() else "fraction"
     return "object" if isinstance(value, Mapping) else "array"
+
+
+def whole_units(value: float, scale: int) -> int | None:
+    """`value` in units of which `scale` make one; None if that is no whole number within 2^53, by
+    the decimals that the value is written with.
+    """
+    if not -INTEGER_MAX <= value <= INTEGER_MAX:
+        return None
+    if isinstance(value, int):
+        units = value * scale
+    elif scale in _POWERS_OF_TEN and abs(near := round(value * scale)) < _EXACT_UNITS_MAX:
+        # A double carries fifteen digits: it is written with these if it is the nearest to them.
+        return near if near / scale == value else None
+    else:
+        exact = in_units(value, scale)
+        units = int(exact)
+        if units != exact:
+            return None
+    return units if -INTEGER_MAX <= units <= INTEGER_MAX else None
 
 
 def in_units(value: float, scale: int) -> Decimal:
@@ -216,9 +238,11 @@ class Place:
         return any(node.get("x-policy") == "unread" for node in self.certain)
 
     @cached_property
-    def is_exact_integer(self) -> bool:
-        """True if only integers can stand here, none of them in units of a scale."""
-        return self.kinds - {"null"} == {"integer"} and self.scale is None
+    def is_exact_number(self) -> bool:
+        """True if every number that can stand here is a whole number of units: it has a scale, or
+        nothing but an integer can stand here.
+        """
+        return self.scale is not None or self.kinds - {"null"} == {"integer"}
 
     def _part(self, name: str) -> Place:
         return self._inside(lambda node: self._schema.parts_of(node, name))
@@ -253,8 +277,12 @@ class CompiledSchema:
     def place(self, certain: Sequence[Json], possible: Sequence[Json]) -> Place:
         """The place about which these subschemas speak, with what they bring in."""
         rest = list(possible)
-        sure = self._certain(certain, rest)
-        maybe = {key: node for key, node in self._possible(rest).items() if key not in sure}
+        if len(certain) == 1 and not rest and _IN_PLACE.isdisjoint(node_of(certain[0])):
+            node = node_of(certain[0])  # by far the most are alone
+            sure, maybe = {id(node): node}, {}
+        else:
+            sure = self._certain(certain, rest)
+            maybe = {key: node for key, node in self._possible(rest).items() if key not in sure}
         key = (tuple(sure), tuple(maybe))
         if key not in self._places:
             self._places[key] = Place(tuple(sure.values()), tuple(maybe.values()), self)
@@ -457,53 +485,56 @@ def _stepped(part: Json, step: str) -> Json:
 # --- What the validator does not look at ---
 
 _UNDECLARED = "is not declared by the schema, which does not say that it takes other names"
+_MISFITS_MAX = 20  # of one value that are looked for
 
 
 def undeclared(schema: CompiledSchema, value: Json) -> list[Path]:
-    """The paths of the names that no branch of the schema declares, where it does not say that it
-    takes others.
+    """The paths of names that no branch of the schema declares, where it does not say that it takes
+    others.
     """
-    return [
-        path for path, sentence in misfits_at(schema.root, value, ()) if sentence is _UNDECLARED
-    ]
+    return [problem.path for problem in misfits(schema, value) if problem.sentence is _UNDECLARED]
 
 
-def misfits(schema: CompiledSchema, value: Json) -> Iterator[Problem]:
-    """The faults of a value that the validator accepts: names that are not declared, numbers that
-    are no whole units of their scale, and integers beyond 2^53 - 1.
+def misfits(schema: CompiledSchema, value: Json) -> list[Problem]:
+    """The first faults of a value that the validator accepts: names that are not declared, numbers
+    that are no whole units of their scale, and integers beyond 2^53 - 1.
     """
-    return (Problem(path, sentence) for path, sentence in misfits_at(schema.root, value, ()))
+    return misfits_at(schema.root, value)
 
 
-def misfits_at(place: Place, value: Json, path: Path) -> Iterator[tuple[Path, str]]:
-    """The faults of a value at a place, each with its path."""
-    if isinstance(value, Mapping):
+def misfits_at(place: Place, value: Json) -> list[Problem]:
+    """The same of a value at a place in a schema."""
+    problems: list[Problem] = []
+    _look(place, value, (), problems)
+    return problems[:_MISFITS_MAX]
+
+
+def _look(place: Place, value: Json, path: Path, problems: list[Problem]) -> None:
+    if isinstance(value, dict):
         names = place.names
         for name, part in value.items():
             inside = names.get(name) or place.other(name)
             if inside is None:
-                yield (*path, name), _UNDECLARED
-            elif part.__class__ is not str:
-                yield from misfits_at(inside, part, (*path, name))
+                problems.append(Problem((*path, name), _UNDECLARED))
+            elif part.__class__ not in _FREE:
+                _look(inside, part, (*path, name), problems)
     elif isinstance(value, list | tuple):
         for position, part in enumerate(value):
-            if part.__class__ is not str:
-                yield from misfits_at(place.items, part, (*path, position))
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield from ((path, sentence) for sentence in _number_problems(place, value))
+            if part.__class__ not in _FREE and len(problems) < _MISFITS_MAX:
+                _look(place.items, part, (*path, position), problems)
+    elif place.is_exact_number and (sentence := _number_problem(value, place.scale)):
+        problems.append(Problem(path, sentence))
 
 
-def _number_problems(place: Place, value: float) -> Iterator[str]:
-    scale = place.scale
-    if scale is None and not place.is_exact_integer:
-        return
-    if not -INTEGER_MAX <= value <= INTEGER_MAX:
-        yield f"is beyond {INTEGER_MAX}"
-    elif scale is not None:
-        units = in_units(value, scale)
-        whole = units.to_integral_value(ROUND_HALF_UP)
-        if abs(units) > INTEGER_MAX:
-            yield f"is beyond {INTEGER_MAX} units"
-        elif units != whole:
-            meant = _EXACT.divide(whole, Decimal(scale)).normalize()
-            yield f"has more decimals than x-scale: {scale} takes; {meant:f} was probably meant"
+_FREE = frozenset({str, bool, type(None)})  # kinds of values that have none of these faults
+
+
+def _number_problem(value: float, scale: int | None) -> str | None:
+    if whole_units(value, scale or 1) is not None:
+        return None
+    if not -INTEGER_MAX <= value * (scale or 1) <= INTEGER_MAX:
+        return f"is beyond {INTEGER_MAX}" + (" units" if scale else "")
+    meant = in_units(value, scale or 1).to_integral_value(ROUND_HALF_UP) / (scale or 1)
+    return (
+        f"has more decimals than x-scale: {scale} takes; {meant.normalize():f} was probably meant"
+    )
