@@ -18,6 +18,7 @@ import jsonschema_rs
 from clearance.core.canonical import Json, canonical, digest
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.intent import ActionIntent, RiskLevel
+from clearance.core.manners import AS_IT_SAYS, Manners
 from clearance.core.misfits import misfits, schema_validator
 from clearance.core.moment import HOUR_MS
 
@@ -100,6 +101,7 @@ class Action:
     spends: str | None = None
     approval_expires_after_ms: int = APPROVAL_EXPIRES_AFTER_MS_DEFAULT
     undo: Undo | None = None
+    manners: Manners = AS_IT_SAYS
 
     @cached_property
     def _validator(self) -> jsonschema_rs.Validator:

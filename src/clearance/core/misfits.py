@@ -24,9 +24,8 @@ PATTERN_STEPS_MAX = 10_000
 _TURNED = frozenset({"if", "not"})
 """The keywords under which a match that is given up would let a value through."""
 
-_TOGETHER = frozenset(
-    ["allOf", "anyOf", "oneOf", "not", "if", "then", "else", "required", "minProperties"]
-    + ["dependencies", "dependentRequired", "dependentSchemas"]
+_TOGETHER = frozenset({"required", "minProperties", "allOf", "anyOf", "oneOf", "not"}) | frozenset(
+    {"if", "then", "else", "dependencies", "dependentRequired", "dependentSchemas"}
 )
 """The keywords that look at several names at once."""
 

@@ -16,6 +16,7 @@ from clearance.core.catalog import Action
 from clearance.core.decision import Answer, Decision
 from clearance.core.gate import Facts
 from clearance.core.intent import ActionIntent, RiskLevel
+from clearance.core.manners import ERROR_MEANS_UNKNOWN
 from clearance.core.mode import Allowlist, AutonomyMode, ModeRule
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.template import sentence, values_of
@@ -63,6 +64,12 @@ def _succeeded(record: IntentRecord, action: Action | None) -> str:
     return f"{_actor(record)} {done}"
 
 
+def _unclear(record: IntentRecord) -> str:
+    error = record.outcome.error if record.outcome else None
+    answered = error is not None and error.code == ERROR_MEANS_UNKNOWN
+    return "its error leaves open what was done" if answered else "no answer came"
+
+
 def _rejected(record: IntentRecord, action: Action | None) -> str:
     ruling = record.approval.decisive if record.approval else None
     agent, wanted = record.intent.proposed_by, proposal(record, action)
@@ -83,7 +90,7 @@ _SENTENCES: dict[IntentStatus, Callable[[IntentRecord, Action | None], str]] = {
     IntentStatus.SUCCEEDED: _succeeded,
     IntentStatus.FAILED: lambda r, a: f"{_actor(r)} tried to {proposal(r, a)}, and failed",
     IntentStatus.UNKNOWN: lambda r, a: (
-        f"{_actor(r)} tried to {proposal(r, a)}; no answer came, so the outcome is unknown"
+        f"{_actor(r)} tried to {proposal(r, a)}; {_unclear(r)}, so the outcome is unknown"
     ),
     IntentStatus.REJECTED: _rejected,
     IntentStatus.EXPIRED: lambda r, a: (
