@@ -107,10 +107,10 @@ class Answers:
             sentence = f"The connection to the tool server {name} was lost before an answer came."
             return CallError(ErrorClass.DOWNSTREAM, sentence, Sent.MAYBE)
         error_class = ErrorClass.VALIDATION if error.code in _INVALID else ErrorClass.UNKNOWN
-        said = CallError(
+        refused = CallError(
             error_class, f"The tool server {name} refused: {error.message}", Sent.ANSWERED
         )
-        return self._masked(manners.of_error(said, None, error.message))
+        return self._masked(manners.of_error(refused, None, error.message))
 
     def answer(
         self, call: ToolCall, result: types.CallToolResult | types.InputRequiredResult
@@ -132,8 +132,8 @@ class Answers:
         if result.is_error:
             error_class, retry_after_ms = _declared(result)
             sentence = f"The tool {named} failed: {text or 'it gave no reason'}"
-            said = CallError(error_class, sentence, Sent.ANSWERED, retry_after_ms=retry_after_ms)
-            raise ToolCallFailed(self._masked(call.manners.of_error(said, structure, text)))
+            refused = CallError(error_class, sentence, Sent.ANSWERED, retry_after_ms=retry_after_ms)
+            raise ToolCallFailed(self._masked(call.manners.of_error(refused, structure, text)))
         answer = storable(text if structure is None else structure)
         answer = replace(answer, left_out=left_out(result))
         if call.manners.means_failed(structure, text):
