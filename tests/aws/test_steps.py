@@ -17,6 +17,7 @@ from clearance.core.record import Change, IntentStatus
 from clearance.engines import step_functions
 from clearance.engines.step_functions import CallAgain, NothingToStart, execution_name
 from clearance.flow.ports.tools import ToolCall
+from clearance.tools.function import FunctionTools
 from tests.aws.support import steps
 from tests.aws.support.steps import (
     AWAY,
@@ -227,6 +228,36 @@ async def test_the_largest_answer_fits_between_two_states(world: World) -> None:
     done = await recorded(world, state)
     assert done.outcome is not None
     assert done.outcome.result_truncated
+
+
+@pytest.mark.parametrize(
+    ("keys", "status", "code"),
+    [
+        ({"answer": {"failed_when": {"pointer": "/ok", "equals": False}}}, "FAILED", "ANSWER_M"),
+        ({"error_means": "UNKNOWN"}, "UNKNOWN", "ERROR_MEANS_UNKNOWN"),
+    ],
+)
+async def test_a_workflow_reads_answers_and_errors_as_the_catalog_says(
+    world: World, keys: dict[str, Any], status: str, code: str
+) -> None:
+    def send_mail(to: str, subject: str, body: str, account: str) -> Any:
+        if "answer" not in keys:
+            sentence = "fetch failed"
+            raise RuntimeError(sentence)
+        return {"ok": False}
+
+    world.tools = FunctionTools({"crm": {"send_mail": send_mail}})  # type: ignore[assignment]
+    world.__post_init__()
+    document = sample.document()
+    document["catalog"]["SEND_MAIL"] |= keys
+    await world.configure(document)
+    await world.propose(mail("t1"))
+    done = await recorded(world, await invoked(world, await started(world)))
+    assert done.outcome is not None
+    assert done.outcome.error is not None
+    assert done.status.value == status
+    assert done.outcome.error.code.startswith(code)
+    assert done.outcome.result == ({"ok": False} if status == "FAILED" else None)
 
 
 async def test_every_kind_of_outcome_comes_out_as_it_went_in(world: World) -> None:

@@ -534,8 +534,8 @@ REFUSED = [
     (
         f'{FORBID} when {{ context.mode == "1.5" && context.risk > 0.5 }};',
         (
-            'does not parse: unexpected token `5`; write a decimal as decimal("2.5"), and hundredths '
-            "where the schema has x-scale (line 1)"
+            'does not parse: unexpected token `5`; write a decimal as decimal("2.5"), and '
+            "hundredths where the schema has x-scale (line 1)"
         ),
         (),
     ),

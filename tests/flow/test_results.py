@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clearance.flow.ports.tools import ToolAnswer
+from clearance.flow.ports.tools import LeftOut, ToolAnswer
 from clearance.flow.results import RESULT_BYTES_MAX, keep
 
 
@@ -27,11 +27,12 @@ from clearance.flow.results import RESULT_BYTES_MAX, keep
             True,
         ),
         (
-            ToolAnswer(["x" * RESULT_BYTES_MAX]),
-            '["' + "x" * (RESULT_BYTES_MAX - 2),
-            RESULT_BYTES_MAX + 4,
+            ToolAnswer({"id": 7, "log": "x" * RESULT_BYTES_MAX}),  # cut inside its structure
+            {"id": 7, "log": "x" * (RESULT_BYTES_MAX - 25) + "…"},
+            RESULT_BYTES_MAX + 20,
             True,
         ),
+        (ToolAnswer("", left_out=(LeftOut("image", 2, 900),)), "", 902, True),
         # cut by the runner: its size and its word count, however little is left to cut here
         (
             ToolAnswer("beginning", result_bytes=5_000_000, truncated=True),

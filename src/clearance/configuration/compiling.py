@@ -23,7 +23,9 @@ from clearance.core.budget import BudgetRule
 from clearance.core.catalog import Action, Effect, ToolName, ToolServer, Undo, readable
 from clearance.core.decision import SettingsVersion
 from clearance.core.intent import RiskLevel
+from clearance.core.manners import FailedWhen, Manners
 from clearance.core.mode import Allowlist, AutonomyMode, ModeRule
+from clearance.core.outcome import OutcomeStatus
 from clearance.core.policy import PolicySet
 from clearance.core.settings import Settings, Unreadable
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
@@ -136,7 +138,18 @@ def _action(action_type: str, shape: ActionShape) -> Action:
         prose=frozenset(shape.prose),
         label=shape.label or readable(action_type),
         description=shape.description or "",
+        manners=_manners(shape),
     )
+
+
+def _manners(shape: ActionShape) -> Manners:
+    signs = (
+        FailedWhen(
+            sign.pointer, sign.equals, tuple(text.lstrip() for text in sign.text_starts_with)
+        )
+        for sign in shape.answer.failed_when
+    )
+    return Manners(tuple(signs), OutcomeStatus(shape.error_means))
 
 
 def _tool_name(text: str) -> ToolName:

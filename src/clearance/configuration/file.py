@@ -217,9 +217,9 @@ class _File:
         """The mapping's own keys, over those that it merges."""
         merged: dict[str, Json] = {}
         own: dict[str, Json] = {}
-        merges = [child for key, child in node.value if key.tag == _MERGE]
-        for child in reversed(merges):
-            merged |= self._merged(child, node, path)
+        merges = [pair for pair in node.value if pair[0].tag == _MERGE]
+        for key, child in reversed(merges):
+            merged |= self._merged(child, node, path, key.start_mark.line + 1)
         for key, child in node.value:
             line = key.start_mark.line + 1
             if key.tag == _MERGE:
@@ -245,9 +245,10 @@ class _File:
             own[name] = self._value(child, here)
         return {**merged, **own}
 
-    def _merged(self, merged: yaml.Node, into: yaml.Node, path: FieldPath) -> dict[str, Json]:
+    def _merged(
+        self, merged: yaml.Node, into: yaml.Node, path: FieldPath, line: int
+    ) -> dict[str, Json]:
         """What `<<` brings into a mapping: a mapping, or a list of them in which the first wins."""
-        line = merged.start_mark.line + 1
         if into in self.merging or len(self.merging) > DEPTH_MAX:
             sentence = "is merged into itself, or too deeply"
             raise self._refused(sentence, line)

@@ -11,16 +11,18 @@ import re
 from collections.abc import Collection
 from difflib import get_close_matches
 from functools import cache, partial
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 from zoneinfo import available_timezones
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     PlainSerializer,
     PlainValidator,
     model_serializer,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -35,6 +37,7 @@ from clearance.core.catalog import (
 from clearance.core.intent import ACTION_TYPE, RiskLevel, name_problem
 from clearance.core.mode import AutonomyMode
 from clearance.core.moment import HOUR_MS, SECOND_MS
+from clearance.core.outcome import OutcomeStatus
 from clearance.core.stop import StopLevel, StopScope
 from clearance.core.template import final_schema
 
@@ -42,6 +45,7 @@ CONCURRENCY_MAX = 64  # calls at once to one tool server
 SENTENCE_LENGTH_MAX = 300  # characters
 LABEL_LENGTH_MAX = 60  # characters
 DESCRIPTION_LENGTH_MAX = 1_000  # characters
+SIGNS_MAX = 20  # by which an action's answers mean failed
 VALUE_LENGTH_MAX = 4_096  # characters of a command's word, an address, a variable or a header
 DURATION_DAYS_MAX = 366
 
@@ -106,6 +110,23 @@ def _name(value: Json) -> str:
     if problem := name_problem(value):
         raise _wrong(problem)
     return value
+
+
+def _scalar(value: Json) -> str | int | float | bool:
+    if not isinstance(value, str | int | float | bool):
+        sentence = "must be text, a number, true or false"
+        raise _wrong(sentence)
+    return value
+
+
+def _at_most(count: int) -> AfterValidator:
+    def check(value: list[Any]) -> list[Any]:
+        if len(value) > count:
+            sentence = f"has {len(value)} entries; the limit is {count}"
+            raise _wrong(sentence)
+        return value
+
+    return AfterValidator(check)
 
 
 def _duration(value: Json) -> str:
@@ -203,6 +224,12 @@ Description: TypeAlias = Annotated[
 Duration: TypeAlias = Annotated[str, PlainValidator(_duration)]
 Zone: TypeAlias = Annotated[str, PlainValidator(_zone)]
 Address: TypeAlias = Annotated[str, PlainValidator(_address)]
+Pointer: TypeAlias = Annotated[
+    str,
+    _matching(
+        r"(/([^~/]|~[01]){0,128}){1,16}", "a JSON Pointer, for example /status or /error/code"
+    ),
+]
 Count: TypeAlias = Annotated[int, _integer(0, COUNT_MAX)]
 Amount: TypeAlias = Annotated[int, _integer(0, AMOUNT_MAX)]
 ActionTypes: TypeAlias = Annotated[list[ActionType], PlainSerializer(_in_order)]
@@ -240,6 +267,37 @@ class UndoShape(_Shape):
     within: Duration | None = None
 
 
+def _as_list(value: Json) -> Json:
+    """One entry is a list of it."""
+    return value if isinstance(value, list) else [value]
+
+
+class FailedWhenShape(_Shape):
+    """One sign that a tool's answer means failed."""
+
+    pointer: Pointer | None = None
+    equals: Annotated[str | int | float | bool | None, PlainValidator(_scalar)] = None
+    text_starts_with: Annotated[list[Sentence], BeforeValidator(_as_list)] = []
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> FailedWhenShape:
+        if (self.pointer is None) != bool(self.text_starts_with):
+            sentence = "needs either a pointer or text_starts_with"
+            raise _wrong(sentence)
+        if self.equals is not None and self.pointer is None:
+            sentence = "equals belongs to a pointer"
+            raise _wrong(sentence)
+        return self
+
+
+class AnswerShape(_Shape):
+    """The meaning of a tool's answers that do not say themselves that they mean failed."""
+
+    failed_when: Annotated[
+        list[FailedWhenShape], BeforeValidator(_as_list), _at_most(SIGNS_MAX)
+    ] = []
+
+
 class ActionShape(_Shape):
     """One action of the catalog."""
 
@@ -257,6 +315,8 @@ class ActionShape(_Shape):
     prose: list[Name] = []
     label: Label | None = None
     description: Description | None = None
+    answer: AnswerShape = AnswerShape()
+    error_means: Annotated[str, _word(OutcomeStatus.FAILED, OutcomeStatus.UNKNOWN)] = "FAILED"
 
     @property
     def final_schema(self) -> dict[str, Json]:

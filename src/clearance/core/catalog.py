@@ -18,6 +18,7 @@ from clearance.core.canonical import Json, canonical, digest
 from clearance.core.defaults import Defaults, with_defaults
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.intent import ActionIntent, RiskLevel
+from clearance.core.manners import AS_IT_SAYS, Manners
 from clearance.core.moment import HOUR_MS
 from clearance.core.money import Money, money_of
 from clearance.core.schema import CompiledSchema, misfits, whole_units
@@ -106,6 +107,7 @@ class Action:
     prose: frozenset[str] = frozenset()
     label: str = ""
     description: str = ""
+    manners: Manners = AS_IT_SAYS
 
     @cached_property
     def _validator(self) -> jsonschema_rs.Validator:

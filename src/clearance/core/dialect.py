@@ -20,7 +20,7 @@ SCHEMA_DEPTH_MAX = (
 Path: TypeAlias = tuple[str | int, ...]
 Schema: TypeAlias = Mapping[str, Json]
 
-_ONE = frozenset(
+_SINGLE = frozenset(
     {
         "additionalItems",
         "additionalProperties",
@@ -60,7 +60,7 @@ def places(schema: Json, path: Path = ()) -> Iterator[tuple[Path, Schema]]:
 
 
 def as_validated(schema: Schema) -> Schema:
-    """The schema with OpenAPI's own words said in JSON Schema's."""
+    """The schema with OpenAPI's own words put in JSON Schema's."""
     if "draft-04" in str(schema.get("$schema")):  # in which these words are JSON Schema's
         return schema
     return _rewritten(schema, _plain_words)
@@ -82,7 +82,7 @@ def parts(schema: Schema) -> Iterator[tuple[Path, Json]]:
             yield from (((keyword, name), part) for name, part in value.items())
         elif keyword in _LISTS and isinstance(value, list):
             yield from (((keyword, position), part) for position, part in enumerate(value))
-        elif keyword in _ONE:
+        elif keyword in _SINGLE:
             yield (keyword,), value
 
 

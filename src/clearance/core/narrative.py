@@ -23,6 +23,7 @@ from clearance.core.decision import Answer, Decision
 from clearance.core.errors import InvalidInput
 from clearance.core.gate import Facts
 from clearance.core.intent import ActionIntent, RiskLevel
+from clearance.core.manners import ERROR_MEANS_UNKNOWN
 from clearance.core.mode import Allowlist, AutonomyMode, ModeRule
 from clearance.core.record import NOT_STARTED, IntentRecord, IntentStatus
 from clearance.core.template import Phrase, outside, phrase, plain, values_of
@@ -149,6 +150,15 @@ def _succeeded(story: _Story) -> Phrase:
     return (f"{story.actor} ", *story.done)
 
 
+def _unclear(story: _Story) -> Phrase:
+    outcome = story.record.outcome
+    error = outcome.error if outcome else None
+    answered = error is not None and error.code == ERROR_MEANS_UNKNOWN
+    why = "its error leaves open what was done" if answered else "no answer came"
+    tried = (f"{story.actor} tried to ", *story.wanted)
+    return (*tried, f"; {why}, so the outcome is unknown")
+
+
 def _rejected(story: _Story) -> Phrase:
     record = story.record
     ruling = record.approval.decisive if record.approval else None
@@ -179,7 +189,7 @@ _SENTENCES: Mapping[IntentStatus, _Sentence] = {
     IntentStatus.RUNNING: _acts("has started", "; no answer has come yet"),
     IntentStatus.SUCCEEDED: _succeeded,
     IntentStatus.FAILED: _acts("tried", ", and failed"),
-    IntentStatus.UNKNOWN: _acts("tried", "; no answer came, so the outcome is unknown"),
+    IntentStatus.UNKNOWN: _unclear,
     IntentStatus.REJECTED: _rejected,
     IntentStatus.EXPIRED: _wanted("Expired: ", "wanted"),
     IntentStatus.CANCELLED: _wanted("Cancelled: ", "wanted"),

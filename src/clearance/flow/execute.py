@@ -33,7 +33,7 @@ from clearance.flow.observe import used_by_others
 from clearance.flow.pins import pin_tools
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from clearance.flow.ports.transitions import Applied
-from clearance.flow.results import keep
+from clearance.flow.results import ended, keep
 from clearance.flow.submit import DECISIONS_MAX
 
 LEASE_TOO_SHORT = "LEASE_TOO_SHORT"
@@ -326,17 +326,18 @@ async def invoke(context: Context, started: Started) -> tuple[Outcome, int]:
 async def try_once(context: Context, started: Started, before: Tried) -> Tried:
     """Calls the tool once more, after `before` and its wait."""
     tries = before.tries + 1
+    answer = None
     try:
         return Tried(tries, Sent.ANSWERED, await _call_once(context, started))
     except ToolCallFailed as failed:
-        error = failed.error
+        error, answer = failed.error, failed.answer
     except Refusal as refusal:  # ours, while we still looked whether to send
         error = CallError(ErrorClass.DOWNSTREAM, refusal.sentence, Sent.NOT_SENT, code=refusal.code)
     # All tries decide together: else a try that was never sent would excuse those before it.
     error = replace(error, sent=before.sent.worst(error.sent))
     wait_ms = calls.retry_after_ms(error, started.action, tries)
     if wait_ms is None or not _lease_allows(context, started, wait_ms):
-        return Tried(tries, error.sent, calls.outcome_of(error), error)
+        return Tried(tries, error.sent, ended(error, answer), error)
     return Tried(tries, error.sent, None, error, wait_ms)
 
 
@@ -353,6 +354,7 @@ async def _call_once(context: Context, started: Started) -> Outcome:
         idempotency_key=started.attempt.idempotency_key,
         deadline_ms=calls.deadline_ms(started.server),
         schema_digest=await _pin(context, started),
+        manners=action.manners,
     )
     await _cleared(context, started, call.deadline_ms)
     return keep(

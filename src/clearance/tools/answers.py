@@ -17,8 +17,10 @@ from dataclasses import replace
 from mcp import MCPError, types
 
 from clearance.core.catalog import ToolServer
+from clearance.core.manners import AS_IT_SAYS, Manners, means_failed
 from clearance.core.outcome import CallError, ErrorClass, Sent
-from clearance.flow.ports.tools import ToolAnswer, ToolCallFailed
+from clearance.flow.ports.tools import ToolAnswer, ToolCall, ToolCallFailed
+from clearance.tools.content import left_out, text_of
 from clearance.tools.exchange import Exchange
 from clearance.tools.masking import Secrets
 from clearance.tools.stdio import Ending
@@ -77,11 +79,18 @@ class Answers:
         return replace(failure, sentence=f"{failure.sentence.removesuffix('.')}: {words}")
 
     def refusal(
-        self, error: MCPError, exchange: Exchange, *, over: bool = False, in_session: bool = False
+        self,
+        error: MCPError,
+        exchange: Exchange,
+        *,
+        over: bool = False,
+        in_session: bool = False,
+        manners: Manners = AS_IT_SAYS,
     ) -> CallError:
         """What an error in place of an answer means.
 
-        `over`: the session is; `in_session`: the server keeps one for us.
+        `over`: the session is; `in_session`: the server keeps one for us. `manners` are those of
+        the tool that was called.
         """
         name = self._server.name
         if exchange.sent is Sent.NOT_SENT:
@@ -98,16 +107,18 @@ class Answers:
             sentence = f"The connection to the tool server {name} was lost before an answer came."
             return CallError(ErrorClass.DOWNSTREAM, sentence, Sent.MAYBE)
         error_class = ErrorClass.VALIDATION if error.code in _INVALID else ErrorClass.UNKNOWN
-        sentence = self._secrets.sentence(f"The tool server {name} refused: {error.message}")
-        return CallError(error_class, sentence, Sent.ANSWERED)
+        refused = CallError(
+            error_class, f"The tool server {name} refused: {error.message}", Sent.ANSWERED
+        )
+        return self._masked(manners.of_error(refused, None, error.message))
 
     def answer(
-        self, tool: str, result: types.CallToolResult | types.InputRequiredResult
+        self, call: ToolCall, result: types.CallToolResult | types.InputRequiredResult
     ) -> ToolAnswer:
-        """The answer of a tool; ToolCallFailed if it says that it failed, or that this is not its
-        answer yet.
+        """The answer of a tool; ToolCallFailed if it or the catalog says that it failed, or if this
+        is not its answer yet.
         """
-        named = f"{self._server.name}.{tool}"
+        named = f"{self._server.name}.{call.tool}"
         if isinstance(result, types.InputRequiredResult):
             sentence = f"The tool {named} asks for more input than an action can give."
             raise failed(ErrorClass.VALIDATION, sentence, Sent.ANSWERED, code="TOOL_NEEDS_INPUT")
@@ -117,18 +128,20 @@ class Answers:
                 f"supported."
             )
             raise failed(ErrorClass.UNKNOWN, sentence, Sent.MAYBE)
-        text = "\n".join(
-            block.text for block in result.content if isinstance(block, types.TextContent)
-        )
+        structure, text = result.structured_content, text_of(result)
         if result.is_error:
             error_class, retry_after_ms = _declared(result)
-            sentence = self._secrets.sentence(
-                f"The tool {named} failed: {text or 'it gave no reason'}"
-            )
-            raise failed(error_class, sentence, Sent.ANSWERED, retry_after_ms=retry_after_ms)
-        return storable(
-            result.structured_content if result.structured_content is not None else text
-        )
+            sentence = f"The tool {named} failed: {text or 'it gave no reason'}"
+            refused = CallError(error_class, sentence, Sent.ANSWERED, retry_after_ms=retry_after_ms)
+            raise ToolCallFailed(self._masked(call.manners.of_error(refused, structure, text)))
+        answer = storable(text if structure is None else structure)
+        answer = replace(answer, left_out=left_out(result))
+        if call.manners.means_failed(structure, text):
+            raise ToolCallFailed(self._masked(means_failed(named, text)), answer)
+        return answer
+
+    def _masked(self, error: CallError) -> CallError:
+        return replace(error, sentence=self._secrets.sentence(error.sentence))
 
     def _http_refusal(
         self, error: MCPError, status: int, retry_after_ms: int | None, *, in_session: bool

@@ -15,6 +15,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import wraps
 from typing import Any, cast
 
@@ -23,6 +24,7 @@ from pydantic_core import to_jsonable_python
 
 from clearance.core.canonical import Json, digest
 from clearance.core.catalog import ToolServer
+from clearance.core.manners import means_failed
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.flow.ports.tools import (
     Cleared,
@@ -86,7 +88,11 @@ class FunctionTools:
             sentence = f"The tool {named} does not take these arguments: {where}: {first['msg']}."
             raise _not_sent(sentence) from None
         await cleared()
-        return _answer(await self._run(named, tool, arguments, call.deadline_ms / 1000))
+        result = _as_json(await self._run(named, tool, arguments, call))
+        structure, text = (None, result) if isinstance(result, str) else (result, "")
+        if call.manners.means_failed(structure, text):
+            raise ToolCallFailed(_shown(means_failed(named, text)), storable(result))
+        return storable(result)
 
     async def close(self) -> None:
         """Starts nothing more; does not wait for what runs."""
@@ -100,7 +106,7 @@ class FunctionTools:
         return self._servers[server.name]
 
     async def _run(
-        self, named: str, tool: _FunctionTool, arguments: Mapping[str, Any], seconds: float
+        self, named: str, tool: _FunctionTool, arguments: Mapping[str, Any], call: ToolCall
     ) -> object:
         running: asyncio.Future[Any]
         if tool.is_async:
@@ -113,7 +119,7 @@ class FunctionTools:
             lambda ended: ended.cancelled() or ended.exception()
         )  # no other caller may come to look
         try:
-            await asyncio.wait({running}, timeout=seconds)
+            await asyncio.wait({running}, timeout=call.deadline_ms / 1000)
         finally:
             began = tool.is_async or not waiting.cancel()
             running.cancel()
@@ -126,11 +132,13 @@ class FunctionTools:
         except ToolCallFailed:
             raise
         except Exception as error:
-            sentence = one_line(f"The tool {named} failed: {type(error).__name__}: {error}")
+            sentence = f"The tool {named} failed: {type(error).__name__}: {error}"
             # A connection that broke inside the callable does not show what the other end did.
             lost = isinstance(error, TimeoutError | ConnectionError)
-            sent = Sent.MAYBE if lost else Sent.ANSWERED
-            raise ToolCallFailed(CallError(ErrorClass.UNKNOWN, sentence, sent)) from error
+            failure = CallError(ErrorClass.UNKNOWN, sentence, Sent.MAYBE if lost else Sent.ANSWERED)
+            if not lost:
+                failure = call.manners.of_error(failure, None, str(error))
+            raise ToolCallFailed(_shown(failure)) from error
 
 
 class EitherTools:
@@ -181,12 +189,18 @@ class _FunctionTool:
         return bound
 
 
-def _answer(result: object) -> ToolAnswer:
+def _as_json(result: object) -> Json:
     """What a callable returned, as JSON; it has done its work, so nothing about this may fail."""
     try:
-        return storable(to_jsonable_python(result, fallback=str))
+        value = to_jsonable_python(result, fallback=str)
+        storable(value)
     except (ValueError, RecursionError):
-        return ToolAnswer(one_line(repr(type(result))))
+        return one_line(repr(type(result)))
+    return value
+
+
+def _shown(error: CallError) -> CallError:
+    return replace(error, sentence=one_line(error.sentence))
 
 
 def _not_sent(sentence: str, code: str = "TOOL_ERROR") -> ToolCallFailed:

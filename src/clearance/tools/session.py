@@ -25,6 +25,7 @@ from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import TypeAdapter
 
 from clearance.core.catalog import ToolServer
+from clearance.core.manners import AS_IT_SAYS, Manners
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.flow.ports.tools import ToolAnswer, ToolCall, ToolCallFailed
 from clearance.tools import exchange as exchanges
@@ -161,7 +162,7 @@ class Session:
         except MCPError as error:
             if exchange.unreached or exchange.status in _MAY_MEAN_NO_SESSION:
                 self.retire()
-            raise ToolCallFailed(self._refusal(error, exchange)) from None
+            raise ToolCallFailed(self._refusal(error, exchange, call.manners)) from None
         except Exception as error:
             _log.debug(
                 "tool_answer_unreadable",
@@ -173,7 +174,7 @@ class Session:
                 f"The tool {call.server.name}.{call.tool} gave an answer that cannot be read."
             )
             raise failed(ErrorClass.UNKNOWN, sentence, exchange.sent) from None
-        return self._answers.answer(call.tool, result)
+        return self._answers.answer(call, result)
 
     async def _own(self) -> None:
         exchange = Exchange()
@@ -321,13 +322,17 @@ class Session:
         finally:
             task.cancel()
 
-    def _refusal(self, error: MCPError, exchange: Exchange) -> CallError:
+    def _refusal(
+        self, error: MCPError, exchange: Exchange, manners: Manners = AS_IT_SAYS
+    ) -> CallError:
         """What an error in place of an answer means at this point of the session's life."""
         ready = self._ready.result() if self._ready.done() else None
         in_session = (
             isinstance(ready, Client) and ready.protocol_version not in MODERN_PROTOCOL_VERSIONS
         )
-        return self._answers.refusal(error, exchange, over=self._over, in_session=in_session)
+        return self._answers.refusal(
+            error, exchange, over=self._over, in_session=in_session, manners=manners
+        )
 
 
 def _innermost(error: Exception) -> Exception:

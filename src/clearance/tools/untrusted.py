@@ -15,11 +15,12 @@ import re
 from collections.abc import Mapping
 
 from clearance.core.canonical import INTEGER_MAX, Json
+from clearance.core.cut import cut
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.flow.ports.tools import ToolAnswer, ToolCallFailed
 
 ANSWER_BYTES_MAX = 1024 * 1024  # of the JSON of an answer that is handed on whole
-BEGINNING_LENGTH_MAX = 100_000  # characters of an answer that is not
+BEGINNING_BYTES_MAX = 100_000  # of what is handed on of an answer that is not
 DEPTH_MAX = 32  # levels of nesting
 INTEGER_BITS_MAX = 4096  # of an integer that is kept as its decimal digits
 SENTENCE_LENGTH_MAX = 300  # characters of an error
@@ -54,14 +55,12 @@ def failed(
 
 
 def storable(value: Json) -> ToolAnswer:
-    """The answer with a result as JSON that every store takes, or, if it is too big to hand on, as
-    its beginning.
-    """
+    """The answer with a result as JSON that every store takes, cut if it is too big to hand on."""
     written = json.dumps(value, ensure_ascii=False, default=str)
     size = len(written.encode(errors="surrogatepass"))
     if size > ANSWER_BYTES_MAX:
-        text = value if isinstance(value, str) else written
-        return ToolAnswer(_text(text[:BEGINNING_LENGTH_MAX]), result_bytes=size, truncated=True)
+        kept = cut(_storable(value, 1), BEGINNING_BYTES_MAX)
+        return ToolAnswer(kept, result_bytes=size, truncated=True)
     return ToolAnswer(_storable(value, 1), result_bytes=size, truncated=_too_deep(value, 1))
 
 

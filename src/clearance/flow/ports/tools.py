@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias
 from clearance.configuration.shape import suggestion
 from clearance.core.canonical import Json
 from clearance.core.catalog import ToolServer
+from clearance.core.manners import AS_IT_SAYS, Manners
 from clearance.core.outcome import CallError
 
 
@@ -54,7 +55,8 @@ class ToolList:
 class ToolCall:
     """One call of a tool.
 
-    `schema_digest` is the pin: a tool whose schema has another digest now is not called.
+    `schema_digest` is the pin: a tool whose schema has another digest now is not called. `manners`
+    say what an answer means that does not say so itself.
     """
 
     server: ToolServer
@@ -63,30 +65,44 @@ class ToolCall:
     idempotency_key: str
     deadline_ms: int
     schema_digest: str | None
+    manners: Manners = AS_IT_SAYS
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Parts of one kind that an answer had and that are not kept: how many, and their bytes."""
+
+    kind: str
+    count: int
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.kind}{'s' * (self.count > 1)} ({self.size} bytes)"
 
 
 @dataclass(frozen=True, slots=True)
 class ToolAnswer:
-    """What the tool answered when it succeeded: its structured content if it has one, else its
-    text.
+    """What the tool answered: its structured content if it has one, else its text.
 
     `truncated`: the runner cut it already; a string is then its beginning. `result_bytes` is the
-    size of its JSON before that, where the runner knows it.
+    size of its JSON before that, where the runner knows it. `left_out` is what it had beside.
     """
 
     result: Json
     result_bytes: int | None = None
     truncated: bool = False
+    left_out: tuple[LeftOut, ...] = ()
 
 
 class ToolCallFailed(Exception):
     """A tool call did not succeed; `error` says of which class, and what is known about its having
-    been sent.
+    been sent. `answer` is the answer that means failed, if that was no error.
     """
 
-    def __init__(self, error: CallError) -> None:
+    def __init__(self, error: CallError, answer: ToolAnswer | None = None) -> None:
         super().__init__(error.sentence)
         self.error = error
+        self.answer = answer
 
 
 Cleared: TypeAlias = Callable[[], Awaitable[None]]
