@@ -49,8 +49,11 @@ def ruled_by(record: IntentRecord) -> str:
 
 
 def _actor(record: IntentRecord) -> str:
+    source = record.approval_source
     if record.auto_executed:
         return AUTOPILOT
+    if source is not None and not source.known:
+        return f"{record.intent.proposed_by}, let run by {source},"
     return f"{record.intent.proposed_by}, approved by {ruled_by(record)},"
 
 
