@@ -115,7 +115,7 @@ class TestReasons:
         assert text.salt is not None
         bound = "sha256:" + sha256(text.salt + text.text.encode()).hexdigest()
         assert entry.fields["reason_digest"] == bound
-        assert json.loads(text.text) == REJECT.reason == entry.told["reason"]
+        assert json.loads(text.text) == REJECT.reason == entry.in_full["reason"]
         assert (await world.store.entries(TENANT, entry.position - 1, 1)) == [entry]
 
     async def test_an_erased_reason_is_gone_and_its_entry_keeps_its_digest(
@@ -127,18 +127,19 @@ class TestReasons:
         assert erased.reasons == ((before.position, "/reason"),)
         *earlier, after, last = await about(world, "a")
         assert (after.body, after.texts) == (before.body, ())
-        assert after.told == {**before.fields, "erased": ["/reason"]}
+        assert after.in_full == {**before.fields, "erased": ["/reason"]}
         assert (last.fields["kind"], last.fields["revision"]) == ("CONTENT_ERASED", 3)
         assert last.fields["erases"] == [{"position": before.position, "text": "/reason"}]
-        assert last.told["reason"] == "Ann asked for it."
+        assert last.in_full["reason"] == "Ann asked for it."
         found = await world.record("a")
         assert found == erased.record
         assert (found.status, found.revision, len(earlier)) == (record.status, 3, 1)
         assert found.approval is not None
         assert found.approval.decisive is not None
         assert (found.approval.decisive.reason, found.approval.decisive.erased) == (None, True)
-        again = await world.control.erase(OWNER, "a", "And who asked for it.")
-        assert again.reasons == ((last.position, "/reason"),)
+        with pytest.raises(Conflict) as again:
+            await world.control.erase(OWNER, "a", "Ann asked for it.")
+        assert again.value.code == "NOTHING_TO_ERASE"
 
     async def test_the_reason_of_a_reconciliation_goes_from_the_outcome_too(
         self, world: World
@@ -191,7 +192,7 @@ class TestReasons:
             [text] = entry.texts
             assert text.salt is not None
             assert bound["reason_digest"] == Reason("Ann.", text.salt).digest
-            assert entry.told[name][0]["reason"] == "Ann."
+            assert entry.in_full[name][0]["reason"] == "Ann."
 
 
 def long_findings(count: int = 200) -> tuple[Finding, ...]:
@@ -229,7 +230,7 @@ class TestLongEntries:
         assert (entry.body, text.name, text.salt) == (wanted.entry.body, PARTS, None)
         findings = json.loads(text.text)["/decision/findings"]
         assert entry.fields["beside"] == {"/decision/findings": digest(findings)}
-        assert entry.told["decision"]["findings"] == findings
+        assert entry.in_full["decision"]["findings"] == findings
         assert len(findings) == 200
 
     async def test_a_step_that_decided_anew_may_be_long_too(self, world: World) -> None:
@@ -263,7 +264,7 @@ class TestLongEntries:
         entry = (await world.store.entries(TENANT, 0, 100))[-1]
         assert len(entry.body) <= ENTRY_BYTES_MAX
         assert "differences" not in entry.fields
-        assert len(entry.told["differences"]) == entry.fields["differences_count"] > 2_000
+        assert len(entry.in_full["differences"]) == entry.fields["differences_count"] > 2_000
 
 
 def of_format_1(draft: Draft) -> Draft:
@@ -293,7 +294,7 @@ class TestOtherVersions:
         await rejected(world, "b")
         first, second = await about(world, "a")
         assert (first.body, second.body) == (old.entry.body, body)
-        assert (first.told, second.told) == (first.fields, second.fields)
+        assert (first.in_full, second.in_full) == (first.fields, second.fields)
         assert [entry.fields["format"] for entry in await about(world, "b")] == [2, 2]
         with pytest.raises(Conflict) as nothing:
             await world.control.erase(OWNER, "a", "Ann asked for it.")

@@ -246,7 +246,7 @@ def entry(ledger_entry: Entry) -> wire.LedgerEntry:
     """An entry's own fields, beside its place and the digest of its exact bytes."""
     return wire.LedgerEntry(
         **{
-            **ledger_entry.told,
+            **ledger_entry.in_full,
             "position": ledger_entry.position,
             "entry_digest": ledger_entry.digest,
         }

@@ -19,14 +19,14 @@ def erase(
     """Erases every reason that stands beside the intent's entries, and where it was copied to. The
     entries keep the digests, and the intent stays as it is, whatever state it is in.
 
-    Conflict (`NOTHING_TO_ERASE`) if there is none. Entries of format 1 have reasons of their own,
-    which stay.
+    Conflict (`NOTHING_TO_ERASE`) if there is none but those of earlier erasures, so that a repeat
+    does nothing. Entries of format 1 have reasons of their own, which stay.
     """
     by.require(Permission.CONFIGURE, on=record.intent.subject)
-    erases = tuple(
-        (entry.position, text.name) for entry in entries for text in entry.texts if text.erasable
-    )
-    if not erases:
+    reasons = [(entry, text) for entry in entries for text in entry.texts if text.erasable]
+    erases = tuple((entry.position, text.name) for entry, text in reasons)
+    kinds = {entry.fields["kind"] for entry, _ in reasons}
+    if kinds <= {EntryKind.CONTENT_ERASED.value}:
         name = record.intent.action_intent_id
         sentence = f"No reason that can be erased was written about the intent {name}."
         raise Conflict(sentence, code="NOTHING_TO_ERASE")

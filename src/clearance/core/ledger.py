@@ -121,7 +121,7 @@ class Entry:
         return value
 
     @property
-    def told(self) -> dict[str, Json]:
+    def in_full(self) -> dict[str, Json]:
         """The entry as people read it: its fields with the texts in their places, and `erased`, the
         JSON pointers of reasons that are not there any more.
         """

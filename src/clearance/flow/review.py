@@ -181,9 +181,10 @@ async def erase(
         change = erasure.erase(record, entries, why, by=principal, now=now)
         answer = await context.store.advance(change)
         if isinstance(answer, Applied):
-            said = sentence_of(answer.record, settings)
             in_clear = tuple(entry.position for entry in entries if erasure.in_clear(entry))
-            return Erased(answer.record, said, change.erases, in_clear)
+            return Erased(
+                answer.record, sentence_of(answer.record, settings), change.erases, in_clear
+            )
     raise _kept_moving(action_intent_id)
 
 

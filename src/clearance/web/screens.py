@@ -289,7 +289,7 @@ def _call(record: IntentRecord, action: Action | None) -> Mapping[str, Json] | N
 
 
 def _line(entry: Entry) -> LedgerLine:
-    fields = entry.told
+    fields = entry.in_full
     return LedgerLine(
         position=entry.position,
         kind=fields["kind"],

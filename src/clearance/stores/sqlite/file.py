@@ -49,8 +49,9 @@ Names of the connection's own come before those of the file.
 
 def _see_as_now(connection: sqlite3.Connection) -> None:
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    for statement in (one for number, own in _LATER.items() if 0 < version < number for one in own):
-        connection.execute(statement)
+    for number, statements in _LATER.items():
+        for statement in statements if 0 < version < number else ():
+            connection.execute(statement)
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
