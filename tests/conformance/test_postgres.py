@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 from clearance.core import steps
 from clearance.core.credential import ApiKey, PageSession
 from clearance.core.errors import InvalidInput, Unavailable
-from clearance.core.ledger import EntryKind, draft
+from clearance.core.ledger import EntryKind, Reason, draft
 from clearance.core.principal import Role
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.stores.postgres import server
@@ -39,6 +39,7 @@ GRANTED = {
     "intent_key": {"SELECT", "INSERT"},
     "intent_record": {"SELECT"},
     "ledger": {"SELECT", "INSERT"},
+    "ledger_text": {"SELECT", "INSERT", "DELETE"},
     "migration": {"SELECT"},
     "page_session": {"SELECT", "INSERT", "DELETE"},
     "settings": {"SELECT", "INSERT"},
@@ -46,7 +47,10 @@ GRANTED = {
 }
 """All that `clearance_app` may do to a table, and nobody else."""
 
-OF_A_TENANT = {"api_key", "budget_use", "intent", "intent_key", "ledger", "settings", "tenant"}
+OF_A_TENANT = {
+    *("api_key", "budget_use", "intent", "intent_key", "ledger", "ledger_text", "settings"),
+    "tenant",
+}
 CHANGED_IN_PLACE = {
     "api_key": "revoked_at",
     "budget_use": "used",
@@ -175,6 +179,9 @@ async def test_who_serves_has_exactly_these_rights(world: World) -> None:
 
 async def _something_in_every_table(world: World) -> None:
     await admitted(world, "a")
+    record = await admitted(world, "c", account_id="globex")
+    reason = Reason("No need.", b"r" * 16)
+    await applied(world, steps.cancel(record, code="X", reason=reason, actor=OWNER, now=NOON))
     await world.store.add_api_key(_key(), draft(EntryKind.API_KEY_CREATED, NOON, OWNER))
 
 
@@ -318,7 +325,7 @@ async def test_no_transition_is_made_under_an_isolation_that_reads_old_rows(data
     with session(database, None) as connection:
         connection.execute("SET default_transaction_isolation = 'repeatable read'")
         with pytest.raises(psycopg.errors.InvalidTransactionState, match="read committed"):
-            connection.execute("SELECT clearance.revoke_api_key('northwind', 'none', 0, '')")
+            connection.execute("SELECT clearance.end_api_key('northwind', 'none', 0, '')")
 
 
 async def test_no_error_shows_the_password(database: str) -> None:

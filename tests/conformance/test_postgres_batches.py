@@ -20,6 +20,7 @@ import pytest
 from clearance.core import steps as execution
 from clearance.core.approval import RulingKind
 from clearance.core.budget import HoldState
+from clearance.core.ledger import Reason
 from clearance.core.record import Admission, Change, IntentRecord, IntentStatus
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.stores.postgres.connections import Row
@@ -35,7 +36,8 @@ pytestmark = pytest.mark.anyio
 ONE_BY_ONE = """CREATE OR REPLACE FUNCTION clearance.admit_together{arguments}
 RETURNS SETOF clearance.answer LANGUAGE sql
     AS 'SELECT NULL::clearance.answer WHERE false'"""
-TABLES = ("intent", "intent_key", "ledger", "budget_use", "tenant")
+NO = Reason("no", b"r" * 16)
+TABLES = ("intent", "intent_key", "ledger", "ledger_text", "budget_use", "tenant")
 PROCESSES = 4
 LIMIT = 10  # of what the account acme may do in a day
 
@@ -374,7 +376,7 @@ class AnyBatch:
         if record.status is IntentStatus.APPROVED or self._random.random() < 0.3:
             return execution.cancel(record, code="X", reason=None, actor=OWNER, now=NOON)
         if self._random.random() < 0.4:
-            return execution.rule(record, APPROVER, RulingKind.REJECT, "no", now=NOON)
+            return execution.rule(record, APPROVER, RulingKind.REJECT, NO, now=NOON)
         edited = await self._admission(supersedes=record.intent.action_intent_id, account_id="acme")
         return execution.rule(record, APPROVER, RulingKind.EDIT, None, now=NOON, edited=edited)
 

@@ -28,19 +28,20 @@ from tests.support.world import World, opened
 pytestmark = pytest.mark.anyio
 
 JANUARY = 1_579_046_400_000  # 2020-01-15T00:00:00Z
+FIRST = ["0001_first", "0002_entry_format_2"]
 EXPANDS = Migration(
+    3,
+    "0003_expands",
     2,
-    "0002_expands",
-    1,
     """ALTER TABLE intent ADD COLUMN more text;
     ALTER TABLE ledger ADD COLUMN more text NOT NULL DEFAULT 'x';
     ALTER TABLE tenant ADD COLUMN more int NOT NULL DEFAULT 0;
     DO $$ BEGIN EXECUTE 'CREATE OR REPLACE VIEW intent_record WITH (security_invoker = true) AS '
-        || replace(rtrim(pg_get_viewdef('intent_record'), ';'), 'i.due_at', 'i.due_at,
+        || replace(rtrim(pg_get_viewdef('intent_record'), ';'), 'b.text AS parts', 'b.text AS parts,
         i.more'); END $$""",
 )
-CONTRACTS = Migration(3, "0003_contracts", 3, "ALTER TABLE ledger DROP COLUMN more")
-BREAKS = Migration(2, "0002_breaks", 1, "CREATE TABLE half (); SELECT 1 / 0")
+CONTRACTS = Migration(4, "0004_contracts", 4, "ALTER TABLE ledger DROP COLUMN more")
+BREAKS = Migration(3, "0003_breaks", 2, "CREATE TABLE half (); SELECT 1 / 0")
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ async def test_a_database_without_the_schema_or_with_an_older_one_is_refused(
 
 async def test_many_that_migrate_at_once_migrate_once(empty: str) -> None:
     done = await asyncio.gather(*(migrate(empty) for _ in range(5)))
-    assert sorted(done) == [[], [], [], [], ["0001_first"]]
+    assert sorted(done) == [[], [], [], [], FIRST]
     async with opened(empty) as world:
         await admitted(world, "a")
     assert await migrate(empty) == []
@@ -116,7 +117,7 @@ async def test_a_migration_that_fails_leaves_nothing_of_itself(
     with pytest.raises(Unavailable) as refused:
         await migrate(database)
     assert refused.value.code == "MIGRATION_FAILED"
-    assert applied_to(database) == ["0001_first"]
+    assert applied_to(database) == FIRST
     with psycopg.connect(database) as connection:
         assert connection.execute("SELECT to_regclass('clearance.half')").fetchone() == (None,)
     monkeypatch.undo()
@@ -134,7 +135,7 @@ async def test_a_migration_waits_for_readers_only_so_long(
         with pytest.raises(Unavailable) as refused:
             await migrate(database)
     assert refused.value.code == "MIGRATION_FAILED"
-    assert await migrate(database) == ["0002_expands"]
+    assert await migrate(database) == ["0003_expands"]
 
 
 async def test_software_of_before_goes_on_while_the_schema_expands_and_ends_when_it_contracts(
@@ -149,7 +150,7 @@ async def test_software_of_before_goes_on_while_the_schema_expands_and_ends_when
             await admitted(world, f"warm-{number}", account_id="globex")
         with monkeypatch.context() as newer:
             knows(newer, EXPANDS)
-            assert await migrate(database) == ["0002_expands"]
+            assert await migrate(database) == ["0003_expands"]
         assert await world.store.intent(TENANT, "before") == record
         assert len(await world.store.timeline(TENANT, TimelineQuery())) == 9
         await applied(world, steps.cancel(record, code="X", reason=None, actor=OWNER, now=NOON))
@@ -158,7 +159,7 @@ async def test_software_of_before_goes_on_while_the_schema_expands_and_ends_when
             await admitted(started_later, "later", account_id="globex")
         with monkeypatch.context() as newer:
             knows(newer, EXPANDS, CONTRACTS)
-            assert await migrate(database) == ["0003_contracts"]
+            assert await migrate(database) == ["0004_contracts"]
             store = await PostgresStore.open(database)
             assert await store.intent(TENANT, "later") == await world.record("later")
             await store.close()
@@ -189,7 +190,7 @@ async def test_an_owner_that_may_make_no_roles_migrates_if_the_role_is_there(emp
         with psycopg.connect(empty, autocommit=True) as admin:
             admin.execute("SELECT FROM pg_roles WHERE rolname = 'clearance_app'")
             admin.execute(f"ALTER DATABASE {admin.info.dbname} OWNER TO {name}")  # type: ignore[arg-type]
-        assert await migrate(owner) == ["0001_first"]
+        assert await migrate(owner) == FIRST
         async with opened(owner) as world:
             await admitted(world, "a")
         with psycopg.connect(empty, autocommit=True) as admin:

@@ -19,7 +19,7 @@ from clearance.core.credential import ApiKey, PageSession
 from clearance.core.errors import Conflict
 from clearance.core.gate import Facts
 from clearance.core.intent import ActionIntent, RiskLevel, checked_content
-from clearance.core.ledger import EntryKind, draft
+from clearance.core.ledger import EntryKind, Reason, draft
 from clearance.core.outcome import Outcome, OutcomeStatus
 from clearance.core.principal import Role, system
 from clearance.core.record import Admission, Change, IntentRecord, IntentStatus
@@ -47,6 +47,7 @@ pytestmark = [
     pytest.mark.parametrize("place", ["sqlite", "postgres", "dynamodb"], indirect=True),
 ]
 HOUR = 3_600_000
+NOT_NOW = Reason("not now", b"r" * 16)
 COMMITS = {"configure", "add_api_key", "revoke_api_key", "add_session", "end_session"}
 
 
@@ -228,7 +229,7 @@ class TestAdvance:
 
     async def test_a_ruling_closes_the_approval_and_keeps_who_and_why(self, world: World) -> None:
         record = await admitted(world, "a", confidence_score=0.1)
-        change = steps.rule(record, APPROVER, RulingKind.REJECT, "not now", now=NOON + 1)
+        change = steps.rule(record, APPROVER, RulingKind.REJECT, NOT_NOW, now=NOON + 1)
         approval = (await applied(world, change)).approval
         assert approval is not None
         assert approval.state is ApprovalState.REJECTED

@@ -30,12 +30,12 @@ INTENT = ActionIntent(
 
 def test_an_entry_is_the_canonical_bytes_of_its_fields() -> None:
     written = draft_about(
-        INTENT, EntryKind.ACTION_APPROVED, 0, AGENT, status="APPROVED", reason=None
+        INTENT, EntryKind.ACTION_APPROVED, 0, AGENT, revision=1, status="APPROVED", reason=None
     )
     entry = Entry(1, written.body)
     assert written.body == canonical(entry.fields)
     assert entry.fields == {
-        "format": 1,
+        "format": 2,
         "kind": "ACTION_APPROVED",
         "at": "1970-01-01T00:00:00.000Z",
         "tenant_id": "northwind",
@@ -43,6 +43,7 @@ def test_an_entry_is_the_canonical_bytes_of_its_fields() -> None:
         "action_intent_id": "i1",
         "account_id": "acme",
         "action_type": "MAIL",
+        "revision": 1,
         "status": "APPROVED",
     }
 

@@ -46,7 +46,9 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 async def test_a_key_says_who_acts(access: Access, made: tuple[ApiKey, str]) -> None:
     principal = await access.authenticate(made[1])
-    assert principal == Principal(TENANT, "agent-ada", ActorKind.AGENT, PERMISSIONS[Role.AGENT])
+    allowed = PERMISSIONS[Role.AGENT]
+    key_id = made[0].key_id
+    assert principal == Principal(TENANT, "agent-ada", ActorKind.AGENT, allowed, key_id)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from clearance.api.app import create_app
 from clearance.client.wire import READ, SAFE_TO_REPEAT, UNSAFE_TO_REPEAT
+from clearance.core.approval import RulingKind
 from clearance.core.errors import IN_DOUBT, Unavailable
 from clearance.core.moment import HOUR_MS
 from clearance.core.outcome import CallError, ErrorClass, Sent
@@ -28,12 +29,12 @@ from clearance.flow.ports.transitions import (
     RecordMoved,
     SettingsMoved,
 )
-from clearance.flow.requests import SettingsPart
+from clearance.flow.requests import RulingRequest, SettingsPart
 from clearance.web.routes import mount
 from clearance.web.visitor import COOKIE_SECURE
 from tests.doors.conftest import INTENT, UNSURE, Door, problem
 from tests.support import sample
-from tests.support.sample import OWNER, mail, refund
+from tests.support.sample import APPROVER, OWNER, mail, refund
 
 pytestmark = pytest.mark.anyio
 
@@ -93,6 +94,13 @@ async def waiting(door: Door) -> dict[str, str]:
     return {"digest": record.approval.digest}
 
 
+async def rejected(door: Door) -> dict[str, str]:
+    known = await waiting(door)
+    ruling = RulingRequest(RulingKind.REJECT, "no")
+    await door.world.control.rule(APPROVER, "big.1", ruling)
+    return known
+
+
 async def unknown(door: Door) -> dict[str, str]:
     async def silent(_: ToolCall) -> Any:
         raise ToolCallFailed(CallError(ErrorClass.TIMEOUT, "It did not answer.", Sent.MAYBE))
@@ -140,6 +148,7 @@ REJECTS = {"ruling": "reject", "reason": "no"}
 EDITS = {"ruling": "edit", "parameters": EDITED}
 APPROVED, ASKED, REJECTED = ("ACTION_APPROVED",), ("APPROVAL_REQUESTED",), ("ACTION_REJECTED",)
 CANCELLED, RECONCILED = ("ACTION_CANCELLED",), ("OUTCOME_RECONCILED",)
+ERASED = ("CONTENT_ERASED",)
 SETTINGS, STOPS = ("SETTINGS_CHANGED",), ("STOP_SWITCHES_CHANGED",)
 
 
@@ -179,6 +188,9 @@ CASES: Mapping[tuple[str, str], list[Case]] = {
     ],
     ("POST", "/v1/intents/{action_intent_id}/reconciliation"): [
         Case("reconciles", f"{LOST}/reconciliation", SETTLED, RECONCILED, "olga", unknown, LOST)
+    ],
+    ("POST", "/v1/intents/{action_intent_id}/erasure"): [
+        Case("erases", f"{BIG}/erasure", WITHDRAWN, ERASED, "owner", rejected, BIG)
     ],
     ("PUT", "/v1/autonomy/{part}"): [setting(part) for part in SettingsPart],
     ("POST", "/v1/api-keys"): [
@@ -313,7 +325,8 @@ async def test_what_was_done_is_answered_without_another_read(
     if case.shown:
         body = answer.json()
         new = body.pop("new_intent", None)
-        assert body == (await stage.door.owner.get(case.shown)).json()
+        now = (await stage.door.owner.get(case.shown)).json()
+        assert {name: body[name] for name in now} == now
         if new:
             path = f"/v1/intents/{new['action_intent_id']}"
             assert new == (await stage.door.owner.get(path)).json()

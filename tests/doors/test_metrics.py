@@ -17,6 +17,7 @@ from clearance.core import steps
 from clearance.core.approval import RulingKind
 from clearance.core.catalog import idempotency_key
 from clearance.core.errors import Unavailable
+from clearance.core.ledger import Reason
 from clearance.core.outcome import CallError, ErrorClass, OutcomeStatus, Sent
 from clearance.core.principal import EVERYWHERE, Role
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
@@ -192,7 +193,9 @@ async def test_what_was_not_stored_is_not_counted(door: Door) -> None:
     await world.propose(task("ok"))
     before = await scraped(door)
     record = await world.record("ok")
-    stale = steps.cancel(record, code="LATE", reason="Late.", actor=OWNER, now=NOON)
+    stale = steps.cancel(
+        record, code="LATE", reason=Reason("Late.", b"r" * 16), actor=OWNER, now=NOON
+    )
     await world.run("ok")
     assert await world.context.store.advance(stale) == RecordMoved()
     await world.propose(task("ok"))

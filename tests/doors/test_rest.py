@@ -23,8 +23,8 @@ INTENT_NAMES = frozenset(
     """
     action_intent_id tenant_id account_id action_type status sentence decision reason explanation
     policy_version
-    policy_clause settings_version findings approval_source auto_executed proposed_by parameters
-    target
+    policy_clause settings_version findings approval_source auto_executed executor proposed_by
+    parameters target
     confidence_score risk_level why expires_at trace_id supersedes superseded_by edited_by digest
     created_at changed_at
     approval attempt outcome budget

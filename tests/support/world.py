@@ -118,7 +118,7 @@ class World:
         return await self.store.budget_used(TENANT, account_id, day)
 
     async def entries(self, tenant_id: str = TENANT) -> list[dict[str, Any]]:
-        return [entry.fields for entry in await self.store.entries(tenant_id, 0, 10_000)]
+        return [entry.in_full for entry in await self.store.entries(tenant_id, 0, 10_000)]
 
 
 @contextlib.asynccontextmanager

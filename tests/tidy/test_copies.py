@@ -18,7 +18,7 @@ from clearance.cli import inbox, intents, output, server
 from clearance.cli.record import Status
 from clearance.cli.views.intents import DECISION_TONES
 from clearance.core import record
-from clearance.core.approval import ApprovalSource, ApprovalState, RulingKind
+from clearance.core.approval import ApprovalState, RulingKind
 from clearance.core.budget import HoldState
 from clearance.core.catalog import Effect
 from clearance.core.decision import Answer
@@ -56,7 +56,6 @@ COPIES: dict[str, tuple[Iterable[str], Iterable[str]]] = {
     "the wire's actors": (literal(wire.WhoAmI, "kind"), ActorKind),
     "the wire's risks": (get_args(wire.RiskName), (risk.name for risk in RiskLevel)),
     "the wire's decisions": (get_args(wire.AnswerName), Answer),
-    "the wire's sources": (get_args(wire.SourceName), ApprovalSource),
     "the wire's roles": (get_args(wire.RoleName), Role),
     "the client's intents under way": (client.UNDER_WAY, record.UNDER_WAY),
     "the client's waiting intents": ([client.AWAITING_APPROVAL], [IntentStatus.AWAITING_APPROVAL]),

@@ -122,6 +122,23 @@ async def reconcile(
     return answer(resources.intent(reconciled))
 
 
+@router.post(
+    "/v1/intents/{action_intent_id}/erasure",
+    operation_id="erase",
+    summary="Erase the reasons that people wrote",
+    response_model=wire.ErasedIntent,
+    responses=problems(404, 409, *BODY),
+    openapi_extra=takes(wire.ErasureBody),
+)
+async def erase(
+    request: Request, action_intent_id: IntentId, caller: Caller, control: TheControl
+) -> Response:
+    """Erases the reasons that people wrote about an intent. The ledger keeps their digests."""
+    body = await read(request, wire.ErasureBody)
+    erased = await control.erase(caller, action_intent_id, body.reason)
+    return answer(resources.erased_intent(erased))
+
+
 class TimelinePageQuery(PageQuery):
     """Which intents of the timeline."""
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from clearance.core.outcome import Outcome
     from clearance.core.principal import Principal
     from clearance.core.record import Attempt
-    from clearance.flow.requests import NarratedIntent, Ruled
+    from clearance.flow.requests import Erased, NarratedIntent, Ruled
 
 
 def intent(narrated: NarratedIntent) -> wire.Intent:
@@ -37,6 +37,17 @@ def ruled_intent(ruled: Ruled) -> wire.RuledIntent:
     """The intent after a ruling, with the one that an edit proposed."""
     new = intent(ruled.admitted) if ruled.admitted else None
     return wire.RuledIntent(**_intent_fields(ruled), new_intent=new)
+
+
+def erased_intent(erased: Erased) -> wire.ErasedIntent:
+    """The intent after an erasure, and what went."""
+    return wire.ErasedIntent(
+        **_intent_fields(erased),
+        reasons_erased=[
+            wire.ErasedReason(position=position, text=text) for position, text in erased.reasons
+        ],
+        reasons_in_clear=list(erased.in_clear),
+    )
 
 
 def _intent_fields(narrated: NarratedIntent) -> dict[str, Any]:
@@ -54,6 +65,7 @@ def _intent_fields(narrated: NarratedIntent) -> dict[str, Any]:
         "sentence": narrated.sentence,
         "approval_source": source.value if source else None,
         "auto_executed": record.auto_executed,
+        "executor": record.executor.value,
         "proposed_by": action_intent.proposed_by,
         **_called(record, narrated.call),
         "target": action_intent.target,
@@ -103,6 +115,7 @@ def _approval(approval: Approval) -> wire.ApprovalResource:
             ruling=ruling.kind.value,
             ruled_by=ruling.ruled_by,
             reason=ruling.reason,
+            erased=ruling.erased,
             ruled_at=as_text(ruling.ruled_at),
         )
         if ruling
@@ -246,7 +259,7 @@ def entry(ledger_entry: Entry) -> wire.LedgerEntry:
     """An entry's own fields, beside its place and the digest of its exact bytes."""
     return wire.LedgerEntry(
         **{
-            **ledger_entry.fields,
+            **ledger_entry.in_full,
             "position": ledger_entry.position,
             "entry_digest": ledger_entry.digest,
         }

@@ -55,7 +55,9 @@ StatusName = Literal[
     "EXPIRED",
     "CANCELLED",
 ]
-SourceName = Literal["POLICY", "HUMAN"]
+SourceName = Annotated[
+    str, Field(description="POLICY or HUMAN; another name is a later version's.")
+]
 RoleName = Literal["agent", "approver", "auditor", "owner"]
 _ID: dict[str, Any] = {"pattern": f"^{ACTION_INTENT_ID.pattern}$"}
 _NAME: dict[str, Any] = {"minLength": 1, "maxLength": NAME_LENGTH_MAX}
@@ -132,6 +134,12 @@ class ReconciliationBody(Body):
     reason: Annotated[str, Field(json_schema_extra=_REASON)]
 
 
+class ErasureBody(Body):
+    """Why the reasons that people wrote about an intent are erased."""
+
+    reason: Annotated[str, Field(json_schema_extra=_REASON)]
+
+
 class ApiKeyBody(Body):
     """A credential to make."""
 
@@ -179,6 +187,7 @@ class RulingResource(Resource):
     ruling: Literal["approve", "reject", "edit"]
     ruled_by: str
     reason: str | None
+    erased: Annotated[bool, Field(description="True if it had a reason, which was erased.")]
     ruled_at: Moment
 
 
@@ -287,6 +296,9 @@ class Intent(CallResource, Decided):
     auto_executed: Annotated[
         bool, Field(description="True only if nobody approved this but policy and budget.")
     ]
+    executor: Annotated[
+        str, Field(description="server; another name is a later version's, and is left alone.")
+    ]
     proposed_by: str
     target: Any
     confidence_score: float
@@ -310,6 +322,23 @@ class RuledIntent(Intent):
     """The intent after a ruling, and the intent that an edit proposed."""
 
     new_intent: Intent | None
+
+
+class ErasedReason(Resource):
+    """A reason that was erased: the position of its entry, and its place there."""
+
+    position: int
+    text: str
+
+
+class ErasedIntent(Intent):
+    """The intent after an erasure, and what went."""
+
+    reasons_erased: list[ErasedReason]
+    reasons_in_clear: Annotated[
+        list[int],
+        Field(description="Entries of version 0.1.0 that hold a reason themselves, which stays."),
+    ]
 
 
 class NearestChangeResource(Resource):

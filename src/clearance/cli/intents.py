@@ -1,4 +1,4 @@
-"""The commands for action intents: propose, show, explain and cancel."""
+"""The commands for action intents: propose, show, explain, cancel and erase."""
 
 from __future__ import annotations
 
@@ -117,4 +117,16 @@ def cancel(action_intent_id: ActionIntentId, *, reason: Reason, as_json: AsJson 
 
     answer(
         lambda clearance: clearance.cancel(action_intent_id, reason), views.intent, as_json=as_json
+    )
+
+
+def erase(action_intent_id: ActionIntentId, *, reason: Reason, as_json: AsJson = False) -> None:
+    """Erase the reasons that people wrote.
+
+    The ledger keeps their digests, and records who erased them. This cannot be undone.
+    """
+    from clearance.cli.views import intents as views
+
+    answer(
+        lambda clearance: clearance.erase(action_intent_id, reason), views.erased, as_json=as_json
     )

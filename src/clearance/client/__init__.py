@@ -166,6 +166,11 @@ class _Verbs(ABC, Generic[_A, _I]):
         body = {"status": status, "reason": reason}
         return self._run(wire.send(wire.post("reconcile", where, body)))
 
+    def erase(self, action_intent_id: str, reason: str) -> _A:
+        """Erases the reasons that people wrote about an intent; the ledger keeps their digests."""
+        where = wire.path("intents", action_intent_id, "erasure")
+        return self._run(wire.send(wire.post("erase", where, {"reason": reason})))
+
     # Everybody who may read
 
     def timeline(

@@ -89,6 +89,7 @@ UNSAFE_TO_REPEAT: Mapping[str, str] = {
     "rule": "A ruling that was taken closes its approval, and the repeat would be refused.",
     "cancel": "An intent that was withdrawn cannot be withdrawn again.",
     "reconcile": "An outcome that was settled is not unknown any more.",
+    "erase": "A reason that was erased is not there to be erased again.",
     "create_api_key": "Only the answer that was lost had the secret.",
     "revoke_api_key": "A key that was ended is not found any more.",
 }

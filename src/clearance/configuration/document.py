@@ -44,12 +44,16 @@ KEPT = ("tool_pins", "stop_switches")
 @dataclass(frozen=True, slots=True)
 class StoredSettings:
     """A tenant's settings document and its version (0 and empty
-    if nobody has configured anything).
+    if nobody has configured anything), and the same for the one that holds everywhere.
+
+    A salt hides what could be guessed from a document's digest; None: version 0.1.0 stored it.
     """
 
     version: SettingsVersion
     document: Mapping[str, Json]
     everywhere: Mapping[str, Json]
+    salt: bytes | None = None
+    everywhere_salt: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,13 @@ from enum import StrEnum
 
 from clearance.core.errors import Conflict, Forbidden, InvalidInput
 from clearance.core.intent import ActionIntent
+from clearance.core.names import OpenName
 from clearance.core.principal import Permission, Principal
 
 REASON_LENGTH_MAX = 2_000  # characters
 
 
-class ApprovalSource(StrEnum):
+class ApprovalSource(OpenName):
     """Whose approval made an intent APPROVED: the policy with the budget, or a person."""
 
     POLICY = "POLICY"
@@ -49,12 +50,17 @@ class ApprovalState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """A person's ruling, its reason, and its time."""
+    """A person's ruling, its reason, and its time. `erased`: it had a reason, which was erased."""
 
     kind: RulingKind
     ruled_by: str
     reason: str | None
     ruled_at: int
+    erased: bool = False
+
+    def without_reason(self) -> Ruling:
+        """The ruling after its reason was erased."""
+        return self if self.reason is None else replace(self, reason=None, erased=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,10 @@ class Approval:
         approvers = {ruling.ruled_by for ruling in self.rulings}
         unanimous = all(ruling.kind is RulingKind.APPROVE for ruling in self.rulings)
         return unanimous and len(approvers) >= self.needs.approvers
+
+    def without_reasons(self) -> Approval:
+        """The approval after the reasons of its rulings were erased."""
+        return replace(self, rulings=tuple(ruling.without_reason() for ruling in self.rulings))
 
     def ruled(self, ruling: Ruling, *, superseded_by: str | None = None) -> Approval:
         """The approval with one more ruling: open still, or closed by it."""

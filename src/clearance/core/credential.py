@@ -12,6 +12,7 @@ from clearance.core.principal import PERMISSIONS, ActorKind, Principal, Role
 SECRET_BYTES = 32
 KEY_LENGTH_MIN = 8  # characters of a key that a person chose; ours have 47
 KEY_LENGTH_MAX = 256
+SESSION_DIGITS = 16  # hexadecimal ones, of the hash of a random token, that name a session
 KEY_LENGTH_WEAK = 24  # below it, a chosen key is worth a warning
 
 
@@ -45,10 +46,10 @@ def hash_key(key: str, installation_salt: bytes) -> bytes:
     )
 
 
-def principal_of(tenant_id: str, name: str, role: Role) -> Principal:
+def principal_of(tenant_id: str, name: str, role: Role, credential: str | None = None) -> Principal:
     """Who acts with a key: an agent if its role is that, else a person."""
     kind = ActorKind.AGENT if role is Role.AGENT else ActorKind.PERSON
-    return Principal(tenant_id, name, kind, PERMISSIONS[role])
+    return Principal(tenant_id, name, kind, PERMISSIONS[role], credential)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +79,8 @@ class PageSession:
     key_id: str
     created_at: int
     expires_at: int
+
+
+def session_id(key_id: str, token_hash: bytes) -> str:
+    """The name of a session in the ledger: its key's id, and the start of its token's hash."""
+    return f"{key_id}/{token_hash.hex()[:SESSION_DIGITS]}"

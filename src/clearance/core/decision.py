@@ -40,6 +40,18 @@ class SettingsVersion(NamedTuple):
     everywhere: int
 
 
+class SettingsDigest(NamedTuple):
+    """What binds a decision to the settings documents that it was made under: the tenant's own, and
+    that of the switches that hold for every tenant. None for a document that nobody has stored.
+    """
+
+    tenant: str | None = None
+    everywhere: str | None = None
+
+
+NO_DIGEST = SettingsDigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """The result of one check of the gate.
@@ -68,10 +80,11 @@ class Decision:
     policy_version: str | None = None
     policy_clause: tuple[str, ...] = ()
     hold: Hold | None = None
+    settings_digest: SettingsDigest = NO_DIGEST
 
 
 def to_json(decision: Decision) -> dict[str, Json]:
-    """The decision with the names of the wire; also what the ledger keeps."""
+    """The decision with the names of the wire."""
     return {
         "decision": decision.answer.value,
         "reason": decision.reason,
@@ -92,8 +105,13 @@ def to_json(decision: Decision) -> dict[str, Json]:
     }
 
 
+def facts(decision: Decision) -> dict[str, Json]:
+    """The decision as an entry of the ledger has it."""
+    return {**to_json(decision), "settings_digest": list(decision.settings_digest)}
+
+
 def from_json(value: Mapping[str, Json]) -> Decision:
-    """Reads what `to_json` wrote; the hold is kept elsewhere, since it moves."""
+    """Reads what `facts` wrote; the hold is kept elsewhere, since it moves."""
     return Decision(
         answer=Answer(value["decision"]),
         reason=value["reason"],
@@ -101,6 +119,7 @@ def from_json(value: Mapping[str, Json]) -> Decision:
         policy_version=value["policy_version"],
         policy_clause=tuple(value["policy_clause"]),
         settings_version=SettingsVersion(*value["settings_version"]),
+        settings_digest=SettingsDigest(*value.get("settings_digest", ())),
         findings=tuple(
             Finding(
                 item["check"],

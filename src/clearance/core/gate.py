@@ -126,6 +126,7 @@ def decide(intent: ActionIntent, facts: Facts, now: int) -> Decision:
         explanation=explanation,
         findings=tuple(findings),
         settings_version=facts.settings.version,
+        settings_digest=facts.settings.digest,
         policy_version=policy.version if policy else None,
         policy_clause=permitted.clauses if permitted else (),
         hold=case.hold if answer is Answer.AUTO_EXECUTE else None,

@@ -4,23 +4,38 @@ Each transition of an intent is one entry, and the entry holds all of it.
 
 An entry is RFC 8785 canonical JSON whose numbers are integers. The agent's own words (parameters,
 target, reasons) are not in it: a salted digest binds them, so they can be erased without breaking
-the record.
+the record. The reasons that people write are bound in the same way; their texts stand beside the
+entry. So does each part of an entry that would make it too long.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 
-from clearance.core.canonical import Json, canonical
+from clearance.core.canonical import Json, canonical, digest
 from clearance.core.intent import ActionIntent
 from clearance.core.moment import as_text
 from clearance.core.principal import Principal
 
-FORMAT = 1
+FORMAT = 2
+ENTRY_BYTES_MAX = 65_535  # of an entry; what would make it longer stands beside it
+
+PARTS = "parts"
+"""The name of the text with the parts that stand beside an entry because it would be too long: a
+JSON object of values by JSON pointer.
+"""
+
+_NEVER_BESIDE = frozenset(
+    {
+        *("format", "kind", "at", "tenant_id", "actor", "credential", "action_intent_id"),
+        *("account_id", "action_type", "trace_id", "revision", "status"),
+    }
+)
+"""The facts by which an entry is found and read: they are short, and stay in it."""
 
 
 class EntryKind(StrEnum):
@@ -41,6 +56,42 @@ class EntryKind(StrEnum):
     STOP_SWITCHES_CHANGED = "STOP_SWITCHES_CHANGED"
     API_KEY_CREATED = "API_KEY_CREATED"
     API_KEY_REVOKED = "API_KEY_REVOKED"
+    CONTENT_ERASED = "CONTENT_ERASED"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryText:
+    """A text that stands beside an entry, which binds it by a digest.
+
+    `text` is exact canonical JSON. A reason has a salt of 16 bytes and can be erased; its `name` is
+    the JSON pointer of its place. The `PARTS` have none, and stay.
+    """
+
+    name: str
+    text: str
+    salt: bytes | None = None
+
+    @property
+    def erasable(self) -> bool:
+        """True for the words of a person."""
+        return self.salt is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a person did something, in their own words, with 16 random bytes of salt."""
+
+    text: str
+    salt: bytes
+
+    @property
+    def digest(self) -> str:
+        """What binds an entry to it: SHA-256 of the salt and the text as canonical JSON."""
+        return content_digest(canonical(self.text), self.salt)
+
+    def beside(self, pointer: str) -> EntryText:
+        """The text as it stands beside the entry that has its digest at `<pointer>_digest`."""
+        return EntryText(pointer, canonical(self.text).decode(), self.salt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +100,19 @@ class Draft:
 
     kind: EntryKind
     body: bytes
+    texts: tuple[EntryText, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of a tenant's ledger. `position` counts from 1 in commit order, without gaps."""
+    """An entry of a tenant's ledger. `position` counts from 1 in commit order, without gaps.
+
+    `texts` stand beside it; a reason that was erased is not among them.
+    """
 
     position: int
     body: bytes
+    texts: tuple[EntryText, ...] = ()
 
     @property
     def fields(self) -> dict[str, Json]:
@@ -65,36 +121,69 @@ class Entry:
         return value
 
     @property
+    def in_full(self) -> dict[str, Json]:
+        """The entry as people read it: its fields with the texts in their places, and `erased`, the
+        JSON pointers of reasons that are not there any more.
+        """
+        parts = next((text.text for text in self.texts if text.name == PARTS), None)
+        value = whole(self.body, parts)
+        reasons = {text.name: json.loads(text.text) for text in self.texts if text.erasable}
+        for pointer, reason in reasons.items():
+            _put(value, pointer, reason)
+        erased = [pointer for pointer in _reasons_in(value, "") if pointer not in reasons]
+        return {**value, "erased": erased} if erased else value
+
+    @property
     def digest(self) -> str:
         """`sha256:` and the SHA-256 of the exact bytes."""
         return "sha256:" + sha256(self.body).hexdigest()
 
 
-def draft(kind: EntryKind, at: int, actor: Principal, **facts: Json) -> Draft:
+def draft(
+    kind: EntryKind, at: int, actor: Principal, texts: Sequence[EntryText] = (), **facts: Json
+) -> Draft:
     """An entry about the tenant as a whole, or (through `draft_about`) about an intent.
 
-    Facts that are None are left out.
+    Facts that are None are left out. A fact that is a `Reason` stands beside the entry, which has
+    its digest.
     """
-    body = {
+    body: dict[str, Json] = {
         "format": FORMAT,
         "kind": kind.value,
         "at": as_text(at),
         "tenant_id": actor.tenant_id,
         "actor": {"id": actor.actor_id, "kind": actor.kind.value},
-        **{name: value for name, value in facts.items() if value is not None},
     }
-    return Draft(kind, canonical(body))
+    beside = list(texts)
+    for name, value in (("credential", actor.credential), *facts.items()):
+        if isinstance(value, Reason):
+            body[f"{name}_digest"] = value.digest
+            beside.append(value.beside(f"/{name}"))
+        elif value is not None:
+            body[name] = value
+    written = canonical(body)
+    if len(written) > ENTRY_BYTES_MAX:
+        written, parts = _shortened(body)
+        beside.append(EntryText(PARTS, parts))
+    return Draft(kind, written, tuple(beside))
 
 
 def draft_about(
-    intent: ActionIntent, kind: EntryKind, at: int, actor: Principal, **facts: Json
+    intent: ActionIntent,
+    kind: EntryKind,
+    at: int,
+    actor: Principal,
+    *,
+    revision: int,
+    **facts: Json,
 ) -> Draft:
-    """An entry about one intent."""
+    """An entry about one intent. `revision` is the intent's after the step."""
     named: Mapping[str, Json] = {
         "action_intent_id": intent.action_intent_id,
         "account_id": intent.account_id,
         "action_type": intent.action_type,
         "trace_id": intent.trace_id,
+        "revision": revision,
     }
     return draft(kind, at, actor, **named, **facts)
 
@@ -104,3 +193,81 @@ def content_digest(canonical_content: bytes, salt: bytes) -> str:
     canonical content.
     """
     return "sha256:" + sha256(salt + canonical_content).hexdigest()
+
+
+# What is longer than an entry may be
+
+
+def whole(body: bytes | str, parts: str | None) -> dict[str, Json]:
+    """The fields of an entry, with the parts in their places that stand beside it."""
+    fields: dict[str, Json] = json.loads(body)
+    if parts is not None:
+        # A shorter pointer first: what holds a part may be a part itself.
+        for pointer, value in sorted(json.loads(parts).items(), key=lambda part: len(part[0])):
+            _put(fields, pointer, value)
+    return fields
+
+
+def _shortened(body: Mapping[str, Json]) -> tuple[bytes, str]:
+    """The entry with the largest parts outside of it, each bound by its digest, and those parts."""
+    short, parts = dict(body), dict[str, Json]()
+    digests: dict[str, str] = {}
+    while len(written := canonical({**short, "beside": digests})) > ENTRY_BYTES_MAX:
+        pointer, value = max(_movable(short), key=lambda part: len(canonical(part[1])))
+        parts[pointer], digests[pointer] = value, digest(value)
+        short = _without(short, pointer.split("/")[1:])
+    return written, canonical(parts).decode()
+
+
+def _movable(body: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
+    """The parts that can stand beside an entry, by pointer: lists, texts, and objects that hold no
+    further object or list.
+    """
+    for name, value in body.items():
+        if name not in _NEVER_BESIDE:
+            yield from _movable_within(f"/{_escaped(name)}", value)
+
+
+def _movable_within(pointer: str, value: Json) -> Iterator[tuple[str, Json]]:
+    inner = isinstance(value, Mapping) and any(
+        isinstance(part, dict | list) for part in value.values()
+    )
+    if not inner:
+        yield pointer, value
+        return
+    for name, part in value.items():
+        yield from _movable_within(f"{pointer}/{_escaped(name)}", part)
+
+
+def _without(value: Mapping[str, Json], path: Sequence[str]) -> dict[str, Json]:
+    name = _unescaped(path[0])
+    if len(path) == 1:
+        return {key: part for key, part in value.items() if key != name}
+    return {**value, name: _without(value[name], path[1:])}
+
+
+def _put(value: Json, pointer: str, part: Json) -> None:
+    *path, last = map(_unescaped, pointer.split("/")[1:])
+    for name in path:
+        value = value[int(name)] if isinstance(value, list) else value.setdefault(name, {})
+    value[last] = part
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _unescaped(name: str) -> str:
+    return name.replace("~1", "/").replace("~0", "~")
+
+
+def _reasons_in(value: Json, pointer: str) -> Iterator[str]:
+    """The pointers of the reasons that an entry binds."""
+    if isinstance(value, list):
+        for place, part in enumerate(value):
+            yield from _reasons_in(part, f"{pointer}/{place}")
+    elif isinstance(value, dict):
+        if "reason_digest" in value:
+            yield f"{pointer}/reason"
+        for name, part in value.items():
+            yield from _reasons_in(part, f"{pointer}/{_escaped(name)}")

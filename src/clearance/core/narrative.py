@@ -118,6 +118,9 @@ class _Story:
         """Who lets it run."""
         if self.record.auto_executed:
             return AUTOPILOT
+        source = self.record.approval_source
+        if source is not None and not source.known:
+            return f"{self.record.intent.proposed_by}, let run by {source},"
         return f"{self.record.intent.proposed_by}, approved by {ruled_by(self.record)},"
 
     @property

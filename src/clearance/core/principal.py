@@ -64,12 +64,17 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated actor of one tenant."""
+    """An authenticated actor of one tenant.
+
+    `credential` is the id of the API key or of the session that it came with; None for Clearance
+    itself, and for who needs none.
+    """
 
     tenant_id: str
     actor_id: str
     kind: ActorKind
     permissions: frozenset[Permission]
+    credential: str | None = None
 
     @property
     def tenant(self) -> Subject:

@@ -18,7 +18,14 @@ from clearance.core.budget import Hold, HoldState
 from clearance.core.decision import Decision, SettingsVersion
 from clearance.core.intent import ActionIntent
 from clearance.core.ledger import Draft
+from clearance.core.names import OpenName
 from clearance.core.outcome import Outcome
+
+
+class Executor(OpenName):
+    """Who carries an intent out."""
+
+    SERVER = "server"
 
 
 class IntentStatus(StrEnum):
@@ -110,11 +117,22 @@ class IntentRecord:
     attempt: Attempt | None = None
     outcome: Outcome | None = None
     hold: Hold | None = None
+    executor: Executor = Executor.SERVER
 
     @property
     def auto_executed(self) -> bool:
         """True if policy and budget alone approved this."""
         return self.approval_source is ApprovalSource.POLICY
+
+    @property
+    def foreign(self) -> str | None:
+        """What a later version wrote of it and this one does not know: then it is shown, and not
+        moved. None if everything is known.
+        """
+        if not self.executor.known:
+            return f"the executor {self.executor}"
+        source = self.approval_source
+        return None if source is None or source.known else f"the approval source {source}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +163,8 @@ class Change:
     nothing else happens to it. `settings_version`, if given, must be in force. `hold` is the state
     that the intent's hold moves to. `decision` is given when this step decided anew. `approval` is
     the latest approval as it is after the step (a new one has a new number; what was open before it
-    is `closed`). `superseded_by` admits a new intent in the same transaction.
+    is `closed`). `superseded_by` admits a new intent in the same transaction. `erases`: the reasons
+    that go, each by the position of its entry and its name.
     """
 
     tenant_id: str
@@ -164,6 +183,7 @@ class Change:
     attempt: Attempt | None = None
     outcome: Outcome | None = None
     superseded_by: Admission | None = None
+    erases: tuple[tuple[int, str], ...] = ()
 
 
 def admitted(admission: Admission, position: int) -> IntentRecord:

@@ -72,6 +72,9 @@ def revalidate(record: IntentRecord, facts: gate.Facts, now: int) -> Revalidatio
         changed = call_differences(record.binding, binding) if record.binding and binding else ()
         return Revalidation(kind, code, sentence, decision, binding, changed)
 
+    if record.foreign:
+        sentence = f"It has {record.foreign}, which this version does not know."
+        return verdict(Verdict.WAIT, "OF_A_LATER_VERSION", sentence)
     if intent.expires_at is not None and intent.expires_at <= now:
         return verdict(
             Verdict.EXPIRE, "INTENT_EXPIRED", f"The intent expired at {as_text(intent.expires_at)}."

@@ -10,11 +10,44 @@ from itertools import product
 from typing import TypeAlias
 
 from clearance.core.budget import BudgetRule
+from clearance.core.canonical import Json, digest
 from clearance.core.catalog import Action, ToolServer
-from clearance.core.decision import SettingsVersion
+from clearance.core.decision import NO_DIGEST, SettingsDigest, SettingsVersion
 from clearance.core.mode import Allowlist, ModeRule
 from clearance.core.policy import PolicySet
 from clearance.core.stop import StopSwitch
+
+PARTS = ("policy", "catalog", "autonomy", "stop_switches", "tool_pins", "tool_servers")
+"""The parts of a settings document. Each has a digest of its own, so that one can be shown without
+the others.
+"""
+
+_UNSALTED = frozenset({"policy", "catalog", "autonomy", "tool_pins"})
+"""The parts whose digest anybody can compute. The others may hold values that are secret or are a
+person's words, and could be guessed.
+"""
+
+
+def part_digests(document: Mapping[str, Json], salt: bytes) -> dict[str, str | None]:
+    """The digest of each part of a document, in which the salt hides what could be guessed; None
+    for a part that it does not have.
+    """
+    return {
+        name: _part_digest(name, document[name], salt) if name in document else None
+        for name in (*PARTS, *sorted(document.keys() - set(PARTS)))
+    }
+
+
+def _part_digest(name: str, part: Json, salt: bytes) -> str:
+    return digest(part if name in _UNSALTED else {"salt": salt.hex(), "part": part})
+
+
+def document_digest(document: Mapping[str, Json], salt: bytes | None) -> str:
+    """What binds an entry to a whole document: the digest of its parts' digests. Version 0.1.0,
+    which had no salt, took the digest of the document itself.
+    """
+    return digest(document if salt is None else part_digests(document, salt))
+
 
 Reached: TypeAlias = tuple[str, str | None, str | None]
 """A check of the gate, an account (None: each) and an action type (None: each)."""
@@ -60,6 +93,7 @@ class Settings:
     policy: PolicySet | None = None
     stop_switches: tuple[StopSwitch, ...] = ()
     unreadable: Mapping[Reached, Unreadable] = field(default_factory=dict)
+    digest: SettingsDigest = NO_DIGEST
 
     def unread(self, check: str, account_id: str, action_type: str) -> Unreadable | None:
         """What makes a check of the gate ask a person about an account and action type."""

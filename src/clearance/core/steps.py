@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from clearance.core import approval as approvals
+from clearance.core import decision as decisions
 from clearance.core.approval import (
     Approval,
     ApprovalSource,
@@ -24,13 +25,19 @@ from clearance.core.catalog import (
     APPROVAL_EXPIRES_AFTER_MS_DEFAULT,
     idempotency_key,
 )
-from clearance.core.decision import Answer, Decision, to_json
+from clearance.core.decision import Answer, Decision
 from clearance.core.errors import Conflict
 from clearance.core.intent import ActionIntent, fingerprint
-from clearance.core.ledger import Draft, EntryKind, content_digest, draft_about
+from clearance.core.ledger import (
+    Draft,
+    EntryKind,
+    Reason,
+    content_digest,
+    draft_about,
+)
 from clearance.core.moment import as_text
 from clearance.core.outcome import Outcome, OutcomeStatus
-from clearance.core.principal import ActorKind, Permission, Principal
+from clearance.core.principal import Permission, Principal
 from clearance.core.record import (
     NOT_STARTED,
     STEPS,
@@ -78,9 +85,10 @@ def admit(
         kind,
         now,
         actor,
+        revision=1,
         status=status.value,
         content_digest=content_digest(content, salt),
-        decision=to_json(decision),
+        decision=decisions.facts(decision),
         approval=_approval_facts(approval),
         **_agent_facts(intent),
         **_binding_facts(binding),
@@ -99,7 +107,7 @@ def admit(
         approval=approval,
         entry=entry,
         at=now,
-        due_at=_due_at(status, intent, approval),
+        due_at=due_at(status, intent, approval),
     )
 
 
@@ -107,7 +115,7 @@ def rule(
     record: IntentRecord,
     ruler: Principal,
     kind: RulingKind,
-    reason: str | None,
+    reason: Reason | None,
     *,
     now: int,
     edited: Admission | None = None,
@@ -120,13 +128,14 @@ def rule(
     if approval is None:
         sentence = f"The intent {record.intent.action_intent_id} waits for no approval."
         raise Conflict(sentence, code="APPROVAL_CLOSED")
-    approvals.check_ruling(approval, record.intent, ruler, kind, reason, now=now)
+    text = reason.text if reason else None
+    approvals.check_ruling(approval, record.intent, ruler, kind, text, now=now)
     successor = edited.intent.action_intent_id if edited else None
-    ruling = Ruling(kind, ruler.actor_id, reason, now)
+    ruling = Ruling(kind, ruler.actor_id, text, now)
     ruled = approval.ruled(ruling, superseded_by=successor)
     status, entry_kind, source = _RULED[ruled.state]
-    entry = draft_about(
-        record.intent,
+    entry = next_entry(
+        record,
         entry_kind,
         now,
         ruler,
@@ -177,8 +186,8 @@ def start_attempt(
         started_at=now,
     )
     decided_anew = checked.decision is not record.decision
-    entry = draft_about(
-        record.intent,
+    entry = next_entry(
+        record,
         EntryKind.EXECUTION_STARTED,
         now,
         actor,
@@ -188,7 +197,7 @@ def start_attempt(
         lease_until=as_text(attempt.lease_until),
         idempotency_key=attempt.idempotency_key,
         tool=str(action.tool),
-        decision=to_json(checked.decision) if decided_anew else None,
+        decision=decisions.facts(checked.decision) if decided_anew else None,
         **_started_facts(record, checked, decided_anew=decided_anew),
         **_source_facts(record.approval_source),
     )
@@ -229,8 +238,8 @@ def record_outcome(
         )
         raise Conflict(sentence, code="FENCED")
     error = outcome.error
-    entry = draft_about(
-        record.intent,
+    entry = next_entry(
+        record,
         EntryKind.OUTCOME_RECORDED,
         now,
         actor,
@@ -277,15 +286,15 @@ def reopen(
         now=now,
         differences=shown,
     )
-    entry = draft_about(
-        record.intent,
+    entry = next_entry(
+        record,
         EntryKind.APPROVAL_REQUESTED,
         now,
         actor,
         status=IntentStatus.AWAITING_APPROVAL.value,
         reason=checked.code,
         differences=list(shown),
-        decision=to_json(checked.decision),
+        decision=decisions.facts(checked.decision),
         approval=_approval_facts(approval),
         **_binding_facts(checked.binding),
     )
@@ -304,7 +313,7 @@ def reopen(
 
 
 def cancel(
-    record: IntentRecord, *, code: str, reason: str | None, actor: Principal, now: int
+    record: IntentRecord, *, code: str, reason: Reason | None, actor: Principal, now: int
 ) -> Change:
     """Closes an intent that has not started; the hold is given back."""
     _require_not_started(record)
@@ -323,7 +332,7 @@ def cancel(
 def expire(record: IntentRecord, *, actor: Principal, now: int) -> Change:
     """Closes an intent whose time has passed; the hold is given back. Time never approves."""
     _require_not_started(record)
-    due = _due_at(record.status, record.intent, record.approval)
+    due = due_at(record.status, record.intent, record.approval)
     if due is None or now < due:
         sentence = f"The intent {record.intent.action_intent_id} has not expired."
         raise Conflict(sentence, code="NOT_EXPIRED")
@@ -339,7 +348,7 @@ def expire(record: IntentRecord, *, actor: Principal, now: int) -> Change:
     )
 
 
-def _due_at(status: IntentStatus, intent: ActionIntent, approval: Approval | None) -> int | None:
+def due_at(status: IntentStatus, intent: ActionIntent, approval: Approval | None) -> int | None:
     """When an intent that has not started expires: the open approval's time while it waits, else
     the intent's own.
     """
@@ -349,7 +358,7 @@ def _due_at(status: IntentStatus, intent: ActionIntent, approval: Approval | Non
 
 
 def reconcile(
-    record: IntentRecord, status: OutcomeStatus, reason: str, *, by: Principal, now: int
+    record: IntentRecord, status: OutcomeStatus, reason: Reason, *, by: Principal, now: int
 ) -> Change:
     """A person settles an UNKNOWN outcome, and states how they know; only after lease and deadline
     have passed.
@@ -365,11 +374,10 @@ def reconcile(
     if now < record.attempt.lease_until:
         sentence = f"The call may still be under way until {as_text(record.attempt.lease_until)}."
         raise Conflict(sentence, code="LEASE_NOT_OVER")
-    outcome = replace(
-        record.outcome, status=status, sentence=f"Reconciled by {by.actor_id}: {reason}"
-    )
-    entry = draft_about(
-        record.intent,
+    sentence = f"{reconciled_by(by.actor_id)}: {reason.text}"
+    outcome = replace(record.outcome, status=status, sentence=sentence)
+    entry = next_entry(
+        record,
         EntryKind.OUTCOME_RECONCILED,
         now,
         by,
@@ -378,6 +386,13 @@ def reconcile(
         **_source_facts(record.approval_source),
     )
     return _change(record, IntentStatus(status.value), entry, now, outcome=outcome)
+
+
+def next_entry(
+    record: IntentRecord, kind: EntryKind, now: int, actor: Principal, **facts: Json
+) -> Draft:
+    """The entry of the record's next step."""
+    return draft_about(record.intent, kind, now, actor, revision=record.revision + 1, **facts)
 
 
 def _change(
@@ -390,6 +405,12 @@ def _change(
     approval: Approval | None = None,
     **parts: object,
 ) -> Change:
+    if record.foreign:
+        sentence = (
+            f"The intent {record.intent.action_intent_id} has {record.foreign}, which this version "
+            f"does not know: only a later one can move it."
+        )
+        raise Conflict(sentence, code="OF_A_LATER_VERSION")
     if status not in STEPS.get(record.status, frozenset()):
         sentence = (
             f"The intent {record.intent.action_intent_id} is {record.status.value}, so it cannot "
@@ -405,7 +426,7 @@ def _change(
         entry=entry,
         at=now,
         approval_source=record.approval_source if keeps_source else approval_source,
-        due_at=_due_at(status, record.intent, approval),
+        due_at=due_at(status, record.intent, approval),
         approval=approval,
         **parts,  # type: ignore[arg-type]
     )
@@ -419,21 +440,19 @@ def _close(
     actor: Principal,
     now: int,
     code: str,
-    reason: str | None,
+    reason: Reason | None,
 ) -> Change:
     open_approval = (
         record.approval if record.approval and record.approval.state is ApprovalState.OPEN else None
     )
-    entry = draft_about(
-        record.intent,
+    entry = next_entry(
+        record,
         kind,
         now,
         actor,
         status=status.value,
         code=code,
-        reason=None
-        if actor.kind is ActorKind.AGENT
-        else reason,  # an agent's words are not in the ledger
+        reason=reason,
         approval_id=open_approval.approval_id if open_approval else None,
         **_source_facts(record.approval_source),
     )
@@ -452,6 +471,11 @@ def _require_not_started(record: IntentRecord) -> None:
 
 def _release(record: IntentRecord) -> HoldState | None:
     return HoldState.RELEASED if record.hold and record.hold.state is HoldState.HELD else None
+
+
+def reconciled_by(person: str) -> str:
+    """How the sentence of an outcome begins that a person settled."""
+    return f"Reconciled by {person}"
 
 
 def _approval_lasts_ms(intent: ActionIntent, settings: Settings) -> int:

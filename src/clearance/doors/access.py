@@ -18,7 +18,14 @@ from hashlib import sha256
 import anyio
 import anyio.to_thread
 
-from clearance.core.credential import ApiKey, PageSession, check_key, hash_key, principal_of
+from clearance.core.credential import (
+    ApiKey,
+    PageSession,
+    check_key,
+    hash_key,
+    principal_of,
+    session_id,
+)
 from clearance.core.errors import Forbidden, InvalidInput, Unauthenticated, Unavailable
 from clearance.core.moment import HOUR_MS, SECOND_MS
 from clearance.core.principal import Principal
@@ -82,7 +89,7 @@ class Access:
             _token_hash(token), api_key.key_id, created_at=now, expires_at=now + SESSION_MS
         )
         await self._credentials.add_session(session)
-        return token, _principal(api_key)
+        return token, _principal(api_key, session.token_hash)
 
     async def session(self, token: str | None) -> Principal:
         """Who is signed in with a session's token.
@@ -91,10 +98,11 @@ class Access:
         """
         if token is None or not _TOKEN.fullmatch(token):
             raise _nobody()
-        api_key = await self._credentials.session_key(_token_hash(token), self._clock.now_ms())
+        token_hash = _token_hash(token)
+        api_key = await self._credentials.session_key(token_hash, self._clock.now_ms())
         if api_key is None:
             raise _nobody()
-        return _principal(api_key)
+        return _principal(api_key, token_hash)
 
     async def sign_out(self, token: str | None) -> None:
         """Ends a session; nothing happens if there is none."""
@@ -204,8 +212,10 @@ def _token_hash(token: str) -> bytes:
     return sha256(token.encode()).digest()
 
 
-def _principal(api_key: ApiKey) -> Principal:
-    return principal_of(api_key.tenant_id, api_key.name, api_key.role)
+def _principal(api_key: ApiKey, token_hash: bytes | None = None) -> Principal:
+    key_id = api_key.key_id
+    credential = session_id(key_id, token_hash) if token_hash else key_id
+    return principal_of(api_key.tenant_id, api_key.name, api_key.role, credential)
 
 
 def _nobody() -> Unauthenticated:

@@ -473,7 +473,8 @@ async def _cancel(context: Context, record: IntentRecord) -> IntentRecord | None
 
     None if it moved on.
     """
-    reason, now = "Its execution was aborted before it began.", context.clock.now_ms()
+    reason = context.reason("Its execution was aborted before it began.")
+    now = context.clock.now_ms()
     actor = system(record.intent.tenant_id)
     change = steps.cancel(record, code="EXECUTION_ENDED", reason=reason, actor=actor, now=now)
     answer = await context.store.advance(change)

@@ -11,7 +11,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import count
 from typing import TypeVar
@@ -26,10 +26,12 @@ from clearance.configuration.document import (
     read_document,
 )
 from clearance.core.canonical import Json
-from clearance.core.errors import NotFound, Unavailable
+from clearance.core.decision import SettingsDigest
+from clearance.core.errors import InvalidInput, NotFound, Unavailable
+from clearance.core.ledger import Reason
 from clearance.core.principal import EVERYWHERE
 from clearance.core.record import IntentRecord
-from clearance.core.settings import Settings
+from clearance.core.settings import Settings, document_digest
 from clearance.flow.ports.clock import Clock
 from clearance.flow.ports.engine import Engine
 from clearance.flow.ports.store import Store
@@ -52,6 +54,18 @@ async def aside(work: Callable[..., T], *arguments: object) -> T:
     return await asyncio.get_running_loop().run_in_executor(_compilers, work, *arguments)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """One version of a document, as this process read it, and its digest."""
+
+    version: int
+    reading: Reading
+    digest: str | None = None
+
+
+_NOTHING = _Known(0, NOTHING_STORED)
+
+
 @dataclass(slots=True)
 class Context:
     """The parts that one process works with.
@@ -72,7 +86,7 @@ class Context:
     _turns: defaultdict[str, asyncio.Lock] = field(
         default_factory=lambda: defaultdict(asyncio.Lock)
     )
-    _readings: dict[str, tuple[int, Reading]] = field(default_factory=dict)
+    _readings: dict[str, _Known] = field(default_factory=dict)
 
     async def settings(self, tenant_id: str) -> Settings:
         """The settings in force, compiled.
@@ -125,15 +139,17 @@ class Context:
         """The settings that a stored document means; None if something has to be read or compiled
         for that.
         """
-        own = self._known_reading(tenant_id, stored.version.tenant)
-        everywhere = self._known_reading(EVERYWHERE, stored.version.everywhere)
-        if own is None or everywhere is None or not own.compiled:
+        own = self._known(tenant_id, stored.version.tenant)
+        everywhere = self._known(EVERYWHERE, stored.version.everywhere)
+        if own is None or everywhere is None or not own.reading.compiled:
             return None
-        return settings_of(tenant_id, stored.version, own, everywhere)
+        settings = settings_of(tenant_id, stored.version, own.reading, everywhere.reading)
+        return replace(settings, digest=SettingsDigest(own.digest, everywhere.digest))
 
     def _prepare(self, tenant_id: str, stored: StoredSettings) -> None:
-        own = self._read(tenant_id, stored.version.tenant, stored.document)
-        self._read(EVERYWHERE, stored.version.everywhere, stored.everywhere)
+        own = self._read(tenant_id, stored.version.tenant, stored.document, stored.salt)
+        salt = stored.everywhere_salt
+        self._read(EVERYWHERE, stored.version.everywhere, stored.everywhere, salt)
         if problems := own.all_problems:
             _log.warning(
                 "stored settings refused in part",
@@ -143,16 +159,18 @@ class Context:
                 first=str(problems[0]),
             )
 
-    def _known_reading(self, tenant_id: str, version: int) -> Reading | None:
-        if version == 0:
-            return NOTHING_STORED
-        known = self._readings.get(tenant_id)
-        return known[1] if known is not None and known[0] == version else None
+    def _known(self, tenant_id: str, version: int) -> _Known | None:
+        known = _NOTHING if version == 0 else self._readings.get(tenant_id)
+        return known if known is not None and known.version == version else None
 
-    def _read(self, tenant_id: str, version: int, document: Mapping[str, Json]) -> Reading:
-        reading = self._known_reading(tenant_id, version) or read_document(document)
-        self._readings[tenant_id] = (version, reading)
-        return reading
+    def _read(
+        self, tenant_id: str, version: int, document: Mapping[str, Json], salt: bytes | None
+    ) -> Reading:
+        known = self._known(tenant_id, version)
+        if known is None:
+            known = _Known(version, read_document(document), _digest(document, salt))
+            self._readings[tenant_id] = known
+        return known.reading
 
     async def stored(self, tenant_id: str) -> tuple[StoredSettings, Reading]:
         """The settings as they are stored, and as this version reads them: each version of them
@@ -164,14 +182,14 @@ class Context:
     async def reading(self, tenant_id: str, stored: StoredSettings) -> Reading:
         """Stored settings as this version reads them."""
         version = stored.version.tenant
-        known = self._known_reading(tenant_id, version)
-        if known is None:
-            known = await aside(self._read, tenant_id, version, stored.document)
-        return known
+        known = self._known(tenant_id, version)
+        if known is not None:
+            return known.reading
+        return await aside(self._read, tenant_id, version, stored.document, stored.salt)
 
-    def committed(self, tenant_id: str, version: int, reading: Reading) -> None:
+    def committed(self, tenant_id: str, version: int, reading: Reading, digest: str) -> None:
         """Remembers settings that this process stored, as it knows them already."""
-        self._readings[tenant_id] = (version, reading)
+        self._readings[tenant_id] = _Known(version, reading, digest)
 
     async def record(self, tenant_id: str, action_intent_id: str) -> IntentRecord:
         """One intent of a tenant. NotFound if it has none of this id."""
@@ -186,3 +204,17 @@ class Context:
         return blake2b(
             next(self._salts).to_bytes(8, "big"), key=self._salt_key, digest_size=SALT_BYTES
         ).digest()
+
+    def reason(self, text: str) -> Reason:
+        """A person's words, with a salt of their own."""
+        return Reason(text, self.new_salt())
+
+
+def _digest(document: Mapping[str, Json], salt: bytes | None) -> str | None:
+    """What binds decisions to a stored document. None for what has no canonical form: other
+    settings than ours stored it.
+    """
+    try:
+        return document_digest(document, salt)
+    except InvalidInput:
+        return None

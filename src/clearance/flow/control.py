@@ -24,6 +24,7 @@ from clearance.flow.context import Context
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.tools import ToolList
 from clearance.flow.requests import (
+    Erased,
     NarratedIntent,
     PinReport,
     Proposal,
@@ -176,6 +177,10 @@ class Control:
         (`server.tool`); what is known of all of them.
         """
         return await pins.pin_tools(self._context, principal, repin=repin)
+
+    async def erase(self, principal: Principal, action_intent_id: str, reason: str) -> Erased:
+        """Erases the reasons that people wrote about an intent; the ledger keeps their digests."""
+        return await review.erase(self._context, principal, action_intent_id, reason)
 
     async def create_api_key(
         self, principal: Principal, name: str, role: Role

@@ -22,6 +22,7 @@ from clearance.core.budget import rule_for
 from clearance.core.catalog import Action, ToolServer
 from clearance.core.errors import Conflict, InvalidInput, Refusal, Unavailable
 from clearance.core.gate import Facts
+from clearance.core.ledger import Reason
 from clearance.core.moment import day_in_zone
 from clearance.core.outcome import CallError, ErrorClass, Outcome, Sent
 from clearance.core.principal import system
@@ -127,7 +128,7 @@ async def start(
         checked = revalidation.revalidate(record, facts, now)
         if checked.verdict is Verdict.WAIT:
             return None
-        change = _next(record, checked, settings, worker, now)
+        change = _next(record, checked, settings, worker, now, context.new_salt())
         answer = await context.store.advance(change)
         if isinstance(answer, Applied):
             return _started(answer.record, settings, monotonic, now)
@@ -188,7 +189,7 @@ async def due(context: Context, tenant_id: str, action_intent_id: str) -> Intent
     over; and not held, by a switch or by a stored action that cannot be read.
     """
     record = await context.store.intent(tenant_id, action_intent_id)
-    if record is None:
+    if record is None or record.foreign:
         return None
     left = (
         record.status is IntentStatus.RUNNING
@@ -245,7 +246,12 @@ async def _facts(context: Context, settings: Settings, record: IntentRecord) -> 
 
 
 def _next(
-    record: IntentRecord, checked: Revalidation, settings: Settings, worker: str, now: int
+    record: IntentRecord,
+    checked: Revalidation,
+    settings: Settings,
+    worker: str,
+    now: int,
+    salt: bytes,
 ) -> Change:
     actor = system(record.intent.tenant_id)
     match checked.verdict:
@@ -258,9 +264,8 @@ def _next(
         case Verdict.EXPIRE:
             return steps.expire(record, actor=actor, now=now)
         case _:
-            return steps.cancel(
-                record, code=checked.code, reason=checked.sentence, actor=actor, now=now
-            )
+            reason = Reason(checked.sentence, salt)
+            return steps.cancel(record, code=checked.code, reason=reason, actor=actor, now=now)
 
 
 def _started(record: IntentRecord, settings: Settings, monotonic: int, now: int) -> Started | None:

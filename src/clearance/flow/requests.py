@@ -96,6 +96,17 @@ class Ruled(NarratedIntent):
 # Owners
 
 
+@dataclass(frozen=True, slots=True)
+class Erased(NarratedIntent):
+    """The intent after an erasure. `reasons` are the ones that went, each by the position of its
+    entry and its name. The entries at `in_clear` are of version 0.1.0 and hold a reason themselves,
+    which stays.
+    """
+
+    reasons: tuple[tuple[int, str], ...]
+    in_clear: tuple[int, ...]
+
+
 class SettingsPart(StrEnum):
     """A part of the settings that is read and replaced by itself.
 

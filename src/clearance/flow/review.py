@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from clearance.core import steps
+from clearance.core import erasure, steps
 from clearance.core.approval import (
     REASON_LENGTH_MAX,
     RulingKind,
@@ -17,6 +17,7 @@ from clearance.core.approval import (
 from clearance.core.errors import Conflict, InvalidInput, NotFound, Unavailable
 from clearance.core.gate import Facts
 from clearance.core.intent import checked_content
+from clearance.core.ledger import Reason
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import Admission, Change, IntentRecord
@@ -30,7 +31,7 @@ from clearance.flow.ports.transitions import (
     RecordMoved,
     SettingsMoved,
 )
-from clearance.flow.requests import NarratedIntent, Ruled, RulingRequest
+from clearance.flow.requests import Erased, NarratedIntent, Ruled, RulingRequest
 from clearance.flow.submit import DECISIONS_MAX, admission_of, hint_if_approved
 
 RECONCILABLE = frozenset({OutcomeStatus.SUCCEEDED, OutcomeStatus.FAILED})
@@ -48,6 +49,7 @@ async def rule(
         sentence = "An edit needs the new parameters, and only an edit has parameters."
         raise InvalidInput(sentence, code="EDIT_PARAMETERS")
     edited_id, salt = context.clock.new_id(), context.new_salt()
+    reason = None if request.reason is None else context.reason(request.reason)
     used: Mapping[str, int] = {}
     for _ in range(DECISIONS_MAX):
         settings = await context.settings(ruler.tenant_id)
@@ -57,7 +59,7 @@ async def rule(
             facts = Facts(settings, used)
             edited = _edited(context, ruler, record, request, edited_id, facts, salt)
         now = context.clock.now_ms()
-        change = steps.rule(record, ruler, request.kind, request.reason, now=now, edited=edited)
+        change = steps.rule(record, ruler, request.kind, reason, now=now, edited=edited)
         answer = await context.store.advance(change)
         if isinstance(answer, Applied):
             return _ruled(context, answer, settings)
@@ -131,13 +133,13 @@ async def cancel(
     context: Context, principal: Principal, action_intent_id: str, reason: str
 ) -> NarratedIntent:
     """Withdraws an intent that has not started: its proposer may, and so may a person who rules."""
-    _check_reason(reason)
+    why = _checked(context, reason)
 
     def step(record: IntentRecord) -> Change:
         if record.intent.proposed_by != principal.actor_id:
             principal.require(Permission.RULE, on=record.intent.subject)
         now = context.clock.now_ms()
-        return steps.cancel(record, code="WITHDRAWN", reason=reason, actor=principal, now=now)
+        return steps.cancel(record, code="WITHDRAWN", reason=why, actor=principal, now=now)
 
     principal.require(Permission.READ, on=principal.tenant)
     return await _narrated(context, principal, action_intent_id, step)
@@ -151,16 +153,41 @@ async def reconcile(
     reason: str,
 ) -> NarratedIntent:
     """Settles an UNKNOWN outcome, with the name and reason of the person."""
-    _check_reason(reason)
+    why = _checked(context, reason)
     if status not in RECONCILABLE:
         sentence = "An unknown outcome is reconciled to SUCCEEDED or FAILED."
         raise InvalidInput(sentence, code="NOT_RECONCILABLE")
 
     def step(record: IntentRecord) -> Change:
-        return steps.reconcile(record, status, reason, by=principal, now=context.clock.now_ms())
+        return steps.reconcile(record, status, why, by=principal, now=context.clock.now_ms())
 
     principal.require(Permission.RULE, on=principal.tenant)
     return await _narrated(context, principal, action_intent_id, step)
+
+
+async def erase(
+    context: Context, principal: Principal, action_intent_id: str, reason: str
+) -> Erased:
+    """Erases the reasons that people wrote about an intent; what binds them stays.
+
+    Conflict (`NOTHING_TO_ERASE`).
+    """
+    principal.require(Permission.CONFIGURE, on=principal.tenant)
+    why, tenant_id = _checked(context, reason), principal.tenant_id
+    settings = await context.settings(tenant_id)
+    for _ in range(DECISIONS_MAX):
+        record = await context.record(tenant_id, action_intent_id)
+        # Read after the record: a later entry makes its revision an old one.
+        entries = await context.store.entries_about(tenant_id, action_intent_id)
+        now = context.clock.now_ms()
+        change = erasure.erase(record, entries, why, by=principal, now=now)
+        answer = await context.store.advance(change)
+        if isinstance(answer, Applied):
+            in_clear = tuple(entry.position for entry in entries if erasure.in_clear(entry))
+            return Erased(
+                answer.record, sentence_of(answer.record, settings), change.erases, in_clear
+            )
+    raise _kept_moving(action_intent_id)
 
 
 async def _narrated(
@@ -192,10 +219,11 @@ async def advance(
     raise _kept_moving(action_intent_id)
 
 
-def _check_reason(reason: str) -> None:
+def _checked(context: Context, reason: str) -> Reason:
     if not reason.strip() or len(reason) > REASON_LENGTH_MAX:
         sentence = f"A reason of 1 to {REASON_LENGTH_MAX} characters is needed."
         raise InvalidInput(sentence, code="REASON_REQUIRED")
+    return context.reason(reason)
 
 
 def _kept_moving(name: str) -> Unavailable:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from clearance.configuration.differences import SettingsDifference, differences
 from clearance.configuration.document import (
@@ -31,15 +32,15 @@ from clearance.core.errors import (
     VersionMismatch,
     VersionRequired,
 )
-from clearance.core.ledger import EntryKind, draft
+from clearance.core.ledger import EntryKind, EntryText, draft
 from clearance.core.principal import Permission, Principal
+from clearance.core.settings import part_digests
 from clearance.core.stop import StopScope
 from clearance.flow.context import PROGRAMS_NOT_STARTED, Context, aside
 from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.transitions import SettingsMoved
 from clearance.flow.requests import ANY_VERSION, SettingsPart
 
-DIFFERENCES_IN_ENTRY_MAX = 50  # sentences
 CHANGES_MAX = 5  # how often a change is made again because the settings moved meanwhile
 
 
@@ -257,9 +258,27 @@ async def change_switches(
     if stored.document.get("stop_switches", []) == after:
         return stored.version.tenant
     document = {**stored.document, "stop_switches": after}
-    shown = {"before": shown_switches(stored.document), "after": shown_switches(document)}
+    texts: list[EntryText] = []
+    shown = {
+        name: [
+            _bound(context, switch, f"/{name}/{place}/reason", texts)
+            for place, switch in enumerate(shown_switches(of))
+        ]
+        for name, of in (("before", stored.document), ("after", document))
+    }
     kind = EntryKind.STOP_SWITCHES_CHANGED
-    return await _commit(context, principal, stored, document, kind, **shown)
+    committed = await _commit(context, principal, stored, document, kind, texts, **shown)
+    return committed.version if committed else None
+
+
+def _bound(context: Context, switch: Json, pointer: str, texts: list[EntryText]) -> Json:
+    """A switch as an entry has it: with the digest of its reason, whose text goes to the others."""
+    if not isinstance(switch, Mapping) or not isinstance(switch.get("reason"), str):
+        return switch
+    reason = context.reason(switch["reason"])
+    texts.append(reason.beside(pointer))
+    rest = {name: value for name, value in switch.items() if name != "reason"}
+    return {**rest, "reason_digest": reason.digest}
 
 
 # --- The whole document ---
@@ -356,24 +375,33 @@ async def change_settings(
     """
     if not changes:
         return stored.version.tenant
-    version = await _commit(
+    committed = await _commit(
         context,
         actor,
         stored,
         document,
         EntryKind.SETTINGS_CHANGED,
-        parts=sorted({_part_in(difference.path) for difference in changes}),
-        differences=[difference.sentence for difference in changes[:DIFFERENCES_IN_ENTRY_MAX]],
+        changed=sorted({_part_in(difference.path) for difference in changes}),
+        differences=[difference.sentence for difference in changes],
         differences_count=len(changes),
     )
-    if version is not None and document == after.as_json():
-        context.committed(actor.tenant_id, version, Reading(after))
-    return version
+    if committed is None:
+        return None
+    if document == after.as_json():
+        context.committed(actor.tenant_id, committed.version, Reading(after), committed.digest)
+    return committed.version
 
 
 def _part_in(path: str) -> str:
     section, _, rest = path.partition(".")
     return rest.partition(".")[0] if section == "autonomy" else section
+
+
+class _Committed(NamedTuple):
+    """A version of the settings, and the digest of its document."""
+
+    version: int
+    digest: str
 
 
 async def _commit(
@@ -382,14 +410,17 @@ async def _commit(
     stored: StoredSettings,
     document: Mapping[str, Json],
     kind: EntryKind,
+    texts: Sequence[EntryText] = (),
     **facts: Json,
-) -> int | None:
-    now, version = context.clock.now_ms(), stored.version.tenant
-    entry = draft(kind, now, actor, version=version + 1, digest=digest(document), **facts)
+) -> _Committed | None:
+    now, version, salt = context.clock.now_ms(), stored.version.tenant, context.new_salt()
+    parts = part_digests(document, salt)
+    whole = {"version": version + 1, "digest": digest(parts), "parts": parts}
+    entry = draft(kind, now, actor, texts, **whole, **facts)
     answer = await context.store.configure(
-        SettingsChange(actor.tenant_id, version, document, entry, now)
+        SettingsChange(actor.tenant_id, version, document, entry, now, salt)
     )
-    return None if isinstance(answer, SettingsMoved) else answer
+    return None if isinstance(answer, SettingsMoved) else _Committed(answer, whole["digest"])
 
 
 def kept_moving() -> Unavailable:

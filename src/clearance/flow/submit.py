@@ -96,7 +96,7 @@ async def _known(context: Context, intent: ActionIntent, refusal: Refusal) -> In
 
 def hint_if_approved(context: Context, record: IntentRecord) -> None:
     """Tells the engine of an intent that may start."""
-    if record.status is IntentStatus.APPROVED:
+    if record.status is IntentStatus.APPROVED and not record.foreign:
         intent = record.intent
         source = record.approval_source
         context.engine.hint(

@@ -7,10 +7,11 @@ tables, items, and the order of either's values.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any, TypeAlias
 
+from clearance.configuration.document import StoredSettings
 from clearance.core import binding as bindings
 from clearance.core import decision as decisions
 from clearance.core.approval import (
@@ -24,11 +25,13 @@ from clearance.core.approval import (
 from clearance.core.budget import Claim, Hold, HoldState
 from clearance.core.canonical import Json
 from clearance.core.credential import ApiKey
+from clearance.core.decision import SettingsVersion
 from clearance.core.intent import ActionIntent, RiskLevel
+from clearance.core.ledger import whole
 from clearance.core.moment import from_text
 from clearance.core.outcome import CallError, ErrorClass, Outcome, OutcomeStatus, Sent
-from clearance.core.principal import Role
-from clearance.core.record import Attempt, Change, IntentRecord, IntentStatus
+from clearance.core.principal import EVERYWHERE, Role
+from clearance.core.record import Attempt, Change, Executor, IntentRecord, IntentStatus
 from clearance.flow.ports.due import Due
 
 Kept: TypeAlias = Mapping[str, Any]
@@ -38,11 +41,12 @@ Kept: TypeAlias = Mapping[str, Any]
 def record(kept: Kept) -> IntentRecord:
     """An intent's record from what a store keeps of it.
 
-    `content` is what the agent wrote and `decided` the body of the ledger entry of the decision;
-    `hold`, `approval`, `attempt` and `outcome` are mappings of their own, or None. The other names
-    are those of the record and its intent.
+    `content` is what the agent wrote, `decided` the body of the ledger entry of the decision, and
+    `parts` what stands beside that entry because it is too long. `hold`, `approval`, `attempt` and
+    `outcome` are mappings of their own, or None. The other names are those of the record and its
+    intent.
     """
-    decided = json.loads(kept["decided"])
+    decided = whole(kept["decided"], kept.get("parts"))
     source, attempt = kept.get("approval_source"), kept.get("attempt")
     held = hold(kept.get("hold"))
     return IntentRecord(
@@ -61,6 +65,7 @@ def record(kept: Kept) -> IntentRecord:
         attempt=Attempt(**attempt) if attempt else None,
         outcome=_outcome(kept.get("outcome")),
         hold=held,
+        executor=Executor(kept.get("executor") or Executor.SERVER),
     )
 
 
@@ -106,6 +111,19 @@ def api_key(
     return ApiKey(key_id, tenant_id, name, Role(role), bytes(key_hash), created_at, revoked_at)
 
 
+def stored_settings(tenant_id: str, rows: Iterable[tuple[Any, ...]]) -> StoredSettings:
+    """A tenant's settings from rows of (tenant, version, document, salt): its own, if it has any,
+    and the ones that hold everywhere.
+    """
+    stored = {
+        name: (version, json.loads(document) if document else {}, salt and bytes(salt))
+        for name, version, document, salt in rows
+    }
+    own, everywhere = stored.get(tenant_id, (0, {}, None)), stored[EVERYWHERE]
+    version = SettingsVersion(own[0], everywhere[0])
+    return StoredSettings(version, own[1], everywhere[1], own[2], everywhere[2])
+
+
 def hold_values(hold: Hold) -> dict[str, Json]:
     """The claims of a hold, and its day; `claims` is the text of `[[bucket, amount, limit],
     ...]`.
@@ -131,7 +149,7 @@ def approval_values(approval: Approval) -> dict[str, Json]:
         "opened_at": approval.opened_at,
         "expires_at": approval.expires_at,
         "differences": json.dumps(approval.differences),
-        "ruling": json.dumps(asdict(approval.decisive)) if approval.decisive else None,
+        "ruling": _ruling_text(approval.decisive) if approval.decisive else None,
         "superseded_by": approval.superseded_by,
     }
 
@@ -183,7 +201,25 @@ def _approval(action_intent_id: str, kept: Kept | None) -> Approval | None:
 
 
 def _ruling(value: dict[str, Json]) -> Ruling:
-    return Ruling(RulingKind(value["kind"]), value["ruled_by"], value["reason"], value["ruled_at"])
+    return Ruling(
+        RulingKind(value["kind"]),
+        value["ruled_by"],
+        value["reason"],
+        value["ruled_at"],
+        erased=value.get("erased", False),
+    )
+
+
+def _ruling_text(ruling: Ruling) -> str:
+    values = asdict(ruling)
+    if not ruling.erased:
+        del values["erased"]
+    return json.dumps(values)
+
+
+def ruling_without_reason(ruling: str) -> str:
+    """The text of a ruling after its reason was erased."""
+    return _ruling_text(_ruling(json.loads(ruling)).without_reason())
 
 
 def _outcome(kept: Kept | None) -> Outcome | None:

@@ -5,18 +5,25 @@ states.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from typing import Any, TypeAlias
 
-from clearance.core.record import IntentStatus
+from clearance.core.approval import ApprovalSource
+from clearance.core.record import Executor
 
 Columns: TypeAlias = Mapping[str, str | Mapping[str, str]]
 """Names of values, each with its column; a mapping is a group."""
 
 
-def one_of(statuses: Iterable[IntentStatus]) -> str:
-    """States as they stand behind IN, in their order."""
+def one_of(statuses: Iterable[StrEnum]) -> str:
+    """Names as they stand behind IN, in their order."""
     names = ", ".join(f"'{status}'" for status in statuses)
     return f"({names})"
+
+
+OURS = f"""i.executor IN {one_of(Executor)} AND (i.approval_source IS NULL
+    OR i.approval_source IN {one_of(ApprovalSource)})"""
+"""An intent that this version may move: not one that a later version wrote otherwise."""
 
 
 def same(names: str, table: str = "") -> dict[str, str]:

@@ -237,7 +237,7 @@ async def _history(site: Site, visitor: Visitor) -> list[dict[str, Json]]:
     size = await site.control.ledger_size(visitor.principal)
     after = max(0, size - HISTORY_ENTRIES_MAX)
     entries = await site.control.ledger(visitor.principal, after=after, limit=HISTORY_ENTRIES_MAX)
-    changes = [entry.fields for entry in entries]
+    changes = [entry.in_full for entry in entries]
     switch_changes = [
         fields for fields in changes if fields["kind"] == EntryKind.STOP_SWITCHES_CHANGED.value
     ]

@@ -27,6 +27,7 @@ from clearance.core.template import Phrase, plain
 from clearance.flow.requests import NarratedIntent
 from clearance.web.rendering import lasting, pretty
 
+REASON_ERASED = "The reason was erased."
 GROUP_MIN = 3  # repeats in a row that become one line
 
 _WORDS: Mapping[IntentStatus, tuple[str, str]] = {
@@ -147,6 +148,8 @@ def source(record: IntentRecord) -> str | None:
     """Who let it run: `autopilot`, `approved by NAME`, or None if it never got so far."""
     if record.status not in LET_RUN or record.approval_source is None:
         return None
+    if not record.approval_source.known:
+        return f"let run by {record.approval_source}"
     return "autopilot" if record.auto_executed else f"approved by {ruled_by(record)}"
 
 
@@ -159,8 +162,8 @@ def because(record: IntentRecord, settings: Settings) -> str | None:
     match record.status:
         case IntentStatus.BLOCKED | IntentStatus.AWAITING_APPROVAL:
             return record.decision.explanation
-        case IntentStatus.REJECTED:
-            return ruling.reason if ruling else None
+        case IntentStatus.REJECTED if ruling:
+            return REASON_ERASED if ruling.erased else ruling.reason
         case IntentStatus.EXPIRED:
             return "Nobody ruled in time." if record.approval else "It was not started in time."
         case IntentStatus.CANCELLED:
@@ -169,6 +172,8 @@ def because(record: IntentRecord, settings: Settings) -> str | None:
             return outcome.sentence if outcome else None
         case IntentStatus.UNKNOWN:
             return "The tool did not answer; nothing was retried."
+        case IntentStatus.APPROVED | IntentStatus.RUNNING if record.foreign:
+            return f"This version leaves it alone: it does not know {record.foreign}."
         case IntentStatus.APPROVED:
             return held_by(record, settings)
         case _:

@@ -312,7 +312,7 @@ def _call(record: IntentRecord, action: Action | None) -> Mapping[str, Json] | N
 
 
 def _line(entry: Entry) -> LedgerLine:
-    fields = entry.fields
+    fields = entry.in_full
     return LedgerLine(
         position=entry.position,
         kind=fields["kind"],

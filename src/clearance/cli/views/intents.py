@@ -51,7 +51,7 @@ def intent(terminal: Terminal, facts: Facts) -> None:
             ("approval", _state(approval)),
             (
                 "ruled by",
-                " ".join(filter(None, (ruling.get("ruled_by"), _quoted(ruling.get("reason"))))),
+                " ".join(filter(None, (ruling.get("ruled_by"), _why(ruling)))),
             ),
             ("outcome", outcome.get("sentence")),
             (
@@ -60,6 +60,7 @@ def intent(terminal: Terminal, facts: Facts) -> None:
             ),
             ("result", outcome.get("result")),
             ("superseded by", facts.get("superseded_by")),
+            ("executor", _unusual(facts.get("executor"))),
             ("changed", local_time(facts["changed_at"]) if facts.get("changed_at") else None),
         ]
     )
@@ -115,21 +116,31 @@ def _rules(facts: Facts) -> Sequence[str]:
     )
 
 
+def _unusual(executor: Json) -> Json:
+    """An executor that is not the usual one."""
+    return None if executor == "server" else executor
+
+
 def _state(approval: Facts) -> str:
     return f"{approval['approval_id']}  {approval.get('state')}" if approval else ""
 
 
-def _quoted(text: Json) -> str:
-    return f"“{text}”" if text else ""
+def _why(ruling: Facts) -> str:
+    if ruling.get("erased"):
+        return "(the reason was erased)"
+    return f"“{ruling['reason']}”" if ruling.get("reason") else ""
 
 
 def badge(facts: Facts) -> Part:
     """Who let it run: autopilot, or a person by name."""
     if facts.get("auto_executed"):
         return ("autopilot", Tone.AUTOPILOT)
+    source = facts.get("approval_source")
+    if source not in {None, "POLICY", "HUMAN"}:
+        return (f"let run by {source}", Tone.WAITING)
     ruling = (facts.get("approval") or {}).get("ruling") or {}
     approved_by = facts.get("approved_by") or ruling.get("ruled_by")
-    if facts.get("approval_source") == "HUMAN":
+    if source == "HUMAN":
         return (f"approved by {approved_by}" if approved_by else "approved by a person", Tone.PLAIN)
     return ("not run", Tone.QUIET)
 
@@ -141,6 +152,16 @@ def ruled(terminal: Terminal, facts: Facts) -> None:
         intent(terminal, new)
     else:
         intent(terminal, facts)
+
+
+def erased(terminal: Terminal, facts: Facts) -> None:
+    """An intent after an erasure, and what went or stayed."""
+    intent(terminal, facts)
+    count = len(facts["reasons_erased"])
+    terminal.line(f"{count} reason{'s' * (count != 1)} erased; the ledger keeps the digests.")
+    if stays := facts["reasons_in_clear"]:
+        places = ", ".join(map(str, stays))
+        terminal.line(f"Version 0.1.0 wrote reasons into the ledger; those stay: {places}.")
 
 
 def explanation(terminal: Terminal, facts: Facts) -> None:

@@ -16,7 +16,7 @@ from clearance.flow.ports.transitions import SettingsMoved
 @dataclass(frozen=True, slots=True)
 class SettingsChange:
     """New settings for a tenant: a whole document, made from `version`; applied only if that is in
-    force.
+    force. `salt`: the 16 bytes under which the entry has the digests of the document's parts.
     """
 
     tenant_id: str
@@ -24,6 +24,7 @@ class SettingsChange:
     document: Mapping[str, Json]
     entry: Draft
     at: int
+    salt: bytes | None = None
 
 
 class SettingsStore(Protocol):

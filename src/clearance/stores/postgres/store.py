@@ -20,7 +20,7 @@ from clearance.core.canonical import Json
 from clearance.core.credential import ApiKey, PageSession
 from clearance.core.decision import SettingsVersion
 from clearance.core.errors import IN_DOUBT, Conflict, Unavailable
-from clearance.core.ledger import Draft, Entry
+from clearance.core.ledger import Draft, Entry, EntryText
 from clearance.core.principal import EVERYWHERE
 from clearance.core.record import OPEN, Admission, Change, IntentRecord, IntentStatus, admitted
 from clearance.flow.ports.due import Due
@@ -42,8 +42,14 @@ from clearance.stores.batches import Batches, SharedReads
 from clearance.stores.postgres.connections import CONNECTIONS_MAX, Connections, Row
 from clearance.stores.postgres.records import columns_of, record
 from clearance.stores.postgres.totals import totals
-from clearance.stores.postgres.units import Unit, admission_unit, batch, change_unit
-from clearance.stores.sql import one_of
+from clearance.stores.postgres.units import (
+    Unit,
+    admission_unit,
+    batch,
+    change_unit,
+    sent_texts,
+)
+from clearance.stores.sql import OURS, one_of
 from clearance.stores.tail import Tail
 
 ENTRIES_POLL_MS = 250  # how soon entries of another process are seen
@@ -112,10 +118,11 @@ class PostgresStore:
     async def configure(self, change: SettingsChange) -> int | SettingsMoved:
         version = change.version + 1
         document = json.dumps(change.document, separators=(",", ":"), ensure_ascii=False)
-        values = (change.tenant_id, change.version, document, change.at, change.entry.body)
+        texts = json.dumps(sent_texts(change.entry))
+        values = (change.tenant_id, change.version, document, change.salt, change.at)
         done = await self._write(
-            "SELECT clearance.configure(%s, %s, %s, %s, %s)",
-            values,
+            "SELECT clearance.configure(%s, %s, %s, %s, %s, %s, %s::jsonb)",
+            (*values, change.entry.body, texts),
             """SELECT 1 FROM clearance.settings
             WHERE tenant_id = %s AND version = %s AND at = %s AND document = %s""",
             (change.tenant_id, version, change.at, document),
@@ -132,7 +139,7 @@ class PostgresStore:
             key.created_at,
             entry.body,
         )
-        statement = "SELECT clearance.add_api_key(%s, %s, %s, %s, %s, %s, %s)"
+        statement = "SELECT clearance.keep_api_key(%s, %s, %s, %s, %s, %s, %s)"
         try:
             await self._connections.call(statement, values)
         except psycopg.errors.UniqueViolation:
@@ -142,7 +149,7 @@ class PostgresStore:
 
     async def revoke_api_key(self, tenant_id: str, key_id: str, at: int, entry: Draft) -> bool:
         return await self._write(
-            "SELECT clearance.revoke_api_key(%s, %s, %s, %s)",
+            "SELECT clearance.end_api_key(%s, %s, %s, %s)",
             (tenant_id, key_id, at, entry.body),
             """SELECT 1 FROM clearance.api_key
             WHERE tenant_id = %s AND key_id = %s AND revoked_at = %s""",
@@ -168,20 +175,13 @@ class PostgresStore:
     # Reads
 
     async def settings(self, tenant_id: str) -> StoredSettings:
-        statement = """SELECT t.tenant_id, t.settings_version, s.document FROM clearance.tenant t
+        statement = """SELECT t.tenant_id, t.settings_version, s.document, s.salt
+        FROM clearance.tenant t
         LEFT JOIN clearance.settings s
             ON s.tenant_id = t.tenant_id AND s.version = t.settings_version
             WHERE t.tenant_id IN (%s, %s)"""
-        stored = {
-            name: (version, document)
-            for name, version, document in await self._rows(tenant_id, statement, EVERYWHERE)
-        }
-        versions = {name: version for name, (version, _) in stored.items()}
-        documents = {
-            name: json.loads(document) if document else {} for name, (_, document) in stored.items()
-        }
-        version = SettingsVersion(versions.get(tenant_id, 0), versions[EVERYWHERE])
-        return StoredSettings(version, documents.get(tenant_id, {}), documents[EVERYWHERE])
+        rows = await self._rows(tenant_id, statement, EVERYWHERE)
+        return codec.stored_settings(tenant_id, rows)
 
     async def settings_version(self, tenant_id: str) -> SettingsVersion:
         statement = (
@@ -238,16 +238,15 @@ class PostgresStore:
         return dict(await self._rows(tenant_id, statement, account_id, day))
 
     async def entries(self, tenant_id: str, after: int, limit: int) -> list[Entry]:
-        statement = """SELECT position, body FROM clearance.ledger WHERE tenant_id = %s
-        AND position > %s
-            ORDER BY position LIMIT %s"""
-        return [Entry(*row) for row in await self._rows(tenant_id, statement, after, limit)]
+        statement = f"""SELECT l.position, l.body, {_TEXTS} FROM clearance.ledger l
+            WHERE l.tenant_id = %s AND l.position > %s ORDER BY l.position LIMIT %s"""
+        return [_entry(*row) for row in await self._rows(tenant_id, statement, after, limit)]
 
     async def entries_about(self, tenant_id: str, action_intent_id: str) -> list[Entry]:
-        statement = """SELECT l.position, l.body FROM clearance.intent_key k JOIN clearance.ledger l
-        USING (intent_no)
+        statement = f"""SELECT l.position, l.body, {_TEXTS}
+            FROM clearance.intent_key k JOIN clearance.ledger l USING (intent_no)
             WHERE k.tenant_id = %s AND k.action_intent_id = %s ORDER BY l.position"""
-        return [Entry(*row) for row in await self._rows(tenant_id, statement, action_intent_id)]
+        return [_entry(*row) for row in await self._rows(tenant_id, statement, action_intent_id)]
 
     async def ledger_size(self, tenant_id: str) -> int:
         statement = "SELECT ledger_size FROM clearance.tenant WHERE tenant_id = %s"
@@ -263,21 +262,21 @@ class PostgresStore:
 
     async def approved(self, limit: int, after: Due | None = None) -> list[Due]:
         statement = (
-            f"{_DUE} WHERE i.status = 'APPROVED' AND i.intent_no > {_BEHIND} ORDER BY i.intent_no "
-            f"LIMIT %(limit)s"
+            f"{_DUE} WHERE i.status = 'APPROVED' AND {OURS} AND i.intent_no > {_BEHIND} "
+            f"ORDER BY i.intent_no LIMIT %(limit)s"
         )
         return await self._due(statement, {"limit": limit, **_behind(after)})
 
     async def expired(self, now: int, limit: int) -> list[Due]:
         return await self._due(
-            f"{_DUE} WHERE i.due_at <= %(now)s ORDER BY i.due_at LIMIT %(limit)s",
+            f"{_DUE} WHERE i.due_at <= %(now)s AND {OURS} ORDER BY i.due_at LIMIT %(limit)s",
             {"now": now, "limit": limit},
         )
 
     async def dead_leases(
         self, now: int, limit: int, after: Due | None = None, *, living_worker: str | None = None
     ) -> list[Due]:
-        statement = f"""{_DUE} WHERE i.status = 'RUNNING' AND i.intent_no > {_BEHIND}
+        statement = f"""{_DUE} WHERE i.status = 'RUNNING' AND {OURS} AND i.intent_no > {_BEHIND}
             AND ((i.attempt).lease_until <= %(now)s OR (i.attempt).worker <> %(living)s::text)
             ORDER BY i.intent_no LIMIT %(limit)s"""
         return await self._due(
@@ -344,10 +343,14 @@ class PostgresStore:
 
 
 _TRANSITION = f"""SELECT a.answer, a.admitted, a.used, {columns_of("(a.record)")}
-    FROM clearance.transition(%s, %s::jsonb, %b) a ORDER BY a.unit"""
+    FROM clearance.transition(%s, %s::jsonb, %b, %s::jsonb, %s::jsonb) a ORDER BY a.unit"""
 _RECORD = f"SELECT {columns_of('r')} FROM clearance.intent_record r"
 _RECORD_OF = f"""SELECT {columns_of("r")} FROM clearance.intent_key k
     JOIN clearance.intent_record r ON r.intent_no = k.intent_no AND r.created_at = k.created_at"""
+
+_TEXTS = """(SELECT json_agg(json_build_array(b.name, b.text, encode(b.salt, 'hex'))
+    ORDER BY b.name)
+    FROM clearance.ledger_text b WHERE b.tenant_id = l.tenant_id AND b.position = l.position)"""
 
 _DUE = (
     "SELECT i.tenant_id, i.action_intent_id, i.action_type, i.approval_source FROM "
@@ -358,6 +361,15 @@ _BEHIND = """coalesce((SELECT b.intent_no FROM clearance.intent_key b
 
 _API_KEY = """SELECT k.key_id, k.tenant_id, k.name, k.role, k.key_hash, k.created_at, k.revoked_at
     FROM clearance.api_key k"""
+
+
+def _entry(position: int, body: bytes, texts: list[list[str | None]] | None) -> Entry:
+    """An entry from a row, with its texts as `_TEXTS` has them."""
+    beside = (
+        EntryText(str(name), str(text), bytes.fromhex(salt) if salt else None)
+        for name, text, salt in texts or ()
+    )
+    return Entry(position, body, tuple(beside))
 
 
 def _transition_id() -> str:

@@ -10,7 +10,7 @@ from clearance.core.principal import EVERYWHERE
 from clearance.core.record import OPEN, UNDER_WAY, IntentStatus
 from clearance.flow.ports.totals import COUNTED_MAX, Backlog, Totals
 from clearance.stores.postgres.connections import Connections
-from clearance.stores.sql import one_of
+from clearance.stores.sql import OURS, one_of
 
 # The second condition is the partial index's own.
 _BACKLOGS = f"""SELECT s.status, b.count, b.since FROM unnest(%(statuses)s::text[]) AS s (status),
@@ -20,9 +20,10 @@ _BACKLOGS = f"""SELECT s.status, b.count, b.since FROM unnest(%(statuses)s::text
             LIMIT %(counted_max)s) c) b
     WHERE b.count > 0"""
 _DUE = f"""SELECT
-    (SELECT min(due_at) FROM clearance.intent WHERE due_at IS NOT NULL),
+    (SELECT i.due_at FROM clearance.intent i WHERE i.due_at IS NOT NULL AND {OURS}
+        ORDER BY i.due_at LIMIT 1),
     (SELECT min(lease_until) FROM (SELECT (i.attempt).lease_until FROM clearance.intent i
-        WHERE i.status = 'RUNNING' AND i.status IN {one_of(UNDER_WAY)}
+        WHERE i.status = 'RUNNING' AND i.status IN {one_of(UNDER_WAY)} AND {OURS}
         LIMIT %(counted_max)s) r)"""
 _TENANTS = "SELECT tenant_id, settings_version, ledger_size FROM clearance.tenant"
 

@@ -14,17 +14,21 @@ from pydantic_core import to_json
 
 from clearance.core.budget import Hold
 from clearance.core.canonical import Json
+from clearance.core.ledger import Draft
 from clearance.core.record import Admission, Change
 from clearance.stores import codec
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A transition: its values, its ledger entry, and what it admits in its own place."""
+    """A transition: its values, its ledger entry, what it admits in its own place, and the reasons
+    that it erases.
+    """
 
     values: dict[str, Json]
-    entry: bytes
+    entry: Draft
     superseded_by: Unit | None = None
+    erases: tuple[tuple[int, str], ...] = ()
 
 
 def admission_unit(admission: Admission, transition_id: str) -> Unit:
@@ -49,7 +53,7 @@ def admission_unit(admission: Admission, transition_id: str) -> Unit:
         "approval": codec.approval_values(admission.approval) if admission.approval else None,
         **_hold(admission.decision.hold),
     }
-    return Unit(values, admission.entry.body)
+    return Unit(values, admission.entry)
 
 
 def change_unit(change: Change, transition_id: str) -> Unit:
@@ -71,9 +75,8 @@ def change_unit(change: Change, transition_id: str) -> Unit:
         "attempt": codec.attempt_values(change.attempt) if change.attempt else None,
         "outcome": _outcome(change),
     }
-    return Unit(
-        values, change.entry.body, admission_unit(edited, transition_id) if edited else None
-    )
+    admitted = admission_unit(edited, transition_id) if edited else None
+    return Unit(values, change.entry, admitted, change.erases)
 
 
 def _hold(hold: Hold | None) -> Mapping[str, Json]:
@@ -98,16 +101,44 @@ def _outcome(change: Change) -> Mapping[str, Json] | None:
     return values
 
 
-def batch(units: Sequence[Unit]) -> tuple[str, bytes]:
-    """The units of one call, as the JSON text of a list, and their entries one behind the other."""
+def batch(units: Sequence[Unit]) -> tuple[str, bytes, str, str]:
+    """The units of one call, as the JSON text of a list, and their entries one behind the other;
+    the texts beside those, and the reasons that are erased, as such lists too.
+    """
     entries = bytearray()
     placed = [_placed(unit, entries) for unit in units]
-    return to_json(placed).decode(), bytes(entries)
+    texts: list[dict[str, Json]] = []
+    erased: list[dict[str, Json]] = []
+    for place, unit in enumerate(units):
+        texts += sent_texts(unit.entry, unit=place)
+        if unit.superseded_by:
+            texts += sent_texts(unit.superseded_by.entry, unit=place, edited=True)
+        erased += ({"unit": place, "position": at, "name": name} for at, name in unit.erases)
+    return _text(placed), bytes(entries), _text(texts), _text(erased)
+
+
+def sent_texts(entry: Draft, *, unit: int = 0, edited: bool = False) -> list[dict[str, Json]]:
+    """The texts beside an entry, as the functions take them (`sent_text`)."""
+    return [
+        {
+            "unit": unit,
+            "edited": edited,
+            "name": text.name,
+            "salt": text.salt.hex() if text.salt else None,
+            "text": text.text,
+        }
+        for text in entry.texts
+    ]
+
+
+def _text(values: Sequence[Json]) -> str:
+    return to_json(values).decode() if values else "[]"
 
 
 def _placed(unit: Unit, entries: bytearray) -> dict[str, Json]:
-    values = {**unit.values, "entry_from": len(entries) + 1, "entry_bytes": len(unit.entry)}
-    entries += unit.entry
+    body = unit.entry.body
+    values = {**unit.values, "entry_from": len(entries) + 1, "entry_bytes": len(body)}
+    entries += body
     return (
         values | {"superseded_by": _placed(unit.superseded_by, entries)}
         if unit.superseded_by

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -29,7 +30,28 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     )
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     connection.execute("PRAGMA foreign_keys = ON")
+    if read_only:
+        _see_as_now(connection)
     return connection
+
+
+_LATER: Mapping[int, Sequence[str]] = {
+    2: (
+        "CREATE TEMP VIEW settings AS SELECT *, NULL AS salt FROM main.settings",
+        "CREATE TEMP VIEW intent AS SELECT *, 'server' AS executor FROM main.intent",
+        "CREATE TEMP TABLE ledger_text (entry_id INTEGER, name TEXT, salt BLOB, text TEXT)",
+    )
+}
+"""What each migration adds for readers, to see a file that does not have it as if it were empty.
+Names of the connection's own come before those of the file.
+"""
+
+
+def _see_as_now(connection: sqlite3.Connection) -> None:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    for number, statements in _LATER.items():
+        for statement in statements if 0 < version < number else ():
+            connection.execute(statement)
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
@@ -39,13 +61,14 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     connection = connect(path)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten, not just free
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     migrate(connection)
     return connection
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
-    """Opens the file as it is. Its schema may be older: what is read is there in each."""
+    """Opens the file as it is. Its schema may be older: what it lacks is seen as empty."""
     connection = connect(path, read_only=True)
     _schema_of(connection, len(_migrations()))
     return connection

@@ -11,8 +11,9 @@ import sqlite3
 from clearance.configuration.document import StoredSettings
 from clearance.core.approval import Approval
 from clearance.core.budget import HoldState
+from clearance.core.canonical import Json
 from clearance.core.decision import SettingsVersion
-from clearance.core.ledger import Draft
+from clearance.core.ledger import Draft, Entry, EntryText
 from clearance.core.principal import EVERYWHERE
 from clearance.core.record import Admission, Change, IntentRecord, admitted
 from clearance.stores import codec
@@ -42,15 +43,12 @@ def settings_version(connection: sqlite3.Connection, tenant_no: int) -> Settings
 def settings(connection: sqlite3.Connection, tenant_id: str) -> StoredSettings:
     """The documents in force."""
     rows = connection.execute(
-        """SELECT t.tenant_id, t.settings_version, s.document FROM tenant t LEFT JOIN settings s
-        ON s.tenant_no = t.tenant_no AND s.version = t.settings_version
+        """SELECT t.tenant_id, t.settings_version, s.document, s.salt FROM tenant t
+        LEFT JOIN settings s ON s.tenant_no = t.tenant_no AND s.version = t.settings_version
         WHERE t.tenant_id IN (?, ?)""",
         (tenant_id, EVERYWHERE),
     ).fetchall()
-    versions = {name: version for name, version, _ in rows}
-    documents = {name: json.loads(document) if document else {} for name, _, document in rows}
-    version = SettingsVersion(versions.get(tenant_id, 0), versions[EVERYWHERE])
-    return StoredSettings(version, documents.get(tenant_id, {}), documents[EVERYWHERE])
+    return codec.stored_settings(tenant_id, rows)
 
 
 def used(connection: sqlite3.Connection, account_no: int, day: str) -> dict[str, int]:
@@ -94,11 +92,34 @@ def append(
 ) -> int:
     """Appends an entry to the tenant's ledger; its position."""
     position = ledger_size(connection, tenant_no) + 1
+    entry_id = entry_ids(tenant_no)[0] + position
     connection.execute(
         "INSERT INTO ledger (entry_id, intent_no, body) VALUES (?, ?, ?)",
-        (entry_ids(tenant_no)[0] + position, intent_no, entry.body),
+        (entry_id, intent_no, entry.body),
+    )
+    connection.executemany(
+        "INSERT INTO ledger_text (entry_id, name, salt, text) VALUES (?, ?, ?, ?)",
+        [(entry_id, text.name, text.salt, text.text) for text in entry.texts],
     )
     return position
+
+
+def entries(
+    connection: sqlite3.Connection, tenant_no: int, condition: str, values: tuple[Json, ...]
+) -> list[Entry]:
+    """The entries of a tenant that a condition chooses, with the texts beside them."""
+    before = entry_ids(tenant_no)[0]
+    rows = connection.execute(
+        f"SELECT entry_id, body FROM ledger WHERE {condition}", values
+    ).fetchall()
+    texts: dict[int, list[EntryText]] = {}
+    for entry_id, name, text, salt in connection.execute(
+        f"""SELECT entry_id, name, text, salt FROM ledger_text WHERE entry_id IN
+        (SELECT entry_id FROM ledger WHERE {condition}) ORDER BY entry_id, name""",
+        values,
+    ):
+        texts.setdefault(entry_id, []).append(EntryText(name, text, salt))
+    return [Entry(id_ - before, body, tuple(texts.get(id_, ()))) for id_, body in rows]
 
 
 def insert_intent(
@@ -199,6 +220,25 @@ def apply(
         _put_outcome(connection, intent_no, change)
     if change.hold is not None:
         _move_hold(connection, intent_no, account_no, change.hold)
+    if change.erases:
+        _erase(connection, tenant_no, intent_no, change)
+
+
+def _erase(connection: sqlite3.Connection, tenant_no: int, intent_no: int, change: Change) -> None:
+    """Deletes reasons, and their copies in the rulings of all approvals of the intent."""
+    before = entry_ids(tenant_no)[0]
+    connection.executemany(
+        "DELETE FROM ledger_text WHERE entry_id = ? AND name = ?",
+        [(before + position, name) for position, name in change.erases],
+    )
+    rulings = connection.execute(
+        "SELECT number, ruling FROM approval WHERE intent_no = ? AND ruling IS NOT NULL",
+        (intent_no,),
+    ).fetchall()
+    connection.executemany(
+        "UPDATE approval SET ruling = ? WHERE intent_no = ? AND number = ?",
+        [(codec.ruling_without_reason(ruling), intent_no, number) for number, ruling in rulings],
+    )
 
 
 def _put_outcome(connection: sqlite3.Connection, intent_no: int, change: Change) -> None:
@@ -208,8 +248,12 @@ def _put_outcome(connection: sqlite3.Connection, intent_no: int, change: Change)
         :sentence, :result, :result_bytes, :result_truncated, :error, :approval_source,
         :auto_executed)
         ON CONFLICT DO UPDATE SET status = excluded.status, sentence = excluded.sentence
-        WHERE status = 'UNKNOWN'""",
-        {"intent_no": intent_no, **codec.outcome_values(change)},
+        WHERE status = 'UNKNOWN' OR :erases""",
+        {
+            "intent_no": intent_no,
+            "erases": bool(change.erases),
+            **codec.outcome_values(change),
+        },
     )
 
 

@@ -40,7 +40,7 @@ from clearance.flow.ports.transitions import (
     SettingsMoved,
 )
 from clearance.stores import codec
-from clearance.stores.sql import one_of
+from clearance.stores.sql import OURS, one_of
 from clearance.stores.sqlite import records, statements
 from clearance.stores.sqlite.file import connect, open_for_reading, open_for_writing
 from clearance.stores.sqlite.group_commit import GroupCommit
@@ -174,8 +174,9 @@ class SqliteStore:
                 return SettingsMoved()
             document = json.dumps(change.document, separators=(",", ":"), ensure_ascii=False)
             connection.execute(
-                "INSERT INTO settings (tenant_no, version, document, at) VALUES (?, ?, ?, ?)",
-                (tenant_no, change.version + 1, document, change.at),
+                "INSERT INTO settings (tenant_no, version, document, salt, at) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (tenant_no, change.version + 1, document, change.salt, change.at),
             )
             statements.append(connection, tenant_no, None, change.entry)
             return change.version + 1
@@ -280,29 +281,21 @@ class SqliteStore:
 
     async def entries(self, tenant_id: str, after: int, limit: int) -> list[Entry]:
         def work(connection: sqlite3.Connection) -> list[Entry]:
-            first, last = statements.entry_ids(statements.known_tenant(connection, tenant_id))
-            rows = connection.execute(
-                "SELECT entry_id, body FROM ledger WHERE entry_id > ? AND entry_id <= ? ORDER BY "
-                "entry_id LIMIT ?",
-                (first + after, last, limit),
-            )
-            return [Entry(entry_id - first, body) for entry_id, body in rows]
+            tenant_no = statements.known_tenant(connection, tenant_id)
+            first, last = statements.entry_ids(tenant_no)
+            chosen = "entry_id > ? AND entry_id <= ? ORDER BY entry_id LIMIT ?"
+            values = (first + after, last, limit)
+            return statements.entries(connection, tenant_no, chosen, values)
 
         return await self._read(work)
 
     async def entries_about(self, tenant_id: str, action_intent_id: str) -> list[Entry]:
         def work(connection: sqlite3.Connection) -> list[Entry]:
             tenant_no = statements.known_tenant(connection, tenant_id)
-            rows = connection.execute(
-                """SELECT entry_id, body FROM ledger WHERE intent_no =
-                (SELECT intent_no FROM intent WHERE tenant_no = ? AND action_intent_id = ?)
-                ORDER BY entry_id""",
-                (tenant_no, action_intent_id),
-            )
-            return [
-                Entry(entry_id - statements.entry_ids(tenant_no)[0], body)
-                for entry_id, body in rows
-            ]
+            chosen = """intent_no = (SELECT intent_no FROM intent
+                WHERE tenant_no = ? AND action_intent_id = ?) ORDER BY entry_id"""
+            values = (tenant_no, action_intent_id)
+            return statements.entries(connection, tenant_no, chosen, values)
 
         return await self._read(work)
 
@@ -318,13 +311,13 @@ class SqliteStore:
 
     async def approved(self, limit: int, after: Due | None = None) -> list[Due]:
         sql = (
-            f"{_DUE} WHERE {_OPEN} AND i.status = 'APPROVED' AND i.intent_no > {_BEHIND} "
-            f"ORDER BY i.intent_no LIMIT :limit"
+            f"{_DUE} WHERE {_OPEN} AND i.status = 'APPROVED' AND {OURS} "
+            f"AND i.intent_no > {_BEHIND} ORDER BY i.intent_no LIMIT :limit"
         )
         return await self._due(sql, {"limit": limit, **_behind(after)})
 
     async def expired(self, now: int, limit: int) -> list[Due]:
-        sql = f"{_DUE} WHERE i.due_at <= :now ORDER BY i.due_at LIMIT :limit"
+        sql = f"{_DUE} WHERE i.due_at <= :now AND {OURS} ORDER BY i.due_at LIMIT :limit"
         return await self._due(sql, {"now": now, "limit": limit})
 
     async def dead_leases(
@@ -333,7 +326,7 @@ class SqliteStore:
         sql = f"""{_DUE} JOIN attempt x ON x.intent_no = i.intent_no AND x.number = i.attempt_number
             WHERE {_OPEN} AND i.status = 'RUNNING' AND (x.lease_until <= :now
             OR (:living IS NOT NULL AND x.worker <> :living))
-            AND i.intent_no > {_BEHIND} ORDER BY i.intent_no LIMIT :limit"""
+            AND {OURS} AND i.intent_no > {_BEHIND} ORDER BY i.intent_no LIMIT :limit"""
         return await self._due(
             sql, {"now": now, "limit": limit, "living": living_worker, **_behind(after)}
         )
