@@ -91,26 +91,30 @@ def revalidate(record: IntentRecord, facts: gate.Facts, now: int) -> Revalidatio
         )
     if unreadable := settings.uncallable(intent.account_id, intent.action_type):
         return verdict(Verdict.WAIT, unreadable.code, unreadable.sentence)
-    if record.binding is None or binding is None or record.binding.parameters != binding.parameters:
-        return verdict(
-            Verdict.CANCEL, "DIGEST_MISMATCH", "What would run is not what was decided on."
-        )
-    if not _approval_stands(record, record.binding):
-        return verdict(
-            Verdict.CANCEL,
-            "APPROVAL_MISSING",
-            "Neither a decision nor a ruling says that this may run.",
-        )
-    if settings.decided(record.decision.settings_version):
-        if same_call(record.binding, binding):
-            return verdict(Verdict.START, "UNCHANGED", "Nothing changed since the decision.")
-        if not only_defaults_differ(record.binding, binding):
-            return verdict(
-                Verdict.CANCEL, "DIGEST_MISMATCH", "What would run is not what was decided on."
-            )
+    same_settings = settings.decided(record.decision.settings_version)
+    if forged := _forged(record, binding, same_settings=same_settings):
+        return verdict(Verdict.CANCEL, *forged)
+    if same_settings and same_call(record.binding, binding):
+        return verdict(Verdict.START, "UNCHANGED", "Nothing changed since the decision.")
     return _revalidate_changed(
         record, facts, now, verdict(Verdict.START, "STILL_HOLDS", "The approval still holds.")
     )
+
+
+def _forged(
+    record: IntentRecord, binding: Binding | None, *, same_settings: bool
+) -> tuple[str, str] | None:
+    """The code and the sentence of what no step of ours can have made; None if there is nothing."""
+    then = record.binding
+    other = "DIGEST_MISMATCH", "What would run is not what was decided on."
+    if then is None or binding is None or then.parameters != binding.parameters:
+        return other
+    if not _approval_stands(record, then):
+        return "APPROVAL_MISSING", "Neither a decision nor a ruling says that this may run."
+    # Under the same settings, only another version of Clearance makes another call of an intent.
+    if same_settings and not (same_call(then, binding) or only_defaults_differ(then, binding)):
+        return other
+    return None
 
 
 def _approval_stands(record: IntentRecord, binding: Binding) -> bool:

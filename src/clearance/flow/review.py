@@ -184,9 +184,8 @@ async def erase(
         answer = await context.store.advance(change)
         if isinstance(answer, Applied):
             in_clear = tuple(entry.position for entry in entries if erasure.in_clear(entry))
-            return Erased(
-                answer.record, sentence_of(answer.record, settings), change.erases, in_clear
-            )
+            narration = narration_of(answer.record, settings)
+            return Erased(answer.record, *narration, change.erases, in_clear)
     raise _kept_moving(action_intent_id)
 
 

@@ -415,12 +415,13 @@ async def _commit(
 ) -> _Committed | None:
     now, version, salt = context.clock.now_ms(), stored.version.tenant, context.new_salt()
     parts = part_digests(document, salt)
-    whole = {"version": version + 1, "digest": digest(parts), "parts": parts}
+    made = digest(parts)
+    whole: dict[str, Json] = {"version": version + 1, "digest": made, "parts": parts}
     entry = draft(kind, now, actor, texts, **whole, **facts)
     answer = await context.store.configure(
         SettingsChange(actor.tenant_id, version, document, entry, now, salt)
     )
-    return None if isinstance(answer, SettingsMoved) else _Committed(answer, whole["digest"])
+    return None if isinstance(answer, SettingsMoved) else _Committed(answer, made)
 
 
 def kept_moving() -> Unavailable:
