@@ -16,14 +16,16 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
 APPEND_ONLY = "LEDGER#*"
-OF_INTENTS = ("BUDGET#*", "HEAD#*", "INTENT#*", APPEND_ONLY)
+OF_TEXTS = ("TEXT#*",)
+"""What stands beside ledger entries."""
+OF_INTENTS = ("BUDGET#*", "HEAD#*", "INTENT#*", APPEND_ONLY, *OF_TEXTS)
 """What the step of an intent writes."""
 
 LOOKED_AT = "EVERYWHERE#*"
 """What every transition has as its condition: the version of the switches that stop every tenant.
 """
 
-OF_SETTINGS = ("HEAD#*", APPEND_ONLY, "SETTINGS#*", "TENANTS")
+OF_SETTINGS = ("HEAD#*", APPEND_ONLY, "SETTINGS#*", "TENANTS", *OF_TEXTS)
 OF_KEYS = ("KEY#*", "KEYHASH#*", "KEYS#*")
 OF_WORK = (*OF_INTENTS, "EVERYWHERE#*", "INSTALLATION", "MARK#*", "SETTINGS#*", "TENANTS")
 """What it takes to decide and to carry out: everything but credentials and page sessions."""
@@ -74,11 +76,20 @@ class TableGrants:
         return [allowed, looks, self._append_only()]
 
     def sessions(self) -> list[iam.PolicyStatement]:
-        """Begins and ends page sessions, which are no facts: the only items that are deleted."""
+        """Begins and ends page sessions, which are no facts."""
         allowed = self._allow("Sessions", ["dynamodb:DeleteItem", "dynamodb:PutItem"], self.arn)
         allowed.add_condition(
             "ForAllValues:StringLike", {"dynamodb:LeadingKeys": list(OF_SESSIONS)}
         )
+        return [allowed]
+
+    def erase(self) -> list[iam.PolicyStatement]:
+        """Erases people's reasons, in a transaction that says in the ledger who did."""
+        allowed = self._allow("Erase", ["dynamodb:DeleteItem"], self.arn)
+        allowed.add_condition(
+            "ForAnyValue:StringEquals", {"dynamodb:EnclosingOperation": "TransactWriteItems"}
+        )
+        allowed.add_condition("ForAllValues:StringLike", {"dynamodb:LeadingKeys": list(OF_TEXTS)})
         return [allowed]
 
     def mark(self) -> list[iam.PolicyStatement]:

@@ -512,6 +512,7 @@ class ClearanceStack(Stack):
                 *table.read(*OF_WORK, *OF_KEYS, *OF_SESSIONS),
                 *table.query(TIMELINE, OPEN),
                 *table.commit(*OF_INTENTS, *OF_SETTINGS, *OF_KEYS),
+                *table.erase(),
                 *table.sessions(),
                 bus,
             ],

@@ -102,8 +102,12 @@ GRANTS: Mapping[str, set[tuple[str, str]]] = {
     "aborted": READ | COMMIT | KEEP_FAILURES,
 }
 
-INTENTS = (table.intent("t", "i").pk, table.budget("t", "a", "2026-01-01").pk, table.head("t").pk)
-SETTINGS = (table.settings("t", 1, 0).pk, table.TENANTS, table.head("t").pk)
+TEXT = table.ledger_text("t", 1, "/reason", 0).pk
+INTENTS = (
+    *(table.intent("t", "i").pk, table.budget("t", "a", "2026-01-01").pk, table.head("t").pk),
+    TEXT,
+)
+SETTINGS = (table.settings("t", 1, 0).pk, table.TENANTS, table.head("t").pk, TEXT)
 KEYS = (table.api_key("k").pk, table.api_key_hash(b"h").pk, table.api_keys_of("t"))
 WRITES: Mapping[str, set[str]] = {
     "gate": {*INTENTS},
@@ -286,12 +290,16 @@ def test_nobody_changes_or_deletes_a_ledger_entry_or_adds_one_outside_of_a_trans
         assert set(denied.actions) == {"dynamodb:DeleteItem", "dynamodb:UpdateItem"}
 
 
-def test_only_page_sessions_are_ever_deleted(template: Template) -> None:
+def test_only_page_sessions_are_ever_deleted_and_reasons_by_transactions(
+    template: Template,
+) -> None:
     session = table.session(b"t").pk
     for function in FUNCTIONS:
         for key in {*INTENTS, *SETTINGS, *KEYS, session}:
             may = template.may(function, "DeleteItem", key, transaction=False)
             assert may == (function == "api" and key == session)
+            may = template.may(function, "DeleteItem", key, transaction=True)
+            assert may == (function == "api" and key in {session, TEXT})
 
 
 def test_the_key_is_used_through_the_table_and_by_the_invoker_through_the_secret(

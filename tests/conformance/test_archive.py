@@ -271,7 +271,7 @@ SPOILT: Mapping[str, tuple[Callable[[bytes], bytes], str]] = {
         lambda one: one.replace(b'"counts":{"installation":1', b'"counts":{"installation":2'),
         "ARCHIVE_DAMAGED",
     ),
-    "a newer format": (header(version=2), "ARCHIVE_TOO_NEW"),
+    "a newer format": (header(version=3), "ARCHIVE_TOO_NEW"),
     "a format in words": (header(version="1"), "INVALID_ARCHIVE"),
     "another format": (header(format="another"), "INVALID_ARCHIVE"),
     "another store": (header(store="dynamodb"), "ARCHIVE_DAMAGED"),

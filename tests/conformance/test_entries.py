@@ -14,13 +14,11 @@ import pytest
 from clearance.core import revalidation, steps
 from clearance.core.approval import RulingKind
 from clearance.core.canonical import canonical, digest
-from clearance.core.decision import Answer, Finding
 from clearance.core.errors import Conflict, Forbidden, Refusal
 from clearance.core.gate import Facts
-from clearance.core.intent import checked_content
 from clearance.core.ledger import ENTRY_BYTES_MAX, PARTS, Draft, Entry, EntryKind, Reason
 from clearance.core.outcome import CallError, ErrorClass, OutcomeStatus, Sent
-from clearance.core.record import Admission, IntentRecord, IntentStatus
+from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.settings import document_digest
 from clearance.flow import execute, observe
 from clearance.flow.ports.intents import TimelineQuery
@@ -28,7 +26,7 @@ from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from clearance.flow.ports.transitions import Admitted, Applied
 from clearance.flow.requests import RulingRequest, SettingsPart
 from tests.aws.support.table import Table
-from tests.conformance.test_store import HOUR, admission, admitted, applied
+from tests.conformance.test_store import HOUR, admission, admitted, applied, long, long_findings
 from tests.support.sample import AGENT, APPROVER, NOON, OWNER, TENANT, mail, task
 from tests.support.world import World
 
@@ -193,25 +191,6 @@ class TestReasons:
             assert text.salt is not None
             assert bound["reason_digest"] == Reason("Ann.", text.salt).digest
             assert entry.in_full[name][0]["reason"] == "Ann."
-
-
-def long_findings(count: int = 200) -> tuple[Finding, ...]:
-    """Some 90 kB."""
-    return tuple(
-        Finding(f"check-{number}", Answer.REQUIRE_APPROVAL, "LONG", "x" * 400, {"n": number})
-        for number in range(count)
-    )
-
-
-async def long(world: World, name: str = "a") -> Admission:
-    """An admission whose decision is longer than an entry may be."""
-    asked = await admission(world, name, confidence_score=0.1)
-    settings = await world.context.fresh_settings(TENANT)
-    decision = replace(asked.decision, findings=long_findings())
-    content = checked_content(asked.intent)
-    return steps.admit(
-        asked.intent, content, decision, settings, salt=asked.salt, actor=AGENT, now=NOON
-    )
 
 
 class TestLongEntries:

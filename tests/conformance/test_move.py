@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from io import BytesIO
@@ -16,9 +17,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from clearance.core.approval import RulingKind
 from clearance.core.errors import Conflict, Refusal
 from clearance.core.record import IntentStatus
 from clearance.flow.ports.transitions import AlreadyAdmitted
+from clearance.flow.requests import RulingRequest
 from clearance.profiles import choose
 from clearance.profiles.local import STORE_FILE, only_one
 from clearance.profiles.place import Database, Place, Table
@@ -39,11 +42,13 @@ from tests.conformance.support.moving import (
     opened_store,
     seen,
 )
-from tests.conformance.test_store import admission
+from tests.conformance.test_store import admission, long
 from tests.support import sample
 from tests.support.postgres import migrated_database
-from tests.support.sample import APPROVER, NOON, TENANT, FakeClock, refund, task
+from tests.support.sample import APPROVER, NOON, OWNER, TENANT, FakeClock, refund, task
 from tests.support.world import World
+
+KEPT = Path(__file__).parents[1] / "kept" / "0.1.0" / "archive.jsonl"
 
 # What is moved
 
@@ -100,6 +105,39 @@ def test_the_way_back_gives_the_same_file(history: History, base: Database, tmp_
         assert one.splitlines(keepends=True)[1:-1] == history.lines[1:-1]
     assert seen(tmp_path / "back", history.now) == seen(base, history.now)
     assert json.loads(there.splitlines()[0])["store"] == "postgres"
+
+
+def test_what_format_1_moved_goes_on_in_format_2_to_the_byte(target: Place, tmp_path: Path) -> None:
+    before = KEPT.read_bytes()
+    assert imported(before, target).counts == json.loads(before.splitlines()[-1])["counts"]
+    left = json.loads((KEPT.parent / "facts.json").read_text(encoding="utf-8"))["at"]
+
+    async def work() -> None:
+        world = World(await opened_store(target), "", clock=FakeClock(left))
+        await world.propose(task("new", confidence_score=0.1))
+        await world.control.rule(APPROVER, "new.1", RulingRequest(RulingKind.REJECT, "not now"))
+        await world.propose(task("erased", confidence_score=0.1))
+        await world.control.rule(APPROVER, "erased.1", RulingRequest(RulingKind.REJECT, "Ann"))
+        await world.control.erase(OWNER, "erased", "She asked for it.")
+        await world.store.admit(await long(world, "long", now=left))
+        await world.store.close()
+
+    asyncio.run(work())
+    there = exported(target)
+    old, new = bodies(before), bodies(there)
+    assert [new[place] for place in old] == list(old.values())
+    formats = Counter(json.loads(body)["format"] for body in new.values())
+    assert formats == {1: len(old), 2: 6}
+    imported(there, tmp_path / "back")
+    again = exported(tmp_path / "back")
+    assert again.splitlines()[1:-1] == there.splitlines()[1:-1]
+
+
+def bodies(archive: bytes) -> dict[tuple[str, int], str]:
+    """The entries of an archive, by tenant and position."""
+    rows = [json.loads(row) for row in archive.splitlines()]
+    entries = (row for row in rows if row["kind"] == "entry")
+    return {(entry["tenant_id"], entry["position"]): entry["body"] for entry in entries}
 
 
 def test_work_goes_on_where_it_was_moved_to(history: History, target: Place) -> None:

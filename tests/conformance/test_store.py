@@ -16,6 +16,7 @@ from clearance.core import revalidation, steps
 from clearance.core.approval import ApprovalSource, ApprovalState, RulingKind
 from clearance.core.budget import HoldState
 from clearance.core.credential import ApiKey, PageSession
+from clearance.core.decision import Answer, Finding
 from clearance.core.errors import Conflict
 from clearance.core.gate import Facts
 from clearance.core.intent import ActionIntent, RiskLevel, checked_content
@@ -87,6 +88,25 @@ async def applied(world: World, change: Change) -> IntentRecord:
     answer = await world.store.advance(change)
     assert isinstance(answer, Applied)
     return answer.record
+
+
+def long_findings(count: int = 200) -> tuple[Finding, ...]:
+    """Some 90 kB."""
+    return tuple(
+        Finding(f"check-{number}", Answer.REQUIRE_APPROVAL, "LONG", "x" * 400, {"n": number})
+        for number in range(count)
+    )
+
+
+async def long(world: World, name: str = "a", *, now: int = NOON) -> Admission:
+    """An admission whose decision is longer than an entry may be."""
+    asked = await admission(world, name, now=now, confidence_score=0.1)
+    settings = await world.context.fresh_settings(TENANT)
+    decision = replace(asked.decision, findings=long_findings())
+    content = checked_content(asked.intent)
+    return steps.admit(
+        asked.intent, content, decision, settings, salt=asked.salt, actor=AGENT, now=now
+    )
 
 
 class TestAdmit:

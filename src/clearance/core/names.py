@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 
 class OpenName(StrEnum):
@@ -20,7 +20,7 @@ class OpenName(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> OpenName | None:
-        if not isinstance(value, str) or not _NAME.fullmatch(value):
+        if not isinstance(value, str) or not NAME.fullmatch(value):
             return None
         later = str.__new__(cls, value)
         later._name_, later._value_ = value, value

@@ -26,7 +26,7 @@ from clearance.profiles.place import Database, Place
 from clearance.stores.archive.file import Summary
 from clearance.stores.postgres.store import PostgresStore
 from clearance.stores.sqlite.store import SqliteStore
-from tests.conformance.test_store import admission
+from tests.conformance.test_store import admission, long
 from tests.support import sample
 from tests.support.sample import APPROVER, OWNER, TENANT, mail, refund, task
 from tests.support.world import World, opened
@@ -57,9 +57,20 @@ async def live(world: World) -> None:
     await world.propose(task("approved", trace_id="run-1", target={"deal": ["D-1", None, 1.5]}))
     await world.propose(task("expires", expires_at=world.clock.now + HOUR))
     await world.propose(task("cancelled", **UNSURE))
-    await world.control.cancel(OWNER, "cancelled", "no longer needed")
+    await world.control.cancel(OWNER, "cancelled", "no longer needed \0 \u2028")
+    await _of_format_2(world)
     other = await admission(world, "approved", tenant_id=OTHER, now=world.clock.now)
     await world.store.admit(other)
+
+
+async def _of_format_2(world: World) -> None:
+    """A reason that was erased, an entry that is too long, and what only a later version knows."""
+    await world.propose(task("erased", **UNSURE))
+    await world.control.rule(APPROVER, "erased.1", RulingRequest(RulingKind.REJECT, "for Ann"))
+    await world.control.erase(OWNER, "erased", "she asked for it")
+    await world.store.admit(await long(world, "long", now=world.clock.now))
+    await world.propose(task("later", expires_at=world.clock.now + YEAR, **UNSURE))
+    world.sql("UPDATE intent SET executor = 'caller' WHERE action_intent_id = 'later'")
 
 
 async def _keys(world: World) -> None:

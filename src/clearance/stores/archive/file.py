@@ -20,11 +20,18 @@ from clearance.core.canonical import Json
 from clearance.core.errors import Conflict, InvalidInput, Refusal
 from clearance.core.principal import EVERYWHERE
 from clearance.stores import codec
-from clearance.stores.archive.lines import Kind, Row, problem
+from clearance.stores.archive.lines import (
+    NEWEST,
+    Kind,
+    Row,
+    as_format,
+    as_newest,
+    kinds,
+    problem,
+)
 from clearance.stores.codec import Kept
 
 FORMAT = "clearance archive"
-FORMAT_VERSION = 1
 LINE_BYTES_MAX = 8 * 1024**2  # of one line, its end included
 BATCH_ROWS_MAX = 1_000  # that a store is given at once
 BATCH_BYTES_MAX = 4 * 1024**2  # of lines, after which a batch is full; the last line may pass it
@@ -98,7 +105,7 @@ def write(source: Source, file: BinaryIO) -> Summary:
     """
     head = {
         "format": FORMAT,
-        "version": FORMAT_VERSION,
+        "version": NEWEST,
         "software": version("clearance"),
         "store": source.store,
     }
@@ -149,9 +156,9 @@ def fill(target: Target, file: BinaryIO) -> Summary:
     target.check()
     _check_records(target, reading.counts[Kind.INTENT])
     digest = sha256(reading.first)
-    for kind in Kind:
+    for kind in kinds(reading.version):
         for row in target.rows(kind):
-            digest.update(line(kind, row))
+            digest.update(line(kind, as_format(kind, row, reading.version)))
     if digest.hexdigest() != reading.end.sha256:
         sentence = "What the store has now is not what the archive said; nothing was imported."
         raise InvalidInput(sentence, code="ARCHIVE_DIFFERS")
@@ -215,13 +222,13 @@ class ArchiveReader:
         self._last: Values | None = None
         self.counts = dict.fromkeys(Kind, 0)
         self.first = self._next()
-        self._store = self._header()
+        self.version, self._store = self._header()
         self.end = Summary(self._store, {}, "")
 
     def batches(self) -> Iterator[Batch]:
         """Its rows, checked. Raises InvalidInput at the first line that is not as it must be."""
-        kinds = list(Kind)
-        kind, taken, size = kinds[0], list[Row](), 0
+        known = kinds(self.version)
+        kind, taken, size = known[0], list[Row](), 0
         while True:
             raw = self._next()
             name, row = self._parsed(raw)
@@ -231,13 +238,13 @@ class ArchiveReader:
             if name == "end":
                 self._finish(row)
                 return
-            if name not in kinds[kinds.index(kind) :]:
+            if name not in known[known.index(kind) :]:
                 sentence = "is of no kind that is known, or not where it belongs."
                 raise invalid(self._number, sentence)
             if name != kind:
                 kind, self._last = Kind(name), None
             self._check(kind, row, raw)
-            taken.append(row)
+            taken.append(as_newest(kind, row, self.version))
             size += len(raw)
 
     def _next(self) -> bytes:
@@ -263,26 +270,25 @@ class ArchiveReader:
             raise invalid(self._number, sentence)
         return value.pop("kind"), value
 
-    def _header(self) -> str:
-        """The kind of store that the archive came from."""
+    def _header(self) -> tuple[int, str]:
+        """The format of the archive, and the kind of store that it came from."""
         kind, head = self._parsed(self.first)
         if kind != "header" or head.get("format") != FORMAT or type(head.get("version")) is not int:
             sentence = "is not the first line of an archive of Clearance."
             raise invalid(1, sentence)
-        if head["version"] != FORMAT_VERSION:
+        if not 1 <= head["version"] <= NEWEST:
             sentence = (
-                f"has version {head['version']} of the format; this Clearance knows "
-                f"{FORMAT_VERSION}."
+                f"has version {head['version']} of the format; this Clearance knows {NEWEST}."
             )
             raise invalid(1, sentence, "ARCHIVE_TOO_NEW")
         self._digest.update(self.first)
-        return str(head.get("store"))
+        return head["version"], str(head.get("store"))
 
     def _check(self, kind: Kind, row: Row, raw: bytes) -> None:
         """One row: its shape, its one way of being written, its place, and that it belongs to what
         came before.
         """
-        if wrong := problem(kind, row):
+        if wrong := problem(kind, row, self.version):
             raise invalid(self._number, wrong)
         try:
             as_written = line(kind, row)
@@ -329,6 +335,9 @@ class ArchiveReader:
                 if _tenant_of(row["body"]) == row["tenant_id"]
                 else "has a body that is not the tenant's."
             )
+        if kind is Kind.TEXT:
+            here = row["position"] <= tenant.ledger_size
+            return None if here else "stands beside an entry that the ledger does not have."
         if kind is Kind.INTENT:
             positions = [row["admitted_position"], row["decision_position"], row["position"]]
             if positions != sorted(positions) or positions[-1] > tenant.ledger_size:
@@ -337,7 +346,7 @@ class ArchiveReader:
 
     def _finish(self, end: Row) -> None:
         """The end line, and what can be known only now."""
-        counts = {kind.value: self.counts[kind] for kind in Kind}
+        counts = {kind.value: self.counts[kind] for kind in kinds(self.version)}
         if end != {"counts": counts, "sha256": self._digest.hexdigest()}:
             sentence = (
                 "the counts or the SHA-256 are not those of the lines before: the archive was "
@@ -361,6 +370,7 @@ ORDER: Mapping[Kind, Sequence[str]] = {
     Kind.TENANT: ("tenant_id",),
     Kind.SETTINGS: ("tenant_id", "version"),
     Kind.ENTRY: ("tenant_id", "position"),
+    Kind.TEXT: ("tenant_id", "position", "name"),
     Kind.INTENT: ("intent_no",),
     Kind.AGED_OUT: ("intent_no",),
     Kind.BUDGET_USE: ("tenant_id", "account_id", "day", "bucket"),

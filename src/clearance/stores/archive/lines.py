@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from clearance.core.approval import ApprovalSource, ApprovalState
+from clearance.core.approval import ApprovalState
 from clearance.core.budget import HoldState
 from clearance.core.canonical import INTEGER_MAX, Json
 from clearance.core.intent import ACTION_INTENT_ID, ACTION_TYPE, NAME_LENGTH_MAX
 from clearance.core.moment import MOMENT_MS_MAX
+from clearance.core.names import NAME as OPEN_NAME
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.principal import Role
-from clearance.core.record import IntentStatus
+from clearance.core.record import Executor, IntentStatus
 
 COUNT_MAX = (
     2**31 - 1
@@ -30,6 +31,7 @@ class Kind(StrEnum):
     TENANT = "tenant"
     SETTINGS = "settings"
     ENTRY = "entry"
+    TEXT = "entry_text"
     INTENT = "intent"
     AGED_OUT = "aged_out_intent"
     BUDGET_USE = "budget_use"
@@ -107,6 +109,8 @@ NAME = Shape(
 OBJECT = Shape("the text of a JSON object", _object_text)
 FLAG = Shape("true or false", lambda value: type(value) is bool)
 DAY = _named(re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"), "a day as YYYY-MM-DD")
+SALT = _bytes(16)
+LATER_NAME = _named(OPEN_NAME, "a name")  # that another version may know
 INTENT_ID = _named(ACTION_INTENT_ID, "the id of an intent")
 NUMBER = _whole(1, INTEGER_MAX)
 SIZE = _whole(0, INTEGER_MAX)
@@ -138,7 +142,7 @@ _OUTCOME = {
     "result_bytes": SIZE,
     "result_truncated": FLAG,
     "error": _or_null(TEXT),
-    "approval_source": _one_of(ApprovalSource),
+    "approval_source": LATER_NAME,
     "auto_executed": FLAG,
 }
 _INTENT: Fields = {
@@ -152,15 +156,16 @@ _INTENT: Fields = {
     "admitted_position": NUMBER,
     "decision_position": NUMBER,
     "position": NUMBER,
-    "approval_source": _or_null(_one_of(ApprovalSource)),
+    "approval_source": _or_null(LATER_NAME),
     "due_at": _or_null(SIZE),
     "proposed_by": TEXT,
     "trace_id": _or_null(TEXT),
-    "salt": _bytes(16),
+    "salt": SALT,
     "fingerprint": _bytes(32),
     "content": TEXT,
     "created_at": MOMENT,
     "changed_at": MOMENT,
+    "executor": LATER_NAME,
     "hold": _HOLD,
     "approval": _APPROVAL,
     "attempt": _ATTEMPT,
@@ -168,19 +173,27 @@ _INTENT: Fields = {
 }
 
 FIELDS: Mapping[Kind, Fields] = {
-    Kind.INSTALLATION: {"credential_salt": _bytes(16)},
+    Kind.INSTALLATION: {"credential_salt": SALT},
     Kind.TENANT: {"tenant_id": NAME, "settings_version": COUNT, "ledger_size": SIZE},
     Kind.SETTINGS: {
         "tenant_id": NAME,
         "version": _whole(1, COUNT_MAX),
         "document": OBJECT,
         "at": MOMENT,
+        "salt": _or_null(SALT),
     },
     Kind.ENTRY: {
         "tenant_id": NAME,
         "position": NUMBER,
         "intent_no": _or_null(NUMBER),
         "body": TEXT,
+    },
+    Kind.TEXT: {
+        "tenant_id": NAME,
+        "position": NUMBER,
+        "name": TEXT,
+        "salt": _or_null(SALT),
+        "text": TEXT,
     },
     Kind.INTENT: _INTENT,
     Kind.AGED_OUT: {
@@ -210,11 +223,50 @@ FIELDS: Mapping[Kind, Fields] = {
 """The fields of each kind. Texts of JSON are as the store keeps them."""
 
 
-def problem(kind: Kind, row: Row) -> str | None:
-    """What is wrong with the fields of a row, as a sentence that begins with a field's name; None
-    if nothing is.
+NEWEST = 2
+"""The format that is written. Every format up to it is read."""
+
+_ADDED: Mapping[int, Mapping[Kind, Row]] = {
+    2: {Kind.TEXT: {}, Kind.SETTINGS: {"salt": None}, Kind.INTENT: {"executor": Executor.SERVER}}
+}
+"""What each format has that the ones before it did not have, and what was meant by its absence. A
+kind without fields here is new itself.
+"""
+
+
+def kinds(version: int) -> list[Kind]:
+    """The kinds of lines that a format has, in their order."""
+    later = {kind for kind, fields in _added_after(version) if not fields}
+    return [kind for kind in Kind if kind not in later]
+
+
+def as_format(kind: Kind, row: Row, version: int) -> Row:
+    """A row as a format writes it."""
+    later = {name for one, fields in _added_after(version) if one is kind for name in fields}
+    return {name: value for name, value in row.items() if name not in later}
+
+
+def as_newest(kind: Kind, row: Row, version: int) -> Row:
+    """A row of a format with what it does not say."""
+    meant = {
+        name: value
+        for one, own in _added_after(version)
+        if one is kind
+        for name, value in own.items()
+    }
+    return {name: row[name] if name in row else meant[name] for name in FIELDS[kind]}
+
+
+def _added_after(version: int) -> list[tuple[Kind, Row]]:
+    later = (own for number, own in _ADDED.items() if number > version)
+    return [(kind, dict(fields)) for own in later for kind, fields in own.items()]
+
+
+def problem(kind: Kind, row: Row, version: int = NEWEST) -> str | None:
+    """What is wrong with the fields of a row of a format, as a sentence that begins with a field's
+    name; None if nothing is.
     """
-    return _problem(row, FIELDS[kind], "")
+    return _problem(row, as_format(kind, dict(FIELDS[kind]), version), "")
 
 
 def _problem(row: Row, fields: Fields, within: str) -> str | None:

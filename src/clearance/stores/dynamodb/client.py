@@ -89,8 +89,8 @@ class AnswerLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One member of a transaction: `Put`, `Update` or `ConditionCheck`, in the wire's shape without
-    the table's name.
+    """One member of a transaction: `Put`, `Update`, `Delete` or `ConditionCheck`, in the wire's
+    shape without the table's name.
     """
 
     kind: str
@@ -222,6 +222,11 @@ def update(
         "Update",
         {"UpdateExpression": expression, **_keyed(key), **_condition(condition, names, values)},
     )
+
+
+def remove(key: Key) -> Write:
+    """Deletes an item, if it is there."""
+    return Write("Delete", _keyed(key))
 
 
 def check(key: Key, condition: str, **values: Any) -> Write:

@@ -18,20 +18,29 @@ from clearance.core.approval import ApprovalSource
 from clearance.core.budget import Hold
 from clearance.core.canonical import Json
 from clearance.core.credential import ApiKey, PageSession
-from clearance.core.ledger import Draft
+from clearance.core.ledger import PARTS, Draft, EntryText
 from clearance.core.moment import SECOND_MS
-from clearance.core.record import OPEN, UNDER_WAY, Admission, Change, IntentRecord, IntentStatus
+from clearance.core.record import (
+    OPEN,
+    UNDER_WAY,
+    Admission,
+    Change,
+    Executor,
+    IntentRecord,
+    IntentStatus,
+)
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
 from clearance.stores import codec
 from clearance.stores.dynamodb import table
 from clearance.stores.dynamodb.client import Item
+from clearance.stores.dynamodb.table import Key
 
 BUDGET_DAYS_KEPT = 400  # an intent may wait for 366 days, and give back its hold
 SESSION_SECONDS_KEPT = 3600  # behind its end, for clocks that differ
 CLOCKS_APART_MS_MAX = 3_600_000  # of the processes that work on one table
-SETTINGS_PART_BYTES = 300_000  # of a compressed document; most have one part
+SETTINGS_PART_BYTES = 300_000  # of a compressed document or text; most have one part
 
 _LEASE = ("worker", "lease_until")  # of an attempt: an index has them, so they are the item's own
 
@@ -63,8 +72,9 @@ def new_intent(admission: Admission, position: int, transition_id: str) -> Item:
         "transition_id": transition_id,
         "hold": codec.hold_values(hold) if hold else None,
         "approval": codec.approval_values(admission.approval) if admission.approval else None,
+        "decision_parts": _decision_parts(admission.entry),
     }
-    return _indexed(item)
+    return indexed(item)
 
 
 def next_intent(item: Item, change: Change, position: int, transition_id: str) -> Item:
@@ -81,6 +91,7 @@ def next_intent(item: Item, change: Change, position: int, transition_id: str) -
     }
     if change.decision is not None:
         after["decision_position"] = position
+        after["decision_parts"] = _decision_parts(change.entry)
     if change.approval is not None:
         after["approval"] = codec.approval_values(change.approval)
     if change.attempt is not None:
@@ -91,7 +102,7 @@ def next_intent(item: Item, change: Change, position: int, transition_id: str) -
         after["outcome"] = _outcome_after(item.get("outcome"), change)
     if change.hold is not None and item.get("hold"):
         after["hold"] = item["hold"] | {"state": change.hold.value}
-    return _indexed(after)
+    return indexed(after)
 
 
 def _outcome_after(before: Mapping[str, Any] | None, change: Change) -> dict[str, Any]:
@@ -104,9 +115,10 @@ def _outcome_after(before: Mapping[str, Any] | None, change: Change) -> dict[str
     return {**before, "status": values["status"], "sentence": values["sentence"]}
 
 
-def _indexed(item: Item) -> Item:
-    """The item with the attributes of the indexes that it
-    belongs in, and with none of the others'.
+def indexed(item: Item) -> Item:
+    """The item with the attributes of the indexes that it belongs in, and with none of the others'.
+
+    What a later version wrote otherwise is in no queue: neither the sweep nor a starter meets it.
     """
     status, tenant_id, first = IntentStatus(item["status"]), item["tenant_id"], item["positions"][0]
     shard = table.queue_shard(tenant_id, item["action_intent_id"])
@@ -114,11 +126,19 @@ def _indexed(item: Item) -> Item:
     is_open = status in OPEN
     item["open"] = tenant_id if is_open else None
     item["open_order"] = open_order(status, first) if is_open else None
-    queued = status in UNDER_WAY
+    queued = status in UNDER_WAY and ours(item)
     item["queue"] = queue(status, shard) if queued else None
     item["queue_order"] = queue_order(item) if queued else None
-    item["due"] = shard if item["due_at"] is not None else None
+    item["due"] = shard if item.get("due_at") is not None and ours(item) else None
     return {name: value for name, value in item.items() if value is not None}
+
+
+def ours(item: Item) -> bool:
+    """True if this version may move the intent; from its item, or from what an index has of it."""
+    source, executor = item.get("approval_source"), item.get("executor")
+    return (source is None or ApprovalSource(source).known) and (
+        executor is None or Executor(executor).known
+    )
 
 
 def open_order(status: IntentStatus, position: int) -> str:
@@ -140,14 +160,15 @@ def queue_order(item: Item) -> str:
     return f"{item['created_at']:0{table.MOMENT_DIGITS}}#{position}#{name}"
 
 
-def record(item: Item, content: bytes, decided: bytes) -> IntentRecord:
-    """All that is known of an intent: from its item, what the agent wrote, and the ledger entry of
-    its decision.
+def record(item: Item, content: bytes, decided: bytes, parts: str | None) -> IntentRecord:
+    """All that is known of an intent: from its item, what the agent wrote, the ledger entry of its
+    decision, and the parts that stand beside that.
     """
     attempt = item.get("attempt")
     if attempt is not None:
         attempt = {**attempt, **{name: item[name] for name in _LEASE}}
-    return codec.record({**item, "content": content, "decided": decided, "attempt": attempt})
+    read = {"content": content, "decided": decided, "parts": parts, "attempt": attempt}
+    return codec.record({**item, **read})
 
 
 def due(item: Item) -> Due:
@@ -249,24 +270,76 @@ def net(holds: Iterable[tuple[Hold, int]]) -> dict[str, tuple[int, int | None]]:
 
 def entry(draft: Draft, about: str | None, transition_id: str) -> Item:
     """A ledger entry, with the transition that wrote it: by this a transition knows itself again
-    after a lost answer.
+    after a lost answer. `texts` has the names of the texts beside it, with how many parts each has.
     """
-    return {"body": draft.body, "action_intent_id": about, "transition_id": transition_id}
+    own = {"body": draft.body, "action_intent_id": about, "transition_id": transition_id}
+    counts = {text.name: len(packed(text.text)) for text in draft.texts}
+    return {**own, "texts": counts} if counts else own
+
+
+def texts(tenant_id: str, position: int, draft: Draft) -> dict[Key, Item]:
+    """The texts beside an entry, in parts that each fit in an item."""
+    made: dict[Key, Item] = {}
+    for text in draft.texts:
+        salt = {"salt": text.salt} if text.salt else {}
+        for number, part in enumerate(packed(text.text)):
+            made[table.ledger_text(tenant_id, position, text.name, number)] = {"text": part, **salt}
+    return made
+
+
+def text_keys(tenant_id: str, position: int, counts: Mapping[str, int]) -> dict[str, list[Key]]:
+    """Where the texts of an entry are, by name."""
+    return {
+        name: [table.ledger_text(tenant_id, position, name, part) for part in range(count)]
+        for name, count in counts.items()
+    }
+
+
+def decision_parts(item: Item) -> list[Key]:
+    """Where the parts are that stand beside the entry of an intent's decision."""
+    counts = {PARTS: item.get("decision_parts", 0)}
+    return text_keys(item["tenant_id"], item["decision_position"], counts)[PARTS]
+
+
+def _decision_parts(draft: Draft) -> int | None:
+    return next((len(packed(text.text)) for text in draft.texts if text.name == PARTS), None)
+
+
+def text_of(keys: Iterable[Key], seen: Mapping[Key, Item]) -> str | None:
+    """The text of its parts; None if one of them is not there: it was erased, or there are none."""
+    parts = [seen[key]["text"] for key in keys if key in seen]
+    return zlib.decompress(b"".join(parts)).decode() if parts else None
+
+
+def entry_texts(
+    keys: Mapping[str, Sequence[Key]], seen: Mapping[Key, Item]
+) -> tuple[EntryText, ...]:
+    """The texts of an entry that are there, by name."""
+    return tuple(
+        EntryText(name, text, seen[parts[0]].get("salt"))
+        for name, parts in sorted(keys.items())
+        if (text := text_of(parts, seen)) is not None
+    )
+
+
+def packed(text: str) -> list[bytes]:
+    """A text, compressed, in parts that each fit in an item."""
+    whole = zlib.compress(text.encode())
+    return [
+        whole[start : start + SETTINGS_PART_BYTES]
+        for start in range(0, len(whole), SETTINGS_PART_BYTES)
+    ]
 
 
 def settings_parts(document: Mapping[str, Json]) -> list[bytes]:
     """A settings document, compressed, in parts that each fit in an item."""
-    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
-    packed = zlib.compress(text)
-    return [
-        packed[start : start + SETTINGS_PART_BYTES]
-        for start in range(0, len(packed), SETTINGS_PART_BYTES)
-    ]
+    return packed(json.dumps(document, separators=(",", ":"), ensure_ascii=False))
 
 
 def settings_part(change: SettingsChange, parts: Sequence[bytes], number: int) -> Item:
     """One part of a settings document; it says how many there are."""
-    return {"document": parts[number], "parts": len(parts), "at": change.at}
+    salt = {"salt": change.salt} if change.salt else {}
+    return {"document": parts[number], "parts": len(parts), "at": change.at, **salt}
 
 
 def settings_document(parts: Iterable[Item]) -> dict[str, Json]:

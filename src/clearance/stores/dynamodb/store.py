@@ -17,7 +17,7 @@ from clearance.configuration.document import StoredSettings
 from clearance.core.canonical import Json
 from clearance.core.decision import SettingsVersion
 from clearance.core.errors import Unavailable
-from clearance.core.ledger import Entry
+from clearance.core.ledger import PARTS, Entry
 from clearance.core.principal import EVERYWHERE
 from clearance.core.record import OPEN, Admission, Change, IntentRecord, IntentStatus, admitted
 from clearance.flow.ports.due import Due
@@ -143,6 +143,7 @@ class DynamoStore(DynamoCredentials):
             return RecordMoved()
         content = before[content_key]["content"]
         decided_key = table.ledger(change.tenant_id, before[key]["decision_position"])
+        parts_keys = items.decision_parts(before[key])
         edited = change.superseded_by
 
         def plan(seen: Seen, transition_id: str) -> Plan[_Step] | _Step:
@@ -150,11 +151,13 @@ class DynamoStore(DynamoCredentials):
             refused = is_current(item, change, seen) or (refusal(edited, seen) if edited else None)
             if refused is not None or item is None:
                 return refused or RecordMoved()
-            return _step(
-                change, item, seen, transition_id, content, seen.items[decided_key]["body"]
+            decided = (
+                seen.items[decided_key]["body"],
+                items.text_of(parts_keys, seen.items),
             )
+            return _step(change, item, seen, transition_id, content, decided)
 
-        keys = [key, decided_key, *(admission_keys(edited) if edited else [])]
+        keys = [key, decided_key, *parts_keys, *(admission_keys(edited) if edited else [])]
         answer: _Step = await self._transactions.commit(change.tenant_id, keys, plan)
         self._tail.moved()
         if isinstance(answer, IsKnown) and edited:
@@ -197,14 +200,16 @@ class DynamoStore(DynamoCredentials):
             self._document(tenant_id, version.tenant),
             self._document(EVERYWHERE, version.everywhere),
         )
-        return StoredSettings(version, own, everywhere)
+        return StoredSettings(version, own[0], everywhere[0], own[1], everywhere[1])
 
-    async def _document(self, tenant_id: str, version: int) -> Mapping[str, Json]:
-        """One version of a document: it never changes, so it is that of the version that was read
-        before.
+    async def _document(
+        self, tenant_id: str, version: int
+    ) -> tuple[Mapping[str, Json], bytes | None]:
+        """One version of a document, with its salt: it never changes, so it is that of the version
+        that was read before.
         """
         if version == 0:
-            return {}
+            return {}, None
         first = await self._calls.get(table.settings(tenant_id, version, 0))
         keys = [
             table.settings(tenant_id, version, number)
@@ -215,7 +220,8 @@ class DynamoStore(DynamoCredentials):
             # Never as if there were no settings: the missing part may hold a stop switch.
             sentence = f"Version {version} of the settings is not whole."
             raise Unavailable(sentence, code="SETTINGS_NOT_WHOLE")
-        return items.settings_document([first, *(rest[key] for key in keys)])
+        document = items.settings_document([first, *(rest[key] for key in keys)])
+        return document, first.get("salt")
 
     async def settings_version(self, tenant_id: str) -> SettingsVersion:
         async def read() -> SettingsVersion:
@@ -242,10 +248,18 @@ class DynamoStore(DynamoCredentials):
         """
         contents = [table.content(item["tenant_id"], item["action_intent_id"]) for item in intents]
         decisions = [table.ledger(item["tenant_id"], item["decision_position"]) for item in intents]
-        parts = await self._calls.get_many([*contents, *decisions])
+        texts = [items.decision_parts(item) for item in intents]
+        parts = await self._calls.get_many([*contents, *decisions, *chain.from_iterable(texts)])
         return [
-            items.record(item, parts[content]["content"], parts[decision]["body"])
-            for item, content, decision in zip(intents, contents, decisions, strict=True)
+            items.record(
+                item,
+                parts[content]["content"],
+                parts[decision]["body"],
+                items.text_of(keys, parts),
+            )
+            for item, content, decision, keys in zip(
+                intents, contents, decisions, texts, strict=True
+            )
         ]
 
     async def timeline(self, tenant_id: str, query: TimelineQuery) -> list[IntentRecord]:
@@ -315,31 +329,39 @@ class DynamoStore(DynamoCredentials):
         asked = IndexQuery(
             table.ledger_of(tenant_id), sort=(">", table.position_text(after)), page=limit
         )
-        entries: list[Entry] = []
+        entries: list[Item] = []
         async with contextlib.aclosing(self._calls.pages(asked)) as pages:
             async for page in pages:
-                entries += [Entry(int(item["sk"]), item["body"]) for item in page]
+                entries += page
                 if len(entries) >= limit:
                     break
         # A page is not one moment: an entry may be seen before the one that was committed before
         # it. Entries behind such a gap are left for the next question.
         dense = [
-            entry
-            for number, entry in enumerate(entries, start=after + 1)
-            if entry.position == number
+            item
+            for number, item in enumerate(entries, start=after + 1)
+            if int(item["sk"]) == number
         ]
-        return dense[:limit]
+        return await self._entries(tenant_id, dense[:limit])
+
+    async def _entries(self, tenant_id: str, found: Sequence[Item]) -> list[Entry]:
+        """Entries from their items, with the texts beside them."""
+        keys = [
+            items.text_keys(tenant_id, int(item["sk"]), item.get("texts", {})) for item in found
+        ]
+        wanted = [key for own in keys for parts in own.values() for key in parts]
+        seen = await self._calls.get_many(wanted) if wanted else {}
+        return [
+            Entry(int(item["sk"]), item["body"], items.entry_texts(own, seen))
+            for item, own in zip(found, keys, strict=True)
+        ]
 
     async def entries_about(self, tenant_id: str, action_intent_id: str) -> list[Entry]:
         item = await self._own(tenant_id, action_intent_id)
         positions: list[int] = item["positions"] if item else []
-        entries = await self._calls.get_many(
-            table.ledger(tenant_id, position) for position in positions
-        )
-        return [
-            Entry(position, entries[table.ledger(tenant_id, position)]["body"])
-            for position in positions
-        ]
+        keys = [table.ledger(tenant_id, position) for position in positions]
+        entries = await self._calls.get_many(keys)
+        return await self._entries(tenant_id, [entries[key] for key in keys])
 
     async def ledger_size(self, tenant_id: str) -> int:
         async def read() -> int:
@@ -352,12 +374,12 @@ class DynamoStore(DynamoCredentials):
         return await self._tail.wait(lambda: self.ledger_size(tenant_id), after, timeout_ms)
 
     async def approved(self, limit: int, after: Due | None = None) -> list[Due]:
-        return await self._queued(IntentStatus.APPROVED, limit, after, lambda _: True)
+        return await self._queued(IntentStatus.APPROVED, limit, after, items.ours)
 
     async def expired(self, now: int, limit: int) -> list[Due]:
         async def part(shard: int) -> list[Item]:
             return await self._first(
-                IndexQuery(f"{shard:02}", table.DUE, ("<=", now), page=limit), limit, lambda _: True
+                IndexQuery(f"{shard:02}", table.DUE, ("<=", now), page=limit), limit, items.ours
             )
 
         due = chain.from_iterable(
@@ -371,9 +393,9 @@ class DynamoStore(DynamoCredentials):
         self, now: int, limit: int, after: Due | None = None, *, living_worker: str | None = None
     ) -> list[Due]:
         def dead(item: Item) -> bool:
-            return item["lease_until"] <= now or (
-                living_worker is not None and item["worker"] != living_worker
-            )
+            over = item["lease_until"] <= now
+            other = living_worker is not None and item["worker"] != living_worker
+            return (over or other) and items.ours(item)
 
         return await self._queued(IntentStatus.RUNNING, limit, after, dead)
 
@@ -429,7 +451,12 @@ _Step = Applied | RecordMoved | IsKnown | SettingsMoved | BudgetSpent
 
 
 def _step(
-    change: Change, item: Item, seen: Seen, transition_id: str, content: bytes, decided: bytes
+    change: Change,
+    item: Item,
+    seen: Seen,
+    transition_id: str,
+    content: bytes,
+    decided: tuple[bytes, str | None],
 ) -> Plan[_Step]:
     """One step of an intent, with the intent that an edit admits: its entry comes first."""
     edited = change.superseded_by
@@ -445,9 +472,10 @@ def _step(
         new = admitted(edited, first)
         if edited.decision.hold:
             moves.insert(0, (edited.intent.account_id, edited.decision.hold, 1))
-    record = items.record(
-        after, content, change.entry.body if change.decision is not None else decided
-    )
+    if change.decision is not None:
+        parts = (text.text for text in change.entry.texts if text.name == PARTS)
+        decided = change.entry.body, next(parts, None)
+    record = items.record(after, content, *decided)
     under = edited.decision.settings_version if edited else change.settings_version
     actions += budget_actions(change.tenant_id, moves)
     return Plan(tuple(entries), actions, Applied(record, new), under)

@@ -153,6 +153,11 @@ def ledger(tenant_id: str, position: int) -> Key:
     return Key(ledger_of(tenant_id), position_text(position))
 
 
+def ledger_text(tenant_id: str, position: int, name: str, part: int) -> Key:
+    """A part of a text that stands beside a ledger entry."""
+    return Key(f"TEXT#{tenant_id}", f"{position_text(position)}#{part:04}#{name}")
+
+
 def intent(tenant_id: str, action_intent_id: str) -> Key:
     """An intent as it is now. An id has no `#`, so that no two tenants share a key."""
     return Key(f"INTENT#{tenant_id}#{action_intent_id}", "INTENT")

@@ -33,6 +33,7 @@ from clearance.stores.dynamodb.client import (
     check,
     pauses,
     put,
+    remove,
     update,
 )
 from clearance.stores.dynamodb.table import Key
@@ -205,6 +206,8 @@ def _transaction(tenant_id: str, seen: Seen, plan: Plan[Any], transition_id: str
         actions.append(
             put(table.ledger(tenant_id, position), items.entry(draft, about, transition_id), NEW)
         )
+        texts = items.texts(tenant_id, position, draft)
+        actions += [put(key, text, NEW) for key, text in texts.items()]
     return actions + plan.actions
 
 
@@ -329,7 +332,11 @@ def step_actions(
     after = items.next_intent(item, change, position, transition_id)
     key = table.intent(change.tenant_id, change.action_intent_id)
     attributes = {name: value for name, value in after.items() if name not in {"pk", "sk"}}
-    return [put(key, attributes, "revision = :revision", revision=change.revision)], after
+    # A reason is short: it has one part.
+    erased = [
+        remove(table.ledger_text(change.tenant_id, at, name, 0)) for at, name in change.erases
+    ]
+    return [put(key, attributes, "revision = :revision", revision=change.revision), *erased], after
 
 
 def is_current(item: Item | None, change: Change, seen: Seen) -> RecordMoved | SettingsMoved | None:

@@ -49,16 +49,18 @@ _LINE = re.compile(r"COPY \w+, line (\d+)")
 _ROWS: Mapping[Kind, str] = {
     Kind.INSTALLATION: "SELECT encode(credential_salt, 'hex') FROM installation",
     Kind.TENANT: "SELECT tenant_id, settings_version, ledger_size FROM tenant ORDER BY tenant_id",
-    Kind.SETTINGS: "SELECT tenant_id, version, document, at FROM settings ORDER BY tenant_id, "
-    "version",
+    Kind.SETTINGS: """SELECT tenant_id, version, document, at, encode(salt, 'hex') FROM settings
+        ORDER BY tenant_id, version""",
     Kind.ENTRY: """SELECT tenant_id, "position", intent_no, convert_from(body, 'UTF8') FROM ledger
         ORDER BY tenant_id, "position" """,
+    Kind.TEXT: """SELECT tenant_id, "position", name, encode(salt, 'hex'), text FROM ledger_text
+        ORDER BY tenant_id, "position", name""",
     Kind.INTENT: """SELECT i.intent_no, i.tenant_id, i.account_id, i.action_intent_id,
     i.action_type, i.status, i.revision,
         k."position", i.decision_position, i."position", i.approval_source, i.due_at,
         i.proposed_by, i.trace_id,
         encode(i.salt, 'hex'), encode(i.fingerprint, 'hex'), i.content, i.created_at, i.changed_at,
-        (i.hold).day, (i.hold).state, (i.hold).claims,
+        i.executor, (i.hold).day, (i.hold).state, (i.hold).claims,
         (i.approval).number, (i.approval).state, (i.approval).digest, (i.approval).opened_at,
         (i.approval).expires_at,
         (i.approval).differences, (i.approval).ruling, (i.approval).superseded_by,
@@ -249,7 +251,7 @@ class PostgresArchive:
                 self._copy("intent", _INTENT, [_intent(row) for row in batch])
             case Kind.AGED_OUT:
                 self._copy("intent_key", _KEY, [_key(row) for row in batch])
-            case Kind.SETTINGS | Kind.ENTRY | Kind.BUDGET_USE | Kind.API_KEY:
+            case Kind.SETTINGS | Kind.ENTRY | Kind.TEXT | Kind.BUDGET_USE | Kind.API_KEY:
                 self._copy(_TABLES[kind], tuple(FIELDS[kind]), [_values(row) for row in batch])
 
     def _put_tenants(self, batch: Sequence[Row]) -> None:
@@ -303,6 +305,7 @@ class PostgresArchive:
 _TABLES = {
     Kind.SETTINGS: "settings",
     Kind.ENTRY: "ledger",
+    Kind.TEXT: "ledger_text",
     Kind.BUDGET_USE: "budget_use",
     Kind.API_KEY: "api_key",
 }
@@ -333,4 +336,5 @@ def _value(name: str, value: Json) -> Json:
         return tuple(value.values())
     if name == "body":
         return value.encode()
-    return bytes.fromhex(value) if name in {"salt", "fingerprint", "key_hash"} else value
+    in_bytes = name in {"salt", "fingerprint", "key_hash"} and value is not None
+    return bytes.fromhex(value) if in_bytes else value

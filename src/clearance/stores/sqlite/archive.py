@@ -30,20 +30,27 @@ _ROWS: Mapping[Kind, str] = {
         WHERE l.entry_id BETWEEN t.tenant_no << 40
         AND ((t.tenant_no + 1) << 40) - 1) - (t.tenant_no << 40), 0)
         FROM tenant t ORDER BY tenant_id""",
-    Kind.SETTINGS: """SELECT t.tenant_id, s.version, s.document, s.at FROM tenant t JOIN settings s
+    Kind.SETTINGS: """SELECT t.tenant_id, s.version, s.document, s.at,
+    CASE WHEN s.salt IS NOT NULL THEN lower(hex(s.salt)) END FROM tenant t JOIN settings s
     USING (tenant_no)
         ORDER BY t.tenant_id, s.version""",
     Kind.ENTRY: """SELECT t.tenant_id, l.entry_id - (t.tenant_no << 40), l.intent_no, l.body
         FROM tenant t CROSS JOIN ledger l
         WHERE l.entry_id BETWEEN t.tenant_no << 40 AND ((t.tenant_no + 1) << 40) - 1
         ORDER BY t.tenant_id, l.entry_id""",
+    Kind.TEXT: """SELECT t.tenant_id, l.entry_id - (t.tenant_no << 40), l.name,
+    CASE WHEN l.salt IS NOT NULL THEN lower(hex(l.salt)) END, l.text
+        FROM tenant t CROSS JOIN ledger_text l
+        WHERE l.entry_id BETWEEN t.tenant_no << 40 AND ((t.tenant_no + 1) << 40) - 1
+        ORDER BY t.tenant_id, l.entry_id, l.name""",
     Kind.INTENT: """SELECT i.intent_no, t.tenant_id, a.account_id, i.action_intent_id,
     i.action_type, i.status, i.revision,
         (SELECT min(l.entry_id) FROM ledger l
         WHERE l.intent_no = i.intent_no) - (i.tenant_no << 40),
         i.decision_position, i.position, i.approval_source, i.due_at, i.proposed_by, i.trace_id,
         lower(hex(i.salt)),
-        lower(hex(i.fingerprint)), i.content, i.created_at, i.changed_at, h.day, h.state, h.claims,
+        lower(hex(i.fingerprint)), i.content, i.created_at, i.changed_at, i.executor,
+        h.day, h.state, h.claims,
         p.number, p.state, p.digest, p.opened_at, p.expires_at, p.differences, p.ruling,
         p.superseded_by,
         x.number, x.worker, x.lease_until, x.idempotency_key, x.started_at,
@@ -163,6 +170,7 @@ class SqliteArchive:
             Kind.TENANT: self._put_tenant,
             Kind.SETTINGS: self._put_settings,
             Kind.ENTRY: self._put_entry,
+            Kind.TEXT: self._put_text,
             Kind.INTENT: self._put_intent,
             Kind.AGED_OUT: _refuse_aged_out,
             Kind.BUDGET_USE: self._put_budget_use,
@@ -202,6 +210,11 @@ class SqliteArchive:
             {"entry_id": entry_id, "intent_no": row["intent_no"], "body": row["body"].encode()},
         )
 
+    def _put_text(self, row: Row) -> None:
+        own = self._numbered(row)
+        entry_id = entry_ids(own.pop("tenant_no"))[0] + own.pop("position")
+        self._insert("ledger_text", {"entry_id": entry_id, **own})
+
     def _put_intent(self, row: Row) -> None:
         own = self._numbered(row)
         del own["admitted_position"]  # it is that of its first entry
@@ -235,7 +248,7 @@ class SqliteArchive:
                 own["tenant_no"] = self._tenants[value]
             elif name == "account_id":
                 own["account_no"] = self._account_no(own["tenant_no"], value)
-            elif name in _BYTES:
+            elif name in _BYTES and value is not None:
                 own[name] = bytes.fromhex(value)
             else:
                 own[name] = value
