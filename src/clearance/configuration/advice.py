@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from re import _constants as constants  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
+from typing import Any
 
 from clearance.configuration.document import Reading
 from clearance.configuration.shape import SettingsDocument, suggestion
@@ -33,6 +34,10 @@ then title type unevaluatedItems unevaluatedProperties uniqueItems writeOnly
 """
 # OpenAPI's, and ours
 _WORDS_OF_OURS = "discriminator example externalDocs nullable xml x-policy x-read x-scale x-unit"
+_BEGINNINGS = [
+    (constants.AT, place) for place in (constants.AT_BEGINNING, constants.AT_BEGINNING_STRING)
+]
+_ENDS = [(constants.AT, place) for place in (constants.AT_END, constants.AT_END_STRING)]
 _KEYWORDS = frozenset(f"{_WORDS} {_WORDS_OF_OURS}".split())
 
 
@@ -100,15 +105,18 @@ def _is_anchored(pattern: str) -> bool:
             parts = list(parser.parse(pattern))
     except (re.error, RecursionError, OverflowError):
         return pattern.startswith("^") and pattern.endswith("$")
-    return bool(parts) and _starts(parts[0]) and _ends(parts[-1])
+    return _anchored(parts, 0, _BEGINNINGS) and _anchored(parts, -1, _ENDS)
 
 
-def _starts(part: tuple[object, object]) -> bool:
-    return part in {
-        (constants.AT, constants.AT_BEGINNING),
-        (constants.AT, constants.AT_BEGINNING_STRING),
-    }
-
-
-def _ends(part: tuple[object, object]) -> bool:
-    return part in {(constants.AT, constants.AT_END), (constants.AT, constants.AT_END_STRING)}
+def _anchored(parts: Sequence[tuple[Any, Any]], side: int, anchors: Sequence[object]) -> bool:
+    """True if the first part of a pattern (side 0) or the last one (side -1) is an anchor, in each
+    of its branches.
+    """
+    if not parts:
+        return False
+    operator, operand = parts[side]
+    if operator is constants.BRANCH:
+        return all(_anchored(list(branch), side, anchors) for branch in operand[1])
+    if operator is constants.SUBPATTERN:
+        return _anchored(list(operand[3]), side, anchors)
+    return (operator, operand) in anchors
