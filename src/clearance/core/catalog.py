@@ -19,6 +19,7 @@ from clearance.core.defaults import Defaults, with_defaults
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.intent import ActionIntent, RiskLevel
 from clearance.core.moment import HOUR_MS
+from clearance.core.openapi import as_json_schema
 from clearance.core.schema import CompiledSchema, misfits, whole_units
 from clearance.core.template import final_schema
 
@@ -105,7 +106,7 @@ class Action:
 
     @cached_property
     def _validator(self) -> jsonschema_rs.Validator:
-        return schema_validator(self.parameters)
+        return schema_validator(as_json_schema(self.parameters))
 
     @cached_property
     def final_schema(self) -> Mapping[str, Json]:
