@@ -382,7 +382,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     (
         "policy",
         sample.POLICY.replace("CREATE_TASK", "GONE"),
-        "policy/tasks: does not fit the schema",
+        "policy/tasks: names the action GONE, which the catalog does not have",
     ),
 ]
 
