@@ -114,6 +114,8 @@ CHANGED: dict[str, tuple[Any, set[str]]] = {
     "label": ("Pay back", {"shown_digest"}),
     "description": ("It pays.", set()),  # on the page of the intent, for whoever wants to know more
     "prose": (frozenset({"note"}), set()),  # what becomes of it is in the final arguments
+    "key_kept_for_ms": (1, {"entry_digest"}),
+    "accepts": (("ACCOUNT_NOT_SENT",), set()),
 }
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from clearance.configuration.document import parse_document
-from clearance.core.canonical import digest
 from clearance.core.catalog import ToolServer
 from clearance.core.credential import hash_key
 from clearance.core.errors import (
@@ -31,6 +30,7 @@ from clearance.core.principal import EVERYWHERE, Role, system
 from clearance.core.record import IntentStatus
 from clearance.core.settings import document_digest
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
+from clearance.core.tool_pin import pin_of
 from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.tools import ToolCallFailed, ToolList
 from clearance.flow.ports.transitions import SettingsMoved
@@ -403,9 +403,9 @@ async def test_an_entry_holds_every_difference(world: World) -> None:
 
 async def test_true_and_one_are_not_the_same(world: World) -> None:
     document = sample.document()
-    document["catalog"]["CREATE_TASK"]["arguments"] = {"urgent": 1}
+    document["catalog"]["CREATE_TASK"]["arguments"] = {"account": "x", "urgent": 1}
     await world.control.apply(OWNER, parse_document(document))
-    document["catalog"]["CREATE_TASK"]["arguments"] = {"urgent": True}
+    document["catalog"]["CREATE_TASK"]["arguments"] = {"account": "x", "urgent": True}
     [difference] = await world.control.apply(OWNER, parse_document(document))
     assert difference.sentence == "catalog.CREATE_TASK.arguments.urgent was 1 and is true now."
 
@@ -444,11 +444,11 @@ async def test_tools_are_pinned_at_first_contact_and_only_again_when_asked(world
     entry = await last_entry(world)
     assert (entry["kind"], entry["changed"], entry["actor"]["kind"]) == (
         "SETTINGS_CHANGED",
-        ["tool_pins"],
+        ["tool_descriptions", "tool_pins"],
         "SYSTEM",
     )
     assert (await world.control.settings(OWNER)).tool_pins == dict.fromkeys(
-        offered, digest(tools.schema)
+        offered, pin_of(tools.schema)
     )
 
     entries = await world.entries()
@@ -456,15 +456,15 @@ async def test_tools_are_pinned_at_first_contact_and_only_again_when_asked(world
     assert (again.pinned, again.changed) == ((), ())
     assert await world.entries() == entries
 
-    old = digest(tools.schema)
-    tools.schema = {"type": "object", "required": ["x"]}
+    old = pin_of(tools.schema)
+    tools.schema = {"type": "object", "maxProperties": 9}
     changed = await world.control.pin_tools(OWNER)
     assert (changed.pinned, changed.changed) == ((), offered)
     repinned = await world.control.pin_tools(OWNER, repin=frozenset({"crm.send_mail"}))
     assert (repinned.pinned, repinned.changed) == (("crm.send_mail",), offered[:2])
     assert (await world.control.settings(OWNER)).tool_pins == {
         **dict.fromkeys(offered, old),
-        "crm.send_mail": digest(tools.schema),
+        "crm.send_mail": pin_of(tools.schema),
     }
     with pytest.raises(InvalidInput, match=r"did you mean crm\.send_mail"):
         await world.control.pin_tools(OWNER, repin=frozenset({"crm.sendmail"}))

@@ -50,7 +50,11 @@ def full() -> dict[str, Any]:
         "tenant": ["SEND_MAIL", "CREATE_TASK"],
         "accounts": {"acme": ["ISSUE_REFUND"]},
     }
-    made["tool_pins"] = {"crm.create_task": "sha256:" + "0" * 64}
+    made["catalog"]["CREATE_TASK"] |= {"key_kept_for": "7d", "accepts": ["TOOL_DEFAULT:limit"]}
+    made["catalog"]["ISSUE_REFUND"] |= {"idempotency": "meta"}
+    del made["catalog"]["ISSUE_REFUND"]["idempotency_argument"]
+    made["tool_pins"] = {"crm.create_task": "sha256-2:" + "0" * 64 + " sha256:" + "0" * 64}
+    made["tool_descriptions"] = {"crm.create_task": "sha256-2:" + "0" * 64}
     made["stop_switches"] = [dict(SWITCH)]
     return made
 
@@ -223,9 +227,14 @@ REFUSED: list[tuple[str, Any, str]] = [
     (
         "tool_pins/crm.create_task",
         "md5:0",
-        "tool_pins/crm.create_task: must be sha256: and 64 hexadecimal digits",
+        "tool_pins/crm.create_task: must be sha256-2: (or sha256:) and 64 hexadecimal digits",
     ),
     ("stop_switches/0/level", "STOP", "level: must be one of HOLD, REFUSE"),
+    (f"{ACTION}/idempotency_argument", ..., "effect: keyed needs an idempotency_argument"),
+    (f"{ACTION}/idempotency", "meta", "idempotency: is for a tool that has no idempotency_arg"),
+    (f"{ACTION}/key_kept_for", "1y", "key_kept_for: must be a duration such as"),
+    (f"{ACTION}/effect", "idempotent", "key_kept_for: belongs to effect: keyed"),
+    (f"{ACTION}/accepts/0", "limit", "accepts/0: must be the name of a finding, such as TOOL_DEF"),
     # What has to fit
     ("tool_servers/git/command", ["x"], "tool_servers/git: needs either a command"),
     ("tool_servers/git/url", ..., "tool_servers/git: needs either a command"),
@@ -402,7 +411,8 @@ def test_the_limits_themselves_are_let_through() -> None:
         ("tool_servers/crm/deadline_seconds", 600),
         (f"{SCHEMA}/additionalProperties", True),
         (f"{SCHEMA}/additionalProperties", ...),
-        (f"{ACTION}/idempotency_argument", ...),
+        (f"{ACTION}/key_kept_for", "366d"),
+        (f"{ACTION}/accepts", ["TOOL_DEFAULT:to.name", "ACCOUNT_NOT_SENT"]),
         (f"{SCHEMA}/properties/x", {"type": "number", "x-scale": 10**6}),
         (f"{SCHEMA}/properties/x", {"type": "integer", "x-scale": 100, "x-unit": "EUR"}),
         (f"{SCHEMA}/properties/x", {"type": ["integer", "null"], "x-unit": "kWh"}),

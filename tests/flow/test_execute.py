@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from clearance.core.approval import RulingKind
-from clearance.core.canonical import digest
 from clearance.core.catalog import idempotency_key
 from clearance.core.errors import Forbidden, Unavailable
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.core.principal import Principal
 from clearance.core.record import Change, IntentStatus
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
+from clearance.core.tool_pin import pin_of
 from clearance.flow import execute
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from clearance.flow.requests import RulingRequest
@@ -497,11 +497,11 @@ async def test_a_tool_that_was_never_seen_is_pinned_on_first_contact_and_held_to
 ) -> None:
     await world.propose(task("t1"))
     await world.run("t1")
-    assert world.tools.calls[0].schema_digest == digest(world.tools.schema)
+    assert world.tools.calls[0].schema_digest == pin_of(world.tools.schema)
     world.tools.schema = {"type": "object", "title": "another"}
     await world.propose(task("t2"))
     await world.run("t2")
-    assert world.tools.calls[1].schema_digest == digest({"type": "object"}), (
+    assert world.tools.calls[1].schema_digest == pin_of({"type": "object"}), (
         "the runner is told the agreed one"
     )
 

@@ -13,10 +13,11 @@ from clearance.configuration import fitting, policies
 from clearance.configuration.document import DOCUMENT_BYTES_MAX, parse_document
 from clearance.core import policy_text
 from clearance.core.approval import RulingKind
-from clearance.core.canonical import canonical, digest
+from clearance.core.canonical import canonical
 from clearance.core.errors import InvalidInput
 from clearance.core.principal import EVERYWHERE, system
 from clearance.core.record import IntentRecord, IntentStatus
+from clearance.core.tool_pin import pin_of
 from clearance.flow import context as contexts
 from clearance.flow import execute
 from clearance.flow.pins import pin_tools
@@ -349,7 +350,7 @@ async def test_a_pin_that_cannot_be_read_is_not_replaced_until_somebody_says_so(
     assert report.changed == ("crm.create_task",)
     assert report.pinned == ("crm.issue_refund", "crm.send_mail")
     after = (await world.store.settings(TENANT)).document
-    new = digest(world.tools.schema)
+    new = pin_of(world.tools.schema)
     assert after["tool_pins"] == {**pins, "crm.issue_refund": new, "crm.send_mail": new}
     assert after["newer"] == {"kept": True}
     await pin_tools(world.context, OWNER, repin=frozenset({"crm.create_task"}))

@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from clearance.core.canonical import digest
 from clearance.core.catalog import ToolServer
 from clearance.core.credential import principal_of
 from clearance.core.intent import RiskLevel
 from clearance.core.principal import Permission, Principal, Role
+from clearance.core.tool_pin import pin_of
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall, ToolDescription, ToolList
 from clearance.flow.requests import Proposal
@@ -197,7 +197,7 @@ class RecordingTools:
     schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "object"})
 
     async def describe(self, tenant_id: str, server: ToolServer) -> ToolList:
-        pinned = digest(self.schema)
+        pinned = pin_of(self.schema)
         names = ("create_task", "issue_refund", "send_mail", "delete_task")
         tools = {name: ToolDescription(name, name, self.schema, pinned) for name in names}
         return ToolList(server.name, tools)

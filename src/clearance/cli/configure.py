@@ -43,8 +43,8 @@ def apply(
 ) -> None:
     """Apply a configuration.
 
-    Shows the changes to the state, then applies them whole or not at all. Ends with 1 if the
-    catalog names a tool that its server does not offer.
+    Shows the changes to the state, then applies them whole or not at all. Refuses a catalog that
+    does not fit its tools. Ends with 1 if it names a tool that its server does not offer.
     """
     from clearance.cli import output
     from clearance.cli.views import operator as views
@@ -55,8 +55,9 @@ def apply(
     )
     answer = run(work)
     output.show(answer, views.applied, as_json=as_json)
-    missing = bool((answer["pins"] or {}).get("missing"))
-    raise typer.Exit(int(answer.get("declined", False) or missing))
+    pins = answer["pins"] or {}
+    not_called = pins.get("missing") or pins.get("misfits")
+    raise typer.Exit(int(answer.get("declined", False) or bool(not_called)))
 
 
 async def _apply(
@@ -65,6 +66,7 @@ async def _apply(
     from clearance.cli import output
     from clearance.cli.views import operator as views
     from clearance.configuration import file as configuration
+    from clearance.configuration.tool_fit import misfit
     from clearance.core.errors import Refusal
     from clearance.profiles import choose
     from clearance.profiles.parts import operator
@@ -76,12 +78,16 @@ async def _apply(
         differences = await control.compare(actor, wanted.document)
         if not as_json:
             views.differences(output.Terminal(), [asdict(each) for each in differences])
+        fit = await control.check_tools(actor, wanted.document)
         answer = {
             "tenant_id": wanted.tenant_id,
             "applied": False,
             "differences": [asdict(each) for each in differences],
             "pins": None,
+            "tools": views.fit_as_json(fit, wanted.located),
         }
+        if refusal := misfit(fit.findings):
+            raise wanted.refused(refusal)
         if dry_run:
             return {**answer, "dry_run": True}
         question = f"Apply this to {wanted.tenant_id}?"
@@ -126,12 +132,23 @@ def policy_schema(*, config: Config, as_json: AsJson = False) -> None:
 
 
 @policy_app.command("check")
-def policy_check(*, config: Config, as_json: AsJson = False) -> None:
+def policy_check(
+    *,
+    config: Config,
+    tools: Annotated[
+        bool,
+        typer.Option(
+            "--tools", help="Ask the tool servers too, and compare the catalog with them."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Check a configuration.
 
     Reads all of it, with its policy, and lists the policy's rules. Applies nothing.
     """
     from clearance.cli import output
+    from clearance.cli.tool_check import checked
     from clearance.cli.views import operator as views
     from clearance.configuration import file as configuration
     from clearance.configuration.compiling import policy_of
@@ -147,4 +164,7 @@ def policy_check(*, config: Config, as_json: AsJson = False) -> None:
             for clause in clauses
         ],
     }
+    fit = run(checked(wanted, place_of(None))) if tools else None
+    answer["tools"] = views.fit_as_json(fit, wanted.located) if fit else None
     output.show(answer, views.policy, as_json=as_json)
+    raise typer.Exit(int(bool(fit and (fit.misfits or fit.missing))))

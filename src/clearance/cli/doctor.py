@@ -23,17 +23,19 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
+from clearance.cli.tool_check import checked
 from clearance.client import AsyncClearance, ClearanceError, ClearanceUnavailable
 from clearance.client.wire import URL_DEFAULT
 from clearance.clock import SystemClock
 from clearance.configuration import file
 from clearance.configuration.compiling import policy_of
-from clearance.core.errors import Refusal
+from clearance.configuration.tool_fit import FitFinding, fit_findings, may_run_alone, misfit
+from clearance.core.errors import Problem, Refusal
 from clearance.core.moment import from_text
 from clearance.core.principal import EVERYWHERE, Principal
 from clearance.core.settings import Settings
 from clearance.flow.control import Control
-from clearance.flow.ports.tools import ToolCallFailed
+from clearance.flow.ports.tools import ToolCallFailed, ToolList, schemas_of
 from clearance.flow.requests import SettingsPart
 from clearance.profiles import aws, choose, postgres
 from clearance.profiles.local import STORE_FILE
@@ -317,6 +319,16 @@ async def _configuration(config: Path | None, where: Place) -> Findings:
         return
     wanted = file.load(config, secrets_elsewhere=isinstance(where, Table))
     document = wanted.document
+    fit = await checked(wanted, where)
+    for finding in fit.misfits:
+        yield FAILURE, wanted.located(Problem(finding.path, finding.sentence))
+    for finding in fit.findings:
+        if finding.accepted:
+            yield OK, f"Accepted: {wanted.located(Problem(finding.path, finding.sentence))}"
+    for problem in fit.unused:
+        yield WARNING, wanted.located(problem)
+    for server, sentence in () if isinstance(where, Table) else fit.unreachable.items():
+        yield WARNING, f"The tools of {server} were not looked at: {sentence}"
     policy = policy_of(document)
     if policy is None:
         yield WARNING, f"{config} is sound, and has no policy: everything is blocked."
@@ -394,15 +406,38 @@ async def _tool_server(
         return FAILURE, " ".join(map(offered.why_missing, missing))
     pins = {tool: settings.tool_pins.get(f"{name}.{tool}") for tool in wanted}
     if changed := sorted(
-        tool for tool, pin in pins.items() if pin not in (None, offered.tools[tool].schema_digest)
+        tool for tool, pin in pins.items() if pin and not offered.tools[tool].is_pinned_by(pin)
     ):
         return (
             FAILURE,
             f"The tool server {name} has another schema than its pin for {', '.join(changed)}.",
         )
+    if refusal := misfit(_findings(settings, offered)):
+        return FAILURE, f"For {settings.tenant_id}: {refusal.sentence}"
+    texts = {tool: settings.tool_descriptions.get(f"{name}.{tool}") for tool in wanted}
+    if reworded := sorted(
+        tool
+        for tool, text in texts.items()
+        if text not in (None, offered.tools[tool].description_digest)
+    ):
+        sentence = f"The tool server {name} says something else than at its pin of"
+        return WARNING, f"{sentence} {', '.join(reworded)}."
     if unpinned := sorted(tool for tool, pin in pins.items() if pin is None):
         return WARNING, f"The tool server {name} answers; not pinned yet: {', '.join(unpinned)}."
     return OK, f"The tool server {name} answers, and its tools are as they were pinned."
+
+
+def _findings(settings: Settings, offered: ToolList) -> list[FitFinding]:
+    """How the stored actions do not fit the tools of one server."""
+    schemas = schemas_of({offered.server: offered})
+    return [
+        finding
+        for name, action in settings.catalog.items()
+        if action.tool.server == offered.server
+        for finding in fit_findings(
+            action, schemas, alone=may_run_alone(settings.allowlist, settings.modes, name)
+        )
+    ]
 
 
 async def _server() -> Findings:

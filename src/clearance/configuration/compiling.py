@@ -20,7 +20,15 @@ from clearance.configuration.shape import (
     duration_ms,
 )
 from clearance.core.budget import BudgetRule
-from clearance.core.catalog import Action, Effect, ToolName, ToolServer, Undo, readable
+from clearance.core.catalog import (
+    KEY_KEPT_FOR_MS_DEFAULT,
+    Action,
+    Effect,
+    ToolName,
+    ToolServer,
+    Undo,
+    readable,
+)
 from clearance.core.decision import SettingsVersion
 from clearance.core.intent import RiskLevel
 from clearance.core.manners import FailedWhen, Manners
@@ -44,11 +52,6 @@ def settings_of(
     everywhere, which come first.
     """
     document, reach, autonomy = own.document, own.reach, own.document.autonomy
-    accounts = {account: frozenset(names) for account, names in autonomy.allowlist.accounts.items()}
-    modes = [
-        ModeRule(AutonomyMode(shape.mode), shape.account, shape.action_type)
-        for shape in autonomy.modes
-    ]
     return Settings(
         tenant_id=tenant_id,
         version=version,
@@ -59,8 +62,9 @@ def settings_of(
         },
         tool_servers=tool_servers_of(own),
         tool_pins=document.tool_pins,
-        allowlist=Allowlist(frozenset(autonomy.allowlist.tenant), accounts),
-        modes=(*modes, *reach.modes),
+        tool_descriptions=document.tool_descriptions,
+        allowlist=allowlist_of(document),
+        modes=(*modes_of(document), *reach.modes),
         budgets=tuple(BudgetRule(**dict(shape)) for shape in autonomy.budgets),
         policy=own.policy.policy if own.policy else None,
         stop_switches=(*map(_for_everybody, _switches(everywhere)), *_switches(own)),
@@ -99,6 +103,21 @@ def catalog_of(document: SettingsDocument) -> dict[str, Action]:
     return {name: _action(name, shape) for name, shape in document.catalog.items()}
 
 
+def allowlist_of(document: SettingsDocument) -> Allowlist:
+    """The allowlist of a document."""
+    shape = document.autonomy.allowlist
+    accounts = {account: frozenset(names) for account, names in shape.accounts.items()}
+    return Allowlist(frozenset(shape.tenant), accounts)
+
+
+def modes_of(document: SettingsDocument) -> tuple[ModeRule, ...]:
+    """The modes of a document, in its order."""
+    return tuple(
+        ModeRule(AutonomyMode(shape.mode), shape.account, shape.action_type)
+        for shape in document.autonomy.modes
+    )
+
+
 def tool_servers_of(reading: Reading) -> dict[str, ToolServer]:
     """The tool servers of a document by name, without those that this version does not accept."""
     refused = {
@@ -126,7 +145,7 @@ def _action(action_type: str, shape: ActionShape) -> Action:
         action_type=action_type,
         tool=_tool_name(shape.tool),
         risk_level=RiskLevel[shape.risk_level],
-        effect=Effect(shape.effect),
+        effect=_effect(shape),
         parameters=shape.parameters,
         sentence=shape.sentence,
         proposal=shape.proposal or f"run {action_type} for {{account_id}}",
@@ -139,6 +158,10 @@ def _action(action_type: str, shape: ActionShape) -> Action:
         label=shape.label or readable(action_type),
         description=shape.description or "",
         manners=_manners(shape),
+        key_kept_for_ms=(
+            duration_ms(shape.key_kept_for) if shape.key_kept_for else KEY_KEPT_FOR_MS_DEFAULT
+        ),
+        accepts=tuple(shape.accepts),
     )
 
 
@@ -150,6 +173,12 @@ def _manners(shape: ActionShape) -> Manners:
         for sign in shape.answer.failed_when
     )
     return Manners(tuple(signs), OutcomeStatus(shape.error_means))
+
+
+def _effect(shape: ActionShape) -> Effect:
+    """The effect that is believed: a key that nothing carries makes no repeat harmless."""
+    effect = Effect(shape.effect)
+    return Effect.AT_MOST_ONCE if shape.keyless else effect
 
 
 def _tool_name(text: str) -> ToolName:

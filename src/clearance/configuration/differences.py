@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from clearance.configuration.document import Reading
+from clearance.configuration.document import KEPT, Reading
 from clearance.configuration.shape import SettingsDocument
 from clearance.core.canonical import Json, canonical
 
@@ -38,7 +38,7 @@ def differences(before: Reading, after: SettingsDocument) -> list[SettingsDiffer
     """
     was = _by_place(before.document)
     for path in sorted(before.lost, key=str):
-        if path and path[0] not in {"tool_pins", "stop_switches"}:  # these stay as they are stored
+        if path and path[0] not in KEPT:  # these stay as they are stored
             *within, last = (f"entry {part}" if isinstance(part, int) else part for part in path)
             place = was
             for name in within:
@@ -82,6 +82,7 @@ def _by_place(document: SettingsDocument) -> dict[str, Json]:
         },
         "policy": document.policy,
         "tool_pins": document.tool_pins,
+        "tool_descriptions": document.tool_descriptions,
         "stop_switches": switches,
     }
 

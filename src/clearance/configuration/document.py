@@ -37,7 +37,9 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _HALF = "half of a character (a surrogate without its other half)"
 
 
-KEPT = ("tool_pins", "stop_switches")
+TOOL_SECTIONS = ("tool_pins", "tool_descriptions")
+"""The sections about tools as they were looked at, by `server.tool`."""
+KEPT = (*TOOL_SECTIONS, "stop_switches")
 """The sections that stay as they are stored when a document is applied."""
 
 
@@ -241,7 +243,7 @@ def _entry(path: Path) -> Path:
             return path[:3]
         case ("autonomy", "allowlist", "accounts", _, *_):
             return path[:4]
-        case ("tool_servers" | "catalog" | "autonomy" | "tool_pins" | "stop_switches", _, *_):
+        case (str(section), _, *_) if section in {"tool_servers", "catalog", "autonomy", *KEPT}:
             return path[:2]
     return path[:1]
 

@@ -22,7 +22,7 @@ import yaml
 from clearance.configuration.document import parse_document
 from clearance.configuration.shape import SettingsDocument, suggestion
 from clearance.core.canonical import Json
-from clearance.core.errors import InvalidInput, Problem
+from clearance.core.errors import InvalidInput, Problem, Refusal
 from clearance.core.policy_text import TEXT_LENGTH_MAX
 
 FILE_BYTES_MAX = 4 * 1024 * 1024
@@ -64,6 +64,19 @@ class Configuration:
 
     tenant_id: str
     document: SettingsDocument
+    _file: _File = field(repr=False, compare=False)
+    _policy: Path | None = field(repr=False, compare=False)
+
+    def located(self, problem: Problem) -> str:
+        """A problem of the document with its file and line."""
+        return self._file.in_words(problem, self._policy)
+
+    def refused(self, refusal: Refusal) -> Refusal:
+        """A refusal of the document with the file and line of each problem."""
+        if not refusal.problems:
+            return refusal
+        self._file.problems = list(refusal.problems)
+        return self._file.error(self._policy, refusal.code)
 
 
 def load(
@@ -94,7 +107,7 @@ def load(
         file.problems += refusal.problems
     if file.problems:
         raise file.error(policy_path)
-    return Configuration(str(tenant_id), parsed)
+    return Configuration(str(tenant_id), parsed, file, policy_path)
 
 
 @dataclass(slots=True)
@@ -133,15 +146,16 @@ class _File:
             self.problems.append(Problem(("policy",), str(error)))
             return ""
 
-    def error(self, policy_path: Path | None) -> ConfigurationError:
+    def error(self, policy_path: Path | None, code: str | None = None) -> ConfigurationError:
         """All problems, in the order of the file."""
         problems = sorted(
             dict.fromkeys(self.problems), key=lambda problem: self._line(problem.path)
         )
-        sentence = "\n".join(self._in_words(problem, policy_path) for problem in problems)
-        return ConfigurationError(sentence, problems=tuple(problems))
+        sentence = "\n".join(self.in_words(problem, policy_path) for problem in problems)
+        return ConfigurationError(sentence, code=code, problems=tuple(problems))
 
-    def _in_words(self, problem: Problem, policy_path: Path | None) -> str:
+    def in_words(self, problem: Problem, policy_path: Path | None) -> str:
+        """One problem, with its file and line."""
         in_policy = policy_path is not None and problem.path[:1] == ("policy",)
         if in_policy and (line := _POLICY_LINE.search(problem.sentence)):
             clause = Problem(problem.path[1:], _POLICY_LINE.sub("", problem.sentence))

@@ -24,6 +24,7 @@ from clearance.configuration.shape import (
     suggestion,
 )
 from clearance.core.canonical import Json
+from clearance.core.catalog import Effect
 from clearance.core.dialect import places
 from clearance.core.errors import Problem
 from clearance.core.intent import DEPTH_MAX
@@ -154,6 +155,7 @@ def _action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Mi
             ("idempotency_argument",),
             f"{key} is filled by us, so it can be no parameter and no argument of the action",
         )
+    yield from _key_problems(action)
     if action.spends is not None:
         yield from (
             (("spends",), sentence)
@@ -191,6 +193,22 @@ def _segment_problems(action: ActionShape, template: Json, path: Path) -> _Misfi
                     f"argument under prose, if it is text for people"
                 )
                 yield inner, sentence
+
+
+def _key_problems(action: ActionShape) -> _Misfits:
+    if action.keyless:
+        yield (
+            ("effect",),
+            (
+                "keyed needs an idempotency_argument, or idempotency: meta if the tool reads the "
+                "key in _meta; else the effect is at_most_once"
+            ),
+        )
+    if action.idempotency and action.idempotency_argument:
+        yield ("idempotency",), "is for a tool that has no idempotency_argument"
+    for key in ("idempotency", "key_kept_for"):
+        if getattr(action, key) is not None and action.effect != Effect.KEYED:
+            yield (key,), "belongs to effect: keyed"
 
 
 def _properties(schema: Mapping[str, Json]) -> tuple[Mapping[str, Json], Sequence[str]]:

@@ -130,7 +130,7 @@ def _reached(problem: Problem, refused: _Refused) -> Iterator[Unreadable]:
     """Whom one problem makes ask, and about what; an action type that is None is each of them."""
     entry = _entry_of_a_list(problem.path)
     match problem.path:
-        case ("stop_switches", *_):
+        case ("stop_switches" | "tool_descriptions", *_):
             return
         case ("policy", *_):
             yield unread_policy(None, problem)

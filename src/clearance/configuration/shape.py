@@ -40,6 +40,7 @@ from clearance.core.moment import HOUR_MS, SECOND_MS
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.stop import StopLevel, StopScope
 from clearance.core.template import final_schema
+from clearance.core.tool_pin import PIN
 
 CONCURRENCY_MAX = 64  # calls at once to one tool server
 SENTENCE_LENGTH_MAX = 300  # characters
@@ -201,8 +202,12 @@ ToolReference: TypeAlias = Annotated[
     str,
     _matching(TOOL_REFERENCE, "SERVER.TOOL, for example crm.create_task"),
 ]
-Pin: TypeAlias = Annotated[
-    str, _matching(r"sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits")
+Pin: TypeAlias = Annotated[str, _matching(PIN, "sha256-2: (or sha256:) and 64 hexadecimal digits")]
+Acceptance: TypeAlias = Annotated[
+    str,
+    _matching(
+        r"[A-Z][A-Z_]{0,63}(:[^\s:]\S{0,511})?", "the name of a finding, such as TOOL_DEFAULT:limit"
+    ),
 ]
 VariableName: TypeAlias = Annotated[
     str, _matching(r"[A-Za-z_][A-Za-z0-9_]{0,127}", "the name of an environment variable")
@@ -317,6 +322,9 @@ class ActionShape(_Shape):
     description: Description | None = None
     answer: AnswerShape = AnswerShape()
     error_means: Annotated[str, _word(OutcomeStatus.FAILED, OutcomeStatus.UNKNOWN)] = "FAILED"
+    idempotency: Annotated[str, _word("meta")] | None = None
+    key_kept_for: Duration | None = None
+    accepts: list[Acceptance] = []
 
     @property
     def final_schema(self) -> dict[str, Json]:
@@ -327,6 +335,13 @@ class ActionShape(_Shape):
     def tools(self) -> tuple[str, ...]:
         """The tools that it needs, as `server.tool`."""
         return (self.tool, self.undo.tool) if self.undo else (self.tool,)
+
+    @property
+    def keyless(self) -> bool:
+        """True if a key is to make its repeats harmless, and it does not say where the key goes."""
+        return (
+            self.effect == Effect.KEYED and not self.idempotency_argument and not self.idempotency
+        )
 
 
 class AllowlistShape(_Shape):
@@ -400,6 +415,7 @@ class SettingsDocument(_Shape):
     autonomy: AutonomyShape = AutonomyShape()
     policy: str = ""
     tool_pins: dict[ToolReference, Pin] = {}
+    tool_descriptions: dict[ToolReference, Pin] = {}
     stop_switches: list[StopSwitchShape] = []
 
     def as_json(self) -> dict[str, Json]:

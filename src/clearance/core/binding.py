@@ -17,6 +17,7 @@ from clearance.core.decision import Decision
 from clearance.core.errors import InvalidInput
 from clearance.core.intent import ActionIntent
 from clearance.core.settings import Settings
+from clearance.core.tool_pin import same_pin
 
 FORMAT = 3
 FORMAT_WITHOUT_FINAL = 2  # names its own format in `binding_parts`
@@ -255,7 +256,7 @@ def _other_call(then: Binding, now: Binding) -> Iterator[str]:
         yield "The parameters are not the ones that were decided on."
     if then.tool != now.tool:
         yield f"The tool was {then.tool} and is {now.tool} now."
-    if then.tool_schema not in {None, now.tool_schema}:
+    if then.tool_schema is not None and not same_pin(then.tool_schema, now.tool_schema):
         yield f"The schema of the tool {now.tool} changed."
     if then.entry != now.entry:
         yield "The action's entry in the catalog changed."

@@ -9,6 +9,7 @@ from clearance.core.canonical import Json
 from clearance.core.catalog import (
     DEADLINE_SECONDS_DEFAULT,
     Action,
+    Effect,
     ToolServer,
     idempotency_key,
 )
@@ -56,6 +57,13 @@ def retry_after_ms(error: CallError, action: Action, tries: int) -> int | None:
     if tries >= TRIES_MAX or error.error_class not in TRANSIENT or not safe:
         return None
     return min(max(BACKOFF_MS << (tries - 1), error.retry_after_ms or 0), BACKOFF_MS_MAX)
+
+
+def key_is_forgotten(action: Action, first_started_at: int, now: int) -> bool:
+    """True if the tool may not know the key of a call any more that may have been sent since
+    `first_started_at`: then a repeat is another call.
+    """
+    return action.effect is Effect.KEYED and now - first_started_at >= action.key_kept_for_ms
 
 
 def outcome_of(error: CallError) -> Outcome:

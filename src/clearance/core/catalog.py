@@ -26,6 +26,7 @@ from clearance.core.template import final_schema
 from clearance.core.validation import schema_validator, violations
 
 APPROVAL_EXPIRES_AFTER_MS_DEFAULT = 72 * HOUR_MS
+KEY_KEPT_FOR_MS_DEFAULT = 24 * HOUR_MS
 DEADLINE_SECONDS_DEFAULT = 30
 DEADLINE_SECONDS_MAX = 600
 CONCURRENCY_DEFAULT = 4
@@ -90,7 +91,11 @@ class Undo:
 
 @dataclass(frozen=True)
 class Action:
-    """One action type of the catalog."""
+    """One action type of the catalog.
+
+    `key_kept_for_ms`: for how long the tool knows a key again, from the first call with it.
+    `accepts` are names of findings about its tool that its owner accepts.
+    """
 
     action_type: str
     tool: ToolName
@@ -108,6 +113,8 @@ class Action:
     label: str = ""
     description: str = ""
     manners: Manners = AS_IT_SAYS
+    key_kept_for_ms: int = KEY_KEPT_FOR_MS_DEFAULT
+    accepts: tuple[str, ...] = ()
 
     @cached_property
     def _validator(self) -> jsonschema_rs.Validator:
@@ -134,12 +141,15 @@ class Action:
         The parameters' schema is not in it: an intent's own parameters are bound, and are checked
         again when settings change.
         """
+        # Left out where it is usual: bindings of before do not have it.
+        usual = self.key_kept_for_ms == KEY_KEPT_FOR_MS_DEFAULT
         return digest(
             {
                 "action_type": self.action_type,
                 "arguments": self.arguments,
                 "idempotency_argument": self.idempotency_argument,
                 "effect": self.effect.value,
+                **({} if usual else {"key_kept_for_ms": self.key_kept_for_ms}),
             }
         )
 

@@ -75,8 +75,8 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings in force for a tenant at one version. `tool_pins` are schema digests by
-    `server.tool`.
+    """The settings in force for a tenant at one version. `tool_pins` are what tools take, and
+    `tool_descriptions` digests of all that is said of them, by `server.tool`.
 
     Without a policy nothing is permitted: a tenant that never configured anything can do nothing.
     What is `unreadable` is in no other field, or is there in a form that asks a person.
@@ -87,6 +87,7 @@ class Settings:
     catalog: Mapping[str, Action] = field(default_factory=dict)
     tool_servers: Mapping[str, ToolServer] = field(default_factory=dict)
     tool_pins: Mapping[str, str] = field(default_factory=dict)
+    tool_descriptions: Mapping[str, str] = field(default_factory=dict)
     allowlist: Allowlist = field(default_factory=Allowlist)
     modes: tuple[ModeRule, ...] = ()
     budgets: tuple[BudgetRule, ...] = ()

@@ -19,7 +19,7 @@ from clearance.core.principal import Principal, Role
 from clearance.core.record import IntentStatus
 from clearance.core.settings import Settings
 from clearance.core.stop import StopSwitch
-from clearance.flow import credentials, installation, observe, pins, review, settings, submit
+from clearance.flow import credentials, fit, installation, observe, pins, review, settings, submit
 from clearance.flow.context import Context
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.tools import ToolList
@@ -33,6 +33,7 @@ from clearance.flow.requests import (
     RulingRequest,
     SettingsPart,
     TenantState,
+    ToolFit,
 )
 
 
@@ -163,6 +164,10 @@ class Control:
         was in force already).
         """
         return await settings.apply(self._context, principal, document)
+
+    async def check_tools(self, principal: Principal, document: SettingsDocument) -> ToolFit:
+        """How the actions of a settings document fit the tools that its servers offer now."""
+        return await fit.check_tools(self._context, principal, document)
 
     async def offered_tools(self, principal: Principal, server: str) -> ToolList:
         """The tools that one of the tenant's tool servers offers now. NotFound if it has none of

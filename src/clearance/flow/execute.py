@@ -10,8 +10,8 @@ idempotency key, only while its lease outlasts the call. The recorder writes the
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
@@ -22,16 +22,17 @@ from clearance.core.budget import rule_for
 from clearance.core.catalog import Action, ToolServer
 from clearance.core.errors import Conflict, InvalidInput, Refusal, Unavailable
 from clearance.core.gate import Facts
-from clearance.core.ledger import Reason
-from clearance.core.moment import day_in_zone
+from clearance.core.ledger import EntryKind, Reason
+from clearance.core.moment import day_in_zone, from_text
 from clearance.core.outcome import CallError, ErrorClass, Outcome, Sent
 from clearance.core.principal import system
 from clearance.core.record import Attempt, Change, IntentRecord, IntentStatus
 from clearance.core.revalidation import Revalidation, Verdict
 from clearance.core.settings import Settings
 from clearance.flow.context import Context
+from clearance.flow.fit import check_fits
 from clearance.flow.observe import used_by_others
-from clearance.flow.pins import pin_tools
+from clearance.flow.pins import pin_for_call
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from clearance.flow.ports.transitions import Applied
 from clearance.flow.results import ended, keep
@@ -39,6 +40,13 @@ from clearance.flow.submit import DECISIONS_MAX
 
 LEASE_TOO_SHORT = "LEASE_TOO_SHORT"
 """The code of an error: nothing was sent, because the attempt came to its call too late."""
+
+KEY_TOO_OLD = "KEY_TOO_OLD"
+"""The code of an error: a call that may have been sent was not repeated, because its tool may have
+forgotten the key by now.
+"""
+
+_FORGOTTEN = "The tool may not know its key any more, so a repeat could do it twice."
 
 RECORD_AGAIN_SECONDS = 0.5  # between two tries to write a known outcome
 
@@ -48,13 +56,14 @@ _log = structlog.get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class Started:
     """A claimed attempt: what to call, under which settings, and when on the monotonic clock its
-    lease is over.
+    lease is over. `first_started_at` is when the first attempt began, which may be this one.
     """
 
     record: IntentRecord
     attempt: Attempt
     settings: Settings
     lease_ends_ms: int
+    first_started_at: int
 
     @property
     def action(self) -> Action:
@@ -166,6 +175,7 @@ async def restart(
         return None
     action = settings.catalog.get(record.intent.action_type)
     starts = checked.verdict is Verdict.START
+    first = await _first_started_at(context, record, record.attempt)
     # A tool that may be called once is called again only if the attempt before was closed unsent:
     # a lease that is over does not mean that its worker is.
     unsent = left is not None and left.sent is Sent.NOT_SENT
@@ -176,12 +186,15 @@ async def restart(
     ):
         await _leave(context, record, now, unsent=unsent)
         return None
+    if not unsent and calls.key_is_forgotten(action, first, now):
+        await _leave(context, record, now, unsent=False, code=KEY_TOO_OLD)
+        return None
     actor = system(tenant_id)
     change = steps.start_attempt(record, checked, settings, worker=worker, actor=actor, now=now)
     answer = await context.store.advance(change)
-    return (
-        _started(answer.record, settings, monotonic, now) if isinstance(answer, Applied) else None
-    )
+    if not isinstance(answer, Applied):
+        return None
+    return _started(answer.record, settings, monotonic, now, first)
 
 
 async def due(context: Context, tenant_id: str, action_intent_id: str) -> IntentRecord | None:
@@ -220,7 +233,24 @@ async def resume(context: Context, tenant_id: str, action_intent_id: str, number
     if started is None or started.attempt.number != number:
         sentence = f"Attempt {number} of {action_intent_id} is no longer the current one."
         raise Conflict(sentence, code="FENCED")
-    return started
+    first = await _first_started_at(context, started.record, started.attempt)
+    return replace(started, first_started_at=first)
+
+
+async def _first_started_at(context: Context, record: IntentRecord, attempt: Attempt) -> int:
+    """When the first attempt of an intent began: before anything was sent. The ledger keeps it;
+    the record has the latest attempt alone.
+    """
+    intent, began = record.intent, attempt.started_at
+    if attempt.number == 1:
+        return began
+    entries = await context.store.entries_about(intent.tenant_id, intent.action_intent_id)
+    starts = (
+        from_text(entry.fields["at"])
+        for entry in entries
+        if entry.fields["kind"] == EntryKind.EXECUTION_STARTED
+    )
+    return min((began, *starts))
 
 
 def same_call(started: Started) -> bool:
@@ -268,13 +298,25 @@ def _next(
             return steps.cancel(record, code=checked.code, reason=reason, actor=actor, now=now)
 
 
-def _started(record: IntentRecord, settings: Settings, monotonic: int, now: int) -> Started | None:
-    if record.status is not IntentStatus.RUNNING or record.attempt is None:
+def _started(
+    record: IntentRecord, settings: Settings, monotonic: int, now: int, first: int | None = None
+) -> Started | None:
+    attempt = record.attempt
+    if record.status is not IntentStatus.RUNNING or attempt is None:
         return None
-    return Started(record, record.attempt, settings, monotonic + record.attempt.lease_until - now)
+    lease_ends_ms = monotonic + attempt.lease_until - now
+    return Started(
+        record,
+        attempt,
+        settings,
+        lease_ends_ms,
+        first_started_at=attempt.started_at if first is None else first,
+    )
 
 
-async def _leave(context: Context, record: IntentRecord, now: int, *, unsent: bool) -> None:
+async def _leave(
+    context: Context, record: IntentRecord, now: int, *, unsent: bool, code: str = "WORKER_LOST"
+) -> None:
     """The worker died between claim and outcome, and there may be no further attempt: say so, and
     let a person look.
     """
@@ -286,8 +328,10 @@ async def _leave(context: Context, record: IntentRecord, now: int, *, unsent: bo
         else "The worker stopped before the tool's answer was recorded; the call may have "
         "happened and was not repeated."
     )
+    if code == KEY_TOO_OLD:
+        sentence += f" {_FORGOTTEN}"
     known = (ErrorClass.DOWNSTREAM, Sent.NOT_SENT) if unsent else (ErrorClass.UNKNOWN, Sent.MAYBE)
-    outcome = calls.outcome_of(CallError(known[0], sentence, known[1], code="WORKER_LOST"))
+    outcome = calls.outcome_of(CallError(known[0], sentence, known[1], code=code))
     actor = system(record.intent.tenant_id)
     change = steps.record_outcome(
         record, record.attempt.number, outcome, tries=0, actor=actor, now=now
@@ -333,7 +377,7 @@ async def try_once(context: Context, started: Started, before: Tried) -> Tried:
     tries = before.tries + 1
     answer = None
     try:
-        return Tried(tries, Sent.ANSWERED, await _call_once(context, started))
+        return Tried(tries, Sent.ANSWERED, await _call_once(context, started, before.sent))
     except ToolCallFailed as failed:
         error, answer = failed.error, failed.answer
     except Refusal as refusal:  # ours, while we still looked whether to send
@@ -346,7 +390,7 @@ async def try_once(context: Context, started: Started, before: Tried) -> Tried:
     return Tried(tries, error.sent, None, error, wait_ms)
 
 
-async def _call_once(context: Context, started: Started) -> Outcome:
+async def _call_once(context: Context, started: Started, sent: Sent) -> Outcome:
     intent, action = started.record.intent, started.action
     try:
         named = calls.arguments(action, intent)
@@ -358,18 +402,18 @@ async def _call_once(context: Context, started: Started) -> Outcome:
         arguments=named,
         idempotency_key=started.attempt.idempotency_key,
         deadline_ms=calls.deadline_ms(started.server),
-        schema_digest=await _pin(context, started),
         manners=action.manners,
+        schema_digest=await pin_for_call(context, started.settings, action),
+        check=partial(check_fits, action, alone=started.record.auto_executed),
     )
-    await _cleared(context, started, call.deadline_ms)
-    return keep(
-        await context.tools.call(intent.tenant_id, call, lambda: _cleared(context, started, 0))
-    )
+    await _cleared(context, started, sent, call.deadline_ms)
+    cleared = partial(_cleared, context, started, sent, 0)
+    return keep(await context.tools.call(intent.tenant_id, call, cleared))
 
 
-async def _cleared(context: Context, started: Started, needs_ms: int) -> None:
+async def _cleared(context: Context, started: Started, sent: Sent, needs_ms: int) -> None:
     """The last look before something is sent, also after a wait for the tool server: no stop
-    switch, and a living lease.
+    switch, a living lease, and a key that is still known if the call may have been `sent` before.
     """
     intent = started.record.intent
     settings = await context.settings(intent.tenant_id)
@@ -385,34 +429,11 @@ async def _cleared(context: Context, started: Started, needs_ms: int) -> None:
         raise _not_sent(
             LEASE_TOO_SHORT, "The lease would end before the call's deadline, so nothing was sent."
         )
-
-
-async def _pin(context: Context, started: Started) -> str:
-    """The schema that the tool must have.
-
-    A tool that has no pin yet is pinned on this first contact, before it is called.
-    """
-    tenant_id, tool = started.record.intent.tenant_id, str(started.action.tool)
-    if (
-        tool in started.settings.tool_pins
-    ):  # the one that was looked at together with everything else that was approved
-        return started.settings.tool_pins[tool]
-    why = "."
-    for first_look in (True, False):
-        settings = await context.settings(tenant_id)
-        if tool in settings.tool_pins:
-            return settings.tool_pins[tool]
-        if first_look:
-            with contextlib.suppress(Unavailable):  # others pin at the same moment: look again
-                report = await pin_tools(context, system(tenant_id))
-                cause = report.missing.get(tool) or report.unreachable.get(
-                    started.action.tool.server
-                )
-                why = f": {cause}" if cause else why
-    sentence = f"The tool {tool} has no pinned schema, and its server does not show one now{why}"
-    raise ToolCallFailed(
-        CallError(ErrorClass.DOWNSTREAM, sentence, Sent.NOT_SENT, code="TOOL_NOT_PINNED")
-    )
+    now = context.clock.now_ms()
+    if sent is not Sent.NOT_SENT and calls.key_is_forgotten(
+        started.action, started.first_started_at, now
+    ):
+        raise _not_sent(KEY_TOO_OLD, f"The call was not repeated. {_FORGOTTEN}")
 
 
 def _not_sent(code: str, sentence: str) -> ToolCallFailed:

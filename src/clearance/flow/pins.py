@@ -1,22 +1,33 @@
-"""Pins: the schema of each tool that the catalog needs, as its server offered it at first."""
+"""Pins: what each tool that the catalog needs takes and what its server says of it, as it was at
+first.
+
+A tool is not pinned as long as no action fits it. A pin that an older version made is replaced by
+one of today's form where it still agrees; a tool whose texts changed is called, and reported.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from clearance.configuration.compiling import tool_servers_of
 from clearance.configuration.differences import differences
-from clearance.configuration.document import Reading, StoredSettings
+from clearance.configuration.document import TOOL_SECTIONS, Reading, StoredSettings
 from clearance.configuration.shape import TOOL_REFERENCE, SettingsDocument, suggestion
+from clearance.configuration.tool_fit import misfit
 from clearance.core.canonical import Json
-from clearance.core.errors import InvalidInput, NotFound, Problem
-from clearance.core.principal import ActorKind, Permission, Principal
+from clearance.core.catalog import Action
+from clearance.core.errors import InvalidInput, NotFound, Problem, Unavailable
+from clearance.core.outcome import CallError, ErrorClass, Sent
+from clearance.core.principal import ActorKind, Permission, Principal, system
+from clearance.core.settings import Settings
+from clearance.core.tool_pin import replaced
 from clearance.flow.context import Context
-from clearance.flow.ports.tools import ToolCallFailed, ToolList
-from clearance.flow.requests import PinReport
+from clearance.flow.fit import not_called
+from clearance.flow.ports.tools import ToolCallFailed, ToolDescription, ToolList, ask_servers
+from clearance.flow.requests import PinReport, ToolFit
 from clearance.flow.settings import CHANGES_MAX, change_settings, kept_moving
 
 NOT_ACCEPTED = "This version does not accept what is stored of it."
@@ -35,24 +46,68 @@ async def pin_tools(
         _check_repin(repin, before.document)
         lists, unreachable = await _lists(context, actor.tenant_id, before)
         report, new = _pinned(before, lists, unreachable, repin)
-        if not new:
+        if not any(new.values()):
             return report
-        after = before.document.model_copy(update={"tool_pins": before.document.tool_pins | new})
+        after = before.document.model_copy(
+            update={name: getattr(before.document, name) | pins for name, pins in new.items()}
+        )
         changes = differences(replace(before, lost=frozenset()), after)
-        document = {**stored.document, "tool_pins": _stored_pins(before, stored, new)}
+        document = {**stored.document, **_stored_pins(before, stored, new)}
         if await change_settings(context, actor, stored, changes, after, document) is not None:
             return report
     raise kept_moving()
 
 
+async def pin_for_call(context: Context, settings: Settings, action: Action) -> str:
+    """The pin that an action's tool must have, by settings that were looked at together with
+    everything else that was approved.
+
+    A tool that has no pin yet is pinned on this first contact, before it is called. ToolCallFailed
+    if it cannot be.
+    """
+    tenant_id, tool = settings.tenant_id, str(action.tool)
+    if tool in settings.tool_pins:
+        return settings.tool_pins[tool]
+    why = "."
+    for first_look in (True, False):
+        settings = await context.settings(tenant_id)
+        if tool in settings.tool_pins:
+            return settings.tool_pins[tool]
+        if first_look:
+            with contextlib.suppress(Unavailable):  # others pin at the same moment: look again
+                report = await pin_tools(context, system(tenant_id))
+                cause = report.missing.get(tool) or report.unreachable.get(action.tool.server)
+                why = f": {cause}" if cause else why
+                _refuse_misfits(action, report.fit)
+    sentence = f"The tool {tool} has no pinned schema, and its server does not show one now{why}"
+    raise ToolCallFailed(
+        CallError(ErrorClass.DOWNSTREAM, sentence, Sent.NOT_SENT, code="TOOL_NOT_PINNED")
+    )
+
+
+def _refuse_misfits(action: Action, fit: ToolFit) -> None:
+    own = [
+        finding
+        for finding in fit.misfits
+        if finding.action_type == action.action_type and finding.tool == str(action.tool)
+    ]
+    if refusal := misfit(own):
+        raise not_called(refusal)
+
+
 def _stored_pins(
-    before: Reading, stored: StoredSettings, new: Mapping[str, str]
+    before: Reading, stored: StoredSettings, new: Mapping[str, Mapping[str, str]]
 ) -> dict[str, Json]:
     """The pins with new ones, as they are to be stored: no other pin is touched. If nobody can tell
     which tools were pinned, these are pinned all at once.
     """
     lost = any(map(_of_every_tool, before.problems))
-    return {**({} if lost else stored.document.get("tool_pins", {})), **new}
+    kept = {
+        name: {} if lost or not isinstance(section, Mapping) else section
+        for name in new
+        for section in [stored.document.get(name, {})]
+    }
+    return {name: {**kept[name], **pins} for name, pins in new.items() if pins}
 
 
 def _unread(reading: Reading) -> frozenset[str]:
@@ -92,20 +147,13 @@ async def _lists(
     context: Context, tenant_id: str, reading: Reading
 ) -> tuple[dict[str, ToolList], dict[str, str]]:
     """The tools that each server of the catalog's tools offers, and why some do not answer."""
-    lists: dict[str, ToolList] = {}
-    unreachable: dict[str, str] = {}
-
-    async def ask(name: str) -> None:
-        try:
-            lists[name] = await context.tools.describe(tenant_id, servers[name])
-        except ToolCallFailed as failure:
-            unreachable[name] = failure.error.sentence
-
     servers = tool_servers_of(reading)
     needed = {tool.partition(".")[0] for tool in reading.document.tools}
-    unreachable |= dict.fromkeys(sorted(needed - servers.keys()), NOT_ACCEPTED)
-    await asyncio.gather(*(ask(name) for name in sorted(needed & servers.keys())))
-    return lists, unreachable
+    lists, unreachable = await ask_servers(
+        context.tools, tenant_id, [servers[name] for name in sorted(needed & servers.keys())]
+    )
+    refused = dict.fromkeys(sorted(needed - servers.keys()), NOT_ACCEPTED)
+    return lists, {**refused, **unreachable}
 
 
 def _pinned(
@@ -113,23 +161,61 @@ def _pinned(
     lists: Mapping[str, ToolList],
     unreachable: Mapping[str, str],
     repin: frozenset[str],
-) -> tuple[PinReport, dict[str, str]]:
+) -> tuple[PinReport, dict[str, dict[str, str]]]:
+    """What is known of the tools, and the entries of each section that are new or replaced."""
     tools, pins, unread = reading.document.tools, reading.document.tool_pins, _unread(reading)
     if any(map(_of_every_tool, reading.problems)) and not repin >= tools:
         repin = frozenset()
-    new, missing = dict[str, str](), dict[str, str]()
-    changed = []
+    fit = ToolFit.of(reading.document, lists, unreachable)
+    unfit = _fit_no_action(reading.document, fit)
+    texts = reading.document.tool_descriptions
+    new: dict[str, dict[str, str]] = {section: {} for section in TOOL_SECTIONS}
+    pinned, changed, reworded = [], [], []
+    for named, offered in _offered(tools, lists):
+        pin, agreed = pins.get(named), named in repin
+        if pin is not None and offered.is_pinned_by(pin):
+            new["tool_pins"][named] = replaced(pin, offered.input_schema)
+        elif (pin is not None or named in unread) and not agreed:
+            changed.append(named)
+            continue
+        elif named not in unfit:
+            new["tool_pins"][named] = offered.schema_digest
+            pinned.append(named)
+        else:
+            continue
+        if named in texts and texts[named] != offered.description_digest and not agreed:
+            reworded.append(named)
+        else:
+            new["tool_descriptions"][named] = offered.description_digest
+    report = PinReport(
+        tuple(pinned), tuple(changed), fit.missing, dict(unreachable), fit, tuple(reworded)
+    )
+    return report, {
+        section: {
+            named: value
+            for named, value in entries.items()
+            if getattr(reading.document, section).get(named) != value
+        }
+        for section, entries in new.items()
+    }
+
+
+def _offered(
+    tools: Collection[str], lists: Mapping[str, ToolList]
+) -> Iterator[tuple[str, ToolDescription]]:
     for named in sorted(tools):
         server, _, tool = named.partition(".")
-        if server not in lists:
-            continue
-        description = lists[server].tools.get(tool)
-        if description is None:
-            missing[named] = lists[server].why_missing(tool)
-        elif pins.get(named) == description.schema_digest:
-            continue
-        elif named in unread | pins.keys() and named not in repin:
-            changed.append(named)
-        else:
-            new[named] = description.schema_digest
-    return PinReport(tuple(new), tuple(changed), missing, dict(unreachable)), new
+        if server in lists and tool in lists[server].tools:
+            yield named, lists[server].tools[tool]
+
+
+def _fit_no_action(document: SettingsDocument, fit: ToolFit) -> set[str]:
+    """The tools that no action fits which needs them."""
+    misfits = {(finding.action_type, finding.tool) for finding in fit.misfits}
+    fitting = {
+        tool
+        for name, shape in document.catalog.items()
+        for tool in shape.tools
+        if (name, tool) not in misfits
+    }
+    return set(document.tools - fitting)

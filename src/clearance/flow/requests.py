@@ -9,14 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from clearance.configuration.shape import SettingsDocument
+from clearance.configuration.tool_fit import FitFinding, catalog_findings, unused_acceptances
 from clearance.core.approval import RulingKind
 from clearance.core.canonical import Json
 from clearance.core.decision import SettingsVersion
+from clearance.core.errors import Problem
 from clearance.core.intent import RiskLevel
 from clearance.core.narrative import ShownCall
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.stop import StopSwitch
 from clearance.core.template import Phrase, plain
+from clearance.flow.ports.tools import ToolList, schemas_of
 
 PAGE_SIZE_MAX = 500  # items of a list that a verb reads at once
 ANY_VERSION = -1  # for stop switches: an emergency stop must not lose a race
@@ -122,18 +126,59 @@ class SettingsPart(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ToolFit:
+    """How a catalog fits its tools: each finding, accepted or not, and the acceptances that accept
+    nothing.
+
+    `missing` and `unreachable` as PinReport has them: what is not seen is not found.
+    """
+
+    findings: tuple[FitFinding, ...] = ()
+    unused: tuple[Problem, ...] = ()
+    missing: Mapping[str, str] = field(default_factory=dict)
+    unreachable: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        document: SettingsDocument,
+        lists: Mapping[str, ToolList],
+        unreachable: Mapping[str, str],
+    ) -> ToolFit:
+        """How a document fits the tools of these lists, by server."""
+        schemas = schemas_of(lists)
+        findings = catalog_findings(document, schemas, document.catalog)
+        missing = {
+            named: lists[server].why_missing(tool)
+            for named in sorted(document.tools - schemas.keys())
+            for server, _, tool in [named.partition(".")]
+            if server in lists
+        }
+        unused = tuple(unused_acceptances(document, schemas, findings))
+        return cls(findings, unused, missing, dict(unreachable))
+
+    @property
+    def misfits(self) -> tuple[FitFinding, ...]:
+        """The findings that are not accepted."""
+        return tuple(finding for finding in self.findings if not finding.accepted)
+
+
+@dataclass(frozen=True, slots=True)
 class PinReport:
     """What is known of the catalog's tools (`server.tool`) after asking their servers.
 
     `pinned` are new pins, `changed` have another schema than their pin (and are not called).
     `missing` has a sentence for each tool that is not offered or cannot be called, `unreachable`
-    one for each server that did not answer.
+    one for each server that did not answer. `fit` is how the catalog fits the tools. `reworded`
+    have other texts, another output schema or other annotations than at their pin.
     """
 
     pinned: tuple[str, ...]
     changed: tuple[str, ...]
     missing: Mapping[str, str]
     unreachable: Mapping[str, str]
+    fit: ToolFit = field(default_factory=ToolFit)
+    reworded: tuple[str, ...] = ()
 
 
 # Everyone who may read

@@ -16,6 +16,8 @@ from typing import NamedTuple
 from clearance.configuration.differences import SettingsDifference, differences
 from clearance.configuration.document import (
     KEPT,
+    NOTHING_STORED,
+    TOOL_SECTIONS,
     Reading,
     StoredSettings,
     parse_document,
@@ -37,6 +39,7 @@ from clearance.core.principal import Permission, Principal
 from clearance.core.settings import part_digests
 from clearance.core.stop import StopScope
 from clearance.flow.context import PROGRAMS_NOT_STARTED, Context, aside
+from clearance.flow.fit import refuse_misfits
 from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.transitions import SettingsMoved
 from clearance.flow.requests import ANY_VERSION, SettingsPart
@@ -45,11 +48,12 @@ CHANGES_MAX = 5  # how often a change is made again because the settings moved m
 
 
 _IN_AUTONOMY = frozenset({SettingsPart.MODES, SettingsPart.ALLOWLIST, SettingsPart.BUDGETS})
+_SAYS_WHAT_IS_CALLED = frozenset({SettingsPart.CATALOG, SettingsPart.ALLOWLIST, SettingsPart.MODES})
 _NAMES = {part: part.value for part in SettingsPart} | {
     SettingsPart.STOP_SWITCHES: "stop_switches",
     SettingsPart.POLICIES: "policy",
 }
-_WITH_THE_CATALOG = frozenset({"tool_servers", "tool_pins"})
+_WITH_THE_CATALOG = frozenset({"tool_servers", *TOOL_SECTIONS})
 _DERIVED = frozenset({"policy_version", "clauses", "problems"})
 """What reading a part adds to it, and changing it leaves alone."""
 
@@ -207,6 +211,8 @@ async def _put_part(
     changes = differences(before, after)
     if not current and changes:
         return None
+    if changes and part in _SAYS_WHAT_IS_CALLED:
+        await refuse_misfits(context, principal.tenant_id, before.document, after)
     document = _stored_document(wanted, stored)
     version = await change_settings(context, principal, stored, changes, after, document)
     if version is None:
@@ -307,6 +313,8 @@ async def apply(
         stored, before = await context.stored(principal.tenant_id)
         after = _with_what_stays(document, before)
         changes = differences(before, after)
+        if changes:
+            await refuse_misfits(context, principal.tenant_id, NOTHING_STORED.document, after)
         whole = _stored_document(document, stored)
         if await change_settings(context, principal, stored, changes, after, whole) is not None:
             return changes
@@ -338,24 +346,35 @@ def _check_no_programs(document: SettingsDocument) -> None:
 
 
 def _with_what_stays(document: SettingsDocument, before: Reading) -> SettingsDocument:
-    """The document with the stop switches, and with the pins of the tools that it needs, as they
-    were.
+    """The document with the stop switches, and with what is kept of the tools that it needs, as
+    they were.
     """
-    pins = {tool: pin for tool, pin in before.document.tool_pins.items() if tool in document.tools}
+    kept = {
+        section: {
+            tool: pin
+            for tool, pin in getattr(before.document, section).items()
+            if tool in document.tools
+        }
+        for section in TOOL_SECTIONS
+    }
     switches = before.document.stop_switches
-    return document.model_copy(update={"tool_pins": pins, "stop_switches": switches})
+    return document.model_copy(update={**kept, "stop_switches": switches})
 
 
 def _stored_document(document: SettingsDocument, stored: StoredSettings) -> dict[str, Json]:
     """The same, as it is stored: also what stays although it is not accepted today."""
-    pins = stored.document.get("tool_pins", {})
-    if isinstance(pins, Mapping):
-        kept = {tool: pin for tool, pin in pins.items() if _stays(tool, document)}
-    else:
-        kept = pins
+    kept = {
+        section: _staying(stored.document.get(section, {}), document) for section in TOOL_SECTIONS
+    }
     switches = stored.document.get("stop_switches", [])
-    whole = {**document.as_json(), "tool_pins": kept, "stop_switches": switches}
+    whole = {**document.as_json(), **kept, "stop_switches": switches}
     return {name: section for name, section in whole.items() if name not in KEPT or section}
+
+
+def _staying(section: Json, document: SettingsDocument) -> Json:
+    if not isinstance(section, Mapping):
+        return section
+    return {tool: pin for tool, pin in section.items() if _stays(tool, document)}
 
 
 def _stays(tool: str, document: SettingsDocument) -> bool:

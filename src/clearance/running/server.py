@@ -16,7 +16,7 @@ from clearance.api.app import create_app, end_streams
 from clearance.configuration import file
 from clearance.configuration.file import Configuration
 from clearance.core.credential import KEY_LENGTH_WEAK
-from clearance.core.errors import Conflict
+from clearance.core.errors import Conflict, Refusal
 from clearance.core.principal import EVERYWHERE, Role
 from clearance.flow.control import Control
 from clearance.flow.ports.tools import Tools
@@ -150,7 +150,10 @@ async def _started(
     ):
         changes: tuple[str, ...] = ()
         if wanted:
-            differences = await control.apply(operator(wanted.tenant_id), wanted.document)
+            try:
+                differences = await control.apply(operator(wanted.tenant_id), wanted.document)
+            except Refusal as refusal:
+                raise wanted.refused(refusal) from refusal
             changes = tuple(difference.sentence for difference in differences)
         tenant_id = wanted.tenant_id if wanted else await _only_tenant(control)
         pins = None

@@ -22,10 +22,11 @@ from typing import Any, cast
 from pydantic import TypeAdapter, ValidationError, validate_call
 from pydantic_core import to_jsonable_python
 
-from clearance.core.canonical import Json, digest
+from clearance.core.canonical import Json
 from clearance.core.catalog import ToolServer
 from clearance.core.manners import means_failed
 from clearance.core.outcome import CallError, ErrorClass, Sent
+from clearance.core.tool_pin import pin_of
 from clearance.flow.ports.tools import (
     Cleared,
     ToolAnswer,
@@ -77,9 +78,7 @@ class FunctionTools:
         if tool is None:
             sentence = f"The tool {named} is not offered."
             raise _not_sent(sentence, "TOOL_NOT_OFFERED")
-        if call.schema_digest not in (None, tool.description.schema_digest):
-            sentence = f"The input schema of the tool {named} is not the one that was agreed on."
-            raise _not_sent(sentence, "TOOL_SCHEMA_CHANGED")
+        call.check_offered(tool.description)
         try:
             arguments = tool.bind(call.arguments)
         except ValidationError as error:
@@ -175,7 +174,7 @@ class _FunctionTool:
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
         self.description = ToolDescription(
-            name, inspect.getdoc(function) or "", schema, digest(schema)
+            name, inspect.getdoc(function) or "", schema, pin_of(schema)
         )
 
         @wraps(function)

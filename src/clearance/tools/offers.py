@@ -1,6 +1,6 @@
 """The tools that a server offers, and whether one of them may be called.
 
-One idea: the digest of a tool's input schema pins the tool that was decided on. A tool that cannot
+One idea: a pin of a tool's input schema holds the tool that was decided on. A tool that cannot
 be pinned, or has changed since, is not called, and harms no other. A list that never ends is cut
 here: the tools that were read so far count, and a sentence says why there may be more.
 
@@ -10,13 +10,15 @@ Refuses to know: sessions, and how often the tools are read.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from mcp import Client, types
 
-from clearance.core.canonical import digest
+from clearance.core.canonical import Json
 from clearance.core.errors import InvalidInput
 from clearance.core.outcome import ErrorClass, Sent
+from clearance.core.tool_pin import description_digest, pin_of
 from clearance.flow.ports.tools import ToolCall, ToolDescription, ToolList
 from clearance.tools.untrusted import failed, one_line
 
@@ -24,7 +26,10 @@ LISTING_PAGES_MAX = 100
 TOOLS_MAX = 1_000  # of one server
 SCHEMA_BYTES_MAX = 256 * 1024  # of one tool
 SCHEMAS_BYTES_MAX = 16 * 1024 * 1024  # of all tools of one server
-DESCRIPTION_LENGTH_MAX = 2_000  # characters of a tool's description
+TEXTS_LENGTH_MAX = (
+    128 * 1024
+)  # characters of what a server says about a tool beside its input schema
+DESCRIPTION_LENGTH_MAX = 2_000  # characters of a tool's description, where there is more than that
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +111,28 @@ def check_offered(call: ToolCall, offers: Offers) -> None:
     if offer.problem is not None:
         sentence = f"The tool {tool} cannot be called: {offer.problem}."
         raise failed(ErrorClass.VALIDATION, sentence, Sent.NOT_SENT, code="TOOL_UNUSABLE")
-    if call.schema_digest is not None and offer.description.schema_digest != call.schema_digest:
-        sentence = f"The input schema of the tool {tool} is not the one that was agreed on."
-        raise failed(ErrorClass.VALIDATION, sentence, Sent.NOT_SENT, code="TOOL_SCHEMA_CHANGED")
+    call.check_offered(offer.description)
 
 
 def _offer(tool: types.Tool, schema_bytes: int) -> Offer:
-    problem, schema, schema_digest = None, tool.input_schema, ""
+    problem, schema, pin = None, tool.input_schema, ""
     if schema_bytes > SCHEMA_BYTES_MAX:
         problem, schema = f"its input schema has more than {SCHEMA_BYTES_MAX} bytes", {}
     else:
         try:
-            schema_digest = digest(schema)
+            pin = pin_of(schema)
         except InvalidInput as error:
             problem = one_line(f"its input schema cannot be pinned: {error}")
-    description = one_line(tool.description or "", DESCRIPTION_LENGTH_MAX)
-    return Offer(ToolDescription(tool.name, description, schema, schema_digest), problem)
+    return Offer(_description(tool, schema, pin), problem)
+
+
+def _description(tool: types.Tool, schema: Mapping[str, Json], pin: str) -> ToolDescription:
+    """A tool with all texts of its server, as far as they have a size that can be kept."""
+    description = tool.description or ""
+    others = tool.model_dump(
+        mode="json", include={"title", "annotations", "output_schema"}, exclude_none=True
+    )
+    if len(description) + len(json.dumps(others)) > TEXTS_LENGTH_MAX:
+        others = {"digest": description_digest({"description": description, **others})}
+        description = description[:DESCRIPTION_LENGTH_MAX]
+    return ToolDescription(tool.name, description, schema, pin, others)

@@ -6,6 +6,7 @@ one call.
 """
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -59,7 +60,7 @@ def list_tools(params):
     if MODE == "crash-list":
         sys.exit("the index is broken")
     tools = [{"name": name, "inputSchema": STATE["schema"]} for name in TOOLS]
-    tools += [{"name": "unpinnable", "inputSchema": {"type": "object", "maxProperties": 2**60}}]
+    tools += [{"name": "unpinnable", "inputSchema": {"type": "object", "maxProperties": math.inf}}]
     tools += [{"name": "twice", "inputSchema": {"type": "object"}}] * 2
     if MODE.startswith("endless-"):
         return endless(tools, params.get("cursor", ""))
@@ -103,7 +104,7 @@ def slow(arguments):
 
 
 def change(_):
-    STATE["schema"] = {"type": "object", "title": "another"}
+    STATE["schema"] = {"type": "object", "maxProperties": 9}
     write({"method": "notifications/tools/list_changed"})
     return text("changed")
 

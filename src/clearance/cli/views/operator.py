@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import unified_diff
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from clearance.cli.output import Facts, Json, Terminal, Tone, local_time
+from clearance.core.errors import Problem
 
 if TYPE_CHECKING:
-    from clearance.flow.requests import PinReport
+    from clearance.configuration.tool_fit import FitFinding
+    from clearance.flow.requests import PinReport, ToolFit
 
 CHANGES_SHOWN_MAX = 10  # of a configuration, when a server starts
 LOOPBACK_URLS = ("http://127.", "http://localhost:", "http://[::1]:")
@@ -66,6 +68,7 @@ def applied(terminal: Terminal, answer: Facts) -> None:
         )
     else:
         terminal.line("Nothing was changed: this was a dry run.")
+    _accepted(terminal, answer["tools"])
     if pins := answer["pins"]:
         for tool in pins["pinned"]:
             _pinned(terminal, [tool])
@@ -73,15 +76,23 @@ def applied(terminal: Terminal, answer: Facts) -> None:
 
 
 def _not_callable(terminal: Terminal, pins: Facts) -> None:
-    """A line for each tool that is not called, and for each server that did not answer."""
+    """A line for each tool that is not called, or described in other words, and for each server
+    that did not answer.
+    """
     for tool in pins["changed"]:
         sentence = (
             f"{tool} has another schema than its pin, and is not called: look at it, then apply "
             f"with --repin {tool}."
         )
         terminal.line((sentence, Tone.STOPPED))
-    for sentence in pins["problems"]:
+    for sentence in (*pins["problems"], *pins["misfits"]):
         terminal.line((sentence, Tone.STOPPED))
+    for tool in pins["reworded"]:
+        sentence = (
+            f"The server says something else of {tool} than when it was pinned, and it is called: "
+            f"look at it, then apply with --repin {tool}."
+        )
+        terminal.line((sentence, Tone.WAITING))
     for server, sentence in pins["unreachable"].items():
         terminal.line((f"The tools of {server} were not looked at: {sentence}", Tone.STOPPED))
 
@@ -94,18 +105,56 @@ def pins_as_json(report: PinReport) -> Json:
         "missing": list(report.missing),
         "problems": list(report.missing.values()),
         "unreachable": dict(report.unreachable),
+        "misfits": [str(Problem(finding.path, finding.sentence)) for finding in report.fit.misfits],
+        "reworded": list(report.reworded),
     }
 
 
+def fit_as_json(fit: ToolFit, located: Callable[[Problem], str]) -> Json:
+    """How a catalog fits its tools, with a sentence for each finding."""
+
+    def sentences(findings: Iterable[FitFinding]) -> list[str]:
+        return [located(Problem(finding.path, finding.sentence)) for finding in findings]
+
+    return {
+        "misfits": sentences(fit.misfits),
+        "accepted": sentences(finding for finding in fit.findings if finding.accepted),
+        "unused": [located(problem) for problem in fit.unused],
+        "missing": list(fit.missing),
+        "problems": list(fit.missing.values()),
+        "unreachable": dict(fit.unreachable),
+    }
+
+
+def _fit(terminal: Terminal, tools: Facts) -> None:
+    """A line for each finding about a tool, and for what was accepted or could not be seen."""
+    for sentence in (*tools["misfits"], *tools["problems"]):
+        terminal.line((sentence, Tone.STOPPED))
+    for server, sentence in tools["unreachable"].items():
+        terminal.line((f"The tools of {server} were not looked at: {sentence}", Tone.STOPPED))
+    _accepted(terminal, tools)
+    if not any(tools.values()):
+        terminal.line("The catalog fits its tools.")
+
+
+def _accepted(terminal: Terminal, tools: Facts) -> None:
+    for sentence in tools["accepted"]:
+        terminal.line((f"Accepted: {sentence}", Tone.WAITING))
+    for sentence in tools["unused"]:
+        terminal.line((f"Warning: {sentence}", Tone.WAITING))
+
+
 def policy(terminal: Terminal, answer: Facts) -> None:
-    """The rules of a policy."""
+    """The rules of a policy, and how the catalog fits its tools, if these were asked."""
     if answer["policy_version"] is None:
         terminal.line("The configuration is sound, and has no policy: everything is blocked.")
-        return
-    terminal.line(f"The configuration is sound. Its policy is {answer['policy_version']}.")
-    terminal.table(
-        [(clause["effect"], clause["id"], clause["reason"]) for clause in answer["clauses"]]
-    )
+    else:
+        terminal.line(f"The configuration is sound. Its policy is {answer['policy_version']}.")
+        terminal.table(
+            [(clause["effect"], clause["id"], clause["reason"]) for clause in answer["clauses"]]
+        )
+    if answer.get("tools"):
+        _fit(terminal, answer["tools"])
 
 
 def stop_switches(terminal: Terminal, part: Facts) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -10,20 +11,42 @@ from clearance.configuration.shape import suggestion
 from clearance.core.canonical import Json
 from clearance.core.catalog import ToolServer
 from clearance.core.manners import AS_IT_SAYS, Manners
-from clearance.core.outcome import CallError
+from clearance.core.outcome import CallError, ErrorClass, Sent
+from clearance.core.tool_pin import agrees, description_digest
 
 
 @dataclass(frozen=True, slots=True)
 class ToolDescription:
     """A tool server's description of one of its tools.
 
-    `schema_digest` covers the input schema and nothing else.
+    `schema_digest` covers what the input schema means, without its texts. `others` is all that the
+    server says beside the description and the input schema: title, output schema, annotations.
     """
 
     name: str
     description: str
     input_schema: Mapping[str, Json]
     schema_digest: str
+    others: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def as_json(self) -> dict[str, Json]:
+        """All that the server says about the tool."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "input_schema": dict(self.input_schema),
+            **self.others,
+        }
+
+    @property
+    def description_digest(self) -> str:
+        """The digest of all that the server says about the tool, each text included."""
+        return description_digest(self.as_json)
+
+    def is_pinned_by(self, pin: str) -> bool:
+        """True if the tool takes what it took when it was pinned."""
+        return pin == self.schema_digest or agrees(pin, self.input_schema)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +78,9 @@ class ToolList:
 class ToolCall:
     """One call of a tool.
 
-    `schema_digest` is the pin: a tool whose schema has another digest now is not called. `manners`
-    say what an answer means that does not say so itself.
+    `schema_digest` is the pin: a tool that takes something else now is not called. `manners` say
+    what an answer means that does not say so itself. `check` raises ToolCallFailed if the tool, as
+    it is now, may not be called so.
     """
 
     server: ToolServer
@@ -66,6 +90,19 @@ class ToolCall:
     deadline_ms: int
     schema_digest: str | None
     manners: Manners = AS_IT_SAYS
+    check: Callable[[ToolDescription], None] = lambda _: None
+
+    def check_offered(self, offered: ToolDescription) -> None:
+        """Raises ToolCallFailed if the tool is not what was decided on."""
+        tool = f"{self.server.name}.{self.tool}"
+        if self.schema_digest is not None and not offered.is_pinned_by(self.schema_digest):
+            sentence = f"The input schema of the tool {tool} is not the one that was agreed on."
+            raise ToolCallFailed(
+                CallError(
+                    ErrorClass.VALIDATION, sentence, Sent.NOT_SENT, code="TOOL_SCHEMA_CHANGED"
+                )
+            )
+        self.check(offered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,3 +161,29 @@ class Tools(Protocol):
 
     async def close(self) -> None:
         """Ends every connection and every server process that this runner started."""
+
+
+async def ask_servers(
+    tools: Tools, tenant_id: str, servers: Collection[ToolServer]
+) -> tuple[dict[str, ToolList], dict[str, str]]:
+    """The tools that each server offers, by the server's name, and why some do not answer."""
+    lists: dict[str, ToolList] = {}
+    unreachable: dict[str, str] = {}
+
+    async def ask(server: ToolServer) -> None:
+        try:
+            lists[server.name] = await tools.describe(tenant_id, server)
+        except ToolCallFailed as failure:
+            unreachable[server.name] = failure.error.sentence
+
+    await asyncio.gather(*map(ask, servers))
+    return lists, unreachable
+
+
+def schemas_of(lists: Mapping[str, ToolList]) -> dict[str, Mapping[str, Json]]:
+    """The input schemas of the tools that can be called, by `server.tool`."""
+    return {
+        f"{server}.{name}": description.input_schema
+        for server, offered in lists.items()
+        for name, description in offered.tools.items()
+    }

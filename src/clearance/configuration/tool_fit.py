@@ -1,0 +1,292 @@
+"""How an action of the catalog fits the tool behind it: what would be sent, compared with what the
+tool's input schema takes.
+
+One idea: nothing is a finding that the two schemas do not prove. A schema that cannot be compared
+finds nothing; the call is then the proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from clearance.configuration.compiling import allowlist_of, catalog_of, modes_of
+from clearance.configuration.fitting import Path
+from clearance.configuration.shape import SettingsDocument, suggestion
+from clearance.configuration.tool_schemas import Side, in_short, not_taken
+from clearance.core.canonical import Json
+from clearance.core.catalog import Action
+from clearance.core.errors import InvalidInput, Problem
+from clearance.core.mode import Allowlist, AutonomyMode, ModeRule, resolve
+from clearance.core.template import final_schema, placeholders
+
+TOOL_MISFIT = "TOOL_MISFIT"
+"""The code of a refusal: an action of the catalog does not fit its tool."""
+
+PROBLEMS_LISTED_MAX = 3  # findings in the sentence of a refusal
+FINDINGS_MAX = 100  # of one action
+PAIRS_MAX = 1_000  # pairs of objects that are compared for one action
+NAME_LENGTH_MAX = 100  # characters of an argument's name in a sentence
+
+_ACCOUNT_NAMES = frozenset({"account", "accountid"})
+_ANY_OTHER = "no account is meant"  # no account can be named so: names of accounts are checked
+
+
+class FindingCode(StrEnum):
+    """The ways in which an action may not fit its tool."""
+
+    ARGUMENT_NOT_SUPPLIED = "ARGUMENT_NOT_SUPPLIED"
+    ARGUMENT_NOT_KNOWN = "ARGUMENT_NOT_KNOWN"
+    TYPE_CLASH = "TYPE_CLASH"
+    TOOL_DEFAULT = "TOOL_DEFAULT"
+    KEY_NOT_TAKEN = "KEY_NOT_TAKEN"
+    ACCOUNT_NOT_SENT = "ACCOUNT_NOT_SENT"
+
+
+@dataclass(frozen=True, slots=True)
+class FitFinding:
+    """One way in which an action does not fit its tool.
+
+    `path` is where it is in the settings document, `tool` is `server.tool`. `subject` is the tool's
+    argument, names joined by dots. `accepted`: its owner accepted it by name.
+    """
+
+    action_type: str
+    tool: str
+    code: FindingCode
+    subject: str
+    path: Path
+    explanation: str
+    accepted: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name under which it is accepted, such as `TOOL_DEFAULT:limit`."""
+        return f"{self.code}:{self.subject}" if self.subject else self.code.value
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, and the name of it."""
+        return f"{self.explanation} ({self.name})"
+
+
+def may_run_alone(allowlist: Allowlist, modes: Sequence[ModeRule], action_type: str) -> bool:
+    """True if there can be an account for which an action runs without a person, as far as
+    allowlist and modes decide.
+    """
+    named = {rule.account for rule in modes if rule.account} | allowlist.accounts.keys()
+    return any(
+        allowlist.allows(account, action_type)
+        and resolve(modes, account, action_type).mode is AutonomyMode.AUTO_EXECUTE
+        for account in (_ANY_OTHER, *sorted(named))
+    )
+
+
+def fit_findings(
+    action: Action, tools: Mapping[str, Mapping[str, Json]], *, alone: bool
+) -> tuple[FitFinding, ...]:
+    """How an action does not fit its tools. `tools` are input schemas by `server.tool`, of those
+    that are known; `alone` is whether the action may run without a person.
+    """
+    findings = [*_account_findings(action)] if alone else []
+    if (schema := tools.get(str(action.tool))) is not None:
+        findings += _call_findings(action, schema, alone=alone)
+    undo = action.undo
+    if undo and (schema := tools.get(str(undo.tool))) is not None:
+        comparison = _Comparison(action, str(undo.tool), within=("undo",))
+        findings += comparison.of(Side.of(schema), _taken_back(action, undo.arguments))
+    return tuple(findings[:FINDINGS_MAX])
+
+
+def catalog_findings(
+    document: SettingsDocument, tools: Mapping[str, Mapping[str, Json]], names: Collection[str]
+) -> tuple[FitFinding, ...]:
+    """How actions of a document do not fit their tools, by name of the action."""
+    allowlist, modes = allowlist_of(document), modes_of(document)
+    return tuple(
+        finding
+        for name, action in catalog_of(document).items()
+        if name in names
+        for finding in fit_findings(action, tools, alone=may_run_alone(allowlist, modes, name))
+    )
+
+
+def unused_acceptances(
+    document: SettingsDocument, tools: Collection[str], findings: Sequence[FitFinding]
+) -> Iterator[Problem]:
+    """The acceptances that accept nothing, of actions whose tools are known."""
+    for action_type, shape in document.catalog.items():
+        own = [finding for finding in findings if finding.action_type == action_type]
+        names = {finding.name for finding in own} | {finding.code.value for finding in own}
+        for position, name in enumerate(shape.accepts):
+            if name not in names and set(shape.tools) <= set(tools):
+                path = ("catalog", action_type, "accepts", position)
+                yield Problem(path, f"there is no finding {name}{suggestion(name, names)}")
+
+
+def misfit(findings: Sequence[FitFinding]) -> InvalidInput | None:
+    """The refusal of findings that are not accepted; None if there are none."""
+    problems = tuple(
+        Problem(finding.path, finding.sentence) for finding in findings if not finding.accepted
+    )
+    if not problems:
+        return None
+    listed = "; ".join(map(str, problems[:PROBLEMS_LISTED_MAX]))
+    more = len(problems) - PROBLEMS_LISTED_MAX
+    sentence = f"The catalog does not fit its tools: {listed}{f'; and {more} more' * (more > 0)}."
+    return InvalidInput(sentence, code=TOOL_MISFIT, problems=problems)
+
+
+def _account_findings(action: Action) -> Iterator[FitFinding]:
+    names = {*action.parameters.get("properties", {}), *action.arguments}
+    takes = any(name.lower().replace("_", "").replace("-", "") in _ACCOUNT_NAMES for name in names)
+    if takes or "account_id" in _placeholders(action.arguments):
+        return
+    explanation = (
+        'may run without a person, and the tool is not sent its account: put "{account_id}" into '
+        "arguments"
+    )
+    yield _finding(action, str(action.tool), FindingCode.ACCOUNT_NOT_SENT, "", (), explanation)
+
+
+def _call_findings(
+    action: Action, schema: Mapping[str, Json], *, alone: bool
+) -> Iterator[FitFinding]:
+    key = action.idempotency_argument
+    tool = Side.of(schema)
+    if key and not (tool.takes(key) and (key in tool.properties or not tool.declares)):
+        explanation = (
+            f"the tool {action.tool} does not know {key}, so it cannot see that a call is a repeat"
+            f"{suggestion(key, list(tool.properties))}"
+        )
+        path = ("idempotency_argument",)
+        code = FindingCode.KEY_NOT_TAKEN
+        yield _finding(action, str(action.tool), code, key, path, explanation)
+    sent = _sent(action, key if key and tool.takes(key) else None)
+    yield from _Comparison(action, str(action.tool), alone=alone).of(tool, sent)
+
+
+@dataclass
+class _Comparison:
+    """A walk through what is sent and what the tool takes, side by side."""
+
+    action: Action
+    tool: str
+    within: tuple[str, ...] = ()
+    alone: bool = False
+    _seen: dict[tuple[int, int], tuple[Side, Side]] = field(default_factory=dict)
+
+    def of(self, tool: Side, sent: Side, at: tuple[str, ...] = ()) -> Iterator[FitFinding]:
+        """The findings of two objects, and of all that is in both."""
+        pair = (id(tool.schema), id(sent.schema))
+        if pair in self._seen or len(self._seen) == PAIRS_MAX:
+            return
+        self._seen[pair] = tool, sent  # kept, so that no other schema gets their numbers
+        yield from self._not_supplied(tool, sent, at)
+        for name in sent.properties:
+            if not tool.takes(name):
+                hint = suggestion(name, list(tool.properties))
+                explanation = f"the tool {self.tool} does not know {_at(*at, name)}{hint}"
+                yield self._finding(FindingCode.ARGUMENT_NOT_KNOWN, (*at, name), explanation)
+        for name in sent.properties.keys() & tool.properties.keys():
+            theirs, ours = tool.child(name), sent.child(name)
+            if theirs and ours:
+                yield from self._both(theirs, ours, (*at, name))
+        if self.alone:
+            yield from self._defaults(tool, sent, at)
+
+    def _not_supplied(self, tool: Side, sent: Side, at: tuple[str, ...]) -> Iterator[FitFinding]:
+        for name in sorted(tool.required):
+            if sent.always(name) or (name not in sent.properties and sent.open):
+                continue
+            why = (
+                "and it may be left out: require it, or give it a default"
+                if name in sent.properties
+                else "and nothing supplies it: add a parameter, or set it in arguments"
+            )
+            explanation = f"the tool {self.tool} requires {_at(*at, name)}, {why}"
+            yield self._finding(FindingCode.ARGUMENT_NOT_SUPPLIED, (*at, name), explanation)
+
+    def _both(self, tool: Side, sent: Side, at: tuple[str, ...]) -> Iterator[FitFinding]:
+        if tool.declares and sent.declares:
+            yield from self.of(tool, sent, at)
+            tool, sent = tool.shallow(), sent.shallow()
+        elif (items := (tool.items(), sent.items()))[0] and items[1]:
+            yield from self._both(items[0], items[1], at)
+            tool, sent = tool.shallow(), sent.shallow()
+        refused = not_taken(tool, sent)
+        if refused is None:
+            return
+        such = f", for example {in_short(refused[0])}" if refused else ""
+        explanation = (
+            f"the tool {self.tool} does not take every value that the catalog allows for "
+            f"{_at(*at)}{such}; it takes {tool.in_words()}"
+        )
+        yield self._finding(FindingCode.TYPE_CLASH, at, explanation)
+
+    def _defaults(self, tool: Side, sent: Side, at: tuple[str, ...]) -> Iterator[FitFinding]:
+        for name in tool.properties:
+            default = tool.default(name)
+            if default is None or sent.always(name) or name in tool.required:
+                continue
+            explanation = (
+                f"the tool {self.tool} takes {in_short(default)} for {_at(*at, name)} where it is "
+                f"left out, which neither policy nor people see: set it in arguments, or give the "
+                f"parameter a default"
+            )
+            yield self._finding(FindingCode.TOOL_DEFAULT, (*at, name), explanation)
+
+    def _finding(self, code: FindingCode, at: tuple[str, ...], explanation: str) -> FitFinding:
+        path: Path = ("arguments", *at)
+        if not self.within and at[0] not in self.action.arguments:
+            known = at[0] in self.action.parameters.get("properties", {})
+            deeper = (part for name in at for part in ("properties", name))
+            path = ("parameters", *deeper) if known else ("tool",)
+        where, subject = (*self.within, *path), _at(*self.within, *at)
+        return _finding(self.action, self.tool, code, subject, where, explanation)
+
+
+def _finding(
+    action: Action, tool: str, code: FindingCode, subject: str, path: Path, explanation: str
+) -> FitFinding:
+    where = ("catalog", action.action_type, *path)
+    finding = FitFinding(action.action_type, tool, code, subject, where, explanation)
+    accepted = not {finding.name, code.value}.isdisjoint(action.accepts)
+    return replace(finding, accepted=accepted)
+
+
+def _at(*names: str) -> str:
+    """A path as text. A tool's names are its server's words, so what does not print is replaced."""
+    return ".".join(
+        "".join(character if character.isprintable() else "?" for character in name)[
+            :NAME_LENGTH_MAX
+        ]
+        for name in names
+    )
+
+
+def _sent(action: Action, key: str | None) -> Side:
+    """The schema of all that a call of an action sends."""
+    schema = action.final_schema
+    if key is None:
+        return Side.of(schema)
+    properties = {**schema.get("properties", {}), key: {"type": "string"}}
+    return Side.of(
+        {**schema, "properties": properties, "required": [*schema.get("required", ()), key]}
+    )
+
+
+def _taken_back(action: Action, arguments: Mapping[str, Json]) -> Side:
+    """The schema of all that the undo of an action sends."""
+    schema = final_schema(action.parameters, arguments)
+    properties = {name: schema["properties"][name] for name in arguments}
+    return Side.of({**schema, "properties": properties, "required": list(arguments)})
+
+
+def _placeholders(template: Json) -> Iterator[str]:
+    if isinstance(template, str):
+        yield from placeholders(template)
+    elif isinstance(template, Mapping | list):
+        for part in template.values() if isinstance(template, Mapping) else template:
+            yield from _placeholders(part)

@@ -1,0 +1,131 @@
+"""Pins: short names of what a tool was when it was looked at.
+
+A pin covers what a tool takes, so texts and the order of names that have none do not count. It
+names how it was made: `sha256-2:` and 64 hexadecimal digits. A pin that was made before that form
+(`sha256:`, over the schema to the letter) is compared as it was made. One that replaced such a pin
+names both, so that what was approved under the older one still stands.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from hashlib import sha256
+
+from clearance.core.canonical import Json, digest
+from clearance.core.errors import InvalidInput
+
+PIN = r"sha256:[0-9a-f]{64}|sha256-2:[0-9a-f]{64}( sha256:[0-9a-f]{64})?"
+"""The pattern of a pin."""
+
+_FORM = "sha256-2:"
+_FORM_BEFORE = "sha256:"
+
+TEXTS = frozenset(
+    {"title", "description", "$comment", "examples", "example", "markdownDescription"}
+)
+_SETS = frozenset({"required", "enum", "type"})
+"""Lists whose order means nothing."""
+_ONE = frozenset(
+    {
+        "additionalItems",
+        "additionalProperties",
+        "contains",
+        "contentSchema",
+        "else",
+        "if",
+        "items",
+        "not",
+        "propertyNames",
+        "then",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+    }
+)
+_SOME = frozenset({"allOf", "anyOf", "oneOf", "prefixItems", "items"})
+_NAMED = frozenset(
+    {"$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"}
+)
+
+
+def pin_of(schema: Mapping[str, Json]) -> str:
+    """The pin of an input schema. InvalidInput if it can have none: it holds NaN, or is nested
+    beyond measure.
+    """
+    try:
+        return _FORM + _digits(without(schema, TEXTS))
+    except (ValueError, RecursionError) as error:
+        sentence = f"The schema has no pin: {error}."
+        raise InvalidInput(sentence, code="NOT_CANONICAL_JSON") from None
+
+
+def description_digest(tool: Mapping[str, Json]) -> str:
+    """The digest of all that a server says about a tool, each text included."""
+    return _FORM + _digits(tool, allow_nan=True)
+
+
+def agrees(pin: str, schema: Mapping[str, Json]) -> bool:
+    """True if a schema is the one that a pin was made of, each compared in the pin's own way."""
+    form, _, _ = pin.partition(" ")
+    try:
+        return form == (pin_of(schema) if form.startswith(_FORM) else digest(dict(schema)))
+    except InvalidInput:
+        return False
+
+
+def replaced(pin: str, schema: Mapping[str, Json]) -> str:
+    """The pin to keep in place of one that agrees with the schema."""
+    return pin if pin.startswith(_FORM) else f"{pin_of(schema)} {pin}"
+
+
+def same_pin(then: str | None, now: str | None) -> bool:
+    """True if two pins are of one schema, as far as they tell: if they share a digest."""
+    return then == now or bool(then and now and set(then.split()) & set(now.split()))
+
+
+def _digits(value: Json, *, allow_nan: bool = False) -> str:
+    """Integers of any size count to the last digit: bounds of 64 bits are usual in schemas."""
+    text = json.dumps(_exact(value), sort_keys=True, separators=(",", ":"), allow_nan=allow_nan)
+    return sha256(text.encode()).hexdigest()
+
+
+def _exact(value: Json) -> Json:
+    """The value with 1.0 as 1: to JSON, both are one number."""
+    if isinstance(value, float) and value.is_integer():  # neither NaN nor infinite
+        return int(value)
+    if isinstance(value, Mapping):
+        return {name: _exact(part) for name, part in value.items()}
+    return [_exact(part) for part in value] if isinstance(value, list) else value
+
+
+def without(schema: Json, keywords: Collection[str]) -> Json:
+    """A schema without some keywords, and with its sets of names in order. Only where a schema
+    stands: a parameter may be named like a keyword, and a value that it may have is no schema.
+    """
+    if not isinstance(schema, Mapping):
+        return schema
+    return {
+        keyword: _part_without(keyword, part, keywords)
+        for keyword, part in schema.items()
+        if keyword not in keywords
+    }
+
+
+def _part_without(keyword: str, part: Json, keywords: Collection[str]) -> Json:
+    if isinstance(part, list):
+        if keyword in _SETS:
+            return _sorted(part)
+        return [without(each, keywords) for each in part] if keyword in _SOME else part
+    if isinstance(part, Mapping):
+        if keyword == "dependentRequired" or keyword in _NAMED:
+            # In `dependencies`, and there alone, each is a schema or a list of names.
+            return {
+                name: _sorted(each) if isinstance(each, list) else without(each, keywords)
+                for name, each in part.items()
+            }
+        return without(part, keywords) if keyword in _ONE else part
+    return part
+
+
+def _sorted(values: Json) -> Json:
+    return sorted(values, key=lambda value: json.dumps(value, sort_keys=True))

@@ -1,0 +1,85 @@
+"""Fit: whether the actions of a settings document fit the tools that their servers offer now.
+
+A server that does not answer proves nothing. Its tools are looked at again at the first contact,
+and again before each call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from clearance.configuration.compiling import allowlist_of, modes_of, tool_servers_of
+from clearance.configuration.document import Reading
+from clearance.configuration.shape import SettingsDocument
+from clearance.configuration.tool_fit import (
+    catalog_findings,
+    fit_findings,
+    may_run_alone,
+    misfit,
+)
+from clearance.core.catalog import Action
+from clearance.core.errors import InvalidInput
+from clearance.core.outcome import CallError, ErrorClass, Sent
+from clearance.core.principal import Permission, Principal
+from clearance.flow.context import Context
+from clearance.flow.ports.tools import (
+    ToolCallFailed,
+    ToolDescription,
+    ToolList,
+    Tools,
+    ask_servers,
+    schemas_of,
+)
+from clearance.flow.requests import ToolFit
+
+
+async def check_tools(
+    context: Context, principal: Principal, document: SettingsDocument
+) -> ToolFit:
+    """How a document that could be applied fits its tools."""
+    principal.require(Permission.CONFIGURE, on=principal.tenant)
+    return ToolFit.of(
+        document, *await _lists(context.tools, principal.tenant_id, document, document.catalog)
+    )
+
+
+async def refuse_misfits(
+    context: Context, tenant_id: str, before: SettingsDocument, after: SettingsDocument
+) -> None:
+    """Raises InvalidInput (`TOOL_MISFIT`) if an action that a change touches does not fit its tool:
+    its entry is another one, or it may run alone from now on.
+    """
+    was, now = ((allowlist_of(each), modes_of(each)) for each in (before, after))
+    touched = {
+        name
+        for name, shape in after.catalog.items()
+        if shape != before.catalog.get(name)
+        or (may_run_alone(*now, name) and not may_run_alone(*was, name))
+    }
+    lists, _ = await _lists(context.tools, tenant_id, after, touched)
+    if refusal := misfit(catalog_findings(after, schemas_of(lists), touched)):
+        raise refusal
+
+
+def check_fits(action: Action, offered: ToolDescription, *, alone: bool) -> None:
+    """Raises ToolCallFailed (`TOOL_MISFIT`) if an action does not fit its tool as it is now."""
+    findings = fit_findings(action, {str(action.tool): offered.input_schema}, alone=alone)
+    if refusal := misfit(findings):
+        raise not_called(refusal)
+
+
+def not_called(refusal: InvalidInput) -> ToolCallFailed:
+    """A refusal as what became of a call that was not sent because of it."""
+    return ToolCallFailed(
+        CallError(ErrorClass.VALIDATION, refusal.sentence, Sent.NOT_SENT, code=refusal.code)
+    )
+
+
+async def _lists(
+    tools: Tools, tenant_id: str, document: SettingsDocument, actions: Collection[str]
+) -> tuple[dict[str, ToolList], dict[str, str]]:
+    needed = {tool.partition(".")[0] for name in actions for tool in document.catalog[name].tools}
+    servers = tool_servers_of(Reading(document))
+    return await ask_servers(
+        tools, tenant_id, [server for name, server in servers.items() if name in needed]
+    )
