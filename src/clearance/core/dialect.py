@@ -37,6 +37,9 @@ _SINGLE = frozenset(
     }
 )
 _LISTS = frozenset({"allOf", "anyOf", "items", "oneOf", "prefixItems"})
+_NEVER_NULL = frozenset({"$ref", "allOf", "anyOf", "const", "oneOf"})
+"""The keywords that can refuse null whatever stands beside them."""
+_ANYWHERE = frozenset({"$defs", "$id", "$schema", "definitions", "nullable"})
 _MAPS = frozenset(
     ["$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"]
 )
@@ -113,10 +116,21 @@ def _plain_words(schema: dict[str, Json]) -> None:
             del schema[exclusive]
             if beside and bound in schema:
                 schema[exclusive] = schema.pop(bound)
-    kind = schema.get("type")
-    if schema.get("nullable") is True and kind is not None:
+    if schema.get("nullable") is True:
+        _let_null_through(schema)
+
+
+def _let_null_through(schema: dict[str, Json]) -> None:
+    if not schema.keys().isdisjoint(_NEVER_NULL):
+        inner = {key: schema.pop(key) for key in schema.keys() - _ANYWHERE}
+        schema["anyOf"] = [inner, {"type": "null"}]
+        return
+    kind, values = schema.get("type"), schema.get("enum")
+    if kind is not None:
         kinds = kind if isinstance(kind, list) else [kind]
         schema["type"] = kinds if "null" in kinds else [*kinds, "null"]
+    if isinstance(values, list) and None not in values:
+        schema["enum"] = [*values, None]
 
 
 def _near_bounds(schema: dict[str, Json]) -> None:

@@ -221,8 +221,8 @@ class Place:
     @cached_property
     def scale(self) -> int | None:
         """The `x-scale` of a number: so many units make one. None if there is none, or several."""
-        scales = {node.get("x-scale") for node in self.nodes if "number" in _types(node)}
-        scale = scales.pop() if len(scales) == 1 else None
+        scales = [node.get("x-scale") for node in self.nodes if "number" in _types(node)]
+        scale = scales[0] if scales and scales.count(scales[0]) == len(scales) else None
         return scale if type(scale) is int and 1 <= scale <= SCALE_MAX else None
 
     @cached_property
@@ -447,7 +447,7 @@ def _branches(node: Node) -> list[Json]:
 def _types(node: Node) -> list[str]:
     kind = node.get("type")
     kinds = [kind] if isinstance(kind, str) else _sequence(node, "type")
-    return [kind if isinstance(kind, str) else "" for kind in kinds]
+    return [each for each in kinds if isinstance(each, str)]
 
 
 def _own_values(node: Node) -> tuple[Json, ...] | None:
