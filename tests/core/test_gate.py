@@ -82,6 +82,30 @@ def test_policy_sees_the_higher_of_both_risks() -> None:
     assert decide(replace(INTENT, risk_level=RiskLevel.MINIMAL), catalog=riskier).reason == "RISKY"
 
 
+def test_what_policy_cannot_read_is_in_the_finding_by_name_alone() -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "title": {"type": "string"},
+            "weight": {"type": "number"},
+            "note": {"x-policy": "unread"},
+        },
+        "additionalProperties": False,
+    }
+    document = {**sample.document(), "policy": POLICY}
+    document["catalog"]["CREATE_TASK"]["parameters"] = schema
+    settings = compile_settings("northwind", StoredSettings(SettingsVersion(1, 0), document, {}))
+    weighed = replace(INTENT, parameters={"title": "x", "weight": 0.123456, "note": [1]})
+    decision = gate.decide(weighed, Facts(settings, {}), NOON)
+    assert (decision.answer, decision.reason) == (Answer.REQUIRE_APPROVAL, "PARAMETERS_NOT_READ")
+    [finding] = [finding for finding in decision.findings if finding.check == "policy"]
+    assert (finding.inputs["unread"], finding.inputs["waived"]) == (["weight"], ["note"])
+    assert "0.123456" not in str(decision)
+    plain = gate.decide(replace(INTENT, parameters={"title": "x"}), Facts(settings, {}), NOON)
+    [finding] = [finding for finding in plain.findings if finding.check == "policy"]
+    assert not {"unread", "waived"} & finding.inputs.keys()
+
+
 @pytest.mark.parametrize(
     ("expires_at", "reason"), [(NOON, "INTENT_EXPIRED"), (NOON + 1, "TASKS_ALLOWED")]
 )
