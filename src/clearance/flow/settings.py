@@ -415,12 +415,13 @@ async def _commit(
 ) -> _Committed | None:
     now, version, salt = context.clock.now_ms(), stored.version.tenant, context.new_salt()
     parts = part_digests(document, salt)
-    whole = {"version": version + 1, "digest": digest(parts), "parts": parts}
-    entry = draft(kind, now, actor, texts, **whole, **facts)
+    whole = digest(parts)
+    named = {"version": version + 1, "digest": whole, "parts": parts}
+    entry = draft(kind, now, actor, texts, **named, **facts)
     answer = await context.store.configure(
         SettingsChange(actor.tenant_id, version, document, entry, now, salt)
     )
-    return None if isinstance(answer, SettingsMoved) else _Committed(answer, whole["digest"])
+    return None if isinstance(answer, SettingsMoved) else _Committed(answer, whole)
 
 
 def kept_moving() -> Unavailable:
