@@ -344,16 +344,16 @@ class DynamoStore(DynamoCredentials):
         ]
         return await self._entries(tenant_id, dense[:limit])
 
-    async def _entries(self, tenant_id: str, found: Sequence[Item]) -> list[Entry]:
+    async def _entries(self, tenant_id: str, ledger: Sequence[Item]) -> list[Entry]:
         """Entries from their items, with the texts beside them."""
         keys = [
-            items.text_keys(tenant_id, int(item["sk"]), item.get("texts", {})) for item in found
+            items.text_keys(tenant_id, int(item["sk"]), item.get("texts", {})) for item in ledger
         ]
         wanted = [key for own in keys for parts in own.values() for key in parts]
         seen = await self._calls.get_many(wanted) if wanted else {}
         return [
             Entry(int(item["sk"]), item["body"], items.entry_texts(own, seen))
-            for item, own in zip(found, keys, strict=True)
+            for item, own in zip(ledger, keys, strict=True)
         ]
 
     async def entries_about(self, tenant_id: str, action_intent_id: str) -> list[Entry]:
