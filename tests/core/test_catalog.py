@@ -1,4 +1,4 @@
-"""The catalog: parameters fit their schema, amounts are never rounded down, risk only rises."""
+"""The catalog: parameters fit their schema, amounts are never rounded, risk only rises."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clearance.core.catalog import PROBLEMS_MAX, Action, Effect, ToolName, Undo
 from clearance.core.errors import InvalidInput
 from clearance.core.intent import ActionIntent, RiskLevel
 
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["order"],
     "properties": {
@@ -56,11 +56,30 @@ def test_every_problem_is_reported_with_its_place_up_to_a_limit() -> None:
 
 
 @given(st.decimals(0, 10**6, places=4))
-def test_an_amount_is_rounded_up_to_its_smallest_unit(amount: Decimal) -> None:
-    spent = REFUND.amount_spent({"amount": float(amount)})
-    assert spent is not None
+def test_an_amount_is_whole_units_or_unknown(amount: Decimal) -> None:
     exact = Decimal(repr(float(amount))) * 100
-    assert exact <= spent < exact + 1
+    assert REFUND.amount_spent({"amount": float(amount)}) == (exact if exact % 1 == 0 else None)
+
+
+def test_of_an_integer_the_units_are_spent() -> None:
+    """Its scale says how people read it."""
+    schema = {"type": "object", "properties": {"amount": {"type": "integer", "x-scale": 100}}}
+    assert replace(REFUND, parameters=schema).amount_spent({"amount": 250}) == 250
+
+
+def test_what_no_branch_declares_and_what_would_be_rounded_is_refused() -> None:
+    to = {"properties": {"mail": {"type": "string"}}}
+    schema = {**SCHEMA, "properties": {**SCHEMA["properties"], "to": to}}
+    action = replace(REFUND, parameters=schema)
+    action.check_parameters({"order": "x", "to": {"mail": "y"}, "amount": 0.29})
+    with pytest.raises(InvalidInput) as refused:
+        action.check_parameters({"order": "x", "to": {"bcc": "y"}, "amount": 250.009})
+    assert refused.value.code == "INVALID_PARAMETERS"
+    assert {problem.path for problem in refused.value.problems} == {
+        ("parameters", "to", "bcc"),
+        ("parameters", "amount"),
+    }
+    assert "250.01 was probably meant" in refused.value.sentence
 
 
 @pytest.mark.parametrize("amount", [-1, -0.01, True, "5", None, [5]])

@@ -49,7 +49,8 @@ def default_problems(schema: CompiledSchema) -> list[Problem]:
     """Every default that does not fit its own schema, or would fill itself in without end; by its
     path in the schema.
     """
-    registry = jsonschema_rs.Registry([(_HERE, dict(schema.schema))])
+    resource = {key: part for key, part in schema.schema.items() if key not in {"$id", "id"}}
+    registry = jsonschema_rs.Registry([(_HERE, resource)])
     draft = {key: schema.schema[key] for key in ("$schema",) if key in schema.schema}
     problems = []
     for path, node in _declared(schema, schema.schema, (), set()):
@@ -57,10 +58,15 @@ def default_problems(schema: CompiledSchema) -> list[Problem]:
         if default is None:
             continue
         validator = jsonschema_rs.validator_for(
-            {**draft, "allOf": [_absolute(node)]}, registry=registry, validate_formats=True
+            {**draft, "allOf": [_absolute(node)]},
+            registry=registry,
+            validate_formats=True,
+            offline=True,
         )
         sentences = [" ".join(error.message.split()) for error in validator.iter_errors(default)]
-        sentences += [misfit.sentence for misfit in misfits_at(schema.place([node], []), default)]
+        if not sentences:
+            place = schema.place([node], [])
+            sentences = [misfit.sentence for misfit in misfits_at(place, default)]
         filler = _filler(schema, node)
         if filler and _levels(filler.filled(default, 1)) >= DEPTH_MAX:
             sentences.append("it fills itself in without end")

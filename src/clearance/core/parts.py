@@ -81,8 +81,8 @@ def _url_host(scheme: str, host: str) -> str | None:
         return host if host == "" else None
     if host.startswith("["):
         return _ipv6_host(host)
-    if scheme not in _PORTS and host != host.lower():
-        return None  # a scheme that is not known has hosts that are not known either
+    if scheme not in _PORTS and not (host.isascii() and host == host.lower()):
+        return None  # hosts of a scheme that a reader does not know stay as they are written
     return _host(host)
 
 
@@ -96,18 +96,26 @@ def _ipv6_host(host: str) -> str | None:
 
 def _host(text: str) -> str | None:
     """A host in lower case and ASCII; an address in its usual form."""
-    host = text.lower()
-    if not host.isascii():
-        try:
-            host = idna.encode(host).decode("ascii")
-        except (idna.IDNAError, UnicodeError):
-            return None
-    labels = host.split(".")
+    try:
+        labels = [_ascii(label) for label in text.lower().split(".")]
+    except UnicodeError:
+        return None
+    host = ".".join(labels)
     if len(host) > HOST_LENGTH_MAX or not all(map(_is_label, labels)):
         return None
     if _NUMBER.fullmatch(labels[-1]):
         return host if _is_ipv4(host) else None
     return host
+
+
+def _ascii(label: str) -> str:
+    """A label in ASCII. UnicodeError if the standards of 2003 and of 2008 disagree about it."""
+    if label.isascii():
+        return label
+    made = idna.alabel(label)
+    if made != label.encode("idna"):
+        raise UnicodeError
+    return made.decode("ascii")
 
 
 def _is_label(label: str) -> bool:
@@ -116,8 +124,8 @@ def _is_label(label: str) -> bool:
     if label[2:4] != "--":
         return True
     try:
-        return label.startswith("xn--") and idna.encode(idna.decode(label)).decode() == label
-    except (idna.IDNAError, UnicodeError):
+        return label.startswith("xn--") and _ascii(idna.ulabel(label)) == label
+    except UnicodeError:
         return False
 
 

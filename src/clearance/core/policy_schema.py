@@ -233,7 +233,8 @@ class _Build:
     @contextmanager
     def inside(self, place: Place) -> Iterator[None]:
         if place in self._open:
-            sentence = f"it refers to itself: {_TO_WAIVE}"
+            why = "it refers to itself" if place.nodes else "anything can stand in it"
+            sentence = f"{why}: {_TO_WAIVE}"
             raise _NotRead(sentence)
         if len(self._open) > DEPTH_MAX:
             sentence = f"it is nested more than {DEPTH_MAX} levels deep: {_TO_WAIVE}"

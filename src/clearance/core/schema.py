@@ -24,9 +24,9 @@ import jsonschema_rs
 
 from clearance.core.canonical import INTEGER_MAX, Json
 from clearance.core.errors import Problem
+from clearance.core.validation import schema_validator
 
 SCALE_MAX = 10**9
-PATTERN_STEPS_MAX = 10_000  # of the engine that looks ahead, for one name
 
 Path: TypeAlias = tuple[str | int, ...]
 Node: TypeAlias = Mapping[str, Json]
@@ -376,11 +376,9 @@ class CompiledSchema:
         return parts or [node[key] for key in _OTHERS if key in node]
 
     def matches(self, pattern: str, name: str) -> bool:
-        """Whether a name matches, as the validator would say; not, if that takes too long."""
+        """Whether a name matches, as the validator would say."""
         if pattern not in self._patterns:
-            options = jsonschema_rs.FancyRegexOptions(backtrack_limit=PATTERN_STEPS_MAX)
-            schema = {"pattern": pattern}
-            self._patterns[pattern] = jsonschema_rs.validator_for(schema, pattern_options=options)
+            self._patterns[pattern] = schema_validator({"pattern": pattern})
         return self._patterns[pattern].is_valid(name)
 
     def _referenced(self, node: Node) -> list[Json]:
