@@ -15,6 +15,8 @@ from clearance.cli.state import place_of, run
 
 if TYPE_CHECKING:
     from clearance.core.errors import Refusal
+    from clearance.core.principal import Principal
+    from clearance.flow.control import Control
     from clearance.profiles.place import Place
 
 policy_app = typer.Typer(
@@ -66,6 +68,7 @@ async def _apply(
     from clearance.cli import output
     from clearance.cli.views import operator as views
     from clearance.configuration import file as configuration
+    from clearance.configuration.advice import advice
     from clearance.configuration.tool_fit import misfit
     from clearance.core.errors import Refusal
     from clearance.profiles import choose
@@ -85,6 +88,10 @@ async def _apply(
             "differences": [asdict(each) for each in differences],
             "pins": None,
             "tools": views.fit_as_json(fit, wanted.located),
+            "warnings": [
+                wanted.located(problem)
+                for problem in advice(wanted.document, await _agents(control, actor))
+            ],
         }
         if refusal := misfit(fit.findings):
             raise wanted.refused(refusal)
@@ -105,6 +112,11 @@ async def _apply(
         "pins": views.pins_as_json(report),
         "dry_run": False,
     }
+
+
+async def _agents(control: Control, actor: Principal) -> set[str]:
+    """The agents that have a key."""
+    return {key.name for key in await control.api_keys(actor) if key.revoked_at is None}
 
 
 def _after(changed: Collection[Any], refusal: Refusal) -> Refusal:
@@ -145,16 +157,20 @@ def policy_check(
 ) -> None:
     """Check a configuration.
 
-    Reads all of it, with its policy, and lists the policy's rules. Applies nothing.
+    Reads all of it, with its policy, and lists the policy's rules and, for each action, what
+    policy reads of it, which rules reach it and whether it can run alone. Applies nothing.
     """
     from clearance.cli import output
     from clearance.cli.tool_check import checked
     from clearance.cli.views import operator as views
     from clearance.configuration import file as configuration
-    from clearance.configuration.compiling import policy_of
+    from clearance.configuration.advice import advice
+    from clearance.configuration.compiling import policy_of, settings_alone
+    from clearance.core.coverage import coverage_of
 
     wanted = configuration.load(config)
     policy = policy_of(wanted.document)
+    settings = settings_alone(wanted.tenant_id, wanted.document)
     clauses = policy.clauses.values() if policy else ()
     answer = {
         "tenant_id": wanted.tenant_id,
@@ -162,6 +178,11 @@ def policy_check(
         "clauses": [
             {"id": clause.id, "effect": clause.effect.value, "reason": clause.reason}
             for clause in clauses
+        ],
+        "warnings": [wanted.located(problem) for problem in advice(wanted.document)],
+        "coverage": [
+            views.coverage_as_json(coverage_of(settings, action))
+            for action in settings.catalog.values()
         ],
     }
     fit = run(checked(wanted, place_of(None))) if tools else None

@@ -28,6 +28,7 @@ from clearance.client import AsyncClearance, ClearanceError, ClearanceUnavailabl
 from clearance.client.wire import URL_DEFAULT
 from clearance.clock import SystemClock
 from clearance.configuration import file
+from clearance.configuration.advice import advice
 from clearance.configuration.compiling import policy_of
 from clearance.configuration.tool_fit import FitFinding, fit_findings, may_run_alone, misfit
 from clearance.core.errors import Problem, Refusal
@@ -329,11 +330,22 @@ async def _configuration(config: Path | None, where: Place) -> Findings:
         yield WARNING, wanted.located(problem)
     for server, sentence in () if isinstance(where, Table) else fit.unreachable.items():
         yield WARNING, f"The tools of {server} were not looked at: {sentence}"
+    for problem in advice(document, await _agents(where, wanted.tenant_id)):
+        yield WARNING, wanted.located(problem)
     policy = policy_of(document)
     if policy is None:
         yield WARNING, f"{config} is sound, and has no policy: everything is blocked."
     else:
         yield OK, f"{config} is sound: {len(document.catalog)} actions, policy {policy.version}."
+
+
+async def _agents(where: Place, tenant_id: str) -> set[str] | None:
+    """The agents of a tenant that have a key; None if there is no state yet."""
+    if isinstance(where, Path) and not (where / STORE_FILE).exists():
+        return None
+    async with choose.opened(where, tools=choose.tools_of(where), read_only=True) as control:
+        keys = await control.api_keys(operator(tenant_id))
+    return {key.name for key in keys if key.revoked_at is None}
 
 
 async def _tenants(where: Place) -> Findings:

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 
-from clearance.configuration.document import Reading, StoredSettings, read_document
+from clearance.configuration.document import NOTHING_STORED, Reading, StoredSettings, read_document
 from clearance.configuration.reaching import unread_policy
 from clearance.configuration.shape import (
     ActionShape,
@@ -43,6 +43,11 @@ def compile_settings(tenant_id: str, stored: StoredSettings) -> Settings:
     """The settings that a stored document means, whatever is in it."""
     own, everywhere = read_document(stored.document), read_document(stored.everywhere)
     return settings_of(tenant_id, stored.version, own, everywhere)
+
+
+def settings_alone(tenant_id: str, document: SettingsDocument) -> Settings:
+    """The settings that a parsed document means that is stored nowhere."""
+    return settings_of(tenant_id, SettingsVersion(0, 0), Reading(document), NOTHING_STORED)
 
 
 def settings_of(

@@ -257,18 +257,30 @@ class PolicySet:
         return PolicyAnswer(answer, first.reason, first.explanation, ids)
 
 
+@dataclass(frozen=True, slots=True)
+class NamedEntity:
+    """An agent or an account that a rule names: `kind` is `Agent` or `Account`."""
+
+    rule: str
+    line: int
+    kind: str
+    name: str
+
+
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class PolicyReading:
     """What a policy's text is to this version: the set of the rules that it accepts (None: of
     none), and what is wrong with the others.
 
     `refused`: the action types that a rule which is not accepted could speak about, each with the
-    first problem of such a rule; None stands for every action type.
+    first problem of such a rule; None stands for every action type. `named` are the agents and
+    accounts that rules name.
     """
 
     policy: PolicySet | None
     problems: tuple[Problem, ...] = ()
     refused: Mapping[str | None, Problem] = field(default_factory=dict)
+    named: tuple[NamedEntity, ...] = ()
 
 
 # There are no groups, and no attributes of agents or accounts: nothing that a missing entity hides.
@@ -329,7 +341,13 @@ def read_policy(text: str, parameters: Mapping[str, Mapping[str, Json]]) -> Poli
     except InvalidInput as refusal:
         return PolicyReading(None, refusal.problems, {None: refusal.problems[0]})
     problems = tuple(problem for clause in written for problem in clause.problems)
-    return PolicyReading(policy, problems, _refused(written, types))
+    named = tuple(
+        NamedEntity(str(clause.name), clause.line, kind, name)
+        for clause in written
+        if clause.rule
+        for kind, name in sorted(clause.rule.named)
+    )
+    return PolicyReading(policy, problems, _refused(written, types), named)
 
 
 def _policy_set(

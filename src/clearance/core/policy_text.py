@@ -88,6 +88,11 @@ class WrittenClause:
     rule: ReadRule | None = None
     problems: list[Problem] = field(default_factory=list)
 
+    @property
+    def line(self) -> int:
+        """The line that it starts in."""
+        return self.statement.line
+
     def refuse(self, sentence: str) -> None:
         """Adds what is wrong."""
         self.problems.append(_problem(self.name, sentence, self.statement))

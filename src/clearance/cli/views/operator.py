@@ -13,9 +13,11 @@ from clearance.core.errors import Problem
 
 if TYPE_CHECKING:
     from clearance.configuration.tool_fit import FitFinding
+    from clearance.core.coverage import Coverage
     from clearance.flow.requests import PinReport, ToolFit
 
 CHANGES_SHOWN_MAX = 10  # of a configuration, when a server starts
+WARNINGS_SHOWN_MAX = 50  # of a configuration, on a terminal
 LOOPBACK_URLS = ("http://127.", "http://localhost:", "http://[::1]:")
 
 _DIFFERENCE_TONES = {"-": Tone.STOPPED, "+": Tone.DONE}
@@ -69,6 +71,7 @@ def applied(terminal: Terminal, answer: Facts) -> None:
     else:
         terminal.line("Nothing was changed: this was a dry run.")
     _accepted(terminal, answer["tools"])
+    _warnings(terminal, answer["warnings"])
     if pins := answer["pins"]:
         for tool in pins["pinned"]:
             _pinned(terminal, [tool])
@@ -144,8 +147,45 @@ def _accepted(terminal: Terminal, tools: Facts) -> None:
         terminal.line((f"Warning: {sentence}", Tone.WAITING))
 
 
+def coverage_as_json(coverage: Coverage) -> Json:
+    """What is covered of an action."""
+    return {
+        "action_type": coverage.action_type,
+        "runs_alone": coverage.obstacle is None,
+        "obstacle": coverage.obstacle,
+        "read": dict(coverage.read),
+        "waived": list(coverage.waived),
+        "unread": dict(coverage.unread),
+        "rules": list(coverage.rules),
+    }
+
+
+def _coverage(terminal: Terminal, covered: Facts) -> None:
+    """What policy sees of an action, and whether it can run alone."""
+    alone = "can run alone" if covered["runs_alone"] else f"asks: {covered['obstacle']}"
+    terminal.line(f"{covered['action_type']} {alone}.")
+    terminal.table(
+        [
+            ("  rules", ", ".join(covered["rules"]) or "none reaches it"),
+            ("  read", ", ".join(f"{name}: {kind}" for name, kind in covered["read"].items())),
+            *(("  waived", name) for name in covered["waived"]),
+            *(("  not read", f"{name}: {why}") for name, why in covered["unread"].items()),
+        ]
+    )
+
+
+def _warnings(terminal: Terminal, sentences: Sequence[str]) -> None:
+    """What a person should look at, though nothing is refused for it."""
+    for sentence in sentences[:WARNINGS_SHOWN_MAX]:
+        terminal.line((f"Warning: {sentence}", Tone.WAITING))
+    if (more := len(sentences) - WARNINGS_SHOWN_MAX) > 0:
+        terminal.line((f"Warning: {more} more; --json lists all.", Tone.WAITING))
+
+
 def policy(terminal: Terminal, answer: Facts) -> None:
-    """The rules of a policy, and how the catalog fits its tools, if these were asked."""
+    """The rules of a policy, what they cover, and how the catalog fits its tools, if these were
+    asked.
+    """
     if answer["policy_version"] is None:
         terminal.line("The configuration is sound, and has no policy: everything is blocked.")
     else:
@@ -153,8 +193,11 @@ def policy(terminal: Terminal, answer: Facts) -> None:
         terminal.table(
             [(clause["effect"], clause["id"], clause["reason"]) for clause in answer["clauses"]]
         )
+    _warnings(terminal, answer["warnings"])
     if answer.get("tools"):
         _fit(terminal, answer["tools"])
+    for covered in answer["coverage"]:
+        _coverage(terminal, covered)
 
 
 def stop_switches(terminal: Terminal, part: Facts) -> None:

@@ -1,0 +1,122 @@
+"""Advice about a document that is valid: what is written in it and probably means something else.
+
+Nothing is refused for it: an agent may get its key tomorrow, and a schema may come from a tool.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from re import _constants as constants  # type: ignore[attr-defined]
+from re import _parser as parser  # type: ignore[attr-defined]
+from typing import Any
+
+from clearance.configuration.document import Reading
+from clearance.configuration.shape import SettingsDocument, suggestion
+from clearance.core.canonical import Json
+from clearance.core.dialect import places
+from clearance.core.errors import Problem
+from clearance.core.policy import NamedEntity
+
+LIKENESS_MIN = 0.75  # of an unknown keyword to the one that was meant; 1 is the same
+
+_WORDS = """
+$anchor $comment $defs $dynamicAnchor $dynamicRef $id $recursiveAnchor $recursiveRef $ref
+$schema $vocabulary additionalItems additionalProperties allOf anyOf const contains
+contentEncoding contentMediaType contentSchema default definitions dependencies
+dependentRequired dependentSchemas deprecated description else enum examples
+exclusiveMaximum exclusiveMinimum format id if items maxContains maxItems maxLength
+maxProperties maximum minContains minItems minLength minProperties minimum multipleOf not
+oneOf pattern patternProperties prefixItems properties propertyNames readOnly required
+then title type unevaluatedItems unevaluatedProperties uniqueItems writeOnly
+"""
+# OpenAPI's, and ours
+_WORDS_OF_OURS = "discriminator example externalDocs nullable xml x-policy x-read x-scale x-unit"
+_BEGINNINGS = [
+    (constants.AT, place) for place in (constants.AT_BEGINNING, constants.AT_BEGINNING_STRING)
+]
+_ENDS = [(constants.AT, place) for place in (constants.AT_END, constants.AT_END_STRING)]
+_KEYWORDS = frozenset(f"{_WORDS} {_WORDS_OF_OURS}".split())
+
+
+def advice(document: SettingsDocument, agents: Collection[str] | None = None) -> list[Problem]:
+    """What a person should look at in a document, each with its place.
+
+    `agents` are those that have a key; None: not known.
+    """
+    policy = Reading(document).policy
+    named = policy.named if policy else ()
+    return [
+        *_unknown(named, "Account", _accounts(document), "no mode, budget or allowlist does"),
+        *_unknown(named, "Agent", agents, "no key is for it"),
+        *(
+            Problem(("catalog", name, "parameters", *path), sentence)
+            for name, shape in document.catalog.items()
+            for place, schema in places(shape.parameters)
+            for path, sentence in _odd(place, schema)
+        ),
+    ]
+
+
+def _accounts(document: SettingsDocument) -> set[str]:
+    """The accounts that are known because something is set for them."""
+    autonomy = document.autonomy
+    named = {rule.account for rule in autonomy.modes} | {rule.account for rule in autonomy.budgets}
+    return {*autonomy.allowlist.accounts, *filter(None, named)}
+
+
+def _unknown(
+    named: Collection[NamedEntity], kind: str, known: Collection[str] | None, why: str
+) -> Iterator[Problem]:
+    """The agents or accounts of rules that nobody has. Where none is known, nobody can tell."""
+    for entity in named if known else ():
+        if entity.kind == kind and entity.name not in (known or ()):
+            hint = suggestion(entity.name, sorted(known or ()))
+            sentence = f"names the {kind.lower()} {entity.name}, and {why}{hint}"
+            yield Problem(("policy", entity.rule), f"{sentence} (line {entity.line})")
+
+
+def _odd(
+    place: tuple[str | int, ...], schema: Mapping[str, Json]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    for keyword in schema:
+        if keyword not in _KEYWORDS and (meant := _meant(keyword)):
+            yield (*place, keyword), f"is no keyword of JSON Schema, and checks nothing{meant}"
+    pattern = schema.get("pattern")
+    if isinstance(pattern, str) and not _is_anchored(pattern):
+        sentence = "matches anywhere in a text: put ^ before it and $ behind it"
+        yield (*place, "pattern"), sentence
+
+
+def _meant(keyword: str) -> str:
+    """A hint at the keyword that was meant; empty for one that is like no other."""
+    by_case = {known.casefold(): known for known in _KEYWORDS}
+    close = get_close_matches(keyword.casefold(), by_case, 1, LIKENESS_MIN)
+    return f"; did you mean {by_case[close[0]]}?" if close else ""
+
+
+def _is_anchored(pattern: str) -> bool:
+    """True if a pattern matches whole texts alone."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            parts = list(parser.parse(pattern))
+    except (re.error, RecursionError, OverflowError):
+        return pattern.startswith("^") and pattern.endswith("$")
+    return _anchored(parts, 0, _BEGINNINGS) and _anchored(parts, -1, _ENDS)
+
+
+def _anchored(parts: Sequence[tuple[Any, Any]], side: int, anchors: Sequence[object]) -> bool:
+    """True if the first part of a pattern (side 0) or the last one (side -1) is an anchor, in each
+    of its branches.
+    """
+    if not parts:
+        return False
+    operator, operand = parts[side]
+    if operator is constants.BRANCH:
+        return all(_anchored(list(branch), side, anchors) for branch in operand[1])
+    if operator is constants.SUBPATTERN:
+        return _anchored(list(operand[3]), side, anchors)
+    return (operator, operand) in anchors

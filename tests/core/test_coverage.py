@@ -1,0 +1,125 @@
+"""Coverage: what policy reads of each action, which rules reach it, whether it can run alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from clearance.core.budget import BudgetRule
+from clearance.core.catalog import Action, Effect, ToolName
+from clearance.core.coverage import Coverage, coverage_of
+from clearance.core.decision import SettingsVersion
+from clearance.core.intent import RiskLevel
+from clearance.core.mode import Allowlist, AutonomyMode, ModeRule
+from clearance.core.policy import PolicySet
+from clearance.core.settings import Settings
+
+PAY = Action(
+    action_type="PAY",
+    tool=ToolName("bank", "pay"),
+    risk_level=RiskLevel.LOW,
+    effect=Effect.IDEMPOTENT,
+    parameters={
+        "type": "object",
+        "properties": {
+            "amount": {"type": "integer"},
+            "to": {"type": "object", "properties": {"mail": {"type": "string"}}},
+            "note": {"x-policy": "unread"},
+            "tree": {"type": "object", "additionalProperties": {"type": "object"}},
+        },
+        "additionalProperties": False,
+    },
+    sentence="paid",
+    proposal="pay",
+    arguments={"channel": "web"},
+)
+AUTO = ModeRule(AutonomyMode.AUTO_EXECUTE)
+
+
+def rule(text: str, name: str) -> str:
+    return f'@id("{name}") @reason("R") @explanation("E.")\n{text}\n'
+
+
+PERMIT = rule("permit(principal, action, resource);", "permit")
+
+
+def covered(text: str = PERMIT, **changes: Any) -> Coverage:
+    parts: dict[str, Any] = {
+        "allowlist": Allowlist(frozenset({"PAY"})),
+        "modes": (AUTO,),
+        "budgets": (BudgetRule(account=None, max_per_day=5),),
+        "policy": PolicySet.load(text, {"PAY": PAY}),
+        **changes,
+    }
+    return coverage_of(Settings("northwind", SettingsVersion(0, 0), {"PAY": PAY}, **parts), PAY)
+
+
+def test_everything_that_the_schema_declares_is_read_or_waived_or_named() -> None:
+    coverage = covered()
+    assert dict(coverage.read) == {
+        "amount": "Long",
+        "channel": "String",
+        "to.mail": "String",
+        "tree.names": "Set<String>",
+    }
+    assert coverage.waived == ("note",)
+    [(name, why)] = coverage.unread
+    assert name == "tree.values"
+    assert "not of one scalar type" in why
+
+
+def test_a_rule_reaches_an_action_if_it_can_match_it() -> None:
+    text = PERMIT + rule(
+        "forbid(principal, action, resource) when { context.unattended && context.risk > 1 };",
+        "risky",
+    )
+    assert covered(text).rules == ("permit", "risky")
+
+
+FORBID = "forbid(principal, action, resource)"
+ALONE = [
+    ({}, None),
+    ({"allowlist": Allowlist()}, "it is not on the allowlist"),
+    ({"modes": ()}, "its autonomy mode is nowhere AUTO_EXECUTE"),
+    ({"budgets": ()}, "no account that it could run on has a budget"),
+    ({"policy": None}, "the tenant has no policy"),
+    (
+        {"text": rule("permit(principal, action, resource) unless { context.unattended };", "p")},
+        "no rule permits it unattended",
+    ),
+    (
+        {"text": PERMIT + rule(f"{FORBID} when {{ context.unattended }};", "never")},
+        "the rule never always forbids it unattended",
+    ),
+    (
+        {"text": PERMIT + rule('forbid(principal == Agent::"ben", action, resource);', "ben")},
+        None,
+    ),
+    (
+        {"text": PERMIT + rule('forbid(principal, action, resource == Account::"a");', "a")},
+        None,
+    ),
+    (
+        {"text": rule('permit(principal, action, resource == Account::"a");', "a")},
+        None,
+    ),
+    (
+        {"modes": (ModeRule(AutonomyMode.AUTO_EXECUTE, account="a"),)},
+        None,
+    ),
+    (
+        {
+            "modes": (ModeRule(AutonomyMode.AUTO_EXECUTE, account="a"),),
+            "budgets": (BudgetRule(account="b", max_per_day=5),),
+        },
+        "no account that it could run on has a budget",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "obstacle"), ALONE)
+def test_the_obstacle_is_that_of_the_account_that_comes_furthest(
+    changes: dict[str, Any], obstacle: str | None
+) -> None:
+    assert covered(**changes).obstacle == obstacle
