@@ -30,6 +30,7 @@ class Kind(StrEnum):
     INSTALLATION = "installation"
     TENANT = "tenant"
     SETTINGS = "settings"
+    TOOL = "tool"
     ENTRY = "entry"
     TEXT = "entry_text"
     INTENT = "intent"
@@ -182,6 +183,7 @@ FIELDS: Mapping[Kind, Fields] = {
         "at": MOMENT,
         "salt": _or_null(SALT),
     },
+    Kind.TOOL: {"tenant_id": NAME, "digest": TEXT, "description": OBJECT},
     Kind.ENTRY: {
         "tenant_id": NAME,
         "position": NUMBER,
@@ -227,7 +229,12 @@ NEWEST = 2
 """The format that is written. Every format up to it is read."""
 
 _ADDED: Mapping[int, Mapping[Kind, Row]] = {
-    2: {Kind.TEXT: {}, Kind.SETTINGS: {"salt": None}, Kind.INTENT: {"executor": Executor.SERVER}}
+    2: {
+        Kind.SETTINGS: {"salt": None},
+        Kind.TOOL: {},
+        Kind.TEXT: {},
+        Kind.INTENT: {"executor": Executor.SERVER},
+    }
 }
 """What each format has that the ones before it did not have, and what was meant by its absence. A
 kind without fields here is new itself.
