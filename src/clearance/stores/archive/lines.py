@@ -30,6 +30,7 @@ class Kind(StrEnum):
     INSTALLATION = "installation"
     TENANT = "tenant"
     SETTINGS = "settings"
+    TOOL = "tool"
     ENTRY = "entry"
     TEXT = "entry_text"
     INTENT = "intent"
@@ -182,6 +183,7 @@ FIELDS: Mapping[Kind, Fields] = {
         "at": MOMENT,
         "salt": _or_null(SALT),
     },
+    Kind.TOOL: {"tenant_id": NAME, "digest": TEXT, "description": OBJECT},
     Kind.ENTRY: {
         "tenant_id": NAME,
         "position": NUMBER,
@@ -228,8 +230,9 @@ NEWEST = 2
 
 _ADDED: Mapping[int, Mapping[Kind, Row]] = {
     2: {
-        Kind.TEXT: {},
         Kind.SETTINGS: {"salt": None},
+        Kind.TOOL: {},
+        Kind.TEXT: {},
         Kind.INTENT: {"executor": Executor.SERVER.value},
     }
 }
