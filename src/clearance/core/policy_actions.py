@@ -21,7 +21,7 @@ _NOWHERE: tuple[Mask, Domain] = (0, Domain(""))
 
 
 @dataclass(slots=True)
-class Place:
+class Attribute:
     """An attribute of the context: in which actions it is, and what it can be there.
 
     `always` are the actions in which it is never absent. `lacking` says why the record of an
@@ -52,7 +52,7 @@ class Actions:
             for name, each in fields_of(kind)
             if each.waived
         ]
-        self._places: dict[Path, Place] = {}
+        self._places: dict[Path, Attribute] = {}
         self._answers: dict[tuple[object, ...], Truth] = {}
         for name, place in _OF_ALL.items():
             self._places[(name,)] = self._settled((name,), [(self.every, place)], self.every)
@@ -71,13 +71,13 @@ class Actions:
         shown = ", ".join(names[:ACTIONS_NAMED_MAX])
         return f"{shown} and {more} more" if more > 0 else shown
 
-    def at(self, path: Path) -> Place:
+    def at(self, path: Path) -> Attribute:
         """The attribute at a path."""
         if path not in self._places:
-            self._places[path] = self._found(path) if len(path) > 1 else Place()
+            self._places[path] = self._attribute(path) if len(path) > 1 else Attribute()
         return self._places[path]
 
-    def _found(self, path: Path) -> Place:
+    def _attribute(self, path: Path) -> Attribute:
         above, name = self.at(path[:-1]), path[-1]
         types: list[tuple[Mask, ParameterType]] = []
         always: Mask = 0
@@ -95,7 +95,9 @@ class Actions:
         place.lacking = lacking
         return place
 
-    def _settled(self, path: Path, types: list[tuple[Mask, ParameterType]], always: Mask) -> Place:
+    def _settled(
+        self, path: Path, types: list[tuple[Mask, ParameterType]], always: Mask
+    ) -> Attribute:
         """A place with its operand: a group for each type and set of values."""
         merged: dict[tuple[str, object], tuple[Mask, Domain]] = {}
         here: Mask = 0
@@ -105,7 +107,7 @@ class Actions:
             before = merged.get((kind.cedar, values), _NOWHERE)[0]
             merged[kind.cedar, values] = (before | mask, Domain(kind.cedar, values))
         groups = (*merged.values(), (self.every & ~here, Domain("")))
-        return Place(types, here, always, operand=Operand(groups, path))
+        return Attribute(types, here, always, operand=Operand(groups, path))
 
     def once(self, question: object, operand: Operand, answer: Callable[[], Truth]) -> Truth:
         """The answer to a question about an operand, worked out once if it is read from a place."""

@@ -70,8 +70,8 @@ def literal_domain(value: Any) -> Domain:
 
 def action_compared(left: Expression, right: Expression) -> str | None:
     """The action that `action` is compared with; None for any other comparison."""
-    for one, other in ((left, right), (right, left)):
-        if one.get("Var") == "action" and "Value" in other:
+    for first, other in ((left, right), (right, left)):
+        if first.get("Var") == "action" and "Value" in other:
             kind, name = plain(other["Value"]) if isinstance(other["Value"], dict) else ("", "")
             return str(name) if kind == "Action" else None
     return None

@@ -116,19 +116,19 @@ ANYTHING = alone(Domain(""))
 # --- Comparisons ---
 
 
-def equality(one: Operand, other: Operand) -> Truth:
+def equality(first: Operand, other: Operand) -> Truth:
     """Whether two operands are equal."""
     true = false = 0
-    for (mine, domain), (its, value) in product(one.groups, other.groups):
+    for (mine, domain), (its, value) in product(first.groups, other.groups):
         true |= mine & its if domain.may_equal(value) else 0
         false |= mine & its if not domain.must_equal(value) else 0
     return true, false
 
 
-def order(operator: str, one: Operand, other: Operand) -> Truth:
+def order(operator: str, first: Operand, other: Operand) -> Truth:
     """Whether two operands are in an order: `<`, `<=`, `>` or `>=`."""
     true = false = 0
-    for (mine, domain), (its, value) in product(one.groups, other.groups):
+    for (mine, domain), (its, value) in product(first.groups, other.groups):
         can, cannot = _ends_in_order(operator, domain.ends, value.ends)
         true |= mine & its if can else 0
         false |= mine & its if cannot else 0
@@ -186,10 +186,10 @@ def _matches(pattern: Sequence[Any], text: str) -> bool:
         return False
     at = len(first)
     for part in middle:
-        found = text.find(part, at)
-        if found < 0:
+        position = text.find(part, at)
+        if position < 0:
             return False
-        at = found + len(part)
+        at = position + len(part)
     return text.endswith(last) and len(text) - len(last) >= at
 
 

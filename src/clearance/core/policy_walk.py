@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, ClassVar, TypeAlias
 
-from clearance.core.policy_actions import Actions, Place, close_to
+from clearance.core.policy_actions import Actions, Attribute, close_to
 from clearance.core.policy_expression import (
     OF_DECIMALS,
     Expression,
@@ -201,7 +201,7 @@ class Walk:
             )
         return None
 
-    def _place(self, path: Path, live: Mask) -> Place | None:
+    def _place(self, path: Path, live: Mask) -> Attribute | None:
         """The place at a path; None, and a problem, if no live action has it, or one lacks what it
         declares.
         """
@@ -275,12 +275,12 @@ class Walk:
     def _same(self, left: Expression, right: Expression, live: Mask) -> Truth:
         if (named := action_compared(left, right)) is not None:
             return self._is_action(named, live)
-        for one, other in ((left, right), (right, left)):
-            if "Record" in other and "." in one:
-                return self._same_record(one, other["Record"], live)
-            if "Set" in other and "." in one:
-                self.values(one, live)
-                return self._contains("containsAll", one, other, live)
+        for first, other in ((left, right), (right, left)):
+            if "Record" in other and "." in first:
+                return self._same_record(first, other["Record"], live)
+            if "Set" in other and "." in first:
+                self.values(first, live)
+                return self._contains("containsAll", first, other, live)
         return self._equal(left, right, self.values(left, live), self.values(right, live), live)
 
     def _same_record(
@@ -293,13 +293,13 @@ class Walk:
         return true, live
 
     def _equal(
-        self, left: Expression, right: Expression, one: Operand, other: Operand, live: Mask
+        self, left: Expression, right: Expression, first: Operand, other: Operand, live: Mask
     ) -> Truth:
         if is_literal(left):
-            left, right, one, other = right, left, other, one
-        true, false = self.actions.once(("==", other.groups), one, lambda: equality(one, other))
+            left, right, first, other = right, left, other, first
+        true, false = self.actions.once(("==", other.groups), first, lambda: equality(first, other))
         if live and not true & live and not is_literal(left):
-            self._never_equal(left, right, one.within(live), other.within(live))
+            self._never_equal(left, right, first.within(live), other.within(live))
         return true & live, false & live
 
     def _never_equal(
@@ -307,12 +307,12 @@ class Walk:
     ) -> None:
         """Says why two operands never have the same value."""
         mine, value = written(left), written(right)
-        for one, other in product(ones, others):
-            if {one.kind, other.kind} == {"decimal", "Long"}:
+        for first, other in product(ones, others):
+            if {first.kind, other.kind} == {"decimal", "Long"}:
                 self.refuse(decimal_hint(mine, "==", value))
                 return
-            if one.misfits(other):
-                self.refuse(f"compares {mine} ({kind_of(one)}) with {value} ({kind_of(other)})")
+            if first.misfits(other):
+                self.refuse(f"compares {mine} ({kind_of(first)}) with {value} ({kind_of(other)})")
                 return
         self.refuse(f"compares {mine} with {value}, which it never is{allowed(ones)}")
 
@@ -324,15 +324,15 @@ class Walk:
 
     def _ordered(self, operator: str, operands: Mapping[str, Any], live: Mask) -> Truth:
         left, right = operands["left"], operands["right"]
-        one, other = self.values(left, live), self.values(right, live)
+        first, other = self.values(left, live), self.values(right, live)
         if is_literal(left):
-            left, right, one, other = right, left, other, one
+            left, right, first, other = right, left, other, first
             operator = MIRRORED[operator]
-        if any(domain.kind == "decimal" for domain in one.within(live)):
+        if any(domain.kind == "decimal" for domain in first.within(live)):
             self.refuse(decimal_hint(written(left), operator, written(right)))
             return live, live
         true, false = self.actions.once(
-            (operator, other.groups), one, lambda: order(operator, one, other)
+            (operator, other.groups), first, lambda: order(operator, first, other)
         )
         true, false = true & live, false & live
         if live and is_literal(right) and not is_literal(left) and not (true and false):
