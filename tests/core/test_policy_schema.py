@@ -709,3 +709,17 @@ def test_what_no_rule_could_see_before_is_in_the_record(tool: str, value: Any, p
     assert got.unread == ()
     assert all(f'"{text}"' in json.dumps(got.record) for text in part)
     assert engine_takes(kind, got) == []
+
+
+def test_what_an_old_draft_does_not_check_is_not_believed() -> None:
+    """There, `$ref` silences the type beside it."""
+    schema = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        **an_object("a", a={"$ref": "#/definitions/any", "type": "integer"}),
+        "definitions": {"any": {"type": ["string", "integer"]}},
+    }
+    action(schema).check_parameters({"a": "x"})
+    kind = parameters_type(schema)
+    got = read_parameters(kind, {"a": "x"})
+    assert got.record == {"a": {"string": "x"}}
+    assert engine_takes(kind, got) == []

@@ -77,6 +77,8 @@ CLOSED: list[tuple[str, dict[str, Any], Any, list[tuple[str | int, ...]]]] = [
         {"o": {"x": 1}},
         [("o", "x")],
     ),
+    ("demanded only", an_object("a", "b", a=TEXT), {"a": "", "b": 1, "c": 1}, [("c",)]),
+    ("demanded only, of a map", an_object(m={**an_object("b")}), {"m": {"b": 1, "c": 1}}, []),
     (
         "a schema that refers to itself",
         {

@@ -139,8 +139,12 @@ class SchemaPlace:
 
     @cached_property
     def names(self) -> dict[str, SchemaPlace]:
-        """The declared properties of all branches."""
-        declared = {name: None for node in self.nodes for name in mapping(node, "properties")}
+        """The properties that any branch declares; beside some, one that is only demanded counts
+        too, or no object would fit.
+        """
+        declared = [name for node in self.nodes for name in mapping(node, "properties")]
+        if declared or self is self._schema.root:
+            declared += [name for node in self.nodes for name in _sequence(node, "required")]
         return {name: self._part(name) for name in declared if isinstance(name, str)}
 
     @cached_property
