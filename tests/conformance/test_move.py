@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -124,6 +125,7 @@ def test_what_format_1_moved_goes_on_in_format_2_to_the_byte(target: Place, tmp_
 
     asyncio.run(work())
     there = exported(target)
+    assert set(re.findall(rb'"executor":"([^"]*)"', there)) == {b"server"}
     old, new = bodies(before), bodies(there)
     assert [new[place] for place in old] == list(old.values())
     formats = Counter(json.loads(body)["format"] for body in new.values())

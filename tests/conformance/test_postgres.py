@@ -40,6 +40,7 @@ GRANTED = {
     "intent_record": {"SELECT"},
     "ledger": {"SELECT", "INSERT"},
     "ledger_text": {"SELECT", "INSERT", "DELETE"},
+    "tool": {"SELECT", "INSERT"},
     "migration": {"SELECT"},
     "page_session": {"SELECT", "INSERT", "DELETE"},
     "settings": {"SELECT", "INSERT"},
@@ -48,7 +49,7 @@ GRANTED = {
 """All that `clearance_app` may do to a table, and nobody else."""
 
 OF_A_TENANT = {
-    *("api_key", "budget_use", "intent", "intent_key", "ledger", "ledger_text", "settings"),
+    *("api_key", "budget_use", "intent", "intent_key", "ledger", "ledger_text", "settings", "tool"),
     "tenant",
 }
 CHANGED_IN_PLACE = {

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from clearance.core.catalog import PROBLEMS_MAX, Action, Effect, ToolName, Undo
 from clearance.core.errors import InvalidInput
 from clearance.core.intent import ActionIntent, RiskLevel
+from clearance.core.manners import Manners
+from clearance.core.outcome import OutcomeStatus
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -110,6 +112,7 @@ CHANGED: dict[str, tuple[Any, set[str]]] = {
     "idempotency_argument": ("key", {"entry_digest", "digest_0_1"}),
     "spends": (None, {"digest_0_1"}),
     "approval_expires_after_ms": (1, set()),
+    "manners": (Manners(error_means=OutcomeStatus.UNKNOWN), set()),
     "undo": (Undo(ToolName("shop", "charge"), {}, None), {"shown_digest"}),
     "label": ("Pay back", {"shown_digest"}),
     "description": ("It pays.", set()),  # on the page of the intent, for whoever wants to know more

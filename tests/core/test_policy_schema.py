@@ -14,8 +14,10 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from clearance.configuration.document import parse_document
 from clearance.core.canonical import INTEGER_MAX
 from clearance.core.catalog import Action, Effect, ToolName
+from clearance.core.defaults import default_problems
 from clearance.core.errors import InvalidInput
 from clearance.core.intent import DEPTH_MAX, RiskLevel
 from clearance.core.policy_reading import RECORD_MEMBERS_MAX
@@ -28,6 +30,9 @@ from clearance.core.policy_schema import (
     read_parameters,
     schema_text,
 )
+from clearance.core.schema import CompiledSchema
+from tests.core.real_tools import TOOLS
+from tests.support import sample
 
 BIG = INTEGER_MAX
 ODD = 'a "quoted\\name"\nÄ😀'
@@ -649,3 +654,72 @@ def test_every_length_of_a_list_is_counted(pair: Pair, data: st.DataObject) -> N
             assert got.counts[name] == len(part)
     assert set(got.counts) <= set(kind.lists)
     assert all(field.type.kind in TypeKind for field in kind.fields.values() if field.type)
+
+
+# --- Tools as servers declare them ---
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_real_tool_goes_into_a_catalog_with_its_own_schema(name: str) -> None:
+    """Its schema is taken without hand work, and the engine takes what is read of any call."""
+    schema = TOOLS[name]
+    made = sample.document()
+    made["catalog"]["CREATE_TASK"] = {
+        "tool": "crm.create_task",
+        "risk_level": "LOW",
+        "effect": "at_most_once",
+        "parameters": schema,
+        "sentence": "did it",
+    }
+    parse_document(made)
+    kind = parameters_type(schema)
+    cedarpy.Schema.from_str(schema_text({"A": kind}))
+    assert default_problems(CompiledSchema(schema)) == []
+
+
+def test_nearly_all_parameters_of_real_tools_are_read() -> None:
+    fields = [
+        field
+        for schema in TOOLS.values()
+        for name, field in parameters_type(schema).fields.items()
+        if name != "*"
+    ]
+    not_read = [field for field in fields if field.type is None]
+    assert len(fields) > 90
+    assert len(not_read) <= 0.03 * len(fields)
+
+
+CALLS: list[tuple[str, Any, Any]] = [
+    ("github.list_issues", {"owner": "o", "repo": "r", "per_page": 100}, ("per_page", "100.0")),
+    ("git.git_log", {"repo_path": "/r", "end_timestamp": "x"}, ("end_timestamp", "x")),
+    ("gitlab.create_issue", {"title": "t", "project_id": 7}, ("number", "7.0")),
+    ("aws.call", {"region": None, "filters": [{"name": "n", "values": ["v"]}]}, ("values", "v")),
+    ("aws.call", {"region": "x", "old_level": "high"}, ("old_level", "high")),
+    ("openapi.update_pet", {"id": 1, "category": {"id": 2, "name": "c"}}, ("name", "c")),
+    ("dotnet.create", {"name": "n", "parts": [None, "p"]}, ("parts", "p")),
+]
+
+
+@pytest.mark.parametrize(("tool", "value", "part"), CALLS, ids=lambda v: str(v)[:30])
+def test_what_no_rule_could_see_before_is_in_the_record(tool: str, value: Any, part: Any) -> None:
+    schema = TOOLS[tool]
+    action(schema).check_parameters(value)
+    kind = parameters_type(schema)
+    got = read_parameters(kind, value)
+    assert got.unread == ()
+    assert all(f'"{text}"' in json.dumps(got.record) for text in part)
+    assert engine_takes(kind, got) == []
+
+
+def test_what_an_old_draft_does_not_check_is_not_believed() -> None:
+    """There, `$ref` silences the type beside it."""
+    schema = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        **an_object("a", a={"$ref": "#/definitions/any", "type": "integer"}),
+        "definitions": {"any": {"type": ["string", "integer"]}},
+    }
+    action(schema).check_parameters({"a": "x"})
+    kind = parameters_type(schema)
+    got = read_parameters(kind, {"a": "x"})
+    assert got.record == {"a": {"string": "x"}}
+    assert engine_takes(kind, got) == []

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from clearance.core.canonical import INTEGER_MAX
 from clearance.core.defaults import Defaults, default_problems, with_defaults
-from clearance.core.dialect import as_validated
 from clearance.core.schema import CompiledSchema, misfits, undeclared, whole_units
 
 TEXT, WHOLE, NULL = {"type": "string"}, {"type": "integer"}, {"type": "null"}
@@ -78,6 +77,8 @@ CLOSED: list[tuple[str, dict[str, Any], Any, list[tuple[str | int, ...]]]] = [
         {"o": {"x": 1}},
         [("o", "x")],
     ),
+    ("demanded only", an_object("a", "b", a=TEXT), {"a": "", "b": 1, "c": 1}, [("c",)]),
+    ("demanded only, of a map", an_object(m={**an_object("b")}), {"m": {"b": 1, "c": 1}}, []),
     (
         "a schema that refers to itself",
         {
@@ -360,30 +361,3 @@ def test_filling_in_twice_is_filling_in_once_and_what_fits_still_fits(made: Any)
     assert with_defaults(defaults, filled) == filled
     assert jsonschema_rs.validator_for(schema).is_valid(filled)
     assert undeclared(compiled, filled) == []
-
-
-# --- What tools borrow from OpenAPI ---
-
-
-@pytest.mark.parametrize(
-    ("schema", "takes", "refuses"),
-    [
-        ({"type": "string", "nullable": True}, [None, "x"], [1]),
-        ({"type": "string", "enum": ["x"], "nullable": True}, [None, "x"], ["y"]),
-        ({"enum": ["x"], "nullable": True}, [None, "x"], ["y"]),
-        ({"type": ["string", "integer"], "nullable": True}, [None, "x", 1], [True]),
-        ({"allOf": [TEXT], "nullable": True}, [None, "x"], [1]),
-        ({"const": 1, "nullable": True}, [None, 1], [2]),
-        ({"type": "string", "nullable": False}, ["x"], [None]),
-        (a_list({"type": "string", "nullable": True}), [[None]], [[1]]),
-        (an_object(nullable={"type": "boolean"}), [{"nullable": True}], [{"nullable": 1}]),
-        ({"const": {"nullable": True}}, [{"nullable": True}], [None]),
-        (an_object(default={"type": "string", "nullable": True}), [{"default": None}], [None]),
-    ],
-    ids=str,
-)
-def test_nullable_is_null(schema: Any, takes: list[Any], refuses: list[Any]) -> None:
-    validator = jsonschema_rs.validator_for(as_validated(schema))
-    assert all(map(validator.is_valid, takes))
-    assert not any(map(validator.is_valid, refuses))
-    assert not jsonschema_rs.validator_for(schema).is_valid(None) or None in takes

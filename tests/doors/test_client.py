@@ -178,6 +178,7 @@ VERBS = {
     "rule": [("approve", "i1.1"), ("reject", "i1.1"), ("edit", "i1.1")],
     "cancel": [("cancel", "i1", "no need")],
     "reconcile": [("reconcile", "i1")],
+    "erase": [("erase", "i1")],
     "create_api_key": [("create_api_key", "ci", "agent")],
     "revoke_api_key": [("revoke_api_key", "k1")],
 }
@@ -187,6 +188,7 @@ NAMED = {
     "reject": {"reason": "no"},
     "edit": {"parameters": {}},
     "reconcile": {"status": "FAILED", "reason": "seen"},
+    "erase": {"reason": "seen"},
 }
 IN_DOUBT = [
     pytest.param(httpx2.ReadTimeout("slow"), id="no-answer"),

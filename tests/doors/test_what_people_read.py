@@ -7,11 +7,13 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx2
 import pytest
 
+from clearance.core.narrative import shown_call
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.web.routes import mount
 from tests.support import sample
@@ -140,6 +142,23 @@ async def test_an_act_that_is_done_is_told_with_what_was_sent(door: Door, olga) 
     assert told == "Autopilot wrote to ann, copy to archive@example.com, at most 20"
     await door.world.configure(document(arguments={"bcc": "rival@example.com"}))
     assert "rival" not in words(await olga.get("/"))
+
+
+async def test_an_act_of_a_version_that_sent_no_defaults_is_shown_without_them(door: Door) -> None:
+    await door.world.configure(document())
+    record = await door.world.propose(task("w1", action_type="WRITE", parameters={"to": "ann"}))
+    settings = await door.world.context.settings(sample.TENANT)
+    action = settings.catalog["WRITE"]
+    assert record.binding
+    for entry in (action.entry_digest, action.digest_0_1):
+        older = replace(record, binding=replace(record.binding, final=None, entry=entry))
+        call = shown_call(older, action)
+        assert call
+        assert call.arguments == {"to": "ann", "bcc": "archive@example.com", "from": "acme"}
+        assert shown_call(older, replace(action, arguments={"bcc": "rival@example.com"})) is None
+    call = shown_call(record, action)
+    assert call
+    assert call.arguments["limit"] == 20
 
 
 # --- Values stand apart ---

@@ -110,6 +110,12 @@ class Company:
         until(process.spoke)
         return process
 
+    def refused(self, *words: str, software: Zygote) -> str:
+        """What a command writes that fails at once."""
+        process = self._begin(software, words, {})
+        assert process.forked.wait(SECONDS_MAX) not in {0, None}
+        return process.log.read_text(encoding="utf-8")
+
     def close(self) -> None:
         for process in self.begun:
             process.close()

@@ -9,7 +9,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from clearance.client import Clearance
+from clearance.client import Clearance, ClearanceUnavailable
 from tests.crash.support.zygote import Zygote
 from tests.kept.company import HERE, SECONDS_MAX, Company, Process, now_ms, software
 from tests.support.postgres import new_database, new_login
@@ -222,6 +222,10 @@ def test_an_api_key_opens_the_door_and_one_that_was_ended_does_not(opened: Opene
 
 
 def test_what_waited_is_approved_by_a_person_and_runs_once(opened: Opened) -> None:
+    run_what_waited(opened)
+
+
+def run_what_waited(opened: Opened) -> None:
     waited = set(opened.left("AWAITING_APPROVAL")) - {"waits-by-pin", "waits-by-switch"}
     assert len(waited) >= 8
     shown = {item["action_intent_id"]: item for item in opened.to("olga").approvals()}
@@ -292,76 +296,52 @@ def test_the_stop_switch_holds_until_it_is_lifted(opened: Opened) -> None:
     assert opened.effects(intent) == 1
 
 
-@dataclass
-class Sides:
-    """One database, and a server of each version on it. The keys are the same for both."""
-
-    company: Company
-    keys: dict[str, str]
-    old: Process
-    new: Process
-
-    def propose(self, side: Process, name: str, body: dict[str, Any]) -> None:
-        agent = side.client(self.keys["ada"])
-        agent.propose(**body, parameters={"title": name}, action_intent_id=name)
-
-    def approve(self, side: Process, name: str) -> None:
-        side.client(self.keys["olga"]).approve(name)
-
-    def rewrite_settings(self, side: Process, account: str) -> None:
-        """Has a side write the whole settings anew, with a budget more."""
-        owner = side.client(self.keys["owner"])
-        part = owner.settings_part("budgets")
-        more = {"budgets": [*part["budgets"], {"account": account, "max_per_day": 1}]}
-        owner.put_settings_part("budgets", more, version=part["version"])
-
-    def cross(self, proposes: Process, approves: Process, worker: Process) -> None:
-        """What one side proposes, the other approves and the worker carries out."""
-        by_person, by_policy = [ASKED, APPROVED, STARTED, ENDED], [APPROVED, STARTED, ENDED]
-        name = str(worker.words["name"])
-        self.propose(proposes, f"asked-{name}", UNSURE)
-        self.approve(approves, f"asked-{name}")
-        assert self.ran(f"asked-{name}") == (by_person, name)
-        self.propose(proposes, f"moved-{name}", UNSURE)
-        self.rewrite_settings(proposes, name)
-        self.approve(approves, f"moved-{name}")
-        assert self.ran(f"moved-{name}") == (by_person, name)
-        self.propose(proposes, f"sure-{name}", TASK)
-        assert self.ran(f"sure-{name}") == (by_policy, name)
-
-    def ledger(self, side: Process) -> list[tuple[dict[str, Any], bytes]]:
-        """Every entry as a side tells it, with its bytes."""
-        key = self.keys["audrey"]
-        entries = [*side.client(key).ledger()]
-        return [
-            (entry, side.get(f"/v1/ledger/entries/{entry['position']}/bytes", key).content)
-            for entry in entries
-        ]
-
-    def ran(self, name: str) -> tuple[list[str], str]:
-        """The kinds of an intent's entries, and the worker that ran it; both sides see the same."""
-        agents = [side.client(self.keys["ada"]) for side in (self.old, self.new)]
-        assert {agent.wait(name, SECONDS_MAX)["status"] for agent in agents} == {"SUCCEEDED"}
-        assert sum(effect.get("title") == name for effect in self.company.effects) == 1
-        history, same = (agent.explanation(name)["history"] for agent in agents)
-        assert history == same
-        [worker] = [entry["worker"] for entry in history if entry["kind"] == STARTED]
-        return [entry["kind"] for entry in history], worker
+@contextmanager
+def left_by_the_old(
+    state: Path, old_software: Zygote, folder: Path, postgres_folder: Path
+) -> Iterator[tuple[Company, str]]:
+    """A kept database on which a server and a worker of the old version are at work, and the URL of
+    who migrates it.
+    """
+    with (
+        restored(state, postgres_folder) as (admin, login),
+        software(moved_ms(state)) as new,
+        closing(Company(folder, {"CLEARANCE_DATABASE_URL": login}, new)) as company,
+    ):
+        company.start("serve", "--port", "0", software=old_software)
+        company.start("worker", software=old_software)
+        yield company, admin
 
 
-@pytest.mark.parametrize("where", ["postgres"])
-def test_old_and_new_work_side_by_side_on_one_database(
-    opened: Opened, old_software: Zygote
+def test_the_old_version_is_shut_out_by_the_migration_and_nothing_is_lost(
+    state: Path, old_software: Zygote, tmp_path: Path, postgres_folder: Path
 ) -> None:
-    company, new = opened.company, opened.server
-    old = company.start("serve", "--port", "0", software=old_software)
-    sides = Sides(company, opened.kept["keys"], old, new)
-    sides.cross(old, new, opened.worker)
-    old_worker = company.start("worker", software=old_software)
-    names = [f"both-{number}" for number in range(6)]
-    for number, name in enumerate(names):
-        sides.propose((old, new)[number % 2], name, TASK)
-    assert [sides.ran(name)[0] for name in names] == [[APPROVED, STARTED, ENDED]] * 6
-    assert opened.worker.end() == 0
-    sides.cross(new, old, old_worker)
-    assert sides.ledger(old) == sides.ledger(new)
+    kept = facts(state)["postgres"]
+    with left_by_the_old(state, old_software, tmp_path, postgres_folder) as (company, admin):
+        [old, _] = company.begun
+        agent, person, owner = (old.client(kept["keys"][name]) for name in ("ada", "olga", "owner"))
+        for name in ("approved-by-policy", "approved-by-person", "running"):
+            assert agent.wait(name, SECONDS_MAX)["status"] == "SUCCEEDED"
+        company.run("migrate", CLEARANCE_DATABASE_URL=admin)
+        before = [*owner.ledger()]
+        waits = "waits-from-before-the-switch"
+        for refused in (
+            lambda: agent.propose(**UNSURE, parameters={"title": "no"}, action_intent_id="no"),
+            lambda: agent.propose(**TASK, parameters={"title": "no"}, action_intent_id="sure"),
+            lambda: person.approve(waits),
+            lambda: agent.cancel(waits, "no"),
+            lambda: owner.stop("TENANT", reason="no"),
+            lambda: owner.create_api_key("no", "agent"),
+        ):
+            with pytest.raises(ClearanceUnavailable):
+                refused()
+        for command in ("serve", "worker"):
+            assert "Use a newer Clearance." in company.refused(command, software=old_software)
+        made = set_to_work(company, "postgres", state)
+        statuses = {
+            entry["action_intent_id"]: entry["status"] for entry in before if "status" in entry
+        }
+        assert made.statuses == statuses
+        assert [*made.to("owner").ledger()][: len(before)] == before
+        run_what_waited(made)
+        assert [*owner.ledger(after=len(before))]

@@ -63,7 +63,7 @@ UNITS = {
     "MiB": 1024**2,
     "s": 1,
     "h": 3600,
-    **dict.fromkeys(("", "levels", "characters", "days"), 1),
+    **dict.fromkeys(("", "bytes", "levels", "characters", "days"), 1),
 }
 
 every_page = pytest.mark.parametrize("one", pages(), ids=lambda one: one.name)

@@ -82,12 +82,17 @@ async def _apply(
         if not as_json:
             views.differences(output.Terminal(), [asdict(each) for each in differences])
         fit = await control.check_tools(actor, wanted.document)
+        changed_tools = [
+            views.tool_change(each, repinned=each.tool in repin) for each in fit.changes
+        ]
+        if not as_json:
+            views.differences(output.Terminal(), changed_tools)
         answer = {
             "tenant_id": wanted.tenant_id,
             "applied": False,
             "differences": [asdict(each) for each in differences],
             "pins": None,
-            "tools": views.fit_as_json(fit, wanted.located),
+            "tools": {**views.fit_as_json(fit, wanted.located), "changes": changed_tools},
             "warnings": [
                 wanted.located(problem)
                 for problem in advice(wanted.document, await _agents(control, actor))

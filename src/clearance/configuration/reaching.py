@@ -117,8 +117,9 @@ class _Refused:
         if {None, key} & wrong or (shape and wrong - shape.model_fields.keys()):
             return None
         value = self.value
-        for part in (*entry, key):
-            value = value.get(part) if isinstance(value, Mapping) else value[part]
+        for part in entry:
+            value = value[part]
+        value = value.get(key) if isinstance(value, Mapping) else None
         return None if value is None else str(value)
 
 
@@ -273,11 +274,15 @@ def _switches(refused: _Refused) -> Iterator[tuple[Path, tuple[StopSwitch, ...]]
 
 def _switch(entry: Path, problem: Problem, refused: _Refused) -> Iterator[StopSwitch]:
     keys = refused.keys[entry]
-    if keys & {None, "scope", "subject"}:
+    if keys & {None, "scope", "subject"} or any(isinstance(key, int) for key in keys):
         yield _tenant_held(problem)
         return
-    scope = StopScope(str(refused.written(entry, "scope")))
-    level = StopLevel(refused.written(entry, "level") or StopLevel.HOLD)
+    try:
+        scope = StopScope(str(refused.written(entry, "scope")))
+        level = StopLevel(refused.written(entry, "level") or StopLevel.HOLD)
+    except ValueError:
+        yield _tenant_held(problem)
+        return
     reason = _sentence(problem, _HOLDS)
     yield StopSwitch(scope, refused.written(entry, "subject"), level, reason, unreadable=True)
     # A key that is not known could say that it covers more.

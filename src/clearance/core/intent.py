@@ -17,6 +17,7 @@ from clearance.core.canonical import INTEGER_MAX, Json, canonical
 from clearance.core.errors import InvalidInput, Problem, TooLarge
 from clearance.core.moment import MOMENT_MS_MAX, as_text
 from clearance.core.principal import Subject
+from clearance.core.visible import hidden
 
 ACTION_INTENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 ACTION_TYPE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
@@ -25,12 +26,6 @@ CONTENT_BYTES_MAX = 64 * 1024  # canonical bytes of everything that the caller s
 DEPTH_MAX = 16  # levels of nesting in parameters and target
 WHY_COUNT_MAX = 32
 WHY_LENGTH_MAX = 2_000  # characters of one reason
-
-# What makes a name look like another one, breaks lines, or hides: controls, format characters, lone
-# surrogates, what is not assigned, separators of lines, and the fillers that are letters and show
-# nothing.
-_UNFIT_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 
 
 class RiskLevel(IntEnum):
@@ -149,12 +144,10 @@ def name_problem(name: str) -> str | None:
     """The problem of a free name (an account, an actor), or None."""
     if not 1 <= len(name) <= NAME_LENGTH_MAX:
         return f"must be 1 to {NAME_LENGTH_MAX} characters"
-    if not name.isascii() and (
-        unicodedata.normalize("NFC", name) != name or not _FILLERS.isdisjoint(name)
-    ):
-        return "must be in Unicode's composed form (NFC), without filler characters"
-    if name != name.strip() or any(
-        unicodedata.category(character) in _UNFIT_CATEGORIES for character in name
+    if not name.isascii() and unicodedata.normalize("NFC", name) != name:
+        return "must be in Unicode's composed form (NFC)"
+    if name != name.strip() or (
+        not (name.isascii() and name.isprintable()) and any(map(hidden, name))
     ):
         return (
             "must not start or end with a space, nor contain control, direction or invisible "

@@ -39,7 +39,7 @@ class _TooMany(Exception):
     """A list has more members than a record has room for."""
 
 
-class Reading:
+class CallReading:
     """What is noted while one call is read."""
 
     __slots__ = ("counts", "nulls", "room", "unread", "waived")
@@ -65,18 +65,18 @@ class Reading:
         return [value for value in values if value is not None]
 
 
-Read: TypeAlias = Callable[[Json, Reading], Json]
+Read: TypeAlias = Callable[[Json, CallReading], Json]
 Entry: TypeAlias = tuple[str, Read | None, bool]  # path, reader, waived
 
 
-def _note(reading: Reading, path: str, *, waived: bool) -> None:
+def _note(reading: CallReading, path: str, *, waived: bool) -> None:
     (reading.waived if waived else reading.unread).add(path)
 
 
 def read_values(reader: Callable[[Json], Json]) -> Read:
     """Reads the values of a set."""
 
-    def read(values: Json, reading: Reading) -> Json:
+    def read(values: Json, reading: CallReading) -> Json:
         reading.take(len(values))
         members = [reader(value) for value in values]
         return UNREAD if UNREAD in members else members
@@ -87,7 +87,7 @@ def read_values(reader: Callable[[Json], Json]) -> Read:
 def read_object(entries: Mapping[str, Entry], others: Entry) -> Read:
     """Reads one object as a record."""
 
-    def read(value: Json, reading: Reading) -> Json:
+    def read(value: Json, reading: CallReading) -> Json:
         if not isinstance(value, Mapping):
             return UNREAD
         record = {}
@@ -109,7 +109,7 @@ def read_object(entries: Mapping[str, Entry], others: Entry) -> Read:
 def read_objects(entries: Mapping[str, Entry], others: Entry) -> Read:
     """Reads many objects as one record: of each attribute, what it is in any of them."""
 
-    def read(values: Json, reading: Reading) -> Json:
+    def read(values: Json, reading: CallReading) -> Json:
         columns: dict[str, list[Json]] = {name: [] for name in entries}
         for value in values:
             if not isinstance(value, Mapping):
@@ -125,7 +125,7 @@ def read_objects(entries: Mapping[str, Entry], others: Entry) -> Read:
 
 
 def read_columns(
-    columns: Mapping[str, list[Json]], entries: Mapping[str, Entry], reading: Reading
+    columns: Mapping[str, list[Json]], entries: Mapping[str, Entry], reading: CallReading
 ) -> dict[str, Json]:
     """The record of many values of each attribute."""
     record = {}
@@ -145,7 +145,7 @@ def read_kinds(entries: Mapping[str, Entry], path: str) -> Read:
     """Reads a value of several types: an attribute for the type that it has."""
     numbers = "integer" if "integer" in entries else "number"
 
-    def read(value: Json, reading: Reading) -> Json:
+    def read(value: Json, reading: CallReading) -> Json:
         name = KIND_NAMES[kind_of(value)] or numbers
         at, inner, _ = entries.get(name, (path, None, False))
         result = UNREAD if inner is None else inner(value, reading)
@@ -161,7 +161,7 @@ def read_many_kinds(entries: Mapping[str, Entry], path: str) -> Read:
     """Reads many values of several types."""
     numbers = "integer" if "integer" in entries else "number"
 
-    def read(values: Json, reading: Reading) -> Json:
+    def read(values: Json, reading: CallReading) -> Json:
         columns: dict[str, list[Json]] = {name: [] for name in entries}
         for value in values:
             name = KIND_NAMES[kind_of(value)] or numbers
@@ -177,7 +177,7 @@ def read_many_kinds(entries: Mapping[str, Entry], path: str) -> Read:
 def read_list(inner: Read, path: str, *, counted: bool, reserved: bool) -> Read:
     """Reads a list that is in no other list; it is not read if it has too many members."""
 
-    def read(value: Json, reading: Reading) -> Json:
+    def read(value: Json, reading: CallReading) -> Json:
         if not isinstance(value, list | tuple):
             return UNREAD
         reading.counts[path] = len(value)
@@ -201,7 +201,7 @@ def read_list(inner: Read, path: str, *, counted: bool, reserved: bool) -> Read:
 def read_lists(inner: Read, path: str, *, counted: bool) -> Read:
     """Reads lists that are in a list, as one."""
 
-    def read(values: Json, reading: Reading) -> Json:
+    def read(values: Json, reading: CallReading) -> Json:
         if not all(isinstance(value, list | tuple) for value in values):
             return UNREAD
         items = [item for value in values for item in value]
@@ -217,7 +217,7 @@ def read_map(values: Entry) -> Read:
     """Reads one map: the names, and what they have as values."""
     many = read_maps(values)
 
-    def read(value: Json, reading: Reading) -> Json:
+    def read(value: Json, reading: CallReading) -> Json:
         before = reading.room
         try:
             return many([value], reading)
@@ -231,7 +231,7 @@ def read_map(values: Entry) -> Read:
 def read_maps(values: Entry) -> Read:
     """Reads many maps as one."""
 
-    def read(maps: Json, reading: Reading) -> Json:
+    def read(maps: Json, reading: CallReading) -> Json:
         if not all(isinstance(value, Mapping) for value in maps):
             return UNREAD
         names = [name for value in maps for name in value]

@@ -24,9 +24,9 @@ from clearance.core.policy_reading import (
     KIND_NAMES,
     RECORD_MEMBERS_MAX,
     UNREAD,
+    CallReading,
     Entry,
     Read,
-    Reading,
     read_columns,
     read_kinds,
     read_list,
@@ -38,7 +38,7 @@ from clearance.core.policy_reading import (
     read_objects,
     read_values,
 )
-from clearance.core.schema import CompiledSchema, Place, whole_units
+from clearance.core.schema import CompiledSchema, SchemaPlace, whole_units
 
 _IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
 _RESERVED = frozenset({"true", "false", "if", "then", "else", "in", "like", "has", "is"})
@@ -49,7 +49,7 @@ _DECIMAL_TEXT = re.compile(r"-?[0-9]+\.[0-9]{1,4}")
 # --- Types ---
 
 
-def _as_it_is(value: Json, _reading: Reading) -> Json:
+def _as_it_is(value: Json, _reading: CallReading) -> Json:
     return value
 
 
@@ -135,7 +135,7 @@ def read_parameters(kind: ParameterType, arguments: Mapping[str, Json]) -> Recor
     """What policy reads of a call's final arguments, which fit the schema that `kind` is made
     from.
     """
-    reading = Reading(kind.room)
+    reading = CallReading(kind.room)
     record = kind.read(arguments, reading)
     return RecordRead(
         record,
@@ -228,10 +228,10 @@ class _Build:
         self.is_bounded = False
         self.lists: list[str] = []
         self._reservable = reservable
-        self._open: list[Place] = []
+        self._open: list[SchemaPlace] = []
 
     @contextmanager
-    def inside(self, place: Place) -> Iterator[None]:
+    def inside(self, place: SchemaPlace) -> Iterator[None]:
         if place in self._open:
             why = "it refers to itself" if place.nodes else "anything can stand in it"
             sentence = f"{why}: {_TO_WAIVE}"
@@ -278,17 +278,17 @@ class _Spot:
     list.
     """
 
-    place: Place
+    place: SchemaPlace
     path: str
     build: _Build
     many: bool = False
 
-    def at(self, name: str, place: Place | None = None) -> _Spot:
+    def at(self, name: str, place: SchemaPlace | None = None) -> _Spot:
         path = f"{self.path}.{name}" if self.path else name
         return replace(self, path=path, place=place or self.place)
 
 
-def _root(place: Place, build: _Build) -> ParameterType:
+def _root(place: SchemaPlace, build: _Build) -> ParameterType:
     with build.inside(place):
         return _record(_Spot(place, "", build))
 
@@ -412,7 +412,7 @@ def _read_parts(declared: str, value: Json) -> Json:
 
 
 def _read_many_parts(reader: Callable[[Json], Json], entries: Mapping[str, Entry]) -> Read:
-    def read(values: Json, reading: Reading) -> Json:
+    def read(values: Json, reading: CallReading) -> Json:
         records = [reader(value) for value in values]
         if UNREAD in records:
             return UNREAD

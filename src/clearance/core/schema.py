@@ -24,9 +24,9 @@ import jsonschema_rs
 
 from clearance.core.canonical import INTEGER_MAX, Json
 from clearance.core.errors import Problem
+from clearance.core.validation import schema_validator
 
 SCALE_MAX = 10**9
-PATTERN_STEPS_MAX = 10_000  # of the engine that looks ahead, for one name
 
 Path: TypeAlias = tuple[str | int, ...]
 Node: TypeAlias = Mapping[str, Json]
@@ -93,7 +93,7 @@ def in_units(value: float, scale: int) -> Decimal:
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class SchemaPlace:
     """Where a value stands: the subschemas that speak about it for certain, and possibly."""
 
     certain: tuple[Node, ...]
@@ -138,9 +138,13 @@ class Place:
         return _together(known)
 
     @cached_property
-    def names(self) -> dict[str, Place]:
-        """The declared properties of all branches."""
-        declared = {name: None for node in self.nodes for name in mapping(node, "properties")}
+    def names(self) -> dict[str, SchemaPlace]:
+        """The properties that any branch declares; beside some, one that is only demanded counts
+        too, or no object would fit.
+        """
+        declared = [name for node in self.nodes for name in mapping(node, "properties")]
+        if declared or self is self._schema.root:
+            declared += [name for node in self.nodes for name in _sequence(node, "required")]
         return {name: self._part(name) for name in declared if isinstance(name, str)}
 
     @cached_property
@@ -187,7 +191,7 @@ class Place:
         """True if names are declared by pattern."""
         return any(mapping(node, "patternProperties") for node in self.nodes)
 
-    def other(self, name: str) -> Place | None:
+    def other(self, name: str) -> SchemaPlace | None:
         """The place of a name that is not among the declared; None if no object may have it."""
         matches = self.has_patterns and any(
             self._schema.matches(pattern, name)
@@ -197,12 +201,12 @@ class Place:
         return self._part(name) if matches or self.takes_others else None
 
     @cached_property
-    def others(self) -> Place:
+    def others(self) -> SchemaPlace:
         """The place of every value of a map."""
         return self._inside(_others_of, alternatives=self.has_patterns)
 
     @cached_property
-    def items(self) -> Place:
+    def items(self) -> SchemaPlace:
         """The place of the items of a list, at whatever position."""
         return self._inside(
             _items_of,
@@ -244,12 +248,12 @@ class Place:
         """
         return self.scale is not None or self.kinds - {"null"} == {"integer"}
 
-    def _part(self, name: str) -> Place:
+    def _part(self, name: str) -> SchemaPlace:
         return self._inside(lambda node: self._schema.parts_of(node, name))
 
     def _inside(
         self, parts_of: Callable[[Node], Iterable[Json]], *, alternatives: bool = False
-    ) -> Place:
+    ) -> SchemaPlace:
         certain = [part for node in self.certain for part in parts_of(node)]
         possible = [part for node in self.possible for part in parts_of(node)]
         if alternatives:
@@ -267,14 +271,14 @@ class CompiledSchema:
         self.schema = schema
         # There, `$ref` silences what stands beside it: nobody checks it.
         self._is_old = any(draft in str(schema.get("$schema")) for draft in _OLD_DRAFTS)
-        self._places: dict[tuple[tuple[int, ...], tuple[int, ...]], Place] = {}
+        self._places: dict[tuple[tuple[int, ...], tuple[int, ...]], SchemaPlace] = {}
         self._kinds: dict[int, frozenset[str]] = {}
         self._values: dict[int, tuple[Json, ...] | None] = {}
         self._ours: dict[int, Node] = {}
         self._patterns: dict[str, jsonschema_rs.Validator] = {}
         self.root = self.place([schema], [])
 
-    def place(self, certain: Sequence[Json], possible: Sequence[Json]) -> Place:
+    def place(self, certain: Sequence[Json], possible: Sequence[Json]) -> SchemaPlace:
         """The place about which these subschemas speak, with what they bring in."""
         rest = list(possible)
         if len(certain) == 1 and not rest and _IN_PLACE.isdisjoint(node_of(certain[0])):
@@ -285,7 +289,7 @@ class CompiledSchema:
             maybe = {key: node for key, node in self._possible(rest).items() if key not in sure}
         key = (tuple(sure), tuple(maybe))
         if key not in self._places:
-            self._places[key] = Place(tuple(sure.values()), tuple(maybe.values()), self)
+            self._places[key] = SchemaPlace(tuple(sure.values()), tuple(maybe.values()), self)
         return self._places[key]
 
     def _certain(self, parts: Iterable[Json], rest: list[Json]) -> dict[int, Node]:
@@ -376,11 +380,9 @@ class CompiledSchema:
         return parts or [node[key] for key in _OTHERS if key in node]
 
     def matches(self, pattern: str, name: str) -> bool:
-        """Whether a name matches, as the validator would say; not, if that takes too long."""
+        """Whether a name matches, as the validator would say."""
         if pattern not in self._patterns:
-            options = jsonschema_rs.FancyRegexOptions(backtrack_limit=PATTERN_STEPS_MAX)
-            schema = {"pattern": pattern}
-            self._patterns[pattern] = jsonschema_rs.validator_for(schema, pattern_options=options)
+            self._patterns[pattern] = schema_validator({"pattern": pattern})
         return self._patterns[pattern].is_valid(name)
 
     def _referenced(self, node: Node) -> list[Json]:
@@ -502,14 +504,14 @@ def misfits(schema: CompiledSchema, value: Json) -> list[Problem]:
     return misfits_at(schema.root, value)
 
 
-def misfits_at(place: Place, value: Json) -> list[Problem]:
+def misfits_at(place: SchemaPlace, value: Json) -> list[Problem]:
     """The same of a value at a place in a schema."""
     problems: list[Problem] = []
     _look(place, value, (), problems)
     return problems[:_MISFITS_MAX]
 
 
-def _look(place: Place, value: Json, path: Path, problems: list[Problem]) -> None:
+def _look(place: SchemaPlace, value: Json, path: Path, problems: list[Problem]) -> None:
     if isinstance(value, dict):
         names = place.names
         for name, part in value.items():

@@ -17,8 +17,8 @@ from clearance.core.dialect import as_validated, parts, places
 
 DETAIL_VALUES_MAX = 1_000  # values in what is looked at in detail
 DETAIL_DEPTH_MAX = 4  # levels of it, where a schema refers to its parts
-# A pattern with look-ahead may go back so often; a longer match counts as none. It takes at most
-# 1 ms.
+# A pattern with look-ahead may go back so often; a longer match counts as none. That takes less
+# than 1 ms, in the longest text of an intent 7 ms.
 PATTERN_STEPS_MAX = 10_000
 
 _TURNED = frozenset({"if", "not"})

@@ -6,7 +6,8 @@ and again before each call.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from clearance.configuration.compiling import allowlist_of, modes_of, tool_servers_of
 from clearance.configuration.document import Reading
@@ -28,9 +29,10 @@ from clearance.flow.ports.tools import (
     ToolList,
     Tools,
     ask_servers,
+    offered_of,
     schemas_of,
 )
-from clearance.flow.requests import ToolFit
+from clearance.flow.requests import ToolChange, ToolFit
 
 
 async def check_tools(
@@ -38,8 +40,37 @@ async def check_tools(
 ) -> ToolFit:
     """How a document that could be applied fits its tools."""
     principal.require(Permission.CONFIGURE, on=principal.tenant)
-    return ToolFit.of(
-        document, *await _lists(context.tools, principal.tenant_id, document, document.catalog)
+    tenant_id = principal.tenant_id
+    lists, unreachable = await _lists(context.tools, tenant_id, document, document.catalog)
+    _, stored = await context.stored(tenant_id)
+    changes = await _changes(context, tenant_id, stored.document, lists)
+    return replace(ToolFit.of(document, lists, unreachable), changes=changes)
+
+
+async def _changes(
+    context: Context, tenant_id: str, pinned: SettingsDocument, lists: Mapping[str, ToolList]
+) -> tuple[ToolChange, ...]:
+    """The tools that are not as they were pinned, with what was kept of them."""
+    digests = pinned.tool_descriptions
+    changed = {
+        named: tool
+        for named, tool in offered_of(lists).items()
+        if named in pinned.tool_pins
+        and (
+            not tool.is_pinned_by(pinned.tool_pins[named])
+            or digests.get(named, tool.description_digest) != tool.description_digest
+        )
+    }
+    wanted = {digests[named] for named in changed if named in digests}
+    kept = await context.store.kept_tools(tenant_id, wanted) if wanted else {}
+    return tuple(
+        ToolChange(
+            named,
+            kept.get(digests.get(named, "")),
+            tool.as_json,
+            called=tool.is_pinned_by(pinned.tool_pins[named]),
+        )
+        for named, tool in sorted(changed.items())
     )
 
 

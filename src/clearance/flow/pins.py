@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from clearance.configuration.compiling import tool_servers_of
@@ -26,10 +26,11 @@ from clearance.core.settings import Settings
 from clearance.core.tool_pin import replaced
 from clearance.flow.context import Context
 from clearance.flow.fit import not_called
-from clearance.flow.ports.tools import ToolCallFailed, ToolDescription, ToolList, ask_servers
+from clearance.flow.ports.tools import ToolCallFailed, ToolList, ask_servers, offered_of
 from clearance.flow.requests import PinReport, ToolFit
 from clearance.flow.settings import CHANGES_MAX, change_settings, kept_moving
 
+PINS, DESCRIPTIONS = TOOL_SECTIONS
 NOT_ACCEPTED = "This version does not accept what is stored of it."
 
 
@@ -51,6 +52,10 @@ async def pin_tools(
         after = before.document.model_copy(
             update={name: getattr(before.document, name) | pins for name, pins in new.items()}
         )
+        offered = offered_of(lists)
+        described = {digest: offered[tool].as_json for tool, digest in new[DESCRIPTIONS].items()}
+        if described:
+            await context.store.keep_tools(actor.tenant_id, described)
         changes = differences(replace(before, lost=frozenset()), after)
         document = {**stored.document, **_stored_pins(before, stored, new)}
         if await change_settings(context, actor, stored, changes, after, document) is not None:
@@ -171,22 +176,24 @@ def _pinned(
     texts = reading.document.tool_descriptions
     new: dict[str, dict[str, str]] = {section: {} for section in TOOL_SECTIONS}
     pinned, changed, reworded = [], [], []
-    for named, offered in _offered(tools, lists):
+    for named, offered in sorted(offered_of(lists).items()):
+        if named not in tools:
+            continue
         pin, agreed = pins.get(named), named in repin
         if pin is not None and offered.is_pinned_by(pin):
-            new["tool_pins"][named] = replaced(pin, offered.input_schema)
+            new[PINS][named] = replaced(pin, offered.input_schema)
         elif (pin is not None or named in unread) and not agreed:
             changed.append(named)
             continue
         elif named not in unfit:
-            new["tool_pins"][named] = offered.schema_digest
+            new[PINS][named] = offered.schema_digest
             pinned.append(named)
         else:
             continue
         if named in texts and texts[named] != offered.description_digest and not agreed:
             reworded.append(named)
         else:
-            new["tool_descriptions"][named] = offered.description_digest
+            new[DESCRIPTIONS][named] = offered.description_digest
     report = PinReport(
         tuple(pinned), tuple(changed), fit.missing, dict(unreachable), fit, tuple(reworded)
     )
@@ -198,15 +205,6 @@ def _pinned(
         }
         for section, entries in new.items()
     }
-
-
-def _offered(
-    tools: Collection[str], lists: Mapping[str, ToolList]
-) -> Iterator[tuple[str, ToolDescription]]:
-    for named in sorted(tools):
-        server, _, tool = named.partition(".")
-        if server in lists and tool in lists[server].tools:
-            yield named, lists[server].tools[tool]
 
 
 def _fit_no_action(document: SettingsDocument, fit: ToolFit) -> set[str]:

@@ -126,17 +126,31 @@ class SettingsPart(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ToolChange:
+    """A tool (`server.tool`) that is not as it was pinned: all that its server said of it then
+    (None: it is not kept) and says now. `called`: it takes the same, so it is called.
+    """
+
+    tool: str
+    before: Json
+    after: Json
+    called: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ToolFit:
     """How a catalog fits its tools: each finding, accepted or not, and the acceptances that accept
     nothing.
 
-    `missing` and `unreachable` as PinReport has them: what is not seen is not found.
+    `missing` and `unreachable` as PinReport has them: what is not seen is not found. `changes` are
+    the tools that are not as they were pinned.
     """
 
     findings: tuple[FitFinding, ...] = ()
     unused: tuple[Problem, ...] = ()
     missing: Mapping[str, str] = field(default_factory=dict)
     unreachable: Mapping[str, str] = field(default_factory=dict)
+    changes: tuple[ToolChange, ...] = ()
 
     @classmethod
     def of(

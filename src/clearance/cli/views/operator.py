@@ -14,7 +14,7 @@ from clearance.core.errors import Problem
 if TYPE_CHECKING:
     from clearance.configuration.tool_fit import FitFinding
     from clearance.core.coverage import Coverage
-    from clearance.flow.requests import PinReport, ToolFit
+    from clearance.flow.requests import PinReport, ToolChange, ToolFit
 
 CHANGES_SHOWN_MAX = 10  # of a configuration, when a server starts
 WARNINGS_SHOWN_MAX = 50  # of a configuration, on a terminal
@@ -110,6 +110,21 @@ def pins_as_json(report: PinReport) -> Json:
         "unreachable": dict(report.unreachable),
         "misfits": [str(Problem(finding.path, finding.sentence)) for finding in report.fit.misfits],
         "reworded": list(report.reworded),
+    }
+
+
+def tool_change(change: ToolChange, *, repinned: bool) -> Json:
+    """A tool that is not as it was pinned, old beside new."""
+    what = "says something else" if change.called else "takes something else"
+    kept = "" if change.before else " What it was then is not kept."
+    then = (
+        "accepted by this" if repinned else "called all the same" if change.called else "not called"
+    )
+    return {
+        "tool": change.tool,
+        "sentence": f"{change.tool} {what} than when it was pinned, which is {then}.{kept}",
+        "before": change.before,
+        "after": change.after if change.before else None,
     }
 
 

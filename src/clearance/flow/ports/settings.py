@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,6 +40,12 @@ class SettingsStore(Protocol):
 
     async def settings_version(self, tenant_id: str) -> SettingsVersion:
         """The version of the settings in force: a cheap read."""
+
+    async def keep_tools(self, tenant_id: str, tools: Mapping[str, Json]) -> None:
+        """Keeps descriptions of tools by their digest; one that is kept stays as it is."""
+
+    async def kept_tools(self, tenant_id: str, digests: Collection[str]) -> Mapping[str, Json]:
+        """The descriptions of tools with these digests, of those that are kept."""
 
     async def tenants(self) -> list[str]:
         """Every tenant that has settings."""

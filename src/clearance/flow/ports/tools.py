@@ -180,10 +180,15 @@ async def ask_servers(
     return lists, unreachable
 
 
-def schemas_of(lists: Mapping[str, ToolList]) -> dict[str, Mapping[str, Json]]:
-    """The input schemas of the tools that can be called, by `server.tool`."""
+def offered_of(lists: Mapping[str, ToolList]) -> dict[str, ToolDescription]:
+    """The tools that can be called, by `server.tool`."""
     return {
-        f"{server}.{name}": description.input_schema
+        f"{server}.{name}": description
         for server, offered in lists.items()
         for name, description in offered.tools.items()
     }
+
+
+def schemas_of(lists: Mapping[str, ToolList]) -> dict[str, Mapping[str, Json]]:
+    """The input schemas of the tools that can be called, by `server.tool`."""
+    return {named: tool.input_schema for named, tool in offered_of(lists).items()}

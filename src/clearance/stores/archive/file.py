@@ -369,6 +369,7 @@ ORDER: Mapping[Kind, Sequence[str]] = {
     Kind.INSTALLATION: (),
     Kind.TENANT: ("tenant_id",),
     Kind.SETTINGS: ("tenant_id", "version"),
+    Kind.TOOL: ("tenant_id", "digest"),
     Kind.ENTRY: ("tenant_id", "position"),
     Kind.TEXT: ("tenant_id", "position", "name"),
     Kind.INTENT: ("intent_no",),

@@ -30,6 +30,7 @@ class Kind(StrEnum):
     INSTALLATION = "installation"
     TENANT = "tenant"
     SETTINGS = "settings"
+    TOOL = "tool"
     ENTRY = "entry"
     TEXT = "entry_text"
     INTENT = "intent"
@@ -182,6 +183,7 @@ FIELDS: Mapping[Kind, Fields] = {
         "at": MOMENT,
         "salt": _or_null(SALT),
     },
+    Kind.TOOL: {"tenant_id": NAME, "digest": TEXT, "description": OBJECT},
     Kind.ENTRY: {
         "tenant_id": NAME,
         "position": NUMBER,
@@ -227,7 +229,12 @@ NEWEST = 2
 """The format that is written. Every format up to it is read."""
 
 _ADDED: Mapping[int, Mapping[Kind, Row]] = {
-    2: {Kind.TEXT: {}, Kind.SETTINGS: {"salt": None}, Kind.INTENT: {"executor": Executor.SERVER}}
+    2: {
+        Kind.SETTINGS: {"salt": None},
+        Kind.TOOL: {},
+        Kind.TEXT: {},
+        Kind.INTENT: {"executor": Executor.SERVER.value},
+    }
 }
 """What each format has that the ones before it did not have, and what was meant by its absence. A
 kind without fields here is new itself.
@@ -242,19 +249,20 @@ def kinds(version: int) -> list[Kind]:
 
 def as_format(kind: Kind, row: Row, version: int) -> Row:
     """A row as a format writes it."""
-    later = {name for one, fields in _added_after(version) if one is kind for name in fields}
+    later = _meant(kind, version)
     return {name: value for name, value in row.items() if name not in later}
 
 
 def as_newest(kind: Kind, row: Row, version: int) -> Row:
     """A row of a format with what it does not say."""
-    meant = {
-        name: value
-        for one, own in _added_after(version)
-        if one is kind
-        for name, value in own.items()
-    }
-    return {name: row[name] if name in row else meant[name] for name in FIELDS[kind]}
+    whole = {**_meant(kind, version), **row}
+    return {name: whole[name] for name in FIELDS[kind]}
+
+
+def _meant(kind: Kind, version: int) -> Row:
+    """The fields of a kind that a format does not have, each with what is meant by that."""
+    later = (fields for other, fields in _added_after(version) if other is kind)
+    return {name: value for fields in later for name, value in fields.items()}
 
 
 def _added_after(version: int) -> list[tuple[Kind, Row]]:

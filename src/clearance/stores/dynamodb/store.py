@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 
 from clearance.configuration.document import StoredSettings
@@ -192,7 +193,27 @@ class DynamoStore(DynamoCredentials):
         self._tail.moved()
         return answer
 
+    async def keep_tools(self, tenant_id: str, tools: Mapping[str, Json]) -> None:
+        for digest, tool in tools.items():
+            parts = items.packed(json.dumps(tool))
+            # The first says how many there are, so it comes last.
+            for number in reversed(range(len(parts))):
+                item = {"text": parts[number], "parts": len(parts)}
+                await self._calls.put_new(table.tool(tenant_id, digest, number), item)
+
     # Reads
+
+    async def kept_tools(self, tenant_id: str, digests: Collection[str]) -> Mapping[str, Json]:
+        firsts = {digest: table.tool(tenant_id, digest, 0) for digest in digests}
+        seen = await self._calls.get_many(firsts.values()) if firsts else {}
+        keys = {
+            digest: [table.tool(tenant_id, digest, part) for part in range(seen[first]["parts"])]
+            for digest, first in firsts.items()
+            if first in seen
+        }
+        rest = [key for own in keys.values() for key in own[1:]]
+        seen |= await self._calls.get_many(rest) if rest else {}
+        return {digest: json.loads(items.text_of(own, seen) or "") for digest, own in keys.items()}
 
     async def settings(self, tenant_id: str) -> StoredSettings:
         version = await self.settings_version(tenant_id)
@@ -344,16 +365,16 @@ class DynamoStore(DynamoCredentials):
         ]
         return await self._entries(tenant_id, dense[:limit])
 
-    async def _entries(self, tenant_id: str, found: Sequence[Item]) -> list[Entry]:
+    async def _entries(self, tenant_id: str, ledger: Sequence[Item]) -> list[Entry]:
         """Entries from their items, with the texts beside them."""
         keys = [
-            items.text_keys(tenant_id, int(item["sk"]), item.get("texts", {})) for item in found
+            items.text_keys(tenant_id, int(item["sk"]), item.get("texts", {})) for item in ledger
         ]
         wanted = [key for own in keys for parts in own.values() for key in parts]
         seen = await self._calls.get_many(wanted) if wanted else {}
         return [
             Entry(int(item["sk"]), item["body"], items.entry_texts(own, seen))
-            for item, own in zip(found, keys, strict=True)
+            for item, own in zip(ledger, keys, strict=True)
         ]
 
     async def entries_about(self, tenant_id: str, action_intent_id: str) -> list[Entry]:

@@ -138,6 +138,11 @@ def settings(tenant_id: str, version: int, part: int) -> Key:
     return Key(f"SETTINGS#{tenant_id}", f"{version:0{VERSION_DIGITS}}#{part:04}")
 
 
+def tool(tenant_id: str, digest: str, part: int) -> Key:
+    """A part of a tool as it was pinned. Versions begin with a digit, so no key is a version's."""
+    return Key(settings(tenant_id, 0, 0).pk, f"tool#{digest}#{part:04}")
+
+
 def ledger_of(tenant_id: str) -> str:
     """The partition key of a tenant's ledger."""
     return f"LEDGER#{tenant_id}"

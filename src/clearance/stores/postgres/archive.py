@@ -51,6 +51,7 @@ _ROWS: Mapping[Kind, str] = {
     Kind.TENANT: "SELECT tenant_id, settings_version, ledger_size FROM tenant ORDER BY tenant_id",
     Kind.SETTINGS: """SELECT tenant_id, version, document, at, encode(salt, 'hex') FROM settings
         ORDER BY tenant_id, version""",
+    Kind.TOOL: "SELECT tenant_id, digest, description FROM tool ORDER BY tenant_id, digest",
     Kind.ENTRY: """SELECT tenant_id, "position", intent_no, convert_from(body, 'UTF8') FROM ledger
         ORDER BY tenant_id, "position" """,
     Kind.TEXT: """SELECT tenant_id, "position", name, encode(salt, 'hex'), text FROM ledger_text
@@ -251,7 +252,7 @@ class PostgresArchive:
                 self._copy("intent", _INTENT, [_intent(row) for row in batch])
             case Kind.AGED_OUT:
                 self._copy("intent_key", _KEY, [_key(row) for row in batch])
-            case Kind.SETTINGS | Kind.ENTRY | Kind.TEXT | Kind.BUDGET_USE | Kind.API_KEY:
+            case _:
                 self._copy(_TABLES[kind], tuple(FIELDS[kind]), [_values(row) for row in batch])
 
     def _put_tenants(self, batch: Sequence[Row]) -> None:
@@ -304,6 +305,7 @@ class PostgresArchive:
 
 _TABLES = {
     Kind.SETTINGS: "settings",
+    Kind.TOOL: "tool",
     Kind.ENTRY: "ledger",
     Kind.TEXT: "ledger_text",
     Kind.BUDGET_USE: "budget_use",

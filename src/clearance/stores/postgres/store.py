@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -182,6 +182,19 @@ class PostgresStore:
             WHERE t.tenant_id IN (%s, %s)"""
         rows = await self._rows(tenant_id, statement, EVERYWHERE)
         return codec.stored_settings(tenant_id, rows)
+
+    async def keep_tools(self, tenant_id: str, tools: Mapping[str, Json]) -> None:
+        statement = """INSERT INTO clearance.tool (tenant_id, digest, description)
+            SELECT %s, t.key, t.value FROM json_each_text(%s::json) t
+            ON CONFLICT DO NOTHING RETURNING digest"""
+        texts = json.dumps({digest: json.dumps(tool) for digest, tool in tools.items()})
+        await self._connections.rows(tenant_id, statement, (tenant_id, texts), writes=True)
+
+    async def kept_tools(self, tenant_id: str, digests: Collection[str]) -> Mapping[str, Json]:
+        statement = """SELECT digest, description FROM clearance.tool
+            WHERE tenant_id = %s AND digest = ANY(%s)"""
+        rows = await self._rows(tenant_id, statement, list(digests))
+        return {digest: json.loads(text) for digest, text in rows}
 
     async def settings_version(self, tenant_id: str) -> SettingsVersion:
         statement = (

@@ -34,6 +34,8 @@ _ROWS: Mapping[Kind, str] = {
     CASE WHEN s.salt IS NOT NULL THEN lower(hex(s.salt)) END FROM tenant t JOIN settings s
     USING (tenant_no)
         ORDER BY t.tenant_id, s.version""",
+    Kind.TOOL: """SELECT t.tenant_id, o.digest, o.description FROM tenant t JOIN tool o
+    USING (tenant_no) ORDER BY t.tenant_id, o.digest""",
     Kind.ENTRY: """SELECT t.tenant_id, l.entry_id - (t.tenant_no << 40), l.intent_no, l.body
         FROM tenant t CROSS JOIN ledger l
         WHERE l.entry_id BETWEEN t.tenant_no << 40 AND ((t.tenant_no + 1) << 40) - 1
@@ -169,6 +171,7 @@ class SqliteArchive:
             Kind.INSTALLATION: self._put_installation,
             Kind.TENANT: self._put_tenant,
             Kind.SETTINGS: self._put_settings,
+            Kind.TOOL: self._put_tool,
             Kind.ENTRY: self._put_entry,
             Kind.TEXT: self._put_text,
             Kind.INTENT: self._put_intent,
@@ -202,6 +205,9 @@ class SqliteArchive:
 
     def _put_settings(self, row: Row) -> None:
         self._insert("settings", self._numbered(row))
+
+    def _put_tool(self, row: Row) -> None:
+        self._insert("tool", self._numbered(row))
 
     def _put_entry(self, row: Row) -> None:
         entry_id = entry_ids(self._tenants[row["tenant_id"]])[0] + row["position"]

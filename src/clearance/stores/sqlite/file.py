@@ -40,7 +40,8 @@ _LATER: Mapping[int, Sequence[str]] = {
         "CREATE TEMP VIEW settings AS SELECT *, NULL AS salt FROM main.settings",
         "CREATE TEMP VIEW intent AS SELECT *, 'server' AS executor FROM main.intent",
         "CREATE TEMP TABLE ledger_text (entry_id INTEGER, name TEXT, salt BLOB, text TEXT)",
-    )
+    ),
+    3: ("CREATE TEMP TABLE tool (tenant_no INTEGER, digest TEXT, description TEXT)",),
 }
 """What each migration adds for readers, to see a file that does not have it as if it were empty.
 Names of the connection's own come before those of the file.

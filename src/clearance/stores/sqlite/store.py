@@ -11,7 +11,7 @@ import asyncio
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -183,6 +183,16 @@ class SqliteStore:
 
         return await self._writer.submit(work)
 
+    async def keep_tools(self, tenant_id: str, tools: Mapping[str, Json]) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            tenant_no = self._tenant_no(connection, tenant_id)
+            connection.executemany(
+                "INSERT INTO tool VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                [(tenant_no, digest, json.dumps(tool)) for digest, tool in tools.items()],
+            )
+
+        await self._writer.submit(work)
+
     async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
         def work(connection: sqlite3.Connection) -> None:
             tenant_no = self._tenant_no(connection, key.tenant_id)
@@ -223,6 +233,17 @@ class SqliteStore:
 
     async def settings(self, tenant_id: str) -> StoredSettings:
         return await self._read(lambda connection: statements.settings(connection, tenant_id))
+
+    async def kept_tools(self, tenant_id: str, digests: Collection[str]) -> Mapping[str, Json]:
+        def work(connection: sqlite3.Connection) -> dict[str, Json]:
+            rows = connection.execute(
+                "SELECT digest, description FROM tool WHERE tenant_no = ? "
+                "AND digest IN (SELECT value FROM json_each(?))",
+                (statements.known_tenant(connection, tenant_id), json.dumps(list(digests))),
+            )
+            return {digest: json.loads(text) for digest, text in rows}
+
+        return await self._read(work)
 
     async def settings_version(self, tenant_id: str) -> SettingsVersion:
         return await self._read(

@@ -53,11 +53,25 @@ LANGUAGE sql AS $$
   FROM jsonb_populate_recordset(NULL::sent_text, p_texts) t WHERE t.unit = p_unit AND t.edited = p_edited
 $$;
 
--- What version 0.1.0 called has other names or other arguments now. What it calls does not exist, so nothing of it is done.
+-- What version 0.1.0 calls refuses, and does nothing: the functions have other names or other arguments now.
 ALTER FUNCTION transition(text, jsonb, bytea) RENAME TO transition_of_entries;
 ALTER FUNCTION add_api_key(text, text, text, text, bytea, bigint, bytea) RENAME TO keep_api_key;
 ALTER FUNCTION revoke_api_key(text, text, bigint, bytea) RENAME TO end_api_key;
 DROP FUNCTION configure(text, int, text, bigint, bytea);
+
+CREATE FUNCTION shut_out() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'a newer Clearance migrated this database: end this process of version 0.1.0'
+    USING ERRCODE = 'object_not_in_prerequisite_state';  -- it answers 503 to that
+END $$;
+CREATE FUNCTION transition(text, jsonb, bytea) RETURNS SETOF answer LANGUAGE plpgsql AS
+  $$ BEGIN PERFORM clearance.shut_out(); END $$;
+CREATE FUNCTION configure(text, int, text, bigint, bytea) RETURNS boolean LANGUAGE plpgsql AS
+  $$ BEGIN PERFORM clearance.shut_out(); END $$;
+CREATE FUNCTION add_api_key(text, text, text, text, bytea, bigint, bytea) RETURNS void LANGUAGE plpgsql AS
+  $$ BEGIN PERFORM clearance.shut_out(); END $$;
+CREATE FUNCTION revoke_api_key(text, text, bigint, bytea) RETURNS boolean LANGUAGE plpgsql AS
+  $$ BEGIN PERFORM clearance.shut_out(); END $$;
 
 -- A batch of transitions of one tenant, with the texts that stand beside their entries, and the reasons that they erase:
 -- [{"unit", "position", "name"}]. Most batches have neither.
@@ -101,10 +115,8 @@ BEGIN
 END $$;
 
 GRANT SELECT, INSERT, DELETE ON ledger_text TO clearance_app;
-REVOKE EXECUTE ON FUNCTION refuse_loss(), append_texts(text, bigint, jsonb, int, boolean),
-  transition(text, jsonb, bytea, jsonb, jsonb), configure(text, int, text, bytea, bigint, bytea, jsonb) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION append_texts(text, bigint, jsonb, int, boolean),
-  transition(text, jsonb, bytea, jsonb, jsonb), configure(text, int, text, bytea, bigint, bytea, jsonb) TO clearance_app;
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA clearance FROM PUBLIC;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA clearance TO clearance_app;
 
 ALTER TABLE ledger_text ENABLE ROW LEVEL SECURITY;
 CREATE POLICY named ON ledger_text USING ((SELECT current_setting('clearance.tenant', true)) IN (tenant_id, '*'))
