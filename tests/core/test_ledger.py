@@ -8,10 +8,19 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearance.core.canonical import canonical
+from clearance.core.canonical import Json, canonical, digest
 from clearance.core.credential import principal_of
 from clearance.core.intent import ActionIntent, RiskLevel, checked_content
-from clearance.core.ledger import Entry, EntryKind, content_digest, draft, draft_about
+from clearance.core.ledger import (
+    ENTRY_BYTES_MAX,
+    PARTS,
+    Entry,
+    EntryKind,
+    Reason,
+    content_digest,
+    draft,
+    draft_about,
+)
 from clearance.core.principal import Role
 
 AGENT = principal_of("northwind", "ada", Role.AGENT)
@@ -51,6 +60,30 @@ def test_an_entry_is_the_canonical_bytes_of_its_fields() -> None:
 def test_the_tenant_of_an_entry_is_the_actors() -> None:
     other = replace(AGENT, tenant_id="contoso")
     assert json.loads(draft(EntryKind.API_KEY_CREATED, 0, other).body)["tenant_id"] == "contoso"
+
+
+NAMES = st.text("ab~/.", min_size=1, max_size=3)
+LONG = st.integers(0, 40_000).map(lambda size: "x" * size)
+FACTS = st.recursive(
+    LONG | st.integers(0, 9) | st.lists(LONG, max_size=4),
+    lambda inner: st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(NAMES, FACTS, max_size=6))
+def test_no_entry_is_too_long_and_nothing_of_it_is_lost(facts: dict[str, Json]) -> None:
+    reason = Reason("Not now.", b"r" * 16)
+    written = draft(EntryKind.SETTINGS_CHANGED, 0, AGENT, reason=reason, facts=facts)
+    assert len(written.body) <= ENTRY_BYTES_MAX
+    entry = Entry(1, written.body, written.texts)
+    assert entry.in_full["facts"] == facts
+    assert entry.in_full["reason"] == "Not now."
+    parts = next((json.loads(text.text) for text in entry.texts if text.name == PARTS), {})
+    bound = entry.fields.get("beside", {})
+    assert bound == {pointer: digest(part) for pointer, part in parts.items()}
+    short = len(canonical({**entry.fields, "facts": facts})) <= ENTRY_BYTES_MAX
+    assert bool(bound) is not short or not facts
 
 
 @given(

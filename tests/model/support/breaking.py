@@ -38,7 +38,7 @@ _ONCE = replace(_KEYED, effect="at_most_once")
 _STOPPED = Scenario("stop", "", T1, (W, W), changes=("hold", "refuse"), changes_max=1)
 _REAL_RECORD_OUTCOME = steps.record_outcome
 _REAL_RESTART = execute.restart
-_REAL_DUE_AT = steps._due_at
+_REAL_DUE_AT = steps.due_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ VARIANTS = (
         Promise.TIME,
         (
             (steps, "_require_not_started", lambda _record: None),
-            (steps, "_due_at", _expires_while_it_runs),
+            (steps, "due_at", _expires_while_it_runs),
             (
                 steps,
                 "STEPS",

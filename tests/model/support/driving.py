@@ -290,7 +290,7 @@ def _versions(compiled: tuple[tuple[str, Settings], ...]) -> Hashable:
     return tuple((tenant, id(settings)) for tenant, settings in compiled)
 
 
-FORGETFUL = ("_cleared", "_pin", "_call_once", "record_once")
+FORGETFUL = ("_cleared", "pin_for_call", "_call_once", "record_once")
 """Functions of `clearance.flow.execute` that leave nothing behind but their result."""
 
 

@@ -63,7 +63,7 @@ def key_of(record: IntentRecord, *, with_worker: bool = False) -> Hashable:
             record.approval_source,
         ),
         (record.decision.answer, record.decision.reason, record.decision.settings_version),
-        record.binding,
+        record.binding and record.binding.digest,
         approval
         and (
             approval.number,

@@ -50,7 +50,8 @@ class MeasuredStore:
 
     async def advance(self, change: Change) -> AdvanceAnswer:
         answer = await self._store.advance(change)
-        if isinstance(answer, Applied):
+        # An erasure moves an intent nowhere.
+        if isinstance(answer, Applied) and not change.erases:
             self._meter.count(TRANSITIONS, status=change.status.value)
             # A reconciliation is no execution: that ended before.
             if change.outcome and change.entry.kind is EntryKind.OUTCOME_RECORDED:
