@@ -446,6 +446,7 @@ def test_rules_can_be_told_what_a_value_can_be() -> None:
         free=TEXT,
         rate={"type": "number", "enum": [0.5]},
     )
+    schema["anyOf"] = [{"properties": {"branch": {"enum": ["x"]}}}, {"required": ["free"]}]
     fields = parameters_type(schema).fields
     values = {name: field.type.values for name, field in fields.items() if field.type}
     assert values == {
@@ -456,6 +457,7 @@ def test_rules_can_be_told_what_a_value_can_be() -> None:
         "alike": {"x", "y"},
         "free": None,
         "rate": None,
+        "branch": None,
     }
     either = fields["either"].type
     assert either is not None
