@@ -90,6 +90,20 @@ def test_an_amount_that_is_none_is_unknown(amount: Any) -> None:
     assert replace(REFUND, spends=None).amount_spent({"amount": 5}) is None
 
 
+def test_a_default_that_excludes_what_the_agent_wrote_is_refused() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"page": {"type": "integer", "default": 1}, "cursor": {"type": "string"}},
+        "oneOf": [{"required": ["page"]}, {"required": ["cursor"]}],
+    }
+    action = replace(REFUND, parameters=schema)
+    assert action.with_defaults({}) == {"page": 1}
+    action.check_parameters({"cursor": "x"})
+    with pytest.raises(InvalidInput, match="with its defaults filled in"):
+        action.with_defaults({"cursor": "x"})
+    assert action.with_defaults({"cursor": 5}) == {"cursor": 5, "page": 1}, "it fits in no way"
+
+
 @given(st.sampled_from(RiskLevel), st.sampled_from(RiskLevel))
 def test_an_agent_can_raise_the_risk_and_never_lower_it(ours: RiskLevel, theirs: RiskLevel) -> None:
     effective = replace(REFUND, risk_level=ours).effective_risk(intent(theirs))

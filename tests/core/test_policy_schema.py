@@ -446,6 +446,7 @@ def test_rules_can_be_told_what_a_value_can_be() -> None:
         free=TEXT,
         rate={"type": "number", "enum": [0.5]},
     )
+    schema["anyOf"] = [{"properties": {"branch": {"enum": ["x"]}}}, {"required": ["free"]}]
     fields = parameters_type(schema).fields
     values = {name: field.type.values for name, field in fields.items() if field.type}
     assert values == {
@@ -456,6 +457,7 @@ def test_rules_can_be_told_what_a_value_can_be() -> None:
         "alike": {"x", "y"},
         "free": None,
         "rate": None,
+        "branch": None,
     }
     either = fields["either"].type
     assert either is not None
@@ -659,10 +661,7 @@ def test_every_length_of_a_list_is_counted(pair: Pair, data: st.DataObject) -> N
 # --- Tools as servers declare them ---
 
 
-@pytest.mark.parametrize("name", TOOLS)
-def test_a_real_tool_goes_into_a_catalog_with_its_own_schema(name: str) -> None:
-    """Its schema is taken without hand work, and the engine takes what is read of any call."""
-    schema = TOOLS[name]
+def document(schema: dict[str, Any]) -> dict[str, Any]:
     made = sample.document()
     made["catalog"]["CREATE_TASK"] = {
         "tool": "crm.create_task",
@@ -671,7 +670,21 @@ def test_a_real_tool_goes_into_a_catalog_with_its_own_schema(name: str) -> None:
         "parameters": schema,
         "sentence": "did it",
     }
-    parse_document(made)
+    return made
+
+
+def test_a_default_that_does_not_fit_is_refused_at_load() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parse_document(document(an_object(limit={"type": "integer", "default": "ten"})))
+    path = ("catalog", "CREATE_TASK", "parameters", "properties", "limit", "default")
+    assert [problem.path for problem in refused.value.problems] == [path]
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_real_tool_goes_into_a_catalog_with_its_own_schema(name: str) -> None:
+    """Its schema is taken without hand work, and the engine takes what is read of any call."""
+    schema = TOOLS[name]
+    parse_document(document(schema))
     kind = parameters_type(schema)
     cedarpy.Schema.from_str(schema_text({"A": kind}))
     assert default_problems(CompiledSchema(schema)) == []

@@ -326,6 +326,8 @@ def test_a_default_that_fits_is_none() -> None:
         c={**an_object(x=TEXT), "default": {}},
         d={"anyOf": [{"default": "not filled in", **WHOLE}]},
         default=TEXT,
+        e={"type": "integer", "minimum": 0, "exclusiveMinimum": True, "default": 1},
+        f={"type": "string", "nullable": True, "default": "x"},
     )
     assert default_problems(CompiledSchema({**fits, **DEFS})) == []
 

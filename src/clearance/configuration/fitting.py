@@ -25,10 +25,12 @@ from clearance.configuration.shape import (
 )
 from clearance.core.canonical import Json
 from clearance.core.catalog import Effect
+from clearance.core.defaults import default_problems
 from clearance.core.dialect import places
 from clearance.core.errors import Problem
 from clearance.core.intent import DEPTH_MAX
 from clearance.core.money import UNIT_LENGTH_MAX, is_power_of_ten
+from clearance.core.schema import CompiledSchema
 from clearance.core.stop import NAMES_NOTHING, StopScope
 from clearance.core.template import placeholders, schema_at, whole_placeholder
 from clearance.core.validation import schema_validator
@@ -246,6 +248,9 @@ def _schema_problems(schema: Mapping[str, Json]) -> _Misfits:
         except (ValueError, jsonschema_rs.ReferencingError) as error:
             first = str(error).partition("\n")[0]
             yield _misfit_place(schema, error, first), f"is not a valid JSON Schema: {first[:300]}"
+        else:
+            unfit = default_problems(CompiledSchema(schema))
+            yield from ((problem.path, problem.sentence) for problem in unfit)
 
 
 def _misfit_place(schema: Mapping[str, Json], error: Exception, sentence: str) -> Path:

@@ -233,8 +233,20 @@ class Action:
         return self._defaults.filler is not None
 
     def with_defaults(self, parameters: Mapping[str, Json]) -> dict[str, Json]:
-        """The parameters, and the schema's defaults of those that are left out."""
+        """The parameters, and the schema's defaults of those that are left out.
+
+        Raises InvalidInput (`INVALID_PARAMETERS`) if they only fit the schema without the defaults:
+        one may exclude what the agent wrote.
+        """
         filled: dict[str, Json] = with_defaults(self._defaults, parameters)
+        if (
+            filled != parameters
+            and not self._validator.is_valid(filled)
+            and self._validator.is_valid(dict(parameters))
+        ):
+            problem = Problem(("parameters",), "do not fit the schema with its defaults filled in")
+            sentence = f"The parameters of {self.action_type} cannot be used: {problem}."
+            raise InvalidInput(sentence, code="INVALID_PARAMETERS", problems=(problem,))
         return filled
 
     def amount_spent(self, arguments: Mapping[str, Json]) -> int | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import jsonschema_rs
 
 from clearance.core.canonical import Json
+from clearance.core.dialect import as_validated
 from clearance.core.errors import Problem
 from clearance.core.intent import DEPTH_MAX
 from clearance.core.schema import (
@@ -50,7 +51,7 @@ def default_problems(schema: CompiledSchema) -> list[Problem]:
     path in the schema.
     """
     resource = {key: part for key, part in schema.schema.items() if key not in {"$id", "id"}}
-    registry = jsonschema_rs.Registry([(_HERE, resource)])
+    registry = jsonschema_rs.Registry([(_HERE, dict(as_validated(resource)))])
     draft = {key: schema.schema[key] for key in ("$schema",) if key in schema.schema}
     problems = []
     for path, node in _declared(schema, schema.schema, (), set()):
@@ -58,7 +59,7 @@ def default_problems(schema: CompiledSchema) -> list[Problem]:
         if default is None:
             continue
         validator = jsonschema_rs.validator_for(
-            {**draft, "allOf": [_absolute(node)]},
+            dict(as_validated({**draft, "allOf": [_absolute(node)]})),
             registry=registry,
             validate_formats=True,
             offline=True,

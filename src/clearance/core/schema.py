@@ -131,11 +131,11 @@ class SchemaPlace:
 
     @cached_property
     def values(self) -> tuple[Json, ...] | None:
-        """The only values that can stand here (`enum`, `const`), if the schema says which."""
-        known = [self._schema.values(node) for node in self.certain or self.possible]
-        if self.certain:
-            return next((values for values in known if values is not None), None)
-        return _together(known)
+        """The only values that can stand here (`enum`, `const`), if the schema says for certain
+        which.
+        """
+        known = (self._schema.values(node) for node in self.certain)
+        return next((values for values in known if values is not None), None)
 
     @cached_property
     def names(self) -> dict[str, SchemaPlace]:
