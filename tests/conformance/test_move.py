@@ -80,6 +80,8 @@ def test_everything_is_there_afterwards(history: History, target: Place) -> None
                 said = replace(one.outcome, sentence=one.outcome.sentence.replace("\0", "\ufffd"))
                 records[index] = replace(one, outcome=said)
     assert after == before
+    assert summary.counts["tool"] == 3 + 2  # pinned at the first contact, and kept by hand
+    assert after[TENANT]["tools"] != after[OTHER]["tools"] != {}
     assert summary.counts["intent"] == len(before[TENANT]["timeline"]) + 1
     assert summary.counts["entry"] == sum(before[tenant]["size"] for tenant in (TENANT, OTHER, "*"))
     assert summary.store == "sqlite"

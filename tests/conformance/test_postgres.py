@@ -184,6 +184,7 @@ async def _something_in_every_table(world: World) -> None:
     reason = Reason("No need.", b"r" * 16)
     await applied(world, steps.cancel(record, code="X", reason=reason, actor=OWNER, now=NOON))
     await world.store.add_api_key(_key(), draft(EntryKind.API_KEY_CREATED, NOON, OWNER))
+    await world.store.keep_tools(TENANT, {"sha256-2:0": {}})
 
 
 def _key(name: str = "ops") -> ApiKey:

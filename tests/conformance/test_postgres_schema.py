@@ -28,11 +28,11 @@ from tests.support.world import World, opened
 pytestmark = pytest.mark.anyio
 
 JANUARY = 1_579_046_400_000  # 2020-01-15T00:00:00Z
-FIRST = ["0001_first", "0002_entry_format_2"]
+FIRST = ["0001_first", "0002_entry_format_2", "0003_tools"]
 EXPANDS = Migration(
+    4,
+    "0004_expands",
     3,
-    "0003_expands",
-    2,
     """ALTER TABLE intent ADD COLUMN more text;
     ALTER TABLE ledger ADD COLUMN more text NOT NULL DEFAULT 'x';
     ALTER TABLE tenant ADD COLUMN more int NOT NULL DEFAULT 0;
@@ -40,8 +40,8 @@ EXPANDS = Migration(
         || replace(rtrim(pg_get_viewdef('intent_record'), ';'), 'b.text AS parts', 'b.text AS parts,
         i.more'); END $$""",
 )
-CONTRACTS = Migration(4, "0004_contracts", 4, "ALTER TABLE ledger DROP COLUMN more")
-BREAKS = Migration(3, "0003_breaks", 2, "CREATE TABLE half (); SELECT 1 / 0")
+CONTRACTS = Migration(5, "0005_contracts", 5, "ALTER TABLE ledger DROP COLUMN more")
+BREAKS = Migration(4, "0004_breaks", 3, "CREATE TABLE half (); SELECT 1 / 0")
 
 
 @pytest.fixture

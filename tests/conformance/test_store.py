@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 from dataclasses import replace
 from typing import Any
 
@@ -49,7 +50,7 @@ pytestmark = [
 ]
 HOUR = 3_600_000
 NOT_NOW = Reason("not now", b"r" * 16)
-COMMITS = {"configure", "add_api_key", "revoke_api_key", "add_session", "end_session"}
+COMMITS = {"configure", "keep_tools", "add_api_key", "revoke_api_key", "add_session", "end_session"}
 
 
 async def admission(world: World, name: str, *, now: int = NOON, **changes: Any) -> Admission:
@@ -531,6 +532,18 @@ async def test_what_is_committed_is_answered_without_another_read(
     await store.add_session(session)
     await store.end_session(session.token_hash)
     assert await store.revoke_api_key(TENANT, key.key_id, NOON, entry) is True
+
+
+async def test_a_tool_is_kept_once_by_its_digest_and_by_its_tenant(world: World) -> None:
+    store, most = world.store, {"description": secrets.token_hex(400_000), "\0": 2**70}
+    await store.keep_tools(TENANT, {"a": {"name": "a"}, "b": most})
+    await store.keep_tools(TENANT, {"a": {"name": "another"}})
+    await store.keep_tools("other", {"c": {"name": "c"}})
+    assert await store.kept_tools(TENANT, ["a", "b", "c", "d"]) == {"a": {"name": "a"}, "b": most}
+    assert await store.kept_tools("other", ["a", "c"]) == {"c": {"name": "c"}}
+    assert await store.kept_tools("nobody", ["a"]) == {}
+    assert await store.kept_tools(TENANT, []) == {}
+    assert (await store.settings(TENANT)).version.tenant == 1
 
 
 async def _timeline(world: World, query: TimelineQuery) -> list[str]:

@@ -195,5 +195,27 @@ def test_texts_may_change_and_are_reported_and_what_a_tool_takes_is_shown_before
     checks = shop.json("doctor")["checks"]
     [about] = [each for each in checks if "says something else" in each["sentence"]]
     assert (about["status"], about["sentence"].rpartition(" ")[2]) == ("warning", "pay.")
+    assert '-      "description": "of a day in UTC"' in shown(again)
+    assert '+      "description": "of a day in Europe/Berlin"' in shown(again)
     assert shop.apply("--repin", "bank.pay").returncode == 0
     assert "something else" not in shop.apply().stdout
+
+    shop.variables["BANK_LIMIT"] = "yes"
+    refused = shop.apply("--dry-run")
+    assert refused.returncode == 1
+    assert "(ARGUMENT_NOT_SUPPLIED:reason)" in refused.stderr
+    shop.write(PAY, LIST, drop.replace('"{account_id}"', '"{account_id}"\n      reason: none'))
+    before = shop.apply("--repin", "bank.drop", "--dry-run")
+    assert before.returncode == 0, before.stderr
+    assert "bank.drop takes something else than when it was pinned" in before.stdout
+    assert '+      "reason": {' in shown(before)
+    assert shop.apply().returncode == 0
+    assert shop.apply("--repin", "bank.drop").returncode == 0
+    assert "something else" not in shop.apply().stdout
+
+
+def shown(run: subprocess.CompletedProcess[str]) -> str:
+    """The lines of a difference, whatever they are indented by."""
+    return "\n".join(
+        f"{line.strip()[:1]}      {line.strip()[1:].strip()}" for line in run.stdout.splitlines()
+    )

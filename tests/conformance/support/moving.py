@@ -34,6 +34,7 @@ from tests.support.world import World, opened
 HOUR = 3_600_000
 YEAR = 365 * 24 * HOUR
 OTHER = "southwind"
+TOOL = "sha256-2:" + "7" * 64
 APPROVE = RulingRequest(RulingKind.APPROVE)
 UNSURE: Mapping[str, Any] = {"confidence_score": 0.5, "account_id": "globex"}
 ACCOUNTS = ("acme", "globex")
@@ -69,6 +70,8 @@ async def _of_format_2(world: World) -> None:
     await world.control.rule(APPROVER, "erased.1", RulingRequest(RulingKind.REJECT, "for Ann"))
     await world.control.erase(OWNER, "erased", "she asked for it")
     await world.store.admit(await long(world, "long", now=world.clock.now))
+    for tenant in (TENANT, OTHER):
+        await world.store.keep_tools(tenant, {TOOL: {"description": f"\0 \u2028 of {tenant}"}})
     await world.propose(task("later", expires_at=world.clock.now + YEAR, **UNSURE))
     world.sql("UPDATE intent SET executor = 'caller' WHERE action_intent_id = 'later'")
 
@@ -161,6 +164,7 @@ async def told(store: Store, now: int) -> dict[str, Any]:
                 for day in DAYS
             ],
             "keys": await store.api_keys(tenant),
+            "tools": await store.kept_tools(tenant, [TOOL]),
         }
     said["keys"] = [await store.api_key(key.key_hash) for key in said[TENANT]["keys"]]
     said["due"] = [
@@ -222,7 +226,7 @@ def nothing_in(where: Place) -> bool:
     if isinstance(where, Path):
         return not (where / STORE_FILE).exists()
     assert isinstance(where, Database)
-    tables = ("settings", "ledger", "intent_key", "intent", "budget_use", "api_key")
+    tables = ("settings", "tool", "ledger", "intent_key", "intent", "budget_use", "api_key")
     with psycopg.connect(where.url.get_secret_value()) as connection:
         found = connection.execute(
             "SELECT tenant_id, settings_version, ledger_size FROM clearance.tenant"
