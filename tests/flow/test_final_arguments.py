@@ -64,6 +64,8 @@ async def test_policy_and_budget_see_the_argument_that_the_tool_gets(world: Worl
     assert "spend 11 by us" in narrated.sentence
     done = await world.run("t1")
     assert done is not None
+    assert done.outcome is not None, done
+    assert done.status is IntentStatus.SUCCEEDED, done.outcome
     assert [call.arguments["total"] for call in world.tools.calls] == [10]
 
 

@@ -26,7 +26,7 @@ TEXTS = frozenset(
 )
 _SETS = frozenset({"required", "enum", "type"})
 """Lists whose order means nothing."""
-_ONE = frozenset(
+_SINGLE = frozenset(
     {
         "additionalItems",
         "additionalProperties",
@@ -123,7 +123,7 @@ def _part_without(keyword: str, part: Json, keywords: Collection[str]) -> Json:
                 name: _sorted(each) if isinstance(each, list) else without(each, keywords)
                 for name, each in part.items()
             }
-        return without(part, keywords) if keyword in _ONE else part
+        return without(part, keywords) if keyword in _SINGLE else part
     return part
 
 
