@@ -26,7 +26,7 @@ TEXTS = frozenset(
 )
 _SETS = frozenset({"required", "enum", "type"})
 """Lists whose order means nothing."""
-_ONE = frozenset(
+_SCHEMAS = frozenset(
     {
         "additionalItems",
         "additionalProperties",
@@ -42,8 +42,8 @@ _ONE = frozenset(
         "unevaluatedProperties",
     }
 )
-_SOME = frozenset({"allOf", "anyOf", "oneOf", "prefixItems", "items"})
-_NAMED = frozenset(
+_LISTS_OF_SCHEMAS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems", "items"})
+_NAMED_SCHEMAS = frozenset(
     {"$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"}
 )
 
@@ -115,15 +115,15 @@ def _part_without(keyword: str, part: Json, keywords: Collection[str]) -> Json:
     if isinstance(part, list):
         if keyword in _SETS:
             return _sorted(part)
-        return [without(each, keywords) for each in part] if keyword in _SOME else part
+        return [without(each, keywords) for each in part] if keyword in _LISTS_OF_SCHEMAS else part
     if isinstance(part, Mapping):
-        if keyword == "dependentRequired" or keyword in _NAMED:
+        if keyword == "dependentRequired" or keyword in _NAMED_SCHEMAS:
             # In `dependencies`, and there alone, each is a schema or a list of names.
             return {
                 name: _sorted(each) if isinstance(each, list) else without(each, keywords)
                 for name, each in part.items()
             }
-        return without(part, keywords) if keyword in _ONE else part
+        return without(part, keywords) if keyword in _SCHEMAS else part
     return part
 
 
