@@ -14,23 +14,24 @@ from tests.support.sample import OWNER, TENANT, NoEngine, RecordingTools
 from bench.databases import database
 from bench.drive import Job
 from clearance.clock import SystemClock
-from clearance.core.canonical import digest
 from clearance.core.ledger import EntryKind, draft
+from clearance.core.tool_pin import pin_of
 from clearance.flow.context import Context
 from clearance.flow.ports.engine import Engine
 from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.store import Store
-from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall, Tools
+from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall, ToolDescription, Tools
 from clearance.profiles.local import STORE_FILE
 from clearance.stores.sqlite.store import SqliteStore
 
 BUDGET = 10_000_000  # a day and account: so large that it never binds, and is counted all the same
 CALLS_AT_ONCE = 16  # as many as a worker carries out
 TEMPLATE = "clearance_bench_template"
-PINS = {
-    f"crm.{tool}": digest({"type": "object"})
-    for tool in ("create_task", "issue_refund", "send_mail")
+TOOLS = {
+    f"crm.{name}": ToolDescription(name, name, {"type": "object"}, pin_of({"type": "object"}))
+    for name in ("create_task", "issue_refund", "send_mail")
 }
+"""What the tools of `RecordingTools` are, so that a server has nothing to pin."""
 
 
 class InstantTools(RecordingTools):
@@ -45,7 +46,8 @@ def document(**autonomy: Any) -> dict[str, Any]:
     """The settings: one action type, fifteen lines of policy, a budget."""
     made = {
         **sample.document(**({"budgets": [{"max_per_day": BUDGET}]} | autonomy)),
-        "tool_pins": PINS,
+        "tool_pins": {name: tool.schema_digest for name, tool in TOOLS.items()},
+        "tool_descriptions": {name: tool.description_digest for name, tool in TOOLS.items()},
     }
     made["tool_servers"]["crm"]["concurrency_max"] = CALLS_AT_ONCE
     return made

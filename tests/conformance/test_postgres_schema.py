@@ -135,7 +135,7 @@ async def test_a_migration_waits_for_readers_only_so_long(
         with pytest.raises(Unavailable) as refused:
             await migrate(database)
     assert refused.value.code == "MIGRATION_FAILED"
-    assert await migrate(database) == ["0003_expands"]
+    assert await migrate(database) == ["0004_expands"]
 
 
 async def test_software_of_before_goes_on_while_the_schema_expands_and_ends_when_it_contracts(
@@ -150,7 +150,7 @@ async def test_software_of_before_goes_on_while_the_schema_expands_and_ends_when
             await admitted(world, f"warm-{number}", account_id="globex")
         with monkeypatch.context() as newer:
             knows(newer, EXPANDS)
-            assert await migrate(database) == ["0003_expands"]
+            assert await migrate(database) == ["0004_expands"]
         assert await world.store.intent(TENANT, "before") == record
         assert len(await world.store.timeline(TENANT, TimelineQuery())) == 9
         await applied(world, steps.cancel(record, code="X", reason=None, actor=OWNER, now=NOON))
@@ -159,7 +159,7 @@ async def test_software_of_before_goes_on_while_the_schema_expands_and_ends_when
             await admitted(started_later, "later", account_id="globex")
         with monkeypatch.context() as newer:
             knows(newer, EXPANDS, CONTRACTS)
-            assert await migrate(database) == ["0004_contracts"]
+            assert await migrate(database) == ["0005_contracts"]
             store = await PostgresStore.open(database)
             assert await store.intent(TENANT, "later") == await world.record("later")
             await store.close()

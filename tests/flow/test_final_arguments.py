@@ -49,6 +49,7 @@ async def test_policy_and_budget_see_the_argument_that_the_tool_gets(world: Worl
         sample.POLICY + LARGE,
         parameters=parameters(amount={"type": "integer"}),
         arguments={"total": "{amount}", "by": "us"},
+        accepts=["ACCOUNT_NOT_SENT"],
         spends="total",
         proposal="spend {total} by {by}",
         sentence="spent {total}",
@@ -139,7 +140,8 @@ async def test_an_account_that_would_reach_another_place_is_refused(world: World
 
 @on_sqlite
 async def test_a_call_that_cannot_be_made_is_refused_when_it_is_proposed(world: World) -> None:
-    await world.configure(document(arguments={"ticket": "{target.id}"}))
+    ticket = {"ticket": "{target.id}"}
+    await world.configure(document(arguments=ticket, accepts=["ACCOUNT_NOT_SENT"]))
     with pytest.raises(InvalidInput) as refused:
         await world.propose(task("t1"))
     assert refused.value.code == "ARGUMENT_MISSING"

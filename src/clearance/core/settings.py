@@ -76,7 +76,7 @@ class Unreadable:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The settings in force for a tenant at one version. `tool_pins` are what tools take, and
-    `tool_descriptions` digests of all that is said of them, by `server.tool`.
+    `tool_descriptions` digests of all that servers say of them, by `server.tool`.
 
     Without a policy nothing is permitted: a tenant that never configured anything can do nothing.
     What is `unreadable` is in no other field, or is there in a form that asks a person.

@@ -26,7 +26,11 @@ TEXTS = frozenset(
 )
 _SETS = frozenset({"required", "enum", "type"})
 """Lists whose order means nothing."""
+<<<<<<< HEAD
 _SINGLE = frozenset(
+=======
+_SCHEMAS = frozenset(
+>>>>>>> fit
     {
         "additionalItems",
         "additionalProperties",
@@ -42,8 +46,8 @@ _SINGLE = frozenset(
         "unevaluatedProperties",
     }
 )
-_SOME = frozenset({"allOf", "anyOf", "oneOf", "prefixItems", "items"})
-_NAMED = frozenset(
+_LISTS_OF_SCHEMAS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems", "items"})
+_NAMED_SCHEMAS = frozenset(
     {"$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"}
 )
 
@@ -115,15 +119,19 @@ def _part_without(keyword: str, part: Json, keywords: Collection[str]) -> Json:
     if isinstance(part, list):
         if keyword in _SETS:
             return _sorted(part)
-        return [without(each, keywords) for each in part] if keyword in _SOME else part
+        return [without(each, keywords) for each in part] if keyword in _LISTS_OF_SCHEMAS else part
     if isinstance(part, Mapping):
-        if keyword == "dependentRequired" or keyword in _NAMED:
+        if keyword == "dependentRequired" or keyword in _NAMED_SCHEMAS:
             # In `dependencies`, and there alone, each is a schema or a list of names.
             return {
                 name: _sorted(each) if isinstance(each, list) else without(each, keywords)
                 for name, each in part.items()
             }
+<<<<<<< HEAD
         return without(part, keywords) if keyword in _SINGLE else part
+=======
+        return without(part, keywords) if keyword in _SCHEMAS else part
+>>>>>>> fit
     return part
 
 
