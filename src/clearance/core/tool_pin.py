@@ -26,11 +26,7 @@ TEXTS = frozenset(
 )
 _SETS = frozenset({"required", "enum", "type"})
 """Lists whose order means nothing."""
-<<<<<<< HEAD
-_SINGLE = frozenset(
-=======
 _SCHEMAS = frozenset(
->>>>>>> fit
     {
         "additionalItems",
         "additionalProperties",
@@ -127,11 +123,7 @@ def _part_without(keyword: str, part: Json, keywords: Collection[str]) -> Json:
                 name: _sorted(each) if isinstance(each, list) else without(each, keywords)
                 for name, each in part.items()
             }
-<<<<<<< HEAD
-        return without(part, keywords) if keyword in _SINGLE else part
-=======
         return without(part, keywords) if keyword in _SCHEMAS else part
->>>>>>> fit
     return part
 
 
