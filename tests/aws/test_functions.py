@@ -504,6 +504,7 @@ def test_a_source_is_an_agent_of_its_tenant_and_nothing_more(
 ) -> None:
     monkeypatch.setenv("CLEARANCE_SOURCES", json.dumps(SOURCES))
     principal = aws.sources().principal("northwind.agents")
+    assert principal.credential == "northwind.agents"
     assert (principal.tenant_id, principal.actor_id, principal.kind) == (
         "northwind",
         "agent-ada",

@@ -66,8 +66,8 @@ class Subject:
 class Principal:
     """An authenticated actor of one tenant.
 
-    `credential` is the id of the API key or of the session that it came with; None for Clearance
-    itself, and for who needs none.
+    `credential` is the id of the API key or of the session that it came with, or the source of its
+    events; None for Clearance itself, and for who works on the state itself.
     """
 
     tenant_id: str

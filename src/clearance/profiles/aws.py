@@ -296,7 +296,7 @@ def sources() -> Sources:
     allowed = PERMISSIONS[Role.AGENT]
     return Sources(
         {
-            name: Principal(publisher.tenant_id, publisher.actor, ActorKind.AGENT, allowed)
+            name: Principal(publisher.tenant_id, publisher.actor, ActorKind.AGENT, allowed, name)
             for name, publisher in read.items()
         }
     )
