@@ -80,7 +80,7 @@ def test_the_doctor_says_what_is_refused_where_and_what_would_be_right_and_chang
         "catalog.ISSUE_REFUND.effect: must be one of idempotent, keyed, at_most_once.",
         (
             "newer: is not a key here; the keys are tool_servers, catalog, autonomy, policy, "
-            "tool_pins, stop_switches."
+            "tool_pins, tool_descriptions, stop_switches."
         ),
         (
             "policy.tasks: has a @reason that must be 1 to 64 characters of A-Z 0-9 _, starting "
