@@ -424,15 +424,13 @@ async def _cleared(context: Context, started: Started, sent: Sent, needs_ms: int
     # By both clocks: the monotonic one may stand still while the machine sleeps, the other may be
     # set.
     needs_ms += calls.LEASE_MARGIN_MS
-    over = context.clock.monotonic_ms() + needs_ms > started.lease_ends_ms
-    if over or context.clock.now_ms() + needs_ms > started.attempt.lease_until:
+    monotonic, now = context.clock.monotonic_ms(), context.clock.now_ms()
+    if monotonic + needs_ms > started.lease_ends_ms or now + needs_ms > started.attempt.lease_until:
         raise _not_sent(
             LEASE_TOO_SHORT, "The lease would end before the call's deadline, so nothing was sent."
         )
-    now = context.clock.now_ms()
-    if sent is not Sent.NOT_SENT and calls.key_is_forgotten(
-        started.action, started.first_started_at, now
-    ):
+    began, maybe_sent = started.first_started_at, sent is not Sent.NOT_SENT
+    if maybe_sent and calls.key_is_forgotten(started.action, began, now):
         raise _not_sent(KEY_TOO_OLD, f"The call was not repeated. {_FORGOTTEN}")
 
 

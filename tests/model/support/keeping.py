@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from clearance.configuration.document import StoredSettings
 from clearance.core.budget import HoldState, spent_claim
 from clearance.core.decision import SettingsVersion
+from clearance.core.ledger import Entry
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.record import Admission, Change, IntentRecord, IntentStatus, admitted
 from clearance.flow.ports.due import Due
@@ -26,7 +27,11 @@ from clearance.flow.ports.transitions import (
     SettingsMoved,
 )
 from tests.model.support.driving import Answer, Ask
-from tests.support.sample import TENANT
+from tests.support.sample import NOON, TENANT
+
+
+_ENTRIES = ("entries",)
+"""The key of an answer with entries: no step is told apart by them."""
 
 
 class Kept(NamedTuple):
@@ -121,6 +126,8 @@ class Keeper:
             "expired": self._expired,
             "approved": self._approved,
             "dead_leases": self._dead_leases,
+            # The age of a first attempt is read from them, and counts only after a day.
+            "entries_about": lambda kept, _settings, *_: (Answer(_ENTRIES, []), kept, []),
         }
 
     def number(self, record: IntentRecord) -> int:
@@ -169,6 +176,8 @@ class Keeper:
                 return Answer(("Applied", numbers), value)
             case BudgetSpent(used):
                 return Answer(("BudgetSpent", tuple(sorted(used.items()))), value)
+            case [Entry(), *_]:
+                return Answer(_ENTRIES, value)
             case list():
                 return Answer(("due", tuple(value)), value)
             case SettingsMoved() | RecordMoved() | None:
@@ -310,11 +319,13 @@ def applied(record: IntentRecord, change: Change) -> IntentRecord:
 
 
 def _bare(record: IntentRecord) -> IntentRecord:
-    """The record without the times that no step reads, so that no answer differs by them."""
+    """The record without the times that no step reads, so that no answer differs by them. How old
+    an attempt is counts only after a day, which no order of steps here takes.
+    """
     approval, attempt = record.approval, record.attempt
     if approval is not None:
         rulings = tuple(replace(ruling, ruled_at=0) for ruling in approval.rulings)
         approval = replace(approval, opened_at=0, rulings=rulings)
     if attempt is not None:
-        attempt = replace(attempt, started_at=0)
+        attempt = replace(attempt, started_at=NOON)
     return replace(record, created_at=0, changed_at=0, approval=approval, attempt=attempt)
