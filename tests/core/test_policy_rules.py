@@ -178,6 +178,8 @@ REFUSED = [
     (f"{P} has price && 250 >= {P}.price", ONE, f'{P}.price.lessThanOrEqual(decimal("250.0"))'),
     (f"{P} has price && {P}.price.lessThan(5)", ONE, f'{P}.price.lessThan(decimal("5.0"))'),
     (f"{P} has price && {P}.price == 5", ONE, 'write decimal("5.0")'),
+    ('context.counts has tags && context.counts.tags like "*1"', ONE, "does not fit the schema"),
+    ('context.counts has tags && context.counts.tags.contains("a")', ONE, "does not fit the"),
     ('principal == Account::"acme"', ALL, "compares principal (Agent)"),
     ('resource in [Agent::"ada"]', ALL, "compares resource (Account)"),
     ("principal == resource", ALL, "compares principal (Agent)"),

@@ -39,8 +39,9 @@ class Domain:
     @property
     def item(self) -> Domain:
         """What the items of a set can be."""
-        inner = self.kind.removeprefix("Set<").removesuffix(">")
-        return Domain(inner if inner != self.kind else "", self.values)
+        if not self.kind.startswith("Set<"):
+            return Domain("")
+        return Domain(self.kind.removeprefix("Set<").removesuffix(">"), self.values)
 
     @property
     def ends(self) -> tuple[int, int] | None:
@@ -58,7 +59,7 @@ class Domain:
         """True if a value of this could be a value of the other."""
         if self.misfits(other):
             return False
-        if self.values is None or other.values is None:
+        if not (self.kind and other.kind) or self.values is None or other.values is None:
             return True
         few, many = sorted((self.values, other.values), key=len)
         return any(value in many for value in few)
@@ -69,6 +70,7 @@ class Domain:
             self.values is not None
             and other.values is not None
             and len(self.values) == len(other.values) == 1
+            and bool(self.kind and other.kind)
             and self.may_equal(other)
         )
 
@@ -152,9 +154,10 @@ def likeness(operand: Operand, pattern: Sequence[Any]) -> Truth:
     """Whether an operand is like a pattern in Cedar's JSON."""
     true = false = 0
     for mask, domain in operand.groups:
-        matches = {_matches(pattern, str(text)) for text in domain.values or ()}
-        true |= mask if domain.values is None or True in matches else 0
-        false |= mask if domain.values is None or False in matches else 0
+        texts = domain.values if domain.kind == "String" else None  # a number has no text
+        matches = {_matches(pattern, str(text)) for text in texts or ()}
+        true |= mask if texts is None or True in matches else 0
+        false |= mask if texts is None or False in matches else 0
     return true, false
 
 
