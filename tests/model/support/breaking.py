@@ -86,13 +86,13 @@ def _giving_back(record: IntentRecord, number: int, outcome: Any, **named: Any) 
     )
 
 
-async def _looks_at_no_lease(context: Any, started: Any, _needs_ms: int) -> None:
+async def _looks_at_no_lease(context: Any, started: Any, _sent: Any, _needs_ms: int) -> None:
     settings = await context.settings(started.record.intent.tenant_id)
     if stop.strictest(settings.stop_switches, started.record.intent, started.action):
         raise execute._not_sent("STOP_SWITCH_ON", "A stop is on.")
 
 
-async def _looks_at_no_stop(context: Any, started: Any, needs_ms: int) -> None:
+async def _looks_at_no_stop(context: Any, started: Any, _sent: Any, needs_ms: int) -> None:
     needs_ms += calls.LEASE_MARGIN_MS
     if context.clock.monotonic_ms() + needs_ms > started.lease_ends_ms:
         raise execute._not_sent("LEASE_TOO_SHORT", "The lease is too short.")

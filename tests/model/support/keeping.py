@@ -29,9 +29,8 @@ from clearance.flow.ports.transitions import (
 from tests.model.support.driving import Answer, Ask
 from tests.support.sample import NOON, TENANT
 
-
-_ENTRIES = ("entries",)
-"""The key of an answer with entries: no step is told apart by them."""
+_ENTRIES = ("due", ())
+"""The key of an answer with entries, many or none: no step is told apart by them."""
 
 
 class Kept(NamedTuple):
