@@ -5,6 +5,7 @@ the software changed meanwhile.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from clearance.configuration import policies
 from clearance.core import binding as bindings
 from clearance.core.approval import RulingKind
 from clearance.core.binding import Binding
+from clearance.core.canonical import digest
 from clearance.core.policy_schema import schema_text
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.flow import execute
@@ -199,7 +201,14 @@ def as_0_1_writes(patch: pytest.MonkeyPatch) -> None:
         names = ("parameters", "tool", "tool_schema", "policy_version")
         return {**{name: getattr(binding, name) for name in names}, "action": binding.entry_0_1}
 
+    made = bindings._bound
+
+    def bound(*clauses: Any, **facts: Any) -> Binding:
+        binding = made(*clauses, **facts)
+        return replace(binding, digest=digest(written(binding)))
+
     patch.setattr(bindings, "_written", written)
+    patch.setattr(bindings, "_bound", bound)
 
 
 async def upgraded(world: World, monkeypatch: pytest.MonkeyPatch) -> World:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
@@ -31,6 +32,14 @@ def final_arguments(action: Action, intent: ActionIntent) -> dict[str, Json]:
     that could end the place in a longer text that it is put into.
     """
     return _laid_on(action, intent, action.with_defaults(intent.parameters))
+
+
+@dataclass(frozen=True, slots=True)
+class FinalCall:
+    """The final arguments of a call, and the action that made them."""
+
+    action: Action
+    arguments: Mapping[str, Json]
 
 
 def arguments_without_defaults(action: Action, intent: ActionIntent) -> dict[str, Json]:

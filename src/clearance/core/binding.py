@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from clearance.core.arguments import arguments_without_defaults, final_arguments
+from clearance.core.arguments import arguments_without_defaults
 from clearance.core.canonical import Json, digest
 from clearance.core.catalog import Action
 from clearance.core.decision import Decision
@@ -77,11 +78,11 @@ def read(entry: Mapping[str, Json]) -> Binding | None:
     return Binding(
         format=made,
         digest=digest(known),
-        parameters=known["parameters"],
+        parameters=known.get("parameters", NOT_READABLE),
         final=known.get("final"),
-        tool=known["tool"],
-        tool_schema=known["tool_schema"],
-        entry=texts["entry"] if texts else known.get("action", NOT_READABLE),
+        tool=known.get("tool", NOT_READABLE),
+        tool_schema=known.get("tool_schema"),
+        entry=(texts or known).get("entry", known.get("action", NOT_READABLE)),
         shown=texts.get("shown"),
         policy_version=decision["policy_version"] if texts else None,
         clauses=tuple(
@@ -104,33 +105,30 @@ def bind(
     if action is None:
         unreadable = settings.uncallable(intent.account_id, intent.action_type)
         return _not_readable(parameters) if unreadable else None
-    clauses = policy.clauses if policy else {}
-    final, without_defaults = _final(action, intent, parameters)
-    return _digested(
-        Binding(
-            format=FORMAT,
-            digest="",
-            parameters=parameters,
-            final=final,
-            tool=str(action.tool),
-            tool_schema=settings.tool_pins.get(str(action.tool)),
-            entry=action.entry_digest,
-            shown=action.shown_digest,
-            policy_version=policy.version if policy else None,
-            clauses=tuple(
-                (name, clauses[name].digest if name in clauses else None)
-                for name in decision.policy_clause
-            ),
-            entry_0_1=action.digest_0_1,
-            without_defaults=without_defaults,
-        )
+    known = policy.clauses if policy else {}
+    final, without_defaults = _final(action, intent, decision, parameters)
+    return _bound(
+        tuple(
+            (name, known[name].digest if name in known else None) for name in decision.policy_clause
+        ),
+        parameters=parameters,
+        final=final,
+        tool=str(action.tool),
+        tool_schema=settings.tool_pins.get(str(action.tool)),
+        entry=action.entry_digest,
+        shown=action.shown_digest,
+        policy_version=policy.version if policy else None,
+        entry_0_1=action.digest_0_1,
+        without_defaults=without_defaults,
     )
 
 
-def _final(action: Action, intent: ActionIntent, parameters: str) -> tuple[str, str]:
+def _final(
+    action: Action, intent: ActionIntent, decision: Decision, parameters: str
+) -> tuple[str, str]:
     """Digests of the final arguments, and of what versions that sent no defaults would send."""
     try:
-        final = final_arguments(action, intent)
+        final = decision.arguments(action, intent)
         before = arguments_without_defaults(action, intent) if action.has_defaults else final
     except InvalidInput:
         return NOT_MADE, NOT_MADE
@@ -166,24 +164,35 @@ def _not_readable(parameters: str) -> Binding:
     """What would run of an action that cannot be read: nothing, until it can be, and then it is
     another call than this.
     """
-    return _digested(
-        Binding(
-            format=FORMAT,
-            digest="",
-            parameters=parameters,
-            final=NOT_MADE,
-            tool=NOT_READABLE,
-            tool_schema=None,
-            entry=NOT_READABLE,
-            shown=NOT_READABLE,
-            policy_version=None,
-            clauses=(),
-        )
+    return _bound(
+        (),
+        parameters=parameters,
+        final=NOT_MADE,
+        tool=NOT_READABLE,
+        tool_schema=None,
+        entry=NOT_READABLE,
+        shown=NOT_READABLE,
+        policy_version=None,
     )
 
 
-def _digested(binding: Binding) -> Binding:
-    return replace(binding, digest=digest(_written(binding)))
+def _bound(
+    clauses: tuple[tuple[str, str | None], ...],
+    *,
+    entry_0_1: str | None = None,
+    without_defaults: str | None = None,
+    **facts: Any,
+) -> Binding:
+    """A binding of this format, with its digest."""
+    made = digest({"format": FORMAT, **facts, "clauses": dict(clauses)})
+    return Binding(
+        format=FORMAT,
+        digest=made,
+        clauses=clauses,
+        entry_0_1=entry_0_1,
+        without_defaults=without_defaults,
+        **facts,
+    )
 
 
 def _written(binding: Binding) -> dict[str, Json]:

@@ -5,12 +5,15 @@ everything behind it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from clearance.core.arguments import FinalCall, final_arguments
 from clearance.core.budget import Hold
 from clearance.core.canonical import Json
+from clearance.core.catalog import Action
+from clearance.core.intent import ActionIntent
 
 
 class Answer(StrEnum):
@@ -70,6 +73,8 @@ class Finding:
 class Decision:
     """The gate's answer to one intent, with the finding of every check that was asked, in their
     order.
+
+    `made` is the call that was decided on, as long as the process that decided has it at hand.
     """
 
     answer: Answer
@@ -81,6 +86,17 @@ class Decision:
     policy_clause: tuple[str, ...] = ()
     hold: Hold | None = None
     settings_digest: SettingsDigest = NO_DIGEST
+    made: FinalCall | None = field(default=None, compare=False, repr=False)
+
+    def arguments(self, action: Action, intent: ActionIntent) -> Mapping[str, Json]:
+        """The final arguments that an action makes of the intent of this decision.
+
+        InvalidInput as `final_arguments`.
+        """
+        made = self.made
+        if made is not None and made.action is action:
+            return made.arguments
+        return final_arguments(action, intent)
 
 
 def to_json(decision: Decision) -> dict[str, Json]:

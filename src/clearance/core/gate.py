@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from clearance.core import mode as modes
 from clearance.core import stop
-from clearance.core.arguments import final_arguments
+from clearance.core.arguments import FinalCall, final_arguments
 from clearance.core.budget import AMOUNT_MAX, Hold, hold_for, rule_for, spent_claim
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
@@ -51,16 +51,22 @@ class _Case:
     action: Action | None
     policy_answer: PolicyAnswer | None = None
     hold: Hold | None = None
-    arguments: Mapping[str, Json] = field(default_factory=dict)
+    made: FinalCall | None = None
     unmade: InvalidInput | None = None
 
     def __post_init__(self) -> None:
         """Makes the final arguments, or keeps why no call can be made."""
         try:
             if self.action is not None:
-                self.arguments = final_arguments(self.action, self.intent)
+                arguments = final_arguments(self.action, self.intent)
+                self.made = FinalCall(self.action, arguments)
         except InvalidInput as unmade:
             self.unmade = unmade
+
+    @property
+    def arguments(self) -> Mapping[str, Json]:
+        """The final arguments; none, if no call can be made."""
+        return self.made.arguments if self.made else {}
 
     def unread(self, check: str) -> Unreadable | None:
         """What of the settings a check cannot read, of all that could be about the intent."""
@@ -130,6 +136,7 @@ def decide(intent: ActionIntent, facts: Facts, now: int) -> Decision:
         policy_version=policy.version if policy else None,
         policy_clause=permitted.clauses if permitted else (),
         hold=case.hold if answer is Answer.AUTO_EXECUTE else None,
+        made=case.made,
     )
 
 

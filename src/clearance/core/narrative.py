@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from clearance.core import gate, stop
 from clearance.core.approval import RulingKind
-from clearance.core.arguments import arguments_without_defaults, final_arguments
+from clearance.core.arguments import arguments_without_defaults
 from clearance.core.binding import binds
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
@@ -85,10 +85,12 @@ def _decided_arguments(record: IntentRecord, action: Action | None) -> Mapping[s
         if binding and binding.final is None:  # of a version that sent no defaults
             same = binding.entry in {action.entry_digest, action.digest_0_1}
             return arguments_without_defaults(action, record.intent) if same else None
-        arguments = final_arguments(action, record.intent)
+        arguments = record.decision.arguments(action, record.intent)
     except InvalidInput:
         return None
-    same = binding is None or binds(binding, action, record.intent, arguments)
+    made = record.decision.made
+    at_hand = made is not None and made.action is action
+    same = at_hand or binding is None or binds(binding, action, record.intent, arguments)
     return arguments if same else None
 
 

@@ -156,6 +156,7 @@ def admission_of(
     action = facts.settings.catalog.get(intent.action_type)
     if action is not None:
         action.check_parameters(intent.parameters)
-        final_arguments(action, intent)  # a call that cannot be made is refused, not decided on
     decision = gate.decide(intent, facts, now)
+    if action is not None and decision.made is None:
+        final_arguments(action, intent)  # a call that cannot be made is refused, not admitted
     return steps.admit(intent, content, decision, facts.settings, salt=salt, actor=actor, now=now)
