@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import rfc8785
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from clearance.core.canonical import canonical, digest
@@ -31,6 +32,19 @@ JSON = st.recursive(
 @given(JSON)
 def test_the_fast_path_writes_the_same_bytes_as_rfc_8785(value: Any) -> None:
     assert canonical(value) == rfc8785.dumps(value)
+
+
+@examples(max_examples=1000)
+@given(
+    st.floats(allow_nan=False, allow_infinity=False)
+    | st.decimals(-(10**6), 10**6, places=4).map(float)
+    | st.floats(1e-5, 1e-3)
+    | st.floats(2**52, 2**54)
+)
+def test_a_fraction_is_written_as_ecmascript_writes_it(value: float) -> None:
+    """Money, confidences, and the numbers around which the two ways of writing part."""
+    for each in (value, -value):
+        assert canonical([each]) == rfc8785.dumps([each])
 
 
 @given(

@@ -33,13 +33,14 @@ def canonical(value: Json) -> bytes:
         raise InvalidInput(sentence, code="NOT_CANONICAL_JSON") from None
 
 
-# For values without fractions and with ASCII names, the standard library's C encoder writes the
-# same bytes ten times faster.
+# With ASCII names and such numbers, the standard library's C encoder writes the same bytes ten
+# times faster.
 _PLAIN = json.JSONEncoder(
     ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
 )
 
 
+_POSITIONAL_FROM = 1e-4  # below it, Python writes a fraction with an exponent
 _LEAVES = frozenset({str, bool, type(None)})
 
 
@@ -49,6 +50,8 @@ def _plain(value: Json) -> bool:
         return True
     if kind is int:
         return bool(-INTEGER_MAX <= value <= INTEGER_MAX)
+    if kind is float:  # Python and ECMAScript write the same shortest digits, with no exponent here
+        return bool(_POSITIONAL_FROM <= abs(value) < INTEGER_MAX) and not value.is_integer()
     if kind is dict:
         return all(
             type(name) is str and name.isascii() and _plain(part) for name, part in value.items()
