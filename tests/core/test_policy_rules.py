@@ -132,7 +132,7 @@ REFUSED = [
     ("context.counts has limit", ONE, "mentions context.counts.limit"),
     (f"{P}.title has length", ONE, f"mentions {P}.title.length"),
     # One that an action of the scope declares, and its record lacks.
-    (f'{P} has "__proto"', ONE, f"{UNREADABLE} ONE: policy has no names like this"),
+    (f'{P} has "__proto"', ONE, f"{UNREADABLE} ONE: policy cannot have this name"),
     (f'{P} has "__proto"', ALL, f"{UNREADABLE} ONE"),
     (f"{P} has tree && {P}.tree has values", ALL, f"{UNREADABLE} ONE: the values of the map"),
     (f"{P} has note", ONE, f"{UNREADABLE} ONE: it is waived"),

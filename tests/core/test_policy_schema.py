@@ -285,7 +285,7 @@ def test_what_is_null_is_named_and_absent() -> None:
             "gone": None,
         },
     )
-    assert got.nulls == ("gone", "note", "rows.x", "sizes.values", "tags")
+    assert got.nulls == ("gone", "note", "rows.x", "sizes.values", "tags[]")
     assert got.record == {
         "tags": ["x"],
         "rows": {"x": ["y"], "count": 2},
@@ -635,7 +635,7 @@ def test_every_leaf_is_read_or_named(pair: Pair, old: bool, data: st.DataObject)
     assert engine_takes(kind, got) == []
     known = list(leaves(got.record))
     named = [tuple(path.split(".")) for path in (*got.unread, *got.waived)]
-    nulls = [tuple(path.split(".")) for path in got.nulls]
+    nulls = [tuple(path.removesuffix("[]").split(".")) for path in got.nulls]
     for path, leaf in leaves(value):
         is_read = any(leads(place, path, whole=True) and same(part, leaf) for place, part in known)
         is_null = leaf is None and any(leads(place, path, whole=True) for place in nulls)
@@ -736,3 +736,31 @@ def test_what_an_old_draft_does_not_check_is_not_believed() -> None:
     got = read_parameters(kind, {"a": "x"})
     assert got.record == {"a": {"string": "x"}}
     assert engine_takes(kind, got) == []
+
+
+@pytest.mark.parametrize("name", ["filter.tags", "", "*", "a.b.c"])
+def test_a_name_that_no_path_can_hold_is_not_read(name: str) -> None:
+    """Else its path is another parameter's, and the order of names decides what is counted."""
+    inside = an_object(tags=a_list(TEXT))
+    kind = parameters_type(an_object(**{name: a_list(TEXT), "filter": inside}))
+    assert kind.fields[name].type is None
+    for value in ({name: ["x"] * 9, "filter": {"tags": []}}, {"filter": {"tags": []}, name: ["x"]}):
+        got = read_parameters(kind, value)
+        assert (got.unread, got.counts, got.nulls) == (("*",), {"filter.tags": 0}, ())
+
+
+def test_the_scale_of_a_number_stands_whatever_else_speaks_of_it() -> None:
+    """A subschema without a scale takes none away, and two scales are none."""
+    amount = {"type": "number", "x-scale": 100}
+    more = {"properties": {"amount": {"type": "number", "maximum": 50}}}
+    for beside in (
+        {"dependentSchemas": {"x": more}},
+        {"allOf": [more]},
+        {"if": more, "then": more},
+    ):
+        schema = {**an_object("amount", amount=amount), **beside}
+        got = read_parameters(parameters_type(schema), {"amount": 12.5})
+        assert got.record == {"amount": 1250}, beside
+    other = {"properties": {"amount": {"type": "number", "x-scale": 10}}}
+    schema = {**an_object("amount", amount=amount), "allOf": [other]}
+    assert parameters_type(schema).fields["amount"].type.kind is TypeKind.DECIMAL

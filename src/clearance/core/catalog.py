@@ -256,13 +256,18 @@ class Action:
         value = arguments.get(self.spends) if self.spends else None
         if not isinstance(value, int | float) or isinstance(value, bool):
             return None
+        if self._spends_scale is None:
+            return None
         units = whole_units(value, self._spends_scale)
         return units if units is not None and units >= 0 else None
 
     @cached_property
-    def _spends_scale(self) -> int:
+    def _spends_scale(self) -> int | None:
+        """How many units make one; None if the schema does not say, so that no amount is known."""
         argument = CompiledSchema(self.final_schema).root.names.get(self.spends or "")
-        return argument.scale or 1 if argument else 1
+        if argument is None:
+            return None
+        return argument.scale or (1 if argument.kinds - {"null"} == {"integer"} else None)
 
     def effective_risk(self, intent: ActionIntent) -> RiskLevel:
         """The higher of the catalog's risk and the agent's: an agent can raise the risk, never

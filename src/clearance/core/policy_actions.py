@@ -160,9 +160,14 @@ def _why(each: RecordField) -> str:
 
 
 def _nulls(parameters: ParameterType) -> ParameterType:
-    """The names that can be among the nulls of an action."""
+    """The names that can be among the nulls of an action; `tags[]` says that an item is null."""
     names = {name for name, each in fields_of(parameters) if _may_be_null(name, each)}
-    return ParameterType("Set<String>", TypeKind.SET, values=frozenset(names))
+    items = {
+        f"{name}[]"
+        for name, each in fields_of(parameters)
+        if each.type is not None and each.type.kind in _WITH_NULLS
+    }
+    return ParameterType("Set<String>", TypeKind.SET, values=frozenset(names | items))
 
 
 def _may_be_null(name: str, each: RecordField) -> bool:

@@ -185,7 +185,7 @@ def read_list(inner: Read, path: str, *, counted: bool, reserved: bool) -> Read:
         if reserved:
             reading.room = RECORD_MEMBERS_MAX
         try:
-            record = inner(reading.without_nulls(value, path), reading)
+            record = inner(reading.without_nulls(value, f"{path}[]"), reading)
         except _TooMany:
             reading.room = before
             return UNREAD
@@ -205,7 +205,7 @@ def read_lists(inner: Read, path: str, *, counted: bool) -> Read:
         if not all(isinstance(value, list | tuple) for value in values):
             return UNREAD
         items = [item for value in values for item in value]
-        record = inner(reading.without_nulls(items, path), reading)
+        record = inner(reading.without_nulls(items, f"{path}[]"), reading)
         if counted and record is not UNREAD:
             record["count"] = len(items)
         return record

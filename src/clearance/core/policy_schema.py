@@ -491,7 +491,8 @@ def _record(spot: _Spot) -> ParameterType:
         inside = spot.at(name, place.names[name])
         is_there = spot.many or (name in place.required and "null" not in inside.place.kinds)
         fields[name] = made = _property(name, inside, may_be_required=is_there)
-        entries[name] = (inside.path, made.reader, made.waived)
+        path = spot.at("*").path if _parts_a_path(name) else inside.path
+        entries[name] = (path, made.reader, made.waived)
     others = (spot.at("*").path, None, place.others.is_waived)
     if (place.takes_others or place.has_patterns) and "*" not in fields:
         sentence = f"other names are allowed here, and are not read: {_TO_WAIVE} to their schema"
@@ -503,10 +504,17 @@ def _record(spot: _Spot) -> ParameterType:
 def _property(name: str, spot: _Spot, *, may_be_required: bool) -> RecordField:
     if spot.place.is_waived:
         return RecordField(None, waived=True)
-    if name.startswith("__") or _SURROGATE.search(name):
-        # `__entity` and `__extn` are escapes of Cedar's JSON.
-        return RecordField(None, problem=f"policy has no names like this reader: {_TO_WAIVE}")
+    # `__entity` and `__extn` are escapes of Cedar's JSON.
+    if name.startswith("__") or _SURROGATE.search(name) or _parts_a_path(name):
+        return RecordField(None, problem=f"policy cannot have this name in a path: {_TO_WAIVE}")
     return spot.build.attribute(partial(_type_of, spot), may_be_required=may_be_required)
+
+
+def _parts_a_path(name: str) -> bool:
+    """True if a path with this name could be that of another parameter: a dot parts the names of a
+    path, and `*` stands for those that are not declared.
+    """
+    return name in {"", "*"} or "." in name
 
 
 def _map(spot: _Spot) -> ParameterType:

@@ -409,7 +409,8 @@ class Walk:
         names = [each.get("Value") for each in elements]
         if is_path(of, _NULLS) and names and all(isinstance(name, str) for name in names):
             for name in names:
-                self._mention(("parameters", *str(name).split(".")), live, whole=True)
+                path = str(name).removesuffix("[]").split(".")
+                self._mention(("parameters", *path), live, whole=True)
             return self._read(_NULLS, live).items
         return self.values(of, live).items
 

@@ -224,9 +224,12 @@ class SchemaPlace:
 
     @cached_property
     def scale(self) -> int | None:
-        """The `x-scale` of a number: so many units make one. None if there is none, or several."""
-        scales = [node.get("x-scale") for node in self.nodes if "number" in _types(node)]
-        scale = scales[0] if scales and scales.count(scales[0]) == len(scales) else None
+        """The `x-scale` of a number: so many units make one. None if there is none, if subschemas
+        declare several, or if an integer declares it, which counts units already.
+        """
+        scaled = [node for node in self.nodes if "x-scale" in node]
+        scales = [node["x-scale"] for node in scaled if "number" in _types(node)]
+        scale = scales[0] if scales and scales.count(scales[0]) == len(scaled) else None
         return scale if type(scale) is int and 1 <= scale <= SCALE_MAX else None
 
     @cached_property
