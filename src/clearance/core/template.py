@@ -30,7 +30,7 @@ _WORD = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._@:/+#-]*[A-Za-z0-9])?")
 _ENDS_QUOTE = frozenset(
     "'`\u00b4\u02b9\u02bb\u02bc\u02bd\u02be\u02bf\u02c8\u02ca\u02cb\u02f4\u055a"
     "\u05f3\u1fbd\u1fbf\u1ffe\u2018\u2019\u201a\u201b\u2032\u2035\u275b\u275c\ua78c"
-    "\uff07\uff40"
+    "\uff07\uff40\u0374\u0384\u0559\u05d9\u07f4\u07f5\u144a\u16cc\u1fef\u1ffd\U00016f51"
 )
 _MISSING = object()
 _OURS = frozenset({"account_id", "action_intent_id", "action_type"})
