@@ -25,14 +25,15 @@ from clearance.core.canonical import Json, digest
 from clearance.core.catalog import Catalog
 from clearance.core.decision import Answer
 from clearance.core.errors import InvalidInput, Problem
-from clearance.core.policy_actions import Actions, whole_of
-from clearance.core.policy_rules import ReadRule
+from clearance.core.policy_actions import Actions
+from clearance.core.policy_rules import Dependents, ReadRule
 from clearance.core.policy_schema import (
     ParameterType,
     RecordRead,
     parameters_type,
     read_parameters,
     schema_text,
+    whole_of,
 )
 from clearance.core.policy_text import (
     NO_POLICY_PERMITS,
@@ -123,6 +124,7 @@ class PolicySet:
     schema: str = field(repr=False)
     clauses: Mapping[str, Clause] = field(compare=False, repr=False)
     _rules: Mapping[str, ReadRule] = field(compare=False, repr=False)
+    _dependents: Dependents = field(compare=False, repr=False)
     _actions: Actions = field(compare=False, repr=False)
     _types: Mapping[str, ParameterType] = field(compare=False, repr=False)
     _engine_policies: cedarpy.PolicySet = field(compare=False, repr=False)
@@ -148,7 +150,7 @@ class PolicySet:
             unattended, attended = self._ask(question, read)
             answer = self._fold(unattended, attended, read)
             if read.unread and answer.answer is not Answer.BLOCK:
-                answer = self._undecidable(question, read.unread) or _naming(answer, read.unread)
+                answer = self._undecidable(question, read) or _naming(answer, read.unread)
             return replace(answer, unread=read.unread, waived=read.waived)
         except (KeyboardInterrupt, SystemExit):
             raise
@@ -231,20 +233,24 @@ class PolicySet:
             return self._answer(Answer.BLOCK, attended)
         return PolicyAnswer(Answer.BLOCK, NO_POLICY_PERMITS, "No policy permits this action.")
 
-    def _undecidable(self, question: Question, unread: tuple[str, ...]) -> PolicyAnswer | None:
+    def _undecidable(self, question: Question, read: RecordRead) -> PolicyAnswer | None:
         """The block of an act about which a clause could say no, if what it depends on could be
         read. A clause about the unattended question alone cannot: a person is asked anyway.
         """
         bit, kind = self._actions.bit[question.action_type], self._types[question.action_type]
-        rules = {
-            name: [each for each in unread if rule.decides_by(bit, whole_of(kind, each))]
-            for name, rule in self._rules.items()
+        speaking = {
+            1 << place: name
+            for place, (name, rule) in enumerate(self._rules.items())
             if rule.speaks_of(question.agent_id, question.account_id)
         }
-        clauses = tuple(sorted(name for name, names in rules.items() if names))
+        all_speaking, deciding, names = sum(speaking), 0, {}
+        for path, shown in read.unread_paths.items():
+            if rules := self._dependents.on(bit, whole_of(kind, path)) & all_speaking:
+                deciding |= rules
+                names[shown] = None
+        clauses = tuple(sorted(name for rule, name in speaking.items() if rule & deciding))
         if not clauses:
             return None
-        names = dict.fromkeys(each for name in clauses for each in rules[name])
         sentence = (
             f"Policy cannot read {_listed(names)} in this call, and what it is decides for "
             f"{_listed(clauses)}, so it is blocked."
@@ -359,6 +365,7 @@ def _policy_set(
     """The set of clauses that are all accepted."""
     clauses = {clause.id: clause for clause in map(_clause, written)}
     policies = {str(clause.name): clause.policy for clause in written}
+    rules = {str(clause.name): clause.rule for clause in written if clause.rule}
     return PolicySet(
         version=digest(
             {
@@ -369,7 +376,8 @@ def _policy_set(
         ),
         schema=schema,
         clauses=MappingProxyType(clauses),
-        _rules={str(clause.name): clause.rule for clause in written if clause.rule},
+        _rules=rules,
+        _dependents=Dependents(rules.values()),
         _actions=actions,
         _types=types,
         _engine_policies=_engine_policies(policies),

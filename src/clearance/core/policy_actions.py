@@ -9,13 +9,11 @@ from difflib import get_close_matches
 from clearance.core.canonical import INTEGER_MAX, Json
 from clearance.core.intent import RiskLevel
 from clearance.core.mode import AutonomyMode
-from clearance.core.policy_reading import KIND_NAMES
 from clearance.core.policy_schema import ParameterType, RecordField, TypeKind
-from clearance.core.policy_values import ANYTHING, Domain, Mask, Operand, Path, Truth
+from clearance.core.policy_values import ANYTHING, Domain, Mask, Operand, Path, Truth, union
 
 ACTIONS_NAMED_MAX = 3  # actions that one problem names
 CONFIDENCE_BP_MAX = 10_000
-_TYPES = frozenset(filter(None, KIND_NAMES.values())) | {"integer", "count"}
 _WITH_NULLS = frozenset({TypeKind.SET, TypeKind.RECORD})
 _NOWHERE: tuple[Mask, Domain] = (0, Domain(""))
 
@@ -24,14 +22,18 @@ _NOWHERE: tuple[Mask, Domain] = (0, Domain(""))
 class Attribute:
     """An attribute of the context: in which actions it is, and what it can be there.
 
-    `always` are the actions in which it is never absent. `lacking` says why the record of an
-    action lacks what the action declares.
+    `always` are the actions in which it is never absent, and `open` those whose calls can have it
+    undeclared, which no record shows. `lacking` says why the record of an
+    action lacks what the action declares. `hidden` says why a call of an action can have something
+    there that the record does not show there.
     """
 
     types: list[tuple[Mask, ParameterType]] = field(default_factory=list)
     here: Mask = 0
     always: Mask = 0
+    open: Mask = 0
     lacking: dict[str, str] = field(default_factory=dict)
+    hidden: dict[str, str] = field(default_factory=dict)
     operand: Operand = ANYTHING
 
     @property
@@ -52,6 +54,11 @@ class Actions:
             for name, each in fields_of(kind)
             if each.waived
         ]
+        self.null_names: dict[str, Mask] = {}
+        for action_type, kind in types.items():
+            for name in _null_names(kind):
+                bits = self.null_names.get(name, 0) | self.bit[action_type]
+                self.null_names[name] = bits
         self._places: dict[Path, Attribute] = {}
         self._answers: dict[tuple[object, ...], Truth] = {}
         for name, place in _OF_ALL.items():
@@ -82,9 +89,14 @@ class Actions:
         types: list[tuple[Mask, ParameterType]] = []
         always: Mask = 0
         lacking: dict[str, str] = {}
+        is_open, hidden = above.open, dict(above.hidden)
+        if path[0] == "counts":
+            is_open |= self._let_in(name)
         for mask, kind in above.types:
             each = kind.fields.get(name)
             if each is None:
+                is_open |= mask if kind.others else 0
+                hidden.update(dict.fromkeys(self.names(mask), kind.hides) if kind.hides else {})
                 continue
             if each.type is None:
                 lacking.update(dict.fromkeys(self.names(mask), _why(each)))
@@ -92,8 +104,18 @@ class Actions:
             types.append((mask, each.type))
             always |= mask if each.required else 0
         place = self._settled(path, types, always)
-        place.lacking = lacking
+        place.open, place.lacking, place.hidden = is_open, lacking, hidden
         return place
+
+    def _let_in(self, dotted: str) -> Mask:
+        """The actions whose calls can have a parameter undeclared. A name may have dots of its own:
+        it could stand at any depth.
+        """
+        names = dotted.split(".")
+        return union(
+            self.at(("parameters", *names[:depth], ".".join(names[depth:]))).open
+            for depth in range(len(names))
+        )
 
     def _settled(
         self, path: Path, types: list[tuple[Mask, ParameterType]], always: Mask
@@ -138,19 +160,8 @@ def fields_of(kind: ParameterType, above: Path = ()) -> Iterator[tuple[str, Reco
         yield ".".join(path), each
         if each.type is not None:
             yield from fields_of(each.type, path)
-
-
-def whole_of(kind: ParameterType, name: str) -> str:
-    """The value that would have to be read to know what is unread: of a value of several types, all
-    of it, as a value of another type could stand there.
-    """
-    above = name.rpartition(".")[0]
-    several = {
-        path
-        for path, each in fields_of(kind)
-        if each.type and each.type.fields and _TYPES.issuperset(each.type.fields)
-    }
-    return above if above in several else name
+    if kind.others is not None:
+        yield ".".join((*above, "*")), kind.others
 
 
 def _why(each: RecordField) -> str:
@@ -160,14 +171,25 @@ def _why(each: RecordField) -> str:
 
 
 def _nulls(parameters: ParameterType) -> ParameterType:
-    """The names that can be among the nulls of an action; `tags[]` says that an item is null."""
-    names = {name for name, each in fields_of(parameters) if _may_be_null(name, each)}
-    items = {
-        f"{name}[]"
-        for name, each in fields_of(parameters)
-        if each.type is not None and each.type.kind in _WITH_NULLS
+    """The names that can be among the nulls of an action: any, if it lets in others. One of these
+    is not read, but a rule can depend on it.
+    """
+    is_open = parameters.others or any(
+        each.type and each.type.others for _, each in fields_of(parameters)
+    )
+    names = None if is_open else frozenset(_null_names(parameters))
+    return ParameterType("Set<String>", TypeKind.SET, values=names)
+
+
+def _null_names(parameters: ParameterType) -> set[str]:
+    """The declared names that can be among the nulls of an action; `tags[]` says that an item is
+    null.
+    """
+    fields = list(fields_of(parameters))
+    names = {name for name, each in fields if _may_be_null(name, each)}
+    return names | {
+        f"{name}[]" for name, each in fields if each.type and each.type.kind in _WITH_NULLS
     }
-    return ParameterType("Set<String>", TypeKind.SET, values=frozenset(names | items))
 
 
 def _may_be_null(name: str, each: RecordField) -> bool:

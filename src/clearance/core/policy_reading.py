@@ -47,9 +47,23 @@ class CallReading:
     def __init__(self, room: int) -> None:
         self.nulls: set[str] = set()
         self.counts: dict[str, int] = {}
-        self.unread: set[str] = set()
+        self.unread: dict[str, str] = {}  # by path, as it may be shown
         self.waived: set[str] = set()
         self.room = room
+
+    def lacks(self, path: str) -> None:
+        """Notes that what stands at a path is not read."""
+        self.unread[path] = path
+
+    def lets_in(self, name: str, others: Entry) -> None:
+        """Notes a name that is not declared. An agent chose it: rules are held against it, and only
+        `*` is shown.
+        """
+        shown, _, waived = others
+        if waived:
+            self.waived.add(shown)
+        else:
+            self.unread[shown.removesuffix("*") + name] = shown
 
     def take(self, members: int) -> None:
         """Makes room for members of a set."""
@@ -70,7 +84,10 @@ Entry: TypeAlias = tuple[str, Read | None, bool]  # path, reader, waived
 
 
 def _note(reading: CallReading, path: str, *, waived: bool) -> None:
-    (reading.waived if waived else reading.unread).add(path)
+    if waived:
+        reading.waived.add(path)
+    else:
+        reading.lacks(path)
 
 
 def read_values(reader: Callable[[Json], Json]) -> Read:
@@ -92,13 +109,16 @@ def read_object(entries: Mapping[str, Entry], others: Entry) -> Read:
             return UNREAD
         record = {}
         for name, part in value.items():
-            path, inner, waived = entry = entries.get(name, others)
-            if part is None and entry is not others:
+            if name not in entries:
+                reading.lets_in(name, others)
+                continue
+            path, inner, waived = entries[name]
+            if part is None:
                 reading.nulls.add(path)
             elif inner is None:
                 _note(reading, path, waived=waived)
             elif (result := inner(part, reading)) is UNREAD:
-                reading.unread.add(path)
+                reading.lacks(path)
             else:
                 record[name] = result
         return record
@@ -118,7 +138,7 @@ def read_objects(entries: Mapping[str, Entry], others: Entry) -> Read:
                 if name in columns:
                     columns[name].append(part)
                 else:
-                    _note(reading, others[0], waived=others[2])
+                    reading.lets_in(name, others)
         return read_columns(columns, entries, reading)
 
     return read
@@ -135,7 +155,7 @@ def read_columns(
             if values:
                 _note(reading, path, waived=waived)
         elif (result := inner(values, reading)) is UNREAD:
-            reading.unread.add(path)
+            reading.lacks(path)
         else:
             record[name] = result
     return record
@@ -150,7 +170,7 @@ def read_kinds(entries: Mapping[str, Entry], path: str) -> Read:
         at, inner, _ = entries.get(name, (path, None, False))
         result = UNREAD if inner is None else inner(value, reading)
         if result is UNREAD:
-            reading.unread.add(at)
+            reading.lacks(at)
             return {}
         return {name: result}
 
@@ -168,7 +188,7 @@ def read_many_kinds(entries: Mapping[str, Entry], path: str) -> Read:
             if name in columns:
                 columns[name].append(value)
             else:
-                reading.unread.add(path)
+                reading.lacks(path)
         return read_columns(columns, entries, reading)
 
     return read

@@ -4,10 +4,11 @@ what is wrong with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from clearance.core.canonical import INTEGER_MAX
 from clearance.core.policy_actions import Actions
 from clearance.core.policy_expression import entities
 from clearance.core.policy_values import Mask, union
@@ -45,9 +46,55 @@ class ReadRule:
             self.accounts is None or account_id in self.accounts
         )
 
-    def decides_by(self, action: Mask, name: str) -> bool:
-        """True if the answer to the attended question could depend on a parameter by this rule."""
-        return bool(self.attended & action) and _mentioned(self.attended_mentions, action, name)
+
+class Dependents:
+    """The rules that could decide about an act in the attended question, by what they depend on. A
+    set of rules is an integer with one bit for each.
+
+    A call can have a thousand parameters that are not read, and a tenant 500 rules: every mention
+    is filed once, under its own path and those above it.
+    """
+
+    def __init__(self, rules: Collection[ReadRule]) -> None:
+        self._depth_max = 1
+        self._on_all: dict[Mask, int] = {}
+        self._at_or_beneath: dict[str, dict[Mask, int]] = {}
+        self._whole: dict[str, dict[Mask, int]] = {}
+        for place, rule in enumerate(rules):
+            for (mention, whole), actions in rule.attended_mentions.items():
+                self._file(mention, actions & rule.attended, 1 << place, whole=whole)
+
+    def _file(self, mention: str, actions: Mask, rule: int, *, whole: bool) -> None:
+        if mention == EVERYTHING:
+            _add(self._on_all, actions, rule)
+            return
+        paths = _paths_to(mention, INTEGER_MAX)
+        self._depth_max = max(self._depth_max, len(paths))
+        for path in paths:
+            _add(self._at_or_beneath.setdefault(path, {}), actions, rule)
+        if whole:
+            _add(self._whole.setdefault(mention, {}), actions, rule)
+
+    def on(self, action: Mask, path: str) -> int:
+        """The rules that depend on a parameter of an action: that mention it, what it is part of as
+        a whole, or a part of it.
+        """
+        filed = [self._on_all, self._at_or_beneath.get(path, _NONE)]
+        filed += [self._whole.get(above, _NONE) for above in _paths_to(path, self._depth_max)]
+        return union(rules for each in filed for actions, rules in each.items() if actions & action)
+
+
+_NONE: Mapping[Mask, int] = {}
+
+
+def _add(filed: dict[Mask, int], actions: Mask, rule: int) -> None:
+    filed[actions] = filed.get(actions, 0) | rule
+
+
+def _paths_to(path: str, depth_max: int) -> list[str]:
+    """A path and those above it, down to a depth: an agent may write as many dots as it likes."""
+    names = path.split(".", depth_max)[:depth_max]
+    return [".".join(names[:depth]) for depth in range(1, len(names) + 1)]
 
 
 def read_rule(policy: Mapping[str, Any], actions: Actions) -> tuple[ReadRule, list[str]]:

@@ -87,8 +87,10 @@ class RecordField:
 class ParameterType:
     """A type that policy can express: as text of a Cedar schema, and how a value becomes one of it.
 
-    `fields` are those of a RECORD, `item` is that of a SET. `values` are the only ones that the
-    schema allows, if it says which. `lists` are the paths of the lists in it that are not in lists.
+    `fields` are those of a RECORD, `item` is that of a SET. `others` stands for the names that a
+    record lets in without a field; `hides` says why a rule would not see one of them. `values` are
+    the only ones that the schema allows, if it says which. `lists` are the paths of the lists in it
+    that are not in lists, `several` those of the values of several types.
     """
 
     cedar: str
@@ -96,7 +98,10 @@ class ParameterType:
     fields: Mapping[str, RecordField] = field(default_factory=dict)
     item: ParameterType | None = None
     values: frozenset[str | int | bool] | None = None
+    others: RecordField | None = None
+    hides: str | None = None
     lists: tuple[str, ...] = ()
+    several: frozenset[str] = frozenset()
     read: Read = field(default=_as_it_is, repr=False, compare=False)
     never_fails: bool = field(default=False, repr=False, compare=False)
     members_max: int | None = field(default=1, repr=False, compare=False)  # for one value
@@ -109,7 +114,8 @@ class RecordRead:
 
     `nulls` are null, which reads as absent. `counts` are the lengths of lists. `unread` are in the
     call and not in the record; `waived` are too, and the owner accepts it. `a.*` stands for the
-    names in `a` that the schema does not declare: an agent chose them.
+    names in `a` that the schema does not declare: an agent chose them. `unread_paths` are what is
+    unread with these names, for rules to be held against; each with what of it may be shown.
     """
 
     record: dict[str, Json]
@@ -117,6 +123,7 @@ class RecordRead:
     counts: dict[str, int]
     unread: tuple[str, ...]
     waived: tuple[str, ...]
+    unread_paths: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def parameters_type(schema: Mapping[str, Json]) -> ParameterType:
@@ -128,7 +135,9 @@ def parameters_type(schema: Mapping[str, Json]) -> ParameterType:
         build = _Build(RECORD_MEMBERS_MAX - build.attributes)
         made = _root(root, build)
     room = RECORD_MEMBERS_MAX - build.attributes - build.reserved
-    return replace(made, lists=tuple(sorted(build.lists)), room=room)
+    return replace(
+        made, lists=tuple(sorted(build.lists)), several=frozenset(build.several), room=room
+    )
 
 
 def read_parameters(kind: ParameterType, arguments: Mapping[str, Json]) -> RecordRead:
@@ -141,9 +150,18 @@ def read_parameters(kind: ParameterType, arguments: Mapping[str, Json]) -> Recor
         record,
         tuple(sorted(reading.nulls)),
         reading.counts,
-        tuple(sorted(reading.unread)),
+        tuple(sorted(set(reading.unread.values()))),
         tuple(sorted(reading.waived)),
+        reading.unread,
     )
+
+
+def whole_of(kind: ParameterType, path: str) -> str:
+    """The value that would have to be read to know what is unread at a path: of a value of several
+    types, all of it, as a value of another type could stand there.
+    """
+    above = path.rpartition(".")[0]
+    return above if above in kind.several else path
 
 
 # --- The Cedar schema ---
@@ -207,6 +225,14 @@ def _record_text(fields: Mapping[str, RecordField]) -> str:
 # --- Types from schemas ---
 
 _TO_WAIVE = "if no rule has to see it, add x-policy: unread"
+_WAIVED_NAMES = (
+    "it waives the names that it does not declare (x-policy: unread): take the waiver away, or "
+    "leave the action out of the rule"
+)
+_OF_A_MAP = "it is a map there: ask for names and values, or leave the action out of the rule"
+_OF_SEVERAL_TYPES = (
+    "it can have several types there: ask for object or list, or leave the action out of the rule"
+)
 _CEDAR = {
     TypeKind.STRING: "String",
     TypeKind.LONG: "Long",
@@ -227,6 +253,7 @@ class _Build:
         self.reserved = 0
         self.is_bounded = False
         self.lists: list[str] = []
+        self.several: set[str] = set()
         self._reservable = reservable
         self._open: list[SchemaPlace] = []
 
@@ -423,13 +450,20 @@ def _read_many_parts(reader: Callable[[Json], Json], entries: Mapping[str, Entry
 
 
 def _record_of(
-    fields: Mapping[str, RecordField], read: Read, *, never_fails: bool
+    fields: Mapping[str, RecordField],
+    read: Read,
+    *,
+    never_fails: bool,
+    others: RecordField | None = None,
+    hides: str | None = None,
 ) -> ParameterType:
     counts = [attribute.type.members_max for attribute in fields.values() if attribute.type]
     return ParameterType(
         _record_text(fields),
         TypeKind.RECORD,
         fields=fields,
+        others=others,
+        hides=hides,
         read=read,
         never_fails=never_fails,
         members_max=None if None in counts else sum(count for count in counts if count is not None),
@@ -444,8 +478,10 @@ def _kinds(spot: _Spot, names: Sequence[str]) -> ParameterType:
         make = partial(_MAKERS[name], inside)
         fields[name] = made = spot.build.attribute(make, may_be_required=spot.many)
         entries[name] = (inside.path, made.reader, False)
+    spot.build.several.add(spot.path)
     read = read_many_kinds if spot.many else read_kinds
-    return _record_of(fields, read(entries, spot.path), never_fails=True)
+    hides = _OF_SEVERAL_TYPES if {"object", "list"}.intersection(names) else None
+    return _record_of(fields, read(entries, spot.path), never_fails=True, hides=hides)
 
 
 def _list(spot: _Spot) -> ParameterType:
@@ -493,12 +529,26 @@ def _record(spot: _Spot) -> ParameterType:
         fields[name] = made = _property(name, inside, may_be_required=is_there)
         path = spot.at("*").path if _parts_a_path(name) else inside.path
         entries[name] = (path, made.reader, made.waived)
-    others = (spot.at("*").path, None, place.others.is_waived)
-    if (place.takes_others or place.has_patterns) and "*" not in fields:
-        sentence = f"other names are allowed here, and are not read: {_TO_WAIVE} to their schema"
-        fields["*"] = RecordField(None, problem=None if others[2] else sentence, waived=others[2])
+    others = _others(place)
+    waived = others is not None and others.waived
     read = read_objects if spot.many else read_object
-    return _record_of(fields, read(entries, others), never_fails=place.is_checked)
+    return _record_of(
+        fields,
+        read(entries, (spot.at("*").path, None, waived)),
+        never_fails=place.is_checked,
+        others=others,
+        hides=_WAIVED_NAMES if waived else None,
+    )
+
+
+def _others(place: SchemaPlace) -> RecordField | None:
+    """What stands for the names that a record lets in."""
+    if not (place.takes_others or place.has_patterns):
+        return None
+    if place.others.is_waived:
+        return RecordField(None, waived=True)
+    sentence = f"other names are allowed here, and are not read: {_TO_WAIVE} to their schema"
+    return RecordField(None, problem=sentence)
 
 
 def _property(name: str, spot: _Spot, *, may_be_required: bool) -> RecordField:
@@ -532,7 +582,8 @@ def _map(spot: _Spot) -> ParameterType:
     entry = (inside.path, values.reader, values.waived)
     read = read_maps if spot.many else read_map
     certain = spot.many and spot.place.is_checked
-    return replace(_record_of(fields, read(entry), never_fails=certain), members_max=None)
+    made = _record_of(fields, read(entry), never_fails=certain, hides=_OF_A_MAP)
+    return replace(made, members_max=None)
 
 
 def _values_of_map(spot: _Spot) -> ParameterType:

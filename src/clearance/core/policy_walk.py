@@ -42,6 +42,7 @@ from clearance.core.policy_values import (
     alone,
     equality,
     likeness,
+    literal,
     order,
     others,
     union,
@@ -225,7 +226,7 @@ class Walk:
         if place is None:
             return live, live
         self._mention(path, live, whole=not place.is_record)
-        return place.here & live, live & ~place.always
+        return (place.here | place.open) & live, live & ~place.always
 
     def _attribute(self, expression: Expression, live: Mask) -> Operand:
         path = self._path(expression)
@@ -247,8 +248,10 @@ class Walk:
         self.seen.add(path)
         match path:
             case ("parameters", *names):
+                self._seen_there(names, live)
                 mention = (".".join(names), whole)
             case ("counts", name, *_):
+                self._seen_there(name.split("."), live)
                 mention = (name, False)
             case ("counts" | "nulls", *_):
                 mention = (EVERYTHING, whole)
@@ -256,6 +259,16 @@ class Walk:
                 return
         if mention != (EVERYTHING, False):
             self.mentions[mention] = self.mentions.get(mention, 0) | live
+
+    def _seen_there(self, names: Sequence[str], live: Mask) -> None:
+        """Refuses a path at which an action can have something that the record shows elsewhere, or
+        not at all.
+        """
+        path = ("parameters", *names)
+        for name, why in self.actions.at(path).hidden.items():
+            if self.actions.bit[name] & live:
+                self.refuse(f"mentions {dotted(path)}, which policy cannot see in {name}: {why}")
+                return
 
     def _variable(self, name: str) -> Operand:
         if name == "context":
@@ -408,10 +421,14 @@ class Walk:
         """
         names = [each.get("Value") for each in elements]
         if is_path(of, _NULLS) and names and all(isinstance(name, str) for name in names):
-            for name in names:
-                path = str(name).removesuffix("[]").split(".")
-                self._mention(("parameters", *path), live, whole=True)
-            return self._read(_NULLS, live).items
+            items = self._read(_NULLS, live).items
+            any_name = any(domain.values is None for domain in items.within(live))
+            for name in map(str, names):
+                self._mention(("parameters", *name.removesuffix("[]").split(".")), live, whole=True)
+                if any_name and not self.actions.null_names.get(name, 0) & live:
+                    value = literal(name)
+                    self.refuse(f"compares {dotted(_NULLS)} with {value}, which it never is")
+            return items
         return self.values(of, live).items
 
     def _listed(self, elements: Sequence[Expression], value: Expression, live: Mask) -> Truth:
