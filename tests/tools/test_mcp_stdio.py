@@ -135,6 +135,7 @@ async def test_old_tools_are_read_again_without_being_told(
     tools: McpTools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agreed = (await tools.describe("northwind", RAW)).tools["echo"].schema_digest
+    await call(tools, RAW, "echo", schema_digest=agreed)
     await call(tools, RAW, "change")
     monkeypatch.setattr(session.types, "ToolListChangedNotification", int)  # deaf
     monkeypatch.setattr(session, "LISTING_AGE_SECONDS_MAX", -1)

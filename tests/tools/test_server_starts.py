@@ -18,7 +18,7 @@ from clearance.flow.ports.tools import ToolCallFailed
 from clearance.tools import backoff, stdio
 from clearance.tools.answers import COMMAND_LENGTH_MAX
 from clearance.tools.mcp import McpTools
-from tests.tools.support.calling import call, failure, raw_server, result
+from tests.tools.support.calling import alive, call, children, failure, raw_server, result
 from tests.tools.support.raw_http import RawHttpServer
 
 pytestmark = pytest.mark.anyio
@@ -160,3 +160,79 @@ async def test_a_connection_is_tried_again_at_every_call(
         await failure(tools, server, "echo")
     raw_http.handshake_status = 200
     await call(tools, server, "echo")
+
+
+PROGRAM = """import os
+from mcp.server.mcpserver import MCPServer
+
+server = MCPServer("shop", log_level="ERROR")
+
+
+@server.tool()
+def pay(order: str{parameters}) -> dict[str, int]:
+    return {{"pid": os.getpid()}}
+
+
+{more}
+server.run()
+"""
+
+
+class Changing:
+    """A server program that changes while a runner has it running."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.server = ToolServer("shop", (sys.executable, str(path)))
+
+    async def becomes(self, parameters: str = "", more: str = "") -> dict[str, str]:
+        """The program is another one, which a person looks at and pins."""
+        self.path.write_text(PROGRAM.format(parameters=parameters, more=more))
+        looking = McpTools()
+        offered = await looking.describe("northwind", self.server)
+        await looking.close()
+        return {name: tool.schema_digest for name, tool in offered.tools.items()}
+
+
+async def test_a_pin_that_is_newer_than_the_process_starts_the_program_again_once(
+    tools: McpTools, tmp_path: Path
+) -> None:
+    changing = Changing(tmp_path / "shop.py")
+    server, order = changing.server, {"order": "A-1"}
+    first = (await changing.becomes())["pay"]
+    old = (await result(tools, server, "pay", order, schema_digest=first))["pid"]
+    assert (await result(tools, server, "pay", order, schema_digest=first))["pid"] == old
+
+    second = (await changing.becomes(", express: bool = False"))["pay"]
+    calls = [call(tools, server, "pay", order, schema_digest=second) for _ in range(4)]
+    pids = {answer.result["pid"] for answer in await asyncio.gather(*calls)}
+    assert len(pids) == 1, "all calls that found the old process share the new one"
+    assert old not in pids
+    assert not alive(old)
+
+    assert (await changing.becomes())["pay"] == first  # back to what it was
+    again = (await result(tools, server, "pay", order, schema_digest=first))["pid"]
+    assert again not in {old, *pids}
+
+    refund = "@server.tool()\ndef refund(order: str) -> dict[str, int]:\n    return pay(order)\n"
+    pins = await changing.becomes(more=refund)
+    last = (await result(tools, server, "refund", order, schema_digest=pins["refund"]))["pid"]
+    assert last != again, "a tool that the old process did not have"
+
+
+async def test_a_pin_that_no_process_agrees_with_is_refused_and_starts_nothing_for_ever(
+    tools: McpTools, tmp_path: Path
+) -> None:
+    changing = Changing(tmp_path / "shop.py")
+    server, order = changing.server, {"order": "A-1"}
+    pin = (await changing.becomes(", express: bool = False"))["pay"]
+    now = (await changing.becomes())["pay"]
+    first = (await result(tools, server, "pay", order, schema_digest=now))["pid"]
+    error = await failure(tools, server, "pay", order, schema_digest=pin)
+    assert (error.code, error.sent) == ("TOOL_SCHEMA_CHANGED", Sent.NOT_SENT)
+    assert error.sentence.endswith("then apply with --repin shop.pay.")
+    [process] = children()
+    assert process != first
+    for _ in range(2):
+        assert (await failure(tools, server, "pay", order, schema_digest=pin)).code == error.code
+        assert children() == {process}, "once was enough"

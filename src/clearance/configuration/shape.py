@@ -188,6 +188,11 @@ def suggestion(value: Json, known: Collection[str]) -> str:
     return f"; did you mean {by_lower[close[0]]}?" if close else ""
 
 
+def as_sentence(text: str) -> str:
+    """A text with a full stop, unless it ends a sentence already."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
 def duration_ms(text: str) -> int:
     """The milliseconds of a duration such as `72h`."""
     return int(text[:-1]) * _UNIT_MS[text[-1]]

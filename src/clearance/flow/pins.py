@@ -15,7 +15,7 @@ from dataclasses import replace
 from clearance.configuration.compiling import tool_servers_of
 from clearance.configuration.differences import differences
 from clearance.configuration.document import TOOL_SECTIONS, Reading, StoredSettings
-from clearance.configuration.shape import TOOL_REFERENCE, SettingsDocument, suggestion
+from clearance.configuration.shape import TOOL_REFERENCE, SettingsDocument, as_sentence, suggestion
 from clearance.configuration.tool_fit import misfit
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
@@ -73,7 +73,7 @@ async def pin_for_call(context: Context, settings: Settings, action: Action) -> 
     tenant_id, tool = settings.tenant_id, str(action.tool)
     if tool in settings.tool_pins:
         return settings.tool_pins[tool]
-    why = "."
+    why = ""
     for first_look in (True, False):
         settings = await context.settings(tenant_id)
         if tool in settings.tool_pins:
@@ -84,7 +84,9 @@ async def pin_for_call(context: Context, settings: Settings, action: Action) -> 
                 cause = report.missing.get(tool) or report.unreachable.get(action.tool.server)
                 why = f": {cause}" if cause else why
                 _refuse_misfits(action, report.fit)
-    sentence = f"The tool {tool} has no pinned schema, and its server does not show one now{why}"
+    sentence = as_sentence(
+        f"The tool {tool} has no pinned schema, and its server does not show one now{why}"
+    )
     raise ToolCallFailed(
         CallError(ErrorClass.DOWNSTREAM, sentence, Sent.NOT_SENT, code="TOOL_NOT_PINNED")
     )
@@ -142,8 +144,8 @@ async def offered_tools(context: Context, principal: Principal, server: str) -> 
 
 def _check_repin(repin: frozenset[str], document: SettingsDocument) -> None:
     for tool in sorted(repin - document.tools):
-        sentence = (
-            f"No action of the catalog needs the tool {tool}{suggestion(tool, document.tools)}."
+        sentence = as_sentence(
+            f"No action of the catalog needs the tool {tool}{suggestion(tool, document.tools)}"
         )
         raise InvalidInput(sentence, code="UNKNOWN_TOOL")
 

@@ -12,6 +12,7 @@ import math
 import time
 from dataclasses import replace
 
+from clearance.configuration.shape import as_sentence
 from clearance.core.outcome import CallError
 from clearance.flow.ports.tools import ToolCallFailed
 from clearance.tools.untrusted import SENTENCE_LENGTH_MAX, one_line
@@ -35,7 +36,9 @@ class Backoff:
         if self._failure is not None and left > 0:
             seconds = math.ceil(left)
             note = f" It is started again in {seconds} second{'s' if seconds > 1 else ''}."
-            cause = one_line(self._failure.sentence, SENTENCE_LENGTH_MAX - len(note))
+            cause = as_sentence(
+                one_line(self._failure.sentence, SENTENCE_LENGTH_MAX - len(note) - 1)
+            )
             raise ToolCallFailed(replace(self._failure, sentence=cause + note))
 
     def begun(self, trial: object) -> None:

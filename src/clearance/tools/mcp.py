@@ -126,6 +126,7 @@ class _Server:
         self._open_session = open_session
         self._starts = Backoff()
         self._session: Session | None = None
+        self._pins: dict[str, str | None] = {}
         self._retired = False
 
     async def call(self, call: ToolCall, cleared: Cleared) -> ToolAnswer:
@@ -135,9 +136,8 @@ class _Server:
             async with (
                 asyncio.timeout_at(until) as limit,
                 self._places,
-                self._ready() as (session, offers),
+                self._agreeing(call) as session,
             ):
-                check_offered(call, offers)
                 await cleared()
                 # From here on a timeout is no longer a plain one: the request may be sent.
                 limit.reschedule(None)
@@ -163,6 +163,34 @@ class _Server:
         self._retired = True
         if self._session is not None:
             self._session.retire()
+
+    @asynccontextmanager
+    async def _agreeing(self, call: ToolCall) -> AsyncIterator[Session]:
+        """A session that offers the tool as it was pinned; ToolCallFailed if there is none.
+
+        A pin may be newer than what a session offers: the server's program changed, and a person
+        agreed to what it is now. So the first call with a pin that this session has not met opens
+        it again, once, before it is refused. Nothing is sent meanwhile.
+        """
+        for again in (False, True):
+            async with self._ready() as (session, offers):
+                try:
+                    check_offered(call, offers)
+                except ToolCallFailed as failure:
+                    if again or not self._may_be_older(session, call):
+                        _log.warning("tool_not_as_pinned", reason=failure.error.sentence)
+                        raise
+                    session.retire()
+                else:
+                    self._pins[call.tool] = call.schema_digest
+                    yield session
+                    return
+            self._pins[call.tool] = call.schema_digest
+            _log.info("tool_server_opened_again", server=self.definition.name, tool=call.tool)
+
+    def _may_be_older(self, session: Session, call: ToolCall) -> bool:
+        """True if a call's pin may have been made after a session was opened."""
+        return session.retired or self._pins.get(call.tool) != call.schema_digest
 
     @asynccontextmanager
     async def _ready(self, *, fresh: bool = False) -> AsyncIterator[tuple[Session, Offers]]:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from clearance.configuration.shape import suggestion
+from clearance.configuration.shape import as_sentence, suggestion
 from clearance.core.canonical import Json
 from clearance.core.catalog import ToolServer
 from clearance.core.manners import AS_IT_SAYS, Manners
@@ -67,8 +67,8 @@ class ToolList:
         named = f"{self.server}.{tool}"
         if tool in self.unusable:
             return f"The tool {named} cannot be called: {self.unusable[tool]}."
-        meant = suggestion(named, [f"{self.server}.{name}" for name in self.tools]) or "."
-        sentence = (
+        meant = suggestion(named, [f"{self.server}.{name}" for name in self.tools])
+        sentence = as_sentence(
             f"The catalog names {named}, which the tool server {self.server} does not offer{meant}"
         )
         return f"{sentence} {self.cut_short}" if self.cut_short else sentence
@@ -96,7 +96,10 @@ class ToolCall:
         """Raises ToolCallFailed if the tool is not what was decided on."""
         tool = f"{self.server.name}.{self.tool}"
         if self.schema_digest is not None and not offered.is_pinned_by(self.schema_digest):
-            sentence = f"The input schema of the tool {tool} is not the one that was agreed on."
+            sentence = (
+                f"The input schema of the tool {tool} is not the one that was agreed on: look at "
+                f"it with clearance apply --dry-run, then apply with --repin {tool}."
+            )
             raise ToolCallFailed(
                 CallError(
                     ErrorClass.VALIDATION, sentence, Sent.NOT_SENT, code="TOOL_SCHEMA_CHANGED"
