@@ -187,12 +187,13 @@ def _segment_problems(action: ActionShape, template: Json, path: Path) -> _Misfi
         for name in [] if whole_placeholder(text) else placeholders(text):
             if name in _OUR_TEXTS:
                 continue  # looked at when the call is made
-            if not keeps_its_place(schema_at(name, action.parameters)):
+            if not keeps_its_place(schema_at(name, action.parameters), action.parameters):
                 sentence = (
                     f"{{{name}}} could end its place in this text: give the parameter an enum, "
-                    f"type: integer, format: uuid or date, or a pattern with ^ and $ that lets in "
-                    f"none of / \\ ? # & % ' \" < > and no control characters; or name the "
-                    f"argument under prose, if it is text for people"
+                    f"type: integer, format: uuid or date (where the draft of the schema checks "
+                    f"it), or a pattern with ^ and $ that lets in no empty text, none of "
+                    f"/ \\ ? # & % ' \" < > and no control characters; or name the argument under "
+                    f"prose, if it is text for people"
                 )
                 yield inner, sentence
 

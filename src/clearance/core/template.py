@@ -33,6 +33,7 @@ _ENDS_QUOTE = frozenset(
     "\uff07\uff40"
 )
 _MISSING = object()
+_EXPONENT_FROM = 10**21  # from here on, canonical JSON writes a number with its exponent
 _OURS = frozenset({"account_id", "action_intent_id", "action_type"})
 
 
@@ -119,12 +120,17 @@ def fill(template: Json, values: Mapping[str, Json]) -> Json:
     if isinstance(template, str):
         if name := whole_placeholder(template):
             return _required(name, values)
-        return _PLACEHOLDER.sub(lambda match: _plain(_required(match[1], values)), template)
+        return fill_text(template, values)
     if isinstance(template, Mapping):
         return {name: fill(part, values) for name, part in template.items()}
     if isinstance(template, list):
         return [fill(part, values) for part in template]
     return template
+
+
+def fill_text(template: str, values: Mapping[str, Json]) -> str:
+    """The same, always as text."""
+    return _PLACEHOLDER.sub(lambda match: _plain(_required(match[1], values)), template)
 
 
 # --- What a template becomes, as a JSON Schema ---
@@ -201,6 +207,8 @@ def _required(name: str, values: Mapping[str, Json]) -> Json:
 def _plain(value: Json) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXPONENT_FROM:
+        return str(int(value))  # as it reads once it is stored: JSON knows no 1000.0
     return "" if value is None else str(value)
 
 
