@@ -153,7 +153,14 @@ def test_the_final_schema_takes_what_the_final_arguments_are() -> None:
     assert final_schema(SCHEMA, {"any": "{target.ticket}"})["properties"]["any"] == {}
 
 
-def test_an_agent_cannot_fill_the_argument_that_holds_our_key() -> None:
-    action = replace(ACTION, idempotency_argument="key")
-    with pytest.raises(InvalidInput, match="filled by us"):
+@pytest.mark.parametrize(
+    "catalog", [{"idempotency_argument": "key"}, {"arguments": {"key": "{account_id}"}}]
+)
+def test_an_agent_cannot_set_what_the_catalog_fills_in(catalog: dict[str, Any]) -> None:
+    """An open schema lets the name through; the agent's value is not replaced in silence."""
+    action = replace(ACTION, parameters={"type": "object"}, **catalog)
+    with pytest.raises(
+        InvalidInput, match=r"parameters\.key: is filled in by Clearance"
+    ) as refused:
         final_arguments(action, replace(INTENT, parameters={"key": "mine"}))
+    assert refused.value.code == "INVALID_PARAMETERS"

@@ -275,8 +275,12 @@ REFUSED: list[tuple[str, Any, str]] = [
         "arguments/a/0: {result.x}: there is no result before",
     ),
     (f"{SCHEMA}/required", [], "undo/arguments/why/0: {title}: the parameter must be required"),
-    (f"{ACTION}/idempotency_argument", "title", "idempotency_argument: title is filled by us"),
-    (f"{ACTION}/idempotency_argument", "account", "idempotency_argument: account is filled by us"),
+    (f"{ACTION}/idempotency_argument", "title", "idempotency_argument: Clearance fills in title"),
+    (
+        f"{ACTION}/idempotency_argument",
+        "account",
+        "idempotency_argument: Clearance fills in account",
+    ),
     (f"{ACTION}/spends", "amount", f"{ACTION}/spends: names no parameter"),
     (
         f"{ACTION}/spends",

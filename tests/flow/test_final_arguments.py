@@ -80,6 +80,23 @@ def test_an_argument_that_shadows_a_parameter_is_refused(name: str) -> None:
         parse_document(made)
 
 
+@pytest.mark.parametrize(
+    "declaring",
+    [
+        *({word: [{"properties": {"to": {}}}]} for word in ("allOf", "anyOf", "oneOf")),
+        {"allOf": [{"$ref": "#/$defs/base"}]},
+        {"if": {"properties": {"to": {}}}},
+        {"required": ["title", "to"], "additionalProperties": True},
+    ],
+)
+def test_a_parameter_is_not_shadowed_wherever_the_schema_declares_it(declaring: Any) -> None:
+    whole = {**parameters(title=PLAIN), "$defs": {"base": {"required": ["to"]}}, **declaring}
+    with pytest.raises(InvalidInput, match=r"arguments\.to: is a parameter too"):
+        parse_document(document(parameters=whole, arguments={"to": "us"}))
+    with pytest.raises(InvalidInput, match=r"idempotency_argument: Clearance fills in to"):
+        parse_document(document(parameters=whole, idempotency_argument="to"))
+
+
 PLAIN, BOUND = {"type": "string"}, {"type": "string", "pattern": "^[a-z0-9_-]{1,20}$"}
 
 

@@ -130,7 +130,7 @@ def _action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Mi
     yield from (
         (("parameters", *path), sentence) for path, sentence in _schema_problems(action.parameters)
     )
-    properties, _ = _properties(action.parameters)
+    names = frozenset(CompiledSchema(action.parameters).root.names)
     tools: list[tuple[Path, str]] = [(("tool",), action.tool)]
     templates: list[tuple[Path, Json, bool, bool]] = [
         (("sentence",), action.sentence, True, False),
@@ -150,12 +150,13 @@ def _action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Mi
                 name, action, has_result=has_result, must_be_there=must_be_there
             ):
                 yield inner, sentence
-    yield from _argument_problems(action, properties)
+    yield from _argument_problems(action, names)
     key = action.idempotency_argument
-    if key in properties or key in action.arguments:
+    if key in names or key in action.arguments:
         yield (
             ("idempotency_argument",),
-            f"{key} is filled by us, so it can be no parameter and no argument of the action",
+            f"Clearance fills in {key}, so the action can have no parameter or argument of that "
+            f"name",
         )
     yield from _key_problems(action)
     if action.spends is not None:
@@ -165,12 +166,12 @@ def _action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Mi
         )
 
 
-def _argument_problems(action: ActionShape, properties: Mapping[str, Json]) -> _Misfits:
-    """An argument is no parameter, so that the tool gets what policy and people saw; and a value
-    keeps its place in a longer text.
+def _argument_problems(action: ActionShape, names: Collection[str]) -> _Misfits:
+    """An argument is no parameter, wherever the schema declares that, so that the tool gets what
+    policy and people saw; and a value keeps its place in a longer text.
     """
     for name in action.arguments:
-        if name in properties:
+        if name in names:
             sentence = "is a parameter too, and the tool would get another value than the agent's"
             yield ("arguments", name), f"{sentence}: one of them must go"
     for position, name in enumerate(action.prose):

@@ -30,8 +30,9 @@ def final_arguments(action: Action, intent: ActionIntent) -> dict[str, Json]:
     """What the tool gets: the parameters with the defaults of their schema, and the catalog's own
     arguments over them.
 
-    InvalidInput: `ARGUMENT_MISSING` for a placeholder without a value, `ARGUMENT_UNFIT` for a value
-    that could end the place in a longer text that it is put into.
+    InvalidInput: `INVALID_PARAMETERS` for a parameter with the name of an argument that the catalog
+    fills in, `ARGUMENT_MISSING` for a placeholder without a value, `ARGUMENT_UNFIT` for a value that
+    could end the place in a longer text that it is put into.
     """
     return _laid_on(action, intent, action.with_defaults(intent.parameters))
 
@@ -44,9 +45,10 @@ def arguments_without_defaults(action: Action, intent: ActionIntent) -> dict[str
 def _laid_on(
     action: Action, intent: ActionIntent, parameters: Mapping[str, Json]
 ) -> dict[str, Json]:
-    key = action.idempotency_argument
-    if key is not None and key in parameters:
-        raise _refusal(("parameters", key), "is filled by us", "INVALID_PARAMETERS")
+    for name in (action.idempotency_argument, *action.arguments):
+        if name is not None and name in parameters:
+            sentence = "is filled in by Clearance, and the agent cannot set it"
+            raise _refusal(("parameters", name), sentence, "INVALID_PARAMETERS")
     if not action.arguments:
         return dict(parameters)
     values = values_of(intent, parameters)
