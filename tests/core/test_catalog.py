@@ -104,6 +104,21 @@ def test_a_default_that_excludes_what_the_agent_wrote_is_refused() -> None:
     assert action.with_defaults({"cursor": 5}) == {"cursor": 5, "page": 1}, "it fits in no way"
 
 
+@pytest.mark.parametrize(
+    "described",
+    [
+        {"type": "object", "properties": {"a": {}}, "default": {"b": 1}},
+        {"type": "number", "x-scale": 100, "default": 0.005},
+        {"type": "integer", "default": 1e22},
+    ],
+)
+def test_a_default_that_the_validator_alone_lets_through_is_refused(described: Any) -> None:
+    """Settings that an earlier version accepted were not looked at when they were loaded."""
+    action = replace(REFUND, parameters={"type": "object", "properties": {"o": described}})
+    with pytest.raises(InvalidInput, match="with its defaults filled in"):
+        action.with_defaults({})
+
+
 @given(st.sampled_from(RiskLevel), st.sampled_from(RiskLevel))
 def test_an_agent_can_raise_the_risk_and_never_lower_it(ours: RiskLevel, theirs: RiskLevel) -> None:
     effective = replace(REFUND, risk_level=ours).effective_risk(intent(theirs))

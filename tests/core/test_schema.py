@@ -240,6 +240,18 @@ FILLED: list[tuple[str, Any, Any, Any]] = [
         {"o": {"limit": 50}},
     ),
     ("of an alternative", an_object(a={"anyOf": [TEXT, NULL], "default": "x"}), {}, {"a": "x"}),
+    (
+        "beside positions",
+        an_object(l={**a_list(an_object(b=LIMIT)), "prefixItems": [an_object(a=TEXT)]}),
+        {"l": [{}, {}]},
+        {"l": [{}, {}]},
+    ),
+    (
+        "beside positions behind a reference",
+        an_object(l={**a_list(an_object(b=LIMIT)), "$ref": "#/$defs/positions"}),
+        {"l": [{}, {}]},
+        {"l": [{}, {}]},
+    ),
     ("under anyOf", an_object(o={"anyOf": [an_object(limit=LIMIT)]}), {"o": {}}, {"o": {}}),
     ("under oneOf", an_object(o={"oneOf": [an_object(limit=LIMIT)]}), {"o": {}}, {"o": {}}),
     ("under allOf", {"allOf": [an_object(limit=LIMIT)]}, {}, {}),
@@ -258,6 +270,7 @@ DEFS = {
         "o": an_object(limit=LIMIT),
         "n": LIMIT,
         "t": an_object(limit=LIMIT, l={"$ref": "#/$defs/t"}),
+        "positions": {"prefixItems": [an_object(a=TEXT)]},
     }
 }
 

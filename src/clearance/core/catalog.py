@@ -239,15 +239,15 @@ class Action:
         one may exclude what the agent wrote.
         """
         filled: dict[str, Json] = with_defaults(self._defaults, parameters)
-        if (
-            filled != parameters
-            and not self._validator.is_valid(filled)
-            and self._validator.is_valid(dict(parameters))
-        ):
+        if filled != parameters and not self._fits(filled) and self._fits(parameters):
             problem = Problem(("parameters",), "do not fit the schema with its defaults filled in")
             sentence = f"The parameters of {self.action_type} cannot be used: {problem}."
             raise InvalidInput(sentence, code="INVALID_PARAMETERS", problems=(problem,))
         return filled
+
+    def _fits(self, parameters: Mapping[str, Json]) -> bool:
+        whole = dict(parameters)
+        return self._validator.is_valid(whole) and not misfits(self.schema, whole)
 
     def amount_spent(self, arguments: Mapping[str, Json]) -> int | None:
         """What the act spends, in units of its argument's `x-scale`; None if it is unknown or
