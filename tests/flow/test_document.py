@@ -312,7 +312,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     (
         f"{SCHEMA}/properties/title",
         {"type": "number", "x-scale": 0},
-        "x-scale: must be an integer from 1 to 1000000",
+        "x-scale: must be 1, 10, 100 and so on, up to 1000000",
     ),
     (
         f"{SCHEMA}/properties/title",
@@ -332,8 +332,32 @@ REFUSED: list[tuple[str, Any, str]] = [
     (
         f"{SCHEMA}/properties/title",
         {"type": "integer", "x-unit": "EUR", "x-scale": 60},
-        "x-unit: needs an x-scale that decimals can show: 1, 10, 100",
+        "x-scale: must be 1, 10, 100 and so on",
     ),
+    (
+        f"{SCHEMA}/properties/title",
+        {"type": "number", "x-scale": 50},
+        "x-scale: must be 1, 10, 100 and so on",
+    ),
+    (
+        f"{SCHEMA}/properties/title",
+        {"type": "string", "x-read": "uri"},
+        "title/x-read: must be url or email or path; did you mean url?",
+    ),
+    (
+        f"{SCHEMA}/properties/title",
+        {"anyOf": [{"type": "string", "x-read": ["url"]}]},
+        "title/anyOf/0/x-read: must be url or email or path",
+    ),
+    (
+        f"{SCHEMA}/properties/title",
+        {"type": "string", "x-policy": "unraed"},
+        "title/x-policy: must be unread; did you mean unread?",
+    ),
+    (f"{SCHEMA}/properties/title", {"x-policy": None}, "title/x-policy: must be unread"),
+    (f"{ACTION}/sentence", "did {title", "sentence: has a { that belongs to no placeholder"),
+    (f"{ACTION}/sentence", "did { title }", "sentence: has a { that belongs to no placeholder"),
+    (f"{ACTION}/proposal", "do title}", "proposal: has a } that belongs to no placeholder"),
     (
         f"{SCHEMA}/properties/title",
         {"type": "integer", "x-unit": "paid by legal'"},

@@ -30,9 +30,9 @@ def final_arguments(action: Action, intent: ActionIntent) -> dict[str, Json]:
     """What the tool gets: the parameters with the defaults of their schema, and the catalog's own
     arguments over them.
 
-    InvalidInput: `INVALID_PARAMETERS` for a parameter with the name of an argument that the catalog
-    fills in, `ARGUMENT_MISSING` for a placeholder without a value, `ARGUMENT_UNFIT` for a value that
-    could end the place in a longer text that it is put into.
+    InvalidInput: `INVALID_PARAMETERS` for a parameter with the name of what we fill in,
+    `ARGUMENT_MISSING` for a placeholder without a value, `ARGUMENT_UNFIT` for a value that could
+    end the place in a longer text that it is put into.
     """
     return _laid_on(action, intent, action.with_defaults(intent.parameters))
 

@@ -42,6 +42,12 @@ def placeholders(text: str) -> list[str]:
     return _PLACEHOLDER.findall(text)
 
 
+def stray_brace(text: str) -> str | None:
+    """The first brace in a template that belongs to no placeholder; None if there is none."""
+    brace = re.search(r"[{}]", _PLACEHOLDER.sub("", text))
+    return brace[0] if brace else None
+
+
 def whole_placeholder(text: str) -> str | None:
     """The name in a template that is one placeholder and nothing else; None for any other."""
     match = _PLACEHOLDER.fullmatch(text)
