@@ -81,7 +81,26 @@ def test_what_no_branch_declares_and_what_would_be_rounded_is_refused() -> None:
         ("parameters", "to", "bcc"),
         ("parameters", "amount"),
     }
-    assert "250.01 was probably meant" in refused.value.sentence
+    assert "has more than 2 decimals; 250.01 was probably meant" in refused.value.sentence
+
+
+@pytest.mark.parametrize("others", [{}, {"additionalProperties": False}])
+def test_a_misspelt_parameter_is_refused_with_the_one_that_was_meant(others: Any) -> None:
+    """At any depth, and whether the validator refuses the name or we do."""
+    to = {"type": "object", "properties": {"mail": {"type": "string"}}, **others}
+    listed = {"type": "array", "items": to}
+    schema = {"type": "object", "properties": {"amount": {}, "to": to, "all": listed}, **others}
+    action = replace(REFUND, parameters=schema)
+    for parameters, meant in [
+        ({"amnt": 1}, "amount"),
+        ({"to": {"mial": "x"}}, "mail"),
+        ({"all": [{"mail": "x"}, {"mial": "x"}]}, "mail"),
+    ]:
+        with pytest.raises(InvalidInput, match=rf"; did you mean {meant}\?"):
+            action.check_parameters(parameters)
+    with pytest.raises(InvalidInput) as refused:
+        action.check_parameters({"zzz": 1})
+    assert "did you mean" not in refused.value.sentence
 
 
 @pytest.mark.parametrize("amount", [-1, -0.01, True, "5", None, [5]])

@@ -63,6 +63,18 @@ def test_every_check_is_kept_in_its_order_and_the_budget_is_asked_last() -> None
     assert waits.hold is None
 
 
+@pytest.mark.parametrize(
+    ("action_type", "ends"),
+    [("CREATE_TASC", "CREATE_TASC; did you mean CREATE_TASK?"), ("ZZZ", "no action ZZZ.")],
+)
+def test_an_unknown_action_is_blocked_with_the_one_that_was_meant(
+    action_type: str, ends: str
+) -> None:
+    decided = decide(replace(INTENT, action_type=action_type))
+    assert decided.reason == "UNKNOWN_ACTION"
+    assert decided.findings[-1].sentence.endswith(ends)
+
+
 def test_the_first_of_the_strictest_findings_gives_the_reason() -> None:
     decision = decide(
         replace(INTENT, confidence_score=0.5), modes=(ModeRule(AutonomyMode.PROPOSE_ONLY),)

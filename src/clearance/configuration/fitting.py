@@ -21,7 +21,6 @@ from clearance.configuration.shape import (
     ModeShape,
     SettingsDocument,
     ToolServerShape,
-    suggestion,
 )
 from clearance.core.canonical import Json
 from clearance.core.catalog import Effect
@@ -33,6 +32,7 @@ from clearance.core.money import UNIT_LENGTH_MAX, is_power_of_ten
 from clearance.core.parts import PARTS
 from clearance.core.schema import CompiledSchema
 from clearance.core.stop import NAMES_NOTHING, StopScope
+from clearance.core.suggestion import suggestion
 from clearance.core.template import (
     placeholders,
     schema_at,
