@@ -28,7 +28,7 @@ from clearance.core.schema import (
     misfits,
     whole_units,
 )
-from clearance.core.suggestion import suggestion
+from clearance.core.suggestion import bounded_suggestion
 from clearance.core.template import final_schema
 from clearance.core.validation import schema_validator, violations
 
@@ -250,7 +250,7 @@ class Action:
                 place = inside or place.other(str(step))
         if not place or name in place.names or place.other(str(name)):
             return ""
-        return suggestion(name, place.names)
+        return bounded_suggestion(name, place.names)
 
     @property
     def has_defaults(self) -> bool:
