@@ -82,6 +82,52 @@ def test_a_value_that_could_end_its_place_in_a_longer_text_makes_no_call(separat
         final_arguments(replace(ACTION, arguments={"path": "/data/{account_id}"}), elsewhere)
 
 
+@pytest.mark.parametrize(
+    ("template", "value"),
+    [
+        ("/x/{to}{to}/y", "."),  # two values together
+        ("/x/.{to}/y", "."),  # a value and our text
+        ("/x/{to}./y", "."),
+        ("/x/{to}", ""),
+        ("/x/{to}", "."),
+        ("/x/{to}/y", " "),
+        ("/x/{to}{to}?q=1", ". "),
+        ("{to}/x", ""),
+        ("/x/%{to}", "2e"),  # an escape of ours that the value completes
+        ("/x/%2{to}", "f"),
+    ],
+)
+def test_a_segment_that_values_make_empty_or_into_another_one_makes_no_call(
+    template: str, value: str
+) -> None:
+    with pytest.raises(InvalidInput, match="cannot hold this to") as refused:
+        made({"to": value, "id": 7}, where=template)
+    assert refused.value.code == "ARGUMENT_UNFIT"
+
+
+@pytest.mark.parametrize(
+    ("template", "value", "filled"),
+    [
+        ("/x/{to}-{to}", ".", "/x/.-."),
+        ("/x/v{to}/y", "", "/x/v/y"),
+        ("/../{to}/y", "a.b", "/../a.b/y"),
+        ("/x/%2F{to}", "ab", "/x/%2Fab"),
+    ],
+)
+def test_a_segment_may_have_dots_and_empty_values_and_escapes_of_ours(
+    template: str, value: str, filled: str
+) -> None:
+    assert made({"to": value, "id": 7}, where=template)["where"] == filled
+
+
+def test_an_integer_reads_the_same_however_it_is_written() -> None:
+    """Stored and read again, `1000.0` is `1000`: the call must not become another one."""
+    for written in (1000, 1000.0, 1e3):
+        assert made({"to": "a", "id": written}, where="/x/{id}")["where"] == "/x/1000"
+    with pytest.raises(InvalidInput):
+        made({"to": "a", "id": 10.5}, where="/x/{id}")
+
+
 @given(st.text(max_size=20))
 def test_prose_takes_any_text(text: str) -> None:
     action = replace(ACTION, arguments={"note": "Dear {to}"}, prose=frozenset({"note"}))
@@ -107,7 +153,14 @@ def test_the_final_schema_takes_what_the_final_arguments_are() -> None:
     assert final_schema(SCHEMA, {"any": "{target.ticket}"})["properties"]["any"] == {}
 
 
-def test_an_agent_cannot_fill_the_argument_that_holds_our_key() -> None:
-    action = replace(ACTION, idempotency_argument="key")
-    with pytest.raises(InvalidInput, match="filled by us"):
+@pytest.mark.parametrize(
+    "catalog", [{"idempotency_argument": "key"}, {"arguments": {"key": "{account_id}"}}]
+)
+def test_an_agent_cannot_set_what_the_catalog_fills_in(catalog: dict[str, Any]) -> None:
+    """An open schema lets the name through; the agent's value is not replaced in silence."""
+    action = replace(ACTION, parameters={"type": "object"}, **catalog)
+    with pytest.raises(
+        InvalidInput, match=r"parameters\.key: is filled in by Clearance"
+    ) as refused:
         final_arguments(action, replace(INTENT, parameters={"key": "mine"}))
+    assert refused.value.code == "INVALID_PARAMETERS"

@@ -38,7 +38,7 @@ def test_the_key_comes_last_and_an_agent_cannot_send_one_in_its_place() -> None:
         "to": "acme",
         "key": idempotency_key("t", "i1"),
     }
-    with pytest.raises(InvalidInput, match="filled by us"):
+    with pytest.raises(InvalidInput, match="filled in by Clearance"):
         arguments(action, replace(INTENT, parameters={"key": "forged"}))
 
 

@@ -81,7 +81,26 @@ def test_what_no_branch_declares_and_what_would_be_rounded_is_refused() -> None:
         ("parameters", "to", "bcc"),
         ("parameters", "amount"),
     }
-    assert "250.01 was probably meant" in refused.value.sentence
+    assert "has more than 2 decimals; 250.01 was probably meant" in refused.value.sentence
+
+
+@pytest.mark.parametrize("others", [{}, {"additionalProperties": False}])
+def test_a_misspelt_parameter_is_refused_with_the_one_that_was_meant(others: Any) -> None:
+    """At any depth, and whether the validator refuses the name or we do."""
+    to = {"type": "object", "properties": {"mail": {"type": "string"}}, **others}
+    listed = {"type": "array", "items": to}
+    schema = {"type": "object", "properties": {"amount": {}, "to": to, "all": listed}, **others}
+    action = replace(REFUND, parameters=schema)
+    for parameters, meant in [
+        ({"amnt": 1}, "amount"),
+        ({"to": {"mial": "x"}}, "mail"),
+        ({"all": [{"mail": "x"}, {"mial": "x"}]}, "mail"),
+    ]:
+        with pytest.raises(InvalidInput, match=rf"; did you mean {meant}\?"):
+            action.check_parameters(parameters)
+    with pytest.raises(InvalidInput) as refused:
+        action.check_parameters({"zzz": 1})
+    assert "did you mean" not in refused.value.sentence
 
 
 @pytest.mark.parametrize("amount", [-1, -0.01, True, "5", None, [5]])
@@ -102,6 +121,21 @@ def test_a_default_that_excludes_what_the_agent_wrote_is_refused() -> None:
     with pytest.raises(InvalidInput, match="with its defaults filled in"):
         action.with_defaults({"cursor": "x"})
     assert action.with_defaults({"cursor": 5}) == {"cursor": 5, "page": 1}, "it fits in no way"
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        {"type": "object", "properties": {"a": {}}, "default": {"b": 1}},
+        {"type": "number", "x-scale": 100, "default": 0.005},
+        {"type": "integer", "default": 1e22},
+    ],
+)
+def test_a_default_that_the_validator_alone_lets_through_is_refused(described: Any) -> None:
+    """Settings that an earlier version accepted were not looked at when they were loaded."""
+    action = replace(REFUND, parameters={"type": "object", "properties": {"o": described}})
+    with pytest.raises(InvalidInput, match="with its defaults filled in"):
+        action.with_defaults({})
 
 
 @given(st.sampled_from(RiskLevel), st.sampled_from(RiskLevel))

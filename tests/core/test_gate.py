@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from clearance.core.record import admitted
 from clearance.core.settings import Settings
 from clearance.core.steps import admit
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
+from clearance.core.suggestion import COMPARED_MAX, bounded_suggestion, suggestion
 from tests.support import sample
 from tests.support.sample import NOON
 
@@ -61,6 +63,26 @@ def test_every_check_is_kept_in_its_order_and_the_budget_is_asked_last() -> None
     waits = decide(replace(INTENT, confidence_score=0.5))
     assert [finding.check for finding in waits.findings] == checks[:-1]
     assert waits.hold is None
+
+
+@pytest.mark.parametrize(
+    ("action_type", "ends"),
+    [("CREATE_TASC", "CREATE_TASC; did you mean CREATE_TASK?"), ("ZZZ", "no action ZZZ.")],
+)
+def test_an_unknown_action_is_blocked_with_the_one_that_was_meant(
+    action_type: str, ends: str
+) -> None:
+    decided = decide(replace(INTENT, action_type=action_type))
+    assert decided.reason == "UNKNOWN_ACTION"
+    assert decided.findings[-1].sentence.endswith(ends)
+
+
+def test_what_was_meant_is_looked_for_among_a_bounded_number_of_actions() -> None:
+    names = ["A" + "".join(letters) for letters in itertools.product("ABCDEFG", repeat=4)]
+    assert len(names) > 20 * COMPARED_MAX
+    assert bounded_suggestion("XAAAA", ["XAAAB", *names]) == "; did you mean XAAAB?"
+    assert bounded_suggestion("BABAG", names) == ""
+    assert suggestion("BABAG", names) != ""
 
 
 def test_the_first_of_the_strictest_findings_gives_the_reason() -> None:

@@ -179,13 +179,17 @@ def test_a_valid_value_with_declared_names_alone_stays_valid(
 @pytest.mark.parametrize(
     ("schema", "value", "sentence"),
     [
-        ({"type": "number", "x-scale": 100}, 250.009, "250.01 was probably meant"),
+        ({"type": "number", "x-scale": 100}, 250.009, "than 2 decimals; 250.01 was probably meant"),
         ({"type": "number", "x-scale": 100}, 500.0099999, "500.01 was probably meant"),
-        ({"type": "number", "x-scale": 1}, 0.99, "1 was probably meant"),
+        ({"type": "number", "x-scale": 1}, 0.99, "has decimals; 1 was probably meant"),
         ({"type": "number", "x-scale": 100}, 0.1 + 0.2, "0.3 was probably meant"),
         ({"type": "number", "x-scale": 100}, 1000.004, "1000 was probably meant"),
         ({"type": "number", "x-scale": 100}, 1e15, "is beyond 9007199254740991 units"),
-        ({"anyOf": [{"type": "number", "x-scale": 10}, NULL]}, 0.25, "0.3 was probably meant"),
+        (
+            {"anyOf": [{"type": "number", "x-scale": 10}, NULL]},
+            0.25,
+            "than 1 decimal; 0.3 was probably meant",
+        ),
         (WHOLE, 1e22, "is beyond 9007199254740991"),
         ({"type": ["integer", "null"]}, float(2**53), "is beyond 9007199254740991"),
         ({"type": "number", "x-scale": 100}, 250.25, None),
@@ -240,6 +244,18 @@ FILLED: list[tuple[str, Any, Any, Any]] = [
         {"o": {"limit": 50}},
     ),
     ("of an alternative", an_object(a={"anyOf": [TEXT, NULL], "default": "x"}), {}, {"a": "x"}),
+    (
+        "beside positions",
+        an_object(l={**a_list(an_object(b=LIMIT)), "prefixItems": [an_object(a=TEXT)]}),
+        {"l": [{}, {}]},
+        {"l": [{}, {}]},
+    ),
+    (
+        "beside positions behind a reference",
+        an_object(l={**a_list(an_object(b=LIMIT)), "$ref": "#/$defs/positions"}),
+        {"l": [{}, {}]},
+        {"l": [{}, {}]},
+    ),
     ("under anyOf", an_object(o={"anyOf": [an_object(limit=LIMIT)]}), {"o": {}}, {"o": {}}),
     ("under oneOf", an_object(o={"oneOf": [an_object(limit=LIMIT)]}), {"o": {}}, {"o": {}}),
     ("under allOf", {"allOf": [an_object(limit=LIMIT)]}, {}, {}),
@@ -258,6 +274,7 @@ DEFS = {
         "o": an_object(limit=LIMIT),
         "n": LIMIT,
         "t": an_object(limit=LIMIT, l={"$ref": "#/$defs/t"}),
+        "positions": {"prefixItems": [an_object(a=TEXT)]},
     }
 }
 

@@ -275,8 +275,12 @@ REFUSED: list[tuple[str, Any, str]] = [
         "arguments/a/0: {result.x}: there is no result before",
     ),
     (f"{SCHEMA}/required", [], "undo/arguments/why/0: {title}: the parameter must be required"),
-    (f"{ACTION}/idempotency_argument", "title", "idempotency_argument: title is filled by us"),
-    (f"{ACTION}/idempotency_argument", "account", "idempotency_argument: account is filled by us"),
+    (f"{ACTION}/idempotency_argument", "title", "idempotency_argument: Clearance fills in title"),
+    (
+        f"{ACTION}/idempotency_argument",
+        "account",
+        "idempotency_argument: Clearance fills in account",
+    ),
     (f"{ACTION}/spends", "amount", f"{ACTION}/spends: names no parameter"),
     (
         f"{ACTION}/spends",
@@ -308,7 +312,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     (
         f"{SCHEMA}/properties/title",
         {"type": "number", "x-scale": 0},
-        "x-scale: must be an integer from 1 to 1000000",
+        "x-scale: must be 1, 10, 100 and so on, up to 1000000",
     ),
     (
         f"{SCHEMA}/properties/title",
@@ -328,8 +332,32 @@ REFUSED: list[tuple[str, Any, str]] = [
     (
         f"{SCHEMA}/properties/title",
         {"type": "integer", "x-unit": "EUR", "x-scale": 60},
-        "x-unit: needs an x-scale that decimals can show: 1, 10, 100",
+        "x-scale: must be 1, 10, 100 and so on",
     ),
+    (
+        f"{SCHEMA}/properties/title",
+        {"type": "number", "x-scale": 50},
+        "x-scale: must be 1, 10, 100 and so on",
+    ),
+    (
+        f"{SCHEMA}/properties/title",
+        {"type": "string", "x-read": "uri"},
+        "title/x-read: must be url or email or path; did you mean url?",
+    ),
+    (
+        f"{SCHEMA}/properties/title",
+        {"anyOf": [{"type": "string", "x-read": ["url"]}]},
+        "title/anyOf/0/x-read: must be url or email or path",
+    ),
+    (
+        f"{SCHEMA}/properties/title",
+        {"type": "string", "x-policy": "unraed"},
+        "title/x-policy: must be unread; did you mean unread?",
+    ),
+    (f"{SCHEMA}/properties/title", {"x-policy": None}, "title/x-policy: must be unread"),
+    (f"{ACTION}/sentence", "did {title", "sentence: has a { that belongs to no placeholder"),
+    (f"{ACTION}/sentence", "did { title }", "sentence: has a { that belongs to no placeholder"),
+    (f"{ACTION}/proposal", "do title}", "proposal: has a } that belongs to no placeholder"),
     (
         f"{SCHEMA}/properties/title",
         {"type": "integer", "x-unit": "paid by legal'"},

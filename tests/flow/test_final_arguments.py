@@ -80,6 +80,23 @@ def test_an_argument_that_shadows_a_parameter_is_refused(name: str) -> None:
         parse_document(made)
 
 
+@pytest.mark.parametrize(
+    "declaring",
+    [
+        *({word: [{"properties": {"to": {}}}]} for word in ("allOf", "anyOf", "oneOf")),
+        {"allOf": [{"$ref": "#/$defs/base"}]},
+        {"if": {"properties": {"to": {}}}},
+        {"required": ["title", "to"], "additionalProperties": True},
+    ],
+)
+def test_a_parameter_is_not_shadowed_wherever_the_schema_declares_it(declaring: Any) -> None:
+    whole = {**parameters(title=PLAIN), "$defs": {"base": {"required": ["to"]}}, **declaring}
+    with pytest.raises(InvalidInput, match=r"arguments\.to: is a parameter too"):
+        parse_document(document(parameters=whole, arguments={"to": "us"}))
+    with pytest.raises(InvalidInput, match=r"idempotency_argument: Clearance fills in to"):
+        parse_document(document(parameters=whole, idempotency_argument="to"))
+
+
 PLAIN, BOUND = {"type": "string"}, {"type": "string", "pattern": "^[a-z0-9_-]{1,20}$"}
 
 
@@ -120,6 +137,38 @@ def test_a_longer_text_takes_only_what_cannot_end_its_place(schema: Any, fits: b
     else:
         with pytest.raises(InvalidInput, match="could end its place in this text"):
             parse_document(made)
+
+
+DRAFT_4 = "http://json-schema.org/draft-04/schema#"
+DRAFT_7 = "http://json-schema.org/draft-07/schema#"
+UUID = {"type": "string", "format": "uuid"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "draft"),
+    [
+        (UUID, DRAFT_4),
+        (UUID, DRAFT_7),
+        ({"type": "string", "const": "a"}, DRAFT_4),
+        ({"$ref": "#/definitions/any", "type": "integer"}, DRAFT_7),
+        ({"type": "string", "pattern": "^[a-z]*$"}, None),
+        ({"type": "string", "pattern": "^(a|b?)$"}, None),
+    ],
+)
+def test_a_schema_that_asserts_nothing_or_takes_the_empty_text_has_no_place_in_a_longer_one(
+    schema: Any, draft: str | None
+) -> None:
+    whole = {**parameters(title=schema), "definitions": {"any": {}}}
+    whole |= {"$schema": draft} if draft else {}
+    with pytest.raises(InvalidInput, match="could end its place in this text"):
+        parse_document(document(parameters=whole, arguments={"path": "/data/{title}"}))
+
+
+@pytest.mark.parametrize(
+    "schema", [UUID, {"type": "string", "pattern": "^[a-z]*$", "minLength": 1}]
+)
+def test_a_schema_that_asserts_enough_has_a_place_in_a_longer_text(schema: Any) -> None:
+    parse_document(document(parameters=parameters(title=schema), arguments={"path": "/x/{title}"}))
 
 
 def test_prose_names_an_argument() -> None:

@@ -14,11 +14,12 @@ from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
 from clearance.configuration.document import Reading
-from clearance.configuration.shape import SettingsDocument, suggestion
+from clearance.configuration.shape import SettingsDocument
 from clearance.core.canonical import Json
 from clearance.core.dialect import places
 from clearance.core.errors import Problem
 from clearance.core.policy import NamedEntity
+from clearance.core.suggestion import suggestion
 
 LIKENESS_MIN = 0.75  # of an unknown keyword to the one that was meant; 1 is the same
 

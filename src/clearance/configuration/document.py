@@ -21,12 +21,13 @@ from pydantic_core import ErrorDetails
 from clearance.configuration.fitting import Path, fit_problems
 from clearance.configuration.policies import policy_reading
 from clearance.configuration.reaching import NOTHING_REACHED, Reach, reach_of
-from clearance.configuration.shape import SettingsDocument, suggestion
+from clearance.configuration.shape import SettingsDocument
 from clearance.core.canonical import INTEGER_MAX, Json, canonical
 from clearance.core.decision import SettingsVersion
 from clearance.core.dialect import as_kept
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.policy import PolicyReading
+from clearance.core.suggestion import suggestion
 
 DOCUMENT_BYTES_MAX = 4 * 1024 * 1024  # of its canonical JSON
 PROBLEMS_MAX = 100  # problems of one document that are reported

@@ -20,10 +20,11 @@ from typing import TypeAlias
 import yaml
 
 from clearance.configuration.document import parse_document
-from clearance.configuration.shape import SettingsDocument, suggestion
+from clearance.configuration.shape import SettingsDocument
 from clearance.core.canonical import Json
 from clearance.core.errors import InvalidInput, Problem, Refusal
 from clearance.core.policy_text import TEXT_LENGTH_MAX
+from clearance.core.suggestion import suggestion
 
 FILE_BYTES_MAX = 4 * 1024 * 1024
 POLICY_BYTES_MAX = 4 * TEXT_LENGTH_MAX  # a character has at most four

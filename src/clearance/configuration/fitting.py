@@ -21,7 +21,6 @@ from clearance.configuration.shape import (
     ModeShape,
     SettingsDocument,
     ToolServerShape,
-    suggestion,
 )
 from clearance.core.canonical import Json
 from clearance.core.catalog import Effect
@@ -30,9 +29,16 @@ from clearance.core.dialect import places
 from clearance.core.errors import Problem
 from clearance.core.intent import DEPTH_MAX
 from clearance.core.money import UNIT_LENGTH_MAX, is_power_of_ten
+from clearance.core.parts import PARTS
 from clearance.core.schema import CompiledSchema
 from clearance.core.stop import NAMES_NOTHING, StopScope
-from clearance.core.template import placeholders, schema_at, whole_placeholder
+from clearance.core.suggestion import suggestion
+from clearance.core.template import (
+    placeholders,
+    schema_at,
+    stray_brace,
+    whole_placeholder,
+)
 from clearance.core.validation import schema_validator
 
 CATALOG_ACTIONS_MAX = 2_000
@@ -43,7 +49,13 @@ SCALE_MAX = 10**6  # units of a decimal parameter
 Path: TypeAlias = tuple[str | int, ...]
 T = TypeVar("T")
 
-_UNIT = re.compile(rf"[^\W_](?:[^\W_]|[%/.-]){{0,{UNIT_LENGTH_MAX - 1}}}|[€£$¥%]")
+_SIGNS = "€ £ $ ¥ %"
+_UNIT = re.compile(
+    rf"[^\W_](?:[^\W_]|[%/.-]){{0,{UNIT_LENGTH_MAX - 1}}}|[{_SIGNS.replace(' ', '')}]"
+)
+_WORDS: Mapping[str, Collection[str]] = {"x-policy": ("unread",), "x-read": tuple(PARTS)}
+_OURS = ("x-scale", "x-unit", *_WORDS)
+"""Our own keywords, and the values of those that take a word."""
 _FIXED_NAMES = frozenset({"account_id", "action_intent_id", "action_type", "target"})
 _OUR_TEXTS = frozenset({"account_id", "action_intent_id", "action_type"})
 
@@ -130,33 +142,20 @@ def _action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Mi
     yield from (
         (("parameters", *path), sentence) for path, sentence in _schema_problems(action.parameters)
     )
-    properties, _ = _properties(action.parameters)
+    names = frozenset(CompiledSchema(action.parameters).root.names)
     tools: list[tuple[Path, str]] = [(("tool",), action.tool)]
-    templates: list[tuple[Path, Json, bool, bool]] = [
-        (("sentence",), action.sentence, True, False),
-        (("proposal",), action.proposal, False, False),
-        (("arguments",), action.arguments, False, True),
-    ]
     if action.undo:
         tools.append((("undo", "tool"), action.undo.tool))
-        templates.append((("undo", "arguments"), action.undo.arguments, True, True))
     for path, tool in tools:
         server = tool.partition(".")[0]
         if servers is not None and server not in servers:
             yield path, f"there is no tool server {server}{suggestion(server, servers)}"
-    for path, template, has_result, must_be_there in templates:
-        for inner, name in _named_in(template, path):
-            if sentence := _placeholder_problem(
-                name, action, has_result=has_result, must_be_there=must_be_there
-            ):
-                yield inner, sentence
-    yield from _argument_problems(action, properties)
+    yield from _template_problems(action)
+    yield from _argument_problems(action, names)
     key = action.idempotency_argument
-    if key in properties or key in action.arguments:
-        yield (
-            ("idempotency_argument",),
-            f"{key} is filled by us, so it can be no parameter and no argument of the action",
-        )
+    if key in names or key in action.arguments:
+        sentence = f"Clearance fills in {key}, so no parameter or argument can have that name"
+        yield ("idempotency_argument",), sentence
     yield from _key_problems(action)
     if action.spends is not None:
         yield from (
@@ -165,12 +164,31 @@ def _action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Mi
         )
 
 
-def _argument_problems(action: ActionShape, properties: Mapping[str, Json]) -> _Misfits:
-    """An argument is no parameter, so that the tool gets what policy and people saw; and a value
-    keeps its place in a longer text.
+def _template_problems(action: ActionShape) -> _Misfits:
+    """Placeholders without a value, and braces that make none in what people read."""
+    templates: list[tuple[Path, Json, bool, bool]] = [
+        (("sentence",), action.sentence, True, False),
+        (("proposal",), action.proposal, False, False),
+        (("arguments",), action.arguments, False, True),
+    ]
+    if action.undo:
+        templates.append((("undo", "arguments"), action.undo.arguments, True, True))
+    for path, template, has_result, must_be_there in templates:
+        if isinstance(template, str) and (brace := stray_brace(template)):
+            yield path, f"has a {brace} that belongs to no placeholder such as {{title}}"
+        for inner, name in _named_in(template, path):
+            if sentence := _placeholder_problem(
+                name, action, has_result=has_result, must_be_there=must_be_there
+            ):
+                yield inner, sentence
+
+
+def _argument_problems(action: ActionShape, names: Collection[str]) -> _Misfits:
+    """An argument is no parameter, wherever the schema declares that, so that the tool gets what
+    policy and people saw; and a value keeps its place in a longer text.
     """
     for name in action.arguments:
-        if name in properties:
+        if name in names:
             sentence = "is a parameter too, and the tool would get another value than the agent's"
             yield ("arguments", name), f"{sentence}: one of them must go"
     for position, name in enumerate(action.prose):
@@ -187,12 +205,13 @@ def _segment_problems(action: ActionShape, template: Json, path: Path) -> _Misfi
         for name in [] if whole_placeholder(text) else placeholders(text):
             if name in _OUR_TEXTS:
                 continue  # looked at when the call is made
-            if not keeps_its_place(schema_at(name, action.parameters)):
+            if not keeps_its_place(schema_at(name, action.parameters), action.parameters):
                 sentence = (
                     f"{{{name}}} could end its place in this text: give the parameter an enum, "
-                    f"type: integer, format: uuid or date, or a pattern with ^ and $ that lets in "
-                    f"none of / \\ ? # & % ' \" < > and no control characters; or name the "
-                    f"argument under prose, if it is text for people"
+                    f"type: integer, format: uuid or date (where the draft of the schema checks "
+                    f"it), or a pattern with ^ and $ that lets in no empty text, none of "
+                    f"/ \\ ? # & % ' \" < > and no control characters; or name the argument under "
+                    f"prose, if it is text for people"
                 )
                 yield inner, sentence
 
@@ -280,21 +299,28 @@ def _keyword_problems(node: Json, path: Path) -> _Misfits:
     if len(path) > 2 * DEPTH_MAX:
         yield path, "is nested too deeply"
         return
-    reference, scale, unit = node.get("$ref"), node.get("x-scale"), node.get("x-unit")
-    kinds = _kinds(node.get("type"))
+    reference = node.get("$ref")
     if isinstance(reference, str) and not reference.startswith("#"):
         yield (*path, "$ref"), "must start with #: a schema refers to nothing but its own parts"
-    if scale is not None and not isinstance(scale, dict):
-        known = {"number"} if unit is None else {"number", "integer"}
-        yield from (
-            ((*path, "x-scale"), sentence) for sentence in _scale_problems(scale, kinds, known)
-        )
-    if unit is not None and not isinstance(unit, dict):
-        yield from (
-            ((*path, "x-unit"), sentence) for sentence in _unit_problems(unit, scale, kinds)
-        )
+    yield from (((*path, keyword), sentence) for keyword, sentence in _our_keywords(node))
     for name, part in node.items():
         yield from _keyword_problems(part, (*path, name))
+
+
+def _our_keywords(node: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    """What is wrong with our own keywords in a schema."""
+    ours = {key: node[key] for key in _OURS if key in node and not isinstance(node[key], dict)}
+    scale, unit = ours.get("x-scale"), ours.get("x-unit")
+    kinds = _kinds(node.get("type"))
+    if "x-scale" in ours:
+        known = {"number"} if unit is None else {"number", "integer"}
+        yield from (("x-scale", sentence) for sentence in _scale_problems(scale, kinds, known))
+    if "x-unit" in ours:
+        yield from (("x-unit", sentence) for sentence in _unit_problems(unit, scale, kinds))
+    for keyword, words in _WORDS.items():
+        if keyword in ours and ours[keyword] not in words:
+            meant = suggestion(ours[keyword], words)
+            yield keyword, f"must be {' or '.join(words)}{meant}"
 
 
 def _kinds(kind: Json) -> set[str]:
@@ -304,21 +330,22 @@ def _kinds(kind: Json) -> set[str]:
 
 
 def _scale_problems(scale: Json, kinds: set[str], known: set[str]) -> Iterator[str]:
-    if type(scale) is not int or not 1 <= scale <= SCALE_MAX:
-        yield f"must be an integer from 1 to {SCALE_MAX}"
+    if not is_power_of_ten(scale) or scale > SCALE_MAX:
+        yield f"must be 1, 10, 100 and so on, up to {SCALE_MAX}"
     elif not kinds or not kinds <= known:
         yield "belongs to type: number, or to type: integer with x-unit"
 
 
 def _unit_problems(unit: Json, scale: Json, kinds: set[str]) -> Iterator[str]:
     if not isinstance(unit, str) or not _UNIT.fullmatch(unit):
-        yield f"must be a unit such as EUR: 1 to {UNIT_LENGTH_MAX} letters, digits or % / . -"
+        yield (
+            f"must be a unit such as EUR: 1 to {UNIT_LENGTH_MAX} letters, digits or % / . - after "
+            f"a letter or digit, or one of {_SIGNS}"
+        )
     if not kinds or not kinds <= {"number", "integer"}:
         yield "belongs to type: number or type: integer"
     elif "number" in kinds and scale is None:
         yield "needs x-scale beside it, which says how many smallest units make one"
-    elif scale is not None and not is_power_of_ten(scale):
-        yield "needs an x-scale that decimals can show: 1, 10, 100 and so on"
 
 
 def _named_in(template: Json, path: Path) -> Iterator[tuple[Path, str]]:

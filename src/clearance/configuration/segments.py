@@ -15,21 +15,30 @@ from re import _constants as constants  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
+import jsonschema_rs
+
 from clearance.core.arguments import fits_a_segment
 from clearance.core.canonical import Json
+from clearance.core.validation import schema_validator
 
 _FORMATS = frozenset({"uuid", "date"})
 _CATEGORIES = frozenset({constants.CATEGORY_DIGIT, constants.CATEGORY_WORD})
 _GROUPS = frozenset({constants.SUBPATTERN, constants.ATOMIC_GROUP})
 _REPEATS = frozenset({constants.MAX_REPEAT, constants.MIN_REPEAT, constants.POSSESSIVE_REPEAT})
 _ANCHORS = frozenset({constants.AT_BEGINNING, constants.AT_END})
+_ENDS = ("..", "a/b")  # what no schema of a value that keeps its place takes
 RANGE_MAX = 1_024  # characters of one range of a pattern that are looked at
 
 
-def keeps_its_place(schema: Json) -> bool:
-    """True if no value of a schema can end the place in a longer text that it is put into."""
-    if not isinstance(schema, Mapping):
-        return False
+def keeps_its_place(schema: Json, whole: Mapping[str, Json]) -> bool:
+    """True if no value of a schema can end the place in a longer text that it is put into.
+
+    `whole` is the schema that it stands in, whose draft says which words the validator asserts.
+    """
+    return isinstance(schema, Mapping) and _says_so(schema) and _asserted(schema, whole)
+
+
+def _says_so(schema: Mapping[str, Json]) -> bool:
     if "const" in schema:
         return fits_a_segment(schema["const"])
     if isinstance(schema.get("enum"), list):
@@ -39,11 +48,27 @@ def keeps_its_place(schema: Json) -> bool:
         return True
     if kind != "string":
         return False
-    return schema.get("format") in _FORMATS or (isinstance(pattern, str) and _is_bound(pattern))
+    if schema.get("format") in _FORMATS:
+        return True
+    never_empty = isinstance(least := schema.get("minLength"), int) and least > 0
+    return isinstance(pattern, str) and _is_bound(pattern, never_empty=never_empty)
 
 
-def _is_bound(pattern: str) -> bool:
-    """True if a pattern has both anchors, and matches nothing that ends a place.
+def _asserted(schema: Mapping[str, Json], whole: Mapping[str, Json]) -> bool:
+    """True if the validator refuses what would end a place. Old drafts know no `const`, no format
+    `uuid`, and nothing that stands beside a `$ref`.
+    """
+    around = {key: whole[key] for key in ("$schema", "$defs", "definitions") if key in whole}
+    try:
+        validator = schema_validator({**around, **schema})
+        return not any(map(validator.is_valid, _ENDS))
+    except (ValueError, jsonschema_rs.ReferencingError):
+        return False
+
+
+def _is_bound(pattern: str, *, never_empty: bool) -> bool:
+    """True if a pattern has both anchors, and matches neither the empty text nor anything that
+    ends a place.
 
     What is not understood could match anything.
     """
@@ -55,6 +80,8 @@ def _is_bound(pattern: str) -> bool:
         return False
     parts = list(tree)
     if len(parts) < 2 or parts[0] != (constants.AT, constants.AT_BEGINNING):  # noqa: PLR2004
+        return False
+    if not (never_empty or tree.getwidth()[0]):
         return False
     return parts[-1] == (constants.AT, constants.AT_END) and _all_fit(parts)
 

@@ -8,8 +8,6 @@ is told what would be right. Whether entries fit each other is not known here.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from difflib import get_close_matches
 from functools import cache, partial
 from typing import Annotated, Any, TypeAlias
 from zoneinfo import available_timezones
@@ -39,6 +37,7 @@ from clearance.core.mode import AutonomyMode
 from clearance.core.moment import HOUR_MS, SECOND_MS
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.stop import StopLevel, StopScope
+from clearance.core.suggestion import suggestion
 from clearance.core.template import final_schema
 from clearance.core.tool_pin import PIN
 
@@ -177,15 +176,6 @@ def _address(value: Json) -> str:
 
 def _in_order(values: list[str]) -> list[str]:
     return sorted(set(values))
-
-
-def suggestion(value: Json, known: Collection[str]) -> str:
-    """A question to add to a sentence, if one of the known words is close to what was written."""
-    if not isinstance(value, str):
-        return ""
-    by_lower = {word.lower(): word for word in sorted(known)}
-    close = get_close_matches(value.lower(), list(by_lower), n=1)
-    return f"; did you mean {by_lower[close[0]]}?" if close else ""
 
 
 def as_sentence(text: str) -> str:

@@ -13,12 +13,13 @@ from enum import StrEnum
 
 from clearance.configuration.compiling import allowlist_of, catalog_of, modes_of
 from clearance.configuration.fitting import Path
-from clearance.configuration.shape import SettingsDocument, suggestion
+from clearance.configuration.shape import SettingsDocument
 from clearance.configuration.tool_schemas import Side, in_short, not_taken
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.mode import Allowlist, AutonomyMode, ModeRule, resolve
+from clearance.core.suggestion import suggestion
 from clearance.core.template import final_schema, placeholders
 
 TOOL_MISFIT = "TOOL_MISFIT"

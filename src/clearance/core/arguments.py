@@ -15,12 +15,15 @@ from clearance.core.canonical import Json
 from clearance.core.catalog import Action
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.intent import ActionIntent
-from clearance.core.template import fill, placeholders, values_of, whole_placeholder
+from clearance.core.template import fill, fill_text, placeholders, values_of, whole_placeholder
 
 ARGUMENT_MISSING = "ARGUMENT_MISSING"
 ARGUMENT_UNFIT = "ARGUMENT_UNFIT"
 
 _ENDS_A_SEGMENT = re.compile(r"""[/\\?#&%'"<>]|\.\.""")
+_SEGMENT = re.compile(r"""(%?)([^/\\?#&%'"<>]+)""")
+_NOTHING_OR_DOTS = re.compile(r"[.\s]*")
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _UNFIT_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
@@ -28,8 +31,9 @@ def final_arguments(action: Action, intent: ActionIntent) -> dict[str, Json]:
     """What the tool gets: the parameters with the defaults of their schema, and the catalog's own
     arguments over them.
 
-    InvalidInput: `ARGUMENT_MISSING` for a placeholder without a value, `ARGUMENT_UNFIT` for a value
-    that could end the place in a longer text that it is put into.
+    InvalidInput: `INVALID_PARAMETERS` for a parameter with the name of what we fill in,
+    `ARGUMENT_MISSING` for a placeholder without a value, `ARGUMENT_UNFIT` for a value that could
+    end the place in a longer text that it is put into.
     """
     return _laid_on(action, intent, action.with_defaults(intent.parameters))
 
@@ -50,9 +54,10 @@ def arguments_without_defaults(action: Action, intent: ActionIntent) -> dict[str
 def _laid_on(
     action: Action, intent: ActionIntent, parameters: Mapping[str, Json]
 ) -> dict[str, Json]:
-    key = action.idempotency_argument
-    if key is not None and key in parameters:
-        raise _refusal(("parameters", key), "is filled by us", "INVALID_PARAMETERS")
+    for name in (action.idempotency_argument, *action.arguments):
+        if name is not None and name in parameters:
+            sentence = "is filled in by Clearance, and the agent cannot set it"
+            raise _refusal(("parameters", name), sentence, "INVALID_PARAMETERS")
     if not action.arguments:
         return dict(parameters)
     values = values_of(intent, parameters)
@@ -84,12 +89,32 @@ def _check_segments(
             _check_segments((*path, key), part, values)
     elif isinstance(template, str) and not whole_placeholder(template):
         for name in placeholders(template):
-            value = fill(f"{{{name}}}", values)
-            if not fits_a_segment(value):
+            if not fits_a_segment(fill(f"{{{name}}}", values)):
                 sentence = (
                     f"cannot hold this {name}: it has characters that end its place in a text"
                 )
                 raise _refusal(path, sentence, ARGUMENT_UNFIT)
+        if unfit := _unfit_segment(template, values):
+            names = " and ".join(placeholders(unfit))
+            sentence = (
+                f"cannot hold this {names}: a part of the text would be empty, or mean another one"
+            )
+            raise _refusal(path, sentence, ARGUMENT_UNFIT)
+
+
+def _unfit_segment(template: str, values: Mapping[str, Json]) -> str | None:
+    """The first segment of a template that its values make empty, or with the text around them
+    into a step up or an escape; None if there is none.
+    """
+    for percent, segment in _SEGMENT.findall(template):
+        if not placeholders(segment):
+            continue
+        filled = fill_text(segment, values)
+        steps_up = filled.count("..") > segment.count("..")
+        escapes = _ESCAPE.match(percent + filled) and not _ESCAPE.match(percent + segment)
+        if steps_up or escapes or _NOTHING_OR_DOTS.fullmatch(filled):
+            return str(segment)
+    return None
 
 
 def fits_a_segment(value: Json) -> bool:
@@ -98,7 +123,7 @@ def fits_a_segment(value: Json) -> bool:
         return not _ENDS_A_SEGMENT.search(value) and not any(
             unicodedata.category(character) in _UNFIT_CATEGORIES for character in value
         )
-    return isinstance(value, int)
+    return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
 
 
 def _refusal(path: tuple[str | int, ...], sentence: str, code: str) -> InvalidInput:

@@ -6,6 +6,7 @@ The gate blocks an action that is not in the catalog.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -21,7 +22,13 @@ from clearance.core.intent import ActionIntent, RiskLevel
 from clearance.core.manners import AS_IT_SAYS, Manners
 from clearance.core.moment import HOUR_MS
 from clearance.core.money import Money, money_of
-from clearance.core.schema import CompiledSchema, misfits, whole_units
+from clearance.core.schema import (
+    CompiledSchema,
+    SchemaPlace,
+    misfits,
+    whole_units,
+)
+from clearance.core.suggestion import bounded_suggestion
 from clearance.core.template import final_schema
 from clearance.core.validation import schema_validator, violations
 
@@ -31,6 +38,9 @@ DEADLINE_SECONDS_DEFAULT = 30
 DEADLINE_SECONDS_MAX = 600
 CONCURRENCY_DEFAULT = 4
 PROBLEMS_MAX = 20  # problems of one validation that are reported
+
+# How the validator ends its sentence about a name that is not declared.
+_UNEXPECTED = re.compile(r"\('([^']*)' was unexpected\)$")
 
 
 class Effect(StrEnum):
@@ -214,18 +224,33 @@ class Action:
         """
         problems: list[Problem] = []
         for path, message in violations(self.parameters, self._validator, parameters):
-            problems.append(Problem(("parameters", *path), _one_line(message)))
+            meant = self._meant(path, name[1]) if (name := _UNEXPECTED.search(message)) else ""
+            problems.append(Problem(("parameters", *path), _one_line(message) + meant))
             if len(problems) == PROBLEMS_MAX:
                 break
         if not problems:
             problems = [
-                Problem(("parameters", *misfit.path), misfit.sentence)
+                Problem(
+                    ("parameters", *misfit.path),
+                    misfit.sentence + self._meant(misfit.path[:-1], misfit.path[-1]),
+                )
                 for misfit in misfits(self.schema, parameters)[:PROBLEMS_MAX]
             ]
         if problems:
             shown = "; ".join(str(problem) for problem in problems[:3])
             sentence = f"The parameters do not fit the schema of {self.action_type}: {shown}."
             raise InvalidInput(sentence, code="INVALID_PARAMETERS", problems=tuple(problems))
+
+    def _meant(self, path: tuple[str | int, ...], name: Json) -> str:
+        """Which parameter was perhaps meant by a name at a path; empty if the name may be there."""
+        place: SchemaPlace | None = self.schema.root
+        for step in path:
+            if place is not None:
+                inside = place.items if isinstance(step, int) else place.names.get(step)
+                place = inside or place.other(str(step))
+        if not place or name in place.names or place.other(str(name)):
+            return ""
+        return bounded_suggestion(name, place.names)
 
     @property
     def has_defaults(self) -> bool:
@@ -239,15 +264,15 @@ class Action:
         one may exclude what the agent wrote.
         """
         filled: dict[str, Json] = with_defaults(self._defaults, parameters)
-        if (
-            filled != parameters
-            and not self._validator.is_valid(filled)
-            and self._validator.is_valid(dict(parameters))
-        ):
+        if filled != parameters and not self._fits(filled) and self._fits(parameters):
             problem = Problem(("parameters",), "do not fit the schema with its defaults filled in")
             sentence = f"The parameters of {self.action_type} cannot be used: {problem}."
             raise InvalidInput(sentence, code="INVALID_PARAMETERS", problems=(problem,))
         return filled
+
+    def _fits(self, parameters: Mapping[str, Json]) -> bool:
+        whole = dict(parameters)
+        return self._validator.is_valid(whole) and not misfits(self.schema, whole)
 
     def amount_spent(self, arguments: Mapping[str, Json]) -> int | None:
         """What the act spends, in units of its argument's `x-scale`; None if it is unknown or

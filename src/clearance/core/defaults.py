@@ -6,7 +6,7 @@ part of the call instead: policy reads them, people are shown them, and the tool
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -41,7 +41,8 @@ def with_defaults(defaults: Defaults, value: Json) -> Json:
     """`value` with the defaults of declared parameters that are left out, in the objects and lists
     that are there. `value` itself is not changed.
 
-    No default under `anyOf`, `oneOf` or `allOf` is filled in, and none of null.
+    No default under `anyOf`, `oneOf` or `allOf` is filled in, none of null, and none in a list
+    whose positions have schemas of their own.
     """
     return value if defaults.filler is None else defaults.filler.filled(value, 1)
 
@@ -131,7 +132,8 @@ def _make_filler(schema: CompiledSchema, node: Node, fillers: dict[int, _Filler]
     if id(node) in fillers:
         return fillers[id(node)]
     filler = fillers[id(node)] = _Filler({}, {}, [])
-    for part, _ in _chain(schema, node, ()):
+    chain = _chain(schema, node, ())
+    for part, _ in chain:
         for name, inside in mapping(part, "properties").items():
             if not isinstance(inside, Mapping) or name in filler.inside:
                 continue
@@ -139,9 +141,14 @@ def _make_filler(schema: CompiledSchema, node: Node, fillers: dict[int, _Filler]
             defaults = (link.get("default") for link, _ in _chain(schema, inside, ()))
             if (default := next((d for d in defaults if d is not None), None)) is not None:
                 filler.defaults[name] = default
-        if isinstance(part.get("items"), Mapping) and not filler.items:
+        if isinstance(part.get("items"), Mapping) and _alike(chain) and not filler.items:
             filler.items.append(_make_filler(schema, part["items"], fillers))
     return filler
+
+
+def _alike(chain: Sequence[tuple[Node, Path]]) -> bool:
+    """True if the items of a list have one schema, at whatever position."""
+    return not any("prefixItems" in part for part, _ in chain)
 
 
 def _chain(schema: CompiledSchema, node: Node, path: Path) -> list[tuple[Node, Path]]:
@@ -162,7 +169,8 @@ def _declared(
     schema: CompiledSchema, node: Node, path: Path, seen: set[int]
 ) -> Iterator[tuple[Path, Node]]:
     """Every property whose default could be filled in, with its path in the schema."""
-    for part, at in _chain(schema, node, path):
+    chain = _chain(schema, node, path)
+    for part, at in chain:
         if id(part) in seen:
             continue
         seen.add(id(part))
@@ -171,7 +179,7 @@ def _declared(
                 for link, where in _chain(schema, inside, (*at, "properties", name)):
                     yield where, link
                 yield from _declared(schema, inside, (*at, "properties", name), seen)
-        if isinstance(part.get("items"), Mapping):
+        if isinstance(part.get("items"), Mapping) and _alike(chain):
             yield from _declared(schema, part["items"], (*at, "items"), seen)
 
 

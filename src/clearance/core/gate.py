@@ -28,6 +28,7 @@ from clearance.core.money import Money
 from clearance.core.policy import PolicyAnswer, Question
 from clearance.core.policy_text import NO_POLICY_PERMITS
 from clearance.core.settings import Settings, Unreadable
+from clearance.core.suggestion import bounded_suggestion
 from clearance.core.template import outside
 
 
@@ -193,7 +194,9 @@ def _check_catalog(case: _Case) -> _Seen:
     if unread := case.unread("catalog"):
         return _asks(unread)
     if case.action is None:
-        sentence = f"The catalog has no action {case.intent.action_type}."
+        name = case.intent.action_type
+        meant = bounded_suggestion(name, case.facts.settings.catalog) or "."
+        sentence = f"The catalog has no action {name}{meant}"
         return _seen(Answer.BLOCK, "UNKNOWN_ACTION", sentence)
     if case.unmade is not None:
         return _seen(Answer.BLOCK, case.unmade.code, case.unmade.sentence)

@@ -540,6 +540,11 @@ def _number_problem(value: float, scale: int | None) -> str | None:
     if not -INTEGER_MAX <= value * (scale or 1) <= INTEGER_MAX:
         return f"is beyond {INTEGER_MAX}" + (" units" if scale else "")
     meant = in_units(value, scale or 1).to_integral_value(ROUND_HALF_UP) / (scale or 1)
-    return (
-        f"has more decimals than x-scale: {scale} takes; {meant.normalize():f} was probably meant"
-    )
+    return f"{_too_fine(scale or 1)}; {meant.normalize():f} was probably meant"
+
+
+def _too_fine(scale: int) -> str:
+    if scale not in _POWERS_OF_TEN:
+        return f"is no whole number of parts of which {scale} make one"
+    count = len(str(scale)) - 1
+    return f"has more than {count} decimal{'s' * (count > 1)}" if count else "has decimals"

@@ -33,12 +33,19 @@ _ENDS_QUOTE = frozenset(
     "\uff07\uff40\u0374\u0384\u0559\u05d9\u07f4\u07f5\u144a\u16cc\u1fef\u1ffd\U00016f51"
 )
 _MISSING = object()
+_EXPONENT_FROM = 10**21  # from here on, canonical JSON writes a number with its exponent
 _OURS = frozenset({"account_id", "action_intent_id", "action_type"})
 
 
 def placeholders(text: str) -> list[str]:
     """The names in a template, for example `title` or `result.task_id`, in their order."""
     return _PLACEHOLDER.findall(text)
+
+
+def stray_brace(text: str) -> str | None:
+    """The first brace in a template that belongs to no placeholder; None if there is none."""
+    brace = re.search(r"[{}]", _PLACEHOLDER.sub("", text))
+    return brace[0] if brace else None
 
 
 def whole_placeholder(text: str) -> str | None:
@@ -119,12 +126,17 @@ def fill(template: Json, values: Mapping[str, Json]) -> Json:
     if isinstance(template, str):
         if name := whole_placeholder(template):
             return _required(name, values)
-        return _PLACEHOLDER.sub(lambda match: _plain(_required(match[1], values)), template)
+        return fill_text(template, values)
     if isinstance(template, Mapping):
         return {name: fill(part, values) for name, part in template.items()}
     if isinstance(template, list):
         return [fill(part, values) for part in template]
     return template
+
+
+def fill_text(template: str, values: Mapping[str, Json]) -> str:
+    """The same, always as text."""
+    return _PLACEHOLDER.sub(lambda match: _plain(_required(match[1], values)), template)
 
 
 # --- What a template becomes, as a JSON Schema ---
@@ -201,6 +213,8 @@ def _required(name: str, values: Mapping[str, Json]) -> Json:
 def _plain(value: Json) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXPONENT_FROM:
+        return str(int(value))  # as it reads once it is stored: JSON knows no 1000.0
     return "" if value is None else str(value)
 
 

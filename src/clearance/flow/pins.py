@@ -15,7 +15,7 @@ from dataclasses import replace
 from clearance.configuration.compiling import tool_servers_of
 from clearance.configuration.differences import differences
 from clearance.configuration.document import TOOL_SECTIONS, Reading, StoredSettings
-from clearance.configuration.shape import TOOL_REFERENCE, SettingsDocument, as_sentence, suggestion
+from clearance.configuration.shape import TOOL_REFERENCE, SettingsDocument, as_sentence
 from clearance.configuration.tool_fit import misfit
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
@@ -23,6 +23,7 @@ from clearance.core.errors import InvalidInput, NotFound, Problem, Unavailable
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.core.principal import ActorKind, Permission, Principal, system
 from clearance.core.settings import Settings
+from clearance.core.suggestion import suggestion
 from clearance.core.tool_pin import replaced
 from clearance.flow.context import Context
 from clearance.flow.fit import not_called

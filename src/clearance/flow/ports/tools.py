@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from clearance.configuration.shape import as_sentence, suggestion
+from clearance.configuration.shape import as_sentence
 from clearance.core.canonical import Json
 from clearance.core.catalog import ToolServer
 from clearance.core.manners import AS_IT_SAYS, Manners
 from clearance.core.outcome import CallError, ErrorClass, Sent
+from clearance.core.suggestion import suggestion
 from clearance.core.tool_pin import agrees, description_digest
 
 
