@@ -183,6 +183,45 @@ def test_an_act_whose_amount_is_unknown_never_fits_an_amount_limit() -> None:
     assert spent_claim(hold_for(BudgetRule(10), "T", None, NOON), {}) is None
 
 
+@pytest.mark.parametrize(
+    ("amount", "used", "reason", "sentence"),
+    [
+        (-500, {}, "AMOUNT_NOT_COUNTED", "The amount -5.00 EUR is negative, so the budget cannot"),
+        (-500, {"amount:PAY": 14_990}, "AMOUNT_NOT_COUNTED", "The amount -5.00 EUR is negative"),
+        (None, {}, "AMOUNT_NOT_COUNTED", "The amount is not known, so the budget cannot count it"),
+        (60_000, {}, "BUDGET_EXCEEDED", "is 500.00 EUR (amount:PAY); this needs 600.00 EUR."),
+        (
+            60_000,
+            {"amount:PAY": 14_990},
+            "BUDGET_EXCEEDED",
+            "has 149.90 of 500.00 EUR used (amount:PAY); this needs 600.00 EUR more.",
+        ),
+    ],
+)
+def test_a_budget_says_only_what_it_knows(amount, used, reason: str, sentence: str) -> None:
+    """The first look of a proposal has read no use of the budget: it must not name one."""
+    euros = {"type": ["integer", "null"], "x-scale": 100, "x-unit": "EUR"}
+    pay = replace(
+        SETTINGS.catalog["ISSUE_REFUND"],
+        action_type="PAY",
+        spends="amount",
+        arguments={},
+        parameters={"type": "object", "properties": {"amount": euros}},
+    )
+    rule = BudgetRule(10, max_amount_per_day_by_action_type={"PAY": 50_000})
+    case = gate._Case(
+        replace(INTENT, action_type="PAY", parameters={"amount": amount}),
+        Facts(replace(SETTINGS, catalog={"PAY": pay}, budgets=(rule,)), used),
+        NOON,
+        pay,
+    )
+    seen = gate._check_budget(case)
+    assert (seen.answer, seen.code) == (Answer.REQUIRE_APPROVAL, reason)
+    assert sentence in seen.sentence
+    claims = {claim["bucket"]: claim.get("used") for claim in seen.inputs["claims"]}
+    assert claims == {"actions": None, "actions:PAY": None, "amount:PAY": used.get("amount:PAY")}
+
+
 def test_the_day_is_the_one_of_the_rules_zone() -> None:
     midnight_in_utc = NOON + 12 * 3_600_000
     assert hold_for(BudgetRule(1, "UTC"), "T", None, midnight_in_utc - 1).day == "2026-11-24"

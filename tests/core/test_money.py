@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearance.core.money import Money, money_at, money_of
+from clearance.core.money import Money, amounts_in, money_at, money_of
+from clearance.core.schema import CompiledSchema
 
 SCALES = st.sampled_from([10**places for places in range(7)])
 
@@ -49,20 +50,59 @@ def test_a_number_is_written_with_its_own_digits(value: float, scale: int) -> No
     ],
 )
 def test_a_declared_amount_is_written_one_way(schema, value, shown) -> None:
-    money = money_of(schema)
+    money = money_of(CompiledSchema(schema).root)
     assert money is not None
     assert money.value(value) == shown
 
 
+EURO = {"type": "number", "x-scale": 100, "x-unit": "EUR"}
+EUROS = Money(100, "EUR", counts_smallest=False)
+
+
+@pytest.mark.parametrize(
+    "price",
+    [
+        EURO,
+        {"anyOf": [EURO, {"type": "null"}]},
+        {"$ref": "#/$defs/Price"},
+        {"allOf": [{"$ref": "#/$defs/Price"}], "description": "Net"},
+        {"anyOf": [{"$ref": "#/$defs/Price"}, {"type": "null"}], "default": None},
+        {"allOf": [{"type": "number"}, {"x-scale": 100}, {"x-unit": "EUR"}]},
+    ],
+)
+def test_an_amount_is_found_wherever_the_schema_declares_it(price) -> None:
+    line = {"type": "object", "properties": {"price": price, "count": {"type": "integer"}}}
+    schema = CompiledSchema(
+        {
+            "type": "object",
+            "$defs": {"Price": EURO, "Line": line},
+            "properties": {
+                "price": price,
+                "total": {"type": "object", "properties": {"net": price}},
+                "lines": {"type": "array", "items": {"$ref": "#/$defs/Line"}},
+            },
+        }
+    )
+    assert money_at(schema, "price") == money_at(schema, "total.net") == EUROS
+    value = {
+        "price": 5,
+        "total": {"net": 149.9},
+        "lines": [{"price": 1, "count": 2}, {"price": None}, {"price": 0.25, "other": 1}],
+    }
+    assert dict(amounts_in(schema.root, value)) == {
+        "price": "5.00 EUR",
+        "total.net": "149.90 EUR",
+        "lines.0.price": "1.00 EUR",
+        "lines.2.price": "0.25 EUR",
+    }
+
+
 def test_what_declares_no_amount_has_none() -> None:
-    euros = {"type": "number", "x-scale": 100, "x-unit": "EUR"}
-    assert money_of({"anyOf": [euros, {"type": "null"}]}) == Money(100, "EUR", False)
-    nested = {"properties": {"price": {"properties": {"net": euros}}}}
-    assert money_at(nested, "price.net") == Money(100, "EUR", False)
-    for schema in ({"type": "number"}, {"type": "number", "x-scale": 60}, None, {"anyOf": 5}):
-        assert money_of(schema) is None
-    assert money_at(nested, "price") is None
-    assert money_at({"properties": []}, "price.net") is None
+    two = {"anyOf": [EURO, EURO | {"x-unit": "USD", "x-scale": 1000}]}
+    for schema in ({"type": "number"}, {"type": "number", "x-scale": 60}, {"anyOf": 5}, two):
+        assert money_of(CompiledSchema(schema).root) is None
+    assert money_at(CompiledSchema({"properties": {"price": {"properties": {}}}}), "price") is None
+    assert money_at(CompiledSchema({"properties": []}), "price.net") is None
 
 
 def test_two_amounts_have_their_unit_once() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clearance.core.intent import ActionIntent, RiskLevel
+from clearance.core.schema import CompiledSchema
 from clearance.core.template import (
     SHOWN_LENGTH_MAX,
     fill,
@@ -22,7 +23,7 @@ QUOTES = "'\u2018\u2019\u201b\u2032`\u00b4\u02bc\uff07"
 
 
 def sentence(text: str, known: dict[str, Any], schema: Any = None) -> str:
-    return plain(phrase(text, known, schema))
+    return plain(phrase(text, known, CompiledSchema(schema) if schema else None))
 
 
 def values(**parameters: Any) -> dict[str, Any]:
@@ -122,9 +123,30 @@ def test_quotes_of_the_template_are_the_ones_of_the_sentence() -> None:
 
 def test_values_stand_apart_in_a_phrase_and_amounts_have_their_unit() -> None:
     schema = {"properties": {"cents": {"type": "integer", "x-scale": 100, "x-unit": "EUR"}}}
-    parts = phrase("refund {cents} to '{who}'", {"cents": 34900, "who": "A b"}, schema)
+    known = {"cents": 34900, "who": "A b"}
+    parts = phrase("refund {cents} to '{who}'", known, CompiledSchema(schema))
     assert [str(part) for part in parts] == ["refund ", "349.00 EUR", " to ", "'A b'"]
     assert [getattr(part, "number", None) for part in parts] == [None, True, None, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("pay {cents} {currency} to {who}", "pay 5.00 EUR to ann"),
+        ("pay {cents} {currency}", "pay 5.00 EUR"),
+        ("pay {cents} EUR to {who}", "pay 5.00 EUR to ann"),
+        ("pay {cents} EUR", "pay 5.00 EUR"),
+        ("pay {cents} EURO {currency}", "pay 5.00 EUR EURO EUR"),
+        ("pay {cents} {other}", "pay 5.00 EUR USD"),
+        ("pay {cents} {who} {currency}", "pay 5.00 EUR ann EUR"),
+        ("pay {cents} {cents}", "pay 5.00 EUR 5.00 EUR"),
+        ("{currency} {cents} ", "EUR 5.00 EUR "),
+    ],
+)
+def test_an_amount_names_its_unit_once(text: str, shown: str) -> None:
+    schema = {"properties": {"cents": {"type": "integer", "x-scale": 100, "x-unit": "EUR"}}}
+    known = {"cents": 500, "currency": "EUR", "other": "USD", "who": "ann"}
+    assert sentence(text, known, schema) == shown
 
 
 def test_names_are_listed_in_their_order() -> None:

@@ -14,6 +14,8 @@ import pytest
 from clearance.cli import main as cli
 from clearance.configuration import file
 from clearance.configuration.advice import advice
+from clearance.configuration.document import parse_document
+from tests.support import sample
 
 DOCUMENT = """\
 version: 1
@@ -95,6 +97,40 @@ def test_what_probably_means_something_else_is_a_warning_with_its_line(
             f"and checks nothing; did you mean maxLength?"
         ),
     ]
+
+
+EURO = {"type": "number", "x-scale": 100, "x-unit": "EUR"}
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "warned"),
+    [
+        (EURO | {"minimum": 0}, None, ""),
+        (EURO | {"exclusiveMinimum": 0}, {"const": "EUR"}, ""),
+        (EURO | {"minimum": 0, "exclusiveMinimum": True}, {"enum": ["EUR"]}, ""),
+        ({"$ref": "#/$defs/Price"}, None, ""),
+        (EURO, None, "negative"),
+        (EURO | {"minimum": -1}, None, "negative"),
+        (EURO | {"minimum": 0}, {"type": "string"}, "fixed to EUR"),
+        ({"$ref": "#/$defs/Price"}, {"enum": ["EUR", "USD"]}, "fixed to EUR"),
+        ({"type": "number", "minimum": 0, "x-scale": 100}, {"type": "string"}, ""),
+    ],
+)
+def test_an_amount_that_would_be_counted_wrong_is_a_warning(amount, currency, warned: str) -> None:
+    made = sample.document(budgets=[])
+    properties = {"order_id": {"type": "string"}, "amount_minor": amount}
+    properties |= {"currency": currency} if currency else {}
+    made["catalog"]["ISSUE_REFUND"]["parameters"] |= {
+        "$defs": {"Price": EURO | {"minimum": 0}},
+        "properties": properties,
+        "required": ["order_id", "amount_minor"],
+    }
+    if "$ref" in amount:
+        del made["catalog"]["ISSUE_REFUND"]["spends"]
+    del made["policy"]
+    sentences = [problem.sentence for problem in advice(parse_document(made))]
+    assert len(sentences) == bool(warned)
+    assert warned in "".join(sentences)
 
 
 def test_an_agent_without_a_key_is_a_warning_where_the_keys_are_known(folder: Path) -> None:

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
 import httpx2
 import pytest
 
+from clearance.cli.output import Terminal
+from clearance.cli.views import lists as views
 from clearance.core.narrative import shown_call
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.web.routes import mount
@@ -58,6 +60,18 @@ def document(**mail: Any) -> dict[str, Any]:
     made["autonomy"]["allowlist"].append("WRITE")
     made["catalog"]["ISSUE_REFUND"]["parameters"]["properties"]["amount_minor"] = EUROS
     return made
+
+
+@pytest.fixture
+def shown_by(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """What a view of the command line prints of an answer."""
+
+    def shown(view: Callable[..., None], facts: Any) -> str:
+        capsys.readouterr()
+        view(Terminal(), facts)
+        return capsys.readouterr().out
+
+    return shown
 
 
 @pytest.fixture
@@ -159,6 +173,67 @@ async def test_an_act_of_a_version_that_sent_no_defaults_is_shown_without_them(d
     call = shown_call(record, action)
     assert call
     assert call.arguments["limit"] == 20
+
+
+PRICE = {"type": "number", "minimum": 0, "x-scale": 100, "x-unit": "EUR"}
+ORDER = {
+    "type": "object",
+    "required": ["to", "subject", "lines", "body"],
+    "$defs": {
+        "Line": {
+            "type": "object",
+            "required": ["sku", "unit_price"],
+            "properties": {
+                "sku": {"type": "string"},
+                "unit_price": PRICE,
+                "quantity": {"type": "integer", "default": 1},
+            },
+        }
+    },
+    "properties": {
+        "to": {"type": "string"},
+        "subject": {"type": "string"},
+        "lines": {"type": "array", "items": {"$ref": "#/$defs/Line"}},
+        "body": {"type": "string", "maxLength": 4000},
+        "total": {"anyOf": [PRICE, {"type": "null"}], "default": None},
+    },
+}
+
+
+async def test_what_the_agent_left_out_is_marked_by_its_path(door: Door, olga, shown_by) -> None:
+    """And the arguments stand in the order of the schema, each with its first lines."""
+    await door.world.configure(document(parameters=ORDER, arguments={}, sentence="x", proposal="x"))
+    body = "Dear Ann,\nyour order is on its way.\n" + "Best regards. " * 60
+    parameters = {
+        "total": 149.9,
+        "body": body,
+        "lines": [
+            {"sku": "A", "unit_price": 19.99},
+            {"sku": "B", "unit_price": 5, "quantity": 2},
+        ],
+        "subject": "Order",
+        "to": "ann",
+    }
+    item = await waiting(door, parameters=parameters)
+    assert list(item["arguments"]) == ["to", "subject", "lines", "body", "total"]
+    assert item["arguments_set_by"] == {"lines.0.quantity": "default"}
+    assert item["amounts"] == {
+        "lines.0.unit_price": "19.99 EUR",
+        "lines.1.unit_price": "5.00 EUR",
+        "total": "149.90 EUR",
+    }
+    for path in ("/needs-you", "/intents/w1"):
+        shown = words(await olga.get(path))
+        assert re.search(
+            r"What the tool gets to ann subject Order lines .* body Dear Ann, your", shown
+        )
+        assert "0.unit_price: 19.99 EUR 1.unit_price: 5.00 EUR 0.quantity: default body" in shown
+        assert "on its way." in shown.partition("Show all")[0]
+    form = words(await olga.get("/approvals/w1.1/edit"))
+    assert "Filled in where it is left out: 0.quantity = 1" in form
+    lines = shown_by(views.inbox, {"items": [item], "total": 1}).splitlines()
+    assert any(re.fullmatch(r" +lines\.0\.quantity +\(default\)", line) for line in lines)
+    assert not any(line.strip().startswith("lines ") and "default" in line for line in lines)
 
 
 # --- Values stand apart ---

@@ -272,8 +272,9 @@ class CallResource(Resource):
     arguments.
 
     `arguments` is null if the catalog does not have the action, or makes another call of the intent
-    than was decided on. `arguments_set_by` names those that the agent did not write like this,
-    `amounts` has those with a unit or a scale as people read them.
+    than was decided on. `arguments_set_by` names by its path (`lines.0.quantity`) each value that
+    the agent did not write; `amounts` has those with a unit or a scale, by path, as people read
+    them.
     """
 
     parameters: dict[str, Any]

@@ -14,11 +14,13 @@ from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
 from clearance.configuration.document import Reading
-from clearance.configuration.shape import SettingsDocument
+from clearance.configuration.shape import ActionShape, SettingsDocument
 from clearance.core.canonical import Json
 from clearance.core.dialect import places
 from clearance.core.errors import Problem
+from clearance.core.money import money_of
 from clearance.core.policy import NamedEntity
+from clearance.core.schema import CompiledSchema, SchemaPlace
 from clearance.core.suggestion import suggestion
 
 LIKENESS_MIN = 0.75  # of an unknown keyword to the one that was meant; 1 is the same
@@ -58,6 +60,11 @@ def advice(document: SettingsDocument, agents: Collection[str] | None = None) ->
             for place, schema in places(shape.parameters)
             for path, sentence in _odd(place, schema)
         ),
+        *(
+            Problem(("catalog", name, *path), sentence)
+            for name, shape in document.catalog.items()
+            for path, sentence in _amounts(shape)
+        ),
     ]
 
 
@@ -89,6 +96,38 @@ def _odd(
     if isinstance(pattern, str) and not _is_anchored(pattern):
         sentence = "matches anywhere in a text: put ^ before it and $ behind it"
         yield (*place, "pattern"), sentence
+
+
+def _amounts(shape: ActionShape) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """What would be counted as another amount than it is, or not at all."""
+    arguments = CompiledSchema(shape.final_schema).root.names
+    spent = arguments.get(shape.spends or "")
+    if spent and not _never_negative(spent):
+        sentence = (
+            "names an amount that may be negative, which no budget can count: give it minimum: 0"
+        )
+        yield ("spends",), sentence
+    currency = arguments.get("currency")
+    if currency is None or (currency.values and len(currency.values) == 1):
+        return
+    for name, place in arguments.items():
+        money = money_of(place)
+        if money and money.unit:
+            sentence = (
+                f"is an amount whose unit is fixed to {money.unit}, beside a currency that is "
+                f"free: a call with another currency would be counted as {money.unit}"
+            )
+            yield ("parameters", "properties", name), sentence
+
+
+def _never_negative(place: SchemaPlace) -> bool:
+    """True if the schema takes no number below 0."""
+    if place.values:
+        return not any(isinstance(value, int | float) and value < 0 for value in place.values)
+    lowest = (
+        node.get(keyword) for node in place.nodes for keyword in ("minimum", "exclusiveMinimum")
+    )
+    return any(type(low) in {int, float} and low >= 0 for low in lowest)
 
 
 def _meant(keyword: str) -> str:

@@ -136,6 +136,11 @@ class Action:
         return final_schema(self.parameters, self.arguments)
 
     @cached_property
+    def final(self) -> CompiledSchema:
+        """The schema of the final arguments as Clearance understands it."""
+        return CompiledSchema(self.final_schema)
+
+    @cached_property
     def schema(self) -> CompiledSchema:
         """The parameters' schema as Clearance understands it."""
         return CompiledSchema(self.parameters)
@@ -192,9 +197,7 @@ class Action:
     @cached_property
     def amounts(self) -> Mapping[str, Money]:
         """How the arguments that declare a unit or a scale are written, by name."""
-        properties = self.final_schema.get("properties")
-        names = properties if isinstance(properties, Mapping) else {}
-        declared = {name: money_of(described) for name, described in names.items()}
+        declared = {name: money_of(place) for name, place in self.final.root.names.items()}
         return {name: money for name, money in declared.items() if money}
 
     @property
@@ -289,7 +292,7 @@ class Action:
     @cached_property
     def _spends_scale(self) -> int | None:
         """How many units make one; None if the schema does not say, so that no amount is known."""
-        argument = CompiledSchema(self.final_schema).root.names.get(self.spends or "")
+        argument = self.final.root.names.get(self.spends or "")
         if argument is None:
             return None
         return argument.scale or (1 if argument.kinds - {"null"} == {"integer"} else None)

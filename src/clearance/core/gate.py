@@ -16,7 +16,7 @@ from typing import NamedTuple
 from clearance.core import mode as modes
 from clearance.core import stop
 from clearance.core.arguments import FinalCall, final_arguments
-from clearance.core.budget import AMOUNT_MAX, Hold, hold_for, rule_for, spent_claim
+from clearance.core.budget import AMOUNT_MAX, Claim, Hold, hold_for, rule_for, spent_claim
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
 from clearance.core.decision import Answer, Decision, Finding
@@ -312,24 +312,49 @@ def _check_budget(case: _Case) -> _Seen:
                 "bucket": claim.bucket,
                 "amount": claim.amount,
                 "limit": claim.limit,
-                "used": case.facts.used.get(claim.bucket),
+                **_known_use(claim, case.facts.used),
             }
             for claim in hold.claims
         ],
     }
-    if claim := spent_claim(hold, case.facts.used):
-        money = money_of_bucket(claim.bucket, action)
-        used = money.used_of(case.facts.used.get(claim.bucket, 0), claim.limit or 0)
-        unknown = claim.amount > AMOUNT_MAX
-        needed = "an unknown amount" if unknown else money.amount(claim.amount)
-        sentence = (
-            f"The autonomy budget of {account} for {hold.day} has {used} used "
-            f"({claim.bucket}); this needs {needed} more."
-        )
+    claim = spent_claim(hold, case.facts.used)
+    if claim and claim.amount > AMOUNT_MAX:
+        sentence = _why_not_counted(action, case.arguments)
+        return _seen(Answer.REQUIRE_APPROVAL, "AMOUNT_NOT_COUNTED", sentence, **inputs)
+    if claim:
+        room = _room(claim, case.facts.used, money_of_bucket(claim.bucket, action))
+        sentence = f"The autonomy budget of {account} for {hold.day} {room}."
         return _seen(Answer.REQUIRE_APPROVAL, "BUDGET_EXCEEDED", sentence, **inputs)
     case.hold = hold
     sentence = f"The autonomy budget of {account} for {hold.day} has room."
     return _seen(Answer.AUTO_EXECUTE, "BUDGET_HELD", sentence, **inputs)
+
+
+def _known_use(claim: Claim, used: Mapping[str, int]) -> dict[str, Json]:
+    """The use of a claim's bucket, where it was read."""
+    return {"used": used[claim.bucket]} if claim.bucket in used else {}
+
+
+def _why_not_counted(action: Action, arguments: Mapping[str, Json]) -> str:
+    """Why a budget of amounts cannot count what an act spends."""
+    value = arguments.get(action.spends) if action.spends else None
+    shown = action.spent_in.value(value)
+    if shown is None or not isinstance(value, int | float):
+        why = "The amount is not known"
+    elif value < 0:
+        why = f"The amount {shown} is negative"
+    else:
+        why = f"The amount {shown} is no whole number of units, or too large"
+    return f"{why}, so the budget cannot count it; a person must look."
+
+
+def _room(claim: Claim, used: Mapping[str, int], money: Money) -> str:
+    """How a claim does not fit: beside what is used, where that was read."""
+    limit, needed = claim.limit or 0, money.amount(claim.amount)
+    if claim.bucket not in used:
+        return f"is {money.amount(limit)} ({claim.bucket}); this needs {needed}"
+    use = money.used_of(used[claim.bucket], limit)
+    return f"has {use} used ({claim.bucket}); this needs {needed} more"
 
 
 def money_of_bucket(bucket: str, action: Action | None) -> Money:

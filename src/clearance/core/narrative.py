@@ -25,6 +25,7 @@ from clearance.core.gate import Facts
 from clearance.core.intent import ActionIntent, RiskLevel
 from clearance.core.manners import ERROR_MEANS_UNKNOWN
 from clearance.core.mode import Allowlist, AutonomyMode, ModeRule
+from clearance.core.money import amounts_in
 from clearance.core.record import NOT_STARTED, IntentRecord, IntentStatus
 from clearance.core.template import Phrase, outside, phrase, plain, values_of
 
@@ -43,38 +44,79 @@ class SetBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ShownCall:
-    """What the tool gets, without our idempotency key; and of what the agent did not write like
-    this, who set it. `amounts` are the arguments with a unit or a scale, as people read them.
+    """What the tool gets, without our idempotency key, in the order of its schema.
+
+    `set_by` names by its path (`lines.0.quantity`) each value that the agent did not write, and who
+    set it. `amounts` are the values with a unit or a scale, by path, as people read them.
     """
 
     arguments: Mapping[str, Json]
     set_by: Mapping[str, SetBy]
     amounts: Mapping[str, str]
 
+    @property
+    def filled_in(self) -> dict[str, Json]:
+        """The defaults that were filled in, by path."""
+        return {
+            path: value
+            for path, value in _values_at(self.arguments)
+            if self.set_by.get(path) is SetBy.DEFAULT
+        }
+
 
 def shown_call(record: IntentRecord, action: Action | None) -> ShownCall | None:
     """The call that was decided on; None if the catalog has no such action now, or makes another
     call of the intent.
     """
-    arguments = _decided_arguments(record, action)
-    if action is None or arguments is None:
+    decided = _decided_arguments(record, action)
+    if action is None or decided is None:
         return None
-    proposed = record.intent.parameters
-    added = {
-        name: SetBy.CATALOG if name in action.arguments else SetBy.DEFAULT
-        for name, value in arguments.items()
-        if name in action.arguments or name not in proposed or proposed[name] != value
-    }
-    return ShownCall(arguments, added, amounts_of(action, arguments))
+    arguments = in_order(action, decided)
+    added = dict(_set_by(action, record.intent.parameters, arguments))
+    return ShownCall(arguments, added, dict(amounts_in(action.final.root, arguments)))
 
 
-def amounts_of(action: Action, arguments: Mapping[str, Json]) -> dict[str, str]:
-    """The arguments that declare a unit or a scale, as people read them."""
-    return {
-        name: text
-        for name, money in action.amounts.items()
-        if (text := money.value(arguments.get(name)))
-    }
+def in_order(action: Action | None, values: Mapping[str, Json]) -> dict[str, Json]:
+    """Arguments or parameters in the order in which the schema of an action declares them."""
+    declared = action.final.root.names if action else {}
+    known = [name for name in declared if name in values]
+    return {name: values[name] for name in (*known, *values)}
+
+
+def _set_by(
+    action: Action, proposed: Mapping[str, Json], arguments: Mapping[str, Json]
+) -> Iterator[tuple[str, SetBy]]:
+    """Who set the values that the agent did not write, by path."""
+    for name, value in arguments.items():
+        if name in action.arguments:
+            yield name, SetBy.CATALOG
+        elif name not in proposed:
+            yield name, SetBy.DEFAULT
+        else:
+            yield from ((path, SetBy.DEFAULT) for path in _added(proposed[name], value, name))
+
+
+def _added(before: Json, after: Json, path: str) -> Iterator[str]:
+    """The paths of the values that stand in `after` and not in `before`."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for name, value in after.items():
+            inside = f"{path}.{name}"
+            yield from _added(before[name], value, inside) if name in before else (inside,)
+    elif isinstance(before, list | tuple) and isinstance(after, list | tuple):
+        for at, (one, other) in enumerate(zip(before, after, strict=False)):
+            yield from _added(one, other, f"{path}.{at}")
+    elif before != after:
+        yield path
+
+
+def _values_at(value: Json, path: str = "") -> Iterator[tuple[str, Json]]:
+    """Every value inside of a value, by its path."""
+    parts = value.items() if isinstance(value, Mapping) else enumerate(value)
+    for name, part in parts:
+        inside = f"{path}.{name}" if path else str(name)
+        yield inside, part
+        if isinstance(part, Mapping | list | tuple):
+            yield from _values_at(part, inside)
 
 
 def _decided_arguments(record: IntentRecord, action: Action | None) -> Mapping[str, Json] | None:
@@ -145,7 +187,7 @@ class _Story:
         record = self.record
         result = record.outcome.result if record.outcome else None
         known = self.call.arguments if self.call else record.intent.parameters
-        schema = self.action.final_schema if self.action else {}
+        schema = self.action.final if self.action else None
         return phrase(text, values_of(record.intent, known, result), schema)
 
     def _unknown(self, verb: str) -> Phrase:

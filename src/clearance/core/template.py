@@ -17,6 +17,7 @@ from typing import TypeAlias
 from clearance.core.canonical import Json
 from clearance.core.intent import ActionIntent
 from clearance.core.money import money_at
+from clearance.core.schema import CompiledSchema
 from clearance.core.visible import on_one_line
 
 SHOWN_LENGTH_MAX = 80  # characters of one value in a sentence
@@ -93,17 +94,50 @@ def plain(phrase: Phrase) -> str:
     return "".join(map(str, phrase))
 
 
-def phrase(text: str, values: Mapping[str, Json], schema: Json = None) -> Phrase:
+def phrase(text: str, values: Mapping[str, Json], schema: CompiledSchema | None = None) -> Phrase:
     """The text with every placeholder replaced by its value on one line, cut to a length; a missing
     one reads `?`.
 
     Text is in single quotes, whatever quotes the template has around it, unless it is one word and
     the template has none. Amounts are written with the unit that `schema` declares.
     """
-    return tuple(part for part in _parts(text, values, schema) if part != "")
+    return tuple(part for part in _units_once(_parts(text, values, schema)) if part != "")
 
 
-def _parts(text: str, values: Mapping[str, Json], schema: Json) -> Iterator[str | ShownValue]:
+def _units_once(parts: Iterator[str | ShownValue]) -> Iterator[str | ShownValue]:
+    """The parts, where the template names a unit again behind an amount that has it: `{amount}
+    {currency}` or `{amount} EUR`.
+    """
+    unit, space = "", ""
+    for part in parts:
+        if isinstance(part, str):
+            text = part.removeprefix(f" {unit}") if _names_again(part, unit) else part
+            space = text if unit and text == " " else ""
+            if not space:
+                yield text
+                unit = ""
+        elif not (space and part.text == unit):
+            yield space
+            yield part
+            unit, space = _unit_of(part), ""
+        else:
+            unit, space = "", ""
+    yield space
+
+
+def _names_again(text: str, unit: str) -> bool:
+    again = f" {unit}"
+    return bool(unit) and text.startswith(again) and not text[len(again) : len(again) + 1].isalnum()
+
+
+def _unit_of(value: ShownValue) -> str:
+    """The unit of an amount, which stands behind its number."""
+    return value.text.partition(" ")[2] if value.number else ""
+
+
+def _parts(
+    text: str, values: Mapping[str, Json], schema: CompiledSchema | None
+) -> Iterator[str | ShownValue]:
     done = 0
     for match in _IN_QUOTES.finditer(text):
         before, name, after = match.groups()
@@ -218,11 +252,11 @@ def _plain(value: Json) -> str:
     return "" if value is None else str(value)
 
 
-def _shown(value: Json, name: str, schema: Json, *, quoted: bool) -> ShownValue:
+def _shown(value: Json, name: str, schema: CompiledSchema | None, *, quoted: bool) -> ShownValue:
     if value is _MISSING or value is None:
         return ShownValue("?")
     if isinstance(value, bool | int | float):
-        money = money_at(schema, name)
+        money = money_at(schema, name) if schema else None
         text = (money and money.value(value)) or _plain(value)
         return ShownValue(f"'{text}'" if quoted else text, number=True)
     return outside(value, quoted=quoted)

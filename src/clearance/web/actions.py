@@ -21,6 +21,7 @@ from clearance.core.ledger import EntryKind
 from clearance.core.moment import from_text
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.principal import Permission
+from clearance.core.schema import CompiledSchema
 from clearance.core.stop import NAMES_NOTHING, StopLevel, StopScope
 from clearance.flow.requests import NarratedIntent, RulingRequest, SettingsPart
 from clearance.web import edit_form as fields
@@ -116,6 +117,7 @@ async def _edit_page(
         narrated.record.intent.parameters,
         written=written,
         problems=problems,
+        filled=narrated.call.filled_in if narrated.call else None,
     )
     known = {field.name.removeprefix(fields.PREFIX) for field in shown if field.problems}
     others = [
@@ -153,10 +155,10 @@ async def _under_review(site: Site, visitor: Visitor, request: Request) -> Narra
     return narrated
 
 
-async def _schema(site: Site, visitor: Visitor, narrated: NarratedIntent) -> Mapping[str, Json]:
+async def _schema(site: Site, visitor: Visitor, narrated: NarratedIntent) -> CompiledSchema:
     settings = await site.control.settings(visitor.principal)
     action = settings.catalog.get(narrated.record.intent.action_type)
-    return action.parameters if action else {}
+    return action.schema if action else CompiledSchema({})
 
 
 def _approval_id(request: Request) -> str:

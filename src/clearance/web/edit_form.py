@@ -11,18 +11,22 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from clearance.core.canonical import Json
 from clearance.core.errors import InvalidInput, Problem
-from clearance.core.money import money_of
+from clearance.core.money import Money, money_of
+from clearance.core.schema import NUMBER, CompiledSchema, SchemaPlace
 from clearance.core.visible import visible
 
 LINE_LENGTH_MAX = 80  # characters of a text that is edited on one line
+FILLED_SHOWN_MAX = 5  # defaults inside of one value that a form names
 PREFIX = "p."  # before a parameter's name in the form
 WHOLE = "parameters"  # the field of all parameters as JSON, where the schema names none
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_YES_OR_NO = (("true", "yes"), ("false", "no"))
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,4})?")
 
 
@@ -41,7 +45,8 @@ class Widget(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Field:
     """One field: its name in the form, its label, what is written in it, and what is wrong with
-    that.
+    that. `nullable`: it can be null, as which it is read when it is empty and must be there;
+    `empty` says what an empty field means.
     """
 
     name: str
@@ -53,20 +58,23 @@ class Field:
     choices: tuple[tuple[str, str], ...] = ()
     step: str = "any"
     problems: tuple[str, ...] = ()
+    nullable: bool = False
+    empty: str = "none"
 
 
 def fields(
-    schema: Mapping[str, Json],
+    schema: CompiledSchema,
     parameters: Mapping[str, Json],
     *,
     written: Mapping[str, str] | None = None,
     problems: tuple[Problem, ...] = (),
+    filled: Mapping[str, Json] | None = None,
 ) -> list[Field]:
     """The fields of the parameters; with what was `written` and
-    its problems, if it is shown again.
+    its problems, if it is shown again. `filled` are the defaults that are filled in, by path.
     """
-    properties = _properties(schema)
-    if not properties:
+    places = _places(schema, parameters)
+    if not places:
         text = _as_json(dict(parameters)) if written is None else written.get(WHOLE, "")
         return [
             Field(
@@ -78,34 +86,33 @@ def fields(
                 problems=_about(problems, None),
             )
         ]
-    required = schema.get("required") or ()
     shown = []
-    for name, described in _named(properties, parameters):
-        field = _field(name, described, parameters, required=name in required)
+    for name, place in places.items():
+        field = _field(name, place, parameters, required=name in schema.root.required)
         text = field.text if written is None else written.get(field.name, "")
-        shown.append(_with(field, text, _about(problems, name)))
+        helped = _filled_in(name, filled or {}, field.help)
+        shown.append(replace(field, text=text, problems=_about(problems, name), help=helped))
     return shown
 
 
 def read(
-    schema: Mapping[str, Json], parameters: Mapping[str, Json], form: Mapping[str, str]
+    schema: CompiledSchema, parameters: Mapping[str, Json], form: Mapping[str, str]
 ) -> dict[str, Json]:
     """The parameters in a form.
 
     Raises InvalidInput (`INVALID_PARAMETERS`) with every field that cannot be read.
     """
-    properties = _properties(schema)
-    if not properties:
+    places = _places(schema, parameters)
+    if not places:
         return _read_whole(form.get(WHOLE, ""))
-    required = schema.get("required") or ()
     values, problems = {}, []
-    for name, described in _named(properties, parameters):
-        field = _field(name, described, parameters, required=name in required)
+    for name, place in places.items():
+        field = _field(name, place, parameters, required=name in schema.root.required)
         text = form.get(field.name, "")
         if text == "" and _left_out(field, name, parameters):
             continue
         try:
-            values[name] = _value(field, text)
+            values[name] = _value(field, text, parameters.get(name))
         except (ValueError, RecursionError) as error:
             problems.append(Problem(("parameters", name), str(error)))
     if problems:
@@ -116,82 +123,111 @@ def read(
     return values
 
 
-def _properties(schema: Mapping[str, Json]) -> Mapping[str, Json]:
-    properties = schema.get("properties")
-    return properties if isinstance(properties, Mapping) else {}
+def _filled_in(name: str, filled: Mapping[str, Json], help_text: str) -> str:
+    """The help of a field, with the defaults that are filled in inside of its value."""
+    inside = [
+        f"{path.removeprefix(name + '.')} = {json.dumps(value, ensure_ascii=False)}"
+        for path, value in filled.items()
+        if path.startswith(f"{name}.")
+    ]
+    shown = ", ".join(inside[:FILLED_SHOWN_MAX]) + ("…" if len(inside) > FILLED_SHOWN_MAX else "")
+    return " ".join(filter(None, (help_text, shown and f"Filled in where it is left out: {shown}")))
 
 
-def _named(
-    properties: Mapping[str, Json], parameters: Mapping[str, Json]
-) -> Iterator[tuple[str, Json]]:
+def _places(schema: CompiledSchema, parameters: Mapping[str, Json]) -> dict[str, SchemaPlace]:
     """Each property of the schema, then each parameter that the schema does not name."""
-    yield from properties.items()
-    yield from ((name, {}) for name in parameters if name not in properties)
+    named = schema.root.names
+    if not named:
+        return {}
+    free = CompiledSchema({}).root
+    return named | {name: free for name in parameters if name not in named}
 
 
-def _field(name: str, schema: Json, parameters: Mapping[str, Json], *, required: bool) -> Field:
-    described = schema if isinstance(schema, Mapping) else {}
-    control, choices = _control(described, parameters.get(name), required=required)
-    money = money_of(described)
+def _field(
+    name: str, place: SchemaPlace, parameters: Mapping[str, Json], *, required: bool
+) -> Field:
+    present, value = name in parameters, parameters.get(name)
+    control, choices = _control(place, value, required=required)
+    money = money_of(place)
     unit = money.written_in if money else ""
-    present = name in parameters
     return Field(
         name=PREFIX + name,
         label=f"{name} ({unit})" if unit else name,
         control=control,
-        text=_text(control, parameters[name]) if present else "",
+        text=_text(control, value, money) if present else "",
         required=required and control is not Widget.CHECKBOX,
-        help=str(described.get("description", "")),
+        help=str(_first(place, "description") or ""),
         choices=choices,
-        step="1" if described.get("type") == "integer" else "any",
+        step="1" if place.kinds - {"null"} == {"integer"} else "any",
+        nullable="null" in place.kinds,
+        empty=_empty(place, money, present=present),
     )
 
 
+def _first(place: SchemaPlace, keyword: str) -> Json:
+    """The first that is declared of a keyword, the schema's own before what it refers to."""
+    return next((node[keyword] for node in place.nodes if keyword in node), None)
+
+
+def _empty(place: SchemaPlace, money: Money | None, *, present: bool) -> str:
+    """What an empty field means, for people."""
+    default = _first(place, "default")
+    if present or default is None:
+        return "none"
+    shown = (money and money.value(default)) or _text(Widget.JSON, default, None)
+    return f"default: {default if isinstance(default, str) else shown}"
+
+
 def _control(
-    schema: Mapping[str, Json], value: Json, *, required: bool
+    place: SchemaPlace, value: Json, *, required: bool
 ) -> tuple[Widget, tuple[tuple[str, str], ...]]:
     """The plainest field that can hold the value that is there
     and the ones that the schema allows.
     """
-    kind, options = schema.get("type"), schema.get("enum")
-    if isinstance(options, list) and all(isinstance(option, str) and option for option in options):
+    kinds = place.kinds - {"null"}
+    options = [option for option in place.values or () if option is not None]
+    if options and all(isinstance(option, str) and option for option in options):
         fits = value is None or value in options
-        return (
-            (Widget.CHOICE, tuple((option, option) for option in options))
-            if fits
-            else (Widget.JSON, ())
-        )
-    if kind == "boolean" and isinstance(value, bool | None):
-        return (
-            (Widget.CHECKBOX, ())
-            if required
-            else (Widget.CHOICE, (("true", "yes"), ("false", "no")))
-        )
-    if (
-        kind in {"integer", "number"}
-        and isinstance(value, int | float | None)
-        and not isinstance(value, bool)
-    ):
+        choices = tuple((option, option) for option in options)
+        return (Widget.CHOICE, choices) if fits else (Widget.JSON, ())
+    if kinds == {"boolean"} and isinstance(value, bool | None):
+        asked = required and "null" not in place.kinds
+        return (Widget.CHECKBOX, ()) if asked else (Widget.CHOICE, _YES_OR_NO)
+    if kinds and kinds <= NUMBER and _is_number(value):
         return Widget.NUMBER, ()
-    if kind == "string" and isinstance(value, str | None) and visible(value or "") == (value or ""):
-        return _text_control(schema, value or ""), ()
+    if (
+        kinds == {"string"}
+        and isinstance(value, str | None)
+        and visible(value or "") == (value or "")
+    ):
+        return _text_control(place, value or ""), ()
     return Widget.JSON, ()
 
 
-def _text_control(schema: Mapping[str, Json], value: str) -> Widget:
-    if schema.get("format") == "date":
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int | float | None) and not isinstance(value, bool)
+
+
+def _text_control(place: SchemaPlace, value: str) -> Widget:
+    formats = {node.get("format") for node in place.nodes if node.get("type") == "string"}
+    if formats == {"date"} and (value == "" or _DATE.fullmatch(value)):
         return Widget.DATE
+    longest = _first(place, "maxLength")
     long = (
         len(value) > LINE_LENGTH_MAX
         or "\n" in value
-        or schema.get("maxLength", 0) > 4 * LINE_LENGTH_MAX
+        or (isinstance(longest, int) and longest > 4 * LINE_LENGTH_MAX)
     )
     return Widget.TEXT if long else Widget.LINE
 
 
-def _text(control: Widget, value: Json) -> str:
+def _text(control: Widget, value: Json, money: Money | None) -> str:
     if control is Widget.JSON:
         return _as_json(value)
+    if value is None:
+        return ""
+    if control is Widget.NUMBER and money and (digits := money.digits(value)):
+        return digits
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -203,29 +239,32 @@ def _as_json(value: Json) -> str:
 
 def _left_out(field: Field, name: str, parameters: Mapping[str, Json]) -> bool:
     """Whether an empty field means that there is no such parameter: not if it must be there, or was
-    there, empty.
+    there, empty or null.
     """
     if field.control is Widget.CHECKBOX:
         return False
-    return not field.required and parameters.get(name) != ""
+    kept = name in parameters and parameters[name] in ("", None)
+    return not field.required and not kept
 
 
-def _value(field: Field, text: str) -> Json:
+def _value(field: Field, text: str, before: Json) -> Json:
+    if text == "" and field.nullable and before != "" and field.control is not Widget.CHECKBOX:
+        return None
     match field.control:
         case Widget.CHECKBOX:
             return text == "true"
         case Widget.NUMBER:
-            return _number(text)
+            return _number(text, before)
         case Widget.JSON:
             return _json(text)
-        case Widget.CHOICE if dict(field.choices) == {"true": "yes", "false": "no"}:
+        case Widget.CHOICE if field.choices == _YES_OR_NO:
             return text == "true"
         case _:
             return text
 
 
-def _number(text: str) -> int | float:
-    """A number as JSON writes it; Python alone would also read
+def _number(text: str, before: Json) -> int | float:
+    """A number as JSON writes it, or as it was `before`; Python alone would also read
     `1_000` and digits of other scripts.
     """
     number: int | float = math.nan
@@ -234,7 +273,7 @@ def _number(text: str) -> int | float:
     if not math.isfinite(number):
         sentence = "must be a number"
         raise ValueError(sentence)
-    return number
+    return before if _is_number(before) and before == number else number
 
 
 def _json(text: str) -> Json:
@@ -279,18 +318,4 @@ def _about(problems: tuple[Problem, ...], name: str | None) -> tuple[str, ...]:
         problem.sentence if name else str(problem)
         for problem in problems
         if name is None or problem.path[1:2] == (name,)
-    )
-
-
-def _with(field: Field, text: str, problems: tuple[str, ...]) -> Field:
-    return Field(
-        field.name,
-        field.label,
-        field.control,
-        text,
-        field.required,
-        field.help,
-        field.choices,
-        field.step,
-        problems,
     )

@@ -19,7 +19,7 @@ from clearance.core.canonical import Json
 from clearance.core.catalog import Action, Effect
 from clearance.core.decision import Answer, Decision, Finding
 from clearance.core.intent import RiskLevel
-from clearance.core.narrative import SetBy, ruled_by
+from clearance.core.narrative import SetBy, ShownCall, in_order, ruled_by
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import LET_RUN, NOT_STARTED, IntentRecord, IntentStatus
 from clearance.core.settings import Settings
@@ -28,6 +28,7 @@ from clearance.flow.requests import NarratedIntent
 from clearance.web.rendering import lasting, pretty
 
 REASON_ERASED = "The reason was erased."
+NOTES_MAX = 20  # values inside of one argument that have a note
 GROUP_MIN = 3  # repeats in a row that become one line
 
 _WORDS: Mapping[IntentStatus, tuple[str, str]] = {
@@ -194,7 +195,7 @@ class Parameter:
 
     `before` is what it was in the intent that was edited; `change` what became of it. `set_by` says
     who set it, if not the agent. `sent` is the number itself, where `text` is an amount that does
-    not show it.
+    not show it. `inside` are notes about values inside of it: amounts, and what the agent left out.
     """
 
     name: str
@@ -203,6 +204,7 @@ class Parameter:
     change: str = "same"
     set_by: str | None = None
     sent: str | None = None
+    inside: tuple[str, ...] = ()
 
     @property
     def amount(self) -> bool:
@@ -216,8 +218,8 @@ def parameters(
     """What the tool gets, with who set it and what an edit changed; the parameters as proposed
     where the catalog makes no call of them, or another one by now.
     """
-    call, proposed = narrated.call, narrated.record.intent.parameters
-    now = call.arguments if call else proposed
+    call = narrated.call
+    now = call.arguments if call else in_order(action, narrated.record.intent.parameters)
     was = {} if before is None else before
     shown = []
     for name in (*now, *(name for name in was if name not in now)):
@@ -231,9 +233,27 @@ def parameters(
                 change=_change(name, now, was) if compared else "same",
                 set_by=_SET_BY.get(set_by) if set_by else None,
                 sent=text_of(now[name]) if name in now and _amount(action, name, now) else None,
+                inside=_notes_inside(call, name) if call else (),
             )
         )
     return shown
+
+
+def _notes_inside(call: ShownCall, name: str) -> tuple[str, ...]:
+    """What is known of the values inside of an argument, each by its path."""
+    inside = f"{name}."
+    notes = [
+        f"{path.removeprefix(inside)}: {amount}"
+        for path, amount in call.amounts.items()
+        if path.startswith(inside)
+    ]
+    notes += [
+        f"{path.removeprefix(inside)}: {_SET_BY[by]}"
+        for path, by in call.set_by.items()
+        if path.startswith(inside)
+    ]
+    more = len(notes) - NOTES_MAX
+    return (*notes[:NOTES_MAX], f"and {more:,} more") if more > 0 else tuple(notes)
 
 
 def _change(name: str, now: Mapping[str, Json], before: Mapping[str, Json]) -> str:

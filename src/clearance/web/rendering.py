@@ -27,6 +27,8 @@ DIGEST_SHOWN = 12  # hexadecimal characters of a digest where there is no room f
 MINUTE_MS = 60 * SECOND_MS
 DAY_MS = 24 * HOUR_MS
 SOON_MS = HOUR_MS  # the time left when a request is shown as urgent
+FIRST_LENGTH_MAX = 240  # characters of a folded text that are shown
+FIRST_LINES_MAX = 4
 LONG_TEXT = 500  # characters past which a text is folded away
 STATIC_SECONDS_MAX = (
     365 * 24 * 3600
@@ -48,6 +50,12 @@ HEADERS = {
 def pretty(value: Json) -> str:
     """A JSON value as indented text, its numbers as they were given."""
     return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def beginning(text: str) -> str:
+    """The first lines of a text that is too long to be shown whole."""
+    lines = text[:FIRST_LENGTH_MAX].splitlines()[:FIRST_LINES_MAX]
+    return "\n".join(lines).rstrip() + " …"
 
 
 def short(digest: str) -> str:
@@ -85,6 +93,7 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._templates.filters |= {
+            "beginning": beginning,
             "iso": as_text,
             "lasting": lasting,
             "minute": minute,

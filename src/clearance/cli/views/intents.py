@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.cells import cell_len
 
@@ -80,20 +80,28 @@ def the_call(terminal: Terminal, facts: Facts, margin: str = "") -> None:
     given = proposed if called is None else called
     heading = _AS_PROPOSED if called is None else "the tool gets"
     terminal.line((f"{margin}{heading}", Tone.QUIET), "" if given else "  nothing")
-    set_by, amounts = facts.get("arguments_set_by") or {}, facts.get("amounts") or {}
     width = max((cell_len(clean(name)) for name in given), default=0)
     for name, value in given.items():
-        shown = as_json_text(value)
-        by = _SET_BY.get(str(set_by.get(name)), "")
-        terminal.line(
-            margin + GAP,
-            (padded(name, width), Tone.QUIET),
-            GAP,
-            f"{amounts[name]}  (sent as {shown})" if name in amounts else shown,
-            (by and f"{GAP}({by})", Tone.QUIET),
-        )
+        for path, note in _notes(facts, name, value):
+            terminal.line(margin + GAP, (padded(path, width), Tone.QUIET), GAP, *note)
     if facts.get("target") is not None:
         terminal.line((f"{margin}target", Tone.QUIET), GAP, as_json_text(facts["target"]))
+
+
+def _notes(facts: Facts, name: str, value: Json) -> Iterator[tuple[str, tuple[Part, ...]]]:
+    """An argument, and the values inside of it that are amounts or that the agent did not write."""
+    set_by, amounts = facts.get("arguments_set_by") or {}, facts.get("amounts") or {}
+    shown = as_json_text(value)
+    text = f"{amounts[name]}  (sent as {shown})" if name in amounts else shown
+    yield name, (text, _by(set_by, name))
+    for path in dict.fromkeys((*amounts, *set_by)):
+        if path.startswith(f"{name}."):
+            yield path, (amounts.get(path, ""), _by(set_by, path))
+
+
+def _by(set_by: Facts, path: str) -> Part:
+    by = _SET_BY.get(str(set_by.get(path)), "")
+    return (by and f"{GAP}({by})", Tone.QUIET)
 
 
 _AS_PROPOSED = (
