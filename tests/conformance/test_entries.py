@@ -5,12 +5,16 @@ what another version wrote. Every store keeps this suite.
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
+from clearance.configuration.fitting import STOP_SWITCHES_MAX
+from clearance.configuration.shape import SENTENCE_LENGTH_MAX
 from clearance.core import revalidation, steps
 from clearance.core.approval import RulingKind
 from clearance.core.canonical import canonical, digest
@@ -244,6 +248,59 @@ class TestLongEntries:
         assert len(entry.body) <= ENTRY_BYTES_MAX
         assert "differences" not in entry.fields
         assert len(entry.in_full["differences"]) == entry.fields["differences_count"] > 2_000
+
+
+def many_switches(generation: int) -> list[Any]:
+    """As many stop switches as a tenant may have, each with a reason that is as long as it may be
+    and that does not compress.
+    """
+    letters = random.Random(generation)
+    return [
+        {
+            "scope": "ACCOUNT",
+            "subject": f"acme-{generation}-{number}",
+            "level": "HOLD",
+            "reason": "".join(
+                chr(letters.randrange(0x20000, 0x2A000)) for _ in range(SENTENCE_LENGTH_MAX)
+            ),
+        }
+        for number in range(STOP_SWITCHES_MAX)
+    ]
+
+
+async def stop(world: World, switches: list[Any]) -> None:
+    content = {"stop_switches": switches}
+    await world.control.put_settings_part(OWNER, SettingsPart.STOP_SWITCHES, content, version=-1)
+
+
+class TestManyReasons:
+    async def test_every_stop_switch_there_may_be_is_replaced_at_once(self, world: World) -> None:
+        before, after = many_switches(1), many_switches(2)
+        await stop(world, before)
+        await stop(world, after)
+        entry = (await world.store.entries(TENANT, 0, 100))[-1]
+        assert len(entry.body) <= ENTRY_BYTES_MAX
+        assert (entry.in_full["before"], entry.in_full["after"]) == (
+            [_in_full(switch) for switch in before],
+            [_in_full(switch) for switch in after],
+        )
+        assert "erased" not in entry.in_full
+
+    async def test_one_more_switch_copies_no_reason_of_another(self, world: World) -> None:
+        *others, last = many_switches(1)
+        await stop(world, others)
+        await stop(world, [*others, last])
+        entry = (await world.store.entries(TENANT, 0, 100))[-1]
+        place = len(others)
+        assert [text.name for text in entry.texts if text.erasable] == [f"/after/{place}/reason"]
+        *stay, thrown = entry.in_full["after"]
+        assert thrown == _in_full(last)
+        assert {switch["subject"] for switch in stay} == {switch["subject"] for switch in others}
+        assert all("reason" not in switch for switch in stay)
+
+
+def _in_full(switch: dict[str, Any]) -> dict[str, Any]:
+    return {**switch, "reason_digest": ANY}
 
 
 def of_format_1(draft: Draft) -> Draft:

@@ -251,7 +251,7 @@ async def test_a_credential_that_ended_although_the_answer_was_lost_has_ended_on
 ) -> None:
     key, _ = await shaky.control.create_api_key(OWNER, "ops", Role.APPROVER)
     cut.lose_answer(key.key_id)
-    cut.lose_answer("revoke_api_key")
+    cut.lose_answer("end_api_key")
     await shaky.control.revoke_api_key(OWNER, key.key_id)
     assert cut.broken == 2
     assert await counts(shaky) == {"intents": 0, "entries": 3}

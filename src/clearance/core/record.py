@@ -164,7 +164,7 @@ class Change:
     that the intent's hold moves to. `decision` is given when this step decided anew. `approval` is
     the latest approval as it is after the step (a new one has a new number; what was open before it
     is `closed`). `superseded_by` admits a new intent in the same transaction. `erases`: the reasons
-    that go, each by the position of its entry and its name.
+    that go, each by the position of its entry and its name; all those of an entry go together.
     """
 
     tenant_id: str

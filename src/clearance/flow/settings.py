@@ -265,25 +265,35 @@ async def change_switches(
         return stored.version.tenant
     document = {**stored.document, "stop_switches": after}
     texts: list[EntryText] = []
-    shown = {
+    shown = {"before": shown_switches(stored.document), "after": shown_switches(document)}
+    stay = [switch for switch in shown["before"] if switch in shown["after"]]
+    facts: dict[str, Json] = {
         name: [
-            _bound(context, switch, f"/{name}/{place}/reason", texts)
-            for place, switch in enumerate(shown_switches(of))
+            _bound(context, switch, f"/{name}/{place}/reason", texts, stays=switch in stay)
+            for place, switch in enumerate(switches)
         ]
-        for name, of in (("before", stored.document), ("after", document))
+        for name, switches in shown.items()
     }
     kind = EntryKind.STOP_SWITCHES_CHANGED
-    committed = await _commit(context, principal, stored, document, kind, texts, **shown)
+    committed = await _commit(context, principal, stored, document, kind, texts, **facts)
     return committed.version if committed else None
 
 
-def _bound(context: Context, switch: Json, pointer: str, texts: list[EntryText]) -> Json:
-    """A switch as an entry has it: with the digest of its reason, whose text goes to the others."""
+def _bound(
+    context: Context, switch: Json, pointer: str, texts: list[EntryText], *, stays: bool
+) -> Json:
+    """A switch as an entry has it: with the digest of its reason, whose text goes to the others.
+
+    A switch that stays has no reason there: the entry that threw it has it. So throwing a switch
+    does not copy the words about all others.
+    """
     if not isinstance(switch, Mapping) or not isinstance(switch.get("reason"), str):
         return switch
+    rest = {name: value for name, value in switch.items() if name != "reason"}
+    if stays:
+        return rest
     reason = context.reason(switch["reason"])
     texts.append(reason.beside(pointer))
-    rest = {name: value for name, value in switch.items() if name != "reason"}
     return {**rest, "reason_digest": reason.digest}
 
 

@@ -41,6 +41,9 @@ BUDGET_DAYS_KEPT = 400  # an intent may wait for 366 days, and give back its hol
 SESSION_SECONDS_KEPT = 3600  # behind its end, for clocks that differ
 CLOCKS_APART_MS_MAX = 3_600_000  # of the processes that work on one table
 SETTINGS_PART_BYTES = 300_000  # of a compressed document or text; most have one part
+REASONS = "reasons"
+"""The name of the text in which all reasons beside an entry stand: a JSON object by JSON pointer.
+"""
 
 _LEASE = ("worker", "lease_until")  # of an attempt: an index has them, so they are the item's own
 
@@ -273,18 +276,30 @@ def entry(draft: Draft, about: str | None, transition_id: str) -> Item:
     after a lost answer. `texts` has the names of the texts beside it, with how many parts each has.
     """
     own = {"body": draft.body, "action_intent_id": about, "transition_id": transition_id}
-    counts = {text.name: len(packed(text.text)) for text in draft.texts}
+    counts = {name: len(parts) for name, parts in _beside(draft).items()}
     return {**own, "texts": counts} if counts else own
 
 
 def texts(tenant_id: str, position: int, draft: Draft) -> dict[Key, Item]:
     """The texts beside an entry, in parts that each fit in an item."""
-    made: dict[Key, Item] = {}
-    for text in draft.texts:
-        salt = {"salt": text.salt} if text.salt else {}
-        for number, part in enumerate(packed(text.text)):
-            made[table.ledger_text(tenant_id, position, text.name, number)] = {"text": part, **salt}
-    return made
+    return {
+        table.ledger_text(tenant_id, position, name, number): {"text": part}
+        for name, parts in _beside(draft).items()
+        for number, part in enumerate(parts)
+    }
+
+
+def _beside(draft: Draft) -> dict[str, list[bytes]]:
+    """The parts of what stands beside an entry, by name.
+
+    All its reasons are one text: a transaction has 100 members at most, and a change of stop
+    switches may have 400 reasons.
+    """
+    reasons = {text.name: [text.text, text.salt.hex()] for text in draft.texts if text.salt}
+    whole = {text.name: text.text for text in draft.texts if not text.salt}
+    if reasons:
+        whole[REASONS] = json.dumps(reasons, separators=(",", ":"), ensure_ascii=False)
+    return {name: packed(text) for name, text in whole.items()}
 
 
 def text_keys(tenant_id: str, position: int, counts: Mapping[str, int]) -> dict[str, list[Key]]:
@@ -315,11 +330,11 @@ def entry_texts(
     keys: Mapping[str, Sequence[Key]], seen: Mapping[Key, Item]
 ) -> tuple[EntryText, ...]:
     """The texts of an entry that are there, by name."""
-    return tuple(
-        EntryText(name, text, seen[parts[0]].get("salt"))
-        for name, parts in sorted(keys.items())
-        if (text := text_of(parts, seen)) is not None
-    )
+    there = {name: text for name, parts in keys.items() if (text := text_of(parts, seen))}
+    reasons: dict[str, list[str]] = json.loads(there.pop(REASONS, "{}"))
+    own = [EntryText(name, text) for name, text in there.items()]
+    own += [EntryText(name, text, bytes.fromhex(salt)) for name, (text, salt) in reasons.items()]
+    return tuple(sorted(own, key=lambda text: text.name))
 
 
 def packed(text: str) -> list[bytes]:

@@ -332,9 +332,10 @@ def step_actions(
     after = items.next_intent(item, change, position, transition_id)
     key = table.intent(change.tenant_id, change.action_intent_id)
     attributes = {name: value for name, value in after.items() if name not in {"pk", "sk"}}
-    # A reason is short: it has one part.
+    # The reasons of an entry go together. About an intent they are few: they have one part.
     erased = [
-        remove(table.ledger_text(change.tenant_id, at, name, 0)) for at, name in change.erases
+        remove(table.ledger_text(change.tenant_id, position, items.REASONS, 0))
+        for position in sorted({position for position, _ in change.erases})
     ]
     return [put(key, attributes, "revision = :revision", revision=change.revision), *erased], after
 
