@@ -724,6 +724,18 @@ def test_what_no_rule_could_see_before_is_in_the_record(tool: str, value: Any, p
     assert engine_takes(kind, got) == []
 
 
+@pytest.mark.parametrize("keyword", ["examples", "default", "const", "enum", "x-kept"])
+@pytest.mark.parametrize("old", [False, True])
+def test_a_value_gives_no_name_to_a_reference(keyword: str, old: bool) -> None:
+    name = {"$id": "#L"} if old else {"$anchor": "L"}
+    value = [{**name, "x-policy": "unread"}]
+    draft = {"$schema": "http://json-schema.org/draft-07/schema#"} if old else {}
+    defs = {"o": {keyword: value}, "L": {**name, **WHOLE}}
+    schema = {**draft, **an_object(a={"$ref": "#L"}), "$defs": defs}
+    kind = parameters_type(schema)
+    assert (kind.cedar, kind.fields["a"].waived) == ("{\n  a?: Long,\n}", False)
+
+
 BASE = an_object("a", a=TEXT)
 LEFT_OVER: dict[str, tuple[Any, Any, Any]] = {
     "an extension by $ref": (

@@ -13,7 +13,7 @@ not every JSON reader carries exactly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cached_property
@@ -23,6 +23,7 @@ from urllib.parse import unquote
 import jsonschema_rs
 
 from clearance.core.canonical import INTEGER_MAX, Json
+from clearance.core.dialect import places
 from clearance.core.errors import Problem
 from clearance.core.validation import schema_validator
 
@@ -433,18 +434,17 @@ class CompiledSchema:
 
     @cached_property
     def _anchors(self) -> dict[str, Node]:
-        anchors: dict[str, Node] = {}
-        waiting: list[Json] = [self.schema]
-        while waiting:
-            part = waiting.pop()
-            if isinstance(part, Mapping):
-                for key in ("$anchor", "$dynamicAnchor", "$id", "id"):
-                    if isinstance(name := part.get(key), str):
-                        anchors.setdefault(name.removeprefix("#"), part)
-                waiting += part.values()
-            elif isinstance(part, list | tuple):
-                waiting += part
-        return anchors
+        return {name: node for _, name, node in anchors(self.schema)}
+
+
+def anchors(schema: Node) -> Iterator[tuple[Path, str, Node]]:
+    """The names that subschemas give themselves, each with the path and the subschema."""
+    is_old = any(draft in str(schema.get("$schema")) for draft in _OLD_DRAFTS)
+    for path, node in places(schema):
+        for key in ("$id", "id") if is_old else ("$anchor", "$dynamicAnchor"):
+            name = node.get(key)
+            if isinstance(name, str) and (name.startswith("#") or not is_old):
+                yield path, name.removeprefix("#"), node
 
 
 def node_of(part: Json) -> Node:
