@@ -724,6 +724,61 @@ def test_what_no_rule_could_see_before_is_in_the_record(tool: str, value: Any, p
     assert engine_takes(kind, got) == []
 
 
+@pytest.mark.parametrize("keyword", ["examples", "default", "const", "enum", "x-kept"])
+@pytest.mark.parametrize("old", [False, True])
+def test_a_value_gives_no_name_to_a_reference(keyword: str, old: bool) -> None:
+    name = {"$id": "#L"} if old else {"$anchor": "L"}
+    value = [{**name, "x-policy": "unread"}]
+    draft = {"$schema": "http://json-schema.org/draft-07/schema#"} if old else {}
+    defs = {"o": {keyword: value}, "L": {**name, **WHOLE}}
+    schema = {**draft, **an_object(a={"$ref": "#L"}), "$defs": defs}
+    kind = parameters_type(schema)
+    assert (kind.cedar, kind.fields["a"].waived) == ("{\n  a?: Long,\n}", False)
+
+
+BASE = an_object("a", a=TEXT)
+LEFT_OVER: dict[str, tuple[Any, Any, Any]] = {
+    "an extension by $ref": (
+        {"allOf": [{"$ref": "#/$defs/base"}], "properties": {"b": WHOLE}, "$defs": {"base": BASE}},
+        {"a": "x", "b": 1},
+        {"a": "x", "b": 1},
+    ),
+    "an alternative": ({"anyOf": [BASE, an_object("b", b=WHOLE)]}, {"b": 1}, {"b": 1}),
+    "a condition": ({"if": BASE, "then": {"properties": {"b": WHOLE}}}, {"a": "x"}, {"a": "x"}),
+    "names by pattern": (
+        {"allOf": [{"patternProperties": {"^a$": TEXT}}], "required": ["a"]},
+        {"a": "x"},
+        {"a": "x"},
+    ),
+    "another name in the branch": (
+        {"allOf": [{**BASE, "additionalProperties": WHOLE}], "required": ["b"]},
+        {"a": "x", "b": 1},
+        {"a": "x", "b": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LEFT_OVER)
+@pytest.mark.parametrize("left", [False, {"type": "boolean"}])
+def test_what_no_node_evaluates_is_all_that_unevaluated_speaks_of(kind: str, left: Any) -> None:
+    schema, value, record = LEFT_OVER[kind]
+    whole = {"type": "object", **schema, "unevaluatedProperties": left}
+    assert action(whole).check_parameters(value) is None
+    answer = read_parameters(parameters_type(whole), value)
+    assert answer.unread == ()
+    assert answer.record == record or left is not False  # where a value of that type could stand
+    assert not engine_takes(parameters_type(whole), answer)
+
+
+def test_items_that_a_branch_evaluates_are_not_left_over() -> None:
+    extended = {"allOf": [a_list(TEXT)], "unevaluatedItems": WHOLE}
+    assert read(extended, ["x"]).record == {"a": ["x"]}
+    assert parameters_type(an_object(a=extended)).fields["a"].type.cedar == "Set<String>"
+    perhaps = {"type": "array", "contains": TEXT, "unevaluatedItems": WHOLE}
+    assert read(perhaps, ["x", 1]).record == {}
+    assert read(perhaps, ["x", 1]).unread == ("a",)
+
+
 def test_what_an_old_draft_does_not_check_is_not_believed() -> None:
     """There, `$ref` silences the type beside it."""
     schema = {

@@ -306,6 +306,22 @@ REFUSED: list[tuple[str, Any, str]] = [
     (f"{SCHEMA}/properties/title", {"$ref": "http://x/y"}, "title/$ref: must start with #:"),
     (
         f"{SCHEMA}/properties/title",
+        {"$id": "http://x/y"},
+        "title/$id: moves the base of references",
+    ),
+    (f"{SCHEMA}/examples", [{"$id": "y.json"}], "examples/0/$id: moves the base of references"),
+    (
+        f"{SCHEMA}/properties/title",
+        {"$schema": "http://json-schema.org/draft-07/schema#"},
+        "title/$schema: is another draft of JSON Schema",
+    ),
+    (
+        f"{SCHEMA}/properties/title",
+        {"anyOf": [{"$anchor": "a"}, {"$anchor": "a"}]},
+        "title/anyOf/1: has the name a, which another part of the schema has too",
+    ),
+    (
+        f"{SCHEMA}/properties/title",
         {"not": {"pattern": "^(?!a)"}},
         "the pattern ^(?!a) looks ahead or back, which it cannot under not",
     ),

@@ -127,7 +127,9 @@ def _never_negative(place: SchemaPlace) -> bool:
     lowest = (
         node.get(keyword) for node in place.nodes for keyword in ("minimum", "exclusiveMinimum")
     )
-    return any(type(low) in {int, float} and low >= 0 for low in lowest)
+    return any(
+        isinstance(low, int | float) and not isinstance(low, bool) and low >= 0 for low in lowest
+    )
 
 
 def _meant(keyword: str) -> str:

@@ -30,7 +30,7 @@ from clearance.core.errors import Problem
 from clearance.core.intent import DEPTH_MAX
 from clearance.core.money import UNIT_LENGTH_MAX, is_power_of_ten
 from clearance.core.parts import PARTS
-from clearance.core.schema import CompiledSchema
+from clearance.core.schema import CompiledSchema, anchors
 from clearance.core.stop import NAMES_NOTHING, StopScope
 from clearance.core.suggestion import suggestion
 from clearance.core.template import (
@@ -56,6 +56,8 @@ _UNIT = re.compile(
 _WORDS: Mapping[str, Collection[str]] = {"x-policy": ("unread",), "x-read": tuple(PARTS)}
 _OURS = ("x-scale", "x-unit", *_WORDS)
 """Our own keywords, and the values of those that take a word."""
+_DRAFT = "//json-schema.org/"
+_NEWEST_DRAFT = f"https:{_DRAFT}draft/2020-12/schema"  # which holds where none is named
 _FIXED_NAMES = frozenset({"account_id", "action_intent_id", "action_type", "target"})
 _OUR_TEXTS = frozenset({"account_id", "action_intent_id", "action_type"})
 
@@ -259,7 +261,7 @@ def _schema_problems(schema: Mapping[str, Json]) -> _Misfits:
         yield ("type",), "must be object"
     if "$ref" in schema:
         yield ("$ref",), "the parameters themselves cannot be a reference; their properties can"
-    odd = list(_keyword_problems(schema, ()))
+    odd = [*_keyword_problems(schema, ()), *_name_problems(schema)]
     yield from odd
     if not odd:
         try:
@@ -270,6 +272,26 @@ def _schema_problems(schema: Mapping[str, Json]) -> _Misfits:
         else:
             unfit = default_problems(CompiledSchema(schema))
             yield from ((problem.path, problem.sentence) for problem in unfit)
+
+
+def _name_problems(schema: Mapping[str, Json]) -> _Misfits:
+    """References mean the same to every reader only in one document of one draft, in which a name
+    is given once. A reference can lead into a value too, so none of these has an `$id` either.
+    """
+    draft = schema.get("$schema", _NEWEST_DRAFT)
+    keys = {"$id", "id"} if "draft-04" in str(draft) else {"$id"}
+    for path, text in _texts_in(schema, ()):
+        if not path[1:]:
+            continue
+        if path[-1] in keys and not text.startswith("#"):
+            sentence = "moves the base of references: only the parameters themselves have an $id"
+            yield path, f"{sentence}; take it out, and refer to parts with # and their path"
+        elif path[-1] == "$schema" and _DRAFT in text and text.strip("#") != str(draft).strip("#"):
+            yield path, "is another draft of JSON Schema than that of the parameters themselves"
+    first: dict[str, Path] = {}
+    for path, name, _ in anchors(schema):
+        if first.setdefault(name, path) != path:
+            yield path, f"has the name {name}, which another part of the schema has too"
 
 
 def _misfit_place(schema: Mapping[str, Json], error: Exception, sentence: str) -> Path:

@@ -13,7 +13,7 @@ not every JSON reader carries exactly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cached_property
@@ -23,6 +23,7 @@ from urllib.parse import unquote
 import jsonschema_rs
 
 from clearance.core.canonical import INTEGER_MAX, Json
+from clearance.core.dialect import places
 from clearance.core.errors import Problem
 from clearance.core.validation import schema_validator
 
@@ -203,15 +204,22 @@ class SchemaPlace:
     @cached_property
     def others(self) -> SchemaPlace:
         """The place of every value of a map."""
-        return self._inside(_others_of, alternatives=self.has_patterns)
+        return self._inside(
+            _others_of, "unevaluatedProperties", _takes_additional, alternatives=self.has_patterns
+        )
 
     @cached_property
     def items(self) -> SchemaPlace:
         """The place of the items of a list, at whatever position."""
+        left = any("unevaluatedItems" in node for node in self.nodes)
         return self._inside(
             _items_of,
+            "unevaluatedItems",
+            lambda node: "items" in node and not isinstance(node["items"], list | tuple),
             alternatives=any(
-                "prefixItems" in node or isinstance(node.get("items"), list | tuple)
+                "prefixItems" in node
+                or isinstance(node.get("items"), list | tuple)
+                or (left and "contains" in node)
                 for node in self.nodes
             ),
         )
@@ -252,13 +260,29 @@ class SchemaPlace:
         return self.scale is not None or self.kinds - {"null"} == {"integer"}
 
     def _part(self, name: str) -> SchemaPlace:
-        return self._inside(lambda node: self._schema.parts_of(node, name))
+        return self._inside(
+            lambda node: self._schema.parts_of(node, name),
+            "unevaluatedProperties",
+            lambda node: self._schema.evaluates(node, name),
+        )
 
     def _inside(
-        self, parts_of: Callable[[Node], Iterable[Json]], *, alternatives: bool = False
+        self,
+        parts_of: Callable[[Node], Iterable[Json]],
+        unevaluated: str,
+        evaluates: Callable[[Node], bool],
+        *,
+        alternatives: bool = False,
     ) -> SchemaPlace:
+        """The place that `parts_of` the nodes lead to. The keyword `unevaluated` speaks about it
+        only where no node `evaluates` it, and perhaps where a possible one does.
+        """
         certain = [part for node in self.certain for part in parts_of(node)]
         possible = [part for node in self.possible for part in parts_of(node)]
+        if not any(map(evaluates, self.certain)):
+            perhaps = self._schema.is_old or any(map(evaluates, self.possible))
+            (possible if perhaps else certain).extend(_under(self.certain, unevaluated))
+            possible += _under(self.possible, unevaluated)
         if alternatives:
             certain, possible = [], certain + possible
         return self._schema.place(certain, possible)
@@ -272,8 +296,8 @@ class CompiledSchema:
 
     def __init__(self, schema: Node) -> None:
         self.schema = schema
-        # There, `$ref` silences what stands beside it: nobody checks it.
-        self._is_old = any(draft in str(schema.get("$schema")) for draft in _OLD_DRAFTS)
+        # There, `$ref` silences what stands beside it, and `unevaluated...` is no keyword.
+        self.is_old = any(draft in str(schema.get("$schema")) for draft in _OLD_DRAFTS)
         self._places: dict[tuple[tuple[int, ...], tuple[int, ...]], SchemaPlace] = {}
         self._kinds: dict[int, frozenset[str]] = {}
         self._values: dict[int, tuple[Json, ...] | None] = {}
@@ -324,7 +348,7 @@ class CompiledSchema:
         return nodes
 
     def _is_silenced(self, node: Node) -> bool:
-        return self._is_old and "$ref" in node
+        return self.is_old and "$ref" in node
 
     def kinds(self, node: Node) -> frozenset[str]:
         """The kinds of values that a subschema allows, and perhaps more."""
@@ -373,14 +397,22 @@ class CompiledSchema:
 
     def parts_of(self, node: Node, name: str) -> list[Json]:
         """The subschemas of a node for the property `name`."""
+        return self._declared(node, name) or _under([node], "additionalProperties")
+
+    def evaluates(self, node: Node, name: str) -> bool:
+        """Whether a node by itself speaks about the property `name`; what it leaves over is a
+        matter of `unevaluatedProperties`.
+        """
+        return _takes_additional(node) or bool(self._declared(node, name))
+
+    def _declared(self, node: Node, name: str) -> list[Json]:
         properties = mapping(node, "properties")
         parts = [properties[name]] if name in properties else []
-        parts += [
+        return parts + [
             part
             for pattern, part in mapping(node, "patternProperties").items()
             if self.matches(pattern, name)
         ]
-        return parts or [node[key] for key in _OTHERS if key in node]
 
     def matches(self, pattern: str, name: str) -> bool:
         """Whether a name matches, as the validator would say."""
@@ -405,18 +437,17 @@ class CompiledSchema:
 
     @cached_property
     def _anchors(self) -> dict[str, Node]:
-        anchors: dict[str, Node] = {}
-        waiting: list[Json] = [self.schema]
-        while waiting:
-            part = waiting.pop()
-            if isinstance(part, Mapping):
-                for key in ("$anchor", "$dynamicAnchor", "$id", "id"):
-                    if isinstance(name := part.get(key), str):
-                        anchors.setdefault(name.removeprefix("#"), part)
-                waiting += part.values()
-            elif isinstance(part, list | tuple):
-                waiting += part
-        return anchors
+        return {name: node for _, name, node in anchors(self.schema)}
+
+
+def anchors(schema: Node) -> Iterator[tuple[Path, str, Node]]:
+    """The names that subschemas give themselves, each with the path and the subschema."""
+    is_old = any(draft in str(schema.get("$schema")) for draft in _OLD_DRAFTS)
+    for path, node in places(schema):
+        for key in ("$id", "id") if is_old else ("$anchor", "$dynamicAnchor"):
+            name = node.get(key)
+            if isinstance(name, str) and (name.startswith("#") or not is_old):
+                yield path, name.removeprefix("#"), node
 
 
 def node_of(part: Json) -> Node:
@@ -469,14 +500,25 @@ def _together(known: Sequence[tuple[Json, ...] | None]) -> tuple[Json, ...] | No
 
 def _others_of(node: Node) -> list[Json]:
     patterns = mapping(node, "patternProperties").values()
-    return [*patterns, *(node[key] for key in _OTHERS if key in node)]
+    return [*patterns, *_under([node], "additionalProperties")]
+
+
+def _takes_additional(node: Node) -> bool:
+    return "additionalProperties" in node
+
+
+def _under(nodes: Iterable[Node], keyword: str) -> list[Json]:
+    """The subschemas that a keyword has. `false` says of items only that there are no more."""
+    parts = [node[keyword] for node in nodes if keyword in node]
+    return parts if keyword.endswith("Properties") else [part for part in parts if node_of(part)]
 
 
 def _items_of(node: Node) -> list[Json]:
     items = node.get("items")
-    parts = list(items) if isinstance(items, list | tuple) else [items] if "items" in node else []
-    more = [node[key] for key in ("additionalItems", "unevaluatedItems") if mapping(node, key)]
-    return [*parts, *_sequence(node, "prefixItems"), *more]
+    if not isinstance(items, list | tuple):
+        return [*([items] if "items" in node else []), *_sequence(node, "prefixItems")]
+    more = [node["additionalItems"]] if mapping(node, "additionalItems") else []
+    return [*items, *_sequence(node, "prefixItems"), *more]
 
 
 def _stepped(part: Json, step: str) -> Json:
