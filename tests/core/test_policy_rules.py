@@ -520,13 +520,6 @@ LET_IN = [  # a rule, what one action declares, what another lets in, and a call
         {"foo": 9},
         "*",
     ),
-    (
-        'context.parameters has "a.b" && context.parameters["a.b"] > 5',
-        closed([], **{"a.b": WHOLE}),
-        ANYTHING_BESIDE,
-        {"a.b": 9},
-        "*",
-    ),
 ]
 
 
