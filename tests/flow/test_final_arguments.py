@@ -198,3 +198,20 @@ async def test_a_call_that_cannot_be_made_is_refused_when_it_is_proposed(world: 
     done = await world.run("t1")
     assert done is not None
     assert world.tools.calls[0].arguments["ticket"] == "7"
+
+
+@pytest.mark.parametrize("name", ["target", "account_id", "action_type"])
+@pytest.mark.parametrize("field", ["proposal", "sentence"])
+def test_a_sentence_cannot_name_the_intents_field_for_what_the_tool_gets(
+    name: str, field: str
+) -> None:
+    """People would read the one, and the tool would get the other."""
+    made = document(
+        parameters=parameters(**{name: {"type": "string"}}), **{field: f"do {{{name}}}"}
+    )
+    other = "proposal" if field == "sentence" else "sentence"
+    made["catalog"]["CREATE_TASK"][other] = "do it"
+    with pytest.raises(InvalidInput, match=rf"write \{{parameters\.{name}\}}"):
+        parse_document(made)
+    made["catalog"]["CREATE_TASK"][field] = f"do {{parameters.{name}}}"
+    parse_document(made)

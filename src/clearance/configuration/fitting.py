@@ -59,6 +59,10 @@ _OURS = ("x-scale", "x-unit", *_WORDS)
 _DRAFT = "//json-schema.org/"
 _NEWEST_DRAFT = f"https:{_DRAFT}draft/2020-12/schema"  # which holds where none is named
 _FIXED_NAMES = frozenset({"account_id", "action_intent_id", "action_type", "target"})
+_TWO_MEANINGS = (
+    "{{{name}}} is the intent's own {first}, and the tool gets an argument of this name: write "
+    "{{parameters.{name}}} for that one"
+)
 _OUR_TEXTS = frozenset({"account_id", "action_intent_id", "action_type"})
 
 
@@ -390,7 +394,8 @@ def _placeholder_problem(
 ) -> str | None:
     first, _, rest = name.partition(".")
     if first in _FIXED_NAMES and (not rest or first == "target"):
-        return None
+        twice = not must_be_there and first in CompiledSchema(action.final_schema).root.names
+        return _TWO_MEANINGS.format(name=name, first=first) if twice else None
     if first == "result":
         return None if has_result else f"{{{name}}}: there is no result before the action is done"
     if name == "parameters":
