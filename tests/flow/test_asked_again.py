@@ -215,7 +215,7 @@ async def upgraded(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """The same store, with software that generates a schema of one line more."""
     before = (await world.context.settings(sample.TENANT)).policy
     newer = "clearance.core.policy.schema_text"
-    monkeypatch.setattr(newer, lambda types: schema_text(types) + "entity Newer;\n")
+    monkeypatch.setattr(newer, lambda *types: schema_text(*types) + "entity Newer;\n")
     monkeypatch.setattr(policies, "_KEPT", policies._Kept())  # another process has compiled nothing
     after = World(world.store, world.place, world.clock, world.tools, world.engine)
     policy = (await after.context.settings(sample.TENANT)).policy

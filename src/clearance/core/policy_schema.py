@@ -8,7 +8,7 @@ fit, is named as not read. Nothing of a call is left out in silence.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -39,6 +39,9 @@ from clearance.core.policy_reading import (
     read_values,
 )
 from clearance.core.schema import CompiledSchema, SchemaPlace, whole_units
+
+BESIDE_PARAMETERS = ("nulls", "counts")
+"""The attributes of the context that say more of the parameters."""
 
 _IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
 _RESERVED = frozenset({"true", "false", "if", "then", "else", "in", "like", "has", "is"})
@@ -176,8 +179,12 @@ def cedar_schema(catalog: Catalog) -> str:
     )
 
 
-def schema_text(types: Mapping[str, ParameterType]) -> str:
-    """The Cedar schema in which each action type has the context that its parameters give it."""
+def schema_text(
+    types: Mapping[str, ParameterType], beside: Collection[str] = BESIDE_PARAMETERS
+) -> str:
+    """The Cedar schema in which each action type has the context that its parameters give it, with
+    these attributes beside them.
+    """
     parts = ["entity Agent;\nentity Account;\n"]
     for action_type, parameters in sorted(types.items()):
         counts = "".join(f"{_quoted(path)}?: Long, " for path in parameters.lists).rstrip(", ")
@@ -191,12 +198,16 @@ def schema_text(types: Mapping[str, ParameterType]) -> str:
             "    risk: Long,\n"
             "    mode: String,\n"
             f"    parameters: {indent(parameters.cedar, '    ').lstrip()},\n"
-            "    nulls: Set<String>,\n"
-            f"    counts: {{{counts}}},\n"
+            f"{_beside('nulls', 'Set<String>', beside)}"
+            f"{_beside('counts', f'{{{counts}}}', beside)}"
             "  },\n"
             "};\n"
         )
     return "\n".join(parts)
+
+
+def _beside(name: str, cedar: str, beside: Collection[str]) -> str:
+    return f"    {name}: {cedar},\n" if name in beside else ""
 
 
 def _attribute(name: str) -> str:
