@@ -751,7 +751,8 @@ def test_the_version_is_not_that_of_the_catalog_the_engine_or_our_schema(
 
     with monkeypatch.context() as newer_software:
         newer_software.setattr(
-            "clearance.core.policy.schema_text", lambda *types: schema_text(*types) + "entity New;\n"
+            "clearance.core.policy.schema_text",
+            lambda *types: schema_text(*types) + "entity New;\n",
         )
         newer_software.setattr(cedarpy, "policies_to_json_str", of_a_newer_engine)
         newer = PolicySet.load(TEXT, CATALOG)
