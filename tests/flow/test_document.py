@@ -299,7 +299,13 @@ REFUSED: list[tuple[str, Any, str]] = [
     ),
     (f"{SCHEMA}/type", "array", "parameters/type: must be object"),
     (f"{SCHEMA}/additionalProperties", 5, "additionalProperties: is not a valid JSON Schema"),
-    (f"{SCHEMA}/properties/title", {"type": "text"}, "title/type: is not a valid JSON Schema"),
+    (f"{SCHEMA}/properties/title", {"type": "text"}, "title/type: text must be one of array,"),
+    (
+        f"{SCHEMA}/properties/title",
+        {"type": "strng"},
+        "object, string; did you mean string?",
+    ),
+    (f"{SCHEMA}/properties/title", {"type": ["null", "strng"]}, "title/type: strng must be one of"),
     (f"{SCHEMA}/properties/title", {"pattern": "("}, "title/pattern: is not a valid JSON Schema"),
     (f"{SCHEMA}/properties/title", {"$ref": "#/$defs/gone"}, "title/$ref: is not a valid JSON"),
     (f"{SCHEMA}/properties/title", {"$ref": "#gone"}, "title/$ref: is not a valid JSON Schema"),
@@ -446,6 +452,50 @@ def test_each_mistake_is_refused_in_its_place_with_what_would_be_right(
 ) -> None:
     found = said(changed(path, value))
     assert any(problem in line for line in found), found
+
+
+def test_all_problems_of_an_action_are_reported_at_once() -> None:
+    """Also beside keys that do not exist, or that have no right shape."""
+    made = sample.document()
+    made["catalog"]["CREATE_TASK"] |= {
+        "risk_level": "HUGE",
+        "spend": "amount",
+        "proposal": "do {titel}",
+        "spends": "title",
+        "tool": "crn.create_task",
+    }
+    made["catalog"]["CREATE_TASK"]["parameters"]["properties"] |= {
+        "title": {"type": "strng"},
+        "low": {"type": "integer", "minimum": "0"},
+        "high": {"type": "integer", "maximum": "9", "minLength": "1"},
+        "far": {"$ref": "http://x/y"},
+        "units": {"type": "number", "x-scale": 50},
+    }
+    begins = "catalog/CREATE_TASK/"
+    assert {line.partition(":")[0].removeprefix(begins) for line in said(made)} == {
+        *("risk_level", "spend", "proposal", "spends", "tool"),
+        *("parameters/properties/title/type", "parameters/properties/low/minimum"),
+        *("parameters/properties/high/maximum", "parameters/properties/high/minLength"),
+        *("parameters/properties/far/$ref", "parameters/properties/units/x-scale"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"argumnts": {"to": "us"}}, "did {to}"),
+        ({"arguments": 5}, "did {to}"),
+        ({"parameters": 5}, "{x}"),
+    ],
+)
+def test_what_a_wrong_key_may_have_declared_is_no_problem_of_its_own(
+    wrong: Any, sentence: str
+) -> None:
+    made = sample.document()
+    del made["catalog"]["CREATE_TASK"]["arguments"]
+    made["catalog"]["CREATE_TASK"] |= {"sentence": sentence, **wrong}
+    (key,) = wrong
+    assert [line.partition(":")[0] for line in said(made)] == [f"catalog/CREATE_TASK/{key}"]
 
 
 def test_the_limits_themselves_are_let_through() -> None:

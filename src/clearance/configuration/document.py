@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails
 from clearance.configuration.fitting import Path, fit_problems
 from clearance.configuration.policies import policy_reading
 from clearance.configuration.reaching import NOTHING_REACHED, Reach, reach_of
+from clearance.configuration.salvaging import salvaged_problems
 from clearance.configuration.shape import SettingsDocument
 from clearance.core.canonical import INTEGER_MAX, Json, canonical
 from clearance.core.decision import SettingsVersion
@@ -126,6 +127,7 @@ def read_document(value: Json) -> Reading:
             Problem(_path(problem.path, value), problem.sentence)
             for problem in fit_problems(document, value, lost)
         ]
+        problems += salvaged_problems(value, shape_problems)
     if not problems:
         return Reading(document)
     return Reading(document, tuple(problems), lost, reach_of(document, value, problems, lost))

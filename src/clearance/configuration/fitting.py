@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import deepcopy
 from typing import TypeAlias, TypeVar
 
 import jsonschema_rs
@@ -44,6 +45,7 @@ from clearance.core.validation import schema_validator
 CATALOG_ACTIONS_MAX = 2_000
 TOOL_SERVERS_MAX = 64
 STOP_SWITCHES_MAX = 200
+SCHEMA_PROBLEMS_MAX = 20  # parts of one schema that are no JSON Schema
 SCALE_MAX = 10**6  # units of a decimal parameter
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -58,6 +60,7 @@ _OURS = ("x-scale", "x-unit", *_WORDS)
 """Our own keywords, and the values of those that take a word."""
 _DRAFT = "//json-schema.org/"
 _NEWEST_DRAFT = f"https:{_DRAFT}draft/2020-12/schema"  # which holds where none is named
+_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 _FIXED_NAMES = frozenset({"account_id", "action_intent_id", "action_type", "target"})
 _TWO_MEANINGS = (
     "{{{name}}} is the intent's own {first}, and the tool gets an argument of this name: write "
@@ -84,7 +87,7 @@ def fit_problems(
     for name, action in document.catalog.items():
         problems += [
             Problem(("catalog", name, *path), sentence)
-            for path, sentence in _action_problems(action, servers)
+            for path, sentence in action_problems(action, servers)
         ]
     problems += [
         Problem(("autonomy", *path), sentence)
@@ -144,7 +147,8 @@ def _server_problems(server: ToolServerShape) -> _Misfits:
         yield ("environment",), "only a server with a command has an environment; a url has headers"
 
 
-def _action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Misfits:
+def action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Misfits:
+    """What does not fit in an action; `servers` are the names of tool servers, None if unknown."""
     yield from (
         (("parameters", *path), sentence) for path, sentence in _schema_problems(action.parameters)
     )
@@ -265,17 +269,60 @@ def _schema_problems(schema: Mapping[str, Json]) -> _Misfits:
         yield ("type",), "must be object"
     if "$ref" in schema:
         yield ("$ref",), "the parameters themselves cannot be a reference; their properties can"
-    odd = [*_keyword_problems(schema, ()), *_name_problems(schema)]
-    yield from odd
-    if not odd:
+    rest = deepcopy(dict(schema))
+    odd = list(_keyword_problems(schema, ()))
+    for path, _ in odd:
+        _take_away(rest, path)
+    named = list(_name_problems(schema))
+    invalid = [] if named else list(_invalid_parts(rest))
+    yield from [*odd, *named, *invalid]
+    if not (named or invalid):
+        unfit = default_problems(CompiledSchema(rest))
+        yield from ((problem.path, problem.sentence) for problem in unfit)
+
+
+def _invalid_parts(rest: dict[str, Json]) -> _Misfits:
+    """What is no JSON Schema: the validator names one part, which is taken away for the next."""
+    for _ in range(SCHEMA_PROBLEMS_MAX):
         try:
-            schema_validator(schema)
+            schema_validator(rest)
         except (ValueError, jsonschema_rs.ReferencingError) as error:
             first = str(error).partition("\n")[0]
-            yield _misfit_place(schema, error, first), f"is not a valid JSON Schema: {first[:300]}"
+            path = _misfit_place(rest, error, first)
+            yield path, _type_problem(rest, path) or f"is not a valid JSON Schema: {first[:300]}"
+            if not _take_away(rest, path):
+                return
         else:
-            unfit = default_problems(CompiledSchema(schema))
-            yield from ((problem.path, problem.sentence) for problem in unfit)
+            return
+
+
+def _type_problem(schema: Json, path: Path) -> str | None:
+    """What is wrong with a type, if it is a word that JSON Schema does not know."""
+    if path[-1:] != ("type",):
+        return None
+    for step in path:
+        schema = schema[step]
+    kinds = schema if isinstance(schema, list) else [schema]
+    unknown = next((kind for kind in kinds if isinstance(kind, str) and kind not in _TYPES), None)
+    return unknown and f"{unknown} must be one of {', '.join(_TYPES)}{suggestion(unknown, _TYPES)}"
+
+
+def _take_away(schema: Json, path: Path) -> bool:
+    """Takes the keyword at a path out of a schema, a whole list for an entry of it; False if there
+    is none.
+    """
+    above: Json = None
+    keyword: str | int = ""
+    for step in path:
+        if isinstance(schema, dict) and step in schema:
+            above, keyword = schema, step
+        elif not isinstance(schema, list) or step not in range(len(schema)):
+            return False
+        schema = schema[step]
+    if above is None:
+        return False
+    del above[keyword]
+    return True
 
 
 def _name_problems(schema: Mapping[str, Json]) -> _Misfits:
