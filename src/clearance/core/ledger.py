@@ -141,8 +141,8 @@ class Entry:
         missing. A reason may be missing: it was erased.
         """
         parts = next((text.text for text in self.texts if text.name == PARTS), None)
-        value, found = whole(self.body, parts), json.loads(parts or "{}")
-        bound = {pointer: digest(part) for pointer, part in found.items()}
+        value, moved = whole(self.body, parts), json.loads(parts or "{}")
+        bound = {pointer: digest(part) for pointer, part in moved.items()}
         wrong = [] if bound == value.get("beside", {}) else [PARTS]
         for text in self.texts:
             if text.salt is not None:
