@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,6 +85,35 @@ def test_no_entry_is_too_long_and_nothing_of_it_is_lost(facts: dict[str, Json]) 
     assert bound == {pointer: digest(part) for pointer, part in parts.items()}
     short = len(canonical({**entry.fields, "facts": facts})) <= ENTRY_BYTES_MAX
     assert bool(bound) is not short or not facts
+
+
+@pytest.mark.parametrize("count", [1_000, 5_000])
+def test_an_object_of_many_small_objects_moves_whole(count: int) -> None:
+    many: Json = {
+        f"name-{number}": {"value": {"at": number, "to": "x" * 50}} for number in range(count)
+    }
+    written = draft(EntryKind.SETTINGS_CHANGED, 0, AGENT, few={"a": [1]}, many=many)
+    assert len(written.body) <= ENTRY_BYTES_MAX
+    entry = Entry(1, written.body, written.texts)
+    assert (entry.in_full["many"], entry.fields["few"]) == (many, {"a": [1]})
+    assert set(entry.fields["beside"]) == {"/many"}
+    assert entry.unbound == []
+
+
+def test_what_does_not_fit_its_digest_is_named() -> None:
+    reason = Reason("Not now.", b"r" * 16)
+    written = draft(EntryKind.SETTINGS_CHANGED, 0, AGENT, reason=reason, facts=["x" * 70_000])
+    own, parts = written.texts
+    for texts, unbound in (
+        ((own, parts), []),
+        ((parts,), []),
+        ((own,), [PARTS]),
+        ((own, replace(parts, text='{"/facts":["y"]}')), [PARTS]),
+        ((own, replace(parts, salt=None, name="more"), parts), ["more"]),
+        ((replace(own, text='"Now."'), parts), ["/reason"]),
+        ((replace(own, salt=b"s" * 16), parts), ["/reason"]),
+    ):
+        assert Entry(1, written.body, texts).unbound == unbound
 
 
 @given(

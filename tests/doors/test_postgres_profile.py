@@ -36,6 +36,7 @@ SECONDS_MAX = 40.0
 SLOW = """\
   SLOW:
     tool: raw.slow
+    arguments: {account: "{account_id}"}
     risk_level: LOW
     effect: idempotent
     parameters:

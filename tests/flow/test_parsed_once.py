@@ -17,6 +17,7 @@ import pytest
 from clearance.configuration import document as documents
 from clearance.configuration import file, policies
 from clearance.configuration.document import parse_document
+from clearance.core import catalog
 from clearance.core.policy import _engine_schema
 from clearance.core.principal import Principal
 from clearance.core.record import IntentStatus
@@ -287,3 +288,27 @@ async def test_a_stop_that_is_thrown_while_the_last_look_compiles_stops_the_call
     assert done.outcome.error is not None
     assert (done.status, done.outcome.error.code) == (IntentStatus.CANCELLED, "STOP_SWITCH_ON")
     assert world.tools.calls == []
+
+
+async def test_actions_are_compiled_aside_and_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[int] = []
+    made = catalog.schema_validator
+
+    def counting(schema: Any) -> Any:
+        compiled.append(threading.get_ident())
+        return made(schema)
+
+    monkeypatch.setattr(catalog, "schema_validator", counting)
+    await world.configure(sample.DOCUMENT | {"stop_switches": []})
+    settings = await world.context.settings(TENANT)
+    assert len(compiled) == len(settings.catalog)
+    assert threading.get_ident() not in compiled
+    await world.propose(task("a"))
+    content = {"stop_switches": [STOP]}
+    await world.control.put_settings_part(
+        OWNER, SettingsPart.STOP_SWITCHES, content, version=ANY_VERSION
+    )
+    await world.propose(task("b"))
+    assert len(compiled) == len(settings.catalog)

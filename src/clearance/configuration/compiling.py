@@ -23,6 +23,7 @@ from clearance.core.budget import BudgetRule
 from clearance.core.catalog import (
     KEY_KEPT_FOR_MS_DEFAULT,
     Action,
+    Catalog,
     Effect,
     ToolName,
     ToolServer,
@@ -42,29 +43,30 @@ from clearance.core.stop import StopLevel, StopScope, StopSwitch
 def compile_settings(tenant_id: str, stored: StoredSettings) -> Settings:
     """The settings that a stored document means, whatever is in it."""
     own, everywhere = read_document(stored.document), read_document(stored.everywhere)
-    return settings_of(tenant_id, stored.version, own, everywhere)
+    return settings_of(tenant_id, stored.version, own, everywhere, catalog_of(own.document))
 
 
 def settings_alone(tenant_id: str, document: SettingsDocument) -> Settings:
     """The settings that a parsed document means that is stored nowhere."""
-    return settings_of(tenant_id, SettingsVersion(0, 0), Reading(document), NOTHING_STORED)
+    catalog, own = catalog_of(document), Reading(document)
+    return settings_of(tenant_id, SettingsVersion(0, 0), own, NOTHING_STORED, catalog)
 
 
 def settings_of(
-    tenant_id: str, version: SettingsVersion, own: Reading, everywhere: Reading
+    tenant_id: str,
+    version: SettingsVersion,
+    own: Reading,
+    everywhere: Reading,
+    catalog: Catalog,
 ) -> Settings:
     """The settings that a tenant's document means, with the switches of the one that holds
-    everywhere, which come first.
+    everywhere, which come first. `catalog` has the actions of its own (`catalog_of`).
     """
     document, reach, autonomy = own.document, own.reach, own.document.autonomy
     return Settings(
         tenant_id=tenant_id,
         version=version,
-        catalog={
-            name: action
-            for name, action in catalog_of(document).items()
-            if name not in reach.uncallable
-        },
+        catalog={name: action for name, action in catalog.items() if name not in reach.uncallable},
         tool_servers=tool_servers_of(own),
         tool_pins=document.tool_pins,
         tool_descriptions=document.tool_descriptions,

@@ -221,6 +221,10 @@ class Action:
             }
         )
 
+    def compile(self) -> None:
+        """Makes known what is worked out when it is first asked for, because that takes time."""
+        _ = self._validator, self._defaults, self.amounts, self._spends_scale
+
     def check_parameters(self, parameters: Mapping[str, Json]) -> None:
         """Raises InvalidInput (`INVALID_PARAMETERS`) with every problem if `parameters` do not fit
         the schema.

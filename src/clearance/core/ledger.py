@@ -11,7 +11,7 @@ entry. So does each part of an entry that would make it too long.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -36,6 +36,8 @@ _NEVER_BESIDE = frozenset(
     }
 )
 """The facts by which an entry is found and read: they are short, and stay in it."""
+
+_DIGEST_BYTES = 75  # of a digest in `beside`, with what separates it from the others
 
 
 class EntryKind(StrEnum):
@@ -134,6 +136,23 @@ class Entry:
         return {**value, "erased": erased} if erased else value
 
     @property
+    def unbound(self) -> list[str]:
+        """The names of texts beside it that do not fit their digests, of `PARTS` also if they are
+        missing. A reason may be missing: it was erased.
+        """
+        parts = next((text.text for text in self.texts if text.name == PARTS), None)
+        value, moved = whole(self.body, parts), json.loads(parts or "{}")
+        bound = {pointer: digest(part) for pointer, part in moved.items()}
+        wrong = [] if bound == value.get("beside", {}) else [PARTS]
+        for text in self.texts:
+            if text.salt is not None:
+                own = content_digest(text.text.encode(), text.salt)
+                wrong += [] if own == _at(value, f"{text.name}_digest") else [text.name]
+            elif text.name != PARTS:
+                wrong.append(text.name)
+        return wrong
+
+    @property
     def digest(self) -> str:
         """`sha256:` and the SHA-256 of the exact bytes."""
         return "sha256:" + sha256(self.body).hexdigest()
@@ -209,26 +228,42 @@ def whole(body: bytes | str, parts: str | None) -> dict[str, Json]:
 
 
 def _shortened(body: Mapping[str, Json]) -> tuple[bytes, str]:
-    """The entry with the largest parts outside of it, each bound by its digest, and those parts."""
-    short, parts = dict(body), dict[str, Json]()
-    digests: dict[str, str] = {}
-    while len(written := canonical({**short, "beside": digests})) > ENTRY_BYTES_MAX:
-        pointer, value = max(_movable(short), key=lambda part: len(canonical(part[1])))
-        parts[pointer], digests[pointer] = value, digest(value)
-        short = _without(short, pointer.split("/")[1:])
-    return written, canonical(parts).decode()
+    """The entry with the largest parts outside of it, each bound by its digest, and those parts.
 
-
-def _movable(body: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
-    """The parts that can stand beside an entry, by pointer: lists, texts, and objects that hold no
-    further object or list.
+    Where parts of facts are not enough, whole facts move.
     """
-    for name, value in body.items():
-        if name not in _NEVER_BESIDE:
-            yield from _movable_within(f"/{_escaped(name)}", value)
+    facts = {
+        f"/{_escaped(name)}": value for name, value in body.items() if name not in _NEVER_BESIDE
+    }
+    within = [part for name, value in facts.items() for part in _movable_within(name, value)]
+    excess = len(canonical({**body, "beside": {}})) - ENTRY_BYTES_MAX
+    parts = _enough(within, excess) or _enough(facts.items(), excess) or facts
+    beside = {pointer: digest(value) for pointer, value in parts.items()}
+    short = {**_remaining(body, "", parts), "beside": beside}
+    return canonical(short), canonical(parts).decode()
+
+
+def _enough(parts: Iterable[tuple[str, Json]], excess: int) -> dict[str, Json] | None:
+    """The largest of these parts, so that the entry is shorter by `excess` bytes; None if all are
+    not enough.
+    """
+    gains = [
+        (len(canonical(value)) - len(canonical(pointer)) - _DIGEST_BYTES, pointer, value)
+        for pointer, value in parts
+    ]
+    chosen: dict[str, Json] = {}
+    for gain, pointer, value in sorted(gains, key=lambda part: -part[0]):
+        if excess <= 0 or gain <= 0:
+            break
+        chosen[pointer] = value
+        excess -= gain
+    return chosen if excess <= 0 else None
 
 
 def _movable_within(pointer: str, value: Json) -> Iterator[tuple[str, Json]]:
+    """The parts of a fact that can stand beside an entry, by pointer: lists, texts, and objects
+    that hold no further object or list.
+    """
     inner = isinstance(value, Mapping) and any(
         isinstance(part, dict | list) for part in value.values()
     )
@@ -239,11 +274,14 @@ def _movable_within(pointer: str, value: Json) -> Iterator[tuple[str, Json]]:
         yield from _movable_within(f"{pointer}/{_escaped(name)}", part)
 
 
-def _without(value: Mapping[str, Json], path: Sequence[str]) -> dict[str, Json]:
-    name = _unescaped(path[0])
-    if len(path) == 1:
-        return {key: part for key, part in value.items() if key != name}
-    return {**value, name: _without(value[name], path[1:])}
+def _remaining(value: Mapping[str, Json], pointer: str, parts: Collection[str]) -> dict[str, Json]:
+    """An object without the parts that stand beside the entry."""
+    inner = {f"{pointer}/{_escaped(name)}": (name, part) for name, part in value.items()}
+    return {
+        name: _remaining(part, place, parts) if isinstance(part, Mapping) else part
+        for place, (name, part) in inner.items()
+        if place not in parts
+    }
 
 
 def _put(value: Json, pointer: str, part: Json) -> None:
@@ -251,6 +289,12 @@ def _put(value: Json, pointer: str, part: Json) -> None:
     for name in path:
         value = value[int(name)] if isinstance(value, list) else value.setdefault(name, {})
     value[last] = part
+
+
+def _at(value: Json, pointer: str) -> Json:
+    for name in map(_unescaped, pointer.split("/")[1:]):
+        value = value[int(name)] if isinstance(value, list) else value[name]
+    return value
 
 
 def _escaped(name: str) -> str:

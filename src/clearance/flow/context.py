@@ -7,6 +7,7 @@ Reading and compiling are work for a thread: they may take a second, and nobody 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +19,7 @@ from typing import TypeVar
 
 import structlog
 
-from clearance.configuration.compiling import settings_of
+from clearance.configuration.compiling import catalog_of, settings_of
 from clearance.configuration.document import (
     NOTHING_STORED,
     Reading,
@@ -26,6 +27,7 @@ from clearance.configuration.document import (
     read_document,
 )
 from clearance.core.canonical import Json
+from clearance.core.catalog import Catalog
 from clearance.core.decision import SettingsDigest
 from clearance.core.errors import InvalidInput, NotFound, Unavailable
 from clearance.core.ledger import Reason
@@ -56,14 +58,17 @@ async def aside(work: Callable[..., T], *arguments: object) -> T:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """One version of a document, as this process read it, and its digest."""
+    """One version of a document, as this process read it, its digest, and its actions once they
+    are compiled.
+    """
 
     version: int
     reading: Reading
     digest: str | None = None
+    catalog: Catalog | None = None
 
 
-_NOTHING = _Known(0, NOTHING_STORED)
+_NOTHING = _Known(0, NOTHING_STORED, catalog={})
 
 
 @dataclass(slots=True)
@@ -141,13 +146,16 @@ class Context:
         """
         own = self._known(tenant_id, stored.version.tenant)
         everywhere = self._known(EVERYWHERE, stored.version.everywhere)
-        if own is None or everywhere is None or not own.reading.compiled:
+        if own is None or everywhere is None or not own.reading.compiled or own.catalog is None:
             return None
-        settings = settings_of(tenant_id, stored.version, own.reading, everywhere.reading)
+        settings = settings_of(
+            tenant_id, stored.version, own.reading, everywhere.reading, own.catalog
+        )
         return replace(settings, digest=SettingsDigest(own.digest, everywhere.digest))
 
     def _prepare(self, tenant_id: str, stored: StoredSettings) -> None:
         own = self._read(tenant_id, stored.version.tenant, stored.document, stored.salt)
+        self._compile(tenant_id, stored.version.tenant)
         salt = stored.everywhere_salt
         self._read(EVERYWHERE, stored.version.everywhere, stored.everywhere, salt)
         if problems := own.all_problems:
@@ -158,6 +166,22 @@ class Context:
                 problems=len(problems),
                 first=str(problems[0]),
             )
+
+    def _compile(self, tenant_id: str, version: int) -> None:
+        """Compiles the actions of a document; those that are as they were are compiled already."""
+        known, last = self._known(tenant_id, version), self._compiled.get(tenant_id)
+        if known is None or known.catalog is not None:
+            return
+        before = last.catalog if last else {}
+        catalog = {
+            name: before[name] if before.get(name) == action else action
+            for name, action in catalog_of(known.reading.document).items()
+        }
+        for action in catalog.values():
+            # Settings always load: an action that cannot be compiled says so when it is proposed.
+            with contextlib.suppress(Exception):
+                action.compile()
+        self._readings[tenant_id] = replace(known, catalog=catalog)
 
     def _known(self, tenant_id: str, version: int) -> _Known | None:
         known = _NOTHING if version == 0 else self._readings.get(tenant_id)

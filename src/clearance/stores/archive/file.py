@@ -14,10 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
+from itertools import groupby
 from typing import BinaryIO, Protocol, TypeAlias
 
 from clearance.core.canonical import Json
 from clearance.core.errors import Conflict, InvalidInput, Refusal
+from clearance.core.ledger import Entry, EntryText
 from clearance.core.principal import EVERYWHERE
 from clearance.stores import codec
 from clearance.stores.archive.lines import (
@@ -32,6 +34,7 @@ from clearance.stores.archive.lines import (
 from clearance.stores.codec import Kept
 
 FORMAT = "clearance archive"
+NAME_SHOWN_MAX = 200  # characters of a text's name in a refusal
 LINE_BYTES_MAX = 8 * 1024**2  # of one line, its end included
 BATCH_ROWS_MAX = 1_000  # that a store is given at once
 BATCH_BYTES_MAX = 4 * 1024**2  # of lines, after which a batch is full; the last line may pass it
@@ -155,6 +158,7 @@ def fill(target: Target, file: BinaryIO) -> Summary:
             raise invalid(batch.first_line + refused.index, refused.sentence) from None
     target.check()
     _check_records(target, reading.counts[Kind.INTENT])
+    _check_texts(target)
     digest = sha256(reading.first)
     for kind in kinds(reading.version):
         for row in target.rows(kind):
@@ -181,6 +185,41 @@ def _check_records(target: Target, count: int) -> None:
     if read != count:
         sentence = f"{count - read} intents have no decision in the ledger."
         raise InvalidInput(sentence, code="INVALID_ARCHIVE")
+
+
+def _check_texts(target: Target) -> None:
+    """InvalidInput unless each text beside an entry is the one that the entry binds."""
+    groups = groupby(target.rows(Kind.TEXT), key=_place)
+    beside = next(groups, None)
+    for row in target.rows(Kind.ENTRY):
+        texts: tuple[EntryText, ...] = ()
+        if beside is not None and beside[0] == _place(row):
+            texts = tuple(_entry_text(text) for text in beside[1])
+            beside = next(groups, None)
+        if texts or '"beside"' in row["body"]:
+            _check_bound(row, texts)
+
+
+def _check_bound(row: Row, texts: tuple[EntryText, ...]) -> None:
+    try:
+        unbound = Entry(row["position"], row["body"].encode(), texts).unbound
+    except Exception:
+        unbound = [text.name for text in texts]  # no JSON, or no place of the entry
+    if unbound:
+        name = unbound[0][:NAME_SHOWN_MAX]
+        sentence = (
+            f"The text {name} beside entry {row['position']} of {row['tenant_id']} is not the one "
+            f"that the entry binds by a digest."
+        )
+        raise InvalidInput(sentence, code="INVALID_ARCHIVE")
+
+
+def _place(row: Row) -> tuple[str, int]:
+    return row["tenant_id"], row["position"]
+
+
+def _entry_text(row: Row) -> EntryText:
+    return EntryText(row["name"], row["text"], bytes.fromhex(row["salt"]) if row["salt"] else None)
 
 
 def invalid(number: int, sentence: str, code: str = "INVALID_ARCHIVE") -> InvalidInput:
