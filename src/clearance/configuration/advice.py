@@ -126,7 +126,7 @@ def _never_negative(place: SchemaPlace) -> bool:
     lowest = (
         node.get(keyword) for node in place.nodes for keyword in ("minimum", "exclusiveMinimum")
     )
-    return any(type(low) in {int, float} and low >= 0 for low in lowest)
+    return any(isinstance(low, int | float) and low is not True and low >= 0 for low in lowest)
 
 
 def _meant(keyword: str) -> str:

@@ -160,8 +160,8 @@ def switch_over(record: IntentRecord, settings: Settings) -> StopSwitch | None:
     if record.status not in CHANGEABLE or record.decision.reason != "STOP_SWITCH_ON":
         return None
     checks = {finding.check: finding.inputs for finding in record.decision.findings}
-    seen = checks.get("stop_switch", {})
-    named = (seen.get("scope"), seen.get("subject"))
+    inputs = checks.get("stop_switch", {})
+    named = (inputs.get("scope"), inputs.get("subject"))
     switches = settings.stop_switches
     return next((each for each in switches if (each.scope.value, each.subject) == named), None)
 

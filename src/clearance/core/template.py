@@ -265,7 +265,8 @@ def _is_plain(value: Json) -> bool:
 
 def _listed(values: Sequence[Json], *, quoted: bool) -> str:
     """Texts and numbers one after the other, each apart from the others, cut to a length."""
-    shown, length = [], 0
+    shown: list[str] = []
+    length = 0
     for value in values:
         text = outside(value, quoted=quoted).text if isinstance(value, str) else _plain(value)
         length += len(text) + len(", ")

@@ -73,9 +73,9 @@ def intent(terminal: Terminal, facts: Facts) -> None:
 def risk(facts: Facts) -> str:
     """The effective risk in words, and what the agent said where that is another one."""
     inputs = _finding(facts, "catalog").get("inputs") or {}
-    said = str(facts.get("risk_level") or "")
-    effective = str(inputs.get("risk_level") or said)
-    also = f", the agent said {said.lower()}" if effective != said else ""
+    own = str(facts.get("risk_level") or "")
+    effective = str(inputs.get("risk_level") or own)
+    also = f", the agent said {own.lower()}" if effective != own else ""
     return effective.capitalize() + also
 
 
