@@ -21,8 +21,8 @@ $(STAMP): pyproject.toml uv.lock
 	$(BIN)/uv sync --quiet --frozen --inexact
 	@touch $@
 
-demo: $(STAMP) ## See it work: agents, the gate, real tools, pages on 127.0.0.1
-	@$(BIN)/clearance demo
+demo: $(STAMP) ## See it work: agents, the gate, real tools, pages on 127.0.0.1 (PORT=8600)
+	@$(BIN)/clearance demo $(if $(PORT),--port $(PORT))
 
 check: lint types architecture quick ## In under a minute: all but servers, processes and browsers
 

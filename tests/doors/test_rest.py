@@ -196,7 +196,7 @@ async def test_a_rejection_needs_a_reason_and_is_final(door: Door) -> None:
     problem(
         await door.agent.post("/v1/intents/t1/cancellation", json={"reason": "x"}),
         409,
-        "ALREADY_STARTED",
+        "ALREADY_CLOSED",
     )
 
 

@@ -15,8 +15,12 @@ import pytest
 
 from clearance.cli.output import Terminal
 from clearance.cli.views import lists as views
-from clearance.core.narrative import shown_call
+from clearance.core.approval import ApprovalSource
+from clearance.core.decision import not_read
+from clearance.core.narrative import held_by, say, shown_call
+from clearance.core.settings import Unreadable
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
+from clearance.core.template import plain
 from clearance.web.routes import mount
 from tests.support import sample
 from tests.support.sample import refund, task
@@ -303,11 +307,86 @@ async def test_an_approved_act_under_a_stop_waits_for_it(door: Door, olga) -> No
     )
     told = answer.json()["sentence"]
     assert told.startswith("agent-ada, approved by olga, is to write to ann")
-    assert told.endswith(", and waits for the stop switch")
+    assert told.endswith(", and waits for the stop switch: 'wait'")
+    page = words(await olga.get("/intents/w1"))
+    assert "Held by the stop switch for tenant: wait Nothing has been sent" in page
+    assert "It waits for a person." not in page
     assert "is about to" not in words(await olga.get("/intents/w1?ruled=w1"))
     await door.world.configure(document())
     told = (await door.agent.get("/v1/intents/w1")).json()["sentence"]
     assert "approved by olga, is about to write to ann" in told
+
+
+@pytest.mark.parametrize("level", ["HOLD", "REFUSE"])
+async def test_why_a_switch_is_on_is_shown_while_it_is(door: Door, olga, level: str) -> None:
+    switch = {"scope": "TENANT", "level": level, "reason": "Incident 12."}
+    await door.world.configure(document() | {"stop_switches": [switch]})
+    await door.propose(INTENT)
+    for path in ("/v1/intents/t1", "/v1/intents/t1/explanation"):
+        sentence = (await door.agent.get(path)).json()["sentence"]
+        assert sentence.endswith("; the stop switch is on: 'Incident 12.'")
+    page = words(await olga.get("/intents/t1"))
+    assert "The stop switch for tenant is on." in page
+    assert "Incident 12." in page
+    await door.world.configure(document())
+    assert "Incident" not in (await door.agent.get("/v1/intents/t1")).json()["sentence"]
+
+
+async def test_an_approved_act_that_cannot_start_is_not_about_to(door: Door) -> None:
+    await door.world.configure(document())
+    record = await door.world.propose(task("t1"))
+    settings = await door.world.context.settings(sample.TENANT)
+    action = settings.catalog["CREATE_TASK"]
+    assert " is about to create the task" in plain(say(record, action, None, settings))
+    unread = Unreadable("catalog", "CATALOG_UNREADABLE", "The entry cannot be read.")
+    stored = replace(settings, catalog={}, unreadable={unread.reached: unread})
+    foreign = replace(record, approval_source=ApprovalSource("QUORUM"))
+    for item, known, why, words_of in (
+        (record, stored, "cannot be read as it is stored", "Held: The entry cannot be read."),
+        (
+            foreign,
+            settings,
+            "waits for a later version",
+            "does not know the approval source QUORUM",
+        ),
+    ):
+        sentence = plain(say(item, known.catalog.get("CREATE_TASK"), None, known))
+        assert "is about to" not in sentence
+        assert why in sentence
+        assert words_of in str(held_by(item, known))
+
+
+@pytest.mark.parametrize("by_us", [True, False])
+async def test_a_cancelled_act_says_why(door: Door, olga, shown_by, by_us: bool) -> None:
+    item = await waiting(door)
+    if by_us:
+        await door.approver.post(
+            f"/v1/approvals/{item['approval_id']}/rulings", json={"ruling": "approve"}
+        )
+        narrow = {"to": {"type": "string", "maxLength": 1}, "limit": {"type": "integer"}}
+        await door.world.configure(document(parameters=MAIL["parameters"] | {"properties": narrow}))
+        await door.world.run("w1")
+        code, why = "INVALID_PARAMETERS", "The parameters do not fit the schema of WRITE"
+    else:
+        await door.agent.post("/v1/intents/w1/cancellation", json={"reason": "By hand."})
+        code, why = "WITHDRAWN", "Withdrawn by agent-ada before it started. By hand."
+    intent = (await door.agent.get("/v1/intents/w1")).json()
+    assert intent["status"] == "CANCELLED"
+    page = words(await olga.get("/intents/w1"))
+    assert why in page
+    assert f" {code} " in page
+    assert ("withdrawn" in page.lower()) is not by_us
+    assert "It needed a person." in page
+    assert "It waits for a person." not in page
+    assert "It was closed before it started." in words(await olga.get("/"))
+    explanation = (await door.agent.get("/v1/intents/w1/explanation")).json()
+    for view, facts in (
+        (intent_views.intent, intent | {"history": explanation["history"]}),
+        (intent_views.explanation, explanation),
+    ):
+        shown = shown_by(view, facts)
+        assert re.search(rf"cancelled +{code}, by ", shown)
+        assert why.rpartition("started. ")[2] in shown
 
 
 async def test_what_runs_would_not_run_if(door: Door, olga) -> None:
@@ -337,7 +416,7 @@ async def test_what_runs_would_not_run_if(door: Door, olga) -> None:
     assert explanation["nearest_changes"] != []
 
 
-async def test_an_editor_reads_that_another_person_must_approve(door: Door, olga) -> None:
+async def test_an_editor_reads_that_another_person_must_approve(door: Door, olga, shown_by) -> None:
     await waiting(door)
     form = await olga.get("/approvals/w1.1/edit")
     assert "agent-ada stays its proposer, and you are named as its editor" in words(form)
@@ -347,6 +426,12 @@ async def test_an_editor_reads_that_another_person_must_approve(door: Door, olga
     )
     new = answer.json()["new_intent"]
     assert (new["proposed_by"], new["edited_by"]) == ("agent-ada", "olga")
+    assert new["sentence"].endswith(", as edited by olga")
+    shown = shown_by(intent_views.intent, new)
+    assert re.search(r"^edited by +olga$", shown, re.MULTILINE)
+    assert re.search(r"^instead of +w1$", shown, re.MULTILINE)
+    before = shown_by(intent_views.intent, answer.json())
+    assert re.search(r"^edited by +olga$", before, re.MULTILINE)
     card = words(await olga.get(f"/intents/{new['action_intent_id']}"))
     assert "You edited this yourself, so another person must rule on it." in card
     refused = await door.approver.post(
@@ -384,3 +469,44 @@ async def test_people_read_a_label_and_not_a_constant(door: Door, olga) -> None:
     for path in ("/", "/needs-you", "/intents/w1"):
         shown = words(await olga.get(path))
         assert "Write to a customer" in shown
+
+
+async def test_the_risk_is_the_higher_one_in_the_same_words(door: Door, olga, shown_by) -> None:
+    await door.world.propose(refund("big", 75_000))
+    intent = (await door.agent.get("/v1/intents/big")).json()
+    assert re.search(
+        r"^risk +Medium, the agent said low$", shown_by(intent_views.intent, intent), re.MULTILINE
+    )
+    items = (await door.approver.get("/v1/approvals")).json()["items"]
+    inbox = shown_by(views.inbox, {"items": items, "total": 1})
+    assert re.search(r"^ +risk +Medium$", inbox, re.MULTILINE)
+    assert "Medium risk the agent said low" in words(await olga.get("/needs-you"))
+    assert "Medium the agent said low" in words(await olga.get("/intents/big"))
+
+
+async def test_what_policy_does_not_read_is_said_in_words(door: Door, olga, shown_by) -> None:
+    properties = {
+        "to": {"type": "string"},
+        "note": {"type": "object", "x-policy": "unread"},
+        "rest": {"type": "object"},
+    }
+    made = document(parameters=MAIL["parameters"] | {"properties": properties}, arguments={})
+    await door.world.configure(made)
+    parameters = {"to": "ann", "note": {"a": 1}, "rest": {"b": 2}}
+    await waiting(door, parameters=parameters)
+    sentence = "Policy does not read: note (waived)."
+    assert sentence in words(await olga.get("/intents/w1"))
+    assert sentence in words(await olga.get("/intents/w1/why"))
+    explanation = (await door.agent.get("/v1/intents/w1/explanation")).json()
+    assert sentence in shown_by(intent_views.explanation, explanation)
+    assert not_read({"unread": ["rest", "list"]}) == ["Policy could not read: rest, list."]
+
+
+async def test_a_list_is_read_out_and_a_budget_shows_its_money(door: Door, olga) -> None:
+    to = {"type": "array", "items": {"type": "string"}}
+    made = document(parameters={"type": "object", "properties": {"to": to, "limit": {}}})
+    await door.world.configure(made)
+    item = await waiting(door, parameters={"to": ["a@example.com", "b, c"], "limit": 1})
+    assert "wants to write to a@example.com, 'b, c', copy to" in item["sentence"]
+    await door.world.propose(refund("first", 34_900))
+    assert "349.00 of 1,000.00 EUR Issue refund" in words(await olga.get("/"))

@@ -92,9 +92,15 @@ def show(action_intent_id: ActionIntentId, *, as_json: AsJson = False) -> None:
 
     Shows its status, decision, approval and outcome.
     """
+    from clearance.cli import output
     from clearance.cli.views import intents as views
 
-    answer(lambda clearance: clearance.intent(action_intent_id), views.intent, as_json=as_json)
+    with connected() as clearance:
+        facts = clearance.intent(action_intent_id)
+        if facts["status"] == "CANCELLED" and not as_json:
+            # Why it was cancelled stands in its ledger entry.
+            facts = facts | {"history": clearance.explanation(action_intent_id)["history"]}
+    output.show(facts, views.intent, as_json=as_json)
 
 
 def explain(action_intent_id: ActionIntentId, *, as_json: AsJson = False) -> None:

@@ -176,8 +176,10 @@ def _problem(problem: Json) -> str:
 
 
 def local_time(text: Json) -> str:
-    """A moment of the wire in this machine's time zone, to the minute; as it came if it is none."""
+    """A moment of the wire in this machine's time zone, which it names, to the minute; as it came
+    if it is none.
+    """
     try:
-        return datetime.fromisoformat(str(text)).astimezone().strftime("%Y-%m-%d %H:%M")
+        return datetime.fromisoformat(str(text)).astimezone().strftime("%Y-%m-%d %H:%M %Z")
     except (ValueError, OverflowError, OSError):
         return str(text)

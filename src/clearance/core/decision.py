@@ -147,3 +147,16 @@ def from_json(value: Mapping[str, Json]) -> Decision:
             for item in value["findings"]
         ),
     )
+
+
+def not_read(inputs: Mapping[str, Json]) -> list[str]:
+    """The values of a call that policy did not read, in sentences; `inputs` are those of its
+    finding.
+    """
+    waived, unread = inputs.get("waived") or (), inputs.get("unread") or ()
+    sentences = []
+    if waived:
+        sentences.append(f"Policy does not read: {', '.join(waived)} (waived).")
+    if unread:
+        sentences.append(f"Policy could not read: {', '.join(unread)}.")
+    return sentences

@@ -27,6 +27,8 @@ from clearance.core.manners import ERROR_MEANS_UNKNOWN
 from clearance.core.mode import Allowlist, AutonomyMode, ModeRule
 from clearance.core.money import amounts_in
 from clearance.core.record import NOT_STARTED, IntentRecord, IntentStatus
+from clearance.core.settings import Settings
+from clearance.core.stop import StopSwitch
 from clearance.core.template import Phrase, outside, phrase, plain, values_of
 
 AUTOPILOT = "Autopilot"
@@ -137,13 +139,60 @@ def _decided_arguments(record: IntentRecord, action: Action | None) -> Mapping[s
 
 
 def say(
-    record: IntentRecord, action: Action | None, call: ShownCall | None, *, held: bool = False
+    record: IntentRecord,
+    action: Action | None,
+    call: ShownCall | None,
+    settings: Settings | None = None,
 ) -> Phrase:
-    """One sentence about an intent as it stands now; `held` if a stop switch covers it."""
+    """One sentence about an intent as it stands now, under the settings in force."""
     story = _Story(record, action, call)
-    if held and record.status is IntentStatus.APPROVED:
-        return _HELD(story)
-    return _SENTENCES[record.status](story)
+    waits = _waits(record, settings) if settings else ()
+    if record.status is IntentStatus.APPROVED:
+        return (*(_HELD if waits else _ABOUT)(story), *waits)
+    return (*_SENTENCES[record.status](story), *waits)
+
+
+def switch_over(record: IntentRecord, settings: Settings) -> StopSwitch | None:
+    """The stop switch that is on and holds an approved intent, or because of which one waits for a
+    person or was blocked.
+    """
+    if record.status is IntentStatus.APPROVED:
+        action = settings.catalog.get(record.intent.action_type)
+        return stop.strictest(settings.stop_switches, record.intent, action)
+    if record.status not in CHANGEABLE or record.decision.reason != "STOP_SWITCH_ON":
+        return None
+    checks = {finding.check: finding.inputs for finding in record.decision.findings}
+    inputs = checks.get("stop_switch", {})
+    named = (inputs.get("scope"), inputs.get("subject"))
+    switches = settings.stop_switches
+    return next((each for each in switches if (each.scope.value, each.subject) == named), None)
+
+
+def held_by(record: IntentRecord, settings: Settings) -> str | None:
+    """Why an approved intent does not start, in a sentence; None if it is about to."""
+    if record.status is not IntentStatus.APPROVED:
+        return None
+    if record.foreign:
+        return f"This version leaves it alone: it does not know {record.foreign}."
+    if switch := switch_over(record, settings):
+        return f"Held by the stop switch for {switch}: {switch.reason}"
+    unread = settings.uncallable(record.intent.account_id, record.intent.action_type)
+    return f"Held: {unread.sentence}" if unread else None
+
+
+def _waits(record: IntentRecord, settings: Settings) -> Phrase:
+    """What an intent waits for before it may start, or which switch stopped it; empty for none."""
+    if record.status is IntentStatus.APPROVED and record.foreign:
+        return (f", and waits for a later version, which knows {record.foreign}",)
+    if switch := switch_over(record, settings):
+        approved = record.status is IntentStatus.APPROVED
+        why = ", and waits for the stop switch: " if approved else "; the stop switch is on: "
+        return (why, outside(switch.reason, quoted=True))
+    if record.status is IntentStatus.APPROVED and settings.uncallable(
+        record.intent.account_id, record.intent.action_type
+    ):
+        return (", and waits: its entry in the catalog cannot be read as it is stored",)
+    return ()
 
 
 def ruled_by(record: IntentRecord) -> str:
@@ -173,12 +222,20 @@ class _Story:
     @property
     def wanted(self) -> Phrase:
         """The proposed act, for example `create the task 'Renewal call' for acme`."""
-        return self._filled(self.action.proposal) if self.action else self._unknown("run")
+        words = self._filled(self.action.proposal) if self.action else self._unknown("run")
+        return (*words, *self._edited)
 
     @property
     def done(self) -> Phrase:
         """The act once it is done, for example `created the task 'Renewal call' for acme`."""
-        return self._filled(self.action.sentence) if self.action else self._unknown("ran")
+        words = self._filled(self.action.sentence) if self.action else self._unknown("ran")
+        return (*words, *self._edited)
+
+    @property
+    def _edited(self) -> Phrase:
+        """Who wrote what its proposer did not."""
+        editor = self.record.intent.edited_by
+        return (f", as edited by {editor}",) if editor else ()
 
     def _filled(self, text: str) -> Phrase:
         """A sentence of the catalog: with what the tool gets, or with the parameters as proposed
@@ -231,11 +288,11 @@ def _acts(verb: str, *after: str) -> _Sentence:
     return lambda story: (f"{story.actor} {verb} to ", *story.wanted, *after)
 
 
-_HELD = _acts("is", ", and waits for the stop switch")
+_HELD = _acts("is")
+_ABOUT = _acts("is about")
 _SENTENCES: Mapping[IntentStatus, _Sentence] = {
     IntentStatus.BLOCKED: _wanted("Blocked: ", "wanted"),
     IntentStatus.AWAITING_APPROVAL: _wanted("", "wants"),
-    IntentStatus.APPROVED: _acts("is about"),
     IntentStatus.RUNNING: _acts("has started", "; no answer has come yet"),
     IntentStatus.SUCCEEDED: _succeeded,
     IntentStatus.FAILED: _acts("tried", ", and failed"),
@@ -285,9 +342,9 @@ def explain(record: IntentRecord, facts: Facts, now: int) -> Explanation:
     if record.status in CHANGEABLE:
         base = record.decision if current else gate.decide(record.intent, facts, now)
         changes = tuple(_nearest_changes(record.intent, facts, base, now))
-    held = stop.strictest(facts.settings.stop_switches, record.intent, action) is not None
     call = shown_call(record, action)
-    return Explanation(record, say(record, action, call, held=held), call, current, changes)
+    phrase = say(record, action, call, facts.settings)
+    return Explanation(record, phrase, call, current, changes)
 
 
 def _nearest_changes(

@@ -461,12 +461,12 @@ def _close(
 
 
 def _require_not_started(record: IntentRecord) -> None:
-    if record.status not in NOT_STARTED or record.attempt is not None:
-        sentence = (
-            f"The intent {record.intent.action_intent_id} is {record.status.value}; only what has "
-            f"not started can be closed."
-        )
-        raise Conflict(sentence, code="ALREADY_STARTED")
+    if record.status in NOT_STARTED and record.attempt is None:
+        return
+    started = record.attempt is not None
+    rest = "only what has not started can be closed" if started else "it is closed already"
+    sentence = f"The intent {record.intent.action_intent_id} is {record.status.value}; {rest}."
+    raise Conflict(sentence, code="ALREADY_STARTED" if started else "ALREADY_CLOSED")
 
 
 def _release(record: IntentRecord) -> HoldState | None:

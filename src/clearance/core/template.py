@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -264,11 +264,30 @@ def _shown(value: Json, name: str, schema: CompiledSchema | None, *, quoted: boo
 
 def outside(value: Json, *, quoted: bool = False) -> ShownValue:
     """A text, list or object from outside: in quotes, unless it is one word and needs none."""
+    if isinstance(value, list | tuple) and value and all(map(_is_plain, value)):
+        return ShownValue(_listed(value, quoted=quoted))
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     cut = text if len(text) <= SHOWN_LENGTH_MAX else text[: SHOWN_LENGTH_MAX - 1] + "…"
     if _WORD.fullmatch(cut) and not quoted:
         return ShownValue(cut)
     return ShownValue(f"'{_escaped(on_one_line(cut))}'")
+
+
+def _is_plain(value: Json) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def _listed(values: Sequence[Json], *, quoted: bool) -> str:
+    """Texts and numbers one after the other, each apart from the others, cut to a length."""
+    shown: list[str] = []
+    length = 0
+    for value in values:
+        text = outside(value, quoted=quoted).text if isinstance(value, str) else _plain(value)
+        length += len(text) + len(", ")
+        if shown and length > SHOWN_LENGTH_MAX:
+            return ", ".join([*shown, "…"])
+        shown.append(text)
+    return ", ".join(shown)
 
 
 def _escaped(text: str) -> str:

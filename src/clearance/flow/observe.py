@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from clearance.core import narrative as timelines
-from clearance.core import stop
 from clearance.core.budget import BudgetRule, rule_for
 from clearance.core.catalog import readable
 from clearance.core.gate import Facts
@@ -38,10 +37,9 @@ def narration_of(record: IntentRecord, settings: Settings) -> tuple[Phrase, str,
     catalog.
     """
     action = settings.catalog.get(record.intent.action_type)
-    held = stop.strictest(settings.stop_switches, record.intent, action) is not None
     label = action.label if action else readable(record.intent.action_type)
     call = timelines.shown_call(record, action)
-    return timelines.say(record, action, call, held=held), label, call
+    return timelines.say(record, action, call, settings), label, call
 
 
 async def settings_for_reader(context: Context, principal: Principal) -> Settings:

@@ -13,13 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from clearance.core import gate, stop
+from clearance.core import gate
 from clearance.core.approval import ApprovalSource, RulingKind
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action, Effect
-from clearance.core.decision import Answer, Decision, Finding
+from clearance.core.decision import Answer, Decision, Finding, not_read
 from clearance.core.intent import RiskLevel
-from clearance.core.narrative import SetBy, ShownCall, in_order, ruled_by
+from clearance.core.ledger import EntryKind
+from clearance.core.narrative import SetBy, ShownCall, held_by, in_order, ruled_by, switch_over
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import LET_RUN, NOT_STARTED, IntentRecord, IntentStatus
 from clearance.core.settings import Settings
@@ -27,6 +28,7 @@ from clearance.core.template import Phrase, plain
 from clearance.flow.requests import NarratedIntent
 from clearance.web.rendering import lasting, pretty
 
+WITHDRAWN = "WITHDRAWN"  # the code of a cancellation that a person or the agent asked for
 REASON_ERASED = "The reason was erased."
 NOTES_MAX = 20  # values inside of one argument that have a note
 GROUP_MIN = 3  # repeats in a row that become one line
@@ -101,8 +103,16 @@ class Group:
     others: tuple[Row, ...] = ()
 
 
-def row(narrated: NarratedIntent, settings: Settings, *, fresh_after: int | None = None) -> Row:
-    """An intent as a row; fresh if its latest fact is behind a position."""
+def row(
+    narrated: NarratedIntent,
+    settings: Settings,
+    *,
+    fresh_after: int | None = None,
+    closing: Closing | None = None,
+) -> Row:
+    """An intent as a row; fresh if its latest fact is behind a position. `closing`, if it is known,
+    is why it was cancelled.
+    """
     record = narrated.record
     word, tone = _word(record)
     return Row(
@@ -117,7 +127,7 @@ def row(narrated: NarratedIntent, settings: Settings, *, fresh_after: int | None
         tone=tone,
         source=source(record),
         autopilot=record.auto_executed,
-        because=because(record, settings),
+        because=because(record, settings, closing),
         fresh=fresh_after is not None and record.position > fresh_after,
     )
 
@@ -154,7 +164,7 @@ def source(record: IntentRecord) -> str | None:
     return "autopilot" if record.auto_executed else f"approved by {ruled_by(record)}"
 
 
-def because(record: IntentRecord, settings: Settings) -> str | None:
+def because(record: IntentRecord, settings: Settings, closing: Closing | None = None) -> str | None:
     """Why it did not run, why it waits, or what is known of how it went; None if there is nothing
     to add.
     """
@@ -162,18 +172,20 @@ def because(record: IntentRecord, settings: Settings) -> str | None:
     outcome = record.outcome
     match record.status:
         case IntentStatus.BLOCKED | IntentStatus.AWAITING_APPROVAL:
-            return record.decision.explanation
+            switch = switch_over(record, settings)
+            explanation = record.decision.explanation
+            return f"{explanation} {switch.reason}" if switch else explanation
         case IntentStatus.REJECTED if ruling:
             return REASON_ERASED if ruling.erased else ruling.reason
         case IntentStatus.EXPIRED:
             return "Nobody ruled in time." if record.approval else "It was not started in time."
         case IntentStatus.CANCELLED:
-            return outcome.sentence if outcome else "It was withdrawn before it started."
+            return closing.sentence if closing else "It was closed before it started."
         case IntentStatus.FAILED:
             return outcome.sentence if outcome else None
         case IntentStatus.UNKNOWN:
             return "The tool did not answer; nothing was retried."
-        case IntentStatus.APPROVED | IntentStatus.RUNNING if record.foreign:
+        case IntentStatus.RUNNING if record.foreign:
             return f"This version leaves it alone: it does not know {record.foreign}."
         case IntentStatus.APPROVED:
             return held_by(record, settings)
@@ -181,12 +193,25 @@ def because(record: IntentRecord, settings: Settings) -> str | None:
             return None
 
 
-def held_by(record: IntentRecord, settings: Settings) -> str | None:
-    """The stop switch that an approved intent waits for, in a sentence."""
-    switch = stop.strictest(
-        settings.stop_switches, record.intent, settings.catalog.get(record.intent.action_type)
-    )
-    return f"Held by the stop switch for {switch}." if switch else None
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """Why an intent was cancelled, as its ledger entry says: a code, and who cancelled it why."""
+
+    code: str
+    sentence: str
+
+
+def closing_of(entries: Iterable[Mapping[str, Json]]) -> Closing | None:
+    """Why an intent was cancelled, from its entries in full; None if it was not."""
+    cancelled = [entry for entry in entries if entry["kind"] == EntryKind.ACTION_CANCELLED.value]
+    if not cancelled:
+        return None
+    entry = cancelled[-1]
+    reason = entry.get("reason") or (REASON_ERASED if entry.get("erased") else "")
+    code, actor = entry.get("code", ""), entry["actor"]["id"]
+    if code == WITHDRAWN:
+        return Closing(code, f"Withdrawn by {actor} before it started. {reason}".rstrip())
+    return Closing(code, reason or "It was closed before it started.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +325,7 @@ class Card:
     effect: str
     undo: str
     risk: str
+    risk_said: str
     confidence: str
     parameters: Sequence[Parameter]
     as_proposed: str | None
@@ -334,6 +360,7 @@ def card(
         effect=_EFFECTS[action.effect] if action else "Unknown",
         undo=undo_of(action),
         risk=risk_of(record, action).name,
+        risk_said=intent.risk_level.name,
         confidence=f"{intent.confidence_bp / 100:g} %",
         parameters=parameters(narrated, action, before),
         as_proposed=as_proposed(narrated, action),
@@ -410,6 +437,7 @@ class Rung:
     says: str
     finding: Finding | None
     inputs: Mapping[str, str]
+    notes: Sequence[str] = ()
 
 
 def ladder(decision: Decision) -> list[Rung]:
@@ -423,9 +451,8 @@ def ladder(decision: Decision) -> list[Rung]:
 def _rung(finding: Finding) -> Rung:
     mark, says = _MARKS[finding.answer]
     name = _TITLES.get(finding.check, finding.check)
-    return Rung(
-        name, mark, says, finding, {key: _input(value) for key, value in _shown_inputs(finding)}
-    )
+    inputs = {key: _input(value) for key, value in _shown_inputs(finding)}
+    return Rung(name, mark, says, finding, inputs, not_read(finding.inputs))
 
 
 def _shown_inputs(finding: Finding) -> Iterable[tuple[str, Json]]:
@@ -439,6 +466,20 @@ def _input(value: Json) -> str:
         if not isinstance(value, dict | list)
         else json.dumps(value, ensure_ascii=False)
     )
+
+
+_ANSWERED: Mapping[Answer, tuple[str, str]] = {
+    Answer.AUTO_EXECUTE: ("It may run without a person.", "It could run without a person."),
+    Answer.REQUIRE_APPROVAL: ("It waits for a person.", "It needed a person."),
+    Answer.BLOCK: ("It never runs.", "It never runs."),
+}
+
+
+def answered(record: IntentRecord) -> str:
+    """The gate's answer in words that are true of the state."""
+    now, then = _ANSWERED[record.decision.answer]
+    asks = record.decision.answer is Answer.REQUIRE_APPROVAL
+    return now if (waits_for_a_person(record) if asks else not_started(record)) else then
 
 
 def waits_for_a_person(record: IntentRecord) -> bool:

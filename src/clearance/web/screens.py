@@ -23,6 +23,7 @@ from clearance.core.errors import NotFound, Refusal
 from clearance.core.intent import ACTION_INTENT_ID
 from clearance.core.ledger import Entry
 from clearance.core.moment import from_text
+from clearance.core.narrative import held_by
 from clearance.core.principal import Permission
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.settings import Settings
@@ -213,6 +214,8 @@ class Story:
 
     narrated: NarratedIntent
     row: Row
+    answered: str
+    closing: presenting.Closing | None
     card: Card | None
     action: Action | None
     risk: str
@@ -271,9 +274,13 @@ async def story_of(site: Site, visitor: Visitor, name: str) -> Story:
     rules = Permission.RULE in principal.permissions
     lease = record.attempt.lease_until if record.attempt else 0
     unknown = record.status is IntentStatus.UNKNOWN
+    entries = [_line(entry) for entry in await site.control.history(principal, name)]
+    closing = presenting.closing_of(entry.fields for entry in entries)
     return Story(
         narrated=narrated,
-        row=presenting.row(narrated, settings),
+        row=presenting.row(narrated, settings, closing=closing),
+        answered=presenting.answered(record),
+        closing=closing,
         card=card if presenting.waits_for_a_person(record) else None,
         action=action,
         risk=presenting.risk_of(record, action).name,
@@ -288,10 +295,8 @@ async def story_of(site: Site, visitor: Visitor, name: str) -> Story:
         call_current=same_call(
             record.binding, bind(record.intent, record.decision, settings, record.salt)
         ),
-        entries=[_line(entry) for entry in await site.control.history(principal, name)],
-        held_by=presenting.held_by(record, settings)
-        if record.status is IntentStatus.APPROVED
-        else None,
+        entries=entries,
+        held_by=held_by(record, settings),
         may_cancel=presenting.not_started(record)
         and (rules or record.intent.proposed_by == principal.actor_id),
         may_reconcile=unknown and rules,

@@ -5,12 +5,12 @@ used.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from clearance.core.budget import rule_for
+from clearance.core.budget import BudgetRule, rule_for
 from clearance.core.moment import SECOND_MS, day_in_zone
 from clearance.core.principal import Principal
 from clearance.core.record import IntentRecord, IntentStatus
@@ -37,11 +37,14 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class BudgetUse:
-    """How much of an account's acts per day is used, held ones too."""
+    """How much of an account's acts per day is used, held ones too; `amounts` likewise, by the
+    label of the action that spends them.
+    """
 
     account_id: str
     used: int
     limit: int
+    amounts: Sequence[tuple[str, str]] = ()
 
     @property
     def percent(self) -> int:
@@ -76,7 +79,10 @@ async def digest(site: Site, principal: Principal, settings: Settings, around: F
     for account_id, _ in by_account.most_common(ACCOUNTS_MAX):
         own_rule, _, used = await site.control.budget(principal, account_id)
         if own_rule:
-            budgets.append(BudgetUse(account_id, used.get("actions", 0), own_rule.max_per_day))
+            amounts = _amounts(own_rule, used, settings)
+            budgets.append(
+                BudgetUse(account_id, used.get("actions", 0), own_rule.max_per_day, amounts)
+            )
     return Digest(
         day=day,
         zone=zone,
@@ -85,6 +91,18 @@ async def digest(site: Site, principal: Principal, settings: Settings, around: F
         accounts=sorted(name for name, _ in by_account.most_common(ACCOUNTS_KNOWN_MAX)),
         complete=len(records) < PAGE_SIZE_MAX,
     )
+
+
+def _amounts(
+    rule: BudgetRule, used: Mapping[str, int], settings: Settings
+) -> list[tuple[str, str]]:
+    """The amounts that a budget limits, and how much of each is used."""
+    limits = rule.max_amount_per_day_by_action_type
+    known = {name: settings.catalog[name] for name in limits if name in settings.catalog}
+    return [
+        (action.label, action.spent_in.used_of(used.get(f"amount:{name}", 0), limits[name]))
+        for name, action in known.items()
+    ]
 
 
 def _begins(day: str, zone: str) -> int:

@@ -65,7 +65,7 @@ EXPECTED_REFUSALS = {
         "DIGEST_MISMATCH",
         "ILLEGAL_STEP",
     },
-    "cancel": {"ALREADY_STARTED", "ILLEGAL_STEP"},
+    "cancel": {"ALREADY_STARTED", "ALREADY_CLOSED", "ILLEGAL_STEP"},
     "reconcile": {"NOT_UNKNOWN", "LEASE_NOT_OVER"},
     "stop": {"VERSION_MISMATCH", "NO_SUCH_STOP_SWITCH"},
     "settings": {"VERSION_MISMATCH"},

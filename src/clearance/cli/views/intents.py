@@ -19,6 +19,7 @@ from clearance.cli.output import (
     local_time,
     padded,
 )
+from clearance.core.decision import not_read
 
 DECISION_TONES: Mapping[str, Tone] = {
     "AUTO_EXECUTE": Tone.AUTOPILOT,
@@ -46,13 +47,16 @@ def intent(terminal: Terminal, facts: Facts) -> None:
             ("policy clause", ", ".join(_rules(facts))),
             ("proposed by", facts.get("proposed_by")),
             ("confidence", facts.get("confidence_score")),
-            ("risk", facts.get("risk_level")),
+            ("edited by", facts.get("edited_by")),
+            ("instead of", facts.get("supersedes")),
+            ("risk", risk(facts)),
             ("the agent says", " / ".join(facts.get("why") or [])),
             ("approval", _state(approval)),
             (
-                "ruled by",
+                "edited by" if ruling.get("ruling") == "edit" else "ruled by",
                 " ".join(filter(None, (ruling.get("ruled_by"), _why(ruling)))),
             ),
+            ("cancelled", _closing(facts)),
             ("outcome", outcome.get("sentence")),
             (
                 "error",
@@ -64,6 +68,36 @@ def intent(terminal: Terminal, facts: Facts) -> None:
             ("changed", local_time(facts["changed_at"]) if facts.get("changed_at") else None),
         ]
     )
+
+
+def risk(facts: Facts) -> str:
+    """The effective risk in words, and what the agent said where that is another one."""
+    inputs = _finding(facts, "catalog").get("inputs") or {}
+    own = str(facts.get("risk_level") or "")
+    effective = str(inputs.get("risk_level") or own)
+    also = f", the agent said {own.lower()}" if effective != own else ""
+    return effective.capitalize() + also
+
+
+def _finding(facts: Facts, check: str) -> Facts:
+    """What a check of the gate found; empty if it was not asked."""
+    findings = facts.get("findings") or ()
+    return next((each for each in findings if each.get("check") == check), {})
+
+
+def _unread(finding: Facts) -> list[str]:
+    """The values of a call that policy did not read, in a sentence."""
+    return not_read(finding.get("inputs") or {})
+
+
+def _closing(facts: Facts) -> str | None:
+    """Why an intent was cancelled, as its ledger entry says."""
+    entries = [each for each in facts.get("history") or () if each["kind"] == "ACTION_CANCELLED"]
+    if not entries:
+        return None
+    entry = entries[-1]
+    reason = entry.get("reason") or ("(the reason was erased)" if entry.get("erased") else "")
+    return f"{entry.get('code')}, by {(entry.get('actor') or {}).get('id')}: {reason}"
 
 
 def action_of(facts: Facts) -> str | None:
@@ -78,7 +112,7 @@ def the_call(terminal: Terminal, facts: Facts, margin: str = "") -> None:
     """
     called, proposed = facts.get("arguments"), facts.get("parameters") or {}
     given = proposed if called is None else called
-    heading = _AS_PROPOSED if called is None else "the tool gets"
+    heading = _as_proposed(facts) if called is None else "the tool gets"
     terminal.line((f"{margin}{heading}", Tone.QUIET), "" if given else "  nothing")
     width = max((cell_len(clean(name)) for name in given), default=0)
     for name, value in given.items():
@@ -104,9 +138,19 @@ def _by(set_by: Facts, path: str) -> Part:
     return (by and f"{GAP}({by})", Tone.QUIET)
 
 
-_AS_PROPOSED = (
-    "parameters as proposed (the catalog does not have the action, or makes another call of it now)"
-)
+def _as_proposed(facts: Facts) -> str:
+    """Why the parameters are shown, and not the call."""
+    catalog = _finding(facts, "catalog")
+    if facts.get("reason") == "UNKNOWN_ACTION":
+        return "parameters as proposed (the catalog did not have this action)"
+    if catalog.get("answer") == "BLOCK":
+        return "parameters as proposed (no call can be made of them)"
+    return (
+        "parameters as proposed (the catalog changed since: it does not have the action any more, "
+        "or makes another call of it)"
+    )
+
+
 _SET_BY = {"catalog": "from the catalog", "default": "default"}
 
 
@@ -180,6 +224,8 @@ def explanation(terminal: Terminal, facts: Facts) -> None:
         (decision, DECISION_TONES.get(decision, Tone.PLAIN)), GAP, str(facts.get("reason"))
     )
     terminal.line(str(facts.get("explanation") or ""))
+    if closing := _closing(facts):
+        terminal.line(("cancelled", Tone.QUIET), GAP, closing)
     the_call(terminal, facts)
     terminal.line()
     findings = facts.get("findings") or []
@@ -192,7 +238,7 @@ def explanation(terminal: Terminal, facts: Facts) -> None:
                         str(finding.get("answer")),
                         DECISION_TONES.get(str(finding.get("answer")), Tone.PLAIN),
                     ),
-                    str(finding.get("sentence")),
+                    " ".join((str(finding.get("sentence")), *_unread(finding))),
                 )
                 for finding in findings
             ]

@@ -14,7 +14,7 @@ from clearance.cli.output import (
     local_time,
     padded,
 )
-from clearance.cli.views.intents import action_of, badge, the_call
+from clearance.cli.views.intents import action_of, badge, risk, the_call
 
 ACTOR_WIDTH = 16  # characters that a column of actors has at least
 
@@ -38,7 +38,7 @@ def inbox(terminal: Terminal, page: Facts, *, rules: bool = True) -> None:
                     f"{card.get('tool')} ({card.get('effect')})" if card.get("tool") else None,
                 ),
                 ("  undo", "possible" if card.get("undo") else "not possible"),
-                ("  risk", card.get("risk_level")),
+                ("  risk", risk(card)),
                 ("  confidence", card.get("confidence_score")),
                 ("  the agent says", " / ".join(card.get("why") or [])),
                 ("  digest", card.get("digest")),
