@@ -277,6 +277,11 @@ REFUSED: list[tuple[str, Any, str]] = [
     (f"{SCHEMA}/required", [], "undo/arguments/why/0: {title}: the parameter must be required"),
     (f"{ACTION}/idempotency_argument", "title", "idempotency_argument: title is filled by us"),
     (f"{ACTION}/idempotency_argument", "account", "idempotency_argument: account is filled by us"),
+    (
+        f"{SCHEMA}/required",
+        ["title", "request_id"],
+        "idempotency_argument: request_id is filled by us",
+    ),
     (f"{ACTION}/spends", "amount", f"{ACTION}/spends: names no parameter"),
     (
         f"{ACTION}/spends",

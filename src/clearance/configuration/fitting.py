@@ -130,7 +130,7 @@ def _action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Mi
     yield from (
         (("parameters", *path), sentence) for path, sentence in _schema_problems(action.parameters)
     )
-    properties, _ = _properties(action.parameters)
+    properties, required = _properties(action.parameters)
     tools: list[tuple[Path, str]] = [(("tool",), action.tool)]
     templates: list[tuple[Path, Json, bool, bool]] = [
         (("sentence",), action.sentence, True, False),
@@ -152,7 +152,7 @@ def _action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Mi
                 yield inner, sentence
     yield from _argument_problems(action, properties)
     key = action.idempotency_argument
-    if key in properties or key in action.arguments:
+    if key in properties or key in required or key in action.arguments:
         yield (
             ("idempotency_argument",),
             f"{key} is filled by us, so it can be no parameter and no argument of the action",

@@ -131,12 +131,12 @@ def _make_filler(schema: CompiledSchema, node: Node, fillers: dict[int, _Filler]
     if id(node) in fillers:
         return fillers[id(node)]
     filler = fillers[id(node)] = _Filler({}, {}, [])
-    for part, _ in _chain(schema, node, ()):
+    for part, _ in chain(schema, node, ()):
         for name, inside in mapping(part, "properties").items():
             if not isinstance(inside, Mapping) or name in filler.inside:
                 continue
             filler.inside[name] = _make_filler(schema, inside, fillers)
-            defaults = (link.get("default") for link, _ in _chain(schema, inside, ()))
+            defaults = (link.get("default") for link, _ in chain(schema, inside, ()))
             if (default := next((d for d in defaults if d is not None), None)) is not None:
                 filler.defaults[name] = default
         if isinstance(part.get("items"), Mapping) and not filler.items:
@@ -144,31 +144,31 @@ def _make_filler(schema: CompiledSchema, node: Node, fillers: dict[int, _Filler]
     return filler
 
 
-def _chain(schema: CompiledSchema, node: Node, path: Path) -> list[tuple[Node, Path]]:
+def chain(schema: CompiledSchema, node: Node, path: Path = ()) -> list[tuple[Node, Path]]:
     """A node and the nodes that it refers to, each with its path as far as it is known."""
-    chain = [(node, path)]
+    links = [(node, path)]
     reference = node.get("$ref")
     while isinstance(reference, str):
         node = node_of(schema.target(reference))
-        if any(node is link for link, _ in chain):
+        if any(node is link for link, _ in links):
             break
         path = tuple(reference.split("/")[1:]) if reference.startswith("#/") else path
-        chain.append((node, path))
+        links.append((node, path))
         reference = node.get("$ref")
-    return chain
+    return links
 
 
 def _declared(
     schema: CompiledSchema, node: Node, path: Path, seen: set[int]
 ) -> Iterator[tuple[Path, Node]]:
     """Every property whose default could be filled in, with its path in the schema."""
-    for part, at in _chain(schema, node, path):
+    for part, at in chain(schema, node, path):
         if id(part) in seen:
             continue
         seen.add(id(part))
         for name, inside in mapping(part, "properties").items():
             if isinstance(inside, Mapping):
-                for link, where in _chain(schema, inside, (*at, "properties", name)):
+                for link, where in chain(schema, inside, (*at, "properties", name)):
                     yield where, link
                 yield from _declared(schema, inside, (*at, "properties", name), seen)
         if isinstance(part.get("items"), Mapping):
