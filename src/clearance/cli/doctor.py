@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from clearance.cli.tool_check import checked
+from clearance.cli.views.operator import accepted
 from clearance.client import AsyncClearance, ClearanceError, ClearanceUnavailable
 from clearance.client.wire import URL_DEFAULT
 from clearance.clock import SystemClock
@@ -323,9 +324,10 @@ async def _configuration(config: Path | None, where: Place) -> Findings:
     fit = await checked(wanted, where)
     for finding in fit.misfits:
         yield FAILURE, wanted.located(Problem(finding.path, finding.sentence))
-    for finding in fit.findings:
-        if finding.accepted:
-            yield OK, f"Accepted: {wanted.located(Problem(finding.path, finding.sentence))}"
+    for problem in accepted(fit):
+        yield OK, wanted.located(problem)
+    for finding in fit.warnings:
+        yield WARNING, wanted.located(Problem(finding.path, finding.sentence))
     for problem in fit.unused:
         yield WARNING, wanted.located(problem)
     for server, sentence in () if isinstance(where, Table) else fit.unreachable.items():
