@@ -65,7 +65,7 @@ def apply(
         frozenset(repin or ()),
         ask=ask,
         dry_run=dry_run,
-        show=terminal and partial(views.differences, terminal, verbose=verbose),
+        show=partial(views.differences, terminal, verbose=verbose) if terminal else None,
     )
     answer = run(work)
     answer["warnings"] = [*_elsewhere(place, data), *answer["warnings"]]
