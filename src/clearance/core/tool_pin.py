@@ -20,6 +20,7 @@ PIN = r"sha256:[0-9a-f]{64}|sha256-2:[0-9a-f]{64}( sha256:[0-9a-f]{64})?"
 """The pattern of a pin."""
 
 _FORM = "sha256-2:"
+_FORM_BEFORE = "sha256:"
 
 TEXTS = frozenset(
     {"title", "description", "$comment", "examples", "example", "markdownDescription"}
@@ -56,6 +57,11 @@ def agrees(pin: str, schema: Mapping[str, Json]) -> bool:
 def replaced(pin: str, schema: Mapping[str, Json]) -> str:
     """The pin to keep in place of one that agrees with the schema."""
     return pin if pin.startswith(_FORM) else f"{pin_of(schema)} {pin}"
+
+
+def is_of_before(pin: str) -> bool:
+    """True if a pin was made by a version whose pins had no form of their own."""
+    return _FORM_BEFORE in pin
 
 
 def same_pin(then: str | None, now: str | None) -> bool:
