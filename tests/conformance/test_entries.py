@@ -23,7 +23,7 @@ from clearance.core.gate import Facts
 from clearance.core.ledger import ENTRY_BYTES_MAX, PARTS, Draft, Entry, EntryKind, Reason
 from clearance.core.outcome import CallError, ErrorClass, OutcomeStatus, Sent
 from clearance.core.record import IntentRecord, IntentStatus
-from clearance.core.settings import document_digest
+from clearance.core.settings import TOOL_SECTIONS, document_digest
 from clearance.flow import execute, observe
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
@@ -95,7 +95,8 @@ class TestWhoAndWhat:
         assert salt is not None
         parts = {name: digest(document[name]) for name in ("policy", "catalog", "autonomy")}
         servers = {"salt": salt.hex(), "part": document["tool_servers"]}
-        parts |= {"tool_servers": digest(servers), "stop_switches": None, "tool_pins": None}
+        parts |= {"tool_servers": digest(servers), "stop_switches": None}
+        parts |= dict.fromkeys(TOOL_SECTIONS)
         assert entry["parts"] == parts
         assert entry["digest"] == digest(parts) == document_digest(document, salt)
         assert entry["changed"] == ["modes"]

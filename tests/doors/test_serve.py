@@ -352,9 +352,30 @@ def test_a_configuration_is_shown_applied_once_and_holds_at_once(served, run):
             agent.propose(**TASK, parameters={"title": "After"})["decision"] == "REQUIRE_APPROVAL"
         )
     (served.folder / "policy.cedar").write_text(POLICY, encoding="utf-8")
-    assert "Applied 1 change to northwind." in run("apply", configuration, "--yes")[1]
+    applied = run("apply", configuration, "--yes")[1]
+    assert f"Applied 1 change to northwind, in {served.data.absolute()}." in applied
     assert run("apply", configuration, "--repin", "crm.create_task")[0] == 0
     assert run("apply", configuration, "--repin", "crm.nothing")[0] == 1
+
+
+def test_a_first_apply_says_in_short_what_is_new_and_where_it_is(
+    served, run, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CLEARANCE_DATA", raising=False)
+    monkeypatch.setenv("CLEARANCE_URL", "http://127.0.0.1:1")
+    command = ("apply", str(served.configuration), "--yes")
+    code, out, _ = run(*command, "--dry-run")
+    assert code == 0
+    assert "catalog.CREATE_TASK is new" in out
+    assert "parameters" not in out
+    assert '"parameters"' in run(*command, "--dry-run", "--verbose")[1]
+    out = run(*command)[1]
+    [place] = tmp_path.rglob("clearance.sqlite3")
+    assert f"to northwind, in {place.parent}." in out
+    assert "Warning: CLEARANCE_URL names a server, and apply does not ask it" in out
+    monkeypatch.setenv("CLEARANCE_DATA", str(place.parent))
+    assert run(*command)[1] == "Nothing to change.\n"
 
 
 def test_what_was_applied_is_said_although_its_tools_could_not_be_looked_at(served, run):

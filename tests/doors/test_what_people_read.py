@@ -14,6 +14,7 @@ import httpx2
 import pytest
 
 from clearance.cli.output import Terminal
+from clearance.cli.views import intents as intent_views
 from clearance.cli.views import lists as views
 from clearance.core.approval import ApprovalSource
 from clearance.core.decision import not_read

@@ -281,6 +281,11 @@ REFUSED: list[tuple[str, Any, str]] = [
         "account",
         "idempotency_argument: Clearance fills in account",
     ),
+    (
+        f"{SCHEMA}/required",
+        ["title", "request_id"],
+        "idempotency_argument: Clearance fills in request_id",
+    ),
     (f"{ACTION}/spends", "amount", f"{ACTION}/spends: names no parameter"),
     (
         f"{ACTION}/spends",

@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
-from clearance.configuration.tool_fit import fit_findings, may_run_alone
+from clearance.configuration.tool_fit import (
+    FINDINGS_MAX,
+    fit_findings,
+    may_run_alone,
+    misfit,
+)
 from clearance.core.catalog import Action, Effect, ToolName, Undo
 from clearance.core.intent import RiskLevel
 from clearance.core.mode import Allowlist, AutonomyMode, ModeRule
@@ -85,6 +90,61 @@ TEXT, NUMBER, INTEGER = {"type": "string"}, {"type": "number"}, {"type": "intege
         (of({"a": TEXT}), of({"a": {"$ref": "#/$defs/none"}}), []),
         (of({"a": TEXT}), of({"a": {"$ref": "https://elsewhere.example/a"}}), []),
         (of({"a": TEXT}), of({"a": {"exclusiveMinimum": True}}), []),
+        # What OpenAPI writes, and what else our own schemas may say
+        (
+            of({"a": TEXT}),
+            of({"a": {**INTEGER, "minimum": 0, "exclusiveMinimum": True}}),
+            ["TYPE_CLASH:a"],
+        ),
+        (
+            of({"a": TEXT, "b": {**INTEGER, "exclusiveMinimum": True}}),
+            of({"a": INTEGER, "b": INTEGER}),
+            ["TYPE_CLASH:a"],
+        ),
+        (
+            of(
+                {"a": {"$ref": "#/$defs/t"}},
+                **{"$defs": {"t": TEXT, "n": {"exclusiveMinimum": True}}},
+            ),
+            of({"a": INTEGER}),
+            ["TYPE_CLASH:a"],
+        ),
+        (of({"a": {**TEXT, "nullable": True}}), of({"a": TEXT}), ["TYPE_CLASH:a"]),
+        (of({"a": {**TEXT, "nullable": True}}), of({"a": {**TEXT, "nullable": True}}), []),
+        (of({"a": several(INTEGER)}), of({"a": several(TEXT)}), ["TYPE_CLASH:a"]),
+        (of({"a": several(several(INTEGER))}), of({"a": several(several(TEXT))}), ["TYPE_CLASH:a"]),
+        (of({"a": several(INTEGER)}), of({"a": several(NUMBER)}), []),
+        (
+            of({"a": {**several(TEXT), "nullable": True}}),
+            of({"a": several(TEXT)}),
+            ["TYPE_CLASH:a"],
+        ),
+        (of({"a": several(TEXT)}), of({"a": {"anyOf": [several(TEXT), TEXT]}}), []),
+        (
+            of({"a": {"$ref": "#/$defs/a%20b"}}, **{"$defs": {"a b": TEXT}}),
+            of({"a": INTEGER}),
+            ["TYPE_CLASH:a"],
+        ),
+        (
+            of({"a": TEXT}),
+            of({"a": {"$ref": "#n"}}, **{"$defs": {"n": {**INTEGER, "$anchor": "n"}}}),
+            ["TYPE_CLASH:a"],
+        ),
+        (
+            of({"a": TEXT, "b": TEXT}),
+            of({"a": TEXT}, dependentSchemas={"a": {"properties": {"b": TEXT}}}),
+            [],
+        ),
+        (
+            of({"a": {**of({"x": TEXT}), "nullable": True}}),
+            of({"a": {"anyOf": [of({"x": INTEGER, "y": TEXT}, "y"), {"type": "null"}]}}),
+            ["ARGUMENT_NOT_SUPPLIED:a.y", "TYPE_CLASH:a.x"],
+        ),
+        (
+            of({"a": {**of({"x": TEXT}), "nullable": True}}),
+            of({"a": of({"x": TEXT})}),
+            ["TYPE_CLASH:a"],
+        ),
         # Deeper
         (
             of({"to": of({"mail": TEXT, "x": TEXT})}),
@@ -99,6 +159,24 @@ TEXT, NUMBER, INTEGER = {"type": "string"}, {"type": "number"}, {"type": "intege
         # Values that the tool puts
         (of({"a": TEXT}), of({"a": {**TEXT, "default": "x"}}), ["TOOL_DEFAULT:a"]),
         (of({}), of({"limit": {**INTEGER, "default": 100_000}}), ["TOOL_DEFAULT:limit"]),
+        (
+            of({}),
+            of({"limit": {"anyOf": [{**INTEGER, "default": 9}, {"type": "null"}]}}),
+            ["TOOL_DEFAULT:limit"],
+        ),
+        (
+            of({}),
+            of({}, anyOf=[of({"limit": {**INTEGER, "default": 9}}), of({})]),
+            ["TOOL_DEFAULT:limit"],
+        ),
+        (
+            of(
+                {"a": {"$ref": "#/$defs/a", "default": "x", "nullable": True}},
+                **{"$defs": {"a": TEXT}},
+            ),
+            of({"a": {"type": ["string", "null"]}}, "a"),
+            [],
+        ),
         (of({"a": TEXT}, "a"), of({"a": {**TEXT, "default": "x"}}), []),
         (of({"a": {**TEXT, "default": "y"}}), of({"a": {**TEXT, "default": "x"}}), []),
         (of({"a": TEXT}), of({"a": {"anyOf": [TEXT, {"type": "null"}], "default": None}}), []),
@@ -150,7 +228,10 @@ def test_only_an_action_that_may_run_alone_has_to_send_its_account_and_every_val
     bare = replace(ACTION, parameters=of({}), arguments={})
     names = [finding.name for finding in fit_findings(bare, {"bank.pay": tool}, alone=True)]
     assert names == ["ACCOUNT_NOT_SENT", "TOOL_DEFAULT:limit"]
-    assert fit_findings(bare, {"bank.pay": tool}, alone=False) == ()
+    [seen] = fit_findings(bare, {"bank.pay": tool}, alone=False)
+    assert (seen.name, seen.is_misfit) == ("TOOL_DEFAULT:limit", False)
+    assert "declare it as a parameter with default: 9" in seen.sentence
+    assert misfit([seen]) is None
     taken = replace(bare, parameters=of({"account_id": TEXT}))
     assert "ACCOUNT_NOT_SENT" not in [f.name for f in fit_findings(taken, {}, alone=True)]
 
@@ -166,12 +247,79 @@ def test_what_is_accepted_by_name_stays_a_finding() -> None:
     assert all(finding.accepted for finding in fit_findings(all_, tool, alone=True))
 
 
+def test_many_accepted_findings_hide_no_other() -> None:
+    names = [f"a{number:03}" for number in range(120)]
+    sent = of(dict.fromkeys(names, TEXT) | {"z": TEXT})
+    action = replace(ACTION, parameters=sent, arguments={}, accepts=("ARGUMENT_NOT_KNOWN",))
+    findings = fit_findings(action, {"bank.pay": of({"z": INTEGER})}, alone=False)
+    refusal = misfit(findings)
+    assert refusal is not None
+    assert [problem.path[2:] for problem in refusal.problems] == [("parameters", "properties", "z")]
+    all_ = misfit(fit_findings(replace(action, accepts=()), {"bank.pay": of({})}, alone=False))
+    assert all_ is not None
+    assert len(all_.problems) == FINDINGS_MAX
+    assert "; and 118 more." in all_.sentence
+
+
+def test_a_finding_names_a_place_that_is_in_the_file() -> None:
+    line = of({"unit_price": TEXT, "extra": TEXT}, "unit_price", "extra")
+    sent = of(
+        {"lines": several({"$ref": "#/$defs/Line"}), "to": {"allOf": [of({"mail": TEXT}, "mail")]}},
+        "lines",
+        "to",
+        **{"$defs": {"Line": line}},
+    )
+    tool = of(
+        {
+            "lines": several(of({"unit_price": NUMBER, "sku": TEXT}, "sku")),
+            "to": of({"mail": INTEGER}),
+            "account": of({"id": TEXT}, "id"),
+        },
+        "other",
+    )
+    action = replace(ACTION, parameters=sent, arguments={"account": {"name": "{account_id}"}})
+    findings = fit_findings(action, {"bank.pay": tool}, alone=True)
+    assert {(finding.name, finding.path[2:]) for finding in findings} == {
+        ("ARGUMENT_NOT_SUPPLIED:other", ("tool",)),
+        ("ARGUMENT_NOT_SUPPLIED:lines.sku", ("parameters", "properties", "lines", "items")),
+        (
+            "ARGUMENT_NOT_KNOWN:lines.extra",
+            ("parameters", "$defs", "Line", "properties", "extra"),
+        ),
+        (
+            "TYPE_CLASH:lines.unit_price",
+            ("parameters", "$defs", "Line", "properties", "unit_price"),
+        ),
+        (
+            "TYPE_CLASH:to.mail",
+            ("parameters", "properties", "to", "allOf", 0, "properties", "mail"),
+        ),
+        ("ARGUMENT_NOT_SUPPLIED:account.id", ("arguments", "account")),
+        ("ARGUMENT_NOT_KNOWN:account.name", ("arguments", "account", "name")),
+    }
+
+
+def test_advice_is_about_what_the_tool_has() -> None:
+    def sentences(tool: dict[str, Any]) -> list[str]:
+        bare = replace(ACTION, parameters=of({}), arguments={})
+        return [each.sentence for each in fit_findings(bare, {"bank.pay": tool}, alone=True)]
+
+    [none] = sentences(of({"limit": INTEGER}))
+    assert none.endswith(
+        "its account: write accepts: [ACCOUNT_NOT_SENT] if it needs none (ACCOUNT_NOT_SENT)"
+    )
+    [named] = sentences(of({"customer_id": TEXT}))
+    assert 'put customer_id: "{account_id}" into arguments, or write accepts' in named
+    [_, key] = sentences(of({"request_id": TEXT}, "request_id"))
+    assert "or write idempotency_argument: request_id, if the tool knows a repeat" in key
+
+
 def test_the_undo_is_compared_with_its_own_tool() -> None:
     undo = Undo(ToolName("bank", "refund"), {"id": "{result.id}", "why": 5}, None)
     tool = {"bank.refund": of({"payment": TEXT, "why": TEXT}, "payment")}
     findings = fit_findings(replace(ACTION, undo=undo), tool, alone=False)
     assert [(finding.name, finding.path[2:]) for finding in findings] == [
-        ("ARGUMENT_NOT_SUPPLIED:undo.payment", ("undo", "arguments", "payment")),
+        ("ARGUMENT_NOT_SUPPLIED:undo.payment", ("undo", "arguments")),
         ("ARGUMENT_NOT_KNOWN:undo.id", ("undo", "arguments", "id")),
         ("TYPE_CLASH:undo.why", ("undo", "arguments", "why")),
     ]
@@ -182,7 +330,7 @@ def test_a_hostile_schema_takes_no_time_and_proves_nothing() -> None:
     tool = of({"a": {"$ref": "#/$defs/a"}}, **{"$defs": {"a": branch}})
     deep = of({"a": {"$ref": "#/$defs/a"}}, **{"$defs": {"a": of({"a": {"$ref": "#/$defs/a"}})}})
     assert found(deep, deep) == []
-    assert found(deep, tool) == []
+    assert found(deep, tool) == ["ARGUMENT_NOT_KNOWN:a.a"]
     loop = of({"a": {"$ref": "#/$defs/b"}}, **{"$defs": {"b": {"$ref": "#/$defs/b"}}})
     assert found(of({"a": TEXT}), loop) == []
     assert found(of({"a\x1b[2J": TEXT}), of({"a\u202e": TEXT}, "a\u202e")) == [

@@ -174,9 +174,8 @@ def test_an_accepted_finding_is_listed_and_one_that_is_not_there_is_a_warning(sh
     lines = shop.write(PAY, LIST.replace(", limit: 10", "") + accepts)
     applied = shop.apply()
     assert applied.returncode == 0, applied.stderr
-    [shown] = [line for line in applied.stdout.splitlines() if line.startswith("Accepted: ")]
-    assert f"clearance.yaml:{line_of(lines, 'bank.list')}: catalog.LIST" in shown
-    assert "takes 100000 for limit where it is left out" in shown
+    line = f"clearance.yaml:{line_of(lines, 'accepts')}: catalog.LIST.accepts"
+    assert f"{line}: accepted TOOL_DEFAULT:limit" in applied.stdout.splitlines()
     warning = f"Warning: clearance.yaml:{line_of(lines, 'accepts')}: catalog.LIST.accepts.1: there"
     assert warning in applied.stdout
 

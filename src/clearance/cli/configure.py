@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,6 +43,9 @@ def apply(
         list[str] | None,
         typer.Option(metavar="SERVER.TOOL", help="Accept this tool's schema as it is now."),
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show what is new in full, too.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Apply a configuration.
@@ -52,20 +57,53 @@ def apply(
     from clearance.cli.views import operator as views
 
     ask = not (yes or dry_run or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
+    place = place_of(data)
+    terminal = None if as_json else output.Terminal()
     work = _apply(
-        file, place_of(data), frozenset(repin or ()), ask=ask, dry_run=dry_run, as_json=as_json
+        file,
+        place,
+        frozenset(repin or ()),
+        ask=ask,
+        dry_run=dry_run,
+        show=partial(views.differences, terminal, verbose=verbose) if terminal else None,
     )
     answer = run(work)
+    answer["warnings"] = [*_elsewhere(place, data), *answer["warnings"]]
     output.show(answer, views.applied, as_json=as_json)
     pins = answer["pins"] or {}
     not_called = pins.get("missing") or pins.get("misfits")
     raise typer.Exit(int(answer.get("declined", False) or bool(not_called)))
 
 
+def _elsewhere(place: Place, data: Path | None) -> list[str]:
+    """A warning, if a server is named and the state that is changed is not known to be its."""
+    named = data is not None or "CLEARANCE_DATA" in os.environ
+    if named or not os.environ.get("CLEARANCE_URL") or not isinstance(place, Path):
+        return []
+    sentence = (
+        f"CLEARANCE_URL names a server, and apply does not ask it: this is about the state in "
+        f"{place.absolute()}. Name the server's data directory with --data."
+    )
+    return [sentence]
+
+
+def _shown(place: Place) -> str:
+    """A place, as people are shown it: without a password."""
+    if isinstance(place, Path):
+        return str(place.absolute())
+    name = getattr(place, "name", None)
+    return f"the table {name}" if name else "the database of CLEARANCE_DATABASE_URL"
+
+
 async def _apply(
-    file: Path, place: Place, repin: frozenset[str], *, ask: bool, dry_run: bool, as_json: bool
+    file: Path,
+    place: Place,
+    repin: frozenset[str],
+    *,
+    ask: bool,
+    dry_run: bool,
+    show: Callable[[Sequence[Json]], None] | None,
 ) -> Json:
-    from clearance.cli import output
     from clearance.cli.views import operator as views
     from clearance.configuration import file as configuration
     from clearance.configuration.advice import advice
@@ -79,16 +117,17 @@ async def _apply(
     actor = operator(wanted.tenant_id)
     async with choose.opened(place, new=True, tools=choose.tools_of(place)) as control:
         differences = await control.compare(actor, wanted.document)
-        if not as_json:
-            views.differences(output.Terminal(), [asdict(each) for each in differences])
+        if show:
+            show([asdict(each) for each in differences])
         fit = await control.check_tools(actor, wanted.document)
         changed_tools = [
             views.tool_change(each, repinned=each.tool in repin) for each in fit.changes
         ]
-        if not as_json:
-            views.differences(output.Terminal(), changed_tools)
+        if show:
+            show(changed_tools)
         answer = {
             "tenant_id": wanted.tenant_id,
+            "place": _shown(place),
             "applied": False,
             "differences": [asdict(each) for each in differences],
             "pins": None,

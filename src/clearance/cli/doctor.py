@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from clearance.cli.tool_check import checked
+from clearance.cli.upgrades import means_otherwise
+from clearance.cli.views.operator import accepted
 from clearance.client import AsyncClearance, ClearanceError, ClearanceUnavailable
 from clearance.client.wire import URL_DEFAULT
 from clearance.clock import SystemClock
@@ -323,9 +325,10 @@ async def _configuration(config: Path | None, where: Place) -> Findings:
     fit = await checked(wanted, where)
     for finding in fit.misfits:
         yield FAILURE, wanted.located(Problem(finding.path, finding.sentence))
-    for finding in fit.findings:
-        if finding.accepted:
-            yield OK, f"Accepted: {wanted.located(Problem(finding.path, finding.sentence))}"
+    for problem in accepted(fit):
+        yield OK, wanted.located(problem)
+    for finding in fit.warnings:
+        yield WARNING, wanted.located(Problem(finding.path, finding.sentence))
     for problem in fit.unused:
         yield WARNING, wanted.located(problem)
     for server, sentence in () if isinstance(where, Table) else fit.unreachable.items():
@@ -365,9 +368,11 @@ async def _tenants(where: Place) -> Findings:
                             f"{entry.fields['at']}."
                         ),
                     )
+            settings = await control.settings(reader)
+            for sentence in means_otherwise(settings):
+                yield WARNING, sentence
             async for finding in _stored_settings(control, reader):
                 yield finding
-            settings = await control.settings(reader)
             for name in settings.tool_servers:
                 elsewhere = isinstance(where, Table)
                 yield await _tool_server(control, settings, name, secrets_elsewhere=elsewhere)
@@ -424,7 +429,8 @@ async def _tool_server(
             FAILURE,
             f"The tool server {name} has another schema than its pin for {', '.join(changed)}.",
         )
-    if refusal := misfit(_findings(settings, offered)):
+    findings = _findings(settings, offered)
+    if refusal := misfit(findings):
         return FAILURE, f"For {settings.tenant_id}: {refusal.sentence}"
     texts = {tool: settings.tool_descriptions.get(f"{name}.{tool}") for tool in wanted}
     if reworded := sorted(
@@ -436,6 +442,10 @@ async def _tool_server(
         return WARNING, f"{sentence} {', '.join(reworded)}."
     if unpinned := sorted(tool for tool, pin in pins.items() if pin is None):
         return WARNING, f"The tool server {name} answers; not pinned yet: {', '.join(unpinned)}."
+    if seen := [finding for finding in findings if not (finding.refused or finding.accepted)]:
+        listed = "; ".join(f"{finding.action_type}: {finding.name}" for finding in seen)
+        sentence = f"For {settings.tenant_id}, the tools of {name} take values that nobody sees"
+        return WARNING, f"{sentence}: {listed}. Declare them in the catalog with these defaults."
     return OK, f"The tool server {name} answers, and its tools are as they were pinned."
 
 

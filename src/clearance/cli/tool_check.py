@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clearance.configuration.compiling import tool_servers_of
 from clearance.configuration.document import Reading
 from clearance.flow.ports.tools import ask_servers
 from clearance.flow.requests import ToolFit
@@ -18,12 +17,8 @@ if TYPE_CHECKING:
 async def checked(wanted: Configuration, place: Place) -> ToolFit:
     """How the catalog of a file fits the tools that its servers offer now."""
     document, runner = wanted.document, choose.tools_of(place)
-    needed = {tool.partition(".")[0] for tool in document.tools}
-    servers = tool_servers_of(Reading(document))
     try:
-        answers = await ask_servers(
-            runner, wanted.tenant_id, [servers[name] for name in sorted(needed)]
-        )
+        answers = await ask_servers(runner, wanted.tenant_id, Reading(document), document.tools)
     finally:
         await runner.close()
     return ToolFit.of(document, *answers)

@@ -28,6 +28,7 @@ from clearance.core.decision import SettingsVersion
 from clearance.core.dialect import as_kept
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.policy import PolicyReading
+from clearance.core.settings import TOOL_SECTIONS
 from clearance.core.suggestion import suggestion
 
 DOCUMENT_BYTES_MAX = 4 * 1024 * 1024  # of its canonical JSON
@@ -39,8 +40,6 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _HALF = "half of a character (a surrogate without its other half)"
 
 
-TOOL_SECTIONS = ("tool_pins", "tool_descriptions")
-"""The sections about tools as they were looked at, by `server.tool`."""
 KEPT = (*TOOL_SECTIONS, "stop_switches")
 """The sections that stay as they are stored when a document is applied."""
 

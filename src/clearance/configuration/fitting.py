@@ -153,6 +153,7 @@ def action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Mis
         (("parameters", *path), sentence) for path, sentence in _schema_problems(action.parameters)
     )
     names = frozenset(CompiledSchema(action.parameters).root.names)
+    _, required = _properties(action.parameters)
     tools: list[tuple[Path, str]] = [(("tool",), action.tool)]
     if action.undo:
         tools.append((("undo", "tool"), action.undo.tool))
@@ -163,7 +164,7 @@ def action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Mis
     yield from _template_problems(action)
     yield from _argument_problems(action, names)
     key = action.idempotency_argument
-    if key in names or key in action.arguments:
+    if key in names or key in required or key in action.arguments:
         sentence = f"Clearance fills in {key}, so no parameter or argument can have that name"
         yield ("idempotency_argument",), sentence
     yield from _key_problems(action)

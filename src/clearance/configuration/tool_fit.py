@@ -13,12 +13,15 @@ from enum import StrEnum
 
 from clearance.configuration.compiling import allowlist_of, catalog_of, modes_of
 from clearance.configuration.fitting import Path
-from clearance.configuration.shape import SettingsDocument
-from clearance.configuration.tool_schemas import Side, in_short, not_taken
+from clearance.configuration.shape import SettingsDocument, as_sentence
+from clearance.configuration.tool_schemas import Side, in_short, kind_not_taken, not_taken
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
+from clearance.core.dialect import places
 from clearance.core.errors import InvalidInput, Problem
+from clearance.core.intent import DEPTH_MAX
 from clearance.core.mode import Allowlist, AutonomyMode, ModeRule, resolve
+from clearance.core.schema import SchemaPlace
 from clearance.core.suggestion import suggestion
 from clearance.core.template import final_schema, placeholders
 
@@ -26,11 +29,13 @@ TOOL_MISFIT = "TOOL_MISFIT"
 """The code of a refusal: an action of the catalog does not fit its tool."""
 
 PROBLEMS_LISTED_MAX = 3  # findings in the sentence of a refusal
-FINDINGS_MAX = 100  # of one action
-PAIRS_MAX = 1_000  # pairs of objects that are compared for one action
+FINDINGS_MAX = 100  # that a refusal lists one by one
+PAIRS_MAX = 1_000  # pairs of objects and lists that are compared for one action
 NAME_LENGTH_MAX = 100  # characters of an argument's name in a sentence
 
 _ACCOUNT_NAMES = frozenset({"account", "accountid"})
+_LIKE_AN_ACCOUNT = ("account", "customer", "tenant", "client")
+_LIKE_A_KEY = ("idempot", "dedup", "requestid", "clienttoken")
 _ANY_OTHER = "no account is meant"  # no account can be named so: names of accounts are checked
 
 
@@ -50,7 +55,8 @@ class FitFinding:
     """One way in which an action does not fit its tool.
 
     `path` is where it is in the settings document, `tool` is `server.tool`. `subject` is the tool's
-    argument, names joined by dots. `accepted`: its owner accepted it by name.
+    argument, names joined by dots. `accepted`: its owner accepted it by name. `refused`: it keeps
+    the action from being called; otherwise people should look at it.
     """
 
     action_type: str
@@ -60,6 +66,12 @@ class FitFinding:
     path: Path
     explanation: str
     accepted: bool = False
+    refused: bool = True
+
+    @property
+    def is_misfit(self) -> bool:
+        """True if it keeps the action from being called."""
+        return self.refused and not self.accepted
 
     @property
     def name(self) -> str:
@@ -90,14 +102,16 @@ def fit_findings(
     """How an action does not fit its tools. `tools` are input schemas by `server.tool`, of those
     that are known; `alone` is whether the action may run without a person.
     """
-    findings = [*_account_findings(action)] if alone else []
-    if (schema := tools.get(str(action.tool))) is not None:
-        findings += _call_findings(action, schema, alone=alone)
+    schema = tools.get(str(action.tool))
+    tool = None if schema is None else Side.of(schema)
+    findings = [*_account_findings(action, tool)] if alone else []
+    if tool is not None:
+        findings += _call_findings(action, tool, alone=alone)
     undo = action.undo
     if undo and (schema := tools.get(str(undo.tool))) is not None:
         comparison = _Comparison(action, str(undo.tool), within=("undo",))
         findings += comparison.of(Side.of(schema), _taken_back(action, undo.arguments))
-    return tuple(findings[:FINDINGS_MAX])
+    return tuple(findings)
 
 
 def catalog_findings(
@@ -128,38 +142,52 @@ def unused_acceptances(
 
 def misfit(findings: Sequence[FitFinding]) -> InvalidInput | None:
     """The refusal of findings that are not accepted; None if there are none."""
-    problems = tuple(
-        Problem(finding.path, finding.sentence) for finding in findings if not finding.accepted
-    )
+    problems = [
+        Problem(finding.path, finding.sentence) for finding in findings if finding.is_misfit
+    ]
     if not problems:
         return None
     listed = "; ".join(map(str, problems[:PROBLEMS_LISTED_MAX]))
     more = len(problems) - PROBLEMS_LISTED_MAX
-    sentence = f"The catalog does not fit its tools: {listed}{f'; and {more} more' * (more > 0)}."
-    return InvalidInput(sentence, code=TOOL_MISFIT, problems=problems)
+    sentence = as_sentence(
+        f"The catalog does not fit its tools: {listed}{f'; and {more} more' * (more > 0)}"
+    )
+    return InvalidInput(sentence, code=TOOL_MISFIT, problems=tuple(problems[:FINDINGS_MAX]))
 
 
-def _account_findings(action: Action) -> Iterator[FitFinding]:
+def _account_findings(action: Action, tool: Side | None) -> Iterator[FitFinding]:
     names = {*action.parameters.get("properties", {}), *action.arguments}
-    takes = any(name.lower().replace("_", "").replace("-", "") in _ACCOUNT_NAMES for name in names)
+    takes = any(_plain(name) in _ACCOUNT_NAMES for name in names)
     if takes or "account_id" in _placeholders(action.arguments):
         return
+    meant = [name for name in tool.names if _is_like(name, _LIKE_AN_ACCOUNT)] if tool else []
+    free = next((name for name in meant if name not in names), None)
+    advice = 'if the tool has an argument for it, put "{account_id}" there in arguments; else '
+    if free is not None:
+        advice = f'put {_at(free)}: "{{account_id}}" into arguments, or '
     explanation = (
-        'may run without a person, and the tool is not sent its account: put "{account_id}" into '
-        "arguments"
+        f"may run without a person, and the tool is not sent its account: "
+        f"{advice if free is not None or not tool else ''}"
+        f"write accepts: [{FindingCode.ACCOUNT_NOT_SENT}] if it needs none"
     )
     yield _finding(action, str(action.tool), FindingCode.ACCOUNT_NOT_SENT, "", (), explanation)
 
 
-def _call_findings(
-    action: Action, schema: Mapping[str, Json], *, alone: bool
-) -> Iterator[FitFinding]:
+def _plain(name: str) -> str:
+    """A name in the form in which names are compared."""
+    return name.lower().replace("_", "").replace("-", "")
+
+
+def _is_like(name: str, words: Collection[str]) -> bool:
+    return any(word in _plain(name) for word in words)
+
+
+def _call_findings(action: Action, tool: Side, *, alone: bool) -> Iterator[FitFinding]:
     key = action.idempotency_argument
-    tool = Side.of(schema)
-    if key and not (tool.takes(key) and (key in tool.properties or not tool.declares)):
+    if key and not (tool.takes(key) and (key in tool.names or not tool.declares)):
         explanation = (
             f"the tool {action.tool} does not know {key}, so it cannot see that a call is a repeat"
-            f"{suggestion(key, list(tool.properties))}"
+            f"{suggestion(key, list(tool.names))}"
         )
         path = ("idempotency_argument",)
         code = FindingCode.KEY_NOT_TAKEN
@@ -178,45 +206,67 @@ class _Comparison:
     alone: bool = False
     _seen: dict[tuple[int, int], tuple[Side, Side]] = field(default_factory=dict)
 
-    def of(self, tool: Side, sent: Side, at: tuple[str, ...] = ()) -> Iterator[FitFinding]:
+    def of(
+        self, tool: Side, sent: Side, at: tuple[str, ...] = (), depth: int = 0
+    ) -> Iterator[FitFinding]:
         """The findings of two objects, and of all that is in both."""
-        pair = (id(tool.schema), id(sent.schema))
-        if pair in self._seen or len(self._seen) == PAIRS_MAX:
+        if not self._is_new(tool, sent, depth):
             return
-        self._seen[pair] = tool, sent  # kept, so that no other schema gets their numbers
         yield from self._not_supplied(tool, sent, at)
-        for name in sent.properties:
+        for name, place in sent.names.items():
             if not tool.takes(name):
-                hint = suggestion(name, list(tool.properties))
+                hint = suggestion(name, list(tool.names))
                 explanation = f"the tool {self.tool} does not know {_at(*at, name)}{hint}"
-                yield self._finding(FindingCode.ARGUMENT_NOT_KNOWN, (*at, name), explanation)
-        for name in sent.properties.keys() & tool.properties.keys():
+                code = FindingCode.ARGUMENT_NOT_KNOWN
+                yield self._finding(code, (*at, name), explanation, sent, place)
+        for name in sent.names.keys() & tool.names.keys():
             theirs, ours = tool.child(name), sent.child(name)
             if theirs and ours:
-                yield from self._both(theirs, ours, (*at, name))
-        if self.alone:
+                yield from self._both(theirs, ours, (*at, name), depth + 1)
+        if not self.within:
             yield from self._defaults(tool, sent, at)
+
+    def _is_new(self, tool: Side, sent: Side, depth: int) -> bool:
+        """True for a pair that was not compared, and that is not too much."""
+        pair = (id(tool.place), id(sent.place))
+        if pair in self._seen or len(self._seen) == PAIRS_MAX or depth > DEPTH_MAX:
+            return False
+        self._seen[pair] = tool, sent
+        return True
 
     def _not_supplied(self, tool: Side, sent: Side, at: tuple[str, ...]) -> Iterator[FitFinding]:
         for name in sorted(tool.required):
-            if sent.always(name) or (name not in sent.properties and sent.open):
+            if sent.always(name) or (name not in sent.names and sent.open):
                 continue
             why = (
                 "and it may be left out: require it, or give it a default"
-                if name in sent.properties
+                if name in sent.names
                 else "and nothing supplies it: add a parameter, or set it in arguments"
             )
+            if not (at or self.action.idempotency_argument) and _is_like(name, _LIKE_A_KEY):
+                key = f"idempotency_argument: {_at(name)}"
+                why += f"; or write {key}, if the tool knows a repeat by it"
             explanation = f"the tool {self.tool} requires {_at(*at, name)}, {why}"
-            yield self._finding(FindingCode.ARGUMENT_NOT_SUPPLIED, (*at, name), explanation)
+            yield self._finding(
+                FindingCode.ARGUMENT_NOT_SUPPLIED,
+                (*at, name),
+                explanation,
+                sent,
+                sent.names.get(name, sent.place),
+            )
 
-    def _both(self, tool: Side, sent: Side, at: tuple[str, ...]) -> Iterator[FitFinding]:
+    def _both(
+        self, tool: Side, sent: Side, at: tuple[str, ...], depth: int
+    ) -> Iterator[FitFinding]:
+        compared = kind_not_taken
         if tool.declares and sent.declares:
-            yield from self.of(tool, sent, at)
-            tool, sent = tool.shallow(), sent.shallow()
+            yield from self.of(tool, sent, at, depth)
         elif (items := (tool.items(), sent.items()))[0] and items[1]:
-            yield from self._both(items[0], items[1], at)
-            tool, sent = tool.shallow(), sent.shallow()
-        refused = not_taken(tool, sent)
+            if self._is_new(tool, sent, depth):
+                yield from self._both(items[0], items[1], at, depth + 1)
+        else:
+            compared = not_taken
+        refused = compared(tool, sent)
         if refused is None:
             return
         such = f", for example {in_short(refused[0])}" if refused else ""
@@ -224,28 +274,66 @@ class _Comparison:
             f"the tool {self.tool} does not take every value that the catalog allows for "
             f"{_at(*at)}{such}; it takes {tool.in_words()}"
         )
-        yield self._finding(FindingCode.TYPE_CLASH, at, explanation)
+        yield self._finding(FindingCode.TYPE_CLASH, at, explanation, sent, sent.whole)
 
     def _defaults(self, tool: Side, sent: Side, at: tuple[str, ...]) -> Iterator[FitFinding]:
-        for name in tool.properties:
+        for name in tool.names:
             default = tool.default(name)
             if default is None or sent.always(name) or name in tool.required:
                 continue
+            value = in_short(default)
             explanation = (
-                f"the tool {self.tool} takes {in_short(default)} for {_at(*at, name)} where it is "
-                f"left out, which neither policy nor people see: set it in arguments, or give the "
-                f"parameter a default"
+                f"the tool {self.tool} takes {value} for {_at(*at, name)} where it is left out, "
+                f"which neither policy nor people see: declare it as a parameter with default: "
+                f"{value}, or set it in arguments"
             )
-            yield self._finding(FindingCode.TOOL_DEFAULT, (*at, name), explanation)
+            place = sent.names.get(name, sent.place)
+            code = FindingCode.TOOL_DEFAULT
+            finding = self._finding(code, (*at, name), explanation, sent, place)
+            yield replace(finding, refused=self.alone)
 
-    def _finding(self, code: FindingCode, at: tuple[str, ...], explanation: str) -> FitFinding:
-        path: Path = ("arguments", *at)
-        if not self.within and at[0] not in self.action.arguments:
-            known = at[0] in self.action.parameters.get("properties", {})
-            deeper = (part for name in at for part in ("properties", name))
-            path = ("parameters", *deeper) if known else ("tool",)
-        where, subject = (*self.within, *path), _at(*self.within, *at)
+    def _finding(
+        self,
+        code: FindingCode,
+        at: tuple[str, ...],
+        explanation: str,
+        sent: Side,
+        place: SchemaPlace,
+    ) -> FitFinding:
+        where, subject = self._where(at, sent, place), _at(*self.within, *at)
         return _finding(self.action, self.tool, code, subject, where, explanation)
+
+    def _where(self, at: tuple[str, ...], sent: Side, place: SchemaPlace) -> Path:
+        """The path in the entry of an action at which an argument is written; of one that is not
+        written, the path at which it would be.
+        """
+        if self.within:
+            undo = self.action.undo
+            entry = {"undo": {"arguments": undo.arguments if undo else {}}}
+            return _written(entry, "undo", "arguments", *at)
+        if at[0] in self.action.arguments:
+            return _written({"arguments": self.action.arguments}, "arguments", *at)
+        if at[0] == self.action.idempotency_argument:
+            return ("idempotency_argument",)
+        known = {id(node): path for path, node in places(sent.schema.schema)}
+        path = next((known[id(node)] for node in place.nodes if id(node) in known), ())
+        if not path:
+            return ("tool",)
+        return _written({"parameters": self.action.parameters}, "parameters", *path)
+
+
+def _written(entry: Json, *path: str | int) -> Path:
+    """The beginning of a path that is really there."""
+    for count, step in enumerate(path):
+        there = (
+            step in entry
+            if isinstance(entry, Mapping)
+            else isinstance(entry, list | tuple) and isinstance(step, int) and step < len(entry)
+        )
+        if not there:
+            return path[:count]
+        entry = entry[step]
+    return path
 
 
 def _finding(

@@ -1,32 +1,34 @@
 """A JSON Schema of arguments, looked at beside another one: which names it knows and requires, and
 whether it takes all that the other one allows.
 
-Names of all branches (`allOf`, `anyOf`, `oneOf`, `if`) count together. A tool that declares
-properties and is silent about others counts as closed, as many servers drop what they do not know.
-The schemas may be hostile: nothing is inlined, and what is too large is not compared.
+Both are read as the rest of Clearance reads a schema (`CompiledSchema`). Names of all branches
+count together. A tool that declares properties and is silent about others counts as closed, as many
+servers drop what they do not know. The schemas may be hostile: nothing is inlined, and what is too
+large is not compared.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jsonschema_rs
 
 from clearance.core.canonical import Json
+from clearance.core.defaults import chain
+from clearance.core.dialect import as_validated
 from clearance.core.intent import DEPTH_MAX
+from clearance.core.schema import ANY, CompiledSchema, Node, SchemaPlace, kind_of, mapping, node_of
 from clearance.core.tool_pin import TEXTS, without
 
 COMPARED_BYTES_MAX = 32 * 1024  # of one argument's schema, with the definitions that it may use
-PARTS_MAX = 1_000  # branches of one schema that are looked at
 SHOWN_LENGTH_MAX = 80  # characters of a value or a schema in a sentence
 
-_BRANCHES = ("allOf", "anyOf", "oneOf")
-_CONDITIONS = ("if", "then", "else")
-_OTHERS = ("additionalProperties", "unevaluatedProperties")
+_ALTERNATIVES = ("anyOf", "oneOf")
+_SHARED = ("$defs", "definitions")
 _BOUNDS = frozenset(
     {
         "contains",
@@ -47,97 +49,126 @@ _BOUNDS = frozenset(
     }
 )
 """What limits the values of a type: a tool that refuses one of them does so in its answer."""
-_SAMPLES: tuple[Json, ...] = ("text", "", 0, 1, -1, 0.5, True, None, [], {}, ["text"])
+_SAMPLES: tuple[Json, ...] = ("text", "", 0, 1, -1, 0.5, True, None, [], {}, ["text"], [1])
 
 Schema = Mapping[str, Json]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Side:
-    """One of the two schemas, at one place, with references resolved and `null` set apart.
+    """One of the two schemas, at one place. `whole` is that place, where `null` may stand too."""
 
-    A property whose schema depends on a branch is None. `declares`: it has properties. `open`: it
-    takes names that it does not declare.
-    """
-
-    root: Schema
-    schema: Schema
-    nullable: bool = False
-    properties: Mapping[str, Json | None] = field(default_factory=dict)
-    required: frozenset[str] = frozenset()
-    declares: bool = False
-    open: bool = True
+    schema: CompiledSchema
+    whole: SchemaPlace
 
     @classmethod
-    def of(cls, schema: Json, root: Schema | None = None) -> Side:
-        """A schema, which is its own root if none is given."""
-        root = schema if root is None else root
-        node, nullable = _without_null(schema, root)
-        certain = list(islice(_parts(node, root), PARTS_MAX))
-        possible = list(islice(_parts(node, root, every=True), PARTS_MAX))
-        properties: dict[str, Json | None] = {}
-        for part in certain:
-            for name, child in _mapping(part, "properties").items():
-                properties.setdefault(name, child)
-        for part in possible:
-            properties |= dict.fromkeys(_mapping(part, "properties").keys() - properties.keys())
-        declares = any("properties" in part for part in possible)
-        return cls(
-            root,
-            node,
-            nullable=nullable,
-            properties=properties,
-            required=frozenset(name for part in certain for name in _names(part.get("required"))),
-            declares=declares,
-            open=not declares or len(possible) == PARTS_MAX or any(map(_takes_others, possible)),
-        )
+    def of(cls, schema: Schema) -> Side:
+        """A schema, at its root."""
+        draft = {key: schema[key] for key in ("$schema",) if key in schema}
+        plain = as_validated({key: part for key, part in schema.items() if key not in draft})
+        compiled = CompiledSchema({**plain, **draft})
+        return cls(compiled, compiled.root)
+
+    @cached_property
+    def place(self) -> SchemaPlace:
+        """The place of the values that are not `null`."""
+        place = self.whole
+        for _ in range(DEPTH_MAX):
+            known = set(map(id, place.certain))
+            more = [part for part in self._without_null(place) if id(part) not in known]
+            if not more:
+                break
+            place = self.schema.place([*place.certain, *more], place.possible)
+        return place
+
+    def _without_null(self, place: SchemaPlace) -> Iterator[Node]:
+        """The only branches that something other than `null` can fit."""
+        for node in place.certain:
+            for keyword in _ALTERNATIVES:
+                parts = node.get(keyword)
+                parts = list(map(node_of, parts)) if isinstance(parts, list | tuple) else []
+                others = [part for part in parts if self.schema.kinds(part) != {"null"}]
+                if len(others) == 1 < len(parts):
+                    yield others[0]
+
+    @property
+    def names(self) -> Mapping[str, SchemaPlace]:
+        """The properties that any branch declares."""
+        return self.place.names
+
+    @property
+    def required(self) -> frozenset[str]:
+        """The properties that every object has."""
+        return self.place.required
+
+    @cached_property
+    def declares(self) -> bool:
+        """True if it has properties."""
+        return any("properties" in node for node in self.place.nodes)
+
+    @property
+    def open(self) -> bool:
+        """True if it takes names that it does not declare."""
+        return not self.declares or self.place.takes_others or self.place.has_patterns
 
     def takes(self, name: str) -> bool:
         """True if a name can be sent without being refused or dropped, as far as it tells."""
-        return name in self.properties or self.open
+        return name in self.names or self.open
 
     def child(self, name: str) -> Side | None:
-        """A property's schema; None if it depends on a branch."""
-        schema = self.properties[name]
-        return None if schema is None else Side.of(schema, self.root)
-
-    def default(self, name: str) -> Json:
-        """The value that a property says is taken where it is left out; None if it says none."""
-        child = self.child(name)
-        own = self.properties[name]
-        if isinstance(own, Mapping) and "default" in own:
-            return own["default"]
-        return None if child is None else child.schema.get("default")
-
-    def always(self, name: str) -> bool:
-        """True if a property is there in every value, with its default if nothing else."""
-        return name in self.required or (name in self.properties and self.default(name) is not None)
+        """A property's side; None if its schema depends on a branch."""
+        return self._known(self.names[name])
 
     def items(self) -> Side | None:
-        """The objects that it is a list of, if they declare properties."""
-        items = self.schema.get("items")
-        if not isinstance(items, Mapping):
-            return None
-        side = Side.of(items, self.root)
-        return side if side.declares else None
+        """The side of a list's items; None if it is no list of one kind of items."""
+        listed = "array" in self.place.kinds and any("items" in node for node in self.place.certain)
+        return self._known(self.place.items) if listed else None
 
-    def shallow(self) -> Side:
-        """The same without what is in it: an object's properties, a list's items."""
-        kind = self.schema.get("type") or ("object" if self.declares else "array")
-        return Side({}, {"type": kind}, nullable=self.nullable)
+    def _known(self, place: SchemaPlace) -> Side | None:
+        return Side(self.schema, place) if place.certain else None
+
+    def default(self, name: str) -> Json:
+        """The value that a property says is taken where it is left out, in whatever branch; None if
+        it says none.
+        """
+        defaults = (node.get("default") for node in self.names[name].nodes)
+        return next((default for default in defaults if default is not None), None)
+
+    def always(self, name: str) -> bool:
+        """True if a property is there in everything that we send: with the default that we fill
+        in, if nothing else.
+        """
+        return name in self.required or any(
+            link.get("default") is not None
+            for node in self.place.certain[:1]
+            for part, _ in chain(self.schema, node)
+            if name in mapping(part, "properties")
+            for link, _ in chain(self.schema, node_of(mapping(part, "properties")[name]))
+        )
 
     def alone(self) -> Schema:
         """The schema as one that needs no other."""
-        shared = {name: self.root[name] for name in ("$defs", "definitions") if name in self.root}
-        schema = {**shared, **self.schema}
-        if not self.nullable:
-            return schema
-        inner = {name: part for name, part in schema.items() if name not in shared}
-        return {**shared, "anyOf": [inner, {"type": "null"}]}
+        root = self.schema.schema
+        shared = {name: root[name] for name in _SHARED if name in root}
+        parts = list(filter(None, map(self._own, self.whole.certain)))
+        return {**shared, **(parts[0] if len(parts) == 1 else {"allOf": parts} if parts else {})}
+
+    def _own(self, node: Node) -> Schema:
+        """A node without what stands beside it at its place already."""
+        brought = {"allOf", *_SHARED}
+        reference = node.get("$ref")
+        if isinstance(reference, str) and self.schema.target(reference) != {}:
+            brought.add("$ref")
+        return {key: part for key, part in node.items() if key not in brought}
+
+    @property
+    def says_something(self) -> bool:
+        """True if it says anything of the values."""
+        return not self.alone().keys() <= set(_SHARED)
 
     def in_words(self) -> str:
         """What it takes, for a sentence."""
-        return _cut(without(self.schema, {*TEXTS, "default"}))
+        return _cut(without(self.alone(), {*TEXTS, *_SHARED, "default"}))
 
 
 def not_taken(tool: Side, sent: Side) -> list[Json] | None:
@@ -146,14 +177,12 @@ def not_taken(tool: Side, sent: Side) -> list[Json] | None:
 
     A value that the catalog itself names has to be within the tool's bounds, too.
     """
-    if not sent.schema:  # it is not known what is sent
-        return None
     ours, theirs = sent.alone(), tool.alone()
-    if max(len(json.dumps(schema)) for schema in (ours, theirs)) > COMPARED_BYTES_MAX:
+    if not sent.says_something or _bytes(ours, theirs) > COMPARED_BYTES_MAX:
         return None
     try:
         types = without(theirs, _BOUNDS)
-        for schema, values in ((theirs, _named_values(ours)), (types, _SAMPLES)):
+        for schema, values in ((theirs, _named_values(sent)), (types, _SAMPLES)):
             if (refused := _refused(schema, ours, values)) is not None:
                 return refused
         covers = _canonical(types).covers(_canonical(ours))
@@ -162,9 +191,26 @@ def not_taken(tool: Side, sent: Side) -> list[Json] | None:
     return [] if covers is jsonschema_rs.canonical.Containment.NO else None
 
 
+def kind_not_taken(tool: Side, sent: Side) -> list[Json] | None:
+    """The same of the kind of a value alone, whatever is in it."""
+    taken = tool.whole.kinds if tool.whole.is_checked else ANY
+    ours = sent.alone()
+    if _bytes(ours) > COMPARED_BYTES_MAX:
+        return None
+    others = [value for value in _SAMPLES if kind_of(value) not in taken]
+    try:
+        return _refused({"not": {}}, ours, others)
+    except Exception:  # as above
+        return None
+
+
 def in_short(value: Json) -> str:
     """A value for a sentence."""
     return _cut(value)
+
+
+def _bytes(*schemas: Schema) -> int:
+    return max(len(json.dumps(schema)) for schema in schemas)
 
 
 def _refused(theirs: Json, ours: Json, values: Sequence[Json]) -> list[Json] | None:
@@ -176,82 +222,18 @@ def _refused(theirs: Json, ours: Json, values: Sequence[Json]) -> list[Json] | N
     return next(([value] for value in refused), None)
 
 
-def _named_values(schema: Json) -> list[Json]:
+def _named_values(sent: Side) -> list[Json]:
     """The values that a schema names one by one."""
-    return [*schema.get("enum", ()), *(schema[name] for name in ("const",) if name in schema)]
+    named: list[Json] = []
+    for node in sent.whole.certain:
+        named += node["enum"] if isinstance(node.get("enum"), list) else ()
+        named += [node["const"]] if "const" in node else []
+    return named
 
 
 def _canonical(schema: Json) -> Any:
     plain = {name: part for name, part in schema.items() if name != "$schema"}
     return jsonschema_rs.canonicalize(plain, validate_formats=False, offline=True)
-
-
-def _without_null(schema: Json, root: Schema) -> tuple[Schema, bool]:
-    """The node that a schema stands for, and whether `null` may stand there too."""
-    node, nullable = _resolved(schema, root), False
-    for _ in range(DEPTH_MAX):
-        choice = next((name for name in ("anyOf", "oneOf") if name in node), None)
-        parts = node[choice] if choice else None
-        if not isinstance(parts, list):
-            break
-        others = [part for part in parts if part != {"type": "null"}]
-        if len(others) != 1 or len(parts) == 1 or node.keys() & {"properties", "type", "allOf"}:
-            break
-        node, nullable = _resolved(others[0], root), True
-    kind = node.get("type")
-    if isinstance(kind, list) and "null" in kind and len(kind) == 2:  # noqa: PLR2004
-        node = {**node, "type": next(name for name in kind if name != "null")}
-        nullable = True
-    return node, nullable
-
-
-def _resolved(schema: Json, root: Schema) -> Schema:
-    node = schema
-    for _ in range(DEPTH_MAX):
-        reference = node.get("$ref") if isinstance(node, Mapping) else None
-        if not isinstance(reference, str) or not reference.startswith("#"):
-            break
-        node = _pointed_at(root, reference)
-    return node if isinstance(node, Mapping) else {}
-
-
-def _pointed_at(root: Json, reference: str) -> Json:
-    node = root
-    for part in reference.removeprefix("#").split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
-        node = node.get(key) if isinstance(node, Mapping) else None
-    return node
-
-
-def _parts(node: Schema, root: Schema, *, every: bool = False, depth: int = 0) -> Iterator[Schema]:
-    """The node and the branches that all of its values fit; `every`: also those that only some
-    fit.
-    """
-    yield node
-    if depth == DEPTH_MAX:
-        return
-    for name in _BRANCHES if every else _BRANCHES[:1]:
-        branches = node.get(name)
-        for branch in branches if isinstance(branches, list) else ():
-            yield from _parts(_resolved(branch, root), root, every=every, depth=depth + 1)
-    for name in _CONDITIONS if every else ():
-        if name in node:
-            yield from _parts(_resolved(node[name], root), root, every=every, depth=depth + 1)
-
-
-def _takes_others(part: Schema) -> bool:
-    return "patternProperties" in part or any(
-        part.get(name) is True or isinstance(part.get(name), Mapping) for name in _OTHERS
-    )
-
-
-def _mapping(part: Schema, name: str) -> Schema:
-    content = part.get(name)
-    return content if isinstance(content, Mapping) else {}
-
-
-def _names(value: Json) -> list[str]:
-    return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
 
 
 def _cut(value: Json) -> str:

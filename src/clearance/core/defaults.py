@@ -132,54 +132,54 @@ def _make_filler(schema: CompiledSchema, node: Node, fillers: dict[int, _Filler]
     if id(node) in fillers:
         return fillers[id(node)]
     filler = fillers[id(node)] = _Filler({}, {}, [])
-    chain = _chain(schema, node, ())
-    for part, _ in chain:
+    links = chain(schema, node, ())
+    for part, _ in links:
         for name, inside in mapping(part, "properties").items():
             if not isinstance(inside, Mapping) or name in filler.inside:
                 continue
             filler.inside[name] = _make_filler(schema, inside, fillers)
-            defaults = (link.get("default") for link, _ in _chain(schema, inside, ()))
+            defaults = (link.get("default") for link, _ in chain(schema, inside, ()))
             if (default := next((d for d in defaults if d is not None), None)) is not None:
                 filler.defaults[name] = default
-        if isinstance(part.get("items"), Mapping) and _alike(chain) and not filler.items:
+        if isinstance(part.get("items"), Mapping) and _alike(links) and not filler.items:
             filler.items.append(_make_filler(schema, part["items"], fillers))
     return filler
 
 
-def _alike(chain: Sequence[tuple[Node, Path]]) -> bool:
+def _alike(links: Sequence[tuple[Node, Path]]) -> bool:
     """True if the items of a list have one schema, at whatever position."""
-    return not any("prefixItems" in part for part, _ in chain)
+    return not any("prefixItems" in part for part, _ in links)
 
 
-def _chain(schema: CompiledSchema, node: Node, path: Path) -> list[tuple[Node, Path]]:
+def chain(schema: CompiledSchema, node: Node, path: Path = ()) -> list[tuple[Node, Path]]:
     """A node and the nodes that it refers to, each with its path as far as it is known."""
-    chain = [(node, path)]
+    links = [(node, path)]
     reference = node.get("$ref")
     while isinstance(reference, str):
         node = node_of(schema.target(reference))
-        if any(node is link for link, _ in chain):
+        if any(node is link for link, _ in links):
             break
         path = tuple(reference.split("/")[1:]) if reference.startswith("#/") else path
-        chain.append((node, path))
+        links.append((node, path))
         reference = node.get("$ref")
-    return chain
+    return links
 
 
 def _declared(
     schema: CompiledSchema, node: Node, path: Path, seen: set[int]
 ) -> Iterator[tuple[Path, Node]]:
     """Every property whose default could be filled in, with its path in the schema."""
-    chain = _chain(schema, node, path)
-    for part, at in chain:
+    links = chain(schema, node, path)
+    for part, at in links:
         if id(part) in seen:
             continue
         seen.add(id(part))
         for name, inside in mapping(part, "properties").items():
             if isinstance(inside, Mapping):
-                for link, where in _chain(schema, inside, (*at, "properties", name)):
+                for link, where in chain(schema, inside, (*at, "properties", name)):
                     yield where, link
                 yield from _declared(schema, inside, (*at, "properties", name), seen)
-        if isinstance(part.get("items"), Mapping) and _alike(chain):
+        if isinstance(part.get("items"), Mapping) and _alike(links):
             yield from _declared(schema, part["items"], (*at, "items"), seen)
 
 

@@ -39,7 +39,7 @@ _SINGLE = frozenset(
 _LISTS = frozenset({"allOf", "anyOf", "items", "oneOf", "prefixItems"})
 _NEVER_NULL = frozenset({"$ref", "allOf", "anyOf", "const", "oneOf"})
 """The keywords that can refuse null whatever stands beside them."""
-_ANYWHERE = frozenset({"$defs", "$id", "$schema", "definitions", "nullable"})
+_ANYWHERE = frozenset({"$defs", "$id", "$schema", "default", "definitions", "nullable"})
 _MAPS = frozenset(
     ["$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"]
 )

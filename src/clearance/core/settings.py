@@ -17,12 +17,14 @@ from clearance.core.mode import Allowlist, ModeRule
 from clearance.core.policy import PolicySet
 from clearance.core.stop import StopSwitch
 
-PARTS = ("policy", "catalog", "autonomy", "stop_switches", "tool_pins", "tool_servers")
+TOOL_SECTIONS = ("tool_pins", "tool_descriptions")
+"""The parts of a settings document about tools as they were when a person looked at them."""
+PARTS = ("policy", "catalog", "autonomy", "stop_switches", *TOOL_SECTIONS, "tool_servers")
 """The parts of a settings document. Each has a digest of its own, so that one can be shown without
 the others.
 """
 
-_UNSALTED = frozenset({"policy", "catalog", "autonomy", "tool_pins"})
+_UNSALTED = frozenset({"policy", "catalog", "autonomy", *TOOL_SECTIONS})
 """The parts whose digest anybody can compute. The others may hold values that are secret or are a
 person's words, and could be guessed.
 """

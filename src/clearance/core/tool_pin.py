@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from hashlib import sha256
 
 from clearance.core.canonical import Json, digest
+from clearance.core.dialect import parts
 from clearance.core.errors import InvalidInput
 
 PIN = r"sha256:[0-9a-f]{64}|sha256-2:[0-9a-f]{64}( sha256:[0-9a-f]{64})?"
@@ -26,26 +27,6 @@ TEXTS = frozenset(
 )
 _SETS = frozenset({"required", "enum", "type"})
 """Lists whose order means nothing."""
-_SCHEMAS = frozenset(
-    {
-        "additionalItems",
-        "additionalProperties",
-        "contains",
-        "contentSchema",
-        "else",
-        "if",
-        "items",
-        "not",
-        "propertyNames",
-        "then",
-        "unevaluatedItems",
-        "unevaluatedProperties",
-    }
-)
-_LISTS_OF_SCHEMAS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems", "items"})
-_NAMED_SCHEMAS = frozenset(
-    {"$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"}
-)
 
 
 def pin_of(schema: Mapping[str, Json]) -> str:
@@ -78,6 +59,11 @@ def replaced(pin: str, schema: Mapping[str, Json]) -> str:
     return pin if pin.startswith(_FORM) else f"{pin_of(schema)} {pin}"
 
 
+def is_of_before(pin: str) -> bool:
+    """True if a pin was made by a version whose pins had no form of their own."""
+    return _FORM_BEFORE in pin
+
+
 def same_pin(then: str | None, now: str | None) -> bool:
     """True if two pins are of one schema, as far as they tell: if they share a digest."""
     return then == now or bool(then and now and set(then.split()) & set(now.split()))
@@ -104,26 +90,31 @@ def without(schema: Json, keywords: Collection[str]) -> Json:
     """
     if not isinstance(schema, Mapping):
         return schema
-    return {
-        keyword: _part_without(keyword, part, keywords)
+    kept = {
+        keyword: _in_order(keyword, part)
         for keyword, part in schema.items()
         if keyword not in keywords
     }
+    for (keyword, *inside), part in parts(schema):
+        if keyword not in kept:
+            continue
+        if not inside:
+            kept[keyword] = without(part, keywords)
+            continue
+        if kept[keyword] is schema[keyword]:
+            kept[keyword] = schema[keyword].copy()
+        # In `dependencies`, each is a schema or a list of names.
+        names = isinstance(part, list) and isinstance(inside[0], str)
+        kept[keyword][inside[0]] = _sorted(part) if names else without(part, keywords)
+    return kept
 
 
-def _part_without(keyword: str, part: Json, keywords: Collection[str]) -> Json:
-    if isinstance(part, list):
-        if keyword in _SETS:
-            return _sorted(part)
-        return [without(each, keywords) for each in part] if keyword in _LISTS_OF_SCHEMAS else part
-    if isinstance(part, Mapping):
-        if keyword == "dependentRequired" or keyword in _NAMED_SCHEMAS:
-            # In `dependencies`, and there alone, each is a schema or a list of names.
-            return {
-                name: _sorted(each) if isinstance(each, list) else without(each, keywords)
-                for name, each in part.items()
-            }
-        return without(part, keywords) if keyword in _SCHEMAS else part
+def _in_order(keyword: str, part: Json) -> Json:
+    """What a keyword has, with a set in order."""
+    if keyword in _SETS and isinstance(part, list):
+        return _sorted(part)
+    if keyword == "dependentRequired" and isinstance(part, Mapping):
+        return {name: _in_order("required", names) for name, names in part.items()}
     return part
 
 

@@ -6,10 +6,10 @@ and again before each call.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
-from clearance.configuration.compiling import allowlist_of, modes_of, tool_servers_of
+from clearance.configuration.compiling import allowlist_of, modes_of
 from clearance.configuration.document import Reading
 from clearance.configuration.shape import SettingsDocument
 from clearance.configuration.tool_fit import (
@@ -27,7 +27,6 @@ from clearance.flow.ports.tools import (
     ToolCallFailed,
     ToolDescription,
     ToolList,
-    Tools,
     ask_servers,
     offered_of,
     schemas_of,
@@ -41,7 +40,9 @@ async def check_tools(
     """How a document that could be applied fits its tools."""
     principal.require(Permission.CONFIGURE, on=principal.tenant)
     tenant_id = principal.tenant_id
-    lists, unreachable = await _lists(context.tools, tenant_id, document, document.catalog)
+    lists, unreachable = await ask_servers(
+        context.tools, tenant_id, Reading(document), document.tools
+    )
     _, stored = await context.stored(tenant_id)
     changes = await _changes(context, tenant_id, stored.document, lists)
     return replace(ToolFit.of(document, lists, unreachable), changes=changes)
@@ -87,7 +88,8 @@ async def refuse_misfits(
         if shape != before.catalog.get(name)
         or (may_run_alone(*now, name) and not may_run_alone(*was, name))
     }
-    lists, _ = await _lists(context.tools, tenant_id, after, touched)
+    needed = {tool for name in touched for tool in after.catalog[name].tools}
+    lists, _ = await ask_servers(context.tools, tenant_id, Reading(after), needed)
     if refusal := misfit(catalog_findings(after, schemas_of(lists), touched)):
         raise refusal
 
@@ -103,14 +105,4 @@ def not_called(refusal: InvalidInput) -> ToolCallFailed:
     """A refusal as what became of a call that was not sent because of it."""
     return ToolCallFailed(
         CallError(ErrorClass.VALIDATION, refusal.sentence, Sent.NOT_SENT, code=refusal.code)
-    )
-
-
-async def _lists(
-    tools: Tools, tenant_id: str, document: SettingsDocument, actions: Collection[str]
-) -> tuple[dict[str, ToolList], dict[str, str]]:
-    needed = {tool.partition(".")[0] for name in actions for tool in document.catalog[name].tools}
-    servers = tool_servers_of(Reading(document))
-    return await ask_servers(
-        tools, tenant_id, [server for name, server in servers.items() if name in needed]
     )

@@ -12,9 +12,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from clearance.configuration.compiling import tool_servers_of
 from clearance.configuration.differences import differences
-from clearance.configuration.document import TOOL_SECTIONS, Reading, StoredSettings
+from clearance.configuration.document import Reading, StoredSettings
 from clearance.configuration.shape import TOOL_REFERENCE, SettingsDocument, as_sentence
 from clearance.configuration.tool_fit import misfit
 from clearance.core.canonical import Json
@@ -22,7 +21,7 @@ from clearance.core.catalog import Action
 from clearance.core.errors import InvalidInput, NotFound, Problem, Unavailable
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.core.principal import ActorKind, Permission, Principal, system
-from clearance.core.settings import Settings
+from clearance.core.settings import TOOL_SECTIONS, Settings
 from clearance.core.suggestion import suggestion
 from clearance.core.tool_pin import replaced
 from clearance.flow.context import Context
@@ -32,7 +31,6 @@ from clearance.flow.requests import PinReport, ToolFit
 from clearance.flow.settings import CHANGES_MAX, change_settings, kept_moving
 
 PINS, DESCRIPTIONS = TOOL_SECTIONS
-NOT_ACCEPTED = "This version does not accept what is stored of it."
 
 
 async def pin_tools(
@@ -46,7 +44,9 @@ async def pin_tools(
     for _ in range(CHANGES_MAX):
         stored, before = await context.stored(actor.tenant_id)
         _check_repin(repin, before.document)
-        lists, unreachable = await _lists(context, actor.tenant_id, before)
+        lists, unreachable = await ask_servers(
+            context.tools, actor.tenant_id, before, before.document.tools
+        )
         report, new = _pinned(before, lists, unreachable, repin)
         if not any(new.values()):
             return report
@@ -149,19 +149,6 @@ def _check_repin(repin: frozenset[str], document: SettingsDocument) -> None:
             f"No action of the catalog needs the tool {tool}{suggestion(tool, document.tools)}"
         )
         raise InvalidInput(sentence, code="UNKNOWN_TOOL")
-
-
-async def _lists(
-    context: Context, tenant_id: str, reading: Reading
-) -> tuple[dict[str, ToolList], dict[str, str]]:
-    """The tools that each server of the catalog's tools offers, and why some do not answer."""
-    servers = tool_servers_of(reading)
-    needed = {tool.partition(".")[0] for tool in reading.document.tools}
-    lists, unreachable = await ask_servers(
-        context.tools, tenant_id, [servers[name] for name in sorted(needed & servers.keys())]
-    )
-    refused = dict.fromkeys(sorted(needed - servers.keys()), NOT_ACCEPTED)
-    return lists, {**refused, **unreachable}
 
 
 def _pinned(

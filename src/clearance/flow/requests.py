@@ -173,8 +173,15 @@ class ToolFit:
 
     @property
     def misfits(self) -> tuple[FitFinding, ...]:
-        """The findings that are not accepted."""
-        return tuple(finding for finding in self.findings if not finding.accepted)
+        """The findings that keep an action from being called."""
+        return tuple(finding for finding in self.findings if finding.is_misfit)
+
+    @property
+    def warnings(self) -> tuple[FitFinding, ...]:
+        """The findings that people should look at, though nothing is refused for them."""
+        return tuple(
+            finding for finding in self.findings if not (finding.refused or finding.accepted)
+        )
 
 
 @dataclass(frozen=True, slots=True)

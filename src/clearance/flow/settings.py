@@ -17,7 +17,6 @@ from clearance.configuration.differences import SettingsDifference, differences
 from clearance.configuration.document import (
     KEPT,
     NOTHING_STORED,
-    TOOL_SECTIONS,
     Reading,
     StoredSettings,
     parse_document,
@@ -36,7 +35,7 @@ from clearance.core.errors import (
 )
 from clearance.core.ledger import EntryKind, EntryText, draft
 from clearance.core.principal import Permission, Principal
-from clearance.core.settings import part_digests
+from clearance.core.settings import TOOL_SECTIONS, part_digests
 from clearance.core.stop import StopScope
 from clearance.flow.context import PROGRAMS_NOT_STARTED, Context, aside
 from clearance.flow.fit import refuse_misfits

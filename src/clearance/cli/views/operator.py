@@ -65,9 +65,8 @@ def applied(terminal: Terminal, answer: Facts) -> None:
     elif answer.get("declined"):
         terminal.line("Nothing was changed.")
     elif answer["applied"]:
-        terminal.line(
-            f"Applied {'1 change' if count == 1 else f'{count} changes'} to {answer['tenant_id']}."
-        )
+        changes = "1 change" if count == 1 else f"{count} changes"
+        terminal.line(f"Applied {changes} to {answer['tenant_id']}, in {answer['place']}.")
     else:
         terminal.line("Nothing was changed: this was a dry run.")
     _accepted(terminal, answer["tools"])
@@ -116,16 +115,28 @@ def pins_as_json(report: PinReport) -> Json:
 def tool_change(change: ToolChange, *, repinned: bool) -> Json:
     """A tool that is not as it was pinned, old beside new."""
     what = "says something else" if change.called else "takes something else"
-    kept = "" if change.before else " What it was then is not kept."
-    then = (
-        "accepted by this" if repinned else "called all the same" if change.called else "not called"
-    )
+    then = "It is called all the same." if change.called else "It is not called."
+    if repinned:
+        then = "You accept that with --repin."
+    kept = "" if change.before else " Its description of then is not kept."
     return {
         "tool": change.tool,
-        "sentence": f"{change.tool} {what} than when it was pinned, which is {then}.{kept}",
+        "sentence": f"{change.tool} {what} than when it was pinned. {then}{kept}",
         "before": change.before,
         "after": change.after if change.before else None,
     }
+
+
+def accepted(fit: ToolFit) -> list[Problem]:
+    """What was accepted, by name: one line for each action."""
+    names: dict[str, list[str]] = {}
+    for finding in fit.findings:
+        if finding.accepted:
+            names.setdefault(finding.action_type, []).append(finding.name)
+    return [
+        Problem(("catalog", action_type, "accepts"), f"accepted {', '.join(found)}")
+        for action_type, found in names.items()
+    ]
 
 
 def fit_as_json(fit: ToolFit, located: Callable[[Problem], str]) -> Json:
@@ -136,7 +147,8 @@ def fit_as_json(fit: ToolFit, located: Callable[[Problem], str]) -> Json:
 
     return {
         "misfits": sentences(fit.misfits),
-        "accepted": sentences(finding for finding in fit.findings if finding.accepted),
+        "accepted": [located(problem) for problem in accepted(fit)],
+        "warnings": sentences(fit.warnings),
         "unused": [located(problem) for problem in fit.unused],
         "missing": list(fit.missing),
         "problems": list(fit.missing.values()),
@@ -157,9 +169,8 @@ def _fit(terminal: Terminal, tools: Facts) -> None:
 
 def _accepted(terminal: Terminal, tools: Facts) -> None:
     for sentence in tools["accepted"]:
-        terminal.line((f"Accepted: {sentence}", Tone.WAITING))
-    for sentence in tools["unused"]:
-        terminal.line((f"Warning: {sentence}", Tone.WAITING))
+        terminal.line((sentence, Tone.WAITING))
+    _warnings(terminal, [*tools["warnings"], *tools["unused"]])
 
 
 def coverage_as_json(coverage: Coverage) -> Json:
@@ -201,16 +212,19 @@ def policy(terminal: Terminal, answer: Facts) -> None:
     """The rules of a policy, what they cover, and how the catalog fits its tools, if these were
     asked.
     """
+    tools = answer.get("tools") or {}
+    wrong = bool(tools.get("misfits") or tools.get("problems"))
+    verdict = "can be read, but does not fit its tools" if wrong else "is sound"
     if answer["policy_version"] is None:
-        terminal.line("The configuration is sound, and has no policy: everything is blocked.")
+        terminal.line(f"The configuration {verdict}. It has no policy: everything is blocked.")
     else:
-        terminal.line(f"The configuration is sound. Its policy is {answer['policy_version']}.")
+        terminal.line(f"The configuration {verdict}. Its policy is {answer['policy_version']}.")
         terminal.table(
             [(clause["effect"], clause["id"], clause["reason"]) for clause in answer["clauses"]]
         )
     _warnings(terminal, answer["warnings"])
-    if answer.get("tools"):
-        _fit(terminal, answer["tools"])
+    if tools:
+        _fit(terminal, tools)
     for covered in answer["coverage"]:
         _coverage(terminal, covered)
 
@@ -242,12 +256,14 @@ def whoami(terminal: Terminal, who: Facts) -> None:
     terminal.line(f"It may {', '.join(who.get('permissions') or ['do nothing'])}.")
 
 
-def differences(terminal: Terminal, changes: Sequence[Facts]) -> None:
+def differences(terminal: Terminal, changes: Sequence[Facts], *, verbose: bool = False) -> None:
     """The changes that a configuration makes: a sentence each, or line by line where a sentence is
-    too short.
+    too short. Of what is new, these lines come only with `verbose`.
     """
     for change in changes:
         terminal.line((str(change["sentence"]), Tone.STRONG))
+        if change.get("before") is None and not verbose:
+            continue
         before, after = _lines(change.get("before")), _lines(change.get("after"))
         if len(before) <= 1 and len(after) <= 1:
             continue

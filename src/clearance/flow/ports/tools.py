@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from clearance.configuration.compiling import tool_servers_of
+from clearance.configuration.document import Reading
 from clearance.configuration.shape import as_sentence
 from clearance.core.canonical import Json
 from clearance.core.catalog import ToolServer
@@ -14,6 +16,8 @@ from clearance.core.manners import AS_IT_SAYS, Manners
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.core.suggestion import suggestion
 from clearance.core.tool_pin import agrees, description_digest
+
+NOT_ACCEPTED = "This version does not accept what is stored of it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +172,15 @@ class Tools(Protocol):
 
 
 async def ask_servers(
-    tools: Tools, tenant_id: str, servers: Collection[ToolServer]
+    tools: Tools, tenant_id: str, reading: Reading, needed: Collection[str]
 ) -> tuple[dict[str, ToolList], dict[str, str]]:
-    """The tools that each server offers, by the server's name, and why some do not answer."""
+    """What the servers of tools (`server.tool`) that a document needs offer, by the server's name,
+    and why some do not answer.
+    """
+    servers = tool_servers_of(reading)
+    names = {tool.partition(".")[0] for tool in needed}
     lists: dict[str, ToolList] = {}
-    unreachable: dict[str, str] = {}
+    unreachable = dict.fromkeys(sorted(names - servers.keys()), NOT_ACCEPTED)
 
     async def ask(server: ToolServer) -> None:
         try:
@@ -180,7 +188,7 @@ async def ask_servers(
         except ToolCallFailed as failure:
             unreachable[server.name] = failure.error.sentence
 
-    await asyncio.gather(*map(ask, servers))
+    await asyncio.gather(*(ask(servers[name]) for name in sorted(names & servers.keys())))
     return lists, unreachable
 
 
