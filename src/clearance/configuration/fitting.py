@@ -30,7 +30,7 @@ from clearance.core.dialect import places
 from clearance.core.errors import Problem
 from clearance.core.intent import DEPTH_MAX
 from clearance.core.money import UNIT_LENGTH_MAX, is_power_of_ten
-from clearance.core.schema import CompiledSchema
+from clearance.core.schema import SCALE_MAX, CompiledSchema
 from clearance.core.stop import NAMES_NOTHING, StopScope
 from clearance.core.template import placeholders, schema_at, whole_placeholder
 from clearance.core.validation import schema_validator
@@ -38,7 +38,6 @@ from clearance.core.validation import schema_validator
 CATALOG_ACTIONS_MAX = 2_000
 TOOL_SERVERS_MAX = 64
 STOP_SWITCHES_MAX = 200
-SCALE_MAX = 10**6  # units of a decimal parameter
 
 Path: TypeAlias = tuple[str | int, ...]
 T = TypeVar("T")

@@ -26,7 +26,7 @@ from clearance.core.canonical import INTEGER_MAX, Json
 from clearance.core.errors import Problem
 from clearance.core.validation import schema_validator
 
-SCALE_MAX = 10**9
+SCALE_MAX = 10**6  # units of which one is made
 
 Path: TypeAlias = tuple[str | int, ...]
 Node: TypeAlias = Mapping[str, Json]
@@ -163,12 +163,12 @@ class SchemaPlace:
         """True if an object may have other names than the declared: the schema says that it may, or
         it declares none at all, which makes it a map. The parameters themselves are no map.
         """
-        if self._takes_others_by_word is not None:
-            return self._takes_others_by_word
+        if self.names_others is not None:
+            return self.names_others
         return not (self.names or self.has_patterns) or self._may_be_a_map
 
     @cached_property
-    def _takes_others_by_word(self) -> bool | None:
+    def names_others(self) -> bool | None:
         """Whether the schema says that an object may have other names; None if it is silent."""
         explicit = [node[key] for node in self.nodes for key in _OTHERS if key in node]
         if any(others is not False for others in explicit):
@@ -190,8 +190,8 @@ class SchemaPlace:
             place.is_checked
             and "object" in place.kinds
             and not place.names
-            and (place._takes_others_by_word or not place.has_patterns)
-            and place._takes_others_by_word is not False
+            and (place.names_others or not place.has_patterns)
+            and place.names_others is not False
             for place in alternatives
             if place is not self
         )
