@@ -394,8 +394,10 @@ def test_what_is_not_read_asks_a_person_and_is_named() -> None:
     answer = pay(PERMIT, parameters={"price": LONG_FRACTION, "to": {"weight": LONG_FRACTION}})
     assert (answer.answer, answer.reason) == (Answer.REQUIRE_APPROVAL, PARAMETERS_NOT_READ)
     assert answer.unread == ("price", "to.weight")
-    assert answer.clauses == ("permit",)
-    assert "price, to.weight" in answer.explanation
+    assert answer.clauses == ()
+    assert answer.explanation == (
+        'Policy cannot read "price", "to.weight" in this call; a person may approve it.'
+    )
     assert str(LONG_FRACTION) not in answer.explanation
 
 
@@ -404,7 +406,7 @@ def test_a_rule_that_asks_keeps_its_reason_and_the_person_sees_what_it_has_not_s
     answer = pay(PERMIT, unsure, parameters={"price": LONG_FRACTION})
     assert (answer.answer, answer.reason) == (Answer.REQUIRE_APPROVAL, "R")
     assert answer.clauses == ("unsure",)
-    assert answer.explanation == "E. Policy cannot read price in this call."
+    assert answer.explanation == 'E. Policy cannot read "price" in this call.'
 
 
 def test_what_a_rule_could_forbid_is_blocked() -> None:
@@ -487,7 +489,10 @@ def test_names_that_the_schema_lets_in_are_not_read_and_not_quoted() -> None:
     to = {"to": {"mail": "a@b.example", "bcc": "evil@x.example"}}
     answer = pay(PERMIT, rule(f'{P} has to.mail && {P}.to.mail == "x"', PAY), parameters=to)
     assert (answer.reason, answer.unread) == (PARAMETERS_NOT_READ, ("to.*",))
-    assert "bcc" not in answer.explanation
+    assert answer.explanation == (
+        'Policy cannot read names that the schema does not declare (in "to"); a person may approve '
+        "it."
+    )
 
 
 ANYTHING_BESIDE = {"type": "object", "properties": {}, "additionalProperties": True}

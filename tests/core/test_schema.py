@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from clearance.core.canonical import INTEGER_MAX
 from clearance.core.defaults import Defaults, default_problems, with_defaults
-from clearance.core.schema import CompiledSchema, misfits, undeclared, whole_units
+from clearance.core.policy_schema import parameters_type
+from clearance.core.schema import CompiledSchema, Path, misfits, whole_units
 
 TEXT, WHOLE, NULL = {"type": "string"}, {"type": "integer"}, {"type": "null"}
 DRAFT_7 = {"$schema": "http://json-schema.org/draft-07/schema#"}
@@ -31,6 +32,34 @@ def an_object(*required: str, **properties: Any) -> dict[str, Any]:
 
 def a_list(items: Any) -> dict[str, Any]:
     return {"type": "array", "items": items}
+
+
+def undeclared(schema: CompiledSchema, value: Any) -> list[Path]:
+    problems = misfits(schema, value)
+    return [problem.path for problem in problems if "is not declared" in problem.sentence]
+
+
+CHAINS = {
+    "$ref": lambda following: following,
+    "allOf": lambda following: {"allOf": [following]},
+    "anyOf": lambda following: {"anyOf": [following, NULL]},
+    "oneOf": lambda following: {"oneOf": [following]},
+    "properties": lambda following: an_object(x=following),
+    "items": a_list,
+}
+ENDS = [TEXT, {"enum": ["x"]}, {"type": "object"}, {"patternProperties": {"^x": TEXT}}]
+
+
+@pytest.mark.parametrize("link", CHAINS.values(), ids=CHAINS.keys())
+@pytest.mark.parametrize("end", ENDS, ids=str)
+def test_no_chain_of_references_is_longer_than_the_stack(link: Any, end: Any) -> None:
+    length = 600
+    parts = {f"d{at}": link({"$ref": f"#/$defs/d{at + 1}"}) for at in range(length)}
+    whole = {**an_object(a={"$ref": "#/$defs/d0"}), "$defs": {**parts, f"d{length}": end}}
+    assert parameters_type(whole).fields["a"]
+    assert misfits(CompiledSchema(whole), {"a": "x"}) == []
+    if link is CHAINS["$ref"]:
+        assert CompiledSchema(whole).root.names["a"].values == (("x",) if "enum" in end else None)
 
 
 # --- Closed at every depth ---

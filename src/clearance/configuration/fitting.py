@@ -31,7 +31,7 @@ from clearance.core.errors import Problem
 from clearance.core.intent import DEPTH_MAX
 from clearance.core.money import UNIT_LENGTH_MAX, is_power_of_ten
 from clearance.core.parts import PARTS
-from clearance.core.schema import CompiledSchema, anchors
+from clearance.core.schema import SCALE_MAX, CompiledSchema, anchors
 from clearance.core.stop import NAMES_NOTHING, StopScope
 from clearance.core.suggestion import suggestion
 from clearance.core.template import (
@@ -46,7 +46,6 @@ CATALOG_ACTIONS_MAX = 2_000
 TOOL_SERVERS_MAX = 64
 STOP_SWITCHES_MAX = 200
 SCHEMA_PROBLEMS_MAX = 20  # parts of one schema that are no JSON Schema
-SCALE_MAX = 10**6  # units of a decimal parameter
 
 Path: TypeAlias = tuple[str | int, ...]
 T = TypeVar("T")

@@ -23,6 +23,7 @@ ACTION_INTENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 ACTION_TYPE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 NAME_LENGTH_MAX = 128  # characters of an account, a trace id or an actor
 CONTENT_BYTES_MAX = 64 * 1024  # canonical bytes of everything that the caller said
+CONFIDENCE_BP_MAX = 10_000  # basis points of a confidence of 1
 DEPTH_MAX = 16  # levels of nesting in parameters and target
 WHY_COUNT_MAX = 32
 WHY_LENGTH_MAX = 2_000  # characters of one reason
@@ -69,7 +70,11 @@ class ActionIntent:
         """The confidence in basis points (0 to 10,000), rounded down so that it never passes a
         threshold by rounding.
         """
-        return int((Decimal(repr(self.confidence_score)) * 10_000).to_integral_value(ROUND_FLOOR))
+        return int(
+            (Decimal(repr(self.confidence_score)) * CONFIDENCE_BP_MAX).to_integral_value(
+                ROUND_FLOOR
+            )
+        )
 
 
 def content(intent: ActionIntent) -> dict[str, Json]:

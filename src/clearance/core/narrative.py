@@ -22,7 +22,7 @@ from clearance.core.catalog import Action
 from clearance.core.decision import Answer, Decision
 from clearance.core.errors import InvalidInput
 from clearance.core.gate import Facts
-from clearance.core.intent import ActionIntent, RiskLevel
+from clearance.core.intent import CONFIDENCE_BP_MAX, ActionIntent, RiskLevel
 from clearance.core.manners import ERROR_MEANS_UNKNOWN
 from clearance.core.mode import Allowlist, AutonomyMode, ModeRule
 from clearance.core.money import amounts_in
@@ -32,7 +32,6 @@ from clearance.core.stop import StopSwitch
 from clearance.core.template import Phrase, outside, phrase, plain, values_of
 
 AUTOPILOT = "Autopilot"
-CONFIDENCE_BP_MAX = 10_000
 CHANGEABLE = frozenset({IntentStatus.BLOCKED, *NOT_STARTED})
 """The states in which another answer of the gate would still make a difference."""
 

@@ -50,6 +50,7 @@ from clearance.core.policy_text import (
 )
 
 SCHEMAS_KEPT_MAX = 64  # compiled schemas that a process keeps, by their text
+EXPLANATIONS_SHOWN_MAX = 3  # explanations of rules that one decision joins
 NAMES_SHOWN_MAX = 5  # names of parameters or of rules in one sentence
 NAME_SHOWN_MAX = 64  # characters of one of them
 
@@ -255,15 +256,15 @@ class PolicySet:
         if not clauses:
             return None
         sentence = (
-            f"Policy cannot read {_listed(names)} in this call, and what it is decides for "
+            f"Policy cannot read {_in_words(names)}, and what it is decides for "
             f"{_listed(clauses)}, so it is blocked."
         )
         return PolicyAnswer(Answer.BLOCK, RULE_NOT_DECIDABLE, sentence, clauses)
 
     def _answer(self, answer: Answer, result: cedarpy.AuthzResult) -> PolicyAnswer:
         ids = tuple(sorted(result.diagnostics.reasons))
-        first = self.clauses[ids[0]]
-        return PolicyAnswer(answer, first.reason, first.explanation, ids)
+        explanation = _together([self.clauses[name].explanation for name in ids])
+        return PolicyAnswer(answer, self.clauses[ids[0]].reason, explanation, ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,8 +307,8 @@ def _error(errors: Iterator[str] | list[str]) -> PolicyAnswer:
 def _asks(permits: tuple[str, ...], unread: tuple[str, ...]) -> PolicyAnswer:
     """The answer about an act that no clause forbids, and that may not run unattended."""
     if unread:
-        sentence = f"Policy cannot read {_listed(unread)} in this call; a person may approve it."
-        return PolicyAnswer(Answer.REQUIRE_APPROVAL, PARAMETERS_NOT_READ, sentence, permits)
+        sentence = f"Policy cannot read {_in_words(unread)}; a person may approve it."
+        return PolicyAnswer(Answer.REQUIRE_APPROVAL, PARAMETERS_NOT_READ, sentence)
     sentence = "No policy permits this action unattended; a person may approve it."
     return PolicyAnswer(Answer.REQUIRE_APPROVAL, NOT_PERMITTED_UNATTENDED, sentence, permits)
 
@@ -316,8 +317,29 @@ def _naming(answer: PolicyAnswer, unread: tuple[str, ...]) -> PolicyAnswer:
     """The answer of clauses that ask a person, who sees too what none of them has seen."""
     if answer.reason == PARAMETERS_NOT_READ:
         return answer
-    also = f"{answer.explanation} Policy cannot read {_listed(unread)} in this call."
+    also = f"{answer.explanation} Policy cannot read {_in_words(unread)}."
     return replace(answer, explanation=also)
+
+
+def _together(explanations: Sequence[str]) -> str:
+    """The explanations of all clauses that decided, as one."""
+    different = list(dict.fromkeys(explanations))
+    shown = " ".join(different[:EXPLANATIONS_SHOWN_MAX])
+    more = len(different) - EXPLANATIONS_SHOWN_MAX
+    return f"{shown} And {more} more." if more > 0 else shown
+
+
+def _in_words(unread: Collection[str]) -> str:
+    """What is not read of a call, for a sentence."""
+    declared = [name for name in unread if name.rpartition(".")[2] != "*"]
+    within = [name.removesuffix(".*") for name in unread if name not in declared]
+    quoted = [f'"{name}"' for name in declared]
+    parts = [f"{_listed(quoted)} in this call"] if quoted else []
+    if within:
+        where = [f'"{name}"' for name in within if name != "*"]
+        place = f" (in {_listed(where)})" if where else ""
+        parts.append(f"names that the schema does not declare{place}")
+    return " and ".join(parts)
 
 
 def _listed(names: Collection[str]) -> str:

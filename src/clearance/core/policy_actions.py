@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from clearance.core.canonical import INTEGER_MAX, Json
-from clearance.core.intent import RiskLevel
+from clearance.core.intent import CONFIDENCE_BP_MAX, RiskLevel
 from clearance.core.mode import AutonomyMode
 from clearance.core.policy_schema import ParameterType, RecordField, TypeKind
 from clearance.core.policy_values import ANYTHING, Domain, Mask, Operand, Path, Truth, union
 
 ACTIONS_NAMED_MAX = 3  # actions that one problem names
-CONFIDENCE_BP_MAX = 10_000
+
 _WITH_NULLS = frozenset({TypeKind.SET, TypeKind.RECORD})
 _NOWHERE: tuple[Mask, Domain] = (0, Domain(""))
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cached_property
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 from urllib.parse import unquote
 
 import jsonschema_rs
@@ -27,10 +27,11 @@ from clearance.core.dialect import places
 from clearance.core.errors import Problem
 from clearance.core.validation import schema_validator
 
-SCALE_MAX = 10**9
+SCALE_MAX = 10**6  # units of which one is made
 
 Path: TypeAlias = tuple[str | int, ...]
 Node: TypeAlias = Mapping[str, Json]
+T = TypeVar("T")
 
 NUMBER = frozenset({"integer", "fraction"})
 ANY = frozenset({"null", "boolean", "string", "array", "object"}) | NUMBER
@@ -163,12 +164,17 @@ class SchemaPlace:
         """True if an object may have other names than the declared: the schema says that it may, or
         it declares none at all, which makes it a map. The parameters themselves are no map.
         """
+        if self.names_others is not None:
+            return self.names_others
+        return not (self.names or self.has_patterns) or self._may_be_a_map
+
+    @cached_property
+    def names_others(self) -> bool | None:
+        """Whether the schema says that an object may have other names; None if it is silent."""
         explicit = [node[key] for node in self.nodes for key in _OTHERS if key in node]
         if any(others is not False for others in explicit):
             return True
-        if explicit or self is self._schema.root:
-            return False
-        return not (self.names or self.has_patterns) or self._may_be_a_map
+        return False if explicit or self is self._schema.root else None
 
     @cached_property
     def _may_be_a_map(self) -> bool:
@@ -182,7 +188,11 @@ class SchemaPlace:
             for part in _sequence(node, keyword)
         )
         return any(
-            place.is_checked and "object" in place.kinds and not place.names and place.takes_others
+            place.is_checked
+            and "object" in place.kinds
+            and not place.names
+            and (place.names_others or not place.has_patterns)
+            and place.names_others is not False
             for place in alternatives
             if place is not self
         )
@@ -352,16 +362,12 @@ class CompiledSchema:
 
     def kinds(self, node: Node) -> frozenset[str]:
         """The kinds of values that a subschema allows, and perhaps more."""
-        key = id(node)
-        if key not in self._kinds:
-            self._kinds[key] = ANY  # until it is known: a subschema may come back to itself
-            self._kinds[key] = self._kinds_of(node)
-        return self._kinds[key]
+        return self._settled(node, self._kinds, ANY, self._kinds_of)
 
-    def _kinds_of(self, node: Node) -> frozenset[str]:
+    def _kinds_of(self, node: Node, known: Callable[[Json], frozenset[str]]) -> frozenset[str]:
         if node is _NOTHING:
             return frozenset()
-        kinds = ANY.intersection(*(self.kinds(node_of(part)) for part in self._referenced(node)))
+        kinds = ANY.intersection(*map(known, self._referenced(node)))
         if self._is_silenced(node):
             return kinds
         if types := _types(node):
@@ -369,31 +375,62 @@ class CompiledSchema:
         if (values := _own_values(node)) is not None:
             kinds &= frozenset(map(kind_of, values))
         for part in _sequence(node, "allOf"):
-            kinds &= self.kinds(node_of(part))
+            kinds &= known(part)
         for keyword in _ALTERNATIVES:
             if parts := _sequence(node, keyword):
-                kinds &= frozenset().union(*(self.kinds(node_of(part)) for part in parts))
+                kinds &= frozenset().union(*map(known, parts))
         return kinds | {"null"} if node.get("nullable") is True else kinds
 
     def values(self, node: Node) -> tuple[Json, ...] | None:
         """The only values that a subschema allows, and perhaps more; None if it does not say."""
-        key = id(node)
-        if key not in self._values:
-            self._values[key] = None
-            self._values[key] = self._values_of(node)
-        return self._values[key]
+        return self._settled(node, self._values, None, self._values_of)
 
-    def _values_of(self, node: Node) -> tuple[Json, ...] | None:
-        certain = [self.values(node_of(part)) for part in self._referenced(node)]
+    def _values_of(
+        self, node: Node, known: Callable[[Json], tuple[Json, ...] | None]
+    ) -> tuple[Json, ...] | None:
+        certain = [known(part) for part in self._referenced(node)]
         if not self._is_silenced(node):
             certain.insert(0, _own_values(node))
-            certain += [self.values(node_of(part)) for part in _sequence(node, "allOf")]
+            certain += [known(part) for part in _sequence(node, "allOf")]
             for keyword in _ALTERNATIVES:
-                parts = _sequence(node, keyword)
-                certain.append(_together([self.values(node_of(part)) for part in parts]))
+                certain.append(_together([known(part) for part in _sequence(node, keyword)]))
         if set(_types(node)) == {"null"}:
             certain.append((None,))
         return next((values for values in certain if values is not None), None)
+
+    def _settled(
+        self,
+        node: Node,
+        settled: dict[int, T],
+        unknown: T,
+        answer: Callable[[Node, Callable[[Json], T]], T],
+    ) -> T:
+        """The answer about a subschema, by the answers about those that hold in its place.
+
+        Without recursion, as a chain of references can be longer than the stack. A subschema that
+        comes back to itself is `unknown` there. What is not settled is seen by no other thread.
+        """
+        if id(node) in settled:
+            return settled[id(node)]
+        found: dict[int, T] = {}
+        waiting = [(node, False)]
+        while waiting:
+            current, is_ready = waiting.pop()
+            if is_ready:
+                found[id(current)] = answer(current, lambda part: found[id(node_of(part))])
+            elif id(current) not in found:
+                found[id(current)] = settled.get(id(current), unknown)
+                if id(current) not in settled:
+                    waiting.append((current, True))
+                    waiting += [(node_of(part), False) for part in self._in_place(current)]
+        settled.update(found)
+        return settled[id(node)]
+
+    def _in_place(self, node: Node) -> list[Json]:
+        """What holds in the place of a node, certainly or as an alternative."""
+        keywords = () if self._is_silenced(node) else ("allOf", *_ALTERNATIVES)
+        beside = [part for keyword in keywords for part in _sequence(node, keyword)]
+        return self._referenced(node) + beside
 
     def parts_of(self, node: Node, name: str) -> list[Json]:
         """The subschemas of a node for the property `name`."""
@@ -533,13 +570,6 @@ def _stepped(part: Json, step: str) -> Json:
 
 _UNDECLARED = "is not declared by the schema, which does not say that it takes other names"
 _MISFITS_MAX = 20  # of one value that are looked for
-
-
-def undeclared(schema: CompiledSchema, value: Json) -> list[Path]:
-    """The paths of names that no branch of the schema declares, where it does not say that it takes
-    others.
-    """
-    return [problem.path for problem in misfits(schema, value) if problem.sentence is _UNDECLARED]
 
 
 def misfits(schema: CompiledSchema, value: Json) -> list[Problem]:
