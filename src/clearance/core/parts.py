@@ -43,6 +43,8 @@ _QUERY = re.compile(r"(?:[A-Za-z0-9._~!$&()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
 _TELLING_ESCAPE = re.compile(
     r"%(?:[01][0-9A-Fa-f]|7[Ff]|2[DdEeFf]|3[0-9]|4[1-9A-Fa-f]|5[0-9AaCcFf]|6[1-9A-Fa-f]|7[0-9AaEe])"
 )
+# Some servers join two slashes, cut a segment at `;` or undo escapes twice, and others do not.
+_SERVERS_DIFFER = re.compile(r"//|;|%3[Bb]|%25[0-9A-Fa-f]{2}")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _LOCAL = re.compile(r"[A-Za-z0-9#$&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9#$&'*+/=?^_`{|}~-]+)*")
@@ -138,7 +140,9 @@ def _is_ipv4(host: str) -> bool:
 
 def _normal_path(path: str, written: re.Pattern[str]) -> str | None:
     """An absolute path without `.` and `..`; None if it cannot be told for certain."""
-    if not path.startswith("/") or not written.fullmatch(path) or _TELLING_ESCAPE.search(path):
+    if not path.startswith("/") or not written.fullmatch(path):
+        return None
+    if _TELLING_ESCAPE.search(path) or _SERVERS_DIFFER.search(path):
         return None
     kept: list[str] = []
     segments = path.split("/")[1:]

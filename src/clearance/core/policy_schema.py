@@ -421,9 +421,9 @@ def _declared_text(spot: _Spot) -> ParameterType:
         kind = TypeKind.LONG if of is int else TypeKind.STRING
         single = ParameterType(_CEDAR[kind], kind, never_fails=True)
         made = _set_of(single, read_values(lambda part: part)) if spot.many else single
-        required = spot.many or name not in MISSING_PARTS
+        required = name not in MISSING_PARTS
         fields[name] = spot.build.attribute(partial(_itself, made), may_be_required=required)
-        entries[name] = (spot.path, made.read, False)
+        entries[name] = (spot.at(name).path, made.read, False)
     reader = partial(_read_parts, declared)
     read = _read_many_parts(reader, entries) if spot.many else (lambda value, _: reader(value))
     return _record_of(fields, read, never_fails=False)
@@ -444,7 +444,10 @@ def _read_many_parts(reader: Callable[[Json], Json], entries: Mapping[str, Entry
         if UNREAD in records:
             return UNREAD
         columns = {name: [record[name] for record in records if name in record] for name in entries}
-        return read_columns(columns, entries, reading)
+        whole = {name: columns[name] for name in entries if len(columns[name]) == len(records)}
+        # The set of what only some of them have would seem to be that of all.
+        reading.unread |= {entries[name][0] for name in columns.keys() - whole if columns[name]}
+        return read_columns(whole, {name: entries[name] for name in whole}, reading)
 
     return read
 
