@@ -748,7 +748,7 @@ def test_a_value_gives_no_name_to_a_reference(keyword: str, old: bool) -> None:
     name = {"$id": "#L"} if old else {"$anchor": "L"}
     value = [{**name, "x-policy": "unread"}]
     draft = {"$schema": "http://json-schema.org/draft-07/schema#"} if old else {}
-    defs = {"o": {keyword: value}, "L": {**name, **WHOLE}}
+    defs = {"L": {**name, **WHOLE}, "o": {keyword: value}}
     schema = {**draft, **an_object(a={"$ref": "#L"}), "$defs": defs}
     kind = parameters_type(schema)
     assert (kind.cedar, kind.fields["a"].waived) == ("{\n  a?: Long,\n}", False)
