@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic_core import Url, ValidationError
 
-from clearance.core.parts import PARTS, parts_of
+from clearance.core.parts import PARTS, may_be_like, parts_of, spelling
 
 URLS: dict[str, tuple[str, str, int | None, str, str]] = {
     "https://Example.COM": ("https", "example.com", 443, "/", ""),
@@ -195,6 +195,25 @@ def test_nothing_raises(text: str) -> None:
         Url(text)
     except ValidationError:
         assert parts_of("url", text) is None
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.sampled_from(["url", "email", "path"]),
+    WELL_FORMED | st.sampled_from(["ada@example.com", "/srv//x/../é y", "http://[::1]:8/"]),
+    st.lists(st.integers(0, 30), min_size=2, max_size=4),
+)
+def test_every_part_is_spelled_as_a_part_and_is_like_its_pieces(
+    declared: str, text: str, cuts: list[int]
+) -> None:
+    for name, value in (parts_of(declared, text) or {}).items():
+        if isinstance(value, str):
+            part = f"{declared}.{name}"
+            assert spelling(part, value) == value
+            assert may_be_like(part, [value])
+            ends = sorted(min(cut, len(value)) for cut in cuts)
+            first, last = value[: ends[0]], value[ends[-1] :]
+            assert may_be_like(part, [first, value[ends[0] : ends[1]], last])
 
 
 EMAILS = {

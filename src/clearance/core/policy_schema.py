@@ -8,7 +8,7 @@ fit, is named as not read. Nothing of a call is left out in silence.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -19,7 +19,8 @@ from textwrap import indent
 from clearance.core.canonical import INTEGER_MAX, Json
 from clearance.core.catalog import Catalog
 from clearance.core.intent import DEPTH_MAX
-from clearance.core.parts import MISSING_PARTS, PARTS, parts_of
+from clearance.core.parts import MISSING_PARTS, PARTS, PORT_MAX, parts_of
+from clearance.core.policy_form import Form
 from clearance.core.policy_reading import (
     KIND_NAMES,
     RECORD_MEMBERS_MAX,
@@ -97,7 +98,8 @@ class ParameterType:
     kind: TypeKind
     fields: Mapping[str, RecordField] = field(default_factory=dict)
     item: ParameterType | None = None
-    values: frozenset[str | int | bool] | None = None
+    values: Collection[Json] | None = None
+    form: Form | None = None
     others: RecordField | None = None
     hides: str | None = None
     lists: tuple[str, ...] = ()
@@ -419,7 +421,9 @@ def _declared_text(spot: _Spot) -> ParameterType:
     fields, entries = {}, {}
     for name, of in PARTS[declared].items():
         kind = TypeKind.LONG if of is int else TypeKind.STRING
-        single = ParameterType(_CEDAR[kind], kind, never_fails=True)
+        ports = range(1, PORT_MAX + 1) if of is int else None
+        form = Form(f"{declared}.{name}")
+        single = ParameterType(_CEDAR[kind], kind, values=ports, form=form, never_fails=True)
         made = _set_of(single, read_values(lambda part: part)) if spot.many else single
         required = name not in MISSING_PARTS
         fields[name] = spot.build.attribute(partial(_itself, made), may_be_required=required)
@@ -446,7 +450,9 @@ def _read_many_parts(reader: Callable[[Json], Json], entries: Mapping[str, Entry
         columns = {name: [record[name] for record in records if name in record] for name in entries}
         whole = {name: columns[name] for name in entries if len(columns[name]) == len(records)}
         # The set of what only some of them have would seem to be that of all.
-        reading.unread |= {entries[name][0] for name in columns.keys() - whole if columns[name]}
+        for name in columns.keys() - whole:
+            if columns[name]:
+                reading.lacks(entries[name][0])
         return read_columns(whole, {name: entries[name] for name in whole}, reading)
 
     return read
