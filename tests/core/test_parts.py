@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic_core import Url, ValidationError
 
-from clearance.core.parts import PARTS, parts_of
+from clearance.core.parts import PARTS, may_be_like, parts_of, spelling
 
 URLS: dict[str, tuple[str, str, int | None, str, str]] = {
     "https://Example.COM": ("https", "example.com", 443, "/", ""),
@@ -22,7 +22,7 @@ URLS: dict[str, tuple[str, str, int | None, str, str]] = {
     "https://example.com/srv/./data/../x": ("https", "example.com", 443, "/srv/x", ""),
     "https://example.com/../../etc/passwd": ("https", "example.com", 443, "/etc/passwd", ""),
     "https://example.com/a/..": ("https", "example.com", 443, "/", ""),
-    "https://example.com/a//b/": ("https", "example.com", 443, "/a//b/", ""),
+    "https://example.com/100%25": ("https", "example.com", 443, "/100%25", ""),
     "https://bücher.example/ok": ("https", "xn--bcher-kva.example", 443, "/ok", ""),
     "https://BÜCHER.example": ("https", "xn--bcher-kva.example", 443, "/", ""),
     "https://xn--bcher-kva.example": ("https", "xn--bcher-kva.example", 443, "/", ""),
@@ -60,6 +60,13 @@ NOT_URLS = {
     "an escaped backslash": "https://example.com/%5C..",
     "an escaped NUL": "https://example.com/%00",
     "an escape of a letter": "https://example.com/%61dmin",
+    "an escape of an escape": "https://example.com/%2561dmin",
+    "an escape of an escape of an escape": "https://example.com/%252561dmin",
+    "two slashes": "https://example.com//admin",
+    "two slashes farther on": "https://example.com/a//b/",
+    "a parameter of a segment": "https://example.com/x/..;/admin",
+    "a parameter in the middle": "https://example.com/a;v=1/b",
+    "an escaped parameter": "https://example.com/x/..%3B/admin",
     "an escape that is none": "https://example.com/%zz",
     "an escape in the host": "https://example%2ecom/",
     "no scheme": "//example.com/",
@@ -188,6 +195,25 @@ def test_nothing_raises(text: str) -> None:
         Url(text)
     except ValidationError:
         assert parts_of("url", text) is None
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.sampled_from(["url", "email", "path"]),
+    WELL_FORMED | st.sampled_from(["ada@example.com", "/srv//x/../é y", "http://[::1]:8/"]),
+    st.lists(st.integers(0, 30), min_size=2, max_size=4),
+)
+def test_every_part_is_spelled_as_a_part_and_is_like_its_pieces(
+    declared: str, text: str, cuts: list[int]
+) -> None:
+    for name, value in (parts_of(declared, text) or {}).items():
+        if isinstance(value, str):
+            part = f"{declared}.{name}"
+            assert spelling(part, value) == value
+            assert may_be_like(part, [value])
+            ends = sorted(min(cut, len(value)) for cut in cuts)
+            first, last = value[: ends[0]], value[ends[-1] :]
+            assert may_be_like(part, [first, value[ends[0] : ends[1]], last])
 
 
 EMAILS = {

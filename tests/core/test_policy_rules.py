@@ -260,6 +260,79 @@ def test_a_name_that_none_declares_is_refused_although_an_action_lets_it_in(cond
     assert "cupon" in problems(PERMIT, rule(condition), catalog=catalog)[0]
 
 
+DECLARED = {
+    "ONE": action(
+        "ONE",
+        closed(
+            ["u", "us", "e", "p"],
+            u={"type": "string", "x-read": "url"},
+            us={"type": "array", "items": {"type": "string", "x-read": "url"}},
+            e={"type": "string", "x-read": "email"},
+            p={"type": "string", "x-read": "path"},
+        ),
+    )
+}
+NEVER_SPELLED: list[tuple[str, str]] = [
+    ('u.host == "Evil.net"', 'write "evil.net"'),
+    ('u.host != "Evil.net"', 'write "evil.net"'),
+    ('u.host == "例え.jp"', 'write "xn--r8jz45g.jp"'),
+    ('u.host == "evil.net:8080"', 'write "evil.net"'),
+    ('u.host == "https://evil.net/x"', 'write "evil.net"'),
+    ('u.host == "straße.de"', "a host is in lower case"),
+    ('u.host == "127.1"', "a host is in lower case"),
+    ('u.host like "*Evil.net"', "a host is in lower case"),
+    ('u.host like "*:8080"', "without a port"),
+    ('u.scheme == "HTTPS"', 'write "https"'),
+    ('u.scheme like "HTTP*"', "a scheme is in lower case"),
+    ("u has port && {u}.port == 70000", "it is from 1 to 65535"),
+    ("u has port && {u}.port > 65535", "which is never true"),
+    ('u.path == "admin"', 'write "/admin"'),
+    ('u.path == "/a/../admin"', 'write "/admin"'),
+    ('u.path == "//admin"', "begins with /"),
+    ('u.path like "admin*"', "begins with /"),
+    ('u.query == "?a=1"', 'write "a=1"'),
+    ('e.domain == "EVIL.net"', 'write "evil.net"'),
+    ('e.domain like "*@evil.net"', "without the @"),
+    ('e.local == "ada@evil.net"', 'write "ada"'),
+    ('p.path == "/etc/"', 'write "/etc"'),
+    ('p.path == "etc"', 'write "/etc"'),
+    ('p.path like "/etc//*"', "a path begins with /"),
+    ('us.host.contains("Evil.net")', 'write "evil.net"'),
+    ('us.host.containsAny(["a.b", "Evil.net"])', 'write "evil.net"'),
+    ("us has port && {us}.port.contains(0)", "it is from 1 to 65535"),
+]
+SPELLED = [
+    *('u.host == "evil.net"', 'u.host like "*.evil.net"', 'u.host == "[::1]"', 'u.host == ""'),
+    *('u.host like "[2001:*"', 'u.scheme like "http*"', "u has port && {u}.port >= 1024"),
+    *(
+        'u.path like "/admin*"',
+        'u.path like "*/admin/*"',
+        'u.path == "/a/"',
+        'u.raw == "HTTPS://A"',
+    ),
+    *('p.path like "/etc/*"', 'p.path == "/a b"', 'p.path like "*/"', 'e.local == "Ada"'),
+]
+
+
+def about_parts(condition: str) -> str:
+    name = condition.replace(" ", ".").partition(".")[0]
+    guarded = f"{P} has {name} && {P}.{condition}"
+    return guarded.replace("{u}", f"{P}.u").replace("{us}", f"{P}.us")
+
+
+@pytest.mark.parametrize(("condition", "sentence"), NEVER_SPELLED, ids=str)
+def test_a_literal_that_is_spelled_as_no_part_ever_is_refused(
+    condition: str, sentence: str
+) -> None:
+    answers = problems(PERMIT, rule(about_parts(condition), ONE), catalog=DECLARED)
+    assert any(sentence in each for each in answers), answers
+
+
+@pytest.mark.parametrize("condition", SPELLED)
+def test_a_literal_that_is_spelled_as_a_part_is_accepted(condition: str) -> None:
+    assert problems(PERMIT, rule(about_parts(condition), ONE), catalog=DECLARED) == []
+
+
 def test_each_problem_names_the_rule_and_its_line() -> None:
     with pytest.raises(InvalidInput) as refused:
         PolicySet.load(PERMIT + "\n" + rule(f"{P} has cupon", name="coupons"), CATALOG)

@@ -264,6 +264,24 @@ def test_what_real_tools_declare_is_read(schema: Any, value: Any, result: Any) -
     assert engine_takes(kind, answer) == []
 
 
+PORTS: dict[str, tuple[list[str], Any, tuple[str, ...]]] = {
+    "each has one": (["https://a.b/", "http://a.b/"], [443, 80], ()),
+    "some have one": (["https://a.b/", "foo://x/"], None, ("a.port",)),
+    "none has one": (["foo://x/"], None, ()),
+    "none at all": ([], [], ()),
+}
+
+
+@pytest.mark.parametrize("kind", PORTS)
+def test_a_part_that_some_of_a_list_lack_is_not_read(kind: str) -> None:
+    texts, ports, unread = PORTS[kind]
+    whole = an_object(a=a_list({"type": "string", "x-read": "url"}))
+    answer = read_parameters(parameters_type(whole), {"a": texts})
+    assert (answer.record["a"].get("port"), answer.unread) == (ports, unread)
+    assert answer.record["a"]["raw"] == texts
+    assert engine_takes(parameters_type(whole), answer) == []
+
+
 def test_what_is_null_is_named_and_absent() -> None:
     schema = an_object(
         "note",
@@ -730,7 +748,7 @@ def test_a_value_gives_no_name_to_a_reference(keyword: str, old: bool) -> None:
     name = {"$id": "#L"} if old else {"$anchor": "L"}
     value = [{**name, "x-policy": "unread"}]
     draft = {"$schema": "http://json-schema.org/draft-07/schema#"} if old else {}
-    defs = {"o": {keyword: value}, "L": {**name, **WHOLE}}
+    defs = {"L": {**name, **WHOLE}, "o": {keyword: value}}
     schema = {**draft, **an_object(a={"$ref": "#L"}), "$defs": defs}
     kind = parameters_type(schema)
     assert (kind.cedar, kind.fields["a"].waived) == ("{\n  a?: Long,\n}", False)

@@ -9,15 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clearance.core.intent import ActionIntent, RiskLevel
+from clearance.core.policy_schema import parameters_type, read_parameters
 from clearance.core.schema import CompiledSchema
 from clearance.core.template import (
     SHOWN_LENGTH_MAX,
     fill,
+    final_schema,
     phrase,
     placeholders,
     plain,
     values_of,
 )
+from clearance.core.validation import schema_validator
 
 QUOTES = "'\u2018\u2019\u201b\u2032`\u00b4\u02bc\uff07"
 
@@ -155,3 +158,50 @@ def test_an_amount_names_its_unit_once(text: str, shown: str) -> None:
 
 def test_names_are_listed_in_their_order() -> None:
     assert placeholders("{b} {a.c-1} {1x} {} {b}") == ["b", "a.c-1", "b"]
+
+
+# --- The schema of what the tool gets ---
+
+REFERENCES: dict[str, dict[str, Any]] = {
+    "by the root": {"child": {"$ref": "#"}},
+    "by an anchor": {"child": {"$ref": "#whole"}},
+    "by a dynamic one": {"child": {"$dynamicRef": "#whole"}},
+    "by a recursive one": {"child": {"$recursiveRef": "#"}},
+    "in an alternative": {"child": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}},
+    "by a definition": {"child": {"$ref": "#/$defs/again"}},
+}
+
+
+@pytest.mark.parametrize("kind", REFERENCES)
+def test_what_refers_to_all_parameters_does_not_ask_for_our_arguments_there(kind: str) -> None:
+    draft = "2019-09" if "recursive" in kind else "2020-12"
+    schema = {
+        "$schema": f"https://json-schema.org/draft/{draft}/schema",
+        **({"$dynamicAnchor": "whole"} if "dynamic" in kind else {"$anchor": "whole"}),
+        "type": "object",
+        "properties": {"name": {"$ref": "#/$defs/parameters"}, **REFERENCES[kind]},
+        "required": ["name"],
+        "$defs": {"parameters": {"type": "string"}, "again": {"$ref": "#"}},
+    }
+    final = final_schema(schema, {"account": "{account_id}", "copy": "{child}"})
+    validator = schema_validator(final)
+    call: dict[str, Any] = {"name": "a", "child": {"name": "b"}, "account": "x"}
+    call["copy"] = {"name": "c"}
+    assert validator.is_valid(call)
+    assert validator.is_valid({**call, "child": {"name": "b", "child": {"name": "c"}}})
+    assert not validator.is_valid({**call, "child": {}})
+    assert not validator.is_valid({**call, "child": {"name": 1}})
+    assert not validator.is_valid({**call, "copy": {"name": 1}})
+    assert not validator.is_valid({name: call[name] for name in call if name != "account"})
+    answer = read_parameters(parameters_type(final), call)
+    assert (answer.record, answer.unread) == (call, ())
+    assert final_schema(schema, {}) == schema
+
+
+def test_a_schema_that_does_not_refer_to_itself_stays_as_it_is() -> None:
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    assert final_schema(schema, {"by": "us"}) == {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "by": {"const": "us"}},
+        "required": ["name", "by"],
+    }

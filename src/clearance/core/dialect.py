@@ -45,6 +45,10 @@ _MAPS = frozenset(
 )
 """The keywords under which schemas stand: one, a list of them, or one for each name."""
 
+_NAMES = ("$anchor", "$dynamicAnchor", "$id", "id", "$recursiveAnchor", "$schema")
+"""The keywords by which a schema as a whole is known."""
+_OF_THE_ROOT = frozenset({*_NAMES, "$defs", "definitions"})
+
 _UPPER = ("maximum", "exclusiveMaximum")
 _LOWER = ("minimum", "exclusiveMinimum")
 _SIZES = ("maxLength", "maxItems", "maxProperties", "maxContains")
@@ -76,6 +80,28 @@ def as_kept(schema: Schema) -> Schema:
     No integer of an intent is beyond them, so these bounds let the same integers through.
     """
     return _rewritten(schema, _near_bounds)
+
+
+def with_root_at(schema: Schema, pointer: str) -> dict[str, Json]:
+    """The schema with every reference to the whole of it leading to `pointer` instead, such as
+    `#/$defs/whole`.
+    """
+    names = {f"#{schema[key]}".replace("##", "#") for key in _NAMES if key in schema} | {"#"}
+
+    def redirect(part: dict[str, Json]) -> None:
+        for keyword in ("$ref", "$dynamicRef"):
+            if part.get(keyword) in names:
+                part[keyword] = pointer
+        if "$recursiveRef" in part and "$ref" not in part:
+            part["$ref"] = pointer
+            del part["$recursiveRef"]
+
+    return _rewritten(schema, redirect)
+
+
+def as_a_part(schema: Schema) -> dict[str, Json]:
+    """The schema without the names that it gives itself as a whole, and without its definitions."""
+    return {keyword: part for keyword, part in schema.items() if keyword not in _OF_THE_ROOT}
 
 
 def parts(schema: Schema) -> Iterator[tuple[Path, Json]]:

@@ -9,7 +9,7 @@ names that lead elsewhere, symbolic links.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import TypeAlias
 
@@ -43,6 +43,8 @@ _QUERY = re.compile(r"(?:[A-Za-z0-9._~!$&()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
 _TELLING_ESCAPE = re.compile(
     r"%(?:[01][0-9A-Fa-f]|7[Ff]|2[DdEeFf]|3[0-9]|4[1-9A-Fa-f]|5[0-9AaCcFf]|6[1-9A-Fa-f]|7[0-9AaEe])"
 )
+# Some servers join two slashes, cut a segment at `;` or undo escapes twice, and others do not.
+_SERVERS_DIFFER = re.compile(r"//|;|%3[Bb]|%25[0-9A-Fa-f]{2}")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _LOCAL = re.compile(r"[A-Za-z0-9#$&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9#$&'*+/=?^_`{|}~-]+)*")
@@ -138,7 +140,9 @@ def _is_ipv4(host: str) -> bool:
 
 def _normal_path(path: str, written: re.Pattern[str]) -> str | None:
     """An absolute path without `.` and `..`; None if it cannot be told for certain."""
-    if not path.startswith("/") or not written.fullmatch(path) or _TELLING_ESCAPE.search(path):
+    if not path.startswith("/") or not written.fullmatch(path):
+        return None
+    if _TELLING_ESCAPE.search(path) or _SERVERS_DIFFER.search(path):
         return None
     kept: list[str] = []
     segments = path.split("/")[1:]
@@ -175,6 +179,97 @@ def _file_path_parts(text: str) -> Parts | None:
             kept.append(segment)
     return {"path": "/" + "/".join(kept)}
 
+
+# --- Parts as a rule writes them ---
+
+
+def spelling(part: str, text: str) -> str | None:
+    """The text as it stands in a part such as `url.host`; None if nothing like it can stand
+    there.
+    """
+    return _SPELLINGS[part](text) if part in _SPELLINGS else text
+
+
+def may_be_like(part: str, pieces: Sequence[str]) -> bool:
+    """True if a part could be these pieces with any text between them."""
+    if part not in _PIECES or len(pieces) == 1:
+        return spelling(part, pieces[0]) == pieces[0]
+    first, last = pieces[0], pieces[-1]
+    if not all(map(_PIECES[part].fullmatch, pieces)):
+        return False
+    if part == "url.host":
+        return ":" not in last or last.endswith("]")
+    if not part.endswith(".path"):
+        return True
+    if first and not first.startswith("/"):
+        return False
+    return part != "path.path" or not last.endswith("/") or "".join(pieces) == "/"
+
+
+def _scheme_spelled(text: str) -> str | None:
+    scheme = text.lower().partition(":")[0]
+    return scheme if re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme) else None
+
+
+def _host_spelled(text: str) -> str | None:
+    bare = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://|[/?#].*$|(?<![:\[]):[0-9]*$", "", text)
+    return bare if bare == "" else _url_host("https", bare)
+
+
+def _path_spelled(text: str) -> str | None:
+    return _normal_path(text if text.startswith("/") else f"/{text}", _PATH)
+
+
+def _query_spelled(text: str) -> str | None:
+    bare = text.removeprefix("?")
+    return bare if _QUERY.fullmatch(bare) else None
+
+
+def _local_spelled(text: str) -> str | None:
+    bare = text.partition("@")[0]
+    return bare if _LOCAL.fullmatch(bare) and len(bare) <= LOCAL_LENGTH_MAX else None
+
+
+def _domain_spelled(text: str) -> str | None:
+    parts = _email_parts(f"x@{text.rpartition('@')[2]}")
+    return None if parts is None else str(parts["domain"])
+
+
+def _file_path_spelled(text: str) -> str | None:
+    parts = _file_path_parts(re.sub("/+", "/", f"/{text}"))
+    return None if parts is None else str(parts["path"])
+
+
+_SPELLINGS: Mapping[str, Callable[[str], str | None]] = {
+    "url.scheme": _scheme_spelled,
+    "url.host": _host_spelled,
+    "url.path": _path_spelled,
+    "url.query": _query_spelled,
+    "email.local": _local_spelled,
+    "email.domain": _domain_spelled,
+    "path.path": _file_path_spelled,
+}
+_NO_STEP = r"(?!.*//)(?!.*/\.\.?/)"
+_PIECES: Mapping[str, re.Pattern[str]] = {
+    "url.scheme": re.compile(r"[a-z0-9+.-]*"),
+    "url.host": re.compile(r"(?!.*\.\.)[a-z0-9_.-]*|\[?[0-9a-f:]*\]?"),
+    "url.path": re.compile(_NO_STEP + r"[A-Za-z0-9._~!$&'()*+,=:@/%-]*"),
+    "url.query": re.compile(r"[A-Za-z0-9._~!$&()*+,;=:@/?%-]*"),
+    "email.local": re.compile(r"[A-Za-z0-9#$&'*+/=?^_`{|}~.-]*"),
+    "email.domain": re.compile(r"(?!.*\.\.)[a-z0-9_.-]*"),
+    "path.path": re.compile(_NO_STEP + r"[^\x00-\x1f\x7f-\x9f\\\u2028\u2029]*"),
+}
+"""What can stand somewhere in a part."""
+SPELLED: Mapping[str, str] = {
+    "url.scheme": "a scheme is in lower case, without ://",
+    "url.host": "a host is in lower case and ASCII (xn--...), without a port",
+    "url.path": "the path of a URL begins with /, without . and .., // and ;",
+    "url.query": "a query is in ASCII, without the ? before it",
+    "email.local": "it is what stands before the @",
+    "email.domain": "a domain is in lower case and ASCII (xn--...), without the @",
+    "path.path": "a path begins with /, without . and .., // and a / at its end",
+}
+"""How the parts are spelled, for a sentence."""
 
 _READERS: Mapping[str, Callable[[str], Parts | None]] = {
     "url": _url_parts,

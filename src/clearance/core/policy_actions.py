@@ -121,13 +121,13 @@ class Actions:
         self, path: Path, types: list[tuple[Mask, ParameterType]], always: Mask
     ) -> Attribute:
         """A place with its operand: a group for each type and set of values."""
-        merged: dict[tuple[str, object], tuple[Mask, Domain]] = {}
+        merged: dict[object, tuple[Mask, Domain]] = {}
         here: Mask = 0
         for mask, kind in types:
             here |= mask
-            values: Collection[Json] | None = _RANGES.get(path[:1]) or kind.values
-            before = merged.get((kind.cedar, values), _NOWHERE)[0]
-            merged[kind.cedar, values] = (before | mask, Domain(kind.cedar, values))
+            domain = Domain(kind.cedar, _RANGES.get(path[:1]) or kind.values, kind.form)
+            key = (domain.kind, domain.values, domain.form)
+            merged[key] = (merged.get(key, _NOWHERE)[0] | mask, domain)
         groups = (*merged.values(), (self.every & ~here, Domain("")))
         return Attribute(types, here, always, operand=Operand(groups, path))
 

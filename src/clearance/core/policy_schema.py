@@ -19,7 +19,8 @@ from textwrap import indent
 from clearance.core.canonical import INTEGER_MAX, Json
 from clearance.core.catalog import Catalog
 from clearance.core.intent import DEPTH_MAX
-from clearance.core.parts import MISSING_PARTS, PARTS, parts_of
+from clearance.core.parts import MISSING_PARTS, PARTS, PORT_MAX, parts_of
+from clearance.core.policy_form import Form
 from clearance.core.policy_reading import (
     KIND_NAMES,
     RECORD_MEMBERS_MAX,
@@ -100,7 +101,8 @@ class ParameterType:
     kind: TypeKind
     fields: Mapping[str, RecordField] = field(default_factory=dict)
     item: ParameterType | None = None
-    values: frozenset[str | int | bool] | None = None
+    values: Collection[Json] | None = None
+    form: Form | None = None
     others: RecordField | None = None
     hides: str | None = None
     lists: tuple[str, ...] = ()
@@ -430,11 +432,13 @@ def _declared_text(spot: _Spot) -> ParameterType:
     fields, entries = {}, {}
     for name, of in PARTS[declared].items():
         kind = TypeKind.LONG if of is int else TypeKind.STRING
-        single = ParameterType(_CEDAR[kind], kind, never_fails=True)
+        ports = range(1, PORT_MAX + 1) if of is int else None
+        form = Form(f"{declared}.{name}")
+        single = ParameterType(_CEDAR[kind], kind, values=ports, form=form, never_fails=True)
         made = _set_of(single, read_values(lambda part: part)) if spot.many else single
-        required = spot.many or name not in MISSING_PARTS
+        required = name not in MISSING_PARTS
         fields[name] = spot.build.attribute(partial(_itself, made), may_be_required=required)
-        entries[name] = (spot.path, made.read, False)
+        entries[name] = (spot.at(name).path, made.read, False)
     reader = partial(_read_parts, declared)
     read = _read_many_parts(reader, entries) if spot.many else (lambda value, _: reader(value))
     return _record_of(fields, read, never_fails=False)
@@ -455,7 +459,12 @@ def _read_many_parts(reader: Callable[[Json], Json], entries: Mapping[str, Entry
         if UNREAD in records:
             return UNREAD
         columns = {name: [record[name] for record in records if name in record] for name in entries}
-        return read_columns(columns, entries, reading)
+        whole = {name: columns[name] for name in entries if len(columns[name]) == len(records)}
+        # The set of what only some of them have would seem to be that of all.
+        for name in columns.keys() - whole:
+            if columns[name]:
+                reading.lacks(entries[name][0])
+        return read_columns(whole, {name: entries[name] for name in whole}, reading)
 
     return read
 

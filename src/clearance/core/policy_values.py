@@ -12,6 +12,7 @@ from itertools import product
 from typing import Any, TypeAlias
 
 from clearance.core.canonical import Json
+from clearance.core.policy_form import Form
 
 VALUES_NAMED_MAX = 8  # values that one problem lists
 LITERAL_SHOWN_MAX = 60  # characters of one of them
@@ -35,13 +36,14 @@ class Domain:
 
     kind: str
     values: Collection[Json] | None = None
+    form: Form | None = None
 
     @property
     def item(self) -> Domain:
         """What the items of a set can be."""
         if not self.kind.startswith("Set<"):
             return Domain("")
-        return Domain(self.kind.removeprefix("Set<").removesuffix(">"), self.values)
+        return Domain(self.kind.removeprefix("Set<").removesuffix(">"), self.values, self.form)
 
     @property
     def ends(self) -> tuple[int, int] | None:
@@ -59,10 +61,21 @@ class Domain:
         """True if a value of this could be a value of the other."""
         if self.misfits(other):
             return False
-        if not (self.kind and other.kind) or self.values is None or other.values is None:
+        if not (self.kind and other.kind):
             return True
-        few, many = sorted((self.values, other.values), key=len)
-        return any(value in many for value in few)
+        if isinstance(self.values, range) and isinstance(other.values, range):
+            return max(self.values.start, other.values.start) < min(
+                self.values.stop, other.values.stop
+            )
+        return self._takes_any(other.values) and other._takes_any(self.values)
+
+    def _takes_any(self, values: Collection[Json] | None) -> bool:
+        return values is None or isinstance(values, range) or any(map(self.takes, values))
+
+    def takes(self, value: Json) -> bool:
+        """True if a value of its type could be this one."""
+        listed = self.values is None or value in self.values
+        return listed and (self.form is None or self.form.takes(value))
 
     def must_equal(self, other: Domain) -> bool:
         """True if the two always have the same value."""
@@ -156,7 +169,8 @@ def likeness(operand: Operand, pattern: Sequence[Any]) -> Truth:
     for mask, domain in operand.groups:
         texts = domain.values if domain.kind == "String" else None  # a number has no text
         matches = {_matches(pattern, str(text)) for text in texts or ()}
-        true |= mask if texts is None or True in matches else 0
+        takes = domain.form is None or domain.form.takes_like(_pieces(pattern))
+        true |= mask if takes and (texts is None or True in matches) else 0
         false |= mask if texts is None or False in matches else 0
     return true, false
 
@@ -176,12 +190,7 @@ def union(masks: Iterable[Mask]) -> Mask:
 
 def _matches(pattern: Sequence[Any], text: str) -> bool:
     """True if a text is like a pattern."""
-    parts: list[str] = [""]
-    for piece in pattern:
-        if piece == "Wildcard":
-            parts.append("")
-        else:
-            parts[-1] += piece["Literal"]
+    parts = _pieces(pattern)
     if len(parts) == 1:
         return text == parts[0]
     first, *middle, last = parts
@@ -196,12 +205,28 @@ def _matches(pattern: Sequence[Any], text: str) -> bool:
     return text.endswith(last) and len(text) - len(last) >= at
 
 
+def _pieces(pattern: Sequence[Any]) -> list[str]:
+    """The texts between the wildcards of a pattern."""
+    pieces = [""]
+    for piece in pattern:
+        if piece == "Wildcard":
+            pieces.append("")
+        else:
+            pieces[-1] += piece["Literal"]
+    return pieces
+
+
 # --- In words ---
 
 
 def allowed(domains: Iterable[Domain]) -> str:
     """The only values of some domains, for a sentence; empty, if they are not known."""
-    lists = [domain.values for domain in domains if isinstance(domain.values, frozenset)]
+    values = [domain.values for domain in domains if domain.values is not None]
+    lists = [each for each in values if isinstance(each, frozenset)]
+    ranges = [each for each in values if isinstance(each, range) and each]
+    if ranges and not lists:
+        least, greatest = min(each[0] for each in ranges), max(each[-1] for each in ranges)
+        return f" (it is from {least} to {greatest})"
     return f" (it is one of: {_in_words(frozenset().union(*lists))})" if lists else ""
 
 

@@ -327,7 +327,13 @@ class Walk:
             if first.misfits(other):
                 self.refuse(f"compares {mine} ({kind_of(first)}) with {value} ({kind_of(other)})")
                 return
-        self.refuse(f"compares {mine} with {value}, which it never is{allowed(ones)}")
+        hint = allowed(ones) or self._spelled(right, ones)
+        self.refuse(f"compares {mine} with {value}, which it never is{hint}")
+
+    def _spelled(self, literal: Expression, ones: list[Domain]) -> str:
+        """How a literal would be spelled, if its form is why it never is what it stands beside."""
+        forms = [domain.form for domain in ones if domain.form]
+        return forms[0].hint(literal["Value"]) if forms and "Value" in literal else ""
 
     def _is_action(self, named: str, live: Mask) -> Truth:
         bit = self.bit_of(named)
@@ -362,8 +368,10 @@ class Walk:
             ("like", str(pattern)), operand, lambda: likeness(operand, pattern)
         )
         if live and not true & live:
-            only = allowed(operand.within(live))
-            self.refuse(f"has a like that {written(operands['left'])} never matches{only}")
+            domains = operand.within(live)
+            words = next((domain.form.words for domain in domains if domain.form), "")
+            hint = allowed(domains) or words
+            self.refuse(f"has a like that {written(operands['left'])} never matches{hint}")
         return true & live, false & live
 
     # --- Entities and sets ---

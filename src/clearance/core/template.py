@@ -12,9 +12,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import TypeAlias
 
 from clearance.core.canonical import Json
+from clearance.core.dialect import as_a_part, with_root_at
 from clearance.core.intent import ActionIntent
 from clearance.core.money import money_at
 from clearance.core.schema import CompiledSchema
@@ -34,6 +36,7 @@ _ENDS_QUOTE = frozenset(
     "\uff07\uff40\u0374\u0384\u0559\u05d9\u07f4\u07f5\u144a\u16cc\u1fef\u1ffd\U00016f51"
 )
 _MISSING = object()
+_WHOLE = "parameters"  # what a definition of all parameters is named, once or more in a row
 _EXPONENT_FROM = 10**21  # from here on, canonical JSON writes a number with its exponent
 _OURS = frozenset({"account_id", "action_intent_id", "action_type"})
 
@@ -186,11 +189,25 @@ def final_schema(parameters: Mapping[str, Json], arguments: Mapping[str, Json]) 
     known = properties if isinstance(properties, Mapping) else {}
     made = {name: _schema_of(template, parameters) for name, template in arguments.items()}
     needed = required if isinstance(required, list) else []
-    return {
+    final = {
         **parameters,
         "properties": {**known, **made},
         "required": [*needed, *(name for name in made if name not in needed)],
     }
+    return _apart_from(parameters, final)
+
+
+def _apart_from(parameters: Mapping[str, Json], final: dict[str, Json]) -> dict[str, Json]:
+    """The final schema, in which what refers to the parameters as a whole does not ask for the
+    catalog's arguments there too.
+    """
+    defined = parameters.get("$defs", {})
+    name = next(name for name in (_WHOLE * times for times in count(1)) if name not in defined)
+    redirected = with_root_at(final, f"#/$defs/{name}")
+    if redirected == final:
+        return final
+    whole = as_a_part(with_root_at(parameters, f"#/$defs/{name}"))
+    return {**redirected, "$defs": {**redirected.get("$defs", {}), name: whole}}
 
 
 def _schema_of(template: Json, parameters: Mapping[str, Json]) -> Json:
