@@ -496,9 +496,7 @@ def test_strings_that_no_rule_reads_change_nothing(
     permits = ("refunds",) if set(parameters) == {"amount_minor"} else ()
     assert answer.clauses == (("account-frozen",) if account == "frozen" else permits)
     stranger = policy.decide(ask(agent_id=agent, parameters={**parameters, "recipient": recipient}))
-    assert stranger.clauses == (
-        permits if recipient in {"GB1", "GB2"} else ("recipient-known",)
-    )
+    assert stranger.clauses == (permits if recipient in {"GB1", "GB2"} else ("recipient-known",))
 
 
 @given(text=st.text(st.characters(categories=["Cs", "Cc", "Lu"])))
