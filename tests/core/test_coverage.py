@@ -23,7 +23,7 @@ PAY = Action(
     parameters={
         "type": "object",
         "properties": {
-            "amount": {"type": "integer"},
+            "amount": {"type": "integer", "x-scale": 100, "x-unit": "EUR"},
             "to": {"type": "object", "properties": {"mail": {"type": "string"}}},
             "note": {"x-policy": "unread"},
             "tree": {"type": "object", "additionalProperties": {"type": "object"}},
@@ -58,7 +58,7 @@ def covered(text: str = PERMIT, **changes: Any) -> Coverage:
 def test_everything_that_the_schema_declares_is_read_or_waived_or_named() -> None:
     coverage = covered()
     assert dict(coverage.read) == {
-        "amount": "Long",
+        "amount": "Long in hundredths (EUR)",
         "channel": "String",
         "to.mail": "String",
         "tree.names": "Set<String>",

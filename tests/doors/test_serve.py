@@ -441,6 +441,15 @@ def test_a_wrong_configuration_says_where_and_changes_nothing(served, run, tmp_p
     assert run("apply", str(tmp_path / "missing.yaml"))[0] == 1
 
 
+def test_the_schema_of_the_policy_is_shown_while_the_policy_is_wrong(served, run, tmp_path):
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(served.configuration.read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "policy.cedar").write_text("permit(principal", encoding="utf-8")
+    code, out, _ = run("policy", "schema", "--config", str(wrong))
+    assert code == 0
+    assert 'action "CREATE_TASK" appliesTo' in out
+
+
 def test_the_policy_is_shown_and_checked(served, run):
     configuration = str(served.configuration)
     assert 'action "CREATE_TASK" appliesTo' in run("policy", "schema", "--config", configuration)[1]

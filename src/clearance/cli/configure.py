@@ -174,14 +174,15 @@ def _after(changed: Collection[Any], refusal: Refusal) -> Refusal:
 def policy_schema(*, config: Config, as_json: AsJson = False) -> None:
     """Print the Cedar schema.
 
-    It is generated from the catalog, and lists the values that a policy can read.
+    It is generated from the catalog, and lists the values that a policy can read. The policy
+    itself is not looked at.
     """
     from clearance.cli import output
     from clearance.configuration import file as configuration
     from clearance.configuration.compiling import catalog_of
     from clearance.core.policy_schema import cedar_schema
 
-    schema = cedar_schema(catalog_of(configuration.load(config).document))
+    schema = cedar_schema(catalog_of(configuration.load(config, without_policy=True).document))
     output.show(
         {"schema": schema}, lambda terminal, value: terminal.block(value["schema"]), as_json=as_json
     )

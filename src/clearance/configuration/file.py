@@ -81,12 +81,16 @@ class Configuration:
 
 
 def load(
-    path: Path, environment: Mapping[str, str] = os.environ, *, secrets_elsewhere: bool = False
+    path: Path,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    secrets_elsewhere: bool = False,
+    without_policy: bool = False,
 ) -> Configuration:
     """Reads a file and its policy file. ConfigurationError with every problem.
 
     `secrets_elsewhere`: the variables of tool servers are set where these are called, and need not
-    be set here.
+    be set here. `without_policy`: the policy is left out, whatever is in it.
     """
     file = _File(path)
     value = file.read()
@@ -97,7 +101,9 @@ def load(
     document = _resolved(document, environment)
     policy = document.pop("policy", None)
     policy_path = None
-    if isinstance(policy, str):
+    if without_policy:
+        pass
+    elif isinstance(policy, str):
         policy_path = path.parent / policy
         document["policy"] = file.read_policy(policy_path)
     elif "policy" in value:

@@ -23,9 +23,10 @@ _ANY_OTHER = ""
 class Coverage:
     """What is covered of one action.
 
-    `read` are the parameters that policy reads, each with its Cedar type; `unread` those that it
-    cannot read, each with the reason; `waived` those that need not be read. `rules` are the clauses
-    that reach the action. `obstacle` says why it can never run alone; None if it can.
+    `read` are the parameters that policy reads, each with its Cedar type and what it counts;
+    `unread` those that it cannot read, each with the reason; `waived` those that need not be read.
+    `rules` are the clauses that reach the action. `obstacle` says why it can never run alone; None
+    if it can.
     """
 
     action_type: str
@@ -43,7 +44,7 @@ def coverage_of(settings: Settings, action: Action) -> Coverage:
     return Coverage(
         action.action_type,
         tuple(
-            (name, each.type.cedar)
+            (name, f"{each.type.cedar} in {each.type.counts}".removesuffix(" in "))
             for name, each in fields
             if each.type and not each.waived and not _has_parts(each.type.kind)
         ),

@@ -246,8 +246,8 @@ class PolicySet:
             for place, (name, rule) in enumerate(self._rules.items())
             if rule.speaks_of(question.agent_id, question.account_id)
         }
-        names: dict[str, None] = {}
         all_speaking, deciding = sum(speaking), 0
+        names: dict[str, None] = {}
         for path, shown in read.unread_paths.items():
             if rules := self._dependents.on(bit, whole_of(kind, path)) & all_speaking:
                 deciding |= rules

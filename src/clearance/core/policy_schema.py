@@ -48,6 +48,7 @@ _IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
 _RESERVED = frozenset({"true", "false", "if", "then", "else", "in", "like", "has", "is"})
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _DECIMAL_MAX = 922_337_203_685_477  # of Cedar's decimal, and a fraction that no value needs
+_PARTS_OF_ONE = {10: "tenths", 100: "hundredths", 1_000: "thousandths"}
 _DECIMAL_TEXT = re.compile(r"-?[0-9]+\.[0-9]{1,4}")
 
 # --- Types ---
@@ -94,7 +95,8 @@ class ParameterType:
     `fields` are those of a RECORD, `item` is that of a SET. `others` stands for the names that a
     record lets in without a field; `hides` says why a rule would not see one of them. `values` are
     the only ones that the schema allows, if it says which. `lists` are the paths of the lists in it
-    that are not in lists, `several` those of the values of several types.
+    that are not in lists, `several` those of the values of several types. `counts` says in words
+    what a number counts, if the schema does: `hundredths (EUR)`.
     """
 
     cedar: str
@@ -107,6 +109,7 @@ class ParameterType:
     hides: str | None = None
     lists: tuple[str, ...] = ()
     several: frozenset[str] = frozenset()
+    counts: str = ""
     read: Read = field(default=_as_it_is, repr=False, compare=False)
     never_fails: bool = field(default=False, repr=False, compare=False)
     members_max: int | None = field(default=1, repr=False, compare=False)  # for one value
@@ -380,7 +383,12 @@ def _scalar(
     values = frozenset(readable) if readable and kind is not TypeKind.DECIMAL else None
     cedar = _CEDAR[kind]
     single = ParameterType(
-        cedar, kind, values=values, read=lambda value, _: reader(value), never_fails=never_fails
+        cedar,
+        kind,
+        values=values,
+        counts=_counted(spot.place) if kind is TypeKind.LONG else "",
+        read=lambda value, _: reader(value),
+        never_fails=never_fails,
     )
     return _set_of(single, read_values(reader)) if spot.many else single
 
@@ -389,6 +397,17 @@ def _set_of(item: ParameterType, read: Read) -> ParameterType:
     return replace(
         item, cedar=f"Set<{item.cedar}>", kind=TypeKind.SET, fields={}, item=item, read=read
     )
+
+
+def _counted(place: SchemaPlace) -> str:
+    """What the integers at a place count, in words; empty if the schema does not say."""
+    scale, unit = (
+        next((node[key] for node in place.nodes if key in node), None)
+        for key in ("x-scale", "x-unit")
+    )
+    parts = _PARTS_OF_ONE.get(scale, f"1/{scale}") if type(scale) is int and scale > 1 else ""
+    of = f"({unit})" if parts and unit else unit
+    return " ".join(str(word) for word in (parts, of) if word)
 
 
 def _is_number(value: Json) -> bool:
