@@ -104,8 +104,8 @@ def _added(before: Json, after: Json, path: str) -> Iterator[str]:
             inside = f"{path}.{name}"
             yield from _added(before[name], value, inside) if name in before else (inside,)
     elif isinstance(before, list | tuple) and isinstance(after, list | tuple):
-        for at, (one, other) in enumerate(zip(before, after, strict=False)):
-            yield from _added(one, other, f"{path}.{at}")
+        for at, (item, new) in enumerate(zip(before, after, strict=False)):
+            yield from _added(item, new, f"{path}.{at}")
     elif before != after:
         yield path
 
