@@ -113,6 +113,17 @@ def test_the_doctor_of_an_older_version_leaves_a_newer_store_alone(
     assert "Use a newer Clearance" in found[0]["sentence"]
 
 
+def test_the_doctor_gives_advice_about_stored_settings_too(
+    tmp_path: Path, examine: Examine
+) -> None:
+    document = sample.document()
+    document["catalog"]["CREATE_TASK"]["parameters"]["properties"]["title"]["maxLenght"] = 5
+    leave(tmp_path, document)
+    warnings = [one["sentence"] for one in examine()[1] if one["status"] == "warning"]
+    place = "catalog.CREATE_TASK.parameters.properties.title.maxLenght"
+    assert [line for line in warnings if f"for {TENANT} at {place}: is no keyword" in line]
+
+
 def test_nothing_is_written_to_a_store_that_is_opened_for_reading(tmp_path: Path) -> None:
     left = leave(tmp_path, sample.document())
 

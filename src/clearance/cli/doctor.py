@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
+from clearance.cli.stored import means_otherwise, stored_document, stored_findings
 from clearance.cli.tool_check import checked
-from clearance.cli.upgrades import means_otherwise
 from clearance.cli.views.operator import accepted
 from clearance.client import AsyncClearance, ClearanceError, ClearanceUnavailable
 from clearance.client.wire import URL_DEFAULT
@@ -32,13 +32,13 @@ from clearance.clock import SystemClock
 from clearance.configuration import file
 from clearance.configuration.advice import advice
 from clearance.configuration.compiling import policy_of
-from clearance.configuration.tool_fit import FitFinding, fit_findings, may_run_alone, misfit
+from clearance.configuration.tool_fit import misfit
 from clearance.core.errors import Problem, Refusal
 from clearance.core.moment import from_text
 from clearance.core.principal import EVERYWHERE, Principal
 from clearance.core.settings import Settings
 from clearance.flow.control import Control
-from clearance.flow.ports.tools import ToolCallFailed, ToolList, schemas_of
+from clearance.flow.ports.tools import ToolCallFailed
 from clearance.flow.requests import SettingsPart
 from clearance.profiles import aws, choose, postgres
 from clearance.profiles.local import STORE_FILE
@@ -391,6 +391,9 @@ async def _stored_settings(control: Control, reader: Principal) -> Findings:
         yield FAILURE, f"This version does not accept {place}: {detail}."
     if not problems:
         yield OK, f"This version accepts all settings that are stored for {reader.tenant_id}."
+        agents = {key.name for key in await control.api_keys(reader) if key.revoked_at is None}
+        for problem in advice(stored_document(await control.settings(reader), parts), agents):
+            yield WARNING, f"Stored for {reader.tenant_id} at {problem}."
         return
     more = len(problems) - PROBLEMS_SHOWN_MAX
     sentence = "What these settings reach asks a person until clearance apply has put them right."
@@ -429,7 +432,7 @@ async def _tool_server(
             FAILURE,
             f"The tool server {name} has another schema than its pin for {', '.join(changed)}.",
         )
-    findings = _findings(settings, offered)
+    findings = stored_findings(settings, offered)
     if refusal := misfit(findings):
         return FAILURE, f"For {settings.tenant_id}: {refusal.sentence}"
     texts = {tool: settings.tool_descriptions.get(f"{name}.{tool}") for tool in wanted}
@@ -447,19 +450,6 @@ async def _tool_server(
         sentence = f"For {settings.tenant_id}, the tools of {name} take values that nobody sees"
         return WARNING, f"{sentence}: {listed}. Declare them in the catalog with these defaults."
     return OK, f"The tool server {name} answers, and its tools are as they were pinned."
-
-
-def _findings(settings: Settings, offered: ToolList) -> list[FitFinding]:
-    """How the stored actions do not fit the tools of one server."""
-    schemas = schemas_of({offered.server: offered})
-    return [
-        finding
-        for name, action in settings.catalog.items()
-        if action.tool.server == offered.server
-        for finding in fit_findings(
-            action, schemas, alone=may_run_alone(settings.allowlist, settings.modes, name)
-        )
-    ]
 
 
 async def _server() -> Findings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from clearance.cli.upgrades import means_otherwise
+from clearance.cli.stored import means_otherwise
 from clearance.configuration.compiling import settings_alone
 from clearance.configuration.document import parse_document
 from tests.support import sample

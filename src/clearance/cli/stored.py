@@ -1,14 +1,21 @@
-"""What now means something else in the settings that an older version stored: a short line each."""
+"""Stored settings, looked at as a configuration file is: how they fit their tools, and what now
+means something else in them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from clearance.configuration.document import read_document
+from clearance.configuration.shape import SettingsDocument
+from clearance.configuration.tool_fit import FitFinding, fit_findings, may_run_alone
+from clearance.core.canonical import Json
 from clearance.core.catalog import Action
 from clearance.core.defaults import Defaults, with_defaults
 from clearance.core.schema import SchemaPlace
 from clearance.core.settings import Settings
 from clearance.core.tool_pin import is_of_before
+from clearance.flow.ports.tools import ToolList, schemas_of
 
 
 def means_otherwise(settings: Settings) -> Iterator[str]:
@@ -44,3 +51,29 @@ def _inside(place: SchemaPlace, at: str, seen: set[int]) -> Iterator[tuple[str, 
         yield from _inside(part, f"{at}.{name}".lstrip("."), seen)
     if "array" in place.kinds and any("items" in node for node in place.nodes):
         yield from _inside(place.items, f"{at}[]", seen)
+
+
+def stored_document(settings: Settings, parts: Sequence[tuple[Json, int]]) -> SettingsDocument:
+    """The stored parts as one document; of its tool servers, where they are."""
+    whole = {name: part for value, _ in parts for name, part in value.items()}
+    servers = {
+        name: {"url": server.url} if server.url else {"command": list(server.command)}
+        for name, server in settings.tool_servers.items()
+    }
+    autonomy = {name: whole[name] for name in ("modes", "allowlist", "budgets")}
+    document = {"tool_servers": servers, "catalog": whole["catalog"], "autonomy": autonomy}
+    policy = {"policy": whole["policy"]} if whole["policy"] is not None else {}
+    return read_document({**document, **policy}).document
+
+
+def stored_findings(settings: Settings, offered: ToolList) -> list[FitFinding]:
+    """How the stored actions do not fit the tools of one server."""
+    schemas = schemas_of({offered.server: offered})
+    return [
+        finding
+        for name, action in settings.catalog.items()
+        if action.tool.server == offered.server
+        for finding in fit_findings(
+            action, schemas, alone=may_run_alone(settings.allowlist, settings.modes, name)
+        )
+    ]
