@@ -141,8 +141,8 @@ async def _apply(
             raise wanted.refused(refusal)
         if dry_run:
             return {**answer, "dry_run": True}
-        question = f"Apply this to {wanted.tenant_id}?"
-        if ask and (differences or repin) and not typer.confirm(question):
+        something = differences or repin
+        if ask and something and not typer.confirm(f"Apply this to {wanted.tenant_id}?"):
             return {**answer, "declined": True}
         changed = await control.apply(actor, wanted.document) if differences else ()
         try:
@@ -151,7 +151,7 @@ async def _apply(
             raise _after(changed, refusal) from refusal
     return {
         **answer,
-        "applied": bool(differences or repin),
+        "applied": bool(something),
         "differences": [asdict(each) for each in changed],
         "pins": views.pins_as_json(report),
         "dry_run": False,

@@ -412,18 +412,18 @@ class CompiledSchema:
         """
         if id(node) in settled:
             return settled[id(node)]
-        found: dict[int, T] = {}
+        answers: dict[int, T] = {}
         waiting = [(node, False)]
         while waiting:
             current, is_ready = waiting.pop()
             if is_ready:
-                found[id(current)] = answer(current, lambda part: found[id(node_of(part))])
-            elif id(current) not in found:
-                found[id(current)] = settled.get(id(current), unknown)
+                answers[id(current)] = answer(current, lambda part: answers[id(node_of(part))])
+            elif id(current) not in answers:
+                answers[id(current)] = settled.get(id(current), unknown)
                 if id(current) not in settled:
                     waiting.append((current, True))
                     waiting += [(node_of(part), False) for part in self._in_place(current)]
-        settled.update(found)
+        settled.update(answers)
         return settled[id(node)]
 
     def _in_place(self, node: Node) -> list[Json]:

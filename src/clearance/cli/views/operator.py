@@ -134,8 +134,8 @@ def accepted(fit: ToolFit) -> list[Problem]:
         if finding.accepted:
             names.setdefault(finding.action_type, []).append(finding.name)
     return [
-        Problem(("catalog", action_type, "accepts"), f"accepted {', '.join(found)}")
-        for action_type, found in names.items()
+        Problem(("catalog", action_type, "accepts"), f"accepted {', '.join(each)}")
+        for action_type, each in names.items()
     ]
 
 
