@@ -119,7 +119,10 @@ async def _apply(
         differences = await control.compare(actor, wanted.document)
         if show:
             show([asdict(each) for each in differences])
-        fit = await control.check_tools(actor, wanted.document)
+        fit, agents = (
+            await control.check_tools(actor, wanted.document),
+            await _agents(control, actor),
+        )
         changed_tools = [
             views.tool_change(each, repinned=each.tool in repin) for each in fit.changes
         ]
@@ -132,10 +135,7 @@ async def _apply(
             "differences": [asdict(each) for each in differences],
             "pins": None,
             "tools": {**views.fit_as_json(fit, wanted.located), "changes": changed_tools},
-            "warnings": [
-                wanted.located(problem)
-                for problem in advice(wanted.document, await _agents(control, actor))
-            ],
+            "warnings": [*map(wanted.located, advice(wanted.document, agents))],
         }
         if refusal := misfit(fit.findings):
             raise wanted.refused(refusal)
