@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -44,15 +45,15 @@ def rule(text: str, name: str) -> str:
 PERMIT = rule("permit(principal, action, resource);", "permit")
 
 
-def covered(text: str = PERMIT, **changes: Any) -> Coverage:
+def covered(text: str = PERMIT, act: Action = PAY, **changes: Any) -> Coverage:
     parts: dict[str, Any] = {
         "allowlist": Allowlist(frozenset({"PAY"})),
         "modes": (AUTO,),
         "budgets": (BudgetRule(account=None, max_per_day=5),),
-        "policy": PolicySet.load(text, {"PAY": PAY}),
+        "policy": PolicySet.load(text, {"PAY": act}),
         **changes,
     }
-    return coverage_of(Settings("northwind", SettingsVersion(0, 0), {"PAY": PAY}, **parts), PAY)
+    return coverage_of(Settings("northwind", SettingsVersion(0, 0), {"PAY": act}, **parts), act)
 
 
 def test_everything_that_the_schema_declares_is_read_or_waived_or_named() -> None:
@@ -67,6 +68,26 @@ def test_everything_that_the_schema_declares_is_read_or_waived_or_named() -> Non
     [(name, why)] = coverage.unread
     assert name == "tree.values"
     assert "not of one scalar type" in why
+
+
+@pytest.mark.parametrize(
+    ("schema", "required", "name"),
+    [
+        ({"type": "string"}, ["__x"], "__x"),
+        ({"type": "string"}, [], None),
+        ({"type": ["string", "null"]}, ["__x"], None),
+        ({"type": "string", "x-policy": "unread"}, ["__x"], None),
+    ],
+)
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_an_action_whose_every_call_has_something_unread_cannot_run_alone(
+    schema: Any, required: list[str], name: str | None, is_nested: bool
+) -> None:
+    parameters = {"type": "object", "properties": {"__x": schema}, "required": required}
+    if is_nested:
+        parameters = {"type": "object", "properties": {"to": parameters}, "required": ["to"]}
+    obstacle = covered(act=replace(PAY, parameters=parameters)).obstacle
+    assert obstacle == (name and f"every call has {name}, which policy cannot read")
 
 
 def test_a_rule_reaches_an_action_if_it_can_match_it() -> None:

@@ -72,13 +72,23 @@ CATALOG = {
             tags={"type": "array", "items": {"enum": ["a", "b"]}},
             to=closed([], mail=TEXT),
             limit=WHOLE,
+            maybe={"type": ["string", "null"]},
             price={"type": "number"},
             note={"type": "string", "x-policy": "unread"},
             tree={"type": "object", "additionalProperties": closed([], a=TEXT)},
             **{"per page": WHOLE, "__proto": TEXT},
         ),
     ),
-    "TWO": action("TWO", closed(["subject"], subject=TEXT, limit={"enum": [5]}, tree=TEXT)),
+    "TWO": action(
+        "TWO",
+        closed(
+            ["subject"],
+            subject=TEXT,
+            limit={"enum": [5]},
+            tree=TEXT,
+            maybe={"type": ["null", "string"]},
+        ),
+    ),
 }
 
 
@@ -162,6 +172,9 @@ REFUSED = [
     (f'{P} has tags && {P}.tags == ["a", "c"]', ONE, 'with "c"'),
     (f'{P} has state && !["open", "closed"].contains({P}.state)', ONE, "can never match"),
     ('context.mode == "AUTO"', ALL, 'compares context.mode with "AUTO"'),
+    ('context.nulls.contains("limit")', ONE, 'with "limit", which it never is'),
+    ('resource == Account::" acme "', ALL, "which none can have"),
+    ("context.unattended", 'principal == Agent::"", action, resource', "which none can have"),
     ('context.mode like "auto*"', ALL, "has a like that context.mode never"),
     ("context.risk > 3", ALL, "context.risk > 3, which is never true"),
     ("context.risk == 4", ALL, "with 4, which it never is"),
@@ -233,7 +246,7 @@ ACCEPTED = [
     (f'{P} has price && {P}.price.greaterThan(decimal("250.0"))', ONE),
     (f"{P}.place == {{zip: 1}}", 'principal, action == Action::"THREE", resource'),
     ("context.counts has tags && context.counts.tags > 3", ONE),
-    ('context.nulls.contains("limit")', ONE),
+    ('context.nulls.contains("maybe")', ONE),
     ("context.confidence_bp >= 10000", ALL),
     ("context.risk == 3", ALL),
     ('context.mode == "DISABLED"', ALL),
@@ -258,6 +271,48 @@ def test_a_rule_that_can_match_is_accepted(condition: str, scope: str) -> None:
 def test_a_name_that_none_declares_is_refused_although_an_action_lets_it_in(condition: str) -> None:
     catalog = {**CATALOG, "OPEN": action("OPEN", ANYTHING_BESIDE)}
     assert "cupon" in problems(PERMIT, rule(condition), catalog=catalog)[0]
+
+
+BOUND = {
+    "ONE": action(
+        "ONE",
+        closed(
+            ["n", "m", "s", "d", "l", "r", "k"],
+            n={"type": "integer", "minimum": 1, "maximum": 10, "multipleOf": 5},
+            m={"type": "number", "x-scale": 100, "exclusiveMinimum": 0.5, "maximum": 9.999},
+            s={"type": "string", "maxLength": 3, "pattern": "^[a-z]+$"},
+            d={"type": "string", "format": "date"},
+            l={"type": "array", "items": TEXT, "minItems": 1, "maxItems": 3},
+            r={"type": "array", "items": closed([], a=TEXT), "minItems": 2},
+            k={"type": "object", "propertyNames": {"enum": ["x", "y"]}},
+        ),
+    )
+}
+BEYOND: list[tuple[str, str, str]] = [
+    # one that can hold, and two that cannot
+    ("{p}.n == 5", "{p}.n == 0", "{p}.n == 4"),
+    ("{p}.n > 9", "{p}.n > 10", "{p}.n < 1"),
+    ("{p}.m == 51", "{p}.m == 50", "{p}.m > 999"),
+    ('{p}.s == "abc"', '{p}.s == "ABC"', '{p}.s == "abcd"'),
+    ('{p}.d == "2026-12-01"', '{p}.d == "2026-13-01"', '{p}.d == "tomorrow"'),
+    ("context.counts.l == 3", "context.counts.l > 3", "context.counts.l == 0"),
+    ("{p}.r.count == 2", "{p}.r.count < 2", "{p}.r.count == 1"),
+    ('{p}.k.names.contains("x")', '{p}.k.names.contains("z")', '{p}.k.names.contains("X")'),
+]
+
+
+@pytest.mark.parametrize(("can", "never", "nor"), BEYOND)
+def test_a_literal_that_the_schema_lets_no_call_have_is_refused(
+    can: str, never: str, nor: str
+) -> None:
+    guard = f"{P} has r && {P} has k && context.counts has l && "
+    answers = [
+        problems(PERMIT, rule(guard + each.replace("{p}", P), ONE), catalog=BOUND)
+        for each in (can, never, nor)
+    ]
+    assert answers[0] == []
+    assert all("never" in each for answer in answers[1:] for each in answer), answers
+    assert all(answers[1:])
 
 
 DECLARED = {
@@ -364,8 +419,8 @@ def test_an_entity_is_in_itself_alone() -> None:
         f"[{P}].contains({P})",
         f"{{p: {P}}} == {{p: {P}}}",
         "context.nulls.isEmpty()",
-        'context.nulls == ["limit"]',
-        '["limit"].containsAll(context.nulls)',
+        'context.nulls == ["maybe"]',
+        '["maybe"].containsAll(context.nulls)',
     ],
 )
 def test_a_rule_about_everything_depends_on_what_is_waived(condition: str) -> None:

@@ -12,7 +12,7 @@ from clearance.core.budget import rule_for
 from clearance.core.catalog import Action
 from clearance.core.mode import AutonomyMode
 from clearance.core.policy_actions import fields_of
-from clearance.core.policy_schema import TypeKind, parameters_type
+from clearance.core.policy_schema import ParameterType, TypeKind, parameters_type
 from clearance.core.settings import Settings
 
 _ANY_OTHER = ""
@@ -39,7 +39,8 @@ class Coverage:
 
 def coverage_of(settings: Settings, action: Action) -> Coverage:
     """What is covered of an action of the catalog."""
-    fields = list(fields_of(parameters_type(action.final_schema)))
+    parameters = parameters_type(action.final_schema)
+    fields = list(fields_of(parameters))
     policy = settings.policy
     return Coverage(
         action.action_type,
@@ -55,8 +56,20 @@ def coverage_of(settings: Settings, action: Action) -> Coverage:
             if each.type is None and not each.waived
         ),
         policy.reaching(action.action_type) if policy else (),
-        _obstacle(settings, action.action_type),
+        _never_read(parameters) or _obstacle(settings, action.action_type),
     )
+
+
+def _never_read(kind: ParameterType) -> str | None:
+    """The obstacle of a parameter that every call has and policy cannot read."""
+    for name, each in kind.fields.items():
+        if not each.given or each.waived:
+            continue
+        if each.type is None:
+            return f"every call has {name}, which policy cannot read"
+        if inner := _never_read(each.type):
+            return inner
+    return None
 
 
 def _has_parts(kind: TypeKind) -> bool:

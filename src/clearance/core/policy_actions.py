@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from clearance.core.canonical import INTEGER_MAX, Json
+from clearance.core.canonical import Json
 from clearance.core.intent import CONFIDENCE_BP_MAX, RiskLevel
 from clearance.core.mode import AutonomyMode
 from clearance.core.policy_schema import ParameterType, RecordField, TypeKind
@@ -193,14 +193,17 @@ def _null_names(parameters: ParameterType) -> set[str]:
 
 
 def _may_be_null(name: str, each: RecordField) -> bool:
-    """Only what is never absent, and no list, is never null; other names are the agent's."""
+    """What is never absent is never null; other names are the agent's."""
     if name.rpartition(".")[2] == "*":
         return False
-    return each.type is None or not each.required or each.type.kind in _WITH_NULLS
+    return not each.never_null and (each.type is None or not each.required)
 
 
 def _counts(parameters: ParameterType) -> ParameterType:
-    fields = {name: RecordField(_LONG) for name in parameters.lists}
+    fields = {
+        path: RecordField(ParameterType("Long", TypeKind.LONG, values=lengths))
+        for path, lengths in parameters.lists.items()
+    }
     return ParameterType("counts", TypeKind.RECORD, fields=fields)
 
 
@@ -212,7 +215,6 @@ _LONG = ParameterType("Long", TypeKind.LONG)
 _RANGES: Mapping[Path, Collection[Json]] = {
     ("confidence_bp",): range(CONFIDENCE_BP_MAX + 1),
     ("risk",): range(max(RiskLevel) + 1),
-    ("counts",): range(INTEGER_MAX + 1),
 }
 _OF_ALL = {
     "unattended": ParameterType("Bool", TypeKind.BOOL),

@@ -16,7 +16,10 @@ from clearance.core.parts import SPELLED, may_be_like, spelling
 from clearance.core.validation import schema_validator
 
 FORMS_KEPT_MAX = 1_000  # validators of one process
-_KEYWORDS = ("format", "maxLength", "minLength", "multipleOf", "pattern")
+_KEYWORDS = {
+    "STRING": ("format", "maxLength", "minLength", "pattern"),
+    "LONG": ("multipleOf",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,12 @@ class Form:
         return f": {SPELLED[self.part]}" if self.part in SPELLED else ""
 
 
-def form_of(schemas: Iterable[Mapping[str, Json]]) -> Form | None:
-    """The form of the scalars that fit all these schemas; None if they leave it open."""
-    asked = [{name: schema[name] for name in _KEYWORDS if name in schema} for schema in schemas]
+def form_of(schemas: Iterable[Mapping[str, Json]], kind: str) -> Form | None:
+    """The form of the scalars of a type (STRING, LONG) that fit all these schemas; None if they
+    leave it open.
+    """
+    names = _KEYWORDS.get(kind, ())
+    asked = [{name: schema[name] for name in names if name in schema} for schema in schemas]
     narrowed = [schema for schema in asked if schema]
     if not narrowed:
         return None

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from clearance.core.canonical import INTEGER_MAX
+from clearance.core.intent import name_problem
 from clearance.core.policy_actions import Actions
 from clearance.core.policy_expression import entities
-from clearance.core.policy_values import Mask, union
+from clearance.core.policy_values import Mask, literal, union
 from clearance.core.policy_walk import EVERYTHING, UNATTENDED, Mentions, Walk
 
 
@@ -125,7 +126,7 @@ def read_rule(policy: Mapping[str, Any], actions: Actions) -> tuple[ReadRule, li
         accounts=accounts,
         named=frozenset((kind, name) for kind, name in entities(_bare(policy)) if kind != "Action"),
     )
-    problems = [*both.problems] or [*_waived(rule, actions)]
+    problems = [*both.problems, *_impossible_names(rule)] or [*_waived(rule, actions)]
     if scope and not rule.reach and not problems:
         problems.append("can never match, whatever is asked")
     return rule, problems
@@ -160,6 +161,12 @@ def _known(
         "resource": accounts and frozenset(("Account", name) for name in accounts),
         "unattended": unattended,
     }
+
+
+def _impossible_names(rule: ReadRule) -> Iterator[str]:
+    for kind, name in sorted(rule.named):
+        if kind in {"Agent", "Account"} and (problem := name_problem(name)):
+            yield f"names {literal((kind, name))}, which none can have: a name {problem}"
 
 
 def _waived(rule: ReadRule, actions: Actions) -> Iterator[str]:

@@ -20,7 +20,7 @@ from clearance.core.canonical import INTEGER_MAX, Json
 from clearance.core.catalog import Catalog
 from clearance.core.intent import DEPTH_MAX
 from clearance.core.parts import MISSING_PARTS, PARTS, PORT_MAX, parts_of
-from clearance.core.policy_form import Form
+from clearance.core.policy_form import Form, form_of
 from clearance.core.policy_reading import (
     KIND_NAMES,
     RECORD_MEMBERS_MAX,
@@ -74,13 +74,16 @@ class RecordField:
     """An attribute of a record. Without a `type`, the schema declares it and policy cannot read it:
     `problem` says why.
 
-    `required`: always in the Cedar record. `waived`: the owner says that policy need not read it.
+    `required`: always in the Cedar record. `given`: in every valid call, read or not. `never_null`:
+    no valid call has null there. `waived`: the owner says that policy need not read it.
     """
 
     type: ParameterType | None
     required: bool = False
     problem: str | None = None
     waived: bool = False
+    never_null: bool = False
+    given: bool = False
 
     @property
     def reader(self) -> Read | None:
@@ -95,8 +98,9 @@ class ParameterType:
     `fields` are those of a RECORD, `item` is that of a SET. `others` stands for the names that a
     record lets in without a field; `hides` says why a rule would not see one of them. `values` are
     the only ones that the schema allows, if it says which. `lists` are the paths of the lists in it
-    that are not in lists, `several` those of the values of several types. `counts` says in words
-    what a number counts, if the schema does: `hundredths (EUR)`.
+    that are not in lists, with the lengths that they can have, `several` those of the values of
+    several types. `counts` says in words what a number counts, if the schema does: `hundredths
+    (EUR)`.
     """
 
     cedar: str
@@ -107,7 +111,7 @@ class ParameterType:
     form: Form | None = None
     others: RecordField | None = None
     hides: str | None = None
-    lists: tuple[str, ...] = ()
+    lists: Mapping[str, range] = field(default_factory=dict)
     several: frozenset[str] = frozenset()
     counts: str = ""
     read: Read = field(default=_as_it_is, repr=False, compare=False)
@@ -144,7 +148,7 @@ def parameters_type(schema: Mapping[str, Json]) -> ParameterType:
         made = _root(root, build)
     room = RECORD_MEMBERS_MAX - build.attributes - build.reserved
     return replace(
-        made, lists=tuple(sorted(build.lists)), several=frozenset(build.several), room=room
+        made, lists=dict(sorted(build.lists.items())), several=frozenset(build.several), room=room
     )
 
 
@@ -268,7 +272,7 @@ class _Build:
         self.attributes = 0
         self.reserved = 0
         self.is_bounded = False
-        self.lists: list[str] = []
+        self.lists: dict[str, range] = {}
         self.several: set[str] = set()
         self._reservable = reservable
         self._open: list[SchemaPlace] = []
@@ -380,12 +384,18 @@ def _scalar(
     """The type of a scalar; of many, the set of them. `reader` reads one of them."""
     allowed = [reader(value) for value in spot.place.values or ()]
     readable = [value for value in allowed if value is not UNREAD]
-    values = frozenset(readable) if readable and kind is not TypeKind.DECIMAL else None
+    values: Collection[Json] | None = None
+    if readable and kind is not TypeKind.DECIMAL:
+        values = frozenset(readable)
+    elif kind is TypeKind.LONG:
+        values = spot.place.units(spot.place.scale or 1)
+    form = form_of(spot.place.certain, kind) if spot.place.scale is None else None
     cedar = _CEDAR[kind]
     single = ParameterType(
         cedar,
         kind,
         values=values,
+        form=form,
         counts=_counted(spot.place) if kind is TypeKind.LONG else "",
         read=lambda value, _: reader(value),
         never_fails=never_fails,
@@ -532,13 +542,14 @@ def _list(spot: _Spot) -> ParameterType:
     fields = item.fields
     counted = item.kind is TypeKind.RECORD and "count" not in fields
     if counted:
-        count = RecordField(ParameterType("Long", TypeKind.LONG), required=True)
+        lengths = range(INTEGER_MAX + 1) if spot.many else place.lengths
+        count = RecordField(ParameterType("Long", TypeKind.LONG, values=lengths), required=True)
         fields = {**fields, "count": count}
     never_fails = place.is_checked and item.never_fails
     if spot.many:
         read = read_lists(item.read, spot.path, counted=counted)
     else:
-        build.lists.append(spot.path)
+        build.lists[spot.path] = place.lengths
         reserved = build.reserve(members)
         never_fails = never_fails and reserved
         read = read_list(item.read, spot.path, counted=counted, reserved=reserved)
@@ -565,7 +576,10 @@ def _record(spot: _Spot) -> ParameterType:
     for name in sorted(place.names):
         inside = spot.at(name, place.names[name])
         is_there = spot.many or (name in place.required and "null" not in inside.place.kinds)
-        fields[name] = made = _property(name, inside, may_be_required=is_there)
+        made = _property(name, inside, may_be_required=is_there)
+        never_null = inside.place.is_checked and "null" not in inside.place.kinds
+        given = is_there and never_null and not spot.many
+        fields[name] = made = replace(made, never_null=never_null, given=given)
         path = spot.at("*").path if _parts_a_path(name) else inside.path
         entries[name] = (path, made.reader, made.waived)
     others = _others(place)
@@ -611,7 +625,16 @@ def _map(spot: _Spot) -> ParameterType:
     values.
     """
     inside = replace(spot.at("values", spot.place.others), many=True)
-    names = _set_of(ParameterType("String", TypeKind.STRING, never_fails=True), _as_it_is)
+    keys = spot.place.keys
+    known = frozenset(each for each in keys.values or () if isinstance(each, str)) or None
+    name = ParameterType(
+        "String",
+        TypeKind.STRING,
+        values=known,
+        form=form_of(keys.certain, TypeKind.STRING),
+        never_fails=True,
+    )
+    names = _set_of(name, _as_it_is)
     values = (
         RecordField(None, waived=True)
         if inside.place.is_waived

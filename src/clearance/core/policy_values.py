@@ -227,7 +227,8 @@ def allowed(domains: Iterable[Domain]) -> str:
     if ranges and not lists:
         least, greatest = min(each[0] for each in ranges), max(each[-1] for each in ranges)
         return f" (it is from {least} to {greatest})"
-    return f" (it is one of: {_in_words(frozenset().union(*lists))})" if lists else ""
+    known = frozenset().union(*lists)
+    return f" (it is one of: {_in_words(known)})" if known else ""
 
 
 def _in_words(values: Iterable[Json]) -> str:

@@ -13,11 +13,12 @@ not every JSON reader carries exactly.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cached_property
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeGuard, TypeVar
 from urllib.parse import unquote
 
 import jsonschema_rs
@@ -48,6 +49,7 @@ _IN_PLACE = frozenset({*_ALTERNATIVES, *_CONDITIONALS, *_DEPENDENT, *REFERENCES,
 _OTHERS = ("additionalProperties", "unevaluatedProperties")
 _OLD_DRAFTS = ("draft-03", "draft-04", "draft-06", "draft-07")
 _EXACT = Context(prec=64)  # a double has 17 digits, and a scale 10
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _POWERS_OF_TEN = frozenset(10**digits for digits in range(10))
 _EXACT_UNITS_MAX = 10**15
 
@@ -249,6 +251,35 @@ class SchemaPlace:
         scales = [node["x-scale"] for node in scaled if "number" in _types(node)]
         scale = scales[0] if scales and scales.count(scales[0]) == len(scaled) else None
         return scale if type(scale) is int and 1 <= scale <= SCALE_MAX else None
+
+    def units(self, scale: int) -> range | None:
+        """The units that a number can come to, of which `scale` make one; None if the schema sets
+        no bound.
+        """
+        least, greatest = [-INTEGER_MAX], [INTEGER_MAX]
+        for node in self.certain:
+            bounds = {
+                key: in_units(node[key], scale) for key in _BOUNDS if _is_bound(node.get(key))
+            }
+            least += [math.ceil(bounds[key]) for key in bounds if key == "minimum"]
+            least += [math.floor(bounds[key]) + 1 for key in bounds if key == "exclusiveMinimum"]
+            greatest += [math.floor(bounds[key]) for key in bounds if key == "maximum"]
+            greatest += [math.ceil(bounds[key]) - 1 for key in bounds if key == "exclusiveMaximum"]
+        if len(least) == len(greatest) == 1:
+            return None
+        return range(max(least), min(greatest) + 1)
+
+    @cached_property
+    def lengths(self) -> range:
+        """The lengths that a list can have."""
+        known = [node.get("minItems") for node in self.certain]
+        least = max((math.ceil(limit) for limit in known if _is_bound(limit)), default=0)
+        return range(least, (INTEGER_MAX if self.items_max is None else self.items_max) + 1)
+
+    @cached_property
+    def keys(self) -> SchemaPlace:
+        """The place of every name of an object."""
+        return self._schema.place(_under(self.certain, "propertyNames"), [])
 
     @cached_property
     def reads_as(self) -> str | None:
@@ -533,6 +564,10 @@ def _together(known: Sequence[tuple[Json, ...] | None]) -> tuple[Json, ...] | No
     """The values of alternatives, if all of them say which."""
     values = [value for alternative in known for value in alternative or ()]
     return tuple(values) if known and None not in known else None
+
+
+def _is_bound(value: Json) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _others_of(node: Node) -> list[Json]:
