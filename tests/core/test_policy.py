@@ -26,7 +26,7 @@ from clearance.core.decision import Answer
 from clearance.core.errors import InvalidInput
 from clearance.core.intent import RiskLevel
 from clearance.core.policy import ClauseEffect, PolicySet, Question
-from clearance.core.policy_schema import cedar_schema, schema_text
+from clearance.core.policy_schema import cedar_schema
 from clearance.core.policy_text import (
     CLAUSES_MAX,
     NESTING_MAX,
@@ -36,6 +36,7 @@ from clearance.core.policy_text import (
     POLICY_ERROR,
     TEXT_LENGTH_MAX,
 )
+from clearance.core.policy_types import schema_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

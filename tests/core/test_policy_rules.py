@@ -19,17 +19,13 @@ from clearance.core.errors import InvalidInput
 from clearance.core.intent import RiskLevel
 from clearance.core.policy import PolicyAnswer, PolicySet, Question, read_policy
 from clearance.core.policy_actions import fields_of
-from clearance.core.policy_schema import (
-    ParameterType,
-    TypeKind,
-    parameters_type,
-    read_parameters,
-)
+from clearance.core.policy_schema import parameters_type, read_parameters
 from clearance.core.policy_text import (
     NO_POLICY_PERMITS,
     PARAMETERS_NOT_READ,
     RULE_NOT_DECIDABLE,
 )
+from clearance.core.policy_types import ParameterType, TypeKind
 
 P = "context.parameters"
 ONE = 'principal, action == Action::"ONE", resource'
@@ -162,7 +158,7 @@ REFUSED = [
     (f'{P} has state && {P}.state like "clos"', ONE, "has a like that"),
     (f"{P} has level && {P}.level == 4", ONE, "with 4, which it never is"),
     (f"{P} has level && {P}.level > 3", ONE, "> 3, which is never true"),
-    (f"{P} has level && 1 <= {P}.level", ONE, ">= 1, which is always true"),
+    (f"{P} has level && 9 <= {P}.level", ONE, ">= 9, which is never true"),
     (f'{P} has channel && {P}.channel == "sms"', ONE, 'it is one of: "mail"'),
     (f'{P} has channel && {P}.channel != "mail"', ONE, "can never match"),
     (f'{P} has tags && {P}.tags.contains("c")', ONE, 'with "c", which it never is'),

@@ -21,15 +21,8 @@ from clearance.core.defaults import default_problems
 from clearance.core.errors import InvalidInput
 from clearance.core.intent import DEPTH_MAX, RiskLevel
 from clearance.core.policy_reading import RECORD_MEMBERS_MAX
-from clearance.core.policy_schema import (
-    ParameterType,
-    RecordRead,
-    TypeKind,
-    cedar_schema,
-    parameters_type,
-    read_parameters,
-    schema_text,
-)
+from clearance.core.policy_schema import RecordRead, cedar_schema, parameters_type, read_parameters
+from clearance.core.policy_types import ParameterType, TypeKind, schema_text
 from clearance.core.schema import CompiledSchema
 from tests.core.real_tools import TOOLS
 from tests.support import sample

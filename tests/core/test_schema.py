@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from clearance.core.canonical import INTEGER_MAX
 from clearance.core.defaults import Defaults, default_problems, with_defaults
+from clearance.core.misfits import misfits
 from clearance.core.policy_schema import parameters_type
-from clearance.core.schema import CompiledSchema, Path, misfits, whole_units
+from clearance.core.schema import CompiledSchema, Path
+from clearance.core.units import whole_units
 
 TEXT, WHOLE, NULL = {"type": "string"}, {"type": "integer"}, {"type": "null"}
 DRAFT_7 = {"$schema": "http://json-schema.org/draft-07/schema#"}

@@ -15,7 +15,7 @@ from clearance.core import binding as bindings
 from clearance.core.approval import RulingKind
 from clearance.core.binding import Binding
 from clearance.core.canonical import digest
-from clearance.core.policy_schema import schema_text
+from clearance.core.policy_types import schema_text
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.flow import execute
 from clearance.flow.requests import RulingRequest

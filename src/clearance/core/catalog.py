@@ -20,16 +20,13 @@ from clearance.core.defaults import Defaults, with_defaults
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.intent import ActionIntent, RiskLevel
 from clearance.core.manners import AS_IT_SAYS, Manners
+from clearance.core.misfits import misfits
 from clearance.core.moment import HOUR_MS
 from clearance.core.money import Money, money_of
-from clearance.core.schema import (
-    CompiledSchema,
-    SchemaPlace,
-    misfits,
-    whole_units,
-)
+from clearance.core.schema import CompiledSchema, SchemaPlace
 from clearance.core.suggestion import bounded_suggestion
 from clearance.core.template import final_schema
+from clearance.core.units import whole_units
 from clearance.core.validation import schema_validator, violations
 
 APPROVAL_EXPIRES_AFTER_MS_DEFAULT = 72 * HOUR_MS

@@ -12,7 +12,8 @@ from clearance.core.budget import rule_for
 from clearance.core.catalog import Action
 from clearance.core.mode import AutonomyMode
 from clearance.core.policy_actions import fields_of
-from clearance.core.policy_schema import ParameterType, TypeKind, parameters_type
+from clearance.core.policy_schema import parameters_type
+from clearance.core.policy_types import ParameterType, TypeKind
 from clearance.core.settings import Settings
 
 _ANY_OTHER = ""

@@ -16,15 +16,8 @@ from clearance.core.canonical import Json
 from clearance.core.dialect import as_validated
 from clearance.core.errors import Problem
 from clearance.core.intent import DEPTH_MAX
-from clearance.core.schema import (
-    REFERENCES,
-    CompiledSchema,
-    Node,
-    Path,
-    mapping,
-    misfits_at,
-    node_of,
-)
+from clearance.core.misfits import misfits_at
+from clearance.core.schema import REFERENCES, CompiledSchema, Node, Path, mapping, node_of
 
 _HERE = "urn:clearance:parameters"
 

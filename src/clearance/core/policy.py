@@ -27,15 +27,7 @@ from clearance.core.decision import Answer
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.policy_actions import Actions
 from clearance.core.policy_rules import Dependents, ReadRule
-from clearance.core.policy_schema import (
-    BESIDE_PARAMETERS,
-    ParameterType,
-    RecordRead,
-    parameters_type,
-    read_parameters,
-    schema_text,
-    whole_of,
-)
+from clearance.core.policy_schema import RecordRead, parameters_type, read_parameters, whole_of
 from clearance.core.policy_text import (
     NO_POLICY_PERMITS,
     NOT_PERMITTED_UNATTENDED,
@@ -48,6 +40,7 @@ from clearance.core.policy_text import (
     policy_refusal,
     written_clauses,
 )
+from clearance.core.policy_types import BESIDE_PARAMETERS, ParameterType, schema_text
 
 SCHEMAS_KEPT_MAX = 64  # compiled schemas that a process keeps, by their text
 EXPLANATIONS_SHOWN_MAX = 3  # explanations of rules that one decision joins

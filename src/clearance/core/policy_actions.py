@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from clearance.core.canonical import Json
 from clearance.core.intent import CONFIDENCE_BP_MAX, RiskLevel
 from clearance.core.mode import AutonomyMode
-from clearance.core.policy_schema import ParameterType, RecordField, TypeKind
+from clearance.core.policy_types import ParameterType, RecordField, TypeKind
 from clearance.core.policy_values import ANYTHING, Domain, Mask, Operand, Path, Truth, union
 
 ACTIONS_NAMED_MAX = 3  # actions that one problem names

@@ -12,9 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from enum import StrEnum
 from functools import partial
-from textwrap import indent
 
 from clearance.core.canonical import INTEGER_MAX, Json
 from clearance.core.catalog import Catalog
@@ -39,85 +37,21 @@ from clearance.core.policy_reading import (
     read_objects,
     read_values,
 )
-from clearance.core.schema import CompiledSchema, SchemaPlace, whole_units
+from clearance.core.policy_types import (
+    ParameterType,
+    RecordField,
+    TypeKind,
+    as_it_is,
+    record_text,
+    schema_text,
+)
+from clearance.core.schema import CompiledSchema, SchemaPlace
+from clearance.core.units import whole_units
 
-BESIDE_PARAMETERS = ("nulls", "counts")
-"""The attributes of the context that say more of the parameters."""
-
-_IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
-_RESERVED = frozenset({"true", "false", "if", "then", "else", "in", "like", "has", "is"})
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _DECIMAL_MAX = 922_337_203_685_477  # of Cedar's decimal, and a fraction that no value needs
 _PARTS_OF_ONE = {10: "tenths", 100: "hundredths", 1_000: "thousandths"}
 _DECIMAL_TEXT = re.compile(r"-?[0-9]+\.[0-9]{1,4}")
-
-# --- Types ---
-
-
-def _as_it_is(value: Json, _reading: CallReading) -> Json:
-    return value
-
-
-class TypeKind(StrEnum):
-    """What a type of policy is."""
-
-    STRING = "STRING"
-    LONG = "LONG"
-    DECIMAL = "DECIMAL"
-    BOOL = "BOOL"
-    SET = "SET"
-    RECORD = "RECORD"
-
-
-@dataclass(frozen=True, slots=True)
-class RecordField:
-    """An attribute of a record. Without a `type`, the schema declares it and policy cannot read it:
-    `problem` says why.
-
-    `required`: always in the Cedar record. `given`: in every valid call, read or not. `never_null`:
-    no valid call has null there. `waived`: the owner says that policy need not read it.
-    """
-
-    type: ParameterType | None
-    required: bool = False
-    problem: str | None = None
-    waived: bool = False
-    never_null: bool = False
-    given: bool = False
-
-    @property
-    def reader(self) -> Read | None:
-        """What reads its values, if policy can."""
-        return None if self.type is None else self.type.read
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterType:
-    """A type that policy can express: as text of a Cedar schema, and how a value becomes one of it.
-
-    `fields` are those of a RECORD, `item` is that of a SET. `others` stands for the names that a
-    record lets in without a field; `hides` says why a rule would not see one of them. `values` are
-    the only ones that the schema allows, if it says which. `lists` are the paths of the lists in it
-    that are not in lists, with the lengths that they can have, `several` those of the values of
-    several types. `counts` says in words what a number counts, if the schema does: `hundredths
-    (EUR)`.
-    """
-
-    cedar: str
-    kind: TypeKind
-    fields: Mapping[str, RecordField] = field(default_factory=dict)
-    item: ParameterType | None = None
-    values: Collection[Json] | None = None
-    form: Form | None = None
-    others: RecordField | None = None
-    hides: str | None = None
-    lists: Mapping[str, range] = field(default_factory=dict)
-    several: frozenset[str] = frozenset()
-    counts: str = ""
-    read: Read = field(default=_as_it_is, repr=False, compare=False)
-    never_fails: bool = field(default=False, repr=False, compare=False)
-    members_max: int | None = field(default=1, repr=False, compare=False)  # for one value
-    room: int = field(default=RECORD_MEMBERS_MAX, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,60 +120,6 @@ def cedar_schema(catalog: Catalog) -> str:
     return schema_text(
         {action_type: parameters_type(catalog[action_type].final_schema) for action_type in catalog}
     )
-
-
-def schema_text(
-    types: Mapping[str, ParameterType], beside: Collection[str] = BESIDE_PARAMETERS
-) -> str:
-    """The Cedar schema in which each action type has the context that its parameters give it, with
-    these attributes beside them.
-    """
-    parts = ["entity Agent;\nentity Account;\n"]
-    for action_type, parameters in sorted(types.items()):
-        counts = "".join(f"{_quoted(path)}?: Long, " for path in parameters.lists).rstrip(", ")
-        parts.append(
-            f"action {_quoted(action_type)} appliesTo {{\n"
-            "  principal: Agent,\n"
-            "  resource: Account,\n"
-            "  context: {\n"
-            "    unattended: Bool,\n"
-            "    confidence_bp: Long,\n"
-            "    risk: Long,\n"
-            "    mode: String,\n"
-            f"    parameters: {indent(parameters.cedar, '    ').lstrip()},\n"
-            f"{_beside('nulls', 'Set<String>', beside)}"
-            f"{_beside('counts', f'{{{counts}}}', beside)}"
-            "  },\n"
-            "};\n"
-        )
-    return "\n".join(parts)
-
-
-def _beside(name: str, cedar: str, beside: Collection[str]) -> str:
-    return f"    {name}: {cedar},\n" if name in beside else ""
-
-
-def _attribute(name: str) -> str:
-    return name if _IDENTIFIER.fullmatch(name) and name not in _RESERVED else _quoted(name)
-
-
-def _quoted(text: str) -> str:
-    """A Cedar string literal; its escapes are not JSON's."""
-    return (
-        '"'
-        + "".join(c if c.isprintable() and c not in '"\\' else f"\\u{{{ord(c):x}}}" for c in text)
-        + '"'
-    )
-
-
-def _record_text(fields: Mapping[str, RecordField]) -> str:
-    lines = [
-        f"  {_attribute(name)}{'' if attribute.required else '?'}: "
-        f"{indent(attribute.type.cedar, '  ').lstrip()},\n"
-        for name, attribute in fields.items()
-        if attribute.type
-    ]
-    return f"{{\n{''.join(lines)}}}" if lines else "{}"
 
 
 # --- Types from schemas ---
@@ -508,7 +388,7 @@ def _record_of(
 ) -> ParameterType:
     counts = [attribute.type.members_max for attribute in fields.values() if attribute.type]
     return ParameterType(
-        _record_text(fields),
+        record_text(fields),
         TypeKind.RECORD,
         fields=fields,
         others=others,
@@ -555,7 +435,7 @@ def _list(spot: _Spot) -> ParameterType:
         read = read_list(item.read, spot.path, counted=counted, reserved=reserved)
     return replace(
         item,
-        cedar=_record_text(fields) if counted else item.cedar,
+        cedar=record_text(fields) if counted else item.cedar,
         fields=fields,
         read=read,
         never_fails=never_fails,
@@ -634,7 +514,7 @@ def _map(spot: _Spot) -> ParameterType:
         form=form_of(keys.certain, TypeKind.STRING),
         never_fails=True,
     )
-    names = _set_of(name, _as_it_is)
+    names = _set_of(name, as_it_is)
     values = (
         RecordField(None, waived=True)
         if inside.place.is_waived

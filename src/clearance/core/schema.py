@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cached_property
 from typing import TypeAlias, TypeGuard, TypeVar
 from urllib.parse import unquote
@@ -25,7 +24,7 @@ import jsonschema_rs
 
 from clearance.core.canonical import INTEGER_MAX, Json
 from clearance.core.dialect import places
-from clearance.core.errors import Problem
+from clearance.core.units import in_units
 from clearance.core.validation import schema_validator
 
 SCALE_MAX = 10**6  # units of which one is made
@@ -48,10 +47,7 @@ _DEPENDENT = ("dependentSchemas", "dependencies")
 _IN_PLACE = frozenset({*_ALTERNATIVES, *_CONDITIONALS, *_DEPENDENT, *REFERENCES, "allOf"})
 _OTHERS = ("additionalProperties", "unevaluatedProperties")
 _OLD_DRAFTS = ("draft-03", "draft-04", "draft-06", "draft-07")
-_EXACT = Context(prec=64)  # a double has 17 digits, and a scale 10
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-_POWERS_OF_TEN = frozenset(10**digits for digits in range(10))
-_EXACT_UNITS_MAX = 10**15
 
 
 def kind_of(value: Json) -> str:
@@ -67,30 +63,6 @@ def kind_of(value: Json) -> str:
     if isinstance(value, float):
         return "integer" if value.is_integer() else "fraction"
     return "object" if isinstance(value, Mapping) else "array"
-
-
-def whole_units(value: float, scale: int) -> int | None:
-    """`value` in units of which `scale` make one; None if that is no whole number within 2^53, by
-    the decimals that the value is written with.
-    """
-    if not -INTEGER_MAX <= value <= INTEGER_MAX:
-        return None
-    if isinstance(value, int):
-        units = value * scale
-    elif scale in _POWERS_OF_TEN and abs(near := round(value * scale)) < _EXACT_UNITS_MAX:
-        # A double carries fifteen digits: it is written with these if it is the nearest to them.
-        return near if near / scale == value else None
-    else:
-        exact = in_units(value, scale)
-        units = int(exact)
-        if units != exact:
-            return None
-    return units if -INTEGER_MAX <= units <= INTEGER_MAX else None
-
-
-def in_units(value: float, scale: int) -> Decimal:
-    """`value` times `scale`, without any rounding."""
-    return _EXACT.multiply(Decimal(repr(value)), Decimal(scale))
 
 
 # --- Places ---
@@ -599,59 +571,3 @@ def _stepped(part: Json, step: str) -> Json:
     if isinstance(part, list | tuple) and step.isdecimal() and int(step) < len(part):
         return part[int(step)]
     return _ANYTHING
-
-
-# --- What the validator does not look at ---
-
-_UNDECLARED = "is not declared by the schema, which does not say that it takes other names"
-_MISFITS_MAX = 20  # of one value that are looked for
-
-
-def misfits(schema: CompiledSchema, value: Json) -> list[Problem]:
-    """The first faults of a value that the validator accepts: names that are not declared, numbers
-    that are no whole units of their scale, and integers beyond 2^53 - 1.
-    """
-    return misfits_at(schema.root, value)
-
-
-def misfits_at(place: SchemaPlace, value: Json) -> list[Problem]:
-    """The same of a value at a place in a schema."""
-    problems: list[Problem] = []
-    _look(place, value, (), problems)
-    return problems[:_MISFITS_MAX]
-
-
-def _look(place: SchemaPlace, value: Json, path: Path, problems: list[Problem]) -> None:
-    if isinstance(value, dict):
-        names = place.names
-        for name, part in value.items():
-            inside = names.get(name) or place.other(name)
-            if inside is None:
-                problems.append(Problem((*path, name), _UNDECLARED))
-            elif part.__class__ not in _FREE:
-                _look(inside, part, (*path, name), problems)
-    elif isinstance(value, list | tuple):
-        for position, part in enumerate(value):
-            if part.__class__ not in _FREE and len(problems) < _MISFITS_MAX:
-                _look(place.items, part, (*path, position), problems)
-    elif place.is_exact_number and (sentence := _number_problem(value, place.scale)):
-        problems.append(Problem(path, sentence))
-
-
-_FREE = frozenset({str, bool, type(None)})  # kinds of values that have none of these faults
-
-
-def _number_problem(value: float, scale: int | None) -> str | None:
-    if whole_units(value, scale or 1) is not None:
-        return None
-    if not -INTEGER_MAX <= value * (scale or 1) <= INTEGER_MAX:
-        return f"is beyond {INTEGER_MAX}" + (" units" if scale else "")
-    meant = in_units(value, scale or 1).to_integral_value(ROUND_HALF_UP) / (scale or 1)
-    return f"{_too_fine(scale or 1)}; {meant.normalize():f} was probably meant"
-
-
-def _too_fine(scale: int) -> str:
-    if scale not in _POWERS_OF_TEN:
-        return f"is no whole number of parts of which {scale} make one"
-    count = len(str(scale)) - 1
-    return f"has more than {count} decimal{'s' * (count > 1)}" if count else "has decimals"
