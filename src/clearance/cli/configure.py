@@ -119,10 +119,8 @@ async def _apply(
         differences = await control.compare(actor, wanted.document)
         if show:
             show([asdict(each) for each in differences])
-        fit, agents = (
-            await control.check_tools(actor, wanted.document),
-            await _agents(control, actor),
-        )
+        fit = await control.check_tools(actor, wanted.document)
+        agents = await _agents(control, actor)
         changed_tools = [
             views.tool_change(each, repinned=each.tool in repin) for each in fit.changes
         ]
