@@ -14,14 +14,16 @@ from typing import Any
 
 import pytest
 
+from clearance.core.approval import RulingKind
 from clearance.core.errors import Conflict, Unavailable
 from clearance.core.record import IntentStatus
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
+from clearance.flow.requests import RulingRequest
 from clearance.stores.sqlite import store as sqlite
 from clearance.stores.sqlite.file import connect
 from clearance.stores.sqlite.store import SqliteStore
-from tests.support.sample import NOON, TENANT, task
+from tests.support.sample import APPROVER, NOON, OWNER, TENANT, task
 from tests.support.world import World, opened
 
 pytestmark = pytest.mark.anyio
@@ -55,6 +57,21 @@ async def test_the_database_refuses_to_change_or_delete_ledger_entries(
             connection.execute(attack)
         connection.close()
         assert await world.store.entries(TENANT, 0, 10) == entries
+
+
+def all_bytes(folder: Path) -> bytes:
+    """What is in the files of a folder."""
+    return b"".join(file.read_bytes() for file in folder.iterdir())
+
+
+async def test_an_erased_reason_is_in_no_file_of_a_store_that_runs(tmp_path: Path) -> None:
+    path, words = tmp_path / "store.sqlite3", "Ann asked: ann@example.com"
+    async with opened(path) as world:
+        await world.propose(task("t1", confidence_score=0.1))
+        await world.control.rule(APPROVER, "t1.1", RulingRequest(RulingKind.REJECT, words))
+        assert words.encode() in all_bytes(tmp_path)
+        await world.control.erase(OWNER, "t1", "Asked for.")
+        assert words.encode() not in all_bytes(tmp_path)
 
 
 async def test_what_was_acknowledged_is_there_after_a_new_start(tmp_path: Path) -> None:

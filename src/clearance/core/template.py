@@ -266,6 +266,8 @@ def _plain(value: Json) -> str:
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXPONENT_FROM:
         return str(int(value))  # as it reads once it is stored: JSON knows no 1000.0
+    if isinstance(value, list | tuple | Mapping):
+        return json.dumps(value, ensure_ascii=False)
     return "" if value is None else str(value)
 
 

@@ -4,6 +4,7 @@ brought up to date.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -66,6 +67,14 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     migrate(connection)
     return connection
+
+
+def empty_log(path: Path) -> None:
+    """Copies the write-ahead log into the file and empties it, so that what was erased is in
+    neither; while a long read needs it, the log stays until a later time.
+    """
+    with contextlib.closing(connect(path)) as connection, contextlib.suppress(sqlite3.Error):
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:

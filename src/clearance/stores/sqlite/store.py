@@ -42,7 +42,7 @@ from clearance.flow.ports.transitions import (
 from clearance.stores import codec
 from clearance.stores.sql import OURS, one_of
 from clearance.stores.sqlite import records, statements
-from clearance.stores.sqlite.file import connect, open_for_reading, open_for_writing
+from clearance.stores.sqlite.file import connect, empty_log, open_for_reading, open_for_writing
 from clearance.stores.sqlite.group_commit import GroupCommit
 from clearance.stores.sqlite.totals import totals
 from clearance.stores.tail import Tail
@@ -133,7 +133,10 @@ class SqliteStore:
         return Admitted(statements.insert_intent(connection, tenant_no, account_no, admission))
 
     async def advance(self, change: Change) -> AdvanceAnswer:
-        return await self._writer.submit(lambda connection: self._advance(connection, change))
+        answer = await self._writer.submit(lambda connection: self._advance(connection, change))
+        if change.erases:  # the log still has the pages of before
+            await asyncio.get_running_loop().run_in_executor(self._readers, empty_log, self._path)
+        return answer
 
     def _advance(self, connection: sqlite3.Connection, change: Change) -> AdvanceAnswer:
         tenant_no = self._tenant_no(connection, change.tenant_id)
