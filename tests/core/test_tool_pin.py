@@ -120,3 +120,12 @@ def test_all_that_is_said_of_a_tool_counts_for_what_is_shown() -> None:
     assert description_digest(tool) != description_digest(
         {**tool, "input_schema": changed("title")}
     )
+
+
+@pytest.mark.parametrize("keyword", ["examples", "title", "description"])
+def test_what_a_reference_leads_into_is_no_text(keyword: str) -> None:
+    def tool(inside: dict[str, Any]) -> dict[str, Any]:
+        kinds = {keyword: {"a": inside}, "properties": {"x": {"$ref": f"#/{keyword}/a"}}}
+        return {"type": "object", **kinds}
+
+    assert pin_of(tool({"type": "integer"})) != pin_of(tool({"type": "string"}))

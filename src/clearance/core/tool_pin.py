@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from hashlib import sha256
+from urllib.parse import unquote
 
 from clearance.core.canonical import Json, digest
 from clearance.core.dialect import parts
@@ -34,7 +35,7 @@ def pin_of(schema: Mapping[str, Json]) -> str:
     beyond measure.
     """
     try:
-        return _FORM + _digits(without(schema, TEXTS))
+        return _FORM + _digits(without(schema, TEXTS - _pointed_into(schema)))
     except (ValueError, RecursionError) as error:
         sentence = f"The schema has no pin: {error}."
         raise InvalidInput(sentence, code="NOT_CANONICAL_JSON") from None
@@ -82,6 +83,17 @@ def _exact(value: Json) -> Json:
     if isinstance(value, Mapping):
         return {name: _exact(part) for name, part in value.items()}
     return [_exact(part) for part in value] if isinstance(value, list) else value
+
+
+def _pointed_into(value: Json) -> frozenset[str]:
+    """The keywords of texts that a reference leads into: what stands there is no text then."""
+    if isinstance(value, list):
+        return frozenset().union(*map(_pointed_into, value))
+    if not isinstance(value, Mapping):
+        return frozenset()
+    reference = value.get("$ref")
+    steps = unquote(reference).split("/") if isinstance(reference, str) else ()
+    return TEXTS.intersection(steps).union(*map(_pointed_into, value.values()))
 
 
 def without(schema: Json, keywords: Collection[str]) -> Json:
