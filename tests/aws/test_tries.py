@@ -14,7 +14,7 @@ import pytest
 
 from clearance.configuration.document import parse_document
 from clearance.core.call import lease_ms
-from clearance.core.canonical import digest
+from clearance.core.tool_pin import pin_of
 from clearance.core.errors import Conflict, Unavailable
 from clearance.core.outcome import ErrorClass, Sent
 from clearance.core.record import IntentRecord, IntentStatus
@@ -369,11 +369,11 @@ async def test_a_tool_is_called_with_the_schema_that_was_looked_at(
     await world.control.apply(OWNER, parse_document(sample.DOCUMENT))
     await world.control.pin_tools(OWNER)
     await world.propose(mail("m1"))
-    state, pinned = await started(world, "m1"), digest(world.tools.schema)
+    state, pinned = await started(world, "m1"), pin_of(world.tools.schema)
     try_once = execute.try_once
 
     async def repinned_before(*said: Any) -> Any:
-        world.tools.schema = {"type": "object", "title": "Another"}
+        world.tools.schema = {"type": "object", "properties": {"another": {}}}
         await world.control.pin_tools(OWNER, repin=frozenset({"crm.send_mail"}))
         return await try_once(*said)
 

@@ -103,6 +103,7 @@ def test_every_problem_is_said_at_once_with_its_file_and_line(tmp_path: Path) ->
             "CRM_DB "
             "is not set"
         ),
+        f"clearance.yaml:9: {ACTION}.tool: there is no tool server crn; did you mean crm?",
         (
             f"clearance.yaml:10: {ACTION}.risk_level: must be one of MINIMAL, LOW, MEDIUM, HIGH; "
             f"did "

@@ -385,6 +385,15 @@ class Calls:
         """Writes one item unless it is there."""
         await self.put_if(key, attributes, "attribute_not_exists(pk)")
 
+    async def put_same(self, key: Key, attributes: Mapping[str, Any]) -> None:
+        """Writes an item that is the same each time it is written: in a transaction of its own, as
+        the grants of functions let nothing else write beside settings.
+        """
+        action = put(key, attributes, None)
+        member = {action.kind: {"TableName": self.table, **action.body}}
+        request = {"TransactItems": [member]}
+        await self._again(self.client.transact_write_items, request, writes=True)
+
     async def put_if(
         self, key: Key, attributes: Mapping[str, Any], condition: str, **values: Any
     ) -> bool:

@@ -199,7 +199,7 @@ class DynamoStore(DynamoCredentials):
             # The first says how many there are, so it comes last.
             for number in reversed(range(len(parts))):
                 item = {"text": parts[number], "parts": len(parts)}
-                await self._calls.put_new(table.tool(tenant_id, digest, number), item)
+                await self._calls.put_same(table.tool(tenant_id, digest, number), item)
 
     # Reads
 
