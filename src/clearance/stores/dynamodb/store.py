@@ -194,7 +194,10 @@ class DynamoStore(DynamoCredentials):
         return answer
 
     async def keep_tools(self, tenant_id: str, tools: Mapping[str, Json]) -> None:
+        known = await self.kept_tools(tenant_id, tools)
         for digest, tool in tools.items():
+            if digest in known:
+                continue
             parts = items.packed(json.dumps(tool))
             # The first says how many there are, so it comes last.
             for number in reversed(range(len(parts))):
