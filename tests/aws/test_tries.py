@@ -14,12 +14,12 @@ import pytest
 
 from clearance.configuration.document import parse_document
 from clearance.core.call import lease_ms
-from clearance.core.tool_pin import pin_of
 from clearance.core.errors import Conflict, Unavailable
 from clearance.core.outcome import ErrorClass, Sent
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.revalidation import UNSENT_ATTEMPTS_MAX
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
+from clearance.core.tool_pin import pin_of
 from clearance.engines import step_functions
 from clearance.engines.step_functions import CallAgain, NothingToStart
 from clearance.flow import execute

@@ -4,16 +4,19 @@ works, and nothing that cannot be read is run, lifted, replaced or lost.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
 from clearance.configuration import fitting, policies
-from clearance.configuration.document import DOCUMENT_BYTES_MAX, parse_document
+from clearance.configuration.compiling import compile_settings
+from clearance.configuration.document import DOCUMENT_BYTES_MAX, StoredSettings, parse_document
 from clearance.core import policy_text
 from clearance.core.approval import RulingKind
 from clearance.core.canonical import canonical
+from clearance.core.decision import SettingsVersion
 from clearance.core.errors import InvalidInput
 from clearance.core.principal import EVERYWHERE, system
 from clearance.core.record import IntentRecord, IntentStatus
@@ -464,3 +467,11 @@ async def test_a_pin_or_a_switch_never_makes_an_accepted_document_too_large(worl
     switch = {"scope": "ACCOUNT", "subject": "zzz", "level": "HOLD", "reason": "y" * 300}
     await put(world, SettingsPart.STOP_SWITCHES, {"stop_switches": [switch]})
     assert await why(world, task("t1")) == (AUTO, "TASKS_ALLOWED")
+
+
+@pytest.mark.parametrize("odd", [math.inf, math.nan, 10**400, "\ud800"])
+def test_a_stored_schema_that_is_no_json_loads_and_asks(odd: Any) -> None:
+    made: dict[str, Any] = sample.document()
+    made["catalog"]["CREATE_TASK"]["parameters"]["maxProperties"] = odd
+    settings = compile_settings(TENANT, StoredSettings(SettingsVersion(1, 0), made, {}))
+    assert settings.unread("catalog", "acme", "CREATE_TASK") is not None

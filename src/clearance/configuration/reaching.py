@@ -23,8 +23,8 @@ from clearance.configuration.shape import (
     ModeShape,
     SettingsDocument,
 )
-from clearance.core.canonical import Json
-from clearance.core.errors import Problem
+from clearance.core.canonical import Json, canonical
+from clearance.core.errors import InvalidInput, Problem
 from clearance.core.intent import ACTION_TYPE
 from clearance.core.mode import AutonomyMode, ModeRule
 from clearance.core.settings import Unreadable
@@ -241,8 +241,17 @@ def _lost_parameters(refused: _Refused) -> dict[str, Mapping[str, Json]]:
     for name, entry in entries:
         if name not in refused.document.catalog and ACTION_TYPE.fullmatch(name):
             schema = entry.get("parameters") if isinstance(entry, Mapping) else None
-            schemas[name] = schema if isinstance(schema, Mapping) else {}
+            schemas[name] = schema if isinstance(schema, Mapping) and _is_json(schema) else {}
     return schemas
+
+
+def _is_json(schema: Json) -> bool:
+    """True if a policy can be known by this schema: NaN, say, has no canonical form."""
+    try:
+        canonical(schema)
+    except (InvalidInput, TypeError, ValueError):
+        return False
+    return True
 
 
 def _modes_in_place(refused: _Refused) -> Iterator[ModeRule]:
