@@ -447,7 +447,7 @@ async def _tool_server(
         return WARNING, f"The tool server {name} answers; not pinned yet: {', '.join(unpinned)}."
     if seen := [finding for finding in findings if not (finding.refused or finding.accepted)]:
         listed = "; ".join(f"{finding.action_type}: {finding.name}" for finding in seen)
-        sentence = f"For {settings.tenant_id}, the tools of {name} take values that nobody sees"
+        sentence = f"For {settings.tenant_id}, the tools of {name} take values that are not shown"
         return WARNING, f"{sentence}: {listed}. Declare them in the catalog with these defaults."
     return OK, f"The tool server {name} answers, and its tools are as they were pinned."
 

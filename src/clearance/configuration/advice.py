@@ -78,7 +78,7 @@ def _accounts(document: SettingsDocument) -> set[str]:
 def _unknown(
     named: Collection[NamedEntity], kind: str, known: Collection[str] | None, why: str
 ) -> Iterator[Problem]:
-    """The agents or accounts of rules that nobody has. Where none is known, nobody can tell."""
+    """The agents or accounts of rules that do not exist; none, where no name is known."""
     for entity in named if known else ():
         if entity.kind == kind and entity.name not in (known or ()):
             hint = suggestion(entity.name, sorted(known or ()))

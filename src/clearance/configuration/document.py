@@ -47,7 +47,7 @@ KEPT = (*TOOL_SECTIONS, "stop_switches")
 @dataclass(frozen=True, slots=True)
 class StoredSettings:
     """A tenant's settings document and its version (0 and empty
-    if nobody has configured anything), and the same for the one that holds everywhere.
+    if nothing is configured), and the same for the one that holds everywhere.
 
     A salt hides what could be guessed from a document's digest; None: version 0.1.0 stored it.
     """

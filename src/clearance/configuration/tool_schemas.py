@@ -173,7 +173,7 @@ class Side:
 
 def not_taken(tool: Side, sent: Side) -> list[Json] | None:
     """A value that `sent` allows and that has a type which `tool` does not take, or an empty list
-    if there is one, and it is not known which. None if there is none, or nobody can tell.
+    if there is one, and it is not known which. None if there is none, or none is certain.
 
     A value that the catalog itself names has to be within the tool's bounds, too.
     """

@@ -45,7 +45,7 @@ class SettingsVersion(NamedTuple):
 
 class SettingsDigest(NamedTuple):
     """What binds a decision to the settings documents that it was made under: the tenant's own, and
-    that of the switches that hold for every tenant. None for a document that nobody has stored.
+    that of the switches that hold for every tenant. None for a document that is not stored.
     """
 
     tenant: str | None = None

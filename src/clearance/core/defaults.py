@@ -1,6 +1,6 @@
 """The defaults of a JSON Schema, which are filled in before anything is decided.
 
-A tool fills in its own defaults where nobody sees them. The defaults that the catalog declares are
+A tool fills in its own defaults unseen. The defaults that the catalog declares are
 part of the call instead: policy reads them, people are shown them, and the tool gets them.
 """
 

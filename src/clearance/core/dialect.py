@@ -188,7 +188,7 @@ def _bound(
 
 def _beyond(value: Json) -> int:
     """1 or -1 if a bound is beyond the integers that every reader carries, on that side; else 0. A
-    fraction with an exponent keeps its form, whoever writes it.
+    fraction with an exponent keeps its form in every writer.
     """
     far = _is_number(value) and abs(value) > INTEGER_MAX
     if not far or (isinstance(value, float) and abs(value) >= _EXPONENT_FROM):

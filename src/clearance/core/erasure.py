@@ -64,7 +64,7 @@ def in_clear(entry: Entry) -> bool:
 
 
 def _without_reason(outcome: Outcome | None, entries: Sequence[Entry]) -> Outcome | None:
-    """The outcome without the reason of the person who settled it; None if nobody did."""
+    """The outcome without the reason of the person who settled it; None if there is none."""
     by = (
         entry.fields["actor"]["id"]
         for entry in entries

@@ -215,7 +215,7 @@ class PolicySet:
     def _fold(
         self, unattended: cedarpy.AuthzResult, attended: cedarpy.AuthzResult, read: RecordRead
     ) -> PolicyAnswer:
-        """Both results as one answer. Of what is not read, nobody knows that it may run alone."""
+        """Both results as one answer. A call that is not read whole cannot run alone."""
         for result in (unattended, attended):
             if result.decision is cedarpy.Decision.NoDecision or result.diagnostics.errors:
                 return _error(result.diagnostics.errors or ["the engine made no decision"])
