@@ -36,17 +36,39 @@ class BudgetRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """The share that one act takes from one bucket (`actions`, `actions:TYPE` or `amount:TYPE`),
-    and the bucket's limit.
+class Counter:
+    """What is counted together: all that one subject does in one fixed window.
 
-    A bucket without a limit is counted all the same: a limit that is set later finds what was used
-    before.
+    `subject` is the canonical JSON of the keys that name it (`{}`: the tenant as a whole;
+    `{"agent":"support"}`). `window` is a day (`2026-11-30`), a month (`2026-11`), or the UTC hour or
+    minute (`2026-11-30T14`, `2026-11-30T14:05`); behind a day or month in another zone than UTC
+    stands the zone's name.
+    """
+
+    subject: str
+    window: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The share that one act takes from one bucket of a counter, and the bucket's limit.
+
+    Without a counter the bucket is the account's own, of the hold's day: `actions`,
+    `actions:TYPE` or `amount:TYPE`. A bucket without a limit is counted all the same: a limit that
+    is set later finds what was used before.
     """
 
     bucket: str
     amount: int
     limit: int | None
+    counter: Counter | None = None
+
+    @property
+    def place(self) -> str:
+        """What names the bucket and its counter among all those of one act."""
+        if self.counter is None:
+            return self.bucket
+        return f"{self.bucket} {self.counter.subject} {self.counter.window}"
 
 
 class HoldState(StrEnum):
@@ -102,10 +124,10 @@ def hold_for(rule: BudgetRule, action_type: str, amount: int | None, now: int) -
 
 
 def spent_claim(hold: Hold, used: Mapping[str, int]) -> Claim | None:
-    """The first claim that does not fit beside what is used already, or None if the whole hold
-    fits.
+    """The first claim that does not fit beside what is used already (by the claim's place), or
+    None if the whole hold fits.
     """
     for claim in hold.claims:
-        if claim.limit is not None and used.get(claim.bucket, 0) + claim.amount > claim.limit:
+        if claim.limit is not None and used.get(claim.place, 0) + claim.amount > claim.limit:
             return claim
     return None

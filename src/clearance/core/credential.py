@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from hashlib import scrypt
 
 from clearance.core.errors import InvalidInput
-from clearance.core.principal import PERMISSIONS, ActorKind, Principal, Role
+from clearance.core.principal import (
+    EVERYTHING,
+    PERMISSIONS,
+    ActorKind,
+    Principal,
+    Role,
+    Scope,
+)
 
 SECRET_BYTES = 32
 KEY_LENGTH_MIN = 8  # characters of a key that a person chose; ours have 47
@@ -66,6 +73,7 @@ class ApiKey:
     key_hash: bytes
     created_at: int
     revoked_at: int | None = None
+    scope: Scope = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)

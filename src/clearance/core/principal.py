@@ -63,6 +63,17 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """What a credential is limited to: these accounts, and these action types. None: all of them."""
+
+    accounts: frozenset[str] | None = None
+    action_types: frozenset[str] | None = None
+
+
+EVERYTHING = Scope()
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """An authenticated actor of one tenant.
 
@@ -75,6 +86,7 @@ class Principal:
     kind: ActorKind
     permissions: frozenset[Permission]
     credential: str | None = None
+    scope: Scope = EVERYTHING
 
     @property
     def tenant(self) -> Subject:

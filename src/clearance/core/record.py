@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from clearance.core.approval import Approval, ApprovalSource
 from clearance.core.binding import Binding
-from clearance.core.budget import Hold, HoldState
+from clearance.core.budget import Claim, Hold, HoldState
 from clearance.core.decision import Decision, SettingsVersion
 from clearance.core.intent import ActionIntent
 from clearance.core.ledger import Draft
@@ -118,6 +118,7 @@ class IntentRecord:
     outcome: Outcome | None = None
     hold: Hold | None = None
     executor: Executor = Executor.SERVER
+    likeness: bytes | None = None
 
     @property
     def auto_executed(self) -> bool:
@@ -138,7 +139,14 @@ class IntentRecord:
 @dataclass(frozen=True, slots=True)
 class Admission:
     """A new intent with the gate's decision: what `admit` stores if the id is new, the settings
-    hold, the budget fits.
+    hold, and everything that it asks for is there.
+
+    `likeness`: the keyed digest (32 bytes) of what makes two acts the same. `same_call`: that of
+    the same call by the same agent; while an intent with the same one waits, that one is answered.
+    `rejected_since`: nothing is stored if a person rejected an act of this likeness then or later.
+    `waiting_max`: nothing is stored if so many intents of the agent wait for a person already.
+    `quota`: claims that are taken for good, with whatever status. `knows_account`: the account is
+    known from now on.
     """
 
     intent: ActionIntent
@@ -153,6 +161,12 @@ class Admission:
     entry: Draft
     at: int
     due_at: int | None
+    likeness: bytes | None = None
+    same_call: bytes | None = None
+    rejected_since: int | None = None
+    waiting_max: int | None = None
+    quota: tuple[Claim, ...] = ()
+    knows_account: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,4 +216,5 @@ def admitted(admission: Admission, position: int) -> IntentRecord:
         changed_at=admission.at,
         approval=admission.approval,
         hold=admission.decision.hold,
+        likeness=admission.likeness,
     )

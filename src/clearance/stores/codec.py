@@ -22,7 +22,7 @@ from clearance.core.approval import (
     RulingKind,
     approval_id,
 )
-from clearance.core.budget import Claim, Hold, HoldState
+from clearance.core.budget import Claim, Counter, Hold, HoldState
 from clearance.core.canonical import Json
 from clearance.core.credential import ApiKey
 from clearance.core.decision import SettingsVersion
@@ -30,7 +30,7 @@ from clearance.core.intent import ActionIntent, RiskLevel
 from clearance.core.ledger import whole
 from clearance.core.moment import from_text
 from clearance.core.outcome import CallError, ErrorClass, Outcome, OutcomeStatus, Sent
-from clearance.core.principal import EVERYWHERE, Role
+from clearance.core.principal import EVERYTHING, EVERYWHERE, Role, Scope
 from clearance.core.record import Attempt, Change, Executor, IntentRecord, IntentStatus
 from clearance.flow.ports.due import Due
 
@@ -66,6 +66,7 @@ def record(kept: Kept) -> IntentRecord:
         outcome=_outcome(kept.get("outcome")),
         hold=held,
         executor=Executor(kept.get("executor") or Executor.SERVER),
+        likeness=bytes(kept["likeness"]) if kept.get("likeness") else None,
     )
 
 
@@ -106,9 +107,27 @@ def api_key(
     key_hash: bytes,
     created_at: int,
     revoked_at: int | None,
+    scope: str | None = None,
 ) -> ApiKey:
-    """A credential."""
-    return ApiKey(key_id, tenant_id, name, Role(role), bytes(key_hash), created_at, revoked_at)
+    """A credential; `scope` as `scope_text` wrote it."""
+    limits = scope_of(scope)
+    return ApiKey(
+        key_id, tenant_id, name, Role(role), bytes(key_hash), created_at, revoked_at, limits
+    )
+
+
+def scope_text(scope: Scope) -> str | None:
+    """What a credential is limited to; None if it is not."""
+    if scope == EVERYTHING:
+        return None
+    parts = {"accounts": scope.accounts, "action_types": scope.action_types}
+    return json.dumps({name: sorted(part) for name, part in parts.items() if part is not None})
+
+
+def scope_of(text: str | None) -> Scope:
+    """The scope of its text."""
+    parts = json.loads(text) if text else {}
+    return Scope(**{name: frozenset(part) for name, part in parts.items()})
 
 
 def stored_settings(tenant_id: str, rows: Iterable[tuple[Any, ...]]) -> StoredSettings:
@@ -126,17 +145,27 @@ def stored_settings(tenant_id: str, rows: Iterable[tuple[Any, ...]]) -> StoredSe
 
 def hold_values(hold: Hold) -> dict[str, Json]:
     """The claims of a hold, and its day; `claims` is the text of `[[bucket, amount, limit],
-    ...]`.
+    ...]`, with the subject and the window of the counter behind them if a claim has one.
     """
-    claims = [[claim.bucket, claim.amount, claim.limit] for claim in hold.claims]
+    claims = [claim_values(claim) for claim in hold.claims]
     return {"day": hold.day, "state": hold.state.value, "claims": json.dumps(claims)}
+
+
+def claim_values(claim: Claim) -> list[Json]:
+    """A claim."""
+    counter = [claim.counter.subject, claim.counter.window] if claim.counter else []
+    return [claim.bucket, claim.amount, claim.limit, *counter]
+
+
+def _claim(bucket: str, amount: int, limit: int | None, *counter: str) -> Claim:
+    return Claim(bucket, amount, limit, Counter(*counter) if counter else None)
 
 
 def hold(kept: Kept | None) -> Hold | None:
     """The hold that `hold_values` made values of."""
     if kept is None:
         return None
-    claims = tuple(Claim(*claim) for claim in json.loads(kept["claims"]))
+    claims = tuple(_claim(*claim) for claim in json.loads(kept["claims"]))
     return Hold(kept["day"], claims, HoldState(kept["state"]))
 
 

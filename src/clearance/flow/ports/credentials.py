@@ -31,6 +31,9 @@ class Credentials(Protocol):
     async def api_keys(self, tenant_id: str) -> list[ApiKey]:
         """Every credential of a tenant, revoked ones too."""
 
+    async def api_key_ended(self, tenant_id: str, name: str) -> bool:
+        """True if there were credentials of this name, and none of them is valid now."""
+
     async def installation_salt(self) -> bytes:
         """16 random bytes made with the store: the salt of the credentials' hashes."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from clearance.core.budget import Counter
 from clearance.core.record import IntentRecord, IntentStatus
 
 
@@ -17,6 +18,7 @@ class TimelineQuery:
     """
 
     account_id: str | None = None
+    proposed_by: str | None = None
     action_type: str | None = None
     auto_executed: bool | None = None
     statuses: tuple[IntentStatus, ...] = ()
@@ -45,3 +47,17 @@ class IntentReads(Protocol):
 
     async def budget_used(self, tenant_id: str, account_id: str, day: str) -> Mapping[str, int]:
         """The held and settled use, by bucket."""
+
+    async def counted(
+        self, tenant_id: str, counters: Collection[Counter]
+    ) -> Mapping[Counter, Mapping[str, int]]:
+        """The held and settled use of counters, by bucket; a counter without use may be absent."""
+
+    async def alike(self, tenant_id: str, likeness: bytes, limit: int) -> list[IntentRecord]:
+        """Intents of one likeness, the latest fact first."""
+
+    async def known_accounts(self, tenant_id: str, account_ids: Collection[str]) -> frozenset[str]:
+        """Those of the accounts that an admission made known."""
+
+    async def accounts_since(self, tenant_id: str, since: int, limit: int) -> list[str]:
+        """Accounts that intents were admitted about since a moment, in any order."""

@@ -35,10 +35,42 @@ class SettingsMoved:
 class BudgetSpent:
     """A bucket has no room for the hold; nothing was stored or taken.
 
-    `used` is what the hold's buckets have now.
+    `used` is what the hold's buckets have now, by the place of each claim.
     """
 
     used: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SameCallWaits:
+    """The same call of the same agent waits for a person already; nothing was stored."""
+
+    record: IntentRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedBefore:
+    """A person rejected an act of the same likeness; nothing was stored. The latest of them."""
+
+    action_intent_id: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class TooManyWaiting:
+    """As many intents of the agent wait for a person as may; nothing was stored."""
+
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaSpent:
+    """A quota has no room for what the intent would leave; nothing was stored or taken.
+
+    `place` is that of the claim that does not fit.
+    """
+
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +86,24 @@ class Applied:
     admitted: IntentRecord | None = None
 
 
-AdmitAnswer: TypeAlias = Admitted | AlreadyAdmitted | SettingsMoved | BudgetSpent
+AdmitRefusal: TypeAlias = (
+    AlreadyAdmitted
+    | SettingsMoved
+    | SameCallWaits
+    | RejectedBefore
+    | TooManyWaiting
+    | QuotaSpent
+    | BudgetSpent
+)
+"""Why a store did not store an intent, in the order in which it looks."""
+
+AdmitAnswer: TypeAlias = Admitted | AdmitRefusal
 """The answers of a store to an admission."""
 
-AdvanceAnswer: TypeAlias = Applied | RecordMoved | AlreadyAdmitted | SettingsMoved | BudgetSpent
+AdvanceAnswer: TypeAlias = Applied | RecordMoved | SettingsMoved | AdmitRefusal
 """The answers of a store to a step.
 
-SettingsMoved only to a step that names settings; AlreadyAdmitted and BudgetSpent only to an edit.
+SettingsMoved only to a step that names settings, and the others of `AdmitRefusal` only to an edit.
 """
 
 
@@ -74,7 +117,8 @@ class Transitions(Protocol):
 
     async def admit(self, admission: Admission) -> AdmitAnswer:
         """Stores a new intent, its hold, its approval and its entry; in this order: id new,
-        settings in force, budget fits.
+        settings in force, the same call does not wait, none of its likeness was rejected, few
+        enough wait, quotas fit, budget fits.
         """
 
     async def advance(self, change: Change) -> AdvanceAnswer:
