@@ -40,9 +40,9 @@ class Counter:
     """What is counted together: all that one subject does in one fixed window.
 
     `subject` is the canonical JSON of the keys that name it (`{}`: the tenant as a whole;
-    `{"agent":"support"}`). `window` is a day (`2026-11-30`), a month (`2026-11`), or the UTC hour or
-    minute (`2026-11-30T14`, `2026-11-30T14:05`); behind a day or month in another zone than UTC
-    stands the zone's name.
+    `{"agent":"support"}`). `window` is a day (`2026-11-30`), a month (`2026-11`), or the UTC hour
+    or minute (`2026-11-30T14`, `2026-11-30T14:05`); behind a day or month in another zone than UTC
+    stands a space and the zone's name.
     """
 
     subject: str

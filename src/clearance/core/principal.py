@@ -64,7 +64,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a credential is limited to: these accounts, and these action types. None: all of them."""
+    """What a credential is limited to: these accounts, and these action types.
+
+    None: all of them.
+    """
 
     accounts: frozenset[str] | None = None
     action_types: frozenset[str] | None = None
