@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from clearance.api import wire
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
-from clearance.core.decision import Decision, to_json
+from clearance.core.decision import catalog_inputs, effect_of, to_json
 from clearance.core.moment import as_text
 from clearance.core.record import IntentRecord, IntentStatus
 
@@ -185,15 +185,8 @@ def explanation(explained: Explanation, history: Sequence[Entry]) -> wire.Explan
     )
 
 
-def _catalog_inputs(decision: Decision) -> Mapping[str, Any]:
-    """The gate's facts about the action when it decided; empty if the intent was blocked before
-    that, or the action is unknown.
-    """
-    return next((finding.inputs for finding in decision.findings if finding.check == "catalog"), {})
-
-
 def _effective_risk(record: IntentRecord) -> Json:
-    return _catalog_inputs(record.decision).get("risk_level", record.intent.risk_level.name)
+    return catalog_inputs(record.decision).get("risk_level", record.intent.risk_level.name)
 
 
 def timeline_item(narrated: NarratedIntent, action: Action | None) -> wire.TimelineItem:
@@ -207,6 +200,9 @@ def timeline_item(narrated: NarratedIntent, action: Action | None) -> wire.Timel
         action_intent_id=record.intent.action_intent_id,
         account_id=record.intent.account_id,
         action_type=record.intent.action_type,
+        action_label=narrated.label,
+        proposed_by=record.intent.proposed_by,
+        effect=effect_of(record.decision),
         sentence=narrated.sentence,
         status=record.status.value,
         decision=record.decision.answer.value,
@@ -226,7 +222,7 @@ def approval_item(
 ) -> wire.ApprovalItem:
     """One card of the inbox."""
     record, action_intent = narrated.record, narrated.record.intent
-    known = _catalog_inputs(record.decision)
+    known = catalog_inputs(record.decision)
     return wire.ApprovalItem(
         approval_id=approval.approval_id,
         action_intent_id=action_intent.action_intent_id,

@@ -58,6 +58,7 @@ StatusName = Literal[
 SourceName = Annotated[
     str, Field(description="POLICY or HUMAN; another name is a later version's.")
 ]
+EffectName = Literal["read", "idempotent", "keyed", "at_most_once"]
 RoleName = Literal["agent", "approver", "auditor", "owner"]
 _ID: dict[str, Any] = {"pattern": f"^{ACTION_INTENT_ID.pattern}$"}
 _NAME: dict[str, Any] = {"minLength": 1, "maxLength": NAME_LENGTH_MAX}
@@ -396,6 +397,12 @@ class TimelineItem(Resource):
     action_intent_id: str
     account_id: str
     action_type: str
+    action_label: Annotated[str, Field(description="What people call the action.")]
+    proposed_by: str
+    effect: Annotated[
+        EffectName | None,
+        Field(description="As the catalog had it when this was decided: `read` changes nothing."),
+    ]
     sentence: str
     status: StatusName
     decision: AnswerName
@@ -437,7 +444,7 @@ class ApprovalItem(CallResource):
     edited_by: str | None
     undo: Annotated[bool, Field(description="True if the catalog says how to undo it.")]
     tool: str | None
-    effect: Literal["idempotent", "keyed", "at_most_once"] | None
+    effect: EffectName | None
 
 
 class BudgetBucket(Resource):

@@ -166,7 +166,7 @@ def action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Mis
     if key in names or key in required or key in action.arguments:
         sentence = f"Clearance fills in {key}, so no parameter or argument can have that name"
         yield ("idempotency_argument",), sentence
-    yield from _key_problems(action)
+    yield from _effect_problems(action)
     if action.spends is not None:
         yield from (
             (("spends",), sentence)
@@ -226,7 +226,7 @@ def _segment_problems(action: ActionShape, template: Json, path: Path) -> _Misfi
                 yield inner, sentence
 
 
-def _key_problems(action: ActionShape) -> _Misfits:
+def _effect_problems(action: ActionShape) -> _Misfits:
     if action.keyless:
         yield (
             ("effect",),
@@ -235,6 +235,10 @@ def _key_problems(action: ActionShape) -> _Misfits:
                 "key in _meta; else the effect is at_most_once"
             ),
         )
+    if action.effect == Effect.READ:
+        for key in ("undo", "spends"):
+            if getattr(action, key) is not None:
+                yield (key,), "cannot stand beside effect: read, which changes nothing"
     if action.idempotency and action.idempotency_argument:
         yield ("idempotency",), "is for a tool that has no idempotency_argument"
     for key in ("idempotency", "key_kept_for"):

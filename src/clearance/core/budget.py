@@ -123,6 +123,11 @@ def hold_for(rule: BudgetRule, action_type: str, amount: int | None, now: int) -
     return Hold(day_in_zone(now, rule.zone), tuple(claims))
 
 
+def hold_of_read(now: int) -> Hold:
+    """The hold of an act that changes nothing: it takes nothing from the budget of an account."""
+    return Hold(day_in_zone(now, "UTC"), ())
+
+
 def spent_claim(hold: Hold, used: Mapping[str, int]) -> Claim | None:
     """The first claim that does not fit beside what is used already (by the claim's place), or
     None if the whole hold fits.

@@ -43,10 +43,12 @@ _UNEXPECTED = re.compile(r"\('([^']*)' was unexpected\)$")
 class Effect(StrEnum):
     """The effect of repeating the same tool call.
 
-    `idempotent`: the same as one call. `keyed`: the same as one call, if our idempotency key comes
-    with it. `at_most_once`: unknown, so it is never repeated once it may have been sent.
+    `read`: none, for not even the first call changes anything. `idempotent`: the same as one call.
+    `keyed`: the same as one call, if our idempotency key comes with it. `at_most_once`: unknown, so
+    it is never repeated once it may have been sent.
     """
 
+    READ = "read"
     IDEMPOTENT = "idempotent"
     KEYED = "keyed"
     AT_MOST_ONCE = "at_most_once"

@@ -16,9 +16,17 @@ from typing import NamedTuple
 from clearance.core import mode as modes
 from clearance.core import stop
 from clearance.core.arguments import FinalCall, final_arguments
-from clearance.core.budget import AMOUNT_MAX, Claim, Hold, hold_for, rule_for, spent_claim
+from clearance.core.budget import (
+    AMOUNT_MAX,
+    Claim,
+    Hold,
+    hold_for,
+    hold_of_read,
+    rule_for,
+    spent_claim,
+)
 from clearance.core.canonical import Json
-from clearance.core.catalog import Action
+from clearance.core.catalog import Action, Effect
 from clearance.core.decision import Answer, Decision, Finding
 from clearance.core.errors import InvalidInput
 from clearance.core.intent import ActionIntent
@@ -296,6 +304,10 @@ def _check_policy(case: _Case) -> _Seen:
 
 def _check_budget(case: _Case) -> _Seen:
     intent, action = case.intent, case.action
+    if action is not None and action.effect is Effect.READ:
+        case.hold = hold_of_read(case.now)
+        sentence = "It changes nothing, so it takes nothing from a budget."
+        return _seen(Answer.AUTO_EXECUTE, "NO_BUDGET_NEEDED", sentence)
     if unread := case.unread("budget"):
         return _asks(unread)
     rule = rule_for(case.facts.settings.budgets, intent.account_id)

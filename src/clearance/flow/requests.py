@@ -20,7 +20,7 @@ from clearance.core.narrative import ShownCall
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.stop import StopSwitch
 from clearance.core.template import Phrase, plain
-from clearance.flow.ports.tools import ToolList, schemas_of
+from clearance.flow.ports.tools import ToolList, offered_of
 
 PAGE_SIZE_MAX = 500  # items of a list that a verb reads at once
 ANY_VERSION = -1  # for stop switches: an emergency stop must not lose a race
@@ -160,15 +160,15 @@ class ToolFit:
         unreachable: Mapping[str, str],
     ) -> ToolFit:
         """How a document fits the tools of these lists, by server."""
-        schemas = schemas_of(lists)
-        findings = catalog_findings(document, schemas, document.catalog)
+        offered = offered_of(lists)
+        findings = catalog_findings(document, offered, document.catalog)
         missing = {
             named: lists[server].why_missing(tool)
-            for named in sorted(document.tools - schemas.keys())
+            for named in sorted(document.tools - offered.keys())
             for server, _, tool in [named.partition(".")]
             if server in lists
         }
-        unused = tuple(unused_acceptances(document, schemas, findings))
+        unused = tuple(unused_acceptances(document, offered, findings))
         return cls(findings, unused, missing, dict(unreachable))
 
     @property

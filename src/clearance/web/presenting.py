@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from clearance.core import gate
 from clearance.core.approval import ApprovalSource, RulingKind
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action, Effect
-from clearance.core.decision import Answer, Decision, Finding, not_read
+from clearance.core.decision import Answer, Decision, Finding, effect_of, not_read
+from clearance.core.folding import folded, looked_up
 from clearance.core.intent import RiskLevel
 from clearance.core.ledger import EntryKind
 from clearance.core.narrative import SetBy, ShownCall, held_by, in_order, ruled_by, switch_over
@@ -31,7 +31,6 @@ from clearance.web.rendering import lasting, pretty
 WITHDRAWN = "WITHDRAWN"  # the code of a cancellation that a person or the agent asked for
 REASON_ERASED = "The reason was erased."
 NOTES_MAX = 20  # values inside of one argument that have a note
-GROUP_MIN = 3  # repeats in a row that become one line
 
 _WORDS: Mapping[IntentStatus, tuple[str, str]] = {
     IntentStatus.BLOCKED: ("Blocked", "blocked"),
@@ -47,6 +46,7 @@ _WORDS: Mapping[IntentStatus, tuple[str, str]] = {
 }
 
 _EFFECTS: Mapping[Effect, str] = {
+    Effect.READ: "Changes nothing, so it may be repeated",
     Effect.IDEMPOTENT: "Repeating it changes nothing more",
     Effect.KEYED: "Sent with a key, so that it is done once",
     Effect.AT_MOST_ONCE: "Sent once, never repeated",
@@ -67,7 +67,8 @@ _MARKS: Mapping[Answer, tuple[str, str]] = {
 class Row:
     """One intent on the timeline.
 
-    `source` says who let it run; `because` why it did not, or how it went.
+    `source` says who let it run; `because` why it did not, or how it went; `reader` which agent it
+    is, of an act that changes nothing.
     """
 
     action_intent_id: str
@@ -83,6 +84,7 @@ class Row:
     autopilot: bool
     because: str | None
     fresh: bool
+    reader: str | None = None
 
     @property
     def sentence(self) -> str:
@@ -91,8 +93,11 @@ class Row:
 
     @property
     def like(self) -> tuple[object, ...]:
-        """Equal for rows that say the same of the same account."""
-        return (self.account_id, self.action_type, self.word, self.source)
+        """Equal for rows that say the same of the same account; of what an agent only looks up,
+        whatever the account.
+        """
+        of = self.reader or ("account", self.account_id)
+        return (of, self.action_type, self.word, self.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,18 @@ class Group:
 
     first: Row
     others: tuple[Row, ...] = ()
+
+    @property
+    def each(self) -> tuple[Row, ...]:
+        """All of its rows."""
+        return (self.first, *self.others)
+
+    @property
+    def reads(self) -> str | None:
+        """What stands in their place if they change nothing: who looked what up, how often."""
+        if not (self.others and self.first.reader):
+            return None
+        return looked_up(self.first.reader, self.first.label, len(self.others) + 1)
 
 
 def row(
@@ -129,6 +146,7 @@ def row(
         autopilot=record.auto_executed,
         because=because(record, settings, closing),
         fresh=fresh_after is not None and record.position > fresh_after,
+        reader=record.intent.proposed_by if effect_of(record.decision) == Effect.READ else None,
     )
 
 
@@ -145,14 +163,8 @@ def _word(record: IntentRecord) -> tuple[str, str]:
 
 def groups(rows: Iterable[Row]) -> list[Group]:
     """Rows with repeats in a row made one."""
-    grouped = []
-    for _, alike in groupby(rows, key=lambda item: item.like):
-        first, *others = alike
-        if len(others) + 1 >= GROUP_MIN:
-            grouped.append(Group(first, tuple(others)))
-        else:
-            grouped += [Group(item) for item in (first, *others)]
-    return grouped
+    together = folded(rows, lambda row: row.like)
+    return [Group(first, tuple(others)) for first, *others in together]
 
 
 def source(record: IntentRecord) -> str | None:
@@ -417,7 +429,12 @@ class ShownClaim:
 
 def claims(record: IntentRecord, action: Action | None, label: str) -> list[ShownClaim]:
     """What an intent takes from the budget, amounts with their unit."""
-    names = {"actions": "Acts", "actions:": f"{label}, acts", "amount:": f"{label}, amount"}
+    names = {
+        "reads": "Reads of its agent",
+        "actions": "Acts",
+        "actions:": f"{label}, acts",
+        "amount:": f"{label}, amount",
+    }
     shown = []
     for claim in record.hold.claims if record.hold else ():
         money = gate.money_of_bucket(claim.bucket, action)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -29,12 +29,13 @@ from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.settings import Settings
 from clearance.flow.requests import PAGE_SIZE_MAX, NarratedIntent
 from clearance.web import presenting
-from clearance.web.presenting import Card, Row
+from clearance.web.presenting import Card, Group, Row
 from clearance.web.rendering import HEADERS
 from clearance.web.timeline_filter import OUTCOMES, PAGE_SIZE, SOURCES, TimelineFilter, read_filter
 from clearance.web.today import digest
 from clearance.web.visitor import Site, Visitor, frame
 
+ROWS_MAX = 5 * PAGE_SIZE  # intents on one page of the timeline, where many are folded
 CARDS_MAX = 25  # requests on one page of the inbox
 GROUPED_FROM = 6  # requests on a page from which on they stand under their action types
 
@@ -76,14 +77,20 @@ async def rows_of(
     fresh_after: int | None = None,
 ) -> dict[str, Any]:
     """The part of the timeline that is live: a page of rows, and where it goes on."""
+    rows: list[Row] = []
+    groups: list[Group] = []
     query = wanted.query()
-    narrated = await site.control.timeline(visitor.principal, query) if query else []
-    rows: list[Row] = [
-        presenting.row(item, settings, fresh_after=fresh_after) for item in narrated[:PAGE_SIZE]
-    ]
+    while query and len(groups) < PAGE_SIZE and len(rows) < ROWS_MAX:
+        narrated = await site.control.timeline(visitor.principal, query)
+        rows += [
+            presenting.row(item, settings, fresh_after=fresh_after) for item in narrated[:PAGE_SIZE]
+        ]
+        groups = presenting.groups(rows)
+        more = len(narrated) > PAGE_SIZE
+        query = replace(query, before=rows[-1].position) if more else None
     return {
-        "groups": presenting.groups(rows),
-        "older": wanted.address(rows[-1].position) if len(narrated) > PAGE_SIZE else None,
+        "groups": groups,
+        "older": wanted.address(query.before) if query else None,
         "wanted": wanted,
     }
 

@@ -79,6 +79,11 @@ def risk(facts: Facts) -> str:
     return effective.capitalize() + also
 
 
+def effect_of(facts: Facts) -> Json:
+    """The effect that the catalog named when an intent was decided; None if it is not known."""
+    return (_finding(facts, "catalog").get("inputs") or {}).get("effect")
+
+
 def _finding(facts: Facts, check: str) -> Facts:
     """What a check of the gate found; empty if it was not asked."""
     findings = facts.get("findings") or ()
