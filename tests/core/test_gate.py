@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 from clearance.configuration.compiling import compile_settings
 from clearance.configuration.document import StoredSettings
 from clearance.core import gate
-from clearance.core.budget import AMOUNT_MAX, BudgetRule, hold_for, spent_claim
+from clearance.core.budget import AMOUNT_MAX, BudgetRule, Counter, hold_for, spent_claim
 from clearance.core.canonical import digest
+from clearance.core.catalog import Effect
 from clearance.core.decision import Answer, SettingsVersion
 from clearance.core.gate import Facts
 from clearance.core.intent import ActionIntent, RiskLevel, checked_content
 from clearance.core.limits import Limit, LimitKey, Limits, Per
 from clearance.core.mode import AutonomyMode, ModeRule, resolve
+from clearance.core.moment import as_text
 from clearance.core.narrative import explain
 from clearance.core.record import admitted
 from clearance.core.settings import Settings
@@ -392,3 +394,31 @@ def test_an_amount_that_nobody_limits_is_limited_by_what_a_counter_can_hold() ->
     assert (spent.bucket, spent.limit) == ("amount:T", AMOUNT_MAX)
     assert spent_claim(hold_for(BudgetRule(10), "T", 1, NOON), {"amount:T": AMOUNT_MAX - 1}) is None
     assert spent_claim(hold_for(BudgetRule(10), "T", 1, NOON), {"amount:T": AMOUNT_MAX}) is not None
+
+
+def reads(used: int | None = None, now: int = NOON, **limits: Any) -> Any:
+    """The decision on an act that changes nothing, of an account without a budget."""
+    read = replace(SETTINGS.catalog["CREATE_TASK"], effect=Effect.READ)
+    place = f'reads {{"agent":"ada"}} {as_text(now)[:16]}'
+    known = {} if used is None else {place: used}
+    return decide(used=known, now=now, catalog={"CREATE_TASK": read}, budgets=(), **limits)
+
+
+def test_a_read_needs_no_budget_and_its_agent_has_sixty_of_them_a_minute() -> None:
+    first, last, over = reads(), reads(59), reads(60)
+    assert [each.answer.value for each in (first, last)] == ["AUTO_EXECUTE"] * 2
+    assert (over.answer, over.reason) == (Answer.REQUIRE_APPROVAL, "LIMIT_EXCEEDED")
+    assert over.hold is None
+    [claim] = first.hold.claims
+    assert (claim.bucket, claim.amount, claim.limit) == ("reads", 1, 60)
+    assert claim.counter == Counter('{"agent":"ada"}', "2026-11-24T12:00")
+
+
+def test_a_limit_of_reads_for_the_agent_takes_the_place_of_the_sixty() -> None:
+    each = frozenset({LimitKey.AGENT})
+    fewer = {"limits": Limits((Limit(Per.MINUTE, each=each, reads=2),))}
+    assert reads(1, **fewer).answer is Answer.AUTO_EXECUTE
+    assert reads(2, **fewer).reason == "LIMIT_EXCEEDED"
+    acts = {"limits": Limits((Limit(Per.MINUTE, each=each, actions=2),))}
+    assert [claim.bucket for claim in reads(**acts).hold.claims] == ["reads"]
+    assert reads(60, **acts).reason == "LIMIT_EXCEEDED"

@@ -387,7 +387,8 @@ def _check_limits(case: _Case) -> _Seen:
     amount = action.amount_spent(case.arguments) if action else None
     spends = counting.spending_of(action, amount) if action else None
     meters = counting.meters_of(limits, who_acts(intent), case.now)
-    claims = counting.claims_of(meters, Taking(spends))
+    taking = Taking(spends, reads=action is not None and action.effect is Effect.READ)
+    claims = counting.claims_of(meters, taking)
     held = case.hold or Hold(day_in_zone(case.now, "UTC"), ())
     used = case.facts.used
     limited = [claim for claim in claims if claim.limit is not None]
