@@ -16,6 +16,7 @@ from typing import NamedTuple
 from clearance.core import limits as counting
 from clearance.core import mode as modes
 from clearance.core import stop
+from clearance.core.accounts import AccountKind, AccountStanding, UnknownAccounts
 from clearance.core.arguments import FinalCall, final_arguments
 from clearance.core.budget import (
     AMOUNT_MAX,
@@ -44,12 +45,14 @@ from clearance.core.template import outside
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The gate's facts: the settings, and the known use of the buckets of budget and limits, by
-    the place of the claim (unknown: absent).
+    """The gate's facts: the settings, the known use of the buckets of budget and limits, by the
+    place of the claim (unknown: absent), and which of the accounts in question an admission made
+    known.
     """
 
     settings: Settings
     used: Mapping[str, int] = field(default_factory=dict)
+    known_accounts: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -73,6 +76,12 @@ class _Case:
                 self.made = FinalCall(self.action, arguments)
         except InvalidInput as unmade:
             self.unmade = unmade
+
+    @property
+    def account(self) -> AccountStanding:
+        """How the account of the act stands."""
+        facts = self.facts
+        return facts.settings.accounts.standing(self.intent.account_id, facts.known_accounts)
 
     @property
     def arguments(self) -> Mapping[str, Json]:
@@ -222,6 +231,55 @@ def _check_catalog(case: _Case) -> _Seen:
     )
 
 
+def _check_account(case: _Case) -> _Seen:
+    if unread := case.unread("account"):
+        return _asks(unread)
+    account, name = case.account, outside(case.intent.account_id)
+    match account.kind:
+        case AccountKind.KNOWN:
+            return _seen(Answer.AUTO_EXECUTE, "ACCOUNT_KNOWN", f"The account {name} is known.")
+        case AccountKind.NEW:
+            return _new_account(case, account)
+        case AccountKind.LOOKS_ALIKE:
+            sentence = (
+                f"The account {name} is not known, and looks like {outside(account.alike or '')}; "
+                f"if it is another one, an owner lists it."
+            )
+            return _seen(Answer.BLOCK, "ACCOUNT_LOOKS_ALIKE", sentence, alike=account.alike)
+        case AccountKind.UNKNOWN:
+            return _unknown_account(case.facts.settings.accounts.unknown, str(name))
+
+
+def _new_account(case: _Case, account: AccountStanding) -> _Seen:
+    """The first act about a name that has a listed form."""
+    claims, name = account.claims(case.now), outside(case.intent.account_id)
+    inputs = {"claims": [_claim_inputs(claim, case.facts.used) for claim in claims]}
+    if spent_claim(Hold("", claims), case.facts.used):
+        sentence = (
+            f"The account {name} is new, and as many new accounts as may appear in one day have "
+            f"appeared today."
+        )
+        return _seen(Answer.REQUIRE_APPROVAL, "NEW_ACCOUNTS_SPENT", sentence, **inputs)
+    sentence = f"The account {name} is new, and has a form that is known."
+    return _seen(Answer.AUTO_EXECUTE, "ACCOUNT_NEW", sentence, **inputs)
+
+
+_UNKNOWN_ACCOUNT: Mapping[UnknownAccounts, tuple[Answer, str, str]] = {
+    UnknownAccounts.ASK: (Answer.REQUIRE_APPROVAL, "ACCOUNT_NOT_KNOWN", "a person must look"),
+    UnknownAccounts.REFUSE: (Answer.BLOCK, "ACCOUNT_NOT_KNOWN", "unknown ones are refused"),
+    UnknownAccounts.ALLOW: (
+        Answer.AUTO_EXECUTE,
+        "UNKNOWN_ACCOUNT_ALLOWED",
+        "unknown ones share one budget",
+    ),
+}
+
+
+def _unknown_account(unknown: UnknownAccounts, name: str) -> _Seen:
+    answer, code, consequence = _UNKNOWN_ACCOUNT[unknown]
+    return _seen(answer, code, f"The account {name} is not known: {consequence}.")
+
+
 def _check_allowlist(case: _Case) -> _Seen:
     action_type = case.intent.action_type
     if unread := case.unread("allowlist"):
@@ -307,7 +365,7 @@ def _check_policy(case: _Case) -> _Seen:
 def _check_budget(case: _Case) -> _Seen:
     intent, action = case.intent, case.action
     if action is not None and action.effect is Effect.READ:
-        case.hold = hold_of_read(case.now)
+        case.hold = case.account.hold(hold_of_read(case.now), "UTC", case.now)
         sentence = "It changes nothing, so it takes nothing from a budget."
         return _seen(Answer.AUTO_EXECUTE, "NO_BUDGET_NEEDED", sentence)
     if unread := case.unread("budget"):
@@ -316,20 +374,13 @@ def _check_budget(case: _Case) -> _Seen:
     if rule is None or action is None:
         sentence = f"No autonomy budget is configured for {outside(intent.account_id)}."
         return _seen(Answer.REQUIRE_APPROVAL, "BUDGET_NOT_CONFIGURED", sentence)
-    hold = hold_for(rule, intent.action_type, action.amount_spent(case.arguments), case.now)
+    own = hold_for(rule, intent.action_type, action.amount_spent(case.arguments), case.now)
+    hold = case.account.hold(own, rule.zone, case.now)
     account = outside(intent.account_id)
     inputs = {
         "day": hold.day,
         "zone": rule.zone,
-        "claims": [
-            {
-                "bucket": claim.bucket,
-                "amount": claim.amount,
-                "limit": claim.limit,
-                **_known_use(claim, case.facts.used),
-            }
-            for claim in hold.claims
-        ],
+        "claims": [_claim_inputs(claim, case.facts.used) for claim in hold.claims],
     }
     claim = spent_claim(hold, case.facts.used)
     if claim and claim.amount > AMOUNT_MAX:
@@ -344,9 +395,10 @@ def _check_budget(case: _Case) -> _Seen:
     return _seen(Answer.AUTO_EXECUTE, "BUDGET_HELD", sentence, **inputs)
 
 
-def _known_use(claim: Claim, used: Mapping[str, int]) -> dict[str, Json]:
-    """The use of a claim's bucket, where it was read."""
-    return {"used": used[claim.place]} if claim.place in used else {}
+def _claim_inputs(claim: Claim, used: Mapping[str, int]) -> dict[str, Json]:
+    """A claim, and the use of its bucket where it was read."""
+    known = {"used": used[claim.place]} if claim.place in used else {}
+    return {"bucket": claim.bucket, "amount": claim.amount, "limit": claim.limit, **known}
 
 
 def _why_not_counted(action: Action, arguments: Mapping[str, Json], counter: str) -> str:
@@ -386,7 +438,8 @@ def _check_limits(case: _Case) -> _Seen:
         return _asks(unread)
     amount = action.amount_spent(case.arguments) if action else None
     spends = counting.spending_of(action, amount) if action else None
-    meters = counting.meters_of(limits, who_acts(intent), case.now)
+    known = case.account.kind is not AccountKind.UNKNOWN
+    meters = counting.meters_of(limits, who_acts(intent), case.now, known=known)
     taking = Taking(spends, reads=action is not None and action.effect is Effect.READ)
     claims = counting.claims_of(meters, taking)
     held = case.hold or Hold(day_in_zone(case.now, "UTC"), ())
@@ -417,9 +470,10 @@ def _counted(claim: Claim, limits: Limits, used: Mapping[str, int]) -> dict[str,
     """What an act takes from one bucket of a counter: amounts in smallest units, as limits are
     written; None for one that cannot be counted.
     """
-    counts = {"amount": claim.amount, "limit": claim.limit, **_known_use(claim, used)}
+    counts = _claim_inputs(claim, used)
+    bucket = counts.pop("bucket")
     return {
-        "bucket": claim.bucket,
+        "bucket": bucket,
         **{
             name: None
             if counted is None or counted == UNCOUNTABLE
@@ -450,6 +504,7 @@ ROW: tuple[Check, ...] = (
     Check("stop_switch", "Stop switch", "Is no stop switch on for it?", _check_stop),
     Check("expiry", "Expiry", "Is the intent's own time not over yet?", _check_expiry),
     Check("catalog", "Catalog", "Does the action exist?", _check_catalog),
+    Check("account", "Account", "Is the account known?", _check_account),
     Check(
         "allowlist", "Allowlist", "May this action type run unattended at all?", _check_allowlist
     ),

@@ -33,6 +33,7 @@ from clearance.flow.ports.transitions import (
 )
 from clearance.flow.requests import Erased, NarratedIntent, Ruled, RulingRequest
 from clearance.flow.submit import DECISIONS_MAX, admission_of, hint_if_approved
+from clearance.flow.usage import known_accounts
 
 RECONCILABLE = frozenset({OutcomeStatus.SUCCEEDED, OutcomeStatus.FAILED})
 
@@ -56,7 +57,8 @@ async def rule(
         record = await _under_approval(context, ruler, approval_id, request)
         edited = None
         if request.kind is RulingKind.EDIT:
-            facts = Facts(settings, used)
+            known = await known_accounts(context, settings, record.intent.account_id)
+            facts = Facts(settings, used, known)
             edited = _edited(context, ruler, record, request, edited_id, facts, salt)
         now = context.clock.now_ms()
         change = steps.rule(record, ruler, request.kind, reason, now=now, edited=edited)

@@ -19,6 +19,7 @@ from clearance.flow.observe import narration_of
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted, BudgetSpent, SettingsMoved
 from clearance.flow.requests import Proposal, Proposed
+from clearance.flow.usage import known_accounts
 
 DECISIONS_MAX = (
     3  # how often an intent is decided again because the settings or the budget moved meanwhile
@@ -120,10 +121,11 @@ async def _admit(
     salt = context.new_salt()
     for _ in range(DECISIONS_MAX):
         try:
+            known = await known_accounts(context, settings, intent.account_id)
             admission = admission_of(
                 intent,
                 content,
-                Facts(settings, used),
+                Facts(settings, used, known),
                 principal,
                 salt=salt,
                 now=context.clock.now_ms(),

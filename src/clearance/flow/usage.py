@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from clearance.core.accounts import AccountKind
 from clearance.core.budget import Claim, Counter, Hold, rule_for
 from clearance.core.gate import Facts, who_acts
 from clearance.core.limits import looked_at, meters_of
@@ -39,14 +40,26 @@ async def _facts(
     mine = own.claims if own and own.state.counts else ()
     if own and own.day == day:
         _give_back(used, (claim for claim in mine if claim.counter is None))
-    needed = [meter.counter for meter in meters_of(settings.limits, who_acts(intent), now)]
+    known = await known_accounts(context, settings, intent.account_id)
+    standing = settings.accounts.standing(intent.account_id, known)
+    counted_apart = standing.kind is not AccountKind.UNKNOWN
+    meters = meters_of(settings.limits, who_acts(intent), now, known=counted_apart)
+    needed = [meter.counter for meter in meters]
+    needed += standing.counters(rule.zone if rule else "UTC", now)
     looked = {counter: looked_at(counter, held) for counter in needed}
     counted = await context.store.counted(intent.tenant_id, set(looked.values()))
     for counter, other in looked.items():
         used |= _by_place(counter, counted.get(other, {}))
         moved = (replace(claim, counter=counter) for claim in mine if claim.counter == other)
         _give_back(used, moved)
-    return Facts(settings, used)
+    return Facts(settings, used, known)
+
+
+async def known_accounts(context: Context, settings: Settings, account_id: str) -> frozenset[str]:
+    """The account, if an admission made it known; asked only where that could make a difference."""
+    if settings.accounts.pattern_of(account_id) is None:
+        return frozenset()
+    return await context.store.known_accounts(settings.tenant_id, (account_id,))
 
 
 def _by_place(counter: Counter, used: Mapping[str, int]) -> dict[str, int]:
