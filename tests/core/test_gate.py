@@ -23,6 +23,7 @@ from clearance.core.limits import Limit, LimitKey, Limits, Per
 from clearance.core.mode import AutonomyMode, ModeRule, resolve
 from clearance.core.moment import as_text
 from clearance.core.narrative import explain
+from clearance.core.policy import PolicySet
 from clearance.core.record import admitted
 from clearance.core.settings import Settings
 from clearance.core.steps import admit
@@ -365,6 +366,23 @@ def test_any_single_tightening_never_loosens_the_answer(
         assert loose.hold is not None
         assert (mode, listed, level) == (AutonomyMode.AUTO_EXECUTE, True, None)
         assert used < 10
+
+
+def test_what_an_agent_does_not_state_reads_as_nothing() -> None:
+    bare = replace(INTENT, confidence_score=None, risk_level=None)
+    asked = decide(bare)
+    assert (asked.answer, asked.reason) == (Answer.REQUIRE_APPROVAL, "CONFIDENCE_TOO_LOW")
+    seen = {finding.check: finding.inputs for finding in asked.findings}
+    assert seen["catalog"]["risk_level"] == seen["catalog"]["risk_level_catalog"] == "LOW"
+    assert seen["catalog"]["risk_level_intent"] is None
+    assert (seen["policy"]["confidence_bp"], seen["policy"]["confidence_stated"]) == (0, False)
+
+    silent = """@id("silent") @reason("SILENT") @explanation("It says nothing.")
+    forbid(principal, action, resource) when { !context.confidence_stated };"""
+    tasks = sample.POLICY.replace("context.confidence_bp < 8000", "context.risk > 2") + silent
+    policy = PolicySet.load(tasks, SETTINGS.catalog)
+    assert decide(bare, policy=policy).reason == "SILENT"
+    assert decide(replace(bare, confidence_score=0.0), policy=policy).answer is Answer.AUTO_EXECUTE
 
 
 def test_the_nearest_changes_are_true() -> None:

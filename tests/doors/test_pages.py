@@ -615,6 +615,20 @@ async def test_the_ladder_names_every_check_of_the_gate(door: Door) -> None:
     assert "It would run without a person if the confidence were at least 0.8." in said
 
 
+async def test_a_confidence_that_is_not_stated_is_no_confidence_of_nothing(door: Door) -> None:
+    bare = {"confidence_score": None, "risk_level": None}
+    await door.world.propose(task("bare", **bare))
+    await door.world.propose(task("odd", action_type="UNHEARD_OF", **bare))
+    browser = await door.signed_in()
+    card = text_of((await browser.get("/needs-you")).text)
+    assert "Low risk" in card
+    assert "Confidence not stated" in card
+    for name, risk in (("bare", "Low"), ("odd", "Unknown")):
+        story = text_of((await browser.get(f"/intents/{name}")).text)
+        assert f"Risk {risk} Confidence not stated" in story
+    assert "the agent said" not in story
+
+
 async def test_what_has_not_started_is_withdrawn_with_a_reason(door: Door) -> None:
     await waiting_refund(door)
     browser = await door.signed_in()

@@ -262,6 +262,29 @@ async def test_an_explanation_says_why_what_it_knew_and_what_would_change_it(doo
     assert [entry["kind"] for entry in answer["history"]] == ["APPROVAL_REQUESTED"]
 
 
+async def test_a_confidence_and_a_risk_that_are_not_stated_stay_absent(door: Door) -> None:
+    hints = {"confidence_score", "risk_level"}
+    bare = {name: value for name, value in INTENT.items() if name not in hints}
+    proposed = await door.propose(bare)
+    assert (proposed["decision"], proposed["reason"]) == ("REQUIRE_APPROVAL", "CONFIDENCE_TOO_LOW")
+    for _ in range(2):
+        again = await door.propose({**bare, "confidence_score": None})
+        assert {name: again[name] for name in hints} == dict.fromkeys(hints)
+    stated = await door.agent.post("/v1/intents", json={**bare, "confidence_score": 0.0})
+    problem(stated, 409, "INTENT_ID_REUSED")
+    explained = (await door.owner.get("/v1/intents/t1/explanation")).json()
+    knew = explained["knew"]
+    assert (knew["confidence_bp"], knew["confidence_stated"], knew["risk_level"]) == (
+        0,
+        False,
+        "LOW",
+    )
+    [entry] = explained["history"]
+    assert not {"confidence_bp", "risk_level"} & entry.keys()
+    [card] = (await door.approver.get("/v1/approvals")).json()["items"]
+    assert (card["confidence_score"], card["risk_level"]) == (None, "LOW")
+
+
 async def test_the_timeline_is_filtered_and_paged_without_gaps(door: Door) -> None:
     for number in range(5):
         await door.propose({**INTENT, "action_intent_id": f"t{number}"})

@@ -70,7 +70,7 @@ def _intent_fields(narrated: NarratedIntent) -> dict[str, Any]:
         **_called(record, narrated.call),
         "target": action_intent.target,
         "confidence_score": action_intent.confidence_score,
-        "risk_level": action_intent.risk_level.name,
+        "risk_level": action_intent.risk_stated,
         "why": list(action_intent.why),
         "expires_at": _moment(action_intent.expires_at),
         "trace_id": action_intent.trace_id,
@@ -178,6 +178,7 @@ def explanation(explained: Explanation, history: Sequence[Entry]) -> wire.Explan
         ],
         knew=wire.Knew(
             confidence_bp=record.intent.confidence_bp,
+            confidence_stated=record.intent.confidence_stated,
             risk_level=_effective_risk(record),
             inputs={finding.check: dict(finding.inputs) for finding in record.decision.findings},
         ),
@@ -186,7 +187,7 @@ def explanation(explained: Explanation, history: Sequence[Entry]) -> wire.Explan
 
 
 def _effective_risk(record: IntentRecord) -> Json:
-    return catalog_inputs(record.decision).get("risk_level", record.intent.risk_level.name)
+    return catalog_inputs(record.decision).get("risk_level", record.intent.risk_stated)
 
 
 def timeline_item(narrated: NarratedIntent, action: Action | None) -> wire.TimelineItem:

@@ -90,8 +90,6 @@ class ProposalBody(Body):
 
     account_id: Annotated[str, Field(json_schema_extra=_NAME)]
     action_type: Annotated[str, Field(json_schema_extra={"pattern": f"^{ACTION_TYPE.pattern}$"})]
-    confidence_score: Annotated[float, Field(json_schema_extra={"minimum": 0, "maximum": 1})]
-    risk_level: RiskName
     action_intent_id: Annotated[
         str | None, Field(description="Chosen by the caller, or made by us.", json_schema_extra=_ID)
     ] = None
@@ -105,6 +103,16 @@ class ProposalBody(Body):
     ] = []
     expires_at: Moment | None = None
     trace_id: Annotated[str | None, Field(json_schema_extra=_NAME)] = None
+    confidence_score: Annotated[
+        float | None,
+        Field(
+            description="How sure the agent is. A hint that can only tighten the answer.",
+            json_schema_extra={"minimum": 0, "maximum": 1},
+        ),
+    ] = None
+    risk_level: Annotated[
+        RiskName | None, Field(description="Counts if it is higher than the catalog's.")
+    ] = None
     tenant_id: Annotated[
         str | None, Field(description="Must be the credential's own tenant, if it is sent.")
     ] = None
@@ -303,8 +311,8 @@ class Intent(CallResource, Decided):
     ]
     proposed_by: str
     target: Any
-    confidence_score: float
-    risk_level: RiskName
+    confidence_score: float | None
+    risk_level: Annotated[RiskName | None, Field(description="As the agent stated it.")]
     why: list[str]
     expires_at: Moment | None
     trace_id: str | None
@@ -356,7 +364,8 @@ class Knew(Resource):
     """
 
     confidence_bp: int
-    risk_level: RiskName
+    confidence_stated: bool
+    risk_level: RiskName | None
     inputs: dict[str, dict[str, Any]]
 
 
@@ -429,9 +438,9 @@ class ApprovalItem(CallResource):
     target: Any
     why: list[str]
     risk_level: Annotated[
-        RiskName, Field(description="The higher of the catalog's and the intent's.")
+        RiskName | None, Field(description="The higher of the catalog's and the intent's.")
     ]
-    confidence_score: float
+    confidence_score: float | None
     reason: str
     explanation: str
     policy_clause: list[str]

@@ -16,7 +16,10 @@ AccountId = Annotated[
     str, typer.Option("--account", "--account-id", metavar="NAME", help="Whose account it touches.")
 ]
 Confidence = Annotated[
-    float, typer.Option("--confidence", "--confidence-score", metavar="NUMBER", help="From 0 to 1.")
+    float | None,
+    typer.Option(
+        "--confidence", "--confidence-score", metavar="NUMBER", help="How sure, from 0 to 1."
+    ),
 ]
 OwnId = Annotated[
     str | None,
@@ -30,10 +33,6 @@ def propose(
     *,
     account_id: AccountId,
     action_type: Annotated[str, typer.Option(metavar="TYPE", help="An action of the catalog.")],
-    confidence_score: Confidence,
-    risk_level: Annotated[
-        Risk, typer.Option("--risk", "--risk-level", help="As the agent sees it.")
-    ],
     parameters: Annotated[
         str, typer.Option(metavar="JSON", help="An object; @FILE reads a file, @- standard input.")
     ] = "{}",
@@ -49,6 +48,10 @@ def propose(
     ] = None,
     trace_id: Annotated[
         str | None, typer.Option(metavar="ID", help="The run that this belongs to.")
+    ] = None,
+    confidence_score: Confidence = None,
+    risk_level: Annotated[
+        Risk | None, typer.Option("--risk", "--risk-level", help="As the agent sees it.")
     ] = None,
     wait: Annotated[
         float,

@@ -59,14 +59,14 @@ class _Verbs(ABC, Generic[_A, _I]):
         *,
         account_id: str,
         action_type: str,
-        confidence_score: float,
-        risk_level: str,
         parameters: Mapping[str, Json] | None = None,
         action_intent_id: str | None = None,
         target: Json = None,
         why: Sequence[str] = (),
         expires_at: datetime | str | None = None,
         trace_id: str | None = None,
+        confidence_score: float | None = None,
+        risk_level: str | None = None,
     ) -> _A:
         """Proposes an action; the answer is the intent with the gate's `decision` and its `status`.
 
@@ -80,14 +80,14 @@ class _Verbs(ABC, Generic[_A, _I]):
             "account_id": account_id,
             "action_type": action_type,
             "parameters": dict(parameters or {}),
-            "confidence_score": confidence_score,
-            "risk_level": risk_level,
         }
         given = {
             "target": target,
             "why": [why] if isinstance(why, str) else list(why),
             "expires_at": wire.moment(expires_at),
             "trace_id": trace_id,
+            "confidence_score": confidence_score,
+            "risk_level": risk_level,
         }
         return self._run(
             wire.propose(body | {name: value for name, value in given.items() if value is not None})

@@ -301,10 +301,11 @@ class Action:
         return argument.scale or (1 if argument.kinds - {"null"} == {"integer"} else None)
 
     def effective_risk(self, intent: ActionIntent) -> RiskLevel:
-        """The higher of the catalog's risk and the agent's: an agent can raise the risk, never
-        lower it.
+        """The higher of the catalog's risk and the agent's, if it stated one: an agent can raise
+        the risk, never lower it.
         """
-        return max(self.risk_level, intent.risk_level)
+        stated = intent.risk_level
+        return self.risk_level if stated is None else max(self.risk_level, stated)
 
 
 Catalog = Mapping[str, Action]

@@ -226,7 +226,7 @@ def _check_catalog(case: _Case) -> _Seen:
         tool=str(case.action.tool),
         effect=case.action.effect.value,
         risk_level_catalog=case.action.risk_level.name,
-        risk_level_intent=case.intent.risk_level.name,
+        risk_level_intent=case.intent.risk_stated,
         risk_level=case.action.effective_risk(case.intent).name,
     )
 
@@ -339,6 +339,7 @@ def _check_policy(case: _Case) -> _Seen:
             case.facts.settings.modes, intent.account_id, intent.action_type
         ).mode.value,
         parameters=case.arguments,
+        confidence_stated=intent.confidence_stated,
     )
     answered = policy.decide(question)
     case.policy_answer = answered
@@ -349,6 +350,7 @@ def _check_policy(case: _Case) -> _Seen:
         unread.code if unread else answered.reason,
         unread.sentence if unread else answered.explanation,
         confidence_bp=question.confidence_bp,
+        confidence_stated=question.confidence_stated,
         risk=question.risk,
         mode=question.mode,
         policy_version=policy.version,

@@ -76,7 +76,8 @@ class Clause:
 class Question:
     """What policy is asked about an intent.
 
-    `parameters` are the final arguments: the set picks what it can read.
+    `parameters` are the final arguments: the set picks what it can read. A confidence that was not
+    stated is 0.
     """
 
     agent_id: str
@@ -86,6 +87,7 @@ class Question:
     risk: int
     mode: str
     parameters: Mapping[str, Json]
+    confidence_stated: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,7 @@ class PolicySet:
         """The engine's results for the unattended and the attended question."""
         context = {
             "confidence_bp": question.confidence_bp,
+            "confidence_stated": question.confidence_stated,
             "risk": question.risk,
             "mode": question.mode,
             "parameters": read.record,

@@ -497,8 +497,8 @@ def _agent_facts(intent: ActionIntent) -> dict[str, Json]:
         "proposed_by": intent.proposed_by,
         "supersedes": intent.supersedes,
         "edited_by": intent.edited_by,
-        "confidence_bp": intent.confidence_bp,
-        "risk_level": intent.risk_level.name,
+        "confidence_bp": intent.confidence_bp if intent.confidence_stated else None,
+        "risk_level": intent.risk_stated,
     }
 
 

@@ -54,8 +54,8 @@ class Proposal:
 
     account_id: str
     action_type: str
-    confidence_score: float
-    risk_level: RiskLevel
+    confidence_score: float | None = None
+    risk_level: RiskLevel | None = None
     parameters: Mapping[str, Json] = field(default_factory=dict)
     action_intent_id: str | None = None
     target: Json = None

@@ -18,7 +18,6 @@ from clearance.core.canonical import Json
 from clearance.core.catalog import Action, Effect
 from clearance.core.decision import Answer, Decision, Finding, effect_of, not_read
 from clearance.core.folding import folded, looked_up
-from clearance.core.intent import RiskLevel
 from clearance.core.ledger import EntryKind
 from clearance.core.narrative import SetBy, ShownCall, held_by, in_order, ruled_by, switch_over
 from clearance.core.principal import Permission, Principal
@@ -337,7 +336,6 @@ class Card:
     effect: str
     undo: str
     risk: str
-    risk_said: str
     confidence: str
     parameters: Sequence[Parameter]
     as_proposed: str | None
@@ -371,9 +369,8 @@ def card(
         tool=str(action.tool) if action else "no longer in the catalog",
         effect=_EFFECTS[action.effect] if action else "Unknown",
         undo=undo_of(action),
-        risk=risk_of(record, action).name,
-        risk_said=intent.risk_level.name,
-        confidence=f"{intent.confidence_bp / 100:g} %",
+        risk=risk_of(record, action),
+        confidence=confidence_of(record),
         parameters=parameters(narrated, action, before),
         as_proposed=as_proposed(narrated, action),
         target=None if intent.target is None else text_of(intent.target),
@@ -400,9 +397,20 @@ def undo_of(action: Action | None) -> str:
     return "Can be undone" if within is None else f"Can be undone for {lasting(within)}"
 
 
-def risk_of(record: IntentRecord, action: Action | None) -> RiskLevel:
-    """The effective risk: the higher of the catalog's and the agent's."""
-    return action.effective_risk(record.intent) if action else record.intent.risk_level
+def risk_of(record: IntentRecord, action: Action | None) -> str:
+    """The effective risk by name: the higher of the catalog's and the agent's; `UNKNOWN` if neither
+    says one.
+    """
+    stated = record.intent.risk_stated or "UNKNOWN"
+    return action.effective_risk(record.intent).name if action else stated
+
+
+def confidence_of(record: IntentRecord) -> str:
+    """The agent's confidence, for people."""
+    intent = record.intent
+    if not intent.confidence_stated:
+        return "not stated"
+    return f"{intent.confidence_bp / 100:g} %, as the agent says"
 
 
 def _may_not_rule(record: IntentRecord, visitor: Principal) -> str | None:

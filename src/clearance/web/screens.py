@@ -226,6 +226,7 @@ class Story:
     card: Card | None
     action: Action | None
     risk: str
+    confidence: str
     undo: str
     parameters: list[presenting.Parameter]
     as_proposed: str | None
@@ -290,7 +291,8 @@ async def story_of(site: Site, visitor: Visitor, name: str) -> Story:
         closing=closing,
         card=card if presenting.waits_for_a_person(record) else None,
         action=action,
-        risk=presenting.risk_of(record, action).name,
+        risk=presenting.risk_of(record, action),
+        confidence=presenting.confidence_of(record),
         undo=presenting.undo_of(action),
         parameters=list(card.parameters) if card else presenting.parameters(narrated, action),
         as_proposed=presenting.as_proposed(narrated, action),

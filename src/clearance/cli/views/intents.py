@@ -75,7 +75,7 @@ def risk(facts: Facts) -> str:
     inputs = _finding(facts, "catalog").get("inputs") or {}
     own = str(facts.get("risk_level") or "")
     effective = str(inputs.get("risk_level") or own)
-    also = f", the agent said {own.lower()}" if effective != own else ""
+    also = f", the agent said {own.lower()}" if own and effective != own else ""
     return effective.capitalize() + also
 
 
