@@ -91,19 +91,9 @@ class ClosedAttempt:
 async def carry_on(
     context: Context, tenant_id: str, action_intent_id: str, worker: str, *, alone: bool = False
 ) -> IntentRecord | None:
-    """Does for an intent what is due: carries it out if it is approved, or tries it again if a dead
-    worker left it.
-
-    `alone`: as `restart` has it.
-    """
-    done = await execute(context, tenant_id, action_intent_id, worker)
-    if done is not None:
-        return done
-    started = await restart(context, tenant_id, action_intent_id, worker, alone=alone)
-    if started is None:
-        return None
-    outcome, tries = await invoke(context, started)
-    return await record(context, started, outcome, tries=tries)
+    """Does for an intent what is due, as `take_up` claims it. None if nothing is."""
+    started = await take_up(context, tenant_id, action_intent_id, worker, alone=alone)
+    return None if started is None else await _carried_out(context, started)
 
 
 async def execute(
@@ -114,13 +104,27 @@ async def execute(
     None if there was nothing to start: held, closed, done, or under another worker.
     """
     started = await start(context, tenant_id, action_intent_id, worker)
-    if started is None:
-        return None
+    return None if started is None else await _carried_out(context, started)
+
+
+async def _carried_out(context: Context, started: Started) -> IntentRecord | None:
     outcome, tries = await invoke(context, started)
     return await record(context, started, outcome, tries=tries)
 
 
 # The execution-starter
+
+
+async def take_up(
+    context: Context, tenant_id: str, action_intent_id: str, worker: str, *, alone: bool = False
+) -> Started | None:
+    """Claims what is due: an intent that is approved, or a further attempt at one that a dead
+    worker left.
+
+    `alone`: as `restart` has it.
+    """
+    started = await start(context, tenant_id, action_intent_id, worker)
+    return started or await restart(context, tenant_id, action_intent_id, worker, alone=alone)
 
 
 async def start(
