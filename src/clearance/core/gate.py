@@ -115,7 +115,8 @@ class Check:
     """One check of the gate, as the row, the pages and the documentation read it.
 
     `name` stands in findings. `question` is for people, and yes is the freest answer. A check with
-    `only_unattended` is asked only while every check before it answers AUTO_EXECUTE.
+    `only_unattended` is asked only while every check before it answers AUTO_EXECUTE. One with
+    `at_send` is asked again right before the call is sent.
     """
 
     name: str
@@ -123,6 +124,7 @@ class Check:
     question: str
     look: Callable[[_Case], _Seen]
     only_unattended: bool = False
+    at_send: bool = False
 
     def find(self, case: _Case) -> Finding:
         """The finding of this check."""
@@ -158,6 +160,12 @@ def decide(intent: ActionIntent, facts: Facts, now: int) -> Decision:
         hold=case.hold if answer is Answer.AUTO_EXECUTE else None,
         made=case.made,
     )
+
+
+def look_again(intent: ActionIntent, settings: Settings, now: int) -> Finding | None:
+    """The strictest finding of the checks that are asked again right before the call is sent."""
+    case = _Case(intent, Facts(settings), now, settings.catalog.get(intent.action_type))
+    return _deciding([check.find(case) for check in ROW if check.at_send])
 
 
 def _walk(case: _Case) -> list[Finding]:
@@ -504,13 +512,19 @@ def money_of_bucket(bucket: str, action: Action | None) -> Money:
 
 ROW: tuple[Check, ...] = (
     Check("stop_switch", "Stop switch", "Is no stop switch on for it?", _check_stop),
-    Check("expiry", "Expiry", "Is the intent's own time not over yet?", _check_expiry),
+    Check(
+        "expiry", "Expiry", "Is the intent's own time not over yet?", _check_expiry, at_send=True
+    ),
     Check("catalog", "Catalog", "Does the action exist?", _check_catalog),
     Check("account", "Account", "Is the account known?", _check_account),
     Check(
-        "allowlist", "Allowlist", "May this action type run unattended at all?", _check_allowlist
+        "allowlist",
+        "Allowlist",
+        "May this action type run unattended at all?",
+        _check_allowlist,
+        at_send=True,
     ),
-    Check("mode", "Autonomy mode", "Is it AUTO_EXECUTE here?", _check_mode),
+    Check("mode", "Autonomy mode", "Is it AUTO_EXECUTE here?", _check_mode, at_send=True),
     Check("policy", "Policy", "Do the rules permit it unattended?", _check_policy),
     Check("budget", "Budget", "Is there room for it?", _check_budget, only_unattended=True),
     Check("limits", "Limits", "Has every limit room for it?", _check_limits, only_unattended=True),

@@ -28,7 +28,7 @@ from clearance.core.errors import InvalidInput
 from clearance.core.limits import covers_all
 from clearance.core.moment import as_text
 from clearance.core.record import IntentRecord
-from clearance.core.settings import Settings
+from clearance.core.settings import Settings, Unreadable
 
 ATTEMPTS_MAX = 3  # attempts of one intent, each after the lease of the one before died
 UNSENT_ATTEMPTS_MAX = 50  # of an intent of which it is known that none has sent anything
@@ -158,7 +158,7 @@ def _revalidate_changed(
         outdated = (
             *start.differences,
             *_other_rules(record, anew),
-            *_newly_unreadable(record, facts.settings),
+            *(part.sentence for part in _newly_unreadable(record, facts.settings)),
         )
         if outdated:
             return replace(
@@ -187,7 +187,7 @@ def _other_rules(record: IntentRecord, anew: Revalidation) -> tuple[str, ...]:
     return rule_differences(record.binding, anew.binding)
 
 
-def _newly_unreadable(record: IntentRecord, settings: Settings) -> tuple[str, ...]:
+def _newly_unreadable(record: IntentRecord, settings: Settings) -> tuple[Unreadable, ...]:
     """The parts of later settings that this version cannot read: each could forbid what was
     approved. Under the settings that were ruled on nothing is new, so an upgrade alone asks nothing
     again.
@@ -201,9 +201,21 @@ def _newly_unreadable(record: IntentRecord, settings: Settings) -> tuple[str, ..
         for check in gate.ROW
         if not check.only_unattended
     )
-    return tuple(
-        part.sentence for part in parts if part and (part.code, part.sentence) not in known
-    )
+    return tuple(part for part in parts if part and (part.code, part.sentence) not in known)
+
+
+def refused_at_send(record: IntentRecord, settings: Settings, now: int) -> tuple[str, str] | None:
+    """The code and the sentence of why a call that is about to be sent may not be; None if it may.
+
+    The settings and the time moved on while it waited for its turn. What a person approved is
+    refused only by what blocks it; what nobody approved, also by what would ask a person now.
+    """
+    strictest = gate.look_again(record.intent, settings, now)
+    allowed = Answer.AUTO_EXECUTE if record.auto_executed else Answer.REQUIRE_APPROVAL
+    if strictest and strictest.answer.strictness > allowed.strictness:
+        return strictest.code, strictest.sentence
+    unread = _newly_unreadable(record, settings)
+    return (unread[0].code, unread[0].sentence) if unread else None
 
 
 def may_repeat(

@@ -122,6 +122,8 @@ class Keeper:
                 kept,
                 [],
             ),
+            # No scenario ends a key.
+            "api_key_ended": lambda kept, *_: (Answer(("key", False), False), kept, []),
             "expired": self._expired,
             "approved": self._approved,
             "dead_leases": self._dead_leases,
@@ -175,6 +177,8 @@ class Keeper:
                 return Answer(("Applied", numbers), value)
             case BudgetSpent(used):
                 return Answer(("BudgetSpent", tuple(sorted(used.items()))), value)
+            case bool():
+                return Answer(("key", value), value)
             case [Entry(), *_]:
                 return Answer(_ENTRIES, value)
             case list():

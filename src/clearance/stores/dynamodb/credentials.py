@@ -90,6 +90,10 @@ class DynamoCredentials:
         keys = [items.api_key(item) for item in await self._calls.all(asked)]
         return sorted(keys, key=lambda key: (key.created_at, key.key_id))
 
+    async def api_key_ended(self, tenant_id: str, name: str) -> bool:
+        keys = [key for key in await self.api_keys(tenant_id) if key.name == name]
+        return bool(keys) and all(key.revoked_at is not None for key in keys)
+
     async def installation_salt(self) -> bytes:
         """The first process that needs it makes it, and must be allowed to write."""
         if self._salt is None:

@@ -319,6 +319,10 @@ class PostgresStore:
         statement = f"{_API_KEY} WHERE k.tenant_id = %s ORDER BY k.created_at, k.key_id"
         return [codec.api_key(*row) for row in await self._rows(tenant_id, statement)]
 
+    async def api_key_ended(self, tenant_id: str, name: str) -> bool:
+        keys = [key for key in await self.api_keys(tenant_id) if key.name == name]
+        return bool(keys) and all(key.revoked_at is not None for key in keys)
+
     async def _one_api_key(self, statement: str, values: tuple[Json, ...]) -> ApiKey | None:
         rows = await self._connections.rows(EVERYWHERE, statement, values)
         return codec.api_key(*rows[0]) if rows else None

@@ -384,6 +384,10 @@ class SqliteStore:
             ]
         )
 
+    async def api_key_ended(self, tenant_id: str, name: str) -> bool:
+        keys = [key for key in await self.api_keys(tenant_id) if key.name == name]
+        return bool(keys) and all(key.revoked_at is not None for key in keys)
+
     async def _one_api_key(self, sql: str, values: tuple[Json, ...]) -> ApiKey | None:
         row = await self._read(lambda connection: connection.execute(sql, values).fetchone())
         return codec.api_key(*row) if row else None
