@@ -53,7 +53,7 @@ def _inside(place: SchemaPlace, at: str, seen: set[int]) -> Iterator[tuple[str, 
         yield from _inside(place.items, f"{at}[]", seen)
 
 
-_IN_AUTONOMY = ("modes", "allowlist", "budgets", "accounts")
+_IN_AUTONOMY = ("modes", "allowlist", "budgets", "accounts", "limits")
 
 
 def stored_document(settings: Settings, parts: Sequence[tuple[Json, int]]) -> SettingsDocument:

@@ -14,6 +14,7 @@ from typing import TypeAlias, TypeVar
 
 import jsonschema_rs
 
+from clearance.configuration.limiting import limit_problems
 from clearance.configuration.segments import keeps_its_place
 from clearance.configuration.shape import (
     PATTERNS_MAX,
@@ -21,6 +22,7 @@ from clearance.configuration.shape import (
     ActionShape,
     AllowlistShape,
     BudgetShape,
+    LimitShape,
     ModeShape,
     SettingsDocument,
     ToolServerShape,
@@ -474,12 +476,16 @@ def _autonomy_problems(
     autonomy = document.autonomy
     modes = _placed(("autonomy", "modes"), autonomy.modes, lost)
     budgets = _placed(("autonomy", "budgets"), autonomy.budgets, lost)
-    for path, action_type in _action_types_in(autonomy.allowlist, modes, budgets):
+    limits = _placed(("autonomy", "limits"), autonomy.limits, lost)
+    for path, action_type in _action_types_in(autonomy.allowlist, modes, budgets, limits):
         if actions is not None and action_type not in actions:
             yield path, f"the catalog has no action {action_type}{suggestion(action_type, actions)}"
     yield from _account_problems(autonomy.accounts)
     yield from _repeats("modes", [(at, (mode.account, mode.action_type)) for at, mode in modes])
     yield from _repeats("budgets", [(at, (budget.account,)) for at, budget in budgets])
+    yield from _repeats("limits", [(at, limit.place) for at, limit in limits])
+    whole = actions is not None and actions <= document.catalog.keys()
+    yield from limit_problems(document, limits, whole=whole)
     for position, budget in budgets:
         for action_type in budget.max_amount_per_day_by_action_type:
             action = document.catalog.get(action_type)
@@ -503,6 +509,7 @@ def _action_types_in(
     allowlist: AllowlistShape,
     modes: Sequence[tuple[int, ModeShape]],
     budgets: Sequence[tuple[int, BudgetShape]],
+    limits: Sequence[tuple[int, LimitShape]],
 ) -> _Misfits:
     """Every action type that is named, and where."""
     yield from (
@@ -516,6 +523,9 @@ def _action_types_in(
     for position, mode in modes:
         if mode.action_type is not None:
             yield ("modes", position, "action_type"), mode.action_type
+    for position, limit in limits:
+        if limit.action_type is not None:
+            yield ("limits", position, "action_type"), limit.action_type
     for position, budget in budgets:
         for field in ("max_per_day_by_action_type", "max_amount_per_day_by_action_type"):
             yield from (

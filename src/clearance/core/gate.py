@@ -21,6 +21,7 @@ from clearance.core.arguments import FinalCall, final_arguments
 from clearance.core.budget import (
     AMOUNT_MAX,
     Claim,
+    Counter,
     Hold,
     hold_for,
     hold_of_read,
@@ -32,7 +33,7 @@ from clearance.core.catalog import Action, Effect
 from clearance.core.decision import Answer, Decision, Finding
 from clearance.core.errors import InvalidInput
 from clearance.core.intent import ActionIntent
-from clearance.core.limits import UNCOUNTABLE, LimitKey, Limits, Taking, Who
+from clearance.core.limits import UNCOUNTABLE, LimitKey, Limits, Meter, Taking, Who
 from clearance.core.mode import AutonomyMode
 from clearance.core.moment import as_text, day_in_zone
 from clearance.core.money import Money
@@ -442,14 +443,32 @@ def who_acts(intent: ActionIntent) -> Who:
     }
 
 
+def counters_of(
+    intent: ActionIntent, settings: Settings, known_accounts: frozenset[str], now: int
+) -> set[Counter]:
+    """Every counter that an act of this intent would be counted in now, beside its account's own
+    of the day.
+    """
+    standing = settings.accounts.standing(intent.account_id, known_accounts)
+    rule = rule_for(settings.budgets, intent.account_id)
+    own = standing.counters(rule.zone if rule else "UTC", now)
+    return {*own, *(meter.counter for meter in _meters(intent, settings, standing, now))}
+
+
+def _meters(
+    intent: ActionIntent, settings: Settings, standing: AccountStanding, now: int
+) -> tuple[Meter, ...]:
+    known = standing.kind is not AccountKind.UNKNOWN
+    return counting.meters_of(settings.limits, who_acts(intent), now, known=known)
+
+
 def _check_limits(case: _Case) -> _Seen:
     intent, action, limits = case.intent, case.action, case.facts.settings.limits
     if unread := case.unread("limits"):
         return _asks(unread)
     amount = action.amount_spent(case.arguments) if action else None
     spends = counting.spending_of(action, amount) if action else None
-    known = case.account.kind is not AccountKind.UNKNOWN
-    meters = counting.meters_of(limits, who_acts(intent), case.now, known=known)
+    meters = _meters(intent, case.facts.settings, case.account, case.now)
     taking = Taking(spends, reads=action is not None and action.effect is Effect.READ)
     claims = counting.claims_of(meters, taking)
     held = case.hold or Hold(day_in_zone(case.now, "UTC"), ())
@@ -463,7 +482,7 @@ def _check_limits(case: _Case) -> _Seen:
     if claim and claim.counter:
         sentence = f"The limit of {counting.in_words(claim.counter)} {_left(claim, limits, used)}."
         return _seen(Answer.REQUIRE_APPROVAL, "LIMIT_EXCEEDED", sentence, **inputs)
-    case.hold = replace(held, claims=(*held.claims, *claims))
+    case.hold = replace(held, claims=counting.together((*held.claims, *claims)))
     sentence = "Every limit has room." if limited else "No limit is set for this."
     return _seen(Answer.AUTO_EXECUTE, "LIMITS_HELD", sentence, **inputs)
 

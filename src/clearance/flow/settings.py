@@ -52,6 +52,7 @@ _IN_AUTONOMY = frozenset(
         SettingsPart.ALLOWLIST,
         SettingsPart.BUDGETS,
         SettingsPart.ACCOUNTS,
+        SettingsPart.LIMITS,
     }
 )
 _SAYS_WHAT_IS_CALLED = frozenset({SettingsPart.CATALOG, SettingsPart.ALLOWLIST, SettingsPart.MODES})
@@ -124,7 +125,8 @@ def _content_of(document: SettingsDocument, part: SettingsPart) -> Json:
             return document.policy
         case SettingsPart.CATALOG:
             return whole.get("catalog", {})
-    autonomy = {"modes": [], "budgets": [], "accounts": None, **whole.get("autonomy", {})}
+    empty: dict[str, Json] = {"modes": [], "budgets": [], "accounts": None, "limits": []}
+    autonomy = {**empty, **whole.get("autonomy", {})}
     autonomy["allowlist"] = {"tenant": [], "accounts": {}, **autonomy.get("allowlist", {})}
     return autonomy[part.value]
 
