@@ -325,7 +325,7 @@ async def test_what_was_done_is_answered_without_another_read(
     if case.shown:
         body = answer.json()
         new = body.pop("new_intent", None)
-        now = (await stage.door.owner.get(case.shown)).json()
+        now = (await stage.door.clients[case.who].get(case.shown)).json()
         assert {name: body[name] for name in now} == now
         if new:
             path = f"/v1/intents/{new['action_intent_id']}"

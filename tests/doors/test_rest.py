@@ -29,7 +29,7 @@ INTENT_NAMES = frozenset(
     confidence_score risk_level why expires_at trace_id supersedes superseded_by edited_by digest
     created_at changed_at
     approval attempt outcome budget
-    action_label arguments arguments_set_by amounts
+    action_label arguments arguments_set_by amounts remedy
     """.split()  # noqa: SIM905 - thirty names, one look
 )
 
@@ -48,6 +48,7 @@ async def test_an_autonomous_act_says_so_from_the_answer_to_the_outcome(door: Do
     wire.Intent.model_validate(proposed)
     assert proposed["decision"] == "AUTO_EXECUTE"
     assert proposed["status"] == "APPROVED"
+    proposed = (await door.auditor.get("/v1/intents/t1")).json()
     assert proposed["budget"]["claims"] == [
         {"bucket": "actions", "amount": 1, "limit": 10},
         {"bucket": "actions:CREATE_TASK", "amount": 1, "limit": None},
@@ -222,7 +223,8 @@ async def test_its_proposer_withdraws_an_intent_and_the_budget_comes_back(door: 
         "/v1/intents/t1/cancellation", json={"reason": "Done by hand."}
     )
     assert (response.status_code, response.json()["status"]) == (200, "CANCELLED")
-    assert response.json()["budget"]["state"] == "RELEASED"
+    known = (await door.auditor.get("/v1/intents/t1")).json()
+    assert known["budget"]["state"] == "RELEASED"
     usage = (await door.auditor.get("/v1/budgets/usage", params={"account_id": "acme"})).json()
     wire.BudgetUsage.model_validate(usage)
     assert usage["buckets"][0] == {"bucket": "actions", "used": 0, "limit": 10}
@@ -521,7 +523,7 @@ async def test_credentials_are_made_listed_and_ended(door: Door) -> None:
         "tenant_id": "northwind",
         "actor_id": "agent-ada",
         "kind": "AGENT",
-        "permissions": ["propose", "read"],
+        "permissions": ["propose", "read_own"],
     }
     made = await door.owner.post("/v1/api-keys", json={"name": "nightly", "role": "auditor"})
     assert made.status_code == 201

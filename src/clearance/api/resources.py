@@ -19,10 +19,10 @@ from clearance.core.record import IntentRecord, IntentStatus
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from clearance.core.agents_view import OfferedAction, ShownEntry
     from clearance.core.approval import Approval
     from clearance.core.budget import BudgetRule, Hold
     from clearance.core.credential import ApiKey
-    from clearance.core.ledger import Entry
     from clearance.core.narrative import Explanation, ShownCall
     from clearance.core.outcome import Outcome
     from clearance.core.principal import Principal
@@ -173,7 +173,7 @@ def _budget_hold(hold: Hold) -> wire.BudgetHold:
     return wire.BudgetHold(day=hold.day, state=hold.state.value, claims=own, counted=counted)
 
 
-def explanation(explained: Explanation, history: Sequence[Entry]) -> wire.ExplanationResource:
+def explanation(explained: Explanation, history: Sequence[ShownEntry]) -> wire.ExplanationResource:
     """Why, what it knew, and what would change it."""
     record = explained.record
     return wire.ExplanationResource(
@@ -262,14 +262,10 @@ def approval_item(
     )
 
 
-def entry(ledger_entry: Entry) -> wire.LedgerEntry:
-    """An entry's own fields, beside its place and the digest of its exact bytes."""
+def entry(shown: ShownEntry) -> wire.LedgerEntry:
+    """What is shown of an entry, beside its place and the digest of its exact bytes."""
     return wire.LedgerEntry(
-        **{
-            **ledger_entry.in_full,
-            "position": ledger_entry.position,
-            "entry_digest": ledger_entry.digest,
-        }
+        **{**shown.fields, "position": shown.position, "entry_digest": shown.digest}
     )
 
 
@@ -309,6 +305,16 @@ def usage(uses: Sequence[CounterUse]) -> wire.Usage:
             )
             for use in uses
         ]
+    )
+
+
+def action(offered: OfferedAction) -> wire.ActionResource:
+    """An action that may be proposed."""
+    return wire.ActionResource(
+        action_type=offered.action_type,
+        label=offered.label,
+        description=offered.description,
+        parameters=dict(offered.parameters),
     )
 
 

@@ -279,6 +279,9 @@ class Decided(Resource):
     decision: AnswerName
     reason: str
     explanation: str
+    remedy: Annotated[
+        str | None, Field(description="What the rules that decided tell an agent to do.")
+    ]
     policy_version: str | None
     policy_clause: list[str]
     settings_version: Annotated[
@@ -515,6 +518,24 @@ class Usage(Resource):
     """The use of the counters that were asked for."""
 
     counters: list[CounterUsage]
+
+
+class ActionResource(Resource):
+    """An action that may be proposed: how people call it, what it does, and the JSON Schema of its
+    parameters.
+    """
+
+    action_type: str
+    label: str
+    description: str
+    parameters: dict[str, Any]
+
+
+class ActionPage(Resource):
+    """The actions that may be proposed."""
+
+    items: list[ActionResource]
+    next_cursor: None = None
 
 
 class WhoAmI(Resource):

@@ -1,4 +1,4 @@
-"""The commands for action intents: propose, show, explain, cancel and erase."""
+"""The commands for action intents: actions, propose, show, explain, cancel and erase."""
 
 from __future__ import annotations
 
@@ -88,6 +88,16 @@ def propose(
                 raise
     output.show(intent, views.intent, as_json=as_json)
     raise typer.Exit(exit_code(intent))
+
+
+def actions(*, as_json: AsJson = False) -> None:
+    """List the actions that may be proposed.
+
+    With --json also the schemas of their parameters.
+    """
+    from clearance.cli.views import lists
+
+    answer(lambda clearance: clearance.actions(), lists.actions, as_json=as_json)
 
 
 def show(action_intent_id: ActionIntentId, *, as_json: AsJson = False) -> None:

@@ -93,6 +93,12 @@ class _Verbs(ABC, Generic[_A, _I]):
             wire.propose(body | {name: value for name, value in given.items() if value is not None})
         )
 
+    def actions(self) -> _A:
+        """The actions that may be proposed, as `items`: type, label, description, and the JSON
+        Schema of the parameters.
+        """
+        return self._run(wire.send(wire.Request("GET", wire.path("actions"))))
+
     def intent(self, action_intent_id: str) -> _A:
         """One intent as it stands: status, decision, approval, attempt, outcome."""
         return self._run(wire.send(wire.Request("GET", wire.path("intents", action_intent_id))))

@@ -143,10 +143,12 @@ def decide(intent: ActionIntent, facts: Facts, now: int) -> Decision:
     answer = deciding.answer if deciding else Answer.BLOCK
     policy = facts.settings.policy
     permitted = case.policy_answer
+    remedy = None
     if answer is Answer.AUTO_EXECUTE and permitted is not None:
         reason, explanation = permitted.reason, permitted.explanation
     elif deciding:
         reason, explanation = deciding.code, deciding.sentence
+        remedy = permitted.remedy if permitted and permitted.reason == reason else None
     else:
         reason, explanation = "NOTHING_CHECKED", "No check was made, so nothing is allowed."
     return Decision(
@@ -158,6 +160,7 @@ def decide(intent: ActionIntent, facts: Facts, now: int) -> Decision:
         settings_digest=facts.settings.digest,
         policy_version=policy.version if policy else None,
         policy_clause=permitted.clauses if permitted else (),
+        remedy=remedy,
         hold=case.hold if answer is Answer.AUTO_EXECUTE else None,
         made=case.made,
     )

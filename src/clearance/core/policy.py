@@ -62,7 +62,8 @@ class Clause:
     """One policy of the set, by its `@id`: the code and the sentence that a person is shown when it
     decides.
 
-    `digest` is of its text, annotations included; layout and comments do not change it.
+    `digest` is of its text, annotations included; layout and comments do not change it. `remedy`:
+    what an agent is told to do about it; empty if the rule does not say.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Clause:
     reason: str
     explanation: str
     digest: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Question:
 class PolicyAnswer:
     """The answer of a policy set, and the clauses that determined it, by sorted id.
 
+    `remedy` is what the clauses tell an agent to do; None if they do not say.
     `unread` are the parameters of this call that policy could not read, `waived` those that its
     owner lets it leave unread: dotted names, without values. `errors` are for the operator's log:
     the engine's words, which may quote parameters.
@@ -106,6 +109,7 @@ class PolicyAnswer:
     errors: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     waived: tuple[str, ...] = ()
+    remedy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,8 +263,10 @@ class PolicySet:
 
     def _answer(self, answer: Answer, result: cedarpy.AuthzResult) -> PolicyAnswer:
         ids = tuple(sorted(result.diagnostics.reasons))
-        explanation = _together([self.clauses[name].explanation for name in ids])
-        return PolicyAnswer(answer, self.clauses[ids[0]].reason, explanation, ids)
+        clauses = [self.clauses[name] for name in ids]
+        explanation = _together([clause.explanation for clause in clauses])
+        remedy = _together([clause.remedy for clause in clauses if clause.remedy])
+        return PolicyAnswer(answer, clauses[0].reason, explanation, ids, remedy=remedy or None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -456,4 +462,5 @@ def _clause(written: WrittenClause) -> Clause:
         reason=annotation(written.policy, "reason"),
         explanation=annotation(written.policy, "explanation"),
         digest=digest(" ".join(written.words())),
+        remedy=annotation(written.policy, "remedy"),
     )

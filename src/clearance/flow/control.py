@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 
 from clearance.configuration.differences import SettingsDifference
 from clearance.configuration.shape import SettingsDocument
+from clearance.core.agents_view import ShownEntry
 from clearance.core.budget import BudgetRule
 from clearance.core.canonical import Json
+from clearance.core.catalog import Catalog
 from clearance.core.credential import ApiKey
 from clearance.core.ledger import Entry
 from clearance.core.limits import Who
@@ -106,9 +108,21 @@ class Control:
         """Why an intent was answered as it was, and what would change the answer."""
         return await observe.explain(self._context, principal, action_intent_id)
 
-    async def history(self, principal: Principal, action_intent_id: str) -> list[Entry]:
+    async def history(self, principal: Principal, action_intent_id: str) -> list[ShownEntry]:
         """The ledger entries of one intent, in order."""
         return await observe.history(self._context, principal, action_intent_id)
+
+    async def actions(self, principal: Principal) -> Catalog:
+        """The actions that may be proposed."""
+        return await observe.actions(self._context, principal)
+
+    async def events(
+        self, principal: Principal, *, after: int, limit: int
+    ) -> tuple[list[ShownEntry], int]:
+        """The ledger entries behind a position that the caller is shown, in order, and the position
+        that was read up to.
+        """
+        return await observe.events(self._context, principal, after=after, limit=limit)
 
     async def ledger(
         self, principal: Principal, *, after: int = 0, limit: int = 100

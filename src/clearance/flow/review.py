@@ -22,8 +22,8 @@ from clearance.core.outcome import OutcomeStatus
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import Admission, Change, IntentRecord
 from clearance.core.settings import Settings
-from clearance.flow.context import Context
-from clearance.flow.observe import narrate, narration_of
+from clearance.flow.context import Context, no_intent
+from clearance.flow.observe import may_read, narrate, narration_of
 from clearance.flow.ports.transitions import (
     AlreadyAdmitted,
     Applied,
@@ -64,13 +64,13 @@ async def rule(
         change = steps.rule(record, ruler, request.kind, reason, now=now, edited=edited)
         answer = await context.store.advance(change)
         if isinstance(answer, Applied):
-            return _ruled(context, answer, settings)
+            return _ruled(context, ruler, answer, settings)
         if isinstance(answer, BudgetSpent):
             used = answer.used
     raise _kept_moving(approval_id)
 
 
-def _ruled(context: Context, applied: Applied, settings: Settings) -> Ruled:
+def _ruled(context: Context, ruler: Principal, applied: Applied, settings: Settings) -> Ruled:
     """The result of a ruling, in the words of the settings that were read before it: once the
     ruling is committed, nothing is read.
     """
@@ -78,9 +78,8 @@ def _ruled(context: Context, applied: Applied, settings: Settings) -> Ruled:
     for touched in filter(None, (record, admitted)):
         hint_if_approved(context, touched)
     return Ruled(
-        record,
-        *narration_of(record, settings),
-        admitted=narrate(admitted, settings) if admitted else None,
+        *narration_of(record, settings, ruler),
+        admitted=narrate(admitted, settings, ruler) if admitted else None,
     )
 
 
@@ -138,12 +137,14 @@ async def cancel(
     why = _checked(context, reason)
 
     def step(record: IntentRecord) -> Change:
+        if not may_read(principal, record):
+            raise no_intent(action_intent_id)
         if record.intent.proposed_by != principal.actor_id:
             principal.require(Permission.RULE, on=record.intent.subject)
         now = context.clock.now_ms()
         return steps.cancel(record, code="WITHDRAWN", reason=why, actor=principal, now=now)
 
-    principal.require(Permission.READ, on=principal.tenant)
+    principal.require_reading()
     return await _narrated(context, principal, action_intent_id, step)
 
 
@@ -186,8 +187,8 @@ async def erase(
         answer = await context.store.advance(change)
         if isinstance(answer, Applied):
             in_clear = tuple(entry.position for entry in entries if erasure.in_clear(entry))
-            narration = narration_of(answer.record, settings)
-            return Erased(answer.record, *narration, change.erases, in_clear)
+            narration = narration_of(answer.record, settings, principal)
+            return Erased(*narration, change.erases, in_clear)
     raise _kept_moving(action_intent_id)
 
 
@@ -199,7 +200,8 @@ async def _narrated(
 ) -> NarratedIntent:
     """One step, in the words of the settings that were read before it."""
     settings = await context.settings(principal.tenant_id)
-    return narrate(await advance(context, principal.tenant_id, action_intent_id, step), settings)
+    record = await advance(context, principal.tenant_id, action_intent_id, step)
+    return narrate(record, settings, principal)
 
 
 async def advance(

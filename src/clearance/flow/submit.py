@@ -29,7 +29,8 @@ DECISIONS_MAX = (
 async def propose(context: Context, principal: Principal, proposal: Proposal) -> Proposed:
     """Decides and admits.
 
-    Conflict (`INTENT_ID_REUSED`) for a known id with other content; nothing is consumed twice.
+    Conflict (`INTENT_ID_REUSED`) for a known id with other content, and (`INTENT_ID_TAKEN`) for one
+    that another proposer uses; nothing is consumed twice.
     Unavailable names the intent, also if its id was made here.
     """
     name = proposal.action_intent_id
@@ -40,6 +41,9 @@ async def propose(context: Context, principal: Principal, proposal: Proposal) ->
         proposed = await _settled(context, principal, intent, content)
     except Unavailable as unavailable:
         raise unavailable.about(intent.action_intent_id) from unavailable
+    if proposed.record.intent.proposed_by != principal.actor_id:
+        sentence = f"The id {intent.action_intent_id} is taken; choose another one."
+        raise Conflict(sentence, code="INTENT_ID_TAKEN")
     if proposed.record.fingerprint != fingerprint(content):
         sentence = (
             f"The action intent {intent.action_intent_id} was proposed before with other content."
@@ -77,7 +81,7 @@ async def _settled(
         # Parameters that do not fit today may have fitted when the same intent was admitted: then
         # its answer stands. So it does if only the answer of the commit was lost.
         known = await _known(context, intent, refusal)
-        return Proposed(known, *narration_of(known, settings), created=False)
+        return Proposed(*narration_of(known, settings, principal), created=False)
 
 
 async def _known(context: Context, intent: ActionIntent, refusal: Refusal) -> IntentRecord:
@@ -140,7 +144,7 @@ async def _admit(
         match answer:
             case Admitted(record) | AlreadyAdmitted(record):
                 new = isinstance(answer, Admitted)
-                return Proposed(record, *narration_of(record, settings), created=new)
+                return Proposed(*narration_of(record, settings, principal), created=new)
             case SettingsMoved():
                 settings = await context.fresh_settings(intent.tenant_id)
             case BudgetSpent():

@@ -16,12 +16,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from clearance.core import call
+from clearance.core.agents_view import ShownEntry
 from clearance.core.binding import bind, same_call
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
 from clearance.core.errors import NotFound, Refusal
 from clearance.core.intent import ACTION_INTENT_ID
-from clearance.core.ledger import Entry
 from clearance.core.moment import from_text
 from clearance.core.narrative import held_by
 from clearance.core.principal import Permission
@@ -326,8 +326,8 @@ def _call(record: IntentRecord, action: Action | None) -> Mapping[str, Json] | N
         return None
 
 
-def _line(entry: Entry) -> LedgerLine:
-    fields = entry.in_full
+def _line(entry: ShownEntry) -> LedgerLine:
+    fields = entry.fields
     return LedgerLine(
         position=entry.position,
         kind=fields["kind"],

@@ -44,6 +44,7 @@ def intent(terminal: Terminal, facts: Facts) -> None:
             ("decision", facts.get("decision")),
             ("reason", facts.get("reason")),
             ("explanation", facts.get("explanation")),
+            ("remedy", facts.get("remedy")),
             ("policy clause", ", ".join(_rules(facts))),
             ("proposed by", facts.get("proposed_by")),
             ("confidence", facts.get("confidence_score")),
@@ -102,7 +103,8 @@ def _closing(facts: Facts) -> str | None:
         return None
     entry = entries[-1]
     reason = entry.get("reason") or ("(the reason was erased)" if entry.get("erased") else "")
-    return f"{entry.get('code')}, by {(entry.get('actor') or {}).get('id')}: {reason}"
+    closed = f"{entry.get('code')}, by {(entry.get('actor') or {}).get('id')}"
+    return f"{closed}: {reason}" if reason else closed
 
 
 def action_of(facts: Facts) -> str | None:
@@ -229,6 +231,8 @@ def explanation(terminal: Terminal, facts: Facts) -> None:
         (decision, DECISION_TONES.get(decision, Tone.PLAIN)), GAP, str(facts.get("reason"))
     )
     terminal.line(str(facts.get("explanation") or ""))
+    if remedy := facts.get("remedy"):
+        terminal.line(("remedy", Tone.QUIET), GAP, str(remedy))
     if closing := _closing(facts):
         terminal.line(("cancelled", Tone.QUIET), GAP, closing)
     the_call(terminal, facts)

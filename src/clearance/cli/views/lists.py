@@ -20,6 +20,22 @@ from clearance.core.folding import folded, looked_up
 ACTOR_WIDTH = 16  # characters that a column of actors has at least
 
 
+def actions(terminal: Terminal, page: Facts) -> None:
+    """The actions that may be proposed, a line each."""
+    rows = [
+        (
+            (str(item.get("action_type")), Tone.STRONG),
+            str(item.get("label")),
+            str(item.get("description") or ""),
+        )
+        for item in page["items"]
+    ]
+    if rows:
+        terminal.table(rows)
+    else:
+        terminal.line("Nothing may be proposed.")
+
+
 def inbox(terminal: Terminal, page: Facts, *, rules: bool = True) -> None:
     """The approvals that need a person, one card each; `rules` if the reader may be that person."""
     items = page["items"]
