@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from clearance.core import gate
-from clearance.core.approval import ApprovalSource, RulingKind
+from clearance.core.approval import ApprovalSource, RulingKind, edit_approves
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action, Effect
 from clearance.core.decision import Answer, Decision, Finding, not_read
@@ -367,7 +367,7 @@ def card(
         target=None if intent.target is None else text_of(intent.target),
         differences=approval.differences,
         expires_at=approval.expires_at,
-        refused=_may_not_rule(record, visitor),
+        refused=_may_not_rule(record, action, visitor),
     )
 
 
@@ -393,14 +393,14 @@ def risk_of(record: IntentRecord, action: Action | None) -> RiskLevel:
     return action.effective_risk(record.intent) if action else record.intent.risk_level
 
 
-def _may_not_rule(record: IntentRecord, visitor: Principal) -> str | None:
+def _may_not_rule(record: IntentRecord, action: Action | None, visitor: Principal) -> str | None:
     if Permission.RULE not in visitor.permissions:
         return "Your key may read this, and not rule on it."
     if Permission.RULE_OWN in visitor.permissions:
         return None
     if record.intent.proposed_by == visitor.actor_id:
         return "You proposed this yourself, so another person must rule on it."
-    if record.intent.edited_by == visitor.actor_id:
+    if record.intent.edited_by == visitor.actor_id and not edit_approves(visitor, action):
         return "You edited this yourself, so another person must rule on it."
     return None
 
