@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from clearance.api import wire
+from clearance.core.approval import edit_approves
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
 from clearance.core.decision import catalog_inputs, effect_of, to_json
@@ -229,9 +230,9 @@ def timeline_item(narrated: NarratedIntent, action: Action | None) -> wire.Timel
 
 
 def approval_item(
-    narrated: NarratedIntent, approval: Approval, action: Action | None
+    narrated: NarratedIntent, approval: Approval, action: Action | None, reader: Principal
 ) -> wire.ApprovalItem:
-    """One card of the inbox."""
+    """One card of the inbox, for its reader."""
     record, action_intent = narrated.record, narrated.record.intent
     known = catalog_inputs(record.decision)
     return wire.ApprovalItem(
@@ -259,6 +260,7 @@ def approval_item(
         undo=action is not None and action.undo is not None,
         tool=known.get("tool"),
         effect=known.get("effect"),
+        edit_approves=edit_approves(reader, action),
     )
 
 

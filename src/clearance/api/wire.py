@@ -468,6 +468,9 @@ class ApprovalItem(CallResource):
     undo: Annotated[bool, Field(description="True if the catalog says how to undo it.")]
     tool: str | None
     effect: EffectName | None
+    edit_approves: Annotated[
+        bool, Field(description="True if an edit by you would be your approval too.")
+    ]
 
 
 class BudgetBucket(Resource):

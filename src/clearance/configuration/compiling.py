@@ -227,6 +227,7 @@ def _action(action_type: str, shape: ActionShape) -> Action:
             duration_ms(shape.key_kept_for) if shape.key_kept_for else KEY_KEPT_FOR_MS_DEFAULT
         ),
         accepts=tuple(shape.accepts),
+        editors_rule=shape.approval.editors_rule,
     )
 
 

@@ -270,6 +270,7 @@ class ApprovalShape(_Shape):
     """What approvals of an action are like."""
 
     expires_after: Duration = "72h"
+    editors_rule: bool = False
 
 
 class UndoShape(_Shape):

@@ -103,7 +103,8 @@ class Action:
     """One action type of the catalog.
 
     `key_kept_for_ms`: for how long the tool knows a key again, from the first call with it.
-    `accepts` are names of findings about its tool that its owner accepts.
+    `accepts` are names of findings about its tool that its owner accepts. `editors_rule`: an edit
+    is its editor's approval too.
     """
 
     action_type: str
@@ -124,6 +125,7 @@ class Action:
     manners: Manners = AS_IT_SAYS
     key_kept_for_ms: int = KEY_KEPT_FOR_MS_DEFAULT
     accepts: tuple[str, ...] = ()
+    editors_rule: bool = False
 
     @cached_property
     def _validator(self) -> jsonschema_rs.Validator:

@@ -117,19 +117,21 @@ class Check:
 
     `name` stands in findings. `question` is for people, and yes is the freest answer. A check with
     `only_unattended` is asked only while every check before it answers AUTO_EXECUTE. One with
-    `at_send` is asked again right before the call is sent.
+    `at_send` is asked again right before the call is sent. One that has nothing to look at finds
+    nothing.
     """
 
     name: str
     title: str
     question: str
-    look: Callable[[_Case], _Seen]
+    look: Callable[[_Case], _Seen | None]
     only_unattended: bool = False
     at_send: bool = False
 
-    def find(self, case: _Case) -> Finding:
-        """The finding of this check."""
-        return Finding(self.name, *self.look(case))
+    def find(self, case: _Case) -> Finding | None:
+        """The finding of this check, if it has one."""
+        seen = self.look(case)
+        return None if seen is None else Finding(self.name, *seen)
 
 
 def decide(intent: ActionIntent, facts: Facts, now: int) -> Decision:
@@ -169,7 +171,8 @@ def decide(intent: ActionIntent, facts: Facts, now: int) -> Decision:
 def look_again(intent: ActionIntent, settings: Settings, now: int) -> Finding | None:
     """The strictest finding of the checks that are asked again right before the call is sent."""
     case = _Case(intent, Facts(settings), now, settings.catalog.get(intent.action_type))
-    return _deciding([check.find(case) for check in ROW if check.at_send])
+    findings = (check.find(case) for check in ROW if check.at_send)
+    return _deciding([finding for finding in findings if finding])
 
 
 def _walk(case: _Case) -> list[Finding]:
@@ -178,8 +181,11 @@ def _walk(case: _Case) -> list[Finding]:
         tightened = any(finding.answer is not Answer.AUTO_EXECUTE for finding in findings)
         if check.only_unattended and tightened:
             continue
-        findings.append(check.find(case))
-        if findings[-1].answer is Answer.BLOCK:
+        finding = check.find(case)
+        if finding is None:
+            continue
+        findings.append(finding)
+        if finding.answer is Answer.BLOCK:
             break
     return findings
 
@@ -376,6 +382,14 @@ def _check_policy(case: _Case) -> _Seen:
     )
 
 
+def _check_edit(case: _Case) -> _Seen | None:
+    editor = case.intent.edited_by
+    if editor is None:
+        return None
+    sentence = f"{editor} edited this, so a person must approve what it is now."
+    return _seen(Answer.REQUIRE_APPROVAL, "EDITED", sentence, edited_by=editor)
+
+
 def _check_budget(case: _Case) -> _Seen:
     intent, action = case.intent, case.action
     if action is not None and action.effect is Effect.READ:
@@ -548,6 +562,7 @@ ROW: tuple[Check, ...] = (
     ),
     Check("mode", "Autonomy mode", "Is it AUTO_EXECUTE here?", _check_mode, at_send=True),
     Check("policy", "Policy", "Do the rules permit it unattended?", _check_policy),
+    Check("edit", "Edit", "Is it as it was proposed?", _check_edit),
     Check("budget", "Budget", "Is there room for it?", _check_budget, only_unattended=True),
     Check("limits", "Limits", "Has every limit room for it?", _check_limits, only_unattended=True),
 )

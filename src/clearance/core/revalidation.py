@@ -95,11 +95,18 @@ def revalidate(record: IntentRecord, facts: gate.Facts, now: int) -> Revalidatio
     same_settings = settings.decided(record.decision.settings_version)
     if forged := _forged(record, binding, same_settings=same_settings):
         return verdict(Verdict.CANCEL, *forged)
-    if same_settings and same_call(record.binding, binding):
+    if same_settings and same_call(record.binding, binding) and not _edited_alone(record):
         return verdict(Verdict.START, "UNCHANGED", "Nothing changed since the decision.")
     return _revalidate_changed(
         record, facts, now, verdict(Verdict.START, "STILL_HOLDS", "The approval still holds.")
     )
+
+
+def _edited_alone(record: IntentRecord) -> bool:
+    """True if a person edited it and policy approved it, which versions before this one did: then
+    it is decided anew.
+    """
+    return record.auto_executed and record.intent.edited_by is not None
 
 
 def _forged(

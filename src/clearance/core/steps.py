@@ -24,6 +24,7 @@ from clearance.core.call import lease_ms
 from clearance.core.canonical import Json, digest
 from clearance.core.catalog import (
     APPROVAL_EXPIRES_AFTER_MS_DEFAULT,
+    Action,
     idempotency_key,
 )
 from clearance.core.decision import Answer, Decision
@@ -61,9 +62,12 @@ def admit(
     salt: bytes,
     actor: Principal,
     now: int,
+    approves: bool = False,
 ) -> Admission:
     """The state that a decision gives a new intent: BLOCKED, AWAITING_APPROVAL with its approval,
     or APPROVED by POLICY.
+
+    `approves`: `actor` edited it and may rule on that, so the approval has their ruling already.
     """
     status, kind = {
         Answer.AUTO_EXECUTE: (IntentStatus.APPROVED, EntryKind.ACTION_APPROVED),
@@ -72,7 +76,7 @@ def admit(
     }[decision.answer]
     binding = bind(intent, decision, settings, salt)
     source = ApprovalSource.POLICY if status is IntentStatus.APPROVED else None
-    approval = None
+    approval, ruling = None, None
     if status is IntentStatus.AWAITING_APPROVAL and binding is not None:
         approval = approvals.open_approval(
             intent,
@@ -81,6 +85,11 @@ def admit(
             lasts_ms=_approval_lasts_ms(intent, settings),
             now=now,
         )
+        if approves:
+            ruling = Ruling(RulingKind.APPROVE, actor.actor_id, None, now)
+            approval = approval.ruled(ruling)
+        if approval.state is ApprovalState.APPROVED:
+            status, kind, source = _RULED[approval.state]
     entry = draft_about(
         intent,
         kind,
@@ -91,6 +100,7 @@ def admit(
         content_digest=content_digest(content, salt),
         decision=decisions.facts(decision),
         approval=_approval_facts(approval),
+        ruling=ruling.kind.value if ruling else None,
         **_agent_facts(intent),
         **_binding_facts(binding),
         **_hold_facts(decision.hold),
@@ -121,17 +131,19 @@ def rule(
     *,
     now: int,
     edited: Admission | None = None,
+    action: Action | None = None,
 ) -> Change:
     """A person's ruling.
 
     Approve: APPROVED by HUMAN. Reject: REJECTED. Edit: REJECTED, with the new intent beside it.
+    `action` as `check_ruling` has it.
     """
     approval = record.approval
     if approval is None:
         sentence = f"The intent {record.intent.action_intent_id} waits for no approval."
         raise Conflict(sentence, code="APPROVAL_CLOSED")
     text = reason.text if reason else None
-    approvals.check_ruling(approval, record.intent, ruler, kind, text, now=now)
+    approvals.check_ruling(approval, record.intent, ruler, kind, text, now=now, action=action)
     successor = edited.intent.action_intent_id if edited else None
     ruling = Ruling(kind, ruler.actor_id, text, now)
     ruled = approval.ruled(ruling, superseded_by=successor)
@@ -393,8 +405,11 @@ def reconcile(
 def next_entry(
     record: IntentRecord, kind: EntryKind, now: int, actor: Principal, **facts: Json
 ) -> Draft:
-    """The entry of the record's next step."""
-    return draft_about(record.intent, kind, now, actor, revision=record.revision + 1, **facts)
+    """The entry of the record's next step; an edited intent is its editor's act in each."""
+    intent, revision = record.intent, record.revision + 1
+    return draft_about(
+        intent, kind, now, actor, revision=revision, edited_by=intent.edited_by, **facts
+    )
 
 
 def _change(

@@ -156,13 +156,31 @@ async def _admit(
 
 
 def admission_of(
-    intent: ActionIntent, content: bytes, facts: Facts, actor: Principal, *, salt: bytes, now: int
+    intent: ActionIntent,
+    content: bytes,
+    facts: Facts,
+    actor: Principal,
+    *,
+    salt: bytes,
+    now: int,
+    approves: bool = False,
 ) -> Admission:
-    """The gate's decision on an intent whose parameters fit, as what is to be stored."""
+    """The gate's decision on an intent whose parameters fit, as what is to be stored. `approves` as
+    `steps.admit` has it.
+    """
     action = facts.settings.catalog.get(intent.action_type)
     if action is not None:
         action.check_parameters(intent.parameters)
     decision = gate.decide(intent, facts, now)
     if action is not None and decision.made is None:
         final_arguments(action, intent)  # a call that cannot be made is refused, not admitted
-    return steps.admit(intent, content, decision, facts.settings, salt=salt, actor=actor, now=now)
+    return steps.admit(
+        intent,
+        content,
+        decision,
+        facts.settings,
+        salt=salt,
+        actor=actor,
+        now=now,
+        approves=approves,
+    )

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from clearance.core import gate
-from clearance.core.approval import ApprovalSource, RulingKind
+from clearance.core.approval import ApprovalSource, RulingKind, edit_approves
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action, Effect
 from clearance.core.decision import Answer, Decision, Finding, effect_of, not_read
@@ -376,7 +376,7 @@ def card(
         target=None if intent.target is None else text_of(intent.target),
         differences=approval.differences,
         expires_at=approval.expires_at,
-        refused=_may_not_rule(record, visitor),
+        refused=_may_not_rule(record, action, visitor),
     )
 
 
@@ -413,14 +413,14 @@ def confidence_of(record: IntentRecord) -> str:
     return f"{intent.confidence_bp / 100:g} %, as the agent says"
 
 
-def _may_not_rule(record: IntentRecord, visitor: Principal) -> str | None:
+def _may_not_rule(record: IntentRecord, action: Action | None, visitor: Principal) -> str | None:
     if Permission.RULE not in visitor.permissions:
         return "Your key may read this, and not rule on it."
     if Permission.RULE_OWN in visitor.permissions:
         return None
     if record.intent.proposed_by == visitor.actor_id:
         return "You proposed this yourself, so another person must rule on it."
-    if record.intent.edited_by == visitor.actor_id:
+    if record.intent.edited_by == visitor.actor_id and not edit_approves(visitor, action):
         return "You edited this yourself, so another person must rule on it."
     return None
 

@@ -58,11 +58,15 @@ def inbox(terminal: Terminal, page: Facts, *, rules: bool = True) -> None:
                 ("  risk", risk(card)),
                 ("  confidence", card.get("confidence_score")),
                 ("  the agent says", " / ".join(card.get("why") or [])),
+                ("  an edit by you", _EDIT[bool(card.get("edit_approves"))] if rules else None),
                 ("  digest", card.get("digest")),
                 ("  until", local_time(card.get("expires_at"))),
             ]
         )
     _more(terminal, page, "There are more.", f"--cursor {page.get('next_cursor')}")
+
+
+_EDIT = {True: "runs at once: it is your approval too", False: "waits for another person"}
 
 
 def _count(shown: int, total: Json, *, rules: bool) -> str:
