@@ -20,7 +20,7 @@ from clearance.core.record import IntentStatus
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.requests import RulingRequest
-from clearance.stores.sqlite import admitting, counters, lists
+from clearance.stores.sqlite import admitting, counting, lists
 from clearance.stores.sqlite import store as sqlite
 from clearance.stores.sqlite.file import connect
 from clearance.stores.sqlite.store import SqliteStore
@@ -301,8 +301,8 @@ async def test_no_look_reads_every_intent(world: World, monkeypatch: pytest.Monk
         (admitting._REJECTED, "intent_rejected (tenant_no=? AND likeness=? AND changed_at>?"),
         (admitting._WAITING, "intent USING INDEX intent_waiting (tenant_no=? AND proposed_by=?"),
         (lists._ALIKE, "intent_likeness (tenant_no=? AND <expr>=? AND likeness=?"),
-        (counters._COUNTED.format("(?, ?)"), "(tenant_no=? AND subject=? AND window=?"),
-        (counters._GIVE_BACK, "(tenant_no=? AND subject=? AND window=? AND bucket=?"),
+        (counting._COUNTED.format("(?, ?)"), "(tenant_no=? AND subject=? AND window=?"),
+        (counting._GIVE_BACK, "(tenant_no=? AND subject=? AND window=? AND bucket=?"),
     ],
 )
 async def test_what_an_admission_asks_is_looked_up_by_all_of_its_keys(

@@ -19,7 +19,7 @@ from clearance.flow.ports.transitions import (
     SettingsMoved,
     TooManyWaiting,
 )
-from clearance.stores.sqlite import counters, statements
+from clearance.stores.sqlite import counting, statements
 
 # The conditions on the status are those of the partial indexes.
 _SAME_CALL = """SELECT action_intent_id FROM intent
@@ -84,10 +84,10 @@ def _spent(
 ) -> QuotaSpent | BudgetSpent | None:
     account_id, hold = admission.intent.account_id, admission.decision.hold
     quota = statements.quota_of(admission)
-    full = spent_claim(quota, counters.used_by(connection, tenant_no, account_id, quota))
+    full = spent_claim(quota, counting.used_by(connection, tenant_no, account_id, quota))
     if full is not None:
         return QuotaSpent(full.place)
     if hold is None:
         return None
-    used = counters.used_by(connection, tenant_no, account_id, hold)
+    used = counting.used_by(connection, tenant_no, account_id, hold)
     return BudgetSpent(used) if spent_claim(hold, used) is not None else None

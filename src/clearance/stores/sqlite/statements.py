@@ -16,7 +16,7 @@ from clearance.core.ledger import Draft, Entry, EntryText
 from clearance.core.principal import EVERYWHERE
 from clearance.core.record import Admission, Change, IntentRecord, admitted
 from clearance.stores import codec
-from clearance.stores.sqlite import counters, records
+from clearance.stores.sqlite import counting, records
 
 POSITION_BITS = 40
 
@@ -158,8 +158,8 @@ def insert_intent(
             VALUES (:intent_no, :day, :state, :claims)""",
             {"intent_no": intent_no, **codec.hold_values(record.hold)},
         )
-        counters.take(connection, tenant_no, account_no, record.hold)
-    counters.take(connection, tenant_no, account_no, quota_of(admission))
+        counting.take(connection, tenant_no, account_no, record.hold)
+    counting.take(connection, tenant_no, account_no, quota_of(admission))
     if admission.knows_account:
         connection.execute(
             "INSERT INTO known_account VALUES (?) ON CONFLICT DO NOTHING", (account_no,)
@@ -260,7 +260,7 @@ def _move_hold(
     hold = codec.hold(dict(zip(("day", "state", "claims"), row, strict=True)))
     connection.execute("UPDATE hold SET state = ? WHERE intent_no = ?", (state.value, intent_no))
     if state is HoldState.RELEASED and hold and hold.state.counts:
-        counters.give_back(connection, tenant_no, account_no, hold)
+        counting.give_back(connection, tenant_no, account_no, hold)
 
 
 def _put_approval(connection: sqlite3.Connection, intent_no: int, approval: Approval) -> None:

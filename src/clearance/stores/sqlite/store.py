@@ -39,7 +39,7 @@ from clearance.flow.ports.transitions import (
 )
 from clearance.stores import codec
 from clearance.stores.sql import OURS, one_of
-from clearance.stores.sqlite import admitting, counters, lists, records, statements
+from clearance.stores.sqlite import admitting, counting, lists, records, statements
 from clearance.stores.sqlite.file import connect, empty_log, open_for_reading, open_for_writing
 from clearance.stores.sqlite.group_commit import GroupCommit
 from clearance.stores.sqlite.totals import totals
@@ -288,17 +288,17 @@ class SqliteStore:
 
     async def budget_used(self, tenant_id: str, account_id: str, day: str) -> Mapping[str, int]:
         return await self._read(
-            lambda connection: counters.own(
+            lambda connection: counting.own(
                 connection, statements.known_tenant(connection, tenant_id), account_id, day
             )
         )
 
     async def counted(
-        self, tenant_id: str, asked: Collection[Counter]
+        self, tenant_id: str, counters: Collection[Counter]
     ) -> Mapping[Counter, Mapping[str, int]]:
         return await self._read(
-            lambda connection: counters.counted(
-                connection, statements.known_tenant(connection, tenant_id), asked
+            lambda connection: counting.counted(
+                connection, statements.known_tenant(connection, tenant_id), counters
             )
         )
 

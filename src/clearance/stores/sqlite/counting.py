@@ -5,7 +5,7 @@ window.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from itertools import chain
 
 from clearance.core.budget import Claim, Counter, Hold
@@ -58,10 +58,13 @@ def used_by(
 ) -> dict[str, int]:
     """What is held and settled of everything that a hold claims, by the place of each claim."""
     counters = [claim.counter for claim in hold.claims if claim.counter]
-    use: dict[Counter | None, Mapping[str, int]] = {**counted(connection, tenant_no, counters)}
-    if len(counters) < len(hold.claims):
-        use[None] = own(connection, tenant_no, account_id, hold.day)
-    return {claim.place: use.get(claim.counter, {}).get(claim.bucket, 0) for claim in hold.claims}
+    others = counted(connection, tenant_no, counters)
+    has_own = len(counters) < len(hold.claims)
+    mine = own(connection, tenant_no, account_id, hold.day) if has_own else {}
+    return {
+        claim.place: (others.get(claim.counter, {}) if claim.counter else mine).get(claim.bucket, 0)
+        for claim in hold.claims
+    }
 
 
 def take(connection: sqlite3.Connection, tenant_no: int, account_no: int, hold: Hold) -> None:
