@@ -48,6 +48,9 @@ when { context.parameters.amount_minor > 500000 };
 permit(principal, action == Action::"SEND_MAIL", resource);
 """
 
+ACCOUNTS = ("acme", "globex", "initech", "hooli", "other", *(f"account-{n}" for n in range(100)))
+"""The accounts that are known here."""
+
 DOCUMENT: Mapping[str, Any] = {
     "tool_servers": {
         "crm": {"command": ["python", "-m", "clearance.demo.crm"], "deadline_seconds": 2}
@@ -119,6 +122,7 @@ DOCUMENT: Mapping[str, Any] = {
                 "max_amount_per_day_by_action_type": {"ISSUE_REFUND": 100_000},
             },
         ],
+        "accounts": [*ACCOUNTS],
     },
     "policy": POLICY,
 }

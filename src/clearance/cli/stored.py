@@ -53,6 +53,9 @@ def _inside(place: SchemaPlace, at: str, seen: set[int]) -> Iterator[tuple[str, 
         yield from _inside(place.items, f"{at}[]", seen)
 
 
+_IN_AUTONOMY = ("modes", "allowlist", "budgets", "accounts")
+
+
 def stored_document(settings: Settings, parts: Sequence[tuple[Json, int]]) -> SettingsDocument:
     """The stored parts as one document; of its tool servers, where they are."""
     whole = {name: part for value, _ in parts for name, part in value.items()}
@@ -60,7 +63,7 @@ def stored_document(settings: Settings, parts: Sequence[tuple[Json, int]]) -> Se
         name: {"url": server.url} if server.url else {"command": list(server.command)}
         for name, server in settings.tool_servers.items()
     }
-    autonomy = {name: whole[name] for name in ("modes", "allowlist", "budgets")}
+    autonomy = {name: whole[name] for name in _IN_AUTONOMY}
     document = {"tool_servers": servers, "catalog": whole["catalog"], "autonomy": autonomy}
     policy = {"policy": whole["policy"]} if whole["policy"] is not None else {}
     return read_document({**document, **policy}).document

@@ -7,18 +7,20 @@ makes what it reaches ask a person; the rest means what it says.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from clearance.configuration.document import NOTHING_STORED, Reading, StoredSettings, read_document
 from clearance.configuration.reaching import unread_policy
 from clearance.configuration.shape import (
+    AccountsShape,
     ActionShape,
     SettingsDocument,
     StopSwitchShape,
     ToolServerShape,
     duration_ms,
 )
+from clearance.core.accounts import AccountPattern, Accounts, UnknownAccounts
 from clearance.core.budget import BudgetRule
 from clearance.core.catalog import (
     KEY_KEPT_FOR_MS_DEFAULT,
@@ -63,6 +65,8 @@ def settings_of(
     everywhere, which come first. `catalog` has the actions of its own (`catalog_of`).
     """
     document, reach, autonomy = own.document, own.reach, own.document.autonomy
+    policy = own.policy.policy if own.policy else None
+    switches = (*map(_for_everybody, _switches(everywhere)), *_switches(own))
     return Settings(
         tenant_id=tenant_id,
         version=version,
@@ -73,9 +77,10 @@ def settings_of(
         allowlist=allowlist_of(document),
         modes=(*modes_of(document), *reach.modes),
         budgets=tuple(BudgetRule(**dict(shape)) for shape in autonomy.budgets),
-        policy=own.policy.policy if own.policy else None,
-        stop_switches=(*map(_for_everybody, _switches(everywhere)), *_switches(own)),
+        policy=policy,
+        stop_switches=switches,
         unreadable={part.reached: part for part in _unreadable(own, everywhere)},
+        accounts=accounts_of(document, policy, switches),
     )
 
 
@@ -122,6 +127,27 @@ def modes_of(document: SettingsDocument) -> tuple[ModeRule, ...]:
     return tuple(
         ModeRule(AutonomyMode(shape.mode), shape.account, shape.action_type)
         for shape in document.autonomy.modes
+    )
+
+
+def accounts_of(
+    document: SettingsDocument, policy: PolicySet | None, switches: Iterable[StopSwitch]
+) -> Accounts:
+    """The accounts that a document knows, and those that it, its policy or a stop switch names."""
+    autonomy, shape = document.autonomy, document.autonomy.accounts or AccountsShape()
+    stopped = {
+        each.subject for each in switches if each.subject and each.scope is StopScope.ACCOUNT
+    }
+    ruled = policy.accounts if policy else frozenset()
+    return Accounts(
+        known=autonomy.accounts_known,
+        patterns=tuple(
+            AccountPattern(entry.match, entry.new_per_day or 0)
+            for entry in shape.known
+            if entry.match is not None
+        ),
+        unknown=UnknownAccounts(shape.unknown),
+        named=autonomy.accounts_known | autonomy.accounts_named | stopped | ruled,
     )
 
 

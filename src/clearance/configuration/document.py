@@ -227,15 +227,19 @@ def _refusal(problems: Sequence[Problem]) -> InvalidInput:
 
 
 def _path(loc: Path, value: Json) -> Path:
-    """Where a problem is in what was written: no marks of the parser's, and a plain allowlist has
-    no sections.
+    """Where a problem is in what was written: no marks of the parser's, no sections in a plain
+    list, and no key of a plain name.
     """
     path = tuple(part for part in loc if part != "[key]")
-    if path[:3] == ("autonomy", "allowlist", "tenant") and isinstance(
-        value["autonomy"]["allowlist"], list
-    ):
-        return (*path[:2], *path[3:])
+    if path[:3] in _PLAIN_LISTS and isinstance(value["autonomy"][path[1]], list):
+        path = (*path[:2], *path[3:])
+    if path[:2] == ("autonomy", "accounts") and path[-1] == "name":
+        return path[:-1]
     return path
+
+
+_PLAIN_LISTS = {("autonomy", "allowlist", "tenant"), ("autonomy", "accounts", "known")}
+"""The sections that a list may stand for that has none."""
 
 
 def _entry(path: Path) -> Path:
@@ -284,7 +288,7 @@ def _sentence(path: Path, details: ErrorDetails) -> str:
     if kind == "said":
         return str(details["ctx"]["sentence"])
     if kind == "extra_forbidden":
-        known = _keys_at(path[:-1])
+        known = _keys_at(details["loc"][:-1])
         return (
             f"is not a key "
             f"here{suggestion(path[-1], known) or '; the keys are ' + ', '.join(known)}"

@@ -16,6 +16,8 @@ import jsonschema_rs
 
 from clearance.configuration.segments import keeps_its_place
 from clearance.configuration.shape import (
+    PATTERNS_MAX,
+    AccountsShape,
     ActionShape,
     AllowlistShape,
     BudgetShape,
@@ -471,6 +473,7 @@ def _autonomy_problems(
     for path, action_type in _action_types_in(autonomy.allowlist, modes, budgets):
         if actions is not None and action_type not in actions:
             yield path, f"the catalog has no action {action_type}{suggestion(action_type, actions)}"
+    yield from _account_problems(autonomy.accounts)
     yield from _repeats("modes", [(at, (mode.account, mode.action_type)) for at, mode in modes])
     yield from _repeats("budgets", [(at, (budget.account,)) for at, budget in budgets])
     for position, budget in budgets:
@@ -479,6 +482,17 @@ def _autonomy_problems(
             if action is not None and action.spends is None:
                 path = ("budgets", position, "max_amount_per_day_by_action_type", action_type)
                 yield path, f"the catalog does not say which parameter of {action_type} it spends"
+
+
+def _account_problems(accounts: AccountsShape | None) -> _Misfits:
+    """Accounts that are listed twice, and more patterns than are looked at for each act."""
+    known = accounts.known if accounts else []
+    first: dict[tuple[str | None, str | None], int] = {}
+    for position, entry in enumerate(known):
+        if first.setdefault((entry.name, entry.match), position) != position:
+            yield ("accounts", "known", position), f"is listed twice: {entry.name or entry.match}"
+    if (count := sum(entry.match is not None for entry in known)) > PATTERNS_MAX:
+        yield ("accounts",), f"has {count} patterns; the limit is {PATTERNS_MAX}"
 
 
 def _action_types_in(

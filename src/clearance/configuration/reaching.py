@@ -136,13 +136,13 @@ def _reached(problem: Problem, refused: _Refused) -> Iterator[Unreadable]:
         case ("policy", *_):
             yield unread_policy(None, problem)
         case ("autonomy",):
-            yield from (_unread(check, problem) for check in ("allowlist", "mode", "budget"))
+            yield from (_unread(check, problem) for check in _CHECKS.values())
         case ("autonomy", "allowlist", "accounts", account, *_):
             yield _unread("allowlist", problem, account=str(account))
         case ("autonomy", "allowlist", *_):
             yield _unread("allowlist", problem)
-        case ("autonomy", "modes"):
-            yield _unread("mode", problem)
+        case ("autonomy", "modes" | "budgets" as part) | ("autonomy", "accounts" as part, *_):
+            yield _unread(_CHECKS[part], problem)
         case ("autonomy", "modes", *_):
             yield _unread(
                 "mode",
@@ -150,8 +150,6 @@ def _reached(problem: Problem, refused: _Refused) -> Iterator[Unreadable]:
                 account=refused.written(entry, "account"),
                 action_type=refused.written(entry, "action_type"),
             )
-        case ("autonomy", "budgets"):
-            yield _unread("budget", problem)
         case ("autonomy", "budgets", *_):
             yield _unread("budget", problem, account=refused.written(entry, "account"))
         case _:
@@ -163,8 +161,11 @@ _CODES = {
     "mode": "MODE_UNREADABLE",
     "policy": "POLICY_UNREADABLE",
     "budget": "BUDGET_UNREADABLE",
+    "account": "ACCOUNTS_UNREADABLE",
 }
 """By the check of the gate that asks."""
+_CHECKS = {"accounts": "account", "allowlist": "allowlist", "modes": "mode", "budgets": "budget"}
+"""By the part of `autonomy` that they read."""
 _CODES_OF_ACTIONS = {
     "catalog": "ACTION_UNREADABLE",
     "tool_servers": "TOOL_SERVER_UNREADABLE",

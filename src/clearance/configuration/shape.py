@@ -24,6 +24,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from clearance.core.accounts import PATTERN_LENGTH_MAX, UnknownAccounts, pattern_problem
 from clearance.core.budget import AMOUNT_MAX, COUNT_MAX
 from clearance.core.canonical import Json
 from clearance.core.catalog import (
@@ -42,6 +43,8 @@ from clearance.core.template import final_schema
 from clearance.core.tool_pin import PIN
 
 CONCURRENCY_MAX = 64  # calls at once to one tool server
+ACCOUNTS_MAX = 20_000  # names and patterns of known accounts
+PATTERNS_MAX = 50  # of them
 SENTENCE_LENGTH_MAX = 300  # characters
 LABEL_LENGTH_MAX = 60  # characters
 DESCRIPTION_LENGTH_MAX = 1_000  # characters
@@ -110,6 +113,13 @@ def _name(value: Json) -> str:
     if problem := name_problem(value):
         raise _wrong(problem)
     return value
+
+
+def _name_pattern(value: Json) -> str:
+    text = _text(value, length_max=PATTERN_LENGTH_MAX)
+    if problem := pattern_problem(text):
+        raise _wrong(problem)
+    return text
 
 
 def _scalar(value: Json) -> str | int | float | bool:
@@ -215,6 +225,7 @@ HeaderValue: TypeAlias = Annotated[
     _matching(rf"[^\x00-\x1f\x7f]{{1,{VALUE_LENGTH_MAX}}}", "one line of text; put it in quotes"),
 ]
 Name: TypeAlias = Annotated[str, PlainValidator(_name)]
+NamePattern: TypeAlias = Annotated[str, PlainValidator(_name_pattern)]
 Value: TypeAlias = Annotated[str, PlainValidator(partial(_text, length_max=VALUE_LENGTH_MAX))]
 Sentence: TypeAlias = Annotated[str, PlainValidator(partial(_text, length_max=SENTENCE_LENGTH_MAX))]
 Label: TypeAlias = Annotated[str, PlainValidator(partial(_text, length_max=LABEL_LENGTH_MAX))]
@@ -371,12 +382,78 @@ def _as_sections(value: Json) -> Json:
     return {"tenant": value} if isinstance(value, list) else value
 
 
+def _as_account(value: Json) -> Json:
+    """A plain name is an account of this name."""
+    if isinstance(value, str):
+        return {"name": value}
+    if not isinstance(value, dict):
+        sentence = "must be a name, or a pattern: {match: ..., new_per_day: ...}"
+        raise _wrong(sentence)
+    return value
+
+
+class AccountShape(_Shape):
+    """A known account; or the form of the names that may appear, and how many of them in a day."""
+
+    name: Name | None = None
+    match: NamePattern | None = None
+    new_per_day: Count | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> AccountShape:
+        if (self.name is None) == (self.match is None):
+            sentence = "needs either a name or a match"
+            raise _wrong(sentence)
+        if (self.match is None) != (self.new_per_day is None):
+            sentence = "a match needs new_per_day, and only a match has it"
+            raise _wrong(sentence)
+        return self
+
+    @model_serializer
+    def _short(self) -> Json:
+        if self.name is not None:
+            return self.name
+        return {"match": self.match, "new_per_day": self.new_per_day}
+
+
+class AccountsShape(_Shape):
+    """The accounts that are known, and what is done about others."""
+
+    known: Annotated[
+        list[Annotated[AccountShape, BeforeValidator(_as_account)]], _at_most(ACCOUNTS_MAX)
+    ] = []
+    unknown: Annotated[str, _word(*UnknownAccounts)] = UnknownAccounts.ASK.value
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names that are listed."""
+        return frozenset(entry.name for entry in self.known if entry.name is not None)
+
+
+def _as_known(value: Json) -> Json:
+    """A plain list is that of the known accounts."""
+    return {"known": value} if isinstance(value, list) else value
+
+
 class AutonomyShape(_Shape):
     """How much autonomy has been given."""
 
     allowlist: Annotated[AllowlistShape, BeforeValidator(_as_sections)] = AllowlistShape()
     modes: list[ModeShape] = []
     budgets: list[BudgetShape] = []
+    accounts: Annotated[AccountsShape | None, BeforeValidator(_as_known)] = None
+
+    @property
+    def accounts_named(self) -> frozenset[str]:
+        """The accounts that modes, budgets and the allowlist name."""
+        rules: list[ModeShape | BudgetShape] = [*self.modes, *self.budgets]
+        named = (rule.account for rule in rules if rule.account is not None)
+        return frozenset((*named, *self.allowlist.accounts))
+
+    @property
+    def accounts_known(self) -> frozenset[str]:
+        """The accounts that are known by their names."""
+        return self.accounts_named if self.accounts is None else self.accounts.names
 
 
 class StopSwitchShape(_Shape):

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from clearance.core import mode as modes
 from clearance.core import stop
+from clearance.core.accounts import AccountKind, AccountStanding, UnknownAccounts
 from clearance.core.arguments import FinalCall, final_arguments
 from clearance.core.budget import AMOUNT_MAX, Claim, Hold, hold_for, rule_for, spent_claim
 from clearance.core.canonical import Json
@@ -34,12 +35,13 @@ from clearance.core.template import outside
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The gate's facts: the settings, and the known use of the budget's buckets (unknown:
-    absent).
+    """The gate's facts: the settings, the known use of the budget's buckets by the place of a claim
+    (unknown: absent), and which of the accounts in question an admission made known.
     """
 
     settings: Settings
     used: Mapping[str, int] = field(default_factory=dict)
+    known_accounts: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -63,6 +65,12 @@ class _Case:
                 self.made = FinalCall(self.action, arguments)
         except InvalidInput as unmade:
             self.unmade = unmade
+
+    @property
+    def account(self) -> AccountStanding:
+        """How the account of the act stands."""
+        facts = self.facts
+        return facts.settings.accounts.standing(self.intent.account_id, facts.known_accounts)
 
     @property
     def arguments(self) -> Mapping[str, Json]:
@@ -212,6 +220,55 @@ def _check_catalog(case: _Case) -> _Seen:
     )
 
 
+def _check_account(case: _Case) -> _Seen:
+    if unread := case.unread("account"):
+        return _asks(unread)
+    account, name = case.account, outside(case.intent.account_id)
+    match account.kind:
+        case AccountKind.KNOWN:
+            return _seen(Answer.AUTO_EXECUTE, "ACCOUNT_KNOWN", f"The account {name} is known.")
+        case AccountKind.NEW:
+            return _new_account(case, account)
+        case AccountKind.LOOKS_ALIKE:
+            sentence = (
+                f"The account {name} is not known, and looks like {outside(account.alike or '')}; "
+                f"if it is another one, an owner lists it."
+            )
+            return _seen(Answer.BLOCK, "ACCOUNT_LOOKS_ALIKE", sentence, alike=account.alike)
+        case AccountKind.UNKNOWN:
+            return _unknown_account(case.facts.settings.accounts.unknown, name)
+
+
+def _new_account(case: _Case, account: AccountStanding) -> _Seen:
+    """The first act about a name that has a listed form."""
+    claims, name = account.claims(case.now), outside(case.intent.account_id)
+    inputs = {"claims": [_claim_inputs(claim, case.facts.used) for claim in claims]}
+    if spent_claim(Hold("", claims), case.facts.used):
+        sentence = (
+            f"The account {name} is new, and as many new accounts as may appear in one day have "
+            f"appeared today."
+        )
+        return _seen(Answer.REQUIRE_APPROVAL, "NEW_ACCOUNTS_SPENT", sentence, **inputs)
+    sentence = f"The account {name} is new, and has a form that is known."
+    return _seen(Answer.AUTO_EXECUTE, "ACCOUNT_NEW", sentence, **inputs)
+
+
+_UNKNOWN_ACCOUNT: Mapping[UnknownAccounts, tuple[Answer, str, str]] = {
+    UnknownAccounts.ASK: (Answer.REQUIRE_APPROVAL, "ACCOUNT_NOT_KNOWN", "a person must look"),
+    UnknownAccounts.REFUSE: (Answer.BLOCK, "ACCOUNT_NOT_KNOWN", "unknown ones are refused"),
+    UnknownAccounts.ALLOW: (
+        Answer.AUTO_EXECUTE,
+        "UNKNOWN_ACCOUNT_ALLOWED",
+        "unknown ones share one budget",
+    ),
+}
+
+
+def _unknown_account(unknown: UnknownAccounts, name: str) -> _Seen:
+    answer, code, consequence = _UNKNOWN_ACCOUNT[unknown]
+    return _seen(answer, code, f"The account {name} is not known: {consequence}.")
+
+
 def _check_allowlist(case: _Case) -> _Seen:
     action_type = case.intent.action_type
     if unread := case.unread("allowlist"):
@@ -302,20 +359,13 @@ def _check_budget(case: _Case) -> _Seen:
     if rule is None or action is None:
         sentence = f"No autonomy budget is configured for {outside(intent.account_id)}."
         return _seen(Answer.REQUIRE_APPROVAL, "BUDGET_NOT_CONFIGURED", sentence)
-    hold = hold_for(rule, intent.action_type, action.amount_spent(case.arguments), case.now)
+    own = hold_for(rule, intent.action_type, action.amount_spent(case.arguments), case.now)
+    hold = case.account.hold(own, rule.zone, case.now)
     account = outside(intent.account_id)
     inputs = {
         "day": hold.day,
         "zone": rule.zone,
-        "claims": [
-            {
-                "bucket": claim.bucket,
-                "amount": claim.amount,
-                "limit": claim.limit,
-                **_known_use(claim, case.facts.used),
-            }
-            for claim in hold.claims
-        ],
+        "claims": [_claim_inputs(claim, case.facts.used) for claim in hold.claims],
     }
     claim = spent_claim(hold, case.facts.used)
     if claim and claim.amount > AMOUNT_MAX:
@@ -330,9 +380,10 @@ def _check_budget(case: _Case) -> _Seen:
     return _seen(Answer.AUTO_EXECUTE, "BUDGET_HELD", sentence, **inputs)
 
 
-def _known_use(claim: Claim, used: Mapping[str, int]) -> dict[str, Json]:
-    """The use of a claim's bucket, where it was read."""
-    return {"used": used[claim.bucket]} if claim.bucket in used else {}
+def _claim_inputs(claim: Claim, used: Mapping[str, int]) -> dict[str, Json]:
+    """A claim, and the use of its bucket where it was read."""
+    known = {"used": used[claim.place]} if claim.place in used else {}
+    return {"bucket": claim.bucket, "amount": claim.amount, "limit": claim.limit, **known}
 
 
 def _why_not_counted(action: Action, arguments: Mapping[str, Json]) -> str:
@@ -351,9 +402,9 @@ def _why_not_counted(action: Action, arguments: Mapping[str, Json]) -> str:
 def _room(claim: Claim, used: Mapping[str, int], money: Money) -> str:
     """How a claim does not fit: beside what is used, where that was read."""
     limit, needed = claim.limit or 0, money.amount(claim.amount)
-    if claim.bucket not in used:
+    if claim.place not in used:
         return f"is {money.amount(limit)} ({claim.bucket}); this needs {needed}"
-    use = money.used_of(used[claim.bucket], limit)
+    use = money.used_of(used[claim.place], limit)
     return f"has {use} used ({claim.bucket}); this needs {needed} more"
 
 
@@ -368,6 +419,7 @@ ROW: tuple[Check, ...] = (
     Check("stop_switch", "Stop switch", "Is no stop switch on for it?", _check_stop),
     Check("expiry", "Expiry", "Is the intent's own time not over yet?", _check_expiry),
     Check("catalog", "Catalog", "Does the action exist?", _check_catalog),
+    Check("account", "Account", "Is the account known?", _check_account),
     Check(
         "allowlist", "Allowlist", "May this action type run unattended at all?", _check_allowlist
     ),

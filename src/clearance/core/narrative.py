@@ -370,6 +370,14 @@ def _single_changes(intent: ActionIntent, facts: Facts, now: int) -> Iterator[_C
         )
     if intent.expires_at is not None:
         yield _say("the intent had not expired"), replace(intent, expires_at=None), facts
+    accounts = settings.accounts
+    if intent.account_id not in accounts.known:
+        known = replace(accounts, known=accounts.known | {intent.account_id})
+        yield (
+            _say("the account were known"),
+            intent,
+            replace(facts, settings=replace(settings, accounts=known)),
+        )
     listed = Allowlist(
         settings.allowlist.tenant | {intent.action_type}, settings.allowlist.accounts
     )

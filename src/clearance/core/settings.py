@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TypeAlias
 
+from clearance.core.accounts import NO_ACCOUNTS, Accounts
 from clearance.core.budget import BudgetRule
 from clearance.core.canonical import Json, digest
 from clearance.core.catalog import Action, ToolServer
@@ -97,6 +98,7 @@ class Settings:
     stop_switches: tuple[StopSwitch, ...] = ()
     unreadable: Mapping[Reached, Unreadable] = field(default_factory=dict)
     digest: SettingsDigest = NO_DIGEST
+    accounts: Accounts = NO_ACCOUNTS
 
     def unread(self, check: str, account_id: str, action_type: str) -> Unreadable | None:
         """What makes a check of the gate ask a person about an account and action type."""

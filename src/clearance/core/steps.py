@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from clearance.core import approval as approvals
 from clearance.core import decision as decisions
+from clearance.core.accounts import makes_known
 from clearance.core.approval import (
     Approval,
     ApprovalSource,
@@ -108,6 +109,7 @@ def admit(
         entry=entry,
         at=now,
         due_at=due_at(status, intent, approval),
+        knows_account=makes_known(decision.hold),
     )
 
 

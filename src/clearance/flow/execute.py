@@ -31,7 +31,7 @@ from clearance.core.revalidation import Revalidation, Verdict
 from clearance.core.settings import Settings
 from clearance.flow.context import Context
 from clearance.flow.fit import check_fits
-from clearance.flow.observe import used_by_others
+from clearance.flow.observe import known_accounts, used_by_others
 from clearance.flow.pins import pin_for_call
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from clearance.flow.ports.transitions import Applied
@@ -268,11 +268,11 @@ async def _facts(context: Context, settings: Settings, record: IntentRecord) -> 
     """
     if settings.decided(record.decision.settings_version):
         return Facts(settings)
+    known = await known_accounts(context, settings, record.intent.account_id)
     rule = rule_for(settings.budgets, record.intent.account_id)
     today = day_in_zone(context.clock.now_ms(), rule.zone if rule else "UTC")
-    return Facts(
-        settings, await used_by_others(context, record, record.hold.day if record.hold else today)
-    )
+    day = record.hold.day if record.hold else today
+    return Facts(settings, await used_by_others(context, record, day), known)
 
 
 def _next(

@@ -78,11 +78,19 @@ async def explain(context: Context, principal: Principal, action_intent_id: str)
 async def _facts(context: Context, settings: Settings, record: IntentRecord, now: int) -> Facts:
     """The facts as they are now, without the intent's own hold."""
     account_id = record.intent.account_id
+    known = await known_accounts(context, settings, account_id)
     rule = rule_for(settings.budgets, account_id)
     if rule is None:
-        return Facts(settings)
+        return Facts(settings, known_accounts=known)
     day = day_in_zone(now, rule.zone)
-    return Facts(settings, await used_by_others(context, record, day))
+    return Facts(settings, await used_by_others(context, record, day), known)
+
+
+async def known_accounts(context: Context, settings: Settings, account_id: str) -> frozenset[str]:
+    """The account, if an admission made it known; asked only where that could make a difference."""
+    if settings.accounts.pattern_of(account_id) is None:
+        return frozenset()
+    return await context.store.known_accounts(settings.tenant_id, (account_id,))
 
 
 async def used_by_others(context: Context, record: IntentRecord, day: str) -> Mapping[str, int]:

@@ -123,6 +123,7 @@ class SettingsPart(StrEnum):
     STOP_SWITCHES = "stop-switches"
     POLICIES = "policies"
     CATALOG = "catalog"
+    ACCOUNTS = "accounts"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from clearance.core.principal import Permission, Principal
 from clearance.core.record import Admission, Change, IntentRecord
 from clearance.core.settings import Settings
 from clearance.flow.context import Context
-from clearance.flow.observe import narrate, narration_of
+from clearance.flow.observe import known_accounts, narrate, narration_of
 from clearance.flow.ports.transitions import (
     AlreadyAdmitted,
     Applied,
@@ -56,7 +56,8 @@ async def rule(
         record = await _under_approval(context, ruler, approval_id, request)
         edited = None
         if request.kind is RulingKind.EDIT:
-            facts = Facts(settings, used)
+            known = await known_accounts(context, settings, record.intent.account_id)
+            facts = Facts(settings, used, known)
             edited = _edited(context, ruler, record, request, edited_id, facts, salt)
         now = context.clock.now_ms()
         change = steps.rule(record, ruler, request.kind, reason, now=now, edited=edited)

@@ -15,7 +15,7 @@ from clearance.core.principal import Permission, Principal
 from clearance.core.record import Admission, IntentRecord, IntentStatus
 from clearance.core.settings import Settings
 from clearance.flow.context import Context
-from clearance.flow.observe import narration_of
+from clearance.flow.observe import known_accounts, narration_of
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted, BudgetSpent, SettingsMoved
 from clearance.flow.requests import Proposal, Proposed
@@ -120,10 +120,11 @@ async def _admit(
     salt = context.new_salt()
     for _ in range(DECISIONS_MAX):
         try:
+            known = await known_accounts(context, settings, intent.account_id)
             admission = admission_of(
                 intent,
                 content,
-                Facts(settings, used),
+                Facts(settings, used, known),
                 principal,
                 salt=salt,
                 now=context.clock.now_ms(),
