@@ -43,6 +43,7 @@ autonomy:
   allowlist: [PAY]
   modes: [{mode: AUTO_EXECUTE}, {mode: DISABLED, account: globex}]
   budgets: [{max_per_day: 5}]
+  accounts: [acme, globex]
 policy: policy.cedar
 """
 POLICY = """\
