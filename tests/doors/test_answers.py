@@ -135,6 +135,7 @@ PARTS: Mapping[str, Mapping[str, Any]] = {
     "modes": {"modes": [{"mode": "DISABLED"}]},
     "allowlist": {"allowlist": {"tenant": ["SEND_MAIL"], "accounts": {"acme": ["CREATE_TASK"]}}},
     "budgets": {"budgets": [{"max_per_day": 3}]},
+    "accounts": {"accounts": {"known": ["acme"], "unknown": "refuse"}},
     "stop-switches": {"stop_switches": [SWITCH]},
     "policies": {"policy": sample.POLICY.replace("may be created", "may be made")},
     "catalog": {"catalog": {**sample.DOCUMENT["catalog"], "SEND_MAIL": CALMER}},

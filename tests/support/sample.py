@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from zlib import crc32
 
 from clearance.core.catalog import ToolServer
 from clearance.core.credential import principal_of
@@ -50,6 +51,12 @@ permit(principal, action == Action::"SEND_MAIL", resource);
 
 ACCOUNTS = ("acme", "globex", "initech", "hooli", "other", *(f"account-{n}" for n in range(100)))
 """The accounts that are known here."""
+
+
+def account_of(name: str) -> str:
+    """One of the accounts that are known: always the same for a name, mostly others for others."""
+    return f"account-{crc32(name.encode()) % 100}"
+
 
 DOCUMENT: Mapping[str, Any] = {
     "tool_servers": {

@@ -131,6 +131,7 @@ def document(tenant_id: str, tool_server: str, deadline_seconds: int, most: int)
                 {"mode": "DISABLED", "account": "closed"},
             ],
             "budgets": budgets(most),
+            "accounts": [*ACCOUNTS],
         },
         "policy": POLICY,
     }
