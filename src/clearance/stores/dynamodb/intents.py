@@ -91,8 +91,7 @@ class DynamoIntents:
                     break
                 if query.proposed_by is not None and looked_at >= LOOKED_AT_MAX:
                     raise _too_far_apart(query.proposed_by)
-        found = sorted(chosen.values(), key=lambda item: -int(item["position"]))
-        return await self._records(found[: query.limit])
+        return await self._records(_latest(chosen.values(), query.limit))
 
     async def _current(self, indexed: Iterable[Item]) -> list[Item]:
         """Intents that an index found, in its order, as they are now."""
@@ -157,9 +156,8 @@ class DynamoIntents:
         """
         alike = await self._calls.get(table.alike(tenant_id, likeness)) or {}
         names = {*alike.get("intents", ()), *filter(None, (alike.get("rejected"),))}
-        found = await self._calls.get_many(table.intent(tenant_id, name) for name in names)
-        latest = sorted(found.values(), key=lambda item: -int(item["position"]))
-        return await self._records(latest[:limit])
+        intents = await self._calls.get_many(table.intent(tenant_id, name) for name in names)
+        return await self._records(_latest(intents.values(), limit))
 
     async def known_accounts(self, tenant_id: str, account_ids: Collection[str]) -> frozenset[str]:
         keys = {
@@ -187,6 +185,11 @@ class DynamoIntents:
                 if over or len(accounts) >= limit or looked_at >= LOOKED_AT_MAX:
                     break
         return sorted(accounts)[:limit]
+
+
+def _latest(intents: Iterable[Item], limit: int) -> list[Item]:
+    """Those with the latest facts, the latest first."""
+    return sorted(intents, key=lambda item: -int(item["position"]))[:limit]
 
 
 def _too_far_apart(proposed_by: str) -> Unavailable:

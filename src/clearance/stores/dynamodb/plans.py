@@ -134,7 +134,7 @@ def _same_call(admission: Admission, guards: Guards, leaving: str | None) -> ByR
     if admission.same_call is None:
         return None
     call = guards.read(table.same_call(admission.intent.tenant_id, admission.same_call))
-    others = (one for one in call.get("intents", ()) if one != leaving)
+    others = (other for other in call.get("intents", ()) if other != leaving)
     waiting = next(filter(guards.waits, others), None)
     return None if waiting is None else ByRecord(waiting, SameCallWaits)
 
