@@ -98,7 +98,7 @@ def new_content(admission: Admission) -> Item:
 
 
 def _without_counters(hold: Hold) -> Hold:
-    """The claims on the account's own counters: those that processes before 0.2 know."""
+    """The claims on the account's own counters: those that processes without limits know."""
     return replace(hold, claims=tuple(claim for claim in hold.claims if claim.counter is None))
 
 
@@ -189,7 +189,7 @@ def queue_order(item: Item) -> str:
 def counted_waiting(item: Item) -> bool:
     """True if the intent is counted among those of its agent that wait.
 
-    After a step of a process before 0.2 that may be so though it does not wait any more.
+    After a step of a process without limits that may be so though it does not wait any more.
     """
     return "counted_waiting" in item
 
