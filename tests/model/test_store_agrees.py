@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from clearance.configuration.document import StoredSettings
+from clearance.core.budget import Counter
 from clearance.core.decision import SettingsVersion
 from clearance.core.ledger import EntryKind, draft
 from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.store import Store
 from tests.model.support.driving import Ask, stepwise
 from tests.model.support.exploring import WORLD, Explorer, State, World
-from tests.model.support.keeping import key_of
+from tests.model.support.records import key_of
 from tests.model.support.scenarios import SCENARIOS, Scenario
 from tests.support.postgres import migrated_database
 from tests.support.sample import NOON, OWNER, TENANT
@@ -30,7 +31,6 @@ pytestmark = pytest.mark.anyio
 WAYS = {"sqlite": 4, "postgres": 2, "dynamodb": 2}  # per scenario
 MOVES_MAX = 150
 NOT_THE_STORE = frozenset({"clock", "sleep", "place", "send", "under_way"})
-DAY = "2026-11-24"
 
 
 class Walk:
@@ -67,6 +67,8 @@ class Walk:
             ask = self.explorer.places.asks[state[WORLD + slot]]
             if isinstance(ask, Ask) and choice != "down":
                 await self._ask(before, ask)
+        elif after.kept != before.kept:
+            await self._end_keys()
         elif after.settings != before.settings:
             names = self.explorer.settings.values[after.settings]
             await self._configure(names[-1], len(names) - 1)
@@ -137,14 +139,17 @@ async def check_what_is_kept(explorer: Explorer, world: World, store: Store) -> 
     revision, the last of which tells the state.
     """
     kept = explorer.kept.values[world.kept]
-    used = await store.budget_used(TENANT, "acme", DAY)
-    assert {bucket: count for bucket, count in used.items() if count} == {
-        name: n for name, n in kept.used if n
-    }
-    for name, number, _ in kept.intents:
-        record = await store.intent(TENANT, name)
+    for subject, window in {place[:2] for place, _ in kept.used}:
+        if subject.startswith("{"):
+            counter = Counter(subject, window)
+            used = (await store.counted(TENANT, {counter})).get(counter, {})
+        else:
+            used = await store.budget_used(TENANT, subject, window)
+        assert {bucket: n for bucket, n in used.items() if n} == kept.used_at(subject, window)
+    for intent in kept.intents:
+        record = await store.intent(TENANT, intent.name)
         assert record is not None
-        assert key_of(record) == key_of(explorer.keeper.records[number])
-        entries = await store.entries_about(TENANT, name)
+        assert key_of(record) == key_of(explorer.keeper.records[intent.number])
+        entries = await store.entries_about(TENANT, intent.name)
         assert len(entries) == record.revision
         assert entries[-1].fields["status"] == record.status

@@ -30,16 +30,17 @@ from tests.model.support.driving import (
     last_learned,
     unavailable,
 )
-from tests.model.support.keeping import Keeper, Kept, key_of
+from tests.model.support.keeping import Guard, Keeper, Kept, KeptIntent
 from tests.model.support.promises import Broken, Doer, Effects, Promise
-from tests.model.support.scenarios import TICK_MS, Scenario, Slot, carries_on, sweeps
-from tests.support.sample import NOON, TENANT
+from tests.model.support.records import key_of
+from tests.model.support.scenarios import KEY_ENDS, TICK_MS, Scenario, Slot, carries_on, sweeps
+from tests.support.sample import AGENT, TENANT
 
 ANSWERED = frozenset({"busy", "no", "lost", "swallowed"})  # how a call that was sent can go wrong
 AFTERWARDS = "Every task dies here, a stop is lifted, and one new worker sweeps, a tick at a time."
 # Sweeps after which everything must be settled: three attempts, each two ticks, and some more
 ROUNDS_MAX = 12
-LOOKS = frozenset({"settings", "settings_version"})
+LOOKS = frozenset({"settings", "settings_version", "api_key_ended"})
 
 
 class World(NamedTuple):
@@ -130,10 +131,10 @@ class Explorer:
 
     world_size = WORLD
 
-    def __init__(self, scenario: Scenario, **guards: bool) -> None:
+    def __init__(self, scenario: Scenario, without: frozenset[Guard] = frozenset()) -> None:
         self.scenario = scenario
         documents = scenario.documents()
-        self.keeper = Keeper(documents, with_worker=scenario.alone, **guards)
+        self.keeper = Keeper(documents, with_worker=scenario.alone, without=without)
         self.places = Places(torn=scenario.torn)
         self.settings, self.kept, self.seen = Numbers(), Numbers(), Numbers()
         self._compiled: dict[tuple[int, str], Settings] = {}
@@ -243,7 +244,13 @@ class Explorer:
         if world.changes:
             names = self.settings.values[world.settings]
             for name in scenario.changes:
-                if name != names[-1]:
+                if name == KEY_ENDS:
+                    kept = self.kept.values[world.kept]
+                    ended = self.kept.of(kept._replace(ended=frozenset({AGENT.actor_id})))
+                    if ended != world.kept:
+                        after = world._replace(kept=ended, changes=world.changes - 1)
+                        yield Move(None, name, after, 0)
+                elif name != names[-1]:
                     settings = self.settings.of((*names, name))
                     yield Move(
                         None, name, world._replace(settings=settings, changes=world.changes - 1), 0
@@ -260,7 +267,7 @@ class Explorer:
         if isinstance(ask, Done):
             return
         if ask.verb == "clock":
-            now = NOON + world.ticks * TICK_MS
+            now = self._now(world)
             looked = {"wall": now + world.offset * TICK_MS, "monotonic": now}
             yield self._move(
                 number, "", world, place, Answer(("clock", world.ticks, world.offset), looked)
@@ -279,6 +286,10 @@ class Explorer:
             yield from self._sends(world, number, place, ask)
         else:
             yield from self._asks_the_store(world, number, place, slot or self.slots[number])
+
+    def _now(self, world: World) -> int:
+        """The time, as a clock shows it that is never set."""
+        return self.scenario.begins + world.ticks * TICK_MS
 
     def _move(
         self,
@@ -331,8 +342,9 @@ class Explorer:
         ask = self.places.asks[place]
         assert isinstance(ask, Ask)
         names = self.settings.values[world.settings]
-        answer, kept, steps = self.keeper.ask(ask, self.kept.values[world.kept], names)
-        latest = NOON + world.ticks * TICK_MS if self.scenario.jumps else 0
+        before = self.kept.values[world.kept]
+        answer, kept, steps = self.keeper.ask(ask, before, names)
+        latest = self._now(world) if self.scenario.jumps else 0
         doer = Doer(self.places.started[place], slot.worker, latest, alone=self.scenario.alone)
         seen = dict(self.seen.values[world.seen])
         broken = [
@@ -345,7 +357,7 @@ class Explorer:
                 seen.get(step.after.intent.action_intent_id, Effects()),
             )
         ]
-        if steps:
+        if kept is not before:
             broken += promises.check_kept(kept, self.keeper.records, self.scenario.budget)
         number = self.kept.of(kept)
         yield "", answer, number, tuple(broken)
@@ -359,7 +371,7 @@ class Explorer:
         intent = started.record.intent.action_intent_id
         record = self.keeper.record(self.kept.values[world.kept], intent)
         assert record is not None
-        now = NOON + world.ticks * TICK_MS
+        now = self._now(world)
         broken = [
             *promises.check_send(record, started, call, now + world.offset * TICK_MS, now),
             *self._check_look(world, place, record),
@@ -397,15 +409,16 @@ class Explorer:
         )
 
     def _check_look(self, world: World, place: int, record: IntentRecord) -> Iterator[Broken]:
-        """The last thing that a task learns before it sends must be that no stop is on."""
-        last = last_learned(self.places.histories[place])
-        if last is None or last[0] not in {"version", "settings"}:
+        """The last that a task learns before it sends must let the call be sent."""
+        looked = last_learned(self.places.histories[place])
+        if looked.settings is None:
             yield Broken(Promise.STOP, "It was sent without a last look at the stop switches.")
             return
-        settings = self.compiled(self.settings.values[world.settings], last[1].tenant)
-        if stop.strictest(settings.stop_switches, record.intent, None):
-            yield Broken(Promise.STOP, "It was sent although the last look saw a stop.")
-        now = self.compiled(self.settings.values[world.settings])
+        if looked.agent_key is None or looked.agent_key[1]:
+            yield Broken(Promise.LOOK, "It was sent although the last look saw no valid key.")
+        names = self.settings.values[world.settings]
+        then, now = self.compiled(names, looked.settings[1].tenant), self.compiled(names)
+        yield from promises.check_look(record, then)
         if self.scenario.no_gap and stop.strictest(now.stop_switches, record.intent, None):
             yield Broken(
                 Promise.STOP, "It was sent while a stop was on that came behind the last look."
@@ -459,7 +472,7 @@ class Explorer:
             if world in self._settling:
                 break
             way.append(world)
-            if all(self._at_rest(number) for _, number, _ in self.kept.values[world.kept].intents):
+            if all(map(self._at_rest, self.kept.values[world.kept].intents)):
                 break
             world, broken = self._round(world)
             if broken:
@@ -475,15 +488,17 @@ class Explorer:
     def _first_that_counts(self, broken: tuple[Broken, ...]) -> Broken | None:
         return next((one for one in broken if one.promise not in self.scenario.ignoring), None)
 
-    def _at_rest(self, number: int) -> bool:
-        return self.keeper.records[number].status not in {
+    def _at_rest(self, intent: KeptIntent) -> bool:
+        return self.keeper.records[intent.number].status not in {
             IntentStatus.APPROVED,
             IntentStatus.RUNNING,
         }
 
     def _statuses(self, world: World) -> str:
         kept = self.kept.values[world.kept].intents
-        return ", ".join(f"{name} {self.keeper.records[number].status}" for name, number, _ in kept)
+        return ", ".join(
+            f"{intent.name} {self.keeper.records[intent.number].status}" for intent in kept
+        )
 
     def _round(self, world: World) -> tuple[World, Broken | None]:
         """One step of a sweep, what it claimed, what it hinted; then a tick."""
@@ -521,8 +536,10 @@ class Explorer:
     def kept_in_words(self, world: World) -> Hashable:
         """What the store holds, without the numbers of this explorer."""
         kept: Kept = self.kept.values[world.kept]
-        records = [(key_of(self.keeper.records[number]), due) for _, number, due in kept.intents]
-        return tuple(records), kept.used
+        records = [
+            (key_of(self.keeper.records[intent.number]), intent[2:]) for intent in kept.intents
+        ]
+        return tuple(records), kept[1:]
 
     def world_of(self, state: State) -> World:
         """The part of a state that is not inside a task."""

@@ -12,15 +12,17 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from clearance.core import call as calls
+from clearance.core import mode as modes
 from clearance.core import stop
 from clearance.core.approval import ApprovalSource, ApprovalState
 from clearance.core.budget import HoldState
 from clearance.core.decision import Answer as Decided
+from clearance.core.mode import AutonomyMode
 from clearance.core.record import STEPS, Admission, Change, IntentRecord, IntentStatus
 from clearance.core.settings import Settings
 from clearance.flow.execute import Started
 from clearance.flow.ports.tools import ToolCall
-from tests.model.support.keeping import Kept, Step
+from tests.model.support.keeping import Kept, Place, Step, kept_for_good, place_of
 
 
 class Promise(StrEnum):
@@ -33,6 +35,9 @@ class Promise(StrEnum):
     CLOSED_IS_CLOSED = "nothing is sent but by the current attempt of an intent that is RUNNING"
     LEASE = "nothing is sent when the lease is over, and nobody claims over a lease that is not"
     STOP = "nothing starts while a stop is on, and nothing is sent whose last look saw one"
+    LOOK = (
+        "nothing is sent that the last look before it forbids: disabled, expired, no key, not alone"
+    )
     FENCE = (
         "only the holder of the current attempt says how it ended, and only from the state that "
         "was read"
@@ -42,6 +47,7 @@ class Promise(StrEnum):
         "what is used is the sum of the holds that count, within the limit, taken once and given "
         "back once"
     )
+    LIMITS = "every counter of a limit, in each window, is within the limit"
     TERMINAL = "what is terminal never changes"
     LEDGER = "one entry per transition, which tells the state and who approved"
     TIME = (
@@ -277,6 +283,8 @@ def check_send(
             f"{current}."
         )
         yield Broken(Promise.CLOSED_IS_CLOSED, sentence)
+    if record.intent.expires_at is not None and record.intent.expires_at <= wall:
+        yield Broken(Promise.LOOK, "It was sent although it had expired.")
     margin = calls.LEASE_MARGIN_MS
     if wall + margin > started.attempt.lease_until or monotonic + margin > started.lease_ends_ms:
         yield Broken(
@@ -300,6 +308,22 @@ def check_send(
         yield Broken(Promise.APPROVED_FIRST, "It was sent without an approval that stands.")
 
 
+def check_look(record: IntentRecord, settings: Settings) -> Iterator[Broken]:
+    """What sending a call breaks after a last look that saw these settings."""
+    intent, catalog = record.intent, settings.catalog
+    if stop.strictest(settings.stop_switches, intent, catalog.get(intent.action_type)):
+        yield Broken(Promise.STOP, "It was sent although the last look saw a stop.")
+    mode = modes.resolve(settings.modes, intent.account_id, intent.action_type).mode
+    listed = settings.allowlist.allows(intent.account_id, intent.action_type)
+    alone = record.approval_source is ApprovalSource.POLICY
+    if mode is AutonomyMode.DISABLED:
+        yield Broken(Promise.LOOK, "It was sent although the last look saw it disabled.")
+    if alone and not (listed and mode is AutonomyMode.AUTO_EXECUTE):
+        yield Broken(
+            Promise.LOOK, "It was sent although the last look saw that a person must look."
+        )
+
+
 def check_effects(seen: Effects, *, repeatable: bool) -> Iterator[Broken]:
     """What the tool server has seen too often."""
     if len(seen.effects) > 1:
@@ -312,12 +336,16 @@ def check_effects(seen: Effects, *, repeatable: bool) -> Iterator[Broken]:
 
 def check_kept(kept: Kept, records: list[IntentRecord], limit: int) -> Iterator[Broken]:
     """What does not add up in what the store holds."""
-    total: dict[str, int] = {}
-    for _, number, _ in kept.intents:
-        record = records[number]
-        if record.hold is not None and record.hold.state.counts:
-            for claim in record.hold.claims:
-                total[claim.bucket] = total.get(claim.bucket, 0) + claim.amount
+    total: dict[Place, int] = {}
+    limits: dict[Place, int] = {}
+    for intent in kept.intents:
+        record = records[intent.number]
+        for claim in record.hold.claims if record.hold else ():
+            place = place_of(claim, record.intent.account_id, record.hold)
+            if record.hold is not None and (record.hold.state.counts or kept_for_good(claim)):
+                total[place] = total.get(place, 0) + claim.amount
+            if claim.limit is not None:
+                limits[place] = min(claim.limit, limits.get(place, claim.limit))
         settled = record.hold is not None and record.hold.state is HoldState.SETTLED
         charged = (
             record.auto_executed
@@ -326,11 +354,13 @@ def check_kept(kept: Kept, records: list[IntentRecord], limit: int) -> Iterator[
         )
         if charged and not settled:
             yield Broken(Promise.BUDGET, f"{record.status} by policy, and the hold is not settled.")
-    if total != {bucket: used for bucket, used in kept.used if used or bucket in total}:
+    if total != {place: used for place, used in kept.used if used or place in total}:
         yield Broken(
             Promise.BUDGET, f"The holds sum up to {total}, the counters say {dict(kept.used)}."
         )
-    if total.get("actions", 0) > limit:
-        yield Broken(
-            Promise.BUDGET, f"{total['actions']} actions are held or settled; the limit is {limit}."
-        )
+    for place, used in total.items():
+        own = place.bucket == "actions" and not place.subject.startswith("{")
+        most = limit if own else limits.get(place, used)
+        if used > most:
+            what = f"{used} of {place.bucket} are held or settled by {place.subject}"
+            yield Broken(Promise.BUDGET if own else Promise.LIMITS, f"{what}; the limit is {most}.")

@@ -18,8 +18,8 @@ from clearance.flow.execute import Started
 from clearance.flow.requests import RulingRequest
 from clearance.flow.sweep import STEP_MAX, Sweeper, SweepSummary
 from tests.model.support.driving import Program
-from tests.model.support.keeping import key_of
 from tests.model.support.promises import Promise
+from tests.model.support.records import key_of
 from tests.support import sample
 from tests.support.sample import AGENT, APPROVER, NOON, TENANT
 
@@ -31,6 +31,8 @@ claimed a tick ago may not begin a call any more but may still send one that wai
 ago its lease is over: every answer that the code can give to a question about time occurs.
 """
 
+KEY_ENDS = "key ends"
+"""The change after which the agent has no valid key any more."""
 TOOL_FAULTS = ("refused", "busy", "no", "lost", "swallowed")
 STORE_FAULTS = ("cut", "down")
 """`cut`: committed, and the connection is cut before the answer.
@@ -81,6 +83,8 @@ class Scenario:
     jumps: tuple[int, ...] = ()
     processes: int = 1
     budget: int = 10
+    begins: int = NOON
+    limits: tuple[Mapping[str, Any], ...] = ()
     pauses: bool = False
     torn: bool = False
     no_gap: bool = False
@@ -111,13 +115,18 @@ class Scenario:
 def _variants(calm: dict[str, Any]) -> dict[str, dict[str, Any]]:
     made = {
         name: copy.deepcopy(calm)
-        for name in ("hold", "refuse", "ask", "other policy", "other tool", "gone")
+        for name in (
+            *("hold", "refuse", "ask", "disabled", "unlisted"),
+            *("other policy", "other tool", "gone"),
+        )
     }
     for level in ("hold", "refuse"):
         made[level]["stop_switches"] = [
             {"scope": "TENANT", "level": level.upper(), "reason": "A test."}
         ]
     made["ask"]["autonomy"]["modes"] = [{"mode": "APPROVAL_REQUIRED"}]
+    made["disabled"]["autonomy"]["modes"] = [{"mode": "DISABLED"}]
+    made["unlisted"]["autonomy"]["allowlist"] = []
     made["other policy"]["policy"] += "\n// Said in other words.\n"
     made["other tool"]["catalog"]["CREATE_TASK"]["arguments"] = {
         "account": "{account_id}",
@@ -390,6 +399,17 @@ SCENARIOS = (
         changes=("ask", "other policy", "other tool", "gone"),
         changes_max=1,
         reaches=_statuses("AWAITING_APPROVAL CANCELLED SUCCEEDED UNKNOWN"),
+    ),
+    Scenario(
+        "last look",
+        "what forbids the call comes while it waits for its turn; or the agent's key ends",
+        T1,
+        (W, APPROVES),
+        changes=("ask", "disabled", "unlisted", KEY_ENDS),
+        changes_max=2,
+        faults=1,
+        faulty=("busy",),
+        reaches=_statuses("AWAITING_APPROVAL CANCELLED SUCCEEDED"),
     ),
     Scenario(
         "expiry",
