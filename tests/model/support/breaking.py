@@ -12,6 +12,7 @@ from unittest import mock
 
 from clearance.core import approval as approvals
 from clearance.core import call as calls
+from clearance.core import limits as counting
 from clearance.core import revalidation, steps, stop
 from clearance.core.budget import HoldState
 from clearance.core.outcome import OutcomeStatus, Sent
@@ -25,16 +26,20 @@ from tests.model.support.keeping import Guard
 from tests.model.support.promises import Promise
 from tests.model.support.scenarios import (
     APPROVES,
+    EVERY_WINDOW,
     KEY_ENDS,
+    MONTH_ENDS,
     REJECTS,
     T1,
+    TICK_MS,
     Scenario,
     W,
     expires,
     half_past,
     proposes,
+    withdraws,
 )
-from tests.support.sample import AGENT, TENANT
+from tests.support.sample import AGENT, OTHER_AGENT, TENANT
 
 _KEYED = Scenario("keyed", "", T1, (W, W), ticks=3)
 _ONCE = replace(_KEYED, effect="at_most_once")
@@ -42,6 +47,10 @@ _STOPPED = Scenario("stop", "", T1, (W, W), changes=("hold", "refuse"), changes_
 _LOOKED_AT = Scenario(
     "last look", "", T1, (W,), changes=("disabled", "unlisted", KEY_ENDS), changes_max=1
 )
+_LIMITED = Scenario(
+    "limits", "", (), (proposes("t1"), proposes("t2", account="globex")), limits=EVERY_WINDOW
+)
+_REAL_METERS = counting.meters_of
 _REAL_RECORD_OUTCOME = steps.record_outcome
 _REAL_RESTART = execute.restart
 _REAL_DUE_AT = steps.due_at
@@ -93,6 +102,11 @@ def _giving_back(record: IntentRecord, number: int, outcome: Any, **named: Any) 
         if outcome.status is OutcomeStatus.FAILED
         else change
     )
+
+
+def _of_this_day(limits: Any, who: Any, now: int, **named: Any) -> Any:
+    rules = tuple(limit for limit in limits.rules if limit.per is counting.Per.DAY)
+    return _REAL_METERS(replace(limits, rules=rules), who, now, **named)
 
 
 async def _looks_at_no_lease(context: Any, started: Any, _sent: Any, _needs_ms: int) -> None:
@@ -191,7 +205,7 @@ VARIANTS = (
     Variant(
         "the last look comes before the wait for a place",
         _KEYED,
-        Promise.STOP,
+        Promise.LOOK,
         ((driving.ModelTools, "call", _sends_without_a_look),),
     ),
     Variant(
@@ -217,6 +231,38 @@ VARIANTS = (
         Scenario("budget", "", (), (proposes("t1"), proposes("t2")), budget=1),
         Promise.BUDGET,
         without=frozenset({Guard.BUDGET}),
+    ),
+    Variant(
+        "the store does not ask the limits",
+        _LIMITED,
+        Promise.LIMITS,
+        without=frozenset({Guard.LIMITS}),
+    ),
+    Variant(
+        "the store keeps what fitted of a hold that did not",
+        replace(_LIMITED, slots=(proposes("t1"), proposes("t3", by=OTHER_AGENT))),
+        Promise.BUDGET,
+        without=frozenset({Guard.WHOLE}),
+    ),
+    Variant(
+        "a claim goes back to the window that it is now",
+        replace(
+            _LIMITED, slots=(proposes("t1"), withdraws()), begins=MONTH_ENDS - TICK_MS, ticks=1
+        ),
+        Promise.BUDGET,
+        without=frozenset({Guard.WINDOW}),
+    ),
+    Variant(
+        "the gate counts for the account alone",
+        replace(_LIMITED, limits=()),
+        Promise.LIMITS,
+        ((counting, "meters_of", lambda *_, **__: ()),),
+    ),
+    Variant(
+        "the gate asks only the limits of today",
+        _LIMITED,
+        Promise.LIMITS,
+        ((counting, "meters_of", _of_this_day),),
     ),
     Variant(
         "the store does not compare the settings",

@@ -183,16 +183,16 @@ class Keeper:
         return Answer((type(value).__name__, self._comparable(value)), value)
 
     def _comparable(self, value: Any) -> Hashable:
-        """What an answer differs by from others of its kind: numbers of records, what is used."""
+        """What an answer differs by from others of its kind: numbers of records, what is used. No
+        step is told apart by the entries that it was shown.
+        """
         match value:
             case IntentRecord():
                 return self.number(value)
-            case Entry():
-                return None  # no step is told apart by the entries that it was shown
             case Mapping():
                 return _nonzero(value)
             case list() | frozenset():
-                parts = {self._comparable(part): None for part in value}
+                parts = [self._comparable(part) for part in value if not isinstance(part, Entry)]
                 return tuple(sorted(parts) if isinstance(value, frozenset) else parts)
             case _ if is_dataclass(value) and not isinstance(value, type):
                 return tuple(self._comparable(getattr(value, part.name)) for part in fields(value))

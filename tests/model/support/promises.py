@@ -6,7 +6,7 @@ Each broken promise is named, and said in words.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -15,9 +15,11 @@ from clearance.core import call as calls
 from clearance.core import mode as modes
 from clearance.core import stop
 from clearance.core.approval import ApprovalSource, ApprovalState
-from clearance.core.budget import HoldState
+from clearance.core.budget import Counter, HoldState
+from clearance.core.canonical import canonical
 from clearance.core.decision import Answer as Decided
 from clearance.core.mode import AutonomyMode
+from clearance.core.moment import as_text
 from clearance.core.record import STEPS, Admission, Change, IntentRecord, IntentStatus
 from clearance.core.settings import Settings
 from clearance.flow.execute import Started
@@ -100,15 +102,22 @@ class Doer:
 START_OF = {IntentStatus.APPROVED, IntentStatus.RUNNING}
 
 
-def check_step(step: Step, doer: Doer, settings: Settings, seen: Effects) -> Iterator[Broken]:
+Limits = Sequence[Mapping[str, Any]]
+"""Limits as they stand in a settings document."""
+
+
+def check_step(
+    step: Step, doer: Doer, settings: Settings, limits: Limits, seen: Effects
+) -> Iterator[Broken]:
     """What one committed transition breaks.
 
-    `settings` are those in force, `seen` what the tool server has seen.
+    `settings` are those in force, `limits` those in them, `seen` what the tool server has seen.
     """
     entry = json.loads(step.made.entry.body)
     yield from _check_ledger(step, entry)
     if isinstance(step.made, Admission):
         yield from _check_admission(step.made, settings)
+        yield from _check_claims(step.made, limits)
     if step.before is None or not isinstance(step.made, Change):
         return
     yield from _check_order(step.before, step.made, step.after)
@@ -174,6 +183,35 @@ def _check_admission(made: Admission, settings: Settings) -> Iterator[Broken]:
             yield Broken(Promise.APPROVED_FIRST, "It was approved without decision and hold.")
     elif made.decision.hold is not None:
         yield Broken(Promise.BUDGET, "What does not run alone took from the budget.")
+
+
+_WINDOWS = {"minute": 16, "hour": 13, "day": 10, "month": 7}
+"""Characters of a moment's text that name the window that it lies in, in UTC."""
+_COUNTED = ({"for": "tenant", "per": "day"}, {"for": "each agent", "per": "day"})
+"""What is counted with no limit too."""
+
+
+def _check_claims(made: Admission, limits: Limits) -> Iterator[Broken]:
+    """Whether an act that runs alone takes from every counter that it must, in the window in which
+    it was decided on.
+    """
+    hold = made.decision.hold
+    counted = [claim for claim in hold.claims if claim.counter] if hold else []
+    taken = {(claim.bucket, claim.counter): claim.limit for claim in counted}
+    for limit in (*limits, *_COUNTED) if hold else ():
+        subject, window = _subject(limit, made), as_text(made.at)[: _WINDOWS[limit["per"]]]
+        place = "actions", Counter(canonical(subject).decode(), window)
+        if place not in taken:
+            yield Broken(Promise.LIMITS, f"It was approved and took nothing from {place[1]}.")
+        elif "actions" in limit and (taken[place] is None or taken[place] > limit["actions"]):
+            yield Broken(Promise.LIMITS, f"It was approved under another limit of {place[1]}.")
+
+
+def _subject(limit: Mapping[str, Any], made: Admission) -> dict[str, str]:
+    """Whose acts a limit counts together with this one. Scenarios name no agent and no account."""
+    who = {"agent": made.intent.proposed_by, "account": made.intent.account_id}
+    each = limit["for"].removeprefix("each ").split(" and ")
+    return {key: name for key, name in who.items() if key in each}
 
 
 def _check_order(before: IntentRecord, made: Change, after: IntentRecord) -> Iterator[Broken]:

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.record import Change, IntentRecord
-from tests.support.sample import NOON
 
 
 def key_of(record: IntentRecord, *, with_worker: bool = False) -> Hashable:
@@ -87,5 +86,5 @@ def bare(record: IntentRecord) -> IntentRecord:
         rulings = tuple(replace(ruling, ruled_at=0) for ruling in approval.rulings)
         approval = replace(approval, opened_at=0, rulings=rulings)
     if attempt is not None:
-        attempt = replace(attempt, started_at=NOON)
+        attempt = replace(attempt, started_at=attempt.lease_until)
     return replace(record, created_at=0, changed_at=0, approval=approval, attempt=attempt)

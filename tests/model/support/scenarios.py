@@ -21,7 +21,7 @@ from tests.model.support.driving import Program
 from tests.model.support.promises import Promise
 from tests.model.support.records import key_of
 from tests.support import sample
-from tests.support.sample import AGENT, APPROVER, NOON, TENANT
+from tests.support.sample import AGENT, APPROVER, NOON, OTHER_AGENT, TENANT
 
 TICK_MS = 16_000
 """One tick.
@@ -99,7 +99,10 @@ class Scenario:
 
     def documents(self) -> Mapping[str, Mapping[str, Any]]:
         """The settings that may hold, by name."""
-        calm = sample.document(budgets=[{"max_per_day": self.budget, "zone": "UTC"}])
+        calm = sample.document(
+            budgets=[{"max_per_day": self.budget, "zone": "UTC"}],
+            limits=[dict(limit) for limit in self.limits],
+        )
         calm["tool_servers"]["crm"]["deadline_seconds"] = 1
         calm["tool_pins"] = {"crm.create_task": digest({"type": "object"})}
         action = calm["catalog"]["CREATE_TASK"]
@@ -147,14 +150,16 @@ def proposes(
     by: Principal = AGENT,
     title: str = "Renewal call",
     expires_at: int | None = None,
+    account: str = "acme",
 ) -> Slot:
     """An agent proposes a task. Its server knows the first settings, and no later ones."""
-    proposal = sample.task(intent, parameters={"title": title}, expires_at=expires_at)
+    parameters = {"title": title}
+    proposal = sample.task(intent, parameters=parameters, expires_at=expires_at, account_id=account)
     return Slot(
-        f"{by.actor_id}, proposing {intent}",
+        f"{by.actor_id}, proposing {intent} for {account}",
         "door",
         Program(
-            ("propose", intent, title, by.actor_id),
+            ("propose", intent, title, by.actor_id, account),
             lambda context, _: submit.propose(context, by, proposal),
         ),
     )
@@ -310,6 +315,12 @@ def half_past(ticks: int) -> int:
     return NOON + ticks * TICK_MS + TICK_MS // 2
 
 
+MONTH_ENDS = 1_796_083_200_000  # 2026-12-01T00:00:00Z
+EVERY_WINDOW = (
+    {"for": "tenant", "per": "month", "actions": 1},
+    {"for": "each agent", "per": "minute", "actions": 1},
+    {"for": "each agent and account", "per": "hour", "actions": 1},
+)
 W = carries_on()
 T1 = (proposes("t1"),)
 ANY_FAULT = (*TOOL_FAULTS, *STORE_FAULTS)
@@ -476,6 +487,48 @@ SCENARIOS = (
         faults=1,
         faulty=("refused", "no", *STORE_FAULTS),
         reaches=_statuses("AWAITING_APPROVAL CANCELLED FAILED SUCCEEDED"),
+    ),
+    Scenario(
+        "limits",
+        "two agents on three accounts, room for two acts of the tenant, and for one of an agent",
+        (),
+        (
+            proposes("t1"),
+            proposes("t2", account="globex"),
+            proposes("t3", account="initech", by=OTHER_AGENT),
+            W,
+            withdraws(),
+        ),
+        limits=(
+            {"for": "tenant", "per": "day", "actions": 2},
+            {"for": "each agent", "per": "minute", "actions": 1},
+            {"for": "each account", "per": "month", "actions": 1},
+        ),
+        faults=1,
+        faulty=("refused", "no", *STORE_FAULTS),
+        reaches=_statuses("AWAITING_APPROVAL CANCELLED FAILED SUCCEEDED"),
+    ),
+    Scenario(
+        "window edge",
+        "two acts around the end of a month, and room for one in each window",
+        (),
+        (proposes("t1"), proposes("t2"), W, withdraws()),
+        begins=MONTH_ENDS - TICK_MS,
+        ticks=2,
+        limits=EVERY_WINDOW,
+        faults=1,
+        faulty=STORE_FAULTS,
+        reaches=_statuses("AWAITING_APPROVAL CANCELLED SUCCEEDED"),
+    ),
+    Scenario(
+        "clock set over an edge",
+        "the wall clock is set back over the end of a month, or forward over it",
+        (),
+        (proposes("t1"), proposes("t2"), proposes("t3"), withdraws(), withdraws("t2")),
+        begins=MONTH_ENDS,
+        limits=EVERY_WINDOW,
+        jumps=(-1,),
+        reaches=_statuses("AWAITING_APPROVAL APPROVED CANCELLED"),
     ),
     Scenario(
         "one process after the other",
