@@ -58,7 +58,16 @@ def test_an_empty_row_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_check_is_kept_in_its_order_and_the_budget_is_asked_last() -> None:
-    checks = ["stop_switch", "expiry", "catalog", "allowlist", "mode", "policy", "budget"]
+    checks = [
+        "stop_switch",
+        "expiry",
+        "catalog",
+        "allowlist",
+        "mode",
+        "policy",
+        "rejection",
+        "budget",
+    ]
     assert [finding.check for finding in decide().findings] == checks
     waits = decide(replace(INTENT, confidence_score=0.5))
     assert [finding.check for finding in waits.findings] == checks[:-1]

@@ -260,6 +260,7 @@ def test_every_code_of_the_gate_that_asks_or_blocks_fails_closed_in_the_table() 
         "KNOWN_ACTION",
         "ALLOWLISTED",
         "MODE_AUTO_EXECUTE",
+        "NOT_REJECTED",
         "BUDGET_HELD",
         *Answer,
     }

@@ -36,6 +36,7 @@ from clearance.core.manners import FailedWhen, Manners
 from clearance.core.mode import Allowlist, AutonomyMode, ModeRule
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.policy import PolicySet
+from clearance.core.quota import Quotas
 from clearance.core.settings import Settings, Unreadable
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 
@@ -76,6 +77,8 @@ def settings_of(
         policy=own.policy.policy if own.policy else None,
         stop_switches=(*map(_for_everybody, _switches(everywhere)), *_switches(own)),
         unreadable={part.reached: part for part in _unreadable(own, everywhere)},
+        rejections_ask_for_ms=duration_ms(autonomy.rejections.asks_for),
+        quotas=Quotas(**dict(autonomy.quotas)),
     )
 
 
@@ -169,6 +172,7 @@ def _action(action_type: str, shape: ActionShape) -> Action:
             duration_ms(shape.key_kept_for) if shape.key_kept_for else KEY_KEPT_FOR_MS_DEFAULT
         ),
         accepts=tuple(shape.accepts),
+        same_when=None if shape.same_when is None else tuple(shape.same_when),
     )
 
 

@@ -79,6 +79,8 @@ def _by_place(document: SettingsDocument) -> dict[str, Json]:
             },
             "modes": modes,
             "budgets": budgets,
+            "rejections": document.autonomy.rejections.model_dump(mode="json"),
+            "quotas": document.autonomy.quotas.model_dump(mode="json"),
         },
         "policy": document.policy,
         "tool_pins": document.tool_pins,

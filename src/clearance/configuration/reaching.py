@@ -36,6 +36,7 @@ _SENT = frozenset({"tool", "parameters", "arguments", "idempotency_argument"})
 _ASKS = "a person is asked"
 _ASKS_AND_HOLDS = "a person is asked, and nothing of it is run"
 _HOLDS = "what it could cover is held"
+_USUAL = "the usual quota holds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,24 +137,20 @@ def _reached(problem: Problem, refused: _Refused) -> Iterator[Unreadable]:
         case ("policy", *_):
             yield unread_policy(None, problem)
         case ("autonomy",):
-            yield from (_unread(check, problem) for check in ("allowlist", "mode", "budget"))
+            yield from (_unread(check, problem) for check in _CHECKS.values())
         case ("autonomy", "allowlist", "accounts", account, *_):
             yield _unread("allowlist", problem, account=str(account))
-        case ("autonomy", "allowlist", *_):
-            yield _unread("allowlist", problem)
-        case ("autonomy", "modes"):
-            yield _unread("mode", problem)
-        case ("autonomy", "modes", *_):
+        case ("autonomy", "modes", _, *_):
             yield _unread(
                 "mode",
                 problem,
                 account=refused.written(entry, "account"),
                 action_type=refused.written(entry, "action_type"),
             )
-        case ("autonomy", "budgets"):
-            yield _unread("budget", problem)
-        case ("autonomy", "budgets", *_):
+        case ("autonomy", "budgets", _, *_):
             yield _unread("budget", problem, account=refused.written(entry, "account"))
+        case ("autonomy", part, *_) if part in _CHECKS:
+            yield _unread(_CHECKS[str(part)], problem)
         case _:
             yield from _reached_actions(problem, refused)
 
@@ -162,9 +159,19 @@ _CODES = {
     "allowlist": "ALLOWLIST_UNREADABLE",
     "mode": "MODE_UNREADABLE",
     "policy": "POLICY_UNREADABLE",
+    "rejection": "REJECTIONS_UNREADABLE",
+    "quota": "QUOTAS_UNREADABLE",
     "budget": "BUDGET_UNREADABLE",
 }
-"""By the check of the gate that asks."""
+"""By the check of the gate that asks; none asks for a quota, which lets nothing run."""
+_CHECKS = {
+    "allowlist": "allowlist",
+    "modes": "mode",
+    "budgets": "budget",
+    "rejections": "rejection",
+    "quotas": "quota",
+}
+"""By the part of `autonomy` that they read."""
 _CODES_OF_ACTIONS = {
     "catalog": "ACTION_UNREADABLE",
     "tool_servers": "TOOL_SERVER_UNREADABLE",
@@ -191,11 +198,13 @@ def _unread(
     problem: Problem,
     *,
     code: str | None = None,
-    so: str = _ASKS,
+    so: str | None = None,
     account: str | None = None,
     action_type: str | None = None,
 ) -> Unreadable:
-    return Unreadable(check, code or _CODES[check], _sentence(problem, so), account, action_type)
+    consequence = so or (_USUAL if check == "quota" else _ASKS)
+    sentence = _sentence(problem, consequence)
+    return Unreadable(check, code or _CODES[check], sentence, account, action_type)
 
 
 def _sentence(problem: Problem, so: str) -> str:

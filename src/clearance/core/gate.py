@@ -22,6 +22,7 @@ from clearance.core.catalog import Action
 from clearance.core.decision import Answer, Decision, Finding
 from clearance.core.errors import InvalidInput
 from clearance.core.intent import ActionIntent
+from clearance.core.likeness import Rejection
 from clearance.core.mode import AutonomyMode
 from clearance.core.moment import as_text
 from clearance.core.money import Money
@@ -34,12 +35,13 @@ from clearance.core.template import outside
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The gate's facts: the settings, and the known use of the budget's buckets (unknown:
-    absent).
+    """The gate's facts: the settings, the known use of the budget's buckets (unknown: absent), and
+    the latest no of a person to the same act.
     """
 
     settings: Settings
     used: Mapping[str, int] = field(default_factory=dict)
+    rejected: Rejection | None = None
 
 
 @dataclass(slots=True)
@@ -294,6 +296,24 @@ def _check_policy(case: _Case) -> _Seen:
     )
 
 
+def _check_rejection(case: _Case) -> _Seen:
+    if unread := case.unread("rejection"):
+        return _asks(unread)
+    rejection = case.facts.rejected
+    until = rejection.at + case.facts.settings.rejections_ask_for_ms if rejection else 0
+    if rejection is None or until <= case.now:
+        return _seen(Answer.AUTO_EXECUTE, "NOT_REJECTED", "No person said no to the same lately.")
+    at, ends = as_text(rejection.at), as_text(until)
+    return _seen(
+        Answer.REQUIRE_APPROVAL,
+        "REJECTED_BEFORE",
+        f"A person said no to the same at {at}; until {ends} it needs a person.",
+        action_intent_id=rejection.action_intent_id,
+        rejected_at=at,
+        asks_until=ends,
+    )
+
+
 def _check_budget(case: _Case) -> _Seen:
     intent, action = case.intent, case.action
     if unread := case.unread("budget"):
@@ -373,6 +393,7 @@ ROW: tuple[Check, ...] = (
     ),
     Check("mode", "Autonomy mode", "Is it AUTO_EXECUTE here?", _check_mode),
     Check("policy", "Policy", "Do the rules permit it unattended?", _check_policy),
+    Check("rejection", "Rejection", "Did no person say no to the same?", _check_rejection),
     Check("budget", "Budget", "Is there room for it?", _check_budget, only_unattended=True),
 )
 """Every check, in the order in which an intent meets them."""

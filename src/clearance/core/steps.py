@@ -20,7 +20,7 @@ from clearance.core.approval import (
 from clearance.core.binding import Binding, bind
 from clearance.core.budget import Hold, HoldState
 from clearance.core.call import lease_ms
-from clearance.core.canonical import Json, digest
+from clearance.core.canonical import Json, canonical, digest
 from clearance.core.catalog import (
     APPROVAL_EXPIRES_AFTER_MS_DEFAULT,
     idempotency_key,
@@ -28,6 +28,7 @@ from clearance.core.catalog import (
 from clearance.core.decision import Answer, Decision
 from clearance.core.errors import Conflict
 from clearance.core.intent import ActionIntent, fingerprint
+from clearance.core.intent import content as content_of
 from clearance.core.ledger import (
     Draft,
     EntryKind,
@@ -63,12 +64,10 @@ def admit(
 ) -> Admission:
     """The state that a decision gives a new intent: BLOCKED, AWAITING_APPROVAL with its approval,
     or APPROVED by POLICY.
+
+    `content` is all that the caller said, and is bound also if the intent has lost it.
     """
-    status, kind = {
-        Answer.AUTO_EXECUTE: (IntentStatus.APPROVED, EntryKind.ACTION_APPROVED),
-        Answer.REQUIRE_APPROVAL: (IntentStatus.AWAITING_APPROVAL, EntryKind.APPROVAL_REQUESTED),
-        Answer.BLOCK: (IntentStatus.BLOCKED, EntryKind.ACTION_BLOCKED),
-    }[decision.answer]
+    status, kind = _ADMITTED[decision.answer]
     binding = bind(intent, decision, settings, salt)
     source = ApprovalSource.POLICY if status is IntentStatus.APPROVED else None
     approval = None
@@ -88,6 +87,7 @@ def admit(
         revision=1,
         status=status.value,
         content_digest=content_digest(content, salt),
+        content_kept=None if intent.content_kept else False,
         decision=decisions.facts(decision),
         approval=_approval_facts(approval),
         **_agent_facts(intent),
@@ -97,7 +97,7 @@ def admit(
     )
     return Admission(
         intent=intent,
-        content=content,
+        content=content if intent.content_kept else canonical(content_of(intent)),
         fingerprint=fingerprint(content),
         salt=salt,
         status=status,
@@ -109,6 +109,14 @@ def admit(
         at=now,
         due_at=due_at(status, intent, approval),
     )
+
+
+_ADMITTED = {
+    Answer.AUTO_EXECUTE: (IntentStatus.APPROVED, EntryKind.ACTION_APPROVED),
+    Answer.REQUIRE_APPROVAL: (IntentStatus.AWAITING_APPROVAL, EntryKind.APPROVAL_REQUESTED),
+    Answer.BLOCK: (IntentStatus.BLOCKED, EntryKind.ACTION_BLOCKED),
+}
+"""The state of a new intent, by the gate's answer."""
 
 
 def rule(

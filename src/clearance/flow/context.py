@@ -31,6 +31,7 @@ from clearance.core.catalog import Catalog
 from clearance.core.decision import SettingsDigest
 from clearance.core.errors import InvalidInput, NotFound, Unavailable
 from clearance.core.ledger import Reason
+from clearance.core.likeness import likeness_key
 from clearance.core.principal import EVERYWHERE
 from clearance.core.record import IntentRecord
 from clearance.core.settings import Settings, document_digest
@@ -92,6 +93,7 @@ class Context:
         default_factory=lambda: defaultdict(asyncio.Lock)
     )
     _readings: dict[str, _Known] = field(default_factory=dict)
+    _likeness_key: bytes | None = None
 
     async def settings(self, tenant_id: str) -> Settings:
         """The settings in force, compiled.
@@ -222,6 +224,12 @@ class Context:
             sentence = f"There is no action intent {action_intent_id}."
             raise NotFound(sentence)
         return record
+
+    async def likeness_key(self) -> bytes:
+        """The key of the installation's likenesses; read once."""
+        if self._likeness_key is None:
+            self._likeness_key = likeness_key(await self.store.installation_salt())
+        return self._likeness_key
 
     def new_salt(self) -> bytes:
         """16 bytes that nobody can guess, which bind an entry to content without revealing it."""

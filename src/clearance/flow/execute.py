@@ -31,6 +31,7 @@ from clearance.core.revalidation import Revalidation, Verdict
 from clearance.core.settings import Settings
 from clearance.flow.context import Context
 from clearance.flow.fit import check_fits
+from clearance.flow.memory import rejection_of
 from clearance.flow.observe import used_by_others
 from clearance.flow.pins import pin_for_call
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
@@ -268,11 +269,10 @@ async def _facts(context: Context, settings: Settings, record: IntentRecord) -> 
     """
     if settings.decided(record.decision.settings_version):
         return Facts(settings)
-    rule = rule_for(settings.budgets, record.intent.account_id)
-    today = day_in_zone(context.clock.now_ms(), rule.zone if rule else "UTC")
-    return Facts(
-        settings, await used_by_others(context, record, record.hold.day if record.hold else today)
-    )
+    rule, now = rule_for(settings.budgets, record.intent.account_id), context.clock.now_ms()
+    today = day_in_zone(now, rule.zone if rule else "UTC")
+    used = await used_by_others(context, record, record.hold.day if record.hold else today)
+    return Facts(settings, used, await rejection_of(context, record, settings, now))
 
 
 def _next(

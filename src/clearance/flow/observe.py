@@ -17,6 +17,7 @@ from clearance.core.record import STEPS, IntentRecord, IntentStatus
 from clearance.core.settings import Settings
 from clearance.core.template import Phrase
 from clearance.flow.context import Context
+from clearance.flow.memory import rejection_of
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.requests import PAGE_SIZE_MAX, Concern, NarratedIntent, TenantState
 
@@ -79,10 +80,11 @@ async def _facts(context: Context, settings: Settings, record: IntentRecord, now
     """The facts as they are now, without the intent's own hold."""
     account_id = record.intent.account_id
     rule = rule_for(settings.budgets, account_id)
+    rejected = await rejection_of(context, record, settings, now)
     if rule is None:
-        return Facts(settings)
+        return Facts(settings, rejected=rejected)
     day = day_in_zone(now, rule.zone)
-    return Facts(settings, await used_by_others(context, record, day))
+    return Facts(settings, await used_by_others(context, record, day), rejected)
 
 
 async def used_by_others(context: Context, record: IntentRecord, day: str) -> Mapping[str, int]:

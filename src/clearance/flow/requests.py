@@ -50,6 +50,9 @@ class NarratedIntent:
 class Proposal:
     """A caller's part of an action intent: tenant and proposer come from the credential, a missing
     id is made.
+
+    `folds`: its door makes a call that the same agent repeats while a person is asked the intent
+    that waits already, whatever id comes with it.
     """
 
     account_id: str
@@ -62,6 +65,7 @@ class Proposal:
     why: tuple[str, ...] = ()
     expires_at: int | None = None
     trace_id: str | None = None
+    folds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,8 @@ class SettingsPart(StrEnum):
     STOP_SWITCHES = "stop-switches"
     POLICIES = "policies"
     CATALOG = "catalog"
+    REJECTIONS = "rejections"
+    QUOTAS = "quotas"
 
 
 @dataclass(frozen=True, slots=True)

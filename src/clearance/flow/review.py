@@ -4,7 +4,7 @@ outcomes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 from clearance.core import erasure, steps
@@ -23,16 +23,11 @@ from clearance.core.principal import Permission, Principal
 from clearance.core.record import Admission, Change, IntentRecord
 from clearance.core.settings import Settings
 from clearance.flow.context import Context
+from clearance.flow.memory import remembering
 from clearance.flow.observe import narrate, narration_of
-from clearance.flow.ports.transitions import (
-    AlreadyAdmitted,
-    Applied,
-    BudgetSpent,
-    RecordMoved,
-    SettingsMoved,
-)
+from clearance.flow.ports.transitions import Applied
 from clearance.flow.requests import Erased, NarratedIntent, Ruled, RulingRequest
-from clearance.flow.submit import DECISIONS_MAX, admission_of, hint_if_approved
+from clearance.flow.submit import DECISIONS_MAX, admission_of, hint_if_approved, known_by
 
 RECONCILABLE = frozenset({OutcomeStatus.SUCCEEDED, OutcomeStatus.FAILED})
 
@@ -50,21 +45,20 @@ async def rule(
         raise InvalidInput(sentence, code="EDIT_PARAMETERS")
     edited_id, salt = context.clock.new_id(), context.new_salt()
     reason = None if request.reason is None else context.reason(request.reason)
-    used: Mapping[str, int] = {}
+    known: Facts | None = None
     for _ in range(DECISIONS_MAX):
         settings = await context.settings(ruler.tenant_id)
         record = await _under_approval(context, ruler, approval_id, request)
         edited = None
         if request.kind is RulingKind.EDIT:
-            facts = Facts(settings, used)
-            edited = _edited(context, ruler, record, request, edited_id, facts, salt)
+            known = replace(known, settings=settings) if known else Facts(settings)
+            edited = await _edited(context, ruler, record, request, edited_id, known, salt)
         now = context.clock.now_ms()
         change = steps.rule(record, ruler, request.kind, reason, now=now, edited=edited)
         answer = await context.store.advance(change)
         if isinstance(answer, Applied):
             return _ruled(context, answer, settings)
-        if isinstance(answer, BudgetSpent):
-            used = answer.used
+        known = known_by(known, answer) if known else None
     raise _kept_moving(approval_id)
 
 
@@ -104,7 +98,7 @@ async def _under_approval(
     return record
 
 
-def _edited(
+async def _edited(
     context: Context,
     ruler: Principal,
     record: IntentRecord,
@@ -115,7 +109,8 @@ def _edited(
 ) -> Admission:
     """The edited intent through the whole gate.
 
-    It stays the agent's, so that every rule for the agent holds for it too.
+    It stays the agent's, so that every rule for the agent holds for it too; but the agent's quotas
+    do not keep a person from editing.
     """
     intent = replace(
         record.intent,
@@ -126,7 +121,8 @@ def _edited(
     )
     content = checked_content(intent)
     now = context.clock.now_ms()
-    return admission_of(intent, content, facts, ruler, salt=salt, now=now)
+    admission = admission_of(intent, content, facts, ruler, salt=salt, now=now)
+    return await remembering(context, admission, facts)
 
 
 async def cancel(
@@ -213,7 +209,7 @@ async def advance(
         match answer:
             case Applied():
                 return answer.record
-            case RecordMoved() | SettingsMoved() | AlreadyAdmitted() | BudgetSpent():
+            case _:
                 continue
     raise _kept_moving(action_intent_id)
 

@@ -46,7 +46,12 @@ from clearance.flow.requests import ANY_VERSION, SettingsPart
 CHANGES_MAX = 5  # how often a change is made again because the settings moved meanwhile
 
 
-_IN_AUTONOMY = frozenset({SettingsPart.MODES, SettingsPart.ALLOWLIST, SettingsPart.BUDGETS})
+_IN_AUTONOMY = frozenset(
+    {
+        *(SettingsPart.MODES, SettingsPart.ALLOWLIST, SettingsPart.BUDGETS),
+        *(SettingsPart.REJECTIONS, SettingsPart.QUOTAS),
+    }
+)
 _SAYS_WHAT_IS_CALLED = frozenset({SettingsPart.CATALOG, SettingsPart.ALLOWLIST, SettingsPart.MODES})
 _NAMES = {part: part.value for part in SettingsPart} | {
     SettingsPart.STOP_SWITCHES: "stop_switches",
@@ -118,6 +123,8 @@ def _content_of(document: SettingsDocument, part: SettingsPart) -> Json:
         case SettingsPart.CATALOG:
             return whole.get("catalog", {})
     autonomy = {"modes": [], "budgets": [], **whole.get("autonomy", {})}
+    for shape in (SettingsPart.REJECTIONS, SettingsPart.QUOTAS):  # their defaults are in force
+        autonomy[shape.value] = getattr(document.autonomy, shape.value).model_dump(mode="json")
     autonomy["allowlist"] = {"tenant": [], "accounts": {}, **autonomy.get("allowlist", {})}
     return autonomy[part.value]
 
