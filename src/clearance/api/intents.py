@@ -29,6 +29,7 @@ from clearance.core.intent import ACTION_INTENT_ID
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.record import IntentStatus
 from clearance.flow.ports.intents import TimelineQuery
+from clearance.flow.requests import Proposal
 
 POSITION = re.compile(r"[0-9]{1,15}")
 
@@ -45,7 +46,7 @@ IntentId = Annotated[str, Field(pattern=f"^{ACTION_INTENT_ID.pattern}$")]
     summary="Propose an action",
     status_code=201,
     response_model=wire.Intent,
-    responses=_AGAIN | problems(409, *BODY),
+    responses=_AGAIN | problems(409, 429, *BODY),
     openapi_extra=takes(wire.ProposalBody),
 )
 async def propose(request: Request, caller: Caller, control: TheControl) -> Response:
@@ -53,8 +54,11 @@ async def propose(request: Request, caller: Caller, control: TheControl) -> Resp
 
     The same id and content: the same answer again, and nothing is consumed twice.
     """
-    body = await read(request, wire.ProposalBody)
-    proposed = await control.propose(caller, proposal_of(body, caller))
+
+    async def proposal() -> Proposal:
+        return proposal_of(await read(request, wire.ProposalBody), caller)
+
+    proposed = await control.propose(caller, proposal)
     resource = resources.intent(proposed)
     if not proposed.created:
         return answer(resource)

@@ -33,12 +33,15 @@ from clearance.core.errors import InvalidInput, NotFound, Unavailable
 from clearance.core.ledger import Reason
 from clearance.core.likeness import likeness_key
 from clearance.core.principal import EVERYWHERE
+from clearance.core.quota import QUOTAS_DEFAULT, Quotas
 from clearance.core.record import IntentRecord
 from clearance.core.settings import Settings, document_digest
 from clearance.flow.ports.clock import Clock
 from clearance.flow.ports.engine import Engine
 from clearance.flow.ports.store import Store
 from clearance.flow.ports.tools import Tools
+from clearance.flow.rates import Rates
+from clearance.flow.refusals import Refusals
 
 SALT_BYTES = 16
 COMPILERS_MAX = 8  # threads that read and compile settings, each for one tenant
@@ -86,6 +89,8 @@ class Context:
     clock: Clock
     programs: bool = field(default=True, kw_only=True)
     swept_at: int | None = field(default=None, kw_only=True)
+    rates: Rates = field(default_factory=Rates, kw_only=True)
+    refusals: Refusals = field(default_factory=Refusals, kw_only=True)
     _compiled: dict[str, Settings] = field(default_factory=dict)
     _salt_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     _salts: Iterator[int] = field(default_factory=count)
@@ -116,6 +121,13 @@ class Context:
         their version when it commits.
         """
         return self._compiled.get(tenant_id) or await self.fresh_settings(tenant_id)
+
+    def last_quotas(self, tenant_id: str) -> Quotas:
+        """The quotas as last seen, the usual ones before that: a rate is looked at before anything
+        is read.
+        """
+        known = self._compiled.get(tenant_id)
+        return known.quotas if known else QUOTAS_DEFAULT
 
     async def fresh_settings(self, tenant_id: str) -> Settings:
         """The settings read again.

@@ -31,12 +31,31 @@ from clearance.flow.ports.transitions import (
     SettingsMoved,
     TooManyWaiting,
 )
-from clearance.flow.requests import Proposal, Proposed
+from clearance.flow.rates import check_rate
+from clearance.flow.requests import Proposal, Proposed, ReadingProposal
 
 DECISIONS_MAX = 6  # how often an intent is decided again because the store knew better
 
 
-async def propose(context: Context, principal: Principal, proposal: Proposal) -> Proposed:
+async def propose(
+    context: Context, principal: Principal, proposal: Proposal | ReadingProposal
+) -> Proposed:
+    """Decides and admits, once the caller's rate lets it. What is refused is counted.
+
+    TooMany (`TOO_MANY_PROPOSALS`) for one proposal more than may come in a minute. Else as
+    `_propose`.
+    """
+    try:
+        quotas, now = context.last_quotas(principal.tenant_id), context.clock.monotonic_ms()
+        check_rate(context.rates, principal, quotas, now)
+        made = proposal if isinstance(proposal, Proposal) else await proposal()
+        return await _propose(context, principal, made)
+    except Refusal as refusal:
+        context.refusals.add(principal, refusal, context.clock.now_ms())
+        raise
+
+
+async def _propose(context: Context, principal: Principal, proposal: Proposal) -> Proposed:
     """Decides and admits.
 
     Conflict (`INTENT_ID_REUSED`) for a known id with other content; nothing is consumed twice.
