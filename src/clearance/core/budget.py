@@ -16,6 +16,7 @@ from enum import StrEnum
 from clearance.core.moment import day_in_zone
 
 COUNT_MAX = 1_000_000_000  # acts per day
+NEVER_GIVEN_BACK = frozenset({"new_accounts"})  # or who withdraws could name accounts without end
 AMOUNT_MAX = 10**15  # of the smallest unit, per act and per day: sums stay far inside 64 bits
 
 
@@ -95,6 +96,11 @@ class Hold:
     day: str
     claims: tuple[Claim, ...]
     state: HoldState = HoldState.HELD
+
+    @property
+    def given_back(self) -> tuple[Claim, ...]:
+        """The claims that go back to their counters when the hold is released."""
+        return tuple(claim for claim in self.claims if claim.bucket not in NEVER_GIVEN_BACK)
 
 
 def rule_for(rules: Sequence[BudgetRule], account_id: str) -> BudgetRule | None:
