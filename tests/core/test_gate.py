@@ -64,6 +64,7 @@ def test_an_empty_row_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_check_is_kept_in_its_order_and_the_budget_is_asked_last() -> None:
     checks = ["stop_switch", "expiry", "catalog", "account", "allowlist", "mode", "policy"]
+    checks += ["rejection"]
     unattended = ["budget", "limits"]
     assert [finding.check for finding in decide().findings] == [*checks, *unattended]
     waits = decide(replace(INTENT, confidence_score=0.5))

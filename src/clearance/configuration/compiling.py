@@ -47,6 +47,7 @@ from clearance.core.manners import FailedWhen, Manners
 from clearance.core.mode import Allowlist, AutonomyMode, ModeRule
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.policy import PolicySet
+from clearance.core.quota import Quotas
 from clearance.core.schema import SCALE_MAX
 from clearance.core.settings import Settings, Unreadable
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
@@ -92,6 +93,8 @@ def settings_of(
         unreadable={part.reached: part for part in _unreadable(own, everywhere)},
         accounts=accounts_of(document, policy, switches),
         limits=limits_of(document, catalog),
+        rejections_ask_for_ms=duration_ms(autonomy.rejections.asks_for),
+        quotas=Quotas(**dict(autonomy.quotas)),
     )
 
 
@@ -228,6 +231,7 @@ def _action(action_type: str, shape: ActionShape) -> Action:
         ),
         accepts=tuple(shape.accepts),
         editors_rule=shape.approval.editors_rule,
+        same_when=None if shape.same_when is None else tuple(shape.same_when),
     )
 
 

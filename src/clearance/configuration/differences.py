@@ -82,6 +82,8 @@ def _by_place(document: SettingsDocument) -> dict[str, Json]:
             "budgets": budgets,
             "accounts": _accounts_by_place(document.autonomy.accounts),
             "limits": {", ".join(place): shown for place, shown in as_people_read(document)},
+            "rejections": document.autonomy.rejections.model_dump(mode="json"),
+            "quotas": document.autonomy.quotas.model_dump(mode="json"),
         },
         "policy": document.policy,
         "tool_pins": document.tool_pins,

@@ -249,6 +249,8 @@ def _entry(path: Path) -> Path:
             return path[:3]
         case ("autonomy", "allowlist", "accounts", _, *_):
             return path[:4]
+        case ("autonomy", "quotas", _, *_):
+            return path[:3]
         case (str(section), _, *_) if section in {"tool_servers", "catalog", "autonomy", *KEPT}:
             return path[:2]
     return path[:1]

@@ -171,6 +171,11 @@ def action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Mis
         sentence = f"Clearance fills in {key}, so no parameter or argument can have that name"
         yield ("idempotency_argument",), sentence
     yield from _effect_problems(action)
+    known = CompiledSchema(action.final_schema).root.names
+    for position, name in enumerate(action.same_when or ()):
+        if name not in known:
+            sentence = f"the tool gets no argument {name}{suggestion(name, list(known))}"
+            yield ("same_when", position), sentence
     if action.spends is not None:
         yield from (
             (("spends",), sentence)

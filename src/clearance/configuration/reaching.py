@@ -38,6 +38,7 @@ _SENT = frozenset({"tool", "parameters", "arguments", "idempotency_argument"})
 _ASKS = "a person is asked"
 _ASKS_AND_HOLDS = "a person is asked, and nothing of it is run"
 _HOLDS = "what it could cover is held"
+_USUAL = "the usual quota holds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,6 @@ _RULES: Mapping[str, type[BaseModel]] = {
     "limits": LimitShape,
 }
 """The shape of a rule, by the list that it stands in."""
-_CHECKS = {"modes": "mode", "budgets": "budget", "limits": "limits"}
-"""The check of the gate that reads a list of rules."""
 
 
 class _Refused:
@@ -147,17 +146,15 @@ def _reached(problem: Problem, refused: _Refused) -> Iterator[Unreadable]:
             yield from (_unread(check, problem) for check in _CODES if check != "policy")
         case ("autonomy", "allowlist", "accounts", account, *_):
             yield _unread("allowlist", problem, account=str(account))
-        case ("autonomy", "allowlist", *_):
-            yield _unread("allowlist", problem)
-        case ("autonomy", "accounts", *_):
-            yield _unread("account", problem)
-        case ("autonomy", section, *_) if section in _RULES:
+        case ("autonomy", section, _, *_) if section in _RULES:
             yield _unread(
                 _CHECKS[str(section)],
                 problem,
                 account=refused.written(entry, "account"),
                 action_type=refused.written(entry, "action_type"),
             )
+        case ("autonomy", section, *_) if section in _CHECKS:
+            yield _unread(_CHECKS[str(section)], problem)
         case _:
             yield from _reached_actions(problem, refused)
             yield from _reached_amounts(problem, refused)
@@ -167,11 +164,23 @@ _CODES = {
     "allowlist": "ALLOWLIST_UNREADABLE",
     "mode": "MODE_UNREADABLE",
     "policy": "POLICY_UNREADABLE",
+    "rejection": "REJECTIONS_UNREADABLE",
+    "quota": "QUOTAS_UNREADABLE",
     "budget": "BUDGET_UNREADABLE",
     "account": "ACCOUNTS_UNREADABLE",
     "limits": "LIMIT_UNREADABLE",
 }
-"""By the check of the gate that asks."""
+"""By the check of the gate that asks; none asks for a quota, which lets nothing run."""
+_CHECKS = {
+    "allowlist": "allowlist",
+    "modes": "mode",
+    "budgets": "budget",
+    "accounts": "account",
+    "limits": "limits",
+    "rejections": "rejection",
+    "quotas": "quota",
+}
+"""By the part of `autonomy` that they read."""
 _CODES_OF_ACTIONS = {
     "catalog": "ACTION_UNREADABLE",
     "tool_servers": "TOOL_SERVER_UNREADABLE",
@@ -212,11 +221,13 @@ def _unread(
     problem: Problem,
     *,
     code: str | None = None,
-    so: str = _ASKS,
+    so: str | None = None,
     account: str | None = None,
     action_type: str | None = None,
 ) -> Unreadable:
-    return Unreadable(check, code or _CODES[check], _sentence(problem, so), account, action_type)
+    consequence = so or (_USUAL if check == "quota" else _ASKS)
+    sentence = _sentence(problem, consequence)
+    return Unreadable(check, code or _CODES[check], sentence, account, action_type)
 
 
 def _sentence(problem: Problem, so: str) -> str:

@@ -35,10 +35,17 @@ from clearance.core.catalog import (
     Effect,
 )
 from clearance.core.intent import ACTION_TYPE, RiskLevel, name_problem
+from clearance.core.likeness import ASKS_FOR_MS_DEFAULT
 from clearance.core.limits import LimitKey, Per
 from clearance.core.mode import AutonomyMode
 from clearance.core.moment import HOUR_MS, SECOND_MS
 from clearance.core.outcome import OutcomeStatus
+from clearance.core.quota import (
+    BLOCKED_BYTES_PER_DAY_DEFAULT,
+    PROPOSALS_PER_MINUTE_DEFAULT,
+    PROPOSALS_PER_MINUTE_EACH_CREDENTIAL_DEFAULT,
+    WAITING_EACH_AGENT_DEFAULT,
+)
 from clearance.core.stop import StopLevel, StopScope
 from clearance.core.suggestion import suggestion
 from clearance.core.template import final_schema
@@ -53,6 +60,8 @@ DESCRIPTION_LENGTH_MAX = 1_000  # characters
 SIGNS_MAX = 20  # by which an action's answers mean failed
 VALUE_LENGTH_MAX = 4_096  # characters of a command's word, an address, a variable or a header
 DURATION_DAYS_MAX = 366
+ARGUMENTS_SAME_MAX = 32  # arguments that make two acts the same
+RATE_MAX = 1_000_000_000  # proposals a minute
 
 _UNIT_MS = {"s": SECOND_MS, "m": 60 * SECOND_MS, "h": HOUR_MS, "d": 24 * HOUR_MS}
 _SERVER_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
@@ -135,6 +144,18 @@ def _at_most(count: int) -> AfterValidator:
     def check(value: list[Any]) -> list[Any]:
         if len(value) > count:
             sentence = f"has {len(value)} entries; the limit is {count}"
+            raise _wrong(sentence)
+        return value
+
+    return AfterValidator(check)
+
+
+def _some(noun: str) -> AfterValidator:
+    def check(value: list[Any]) -> list[Any]:
+        if not value:
+            sentence = (
+                f"must name at least one {noun}; leave the key out if there is nothing to say"
+            )
             raise _wrong(sentence)
         return value
 
@@ -334,6 +355,7 @@ class ActionShape(_Shape):
     idempotency: Annotated[str, _word("meta")] | None = None
     key_kept_for: Duration | None = None
     accepts: list[Acceptance] = []
+    same_when: Annotated[list[Name], _some("argument"), _at_most(ARGUMENTS_SAME_MAX)] | None = None
 
     @property
     def final_schema(self) -> dict[str, Json]:
@@ -441,6 +463,23 @@ class LimitShape(_Shape):
         return (*subject, *named, f"per {self.per}")
 
 
+class RejectionsShape(_Shape):
+    """For how long a person's no is remembered."""
+
+    asks_for: Duration = f"{ASKS_FOR_MS_DEFAULT // _UNIT_MS['d']}d"
+
+
+class QuotasShape(_Shape):
+    """How much agents may propose, leave waiting for people, and leave behind."""
+
+    proposals_per_minute: Annotated[int, _integer(1, RATE_MAX)] = PROPOSALS_PER_MINUTE_DEFAULT
+    proposals_per_minute_each_credential: Annotated[int, _integer(1, RATE_MAX)] = (
+        PROPOSALS_PER_MINUTE_EACH_CREDENTIAL_DEFAULT
+    )
+    waiting_each_agent: Annotated[int, _integer(1, COUNT_MAX)] = WAITING_EACH_AGENT_DEFAULT
+    blocked_bytes_per_day: Annotated[int, _integer(0, AMOUNT_MAX)] = BLOCKED_BYTES_PER_DAY_DEFAULT
+
+
 def _as_sections(value: Json) -> Json:
     """A plain list is the tenant's allowlist."""
     return {"tenant": value} if isinstance(value, list) else value
@@ -507,6 +546,8 @@ class AutonomyShape(_Shape):
     budgets: list[BudgetShape] = []
     accounts: Annotated[AccountsShape | None, BeforeValidator(_as_known)] = None
     limits: list[LimitShape] = []
+    rejections: RejectionsShape = RejectionsShape()
+    quotas: QuotasShape = QuotasShape()
 
     @property
     def accounts_named(self) -> frozenset[str]:

@@ -33,6 +33,7 @@ from clearance.core.catalog import Action, Effect
 from clearance.core.decision import Answer, Decision, Finding
 from clearance.core.errors import InvalidInput
 from clearance.core.intent import ActionIntent
+from clearance.core.likeness import Rejection
 from clearance.core.limits import UNCOUNTABLE, LimitKey, Limits, Meter, Taking, Who
 from clearance.core.mode import AutonomyMode
 from clearance.core.moment import as_text, day_in_zone
@@ -47,13 +48,14 @@ from clearance.core.template import outside
 @dataclass(frozen=True, slots=True)
 class Facts:
     """The gate's facts: the settings, the known use of the buckets of budget and limits, by the
-    place of the claim (unknown: absent), and which of the accounts in question an admission made
-    known.
+    place of the claim (unknown: absent), which of the accounts in question an admission made
+    known, and the latest no of a person to the same act.
     """
 
     settings: Settings
     used: Mapping[str, int] = field(default_factory=dict)
     known_accounts: frozenset[str] = frozenset()
+    rejected: Rejection | None = None
 
 
 @dataclass(slots=True)
@@ -390,6 +392,24 @@ def _check_edit(case: _Case) -> _Seen | None:
     return _seen(Answer.REQUIRE_APPROVAL, "EDITED", sentence, edited_by=editor)
 
 
+def _check_rejection(case: _Case) -> _Seen:
+    if unread := case.unread("rejection"):
+        return _asks(unread)
+    rejection = case.facts.rejected
+    until = rejection.at + case.facts.settings.rejections_ask_for_ms if rejection else 0
+    if rejection is None or until <= case.now:
+        return _seen(Answer.AUTO_EXECUTE, "NOT_REJECTED", "No person said no to the same lately.")
+    at, ends = as_text(rejection.at), as_text(until)
+    return _seen(
+        Answer.REQUIRE_APPROVAL,
+        "REJECTED_BEFORE",
+        f"A person said no to the same at {at}; until {ends} it needs a person.",
+        action_intent_id=rejection.action_intent_id,
+        rejected_at=at,
+        asks_until=ends,
+    )
+
+
 def _check_budget(case: _Case) -> _Seen:
     intent, action = case.intent, case.action
     if action is not None and action.effect is Effect.READ:
@@ -563,6 +583,7 @@ ROW: tuple[Check, ...] = (
     Check("mode", "Autonomy mode", "Is it AUTO_EXECUTE here?", _check_mode, at_send=True),
     Check("policy", "Policy", "Do the rules permit it unattended?", _check_policy),
     Check("edit", "Edit", "Is it as it was proposed?", _check_edit),
+    Check("rejection", "Rejection", "Did no person say no to the same?", _check_rejection),
     Check("budget", "Budget", "Is there room for it?", _check_budget, only_unattended=True),
     Check("limits", "Limits", "Has every limit room for it?", _check_limits, only_unattended=True),
 )

@@ -21,7 +21,7 @@ from clearance.core.approval import (
 from clearance.core.binding import Binding, bind
 from clearance.core.budget import Hold, HoldState
 from clearance.core.call import lease_ms
-from clearance.core.canonical import Json, digest
+from clearance.core.canonical import Json, canonical, digest
 from clearance.core.catalog import (
     APPROVAL_EXPIRES_AFTER_MS_DEFAULT,
     Action,
@@ -30,6 +30,7 @@ from clearance.core.catalog import (
 from clearance.core.decision import Answer, Decision
 from clearance.core.errors import Conflict
 from clearance.core.intent import ActionIntent, fingerprint
+from clearance.core.intent import content as content_of
 from clearance.core.ledger import (
     Draft,
     EntryKind,
@@ -68,12 +69,9 @@ def admit(
     or APPROVED by POLICY.
 
     `approves`: `actor` edited it and may rule on that, so the approval has their ruling already.
+    `content` is all that the caller said, and is bound also if the intent has lost it.
     """
-    status, kind = {
-        Answer.AUTO_EXECUTE: (IntentStatus.APPROVED, EntryKind.ACTION_APPROVED),
-        Answer.REQUIRE_APPROVAL: (IntentStatus.AWAITING_APPROVAL, EntryKind.APPROVAL_REQUESTED),
-        Answer.BLOCK: (IntentStatus.BLOCKED, EntryKind.ACTION_BLOCKED),
-    }[decision.answer]
+    status, kind = _ADMITTED[decision.answer]
     binding = bind(intent, decision, settings, salt)
     source = ApprovalSource.POLICY if status is IntentStatus.APPROVED else None
     approval, ruling = None, None
@@ -98,6 +96,7 @@ def admit(
         revision=1,
         status=status.value,
         content_digest=content_digest(content, salt),
+        content_kept=None if intent.content_kept else False,
         decision=decisions.facts(decision),
         approval=_approval_facts(approval),
         ruling=ruling.kind.value if ruling else None,
@@ -108,7 +107,7 @@ def admit(
     )
     return Admission(
         intent=intent,
-        content=content,
+        content=content if intent.content_kept else canonical(content_of(intent)),
         fingerprint=fingerprint(content),
         salt=salt,
         status=status,
@@ -121,6 +120,14 @@ def admit(
         due_at=due_at(status, intent, approval),
         knows_account=makes_known(decision.hold),
     )
+
+
+_ADMITTED = {
+    Answer.AUTO_EXECUTE: (IntentStatus.APPROVED, EntryKind.ACTION_APPROVED),
+    Answer.REQUIRE_APPROVAL: (IntentStatus.AWAITING_APPROVAL, EntryKind.APPROVAL_REQUESTED),
+    Answer.BLOCK: (IntentStatus.BLOCKED, EntryKind.ACTION_BLOCKED),
+}
+"""The state of a new intent, by the gate's answer."""
 
 
 def rule(

@@ -43,6 +43,7 @@ from clearance.flow.requests import (
     PinReport,
     Proposal,
     Proposed,
+    ReadingProposal,
     Ruled,
     RulingRequest,
     SettingsPart,
@@ -63,10 +64,11 @@ class Control:
 
     # Agents
 
-    async def propose(self, principal: Principal, proposal: Proposal) -> Proposed:
+    async def propose(self, principal: Principal, proposal: Proposal | ReadingProposal) -> Proposed:
         """Proposes an action: the gate's decision and the intent's status.
 
-        The same id and content: the same answer again.
+        The same id and content: the same answer again. A door hands over how it reads the proposal,
+        which is not done for a caller who makes too many.
         """
         return await submit.propose(self._context, principal, proposal)
 

@@ -207,6 +207,7 @@ async def state(context: Context, principal: Principal) -> TenantState:
         stop_switches=settings.stop_switches,
         ledger_size=await store.ledger_size(tenant_id),
         concerns=tuple(concern for concern in concerns if concern),
+        refused=context.refusals.lately(tenant_id, context.clock.now_ms()),
     )
 
 

@@ -5,9 +5,10 @@ A door needs these, `Control` and the ports; how a verb does its work is not its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeAlias
 
 from clearance.configuration.shape import SettingsDocument
 from clearance.configuration.tool_fit import FitFinding, catalog_findings, unused_acceptances
@@ -51,6 +52,9 @@ class NarratedIntent:
 class Proposal:
     """A caller's part of an action intent: tenant and proposer come from the credential, a missing
     id is made.
+
+    `folds`: its door makes a call that the same agent repeats while a person is asked the intent
+    that waits already, whatever id comes with it.
     """
 
     account_id: str
@@ -63,6 +67,11 @@ class Proposal:
     why: tuple[str, ...] = ()
     expires_at: int | None = None
     trace_id: str | None = None
+    folds: bool = False
+
+
+ReadingProposal: TypeAlias = Callable[[], Awaitable[Proposal]]
+"""How a door reads a proposal, once its caller may make one more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +135,8 @@ class SettingsPart(StrEnum):
     CATALOG = "catalog"
     ACCOUNTS = "accounts"
     LIMITS = "limits"
+    REJECTIONS = "rejections"
+    QUOTAS = "quotas"
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,11 +248,27 @@ class Concern:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedProposals:
+    """How many proposals of an agent a process refused within one UTC hour, which begins at `hour`,
+    by the code of the refusal.
+    """
+
+    agent_id: str
+    hour: int
+    codes: Mapping[str, int]
+
+    @property
+    def count(self) -> int:
+        """How many in all."""
+        return sum(self.codes.values())
+
+
+@dataclass(frozen=True, slots=True)
 class TenantState:
     """How a tenant stands at a moment. Moments are milliseconds since 1970.
 
     `counts` has every status that is not terminal. `waiting_since`: when the first approval of the
-    inbox was asked for.
+    inbox was asked for. `refused`: the proposals that this process refused within a day.
     """
 
     tenant_id: str
@@ -252,3 +279,4 @@ class TenantState:
     stop_switches: tuple[StopSwitch, ...]
     ledger_size: int
     concerns: tuple[Concern, ...]
+    refused: tuple[RefusedProposals, ...] = ()

@@ -24,10 +24,11 @@ from clearance.core.principal import Permission, Principal
 from clearance.core.record import Admission, Change, IntentRecord
 from clearance.core.settings import Settings
 from clearance.flow.context import Context, no_intent
+from clearance.flow.memory import remembering
 from clearance.flow.observe import may_read, narrate, narration_of
 from clearance.flow.ports.transitions import Applied
 from clearance.flow.requests import Erased, NarratedIntent, Ruled, RulingRequest
-from clearance.flow.submit import DECISIONS_MAX, admission_of, hint_if_approved
+from clearance.flow.submit import DECISIONS_MAX, admission_of, hint_if_approved, known_by
 from clearance.flow.usage import known_accounts
 
 RECONCILABLE = frozenset({OutcomeStatus.SUCCEEDED, OutcomeStatus.FAILED})
@@ -46,14 +47,16 @@ async def rule(
         raise InvalidInput(sentence, code="EDIT_PARAMETERS")
     edited_id, salt = context.clock.new_id(), context.new_salt()
     reason = None if request.reason is None else context.reason(request.reason)
+    facts: Facts | None = None
     for _ in range(DECISIONS_MAX):
         settings = await context.settings(ruler.tenant_id)
         record = await _under_approval(context, ruler, approval_id, request, settings)
         edited = None
         if request.kind is RulingKind.EDIT:
-            known = await known_accounts(context, settings, record.intent.account_id)
-            facts = Facts(settings, known_accounts=known)
-            edited = _edited(context, ruler, record, request, edited_id, facts, salt)
+            admitted = await known_accounts(context, settings, record.intent.account_id)
+            facts = facts or Facts(settings)
+            facts = replace(facts, settings=settings, known_accounts=admitted)
+            edited = await _edited(context, ruler, record, request, edited_id, facts, salt)
         change = steps.rule(
             record,
             ruler,
@@ -66,6 +69,7 @@ async def rule(
         answer = await context.store.advance(change)
         if isinstance(answer, Applied):
             return _ruled(context, ruler, answer, settings)
+        facts = known_by(facts, answer) if facts else None
     raise _kept_moving(approval_id)
 
 
@@ -114,7 +118,7 @@ async def _under_approval(
     return record
 
 
-def _edited(
+async def _edited(
     context: Context,
     ruler: Principal,
     record: IntentRecord,
@@ -126,7 +130,8 @@ def _edited(
     """The edited intent through the whole gate, which asks a person about it. Where its editor may
     rule, the edit is their approval too.
 
-    The agent stays its proposer, so that every rule for the agent holds for it too.
+    The agent stays its proposer, so that every rule for the agent holds for it too; but the
+    agent's quotas do not keep a person from editing.
     """
     intent = replace(
         record.intent,
@@ -135,7 +140,7 @@ def _edited(
         edited_by=ruler.actor_id,
         supersedes=record.intent.action_intent_id,
     )
-    return admission_of(
+    admission = admission_of(
         intent,
         checked_content(intent),
         facts,
@@ -144,6 +149,7 @@ def _edited(
         now=context.clock.now_ms(),
         approves=edit_approves(ruler, facts.settings.catalog.get(intent.action_type)),
     )
+    return await remembering(context, admission, facts)
 
 
 async def cancel(

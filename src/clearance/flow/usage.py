@@ -13,6 +13,7 @@ from clearance.core.principal import Permission, Principal
 from clearance.core.record import IntentRecord
 from clearance.core.settings import Settings
 from clearance.flow.context import Context
+from clearance.flow.memory import rejection_of
 from clearance.flow.requests import BucketUse, CounterUse
 
 
@@ -73,7 +74,8 @@ async def _facts(
         used |= _by_place(counter, counted.get(other, {}))
         moved = (replace(claim, counter=counter) for claim in mine if claim.counter == other)
         _give_back(used, moved)
-    return Facts(settings, used, known)
+    rejected = await rejection_of(context, record, settings, now)
+    return Facts(settings, used, known, rejected)
 
 
 async def known_accounts(context: Context, settings: Settings, account_id: str) -> frozenset[str]:
