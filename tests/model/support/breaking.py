@@ -50,7 +50,7 @@ _LOOKED_AT = Scenario(
 _LIMITED = Scenario(
     "limits", "", (), (proposes("t1"), proposes("t2", account="globex")), limits=EVERY_WINDOW
 )
-_REAL_METERS = counting.meters_of
+_REAL_COUNTERS = counting.limited_counters
 _REAL_RECORD_OUTCOME = steps.record_outcome
 _REAL_RESTART = execute.restart
 _REAL_DUE_AT = steps.due_at
@@ -106,7 +106,7 @@ def _giving_back(record: IntentRecord, number: int, outcome: Any, **named: Any) 
 
 def _of_this_day(limits: Any, who: Any, now: int, **named: Any) -> Any:
     rules = tuple(limit for limit in limits.rules if limit.per is counting.Per.DAY)
-    return _REAL_METERS(replace(limits, rules=rules), who, now, **named)
+    return _REAL_COUNTERS(replace(limits, rules=rules), who, now, **named)
 
 
 async def _looks_at_no_lease(context: Any, started: Any, _sent: Any, _needs_ms: int) -> None:
@@ -256,13 +256,13 @@ VARIANTS = (
         "the gate counts for the account alone",
         replace(_LIMITED, limits=()),
         Promise.LIMITS,
-        ((counting, "meters_of", lambda *_, **__: ()),),
+        ((counting, "limited_counters", lambda *_, **__: ()),),
     ),
     Variant(
         "the gate asks only the limits of today",
         _LIMITED,
         Promise.LIMITS,
-        ((counting, "meters_of", _of_this_day),),
+        ((counting, "limited_counters", _of_this_day),),
     ),
     Variant(
         "the store does not compare the settings",
