@@ -72,6 +72,11 @@ class Claim:
         return f"{self.bucket} {self.counter.subject} {self.counter.window}"
 
 
+def is_of_counter(place: str) -> bool:
+    """True if a claim's place is in a counter, and not in the account's own buckets."""
+    return " " in place
+
+
 class HoldState(StrEnum):
     """Where a hold is on its way; SETTLED and RELEASED are final, except that nothing sent releases
     a settled one.

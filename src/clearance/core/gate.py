@@ -10,9 +10,10 @@ transaction that admits the intent.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from clearance.core import limits as counting
 from clearance.core import mode as modes
 from clearance.core import stop
 from clearance.core.arguments import FinalCall, final_arguments
@@ -22,8 +23,9 @@ from clearance.core.catalog import Action
 from clearance.core.decision import Answer, Decision, Finding
 from clearance.core.errors import InvalidInput
 from clearance.core.intent import ActionIntent
+from clearance.core.limits import UNCOUNTABLE, LimitKey, Limits, Taking, Who
 from clearance.core.mode import AutonomyMode
-from clearance.core.moment import as_text
+from clearance.core.moment import as_text, day_in_zone
 from clearance.core.money import Money
 from clearance.core.policy import PolicyAnswer, Question
 from clearance.core.policy_text import NO_POLICY_PERMITS
@@ -34,8 +36,8 @@ from clearance.core.template import outside
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The gate's facts: the settings, and the known use of the budget's buckets (unknown:
-    absent).
+    """The gate's facts: the settings, and the known use of the buckets of budget and limits, by
+    the place of the claim (unknown: absent).
     """
 
     settings: Settings
@@ -319,7 +321,7 @@ def _check_budget(case: _Case) -> _Seen:
     }
     claim = spent_claim(hold, case.facts.used)
     if claim and claim.amount > AMOUNT_MAX:
-        sentence = _why_not_counted(action, case.arguments)
+        sentence = _why_not_counted(action, case.arguments, "the budget")
         return _seen(Answer.REQUIRE_APPROVAL, "AMOUNT_NOT_COUNTED", sentence, **inputs)
     if claim:
         room = _room(claim, case.facts.used, money_of_bucket(claim.bucket, action))
@@ -332,11 +334,11 @@ def _check_budget(case: _Case) -> _Seen:
 
 def _known_use(claim: Claim, used: Mapping[str, int]) -> dict[str, Json]:
     """The use of a claim's bucket, where it was read."""
-    return {"used": used[claim.bucket]} if claim.bucket in used else {}
+    return {"used": used[claim.place]} if claim.place in used else {}
 
 
-def _why_not_counted(action: Action, arguments: Mapping[str, Json]) -> str:
-    """Why a budget of amounts cannot count what an act spends."""
+def _why_not_counted(action: Action, arguments: Mapping[str, Json], counter: str) -> str:
+    """Why a budget or a limit of amounts cannot count what an act spends."""
     value = arguments.get(action.spends) if action.spends else None
     shown = action.spent_in.value(value)
     if shown is None or not isinstance(value, int | float):
@@ -345,16 +347,83 @@ def _why_not_counted(action: Action, arguments: Mapping[str, Json]) -> str:
         why = f"The amount {shown} is negative"
     else:
         why = f"The amount {shown} is no whole number of units, or too large"
-    return f"{why}, so the budget cannot count it; a person must look."
+    return f"{why}, so {counter} cannot count it; a person must look."
 
 
 def _room(claim: Claim, used: Mapping[str, int], money: Money) -> str:
     """How a claim does not fit: beside what is used, where that was read."""
     limit, needed = claim.limit or 0, money.amount(claim.amount)
-    if claim.bucket not in used:
+    if claim.place not in used:
         return f"is {money.amount(limit)} ({claim.bucket}); this needs {needed}"
-    use = money.used_of(used[claim.bucket], limit)
+    use = money.used_of(used[claim.place], limit)
     return f"has {use} used ({claim.bucket}); this needs {needed} more"
+
+
+def who_acts(intent: ActionIntent) -> Who:
+    """Whose act an intent is, as limits see it."""
+    return {
+        LimitKey.AGENT: intent.proposed_by,
+        LimitKey.ACCOUNT: intent.account_id,
+        LimitKey.ACTION_TYPE: intent.action_type,
+    }
+
+
+def _check_limits(case: _Case) -> _Seen:
+    intent, action, limits = case.intent, case.action, case.facts.settings.limits
+    if unread := case.unread("limits"):
+        return _asks(unread)
+    amount = action.amount_spent(case.arguments) if action else None
+    spends = counting.spending_of(action, amount) if action else None
+    meters = counting.meters_of(limits, who_acts(intent), case.now)
+    claims = counting.claims_of(meters, Taking(spends))
+    held = case.hold or Hold(day_in_zone(case.now, "UTC"), ())
+    used = case.facts.used
+    limited = [claim for claim in claims if claim.limit is not None]
+    inputs: dict[str, Json] = {"claims": [_counted(claim, limits, used) for claim in limited]}
+    claim = spent_claim(Hold(held.day, claims), used)
+    if claim and claim.amount == UNCOUNTABLE and action:
+        sentence = _why_not_limited(action, case.arguments, claim)
+        return _seen(Answer.REQUIRE_APPROVAL, "AMOUNT_NOT_COUNTED", sentence, **inputs)
+    if claim and claim.counter:
+        sentence = f"The limit of {counting.in_words(claim.counter)} {_left(claim, limits, used)}."
+        return _seen(Answer.REQUIRE_APPROVAL, "LIMIT_EXCEEDED", sentence, **inputs)
+    case.hold = replace(held, claims=(*held.claims, *claims))
+    sentence = "Every limit has room." if limited else "No limit is set for this."
+    return _seen(Answer.AUTO_EXECUTE, "LIMITS_HELD", sentence, **inputs)
+
+
+def _why_not_limited(action: Action, arguments: Mapping[str, Json], claim: Claim) -> str:
+    unit = claim.bucket.partition(":")[2]
+    if action.spent_in.unit:
+        return _why_not_counted(action, arguments, f"the limit of {unit}")
+    spends = f"{action.action_type} spends an amount without a unit"
+    return f"{spends}, so the limit of {unit} cannot count it; a person must look."
+
+
+def _counted(claim: Claim, limits: Limits, used: Mapping[str, int]) -> dict[str, Json]:
+    """What an act takes from one bucket of a counter: amounts in smallest units, as limits are
+    written; None for one that cannot be counted.
+    """
+    counts = {"amount": claim.amount, "limit": claim.limit, **_known_use(claim, used)}
+    return {
+        "bucket": claim.bucket,
+        **{
+            name: None
+            if counted is None or counted == UNCOUNTABLE
+            else limits.smallest(claim.bucket, counted)
+            for name, counted in counts.items()
+        },
+        **({"counter": counting.as_json(claim.counter)} if claim.counter else {}),
+    }
+
+
+def _left(claim: Claim, limits: Limits, used: Mapping[str, int]) -> str:
+    """How a claim does not fit under a limit: beside what is used, where that was read."""
+    limit, needed = claim.limit or 0, limits.amount(claim.bucket, claim.amount)
+    if claim.place not in used:
+        return f"is {limits.amount(claim.bucket, limit)}; this needs {needed}"
+    use = limits.used_of(claim.bucket, used[claim.place], limit)
+    return f"has {use} used; this needs {needed} more"
 
 
 def money_of_bucket(bucket: str, action: Action | None) -> Money:
@@ -374,5 +443,6 @@ ROW: tuple[Check, ...] = (
     Check("mode", "Autonomy mode", "Is it AUTO_EXECUTE here?", _check_mode),
     Check("policy", "Policy", "Do the rules permit it unattended?", _check_policy),
     Check("budget", "Budget", "Is there room for it?", _check_budget, only_unattended=True),
+    Check("limits", "Limits", "Has every limit room for it?", _check_limits, only_unattended=True),
 )
 """Every check, in the order in which an intent meets them."""

@@ -17,6 +17,7 @@ from clearance.core import gate, stop
 from clearance.core.approval import RulingKind
 from clearance.core.arguments import arguments_without_defaults
 from clearance.core.binding import binds
+from clearance.core.budget import is_of_counter
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
 from clearance.core.decision import Answer, Decision
@@ -390,8 +391,12 @@ def _single_changes(intent: ActionIntent, facts: Facts, now: int) -> Iterator[_C
         intent,
         replace(facts, settings=replace(settings, modes=(*others, rule))),
     )
-    if facts.used:
-        yield _say("the autonomy budget had room"), intent, replace(facts, used={})
+    for words, of_counter in (("the autonomy budget", False), ("every limit", True)):
+        rest = {
+            place: use for place, use in facts.used.items() if is_of_counter(place) != of_counter
+        }
+        if rest != facts.used:
+            yield _say(f"{words} had room"), intent, replace(facts, used=rest)
     yield from _policy_changes(intent, facts, now)
 
 

@@ -13,6 +13,7 @@ from clearance.core.budget import BudgetRule
 from clearance.core.canonical import Json, digest
 from clearance.core.catalog import Action, ToolServer
 from clearance.core.decision import NO_DIGEST, SettingsDigest, SettingsVersion
+from clearance.core.limits import Limits
 from clearance.core.mode import Allowlist, ModeRule
 from clearance.core.policy import PolicySet
 from clearance.core.stop import StopSwitch
@@ -97,6 +98,7 @@ class Settings:
     stop_switches: tuple[StopSwitch, ...] = ()
     unreadable: Mapping[Reached, Unreadable] = field(default_factory=dict)
     digest: SettingsDigest = NO_DIGEST
+    limits: Limits = field(default_factory=Limits)
 
     def unread(self, check: str, account_id: str, action_type: str) -> Unreadable | None:
         """What makes a check of the gate ask a person about an account and action type."""

@@ -516,8 +516,14 @@ def _started_facts(
 def _hold_facts(hold: Hold | None) -> dict[str, Json]:
     if hold is None:
         return {}
+    own = [[claim.bucket, claim.amount] for claim in hold.claims if claim.counter is None]
+    counted = [
+        [claim.bucket, claim.amount, claim.counter.subject, claim.counter.window]
+        for claim in hold.claims
+        if claim.counter is not None
+    ]
     return {
-        "hold": {"day": hold.day, "claims": [[claim.bucket, claim.amount] for claim in hold.claims]}
+        "hold": {"day": hold.day, "claims": own, **({"counted": counted} if counted else {})},
     }
 
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from clearance.core import narrative as timelines
 from clearance.core.budget import BudgetRule, rule_for
 from clearance.core.catalog import readable
-from clearance.core.gate import Facts
 from clearance.core.ledger import Entry
 from clearance.core.moment import day_in_zone
 from clearance.core.narrative import Explanation, ShownCall
@@ -19,6 +18,7 @@ from clearance.core.template import Phrase
 from clearance.flow.context import Context
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.requests import PAGE_SIZE_MAX, Concern, NarratedIntent, TenantState
+from clearance.flow.usage import facts_now
 
 
 async def intent(context: Context, principal: Principal, action_intent_id: str) -> NarratedIntent:
@@ -72,28 +72,7 @@ async def explain(context: Context, principal: Principal, action_intent_id: str)
     settings = await settings_for_reader(context, principal)
     record = await context.record(principal.tenant_id, action_intent_id)
     now = context.clock.now_ms()
-    return timelines.explain(record, await _facts(context, settings, record, now), now)
-
-
-async def _facts(context: Context, settings: Settings, record: IntentRecord, now: int) -> Facts:
-    """The facts as they are now, without the intent's own hold."""
-    account_id = record.intent.account_id
-    rule = rule_for(settings.budgets, account_id)
-    if rule is None:
-        return Facts(settings)
-    day = day_in_zone(now, rule.zone)
-    return Facts(settings, await used_by_others(context, record, day))
-
-
-async def used_by_others(context: Context, record: IntentRecord, day: str) -> Mapping[str, int]:
-    """The use of the account's buckets on a day, without this intent's own hold."""
-    used = dict(
-        await context.store.budget_used(record.intent.tenant_id, record.intent.account_id, day)
-    )
-    if record.hold and record.hold.day == day and record.hold.state.counts:
-        for claim in record.hold.claims:
-            used[claim.bucket] = used.get(claim.bucket, 0) - claim.amount
-    return used
+    return timelines.explain(record, await facts_now(context, settings, record, now), now)
 
 
 async def history(context: Context, principal: Principal, action_intent_id: str) -> list[Entry]:
