@@ -60,7 +60,7 @@ def stored_document(settings: Settings, parts: Sequence[tuple[Json, int]]) -> Se
         name: {"url": server.url} if server.url else {"command": list(server.command)}
         for name, server in settings.tool_servers.items()
     }
-    autonomy = {name: whole[name] for name in ("modes", "allowlist", "budgets")}
+    autonomy = {name: whole[name] for name in ("modes", "allowlist", "budgets", "limits")}
     document = {"tool_servers": servers, "catalog": whole["catalog"], "autonomy": autonomy}
     policy = {"policy": whole["policy"]} if whole["policy"] is not None else {}
     return read_document({**document, **policy}).document

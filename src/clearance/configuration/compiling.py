@@ -7,13 +7,14 @@ makes what it reaches ask a person; the rest means what it says.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from clearance.configuration.document import NOTHING_STORED, Reading, StoredSettings, read_document
 from clearance.configuration.reaching import unread_policy
 from clearance.configuration.shape import (
     ActionShape,
+    LimitShape,
     SettingsDocument,
     StopSwitchShape,
     ToolServerShape,
@@ -32,10 +33,19 @@ from clearance.core.catalog import (
 )
 from clearance.core.decision import SettingsVersion
 from clearance.core.intent import RiskLevel
+from clearance.core.limits import (
+    COUNTED_MAX,
+    Limit,
+    Limits,
+    Per,
+    finest_scales,
+    in_millionths,
+)
 from clearance.core.manners import FailedWhen, Manners
 from clearance.core.mode import Allowlist, AutonomyMode, ModeRule
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.policy import PolicySet
+from clearance.core.schema import SCALE_MAX
 from clearance.core.settings import Settings, Unreadable
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 
@@ -76,6 +86,7 @@ def settings_of(
         policy=own.policy.policy if own.policy else None,
         stop_switches=(*map(_for_everybody, _switches(everywhere)), *_switches(own)),
         unreadable={part.reached: part for part in _unreadable(own, everywhere)},
+        limits=limits_of(document, catalog),
     )
 
 
@@ -122,6 +133,27 @@ def modes_of(document: SettingsDocument) -> tuple[ModeRule, ...]:
     return tuple(
         ModeRule(AutonomyMode(shape.mode), shape.account, shape.action_type)
         for shape in document.autonomy.modes
+    )
+
+
+def limits_of(document: SettingsDocument, catalog: Catalog) -> Limits:
+    """The limits of a document, whose actions are `catalog`: also those that are not called, as
+    each has a part in the finest scale of its unit.
+    """
+    shapes = document.autonomy.limits
+    counts = any(shape.amount for shape in shapes)
+    spending = [action for action in catalog.values() if counts and action.spends is not None]
+    scales = finest_scales(action.spent_in for action in spending)
+    return Limits(tuple(_limit(shape, scales) for shape in shapes), scales)
+
+
+def _limit(shape: LimitShape, scales: Mapping[str, int]) -> Limit:
+    amounts = {
+        unit: min(in_millionths(most, scales.get(unit, SCALE_MAX)), COUNTED_MAX)
+        for unit, most in shape.amount.items()
+    }
+    return Limit(
+        Per(shape.per), shape.named, shape.each, shape.zone, shape.actions, shape.reads, amounts
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clearance.configuration.document import KEPT, Reading
+from clearance.configuration.limiting import as_people_read
 from clearance.configuration.shape import SettingsDocument
 from clearance.core.canonical import Json, canonical
 
@@ -79,6 +80,7 @@ def _by_place(document: SettingsDocument) -> dict[str, Json]:
             },
             "modes": modes,
             "budgets": budgets,
+            "limits": {", ".join(place): shown for place, shown in as_people_read(document)},
         },
         "policy": document.policy,
         "tool_pins": document.tool_pins,

@@ -22,7 +22,7 @@ from clearance.configuration.fitting import Path, fit_problems
 from clearance.configuration.policies import policy_reading
 from clearance.configuration.reaching import NOTHING_REACHED, Reach, reach_of
 from clearance.configuration.salvaging import salvaged_problems
-from clearance.configuration.shape import SettingsDocument
+from clearance.configuration.shape import SettingsDocument, keys_of
 from clearance.core.canonical import INTEGER_MAX, Json, canonical
 from clearance.core.decision import SettingsVersion
 from clearance.core.dialect import as_kept
@@ -241,7 +241,7 @@ def _path(loc: Path, value: Json) -> Path:
 def _entry(path: Path) -> Path:
     """What has to be left out for the rest to have the right shape."""
     match path:
-        case ("autonomy", "modes" | "budgets", int(), *_):
+        case ("autonomy", "modes" | "budgets" | "limits", int(), *_):
             return path[:3]
         case ("autonomy", "allowlist", "accounts", _, *_):
             return path[:4]
@@ -311,4 +311,4 @@ def _keys_at(path: Path) -> list[str]:
             )
         else:
             shape = get_args(shape)[-1]
-    return list(shape.model_fields)
+    return keys_of(shape)

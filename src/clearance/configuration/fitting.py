@@ -14,11 +14,13 @@ from typing import TypeAlias, TypeVar
 
 import jsonschema_rs
 
+from clearance.configuration.limiting import limit_problems
 from clearance.configuration.segments import keeps_its_place
 from clearance.configuration.shape import (
     ActionShape,
     AllowlistShape,
     BudgetShape,
+    LimitShape,
     ModeShape,
     SettingsDocument,
     ToolServerShape,
@@ -468,11 +470,15 @@ def _autonomy_problems(
     autonomy = document.autonomy
     modes = _placed(("autonomy", "modes"), autonomy.modes, lost)
     budgets = _placed(("autonomy", "budgets"), autonomy.budgets, lost)
-    for path, action_type in _action_types_in(autonomy.allowlist, modes, budgets):
+    limits = _placed(("autonomy", "limits"), autonomy.limits, lost)
+    for path, action_type in _action_types_in(autonomy.allowlist, modes, budgets, limits):
         if actions is not None and action_type not in actions:
             yield path, f"the catalog has no action {action_type}{suggestion(action_type, actions)}"
     yield from _repeats("modes", [(at, (mode.account, mode.action_type)) for at, mode in modes])
     yield from _repeats("budgets", [(at, (budget.account,)) for at, budget in budgets])
+    yield from _repeats("limits", [(at, limit.place) for at, limit in limits])
+    whole = actions is not None and actions <= document.catalog.keys()
+    yield from limit_problems(document, limits, whole=whole)
     for position, budget in budgets:
         for action_type in budget.max_amount_per_day_by_action_type:
             action = document.catalog.get(action_type)
@@ -485,6 +491,7 @@ def _action_types_in(
     allowlist: AllowlistShape,
     modes: Sequence[tuple[int, ModeShape]],
     budgets: Sequence[tuple[int, BudgetShape]],
+    limits: Sequence[tuple[int, LimitShape]],
 ) -> _Misfits:
     """Every action type that is named, and where."""
     yield from (
@@ -498,6 +505,9 @@ def _action_types_in(
     for position, mode in modes:
         if mode.action_type is not None:
             yield ("modes", position, "action_type"), mode.action_type
+    for position, limit in limits:
+        if limit.action_type is not None:
+            yield ("limits", position, "action_type"), limit.action_type
     for position, budget in budgets:
         for field in ("max_per_day_by_action_type", "max_amount_per_day_by_action_type"):
             yield from (

@@ -17,6 +17,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     PlainSerializer,
     PlainValidator,
     model_serializer,
@@ -33,6 +34,7 @@ from clearance.core.catalog import (
     Effect,
 )
 from clearance.core.intent import ACTION_TYPE, RiskLevel, name_problem
+from clearance.core.limits import LimitKey, Per
 from clearance.core.mode import AutonomyMode
 from clearance.core.moment import HOUR_MS, SECOND_MS
 from clearance.core.outcome import OutcomeStatus
@@ -366,6 +368,67 @@ class BudgetShape(_Shape):
     max_amount_per_day_by_action_type: dict[ActionType, Amount] = {}
 
 
+FOR_TENANT = "tenant"
+EACH = "each "
+
+
+def _subject(value: Json) -> str:
+    """Who a limit is for; its keys in one order, as the same limit is the same text."""
+    if value == FOR_TENANT:
+        return FOR_TENANT
+    written = value.removeprefix(EACH) if isinstance(value, str) else ""
+    keys = [key for key in LimitKey if key in _keys_in(written)]
+    if written == value or len(keys) != len(_keys_in(written)):
+        sentence = (
+            f"must be {FOR_TENANT}, or each and keys of {', '.join(LimitKey)}: for example each "
+            f"agent and account"
+        )
+        raise _wrong(sentence)
+    return EACH + " and ".join(filter(None, (", ".join(keys[:-1]), keys[-1])))
+
+
+def _keys_in(written: str) -> list[str]:
+    return re.split(r"\s*,\s*|\s+and\s+", written)
+
+
+class LimitShape(_Shape):
+    """One limit: on the tenant, on each of some keys, or on what it names."""
+
+    subject: Annotated[str, PlainValidator(_subject)] | None = Field(None, alias="for")
+    agent: Name | None = None
+    account: Name | None = None
+    action_type: ActionType | None = None
+    per: Annotated[str, _word(*Per)]
+    zone: Zone = "UTC"
+    actions: Count | None = None
+    reads: Count | None = None
+    amount: dict[Name, Amount] = {}
+
+    @property
+    def each(self) -> frozenset[LimitKey]:
+        """The keys of which each value is limited by itself."""
+        written = _keys_in((self.subject or "").removeprefix(EACH))
+        return frozenset(key for key in LimitKey if key in written)
+
+    @property
+    def named(self) -> dict[LimitKey, str]:
+        """The keys that it names, with their values."""
+        named = {key: getattr(self, key) for key in LimitKey}
+        return {key: name for key, name in named.items() if name is not None}
+
+    @property
+    def keys(self) -> frozenset[LimitKey]:
+        """By what it counts together."""
+        return self.each.union(self.named)
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """What no two limits have in common: whom they are about, and per which window."""
+        named = (f"{key} {name}" for key, name in self.named.items())
+        subject = () if self.subject is None else (self.subject,)
+        return (*subject, *named, f"per {self.per}")
+
+
 def _as_sections(value: Json) -> Json:
     """A plain list is the tenant's allowlist."""
     return {"tenant": value} if isinstance(value, list) else value
@@ -377,6 +440,12 @@ class AutonomyShape(_Shape):
     allowlist: Annotated[AllowlistShape, BeforeValidator(_as_sections)] = AllowlistShape()
     modes: list[ModeShape] = []
     budgets: list[BudgetShape] = []
+    limits: list[LimitShape] = []
+
+
+def keys_of(shape: type[BaseModel]) -> list[str]:
+    """The keys of a shape, as they are written."""
+    return [field.alias or name for name, field in shape.model_fields.items()]
 
 
 class StopSwitchShape(_Shape):
@@ -417,7 +486,7 @@ class SettingsDocument(_Shape):
         """The document as plain JSON, always the same for the same settings: what is a default is
         left out.
         """
-        return self.model_dump(mode="json", exclude_defaults=True)
+        return self.model_dump(mode="json", exclude_defaults=True, by_alias=True)
 
     @property
     def tools(self) -> frozenset[str]:

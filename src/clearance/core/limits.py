@@ -76,7 +76,7 @@ class Limit:
     @property
     def keys(self) -> frozenset[LimitKey]:
         """The keys that it names, and those that it takes each value of."""
-        return self.each | self.names.keys()
+        return self.each.union(self.names)
 
     @property
     def buckets(self) -> dict[str, int]:
@@ -184,12 +184,13 @@ def spending_of(action: Action, amount: int | None) -> Spending | None:
     return Spending(money.unit, None if amount is None else in_millionths(amount, money.scale))
 
 
-def finest_scales(actions: Iterable[Action]) -> dict[str, int]:
-    """How many smallest units make one of each unit that actions spend, by the finest of them."""
+def finest_scales(spent: Iterable[Money]) -> dict[str, int]:
+    """How many smallest units make one of each unit that is spent, by the finest way in which
+    amounts of it are written.
+    """
     scales: dict[str, int] = {}
-    for action in actions:
-        money = action.spent_in
-        if action.spends is not None and money.unit:
+    for money in spent:
+        if money.unit:
             scales[money.unit] = max(money.scale, scales.get(money.unit, 1))
     return scales
 

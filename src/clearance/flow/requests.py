@@ -123,6 +123,7 @@ class SettingsPart(StrEnum):
     STOP_SWITCHES = "stop-switches"
     POLICIES = "policies"
     CATALOG = "catalog"
+    LIMITS = "limits"
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,9 @@ from clearance.flow.requests import ANY_VERSION, SettingsPart
 CHANGES_MAX = 5  # how often a change is made again because the settings moved meanwhile
 
 
-_IN_AUTONOMY = frozenset({SettingsPart.MODES, SettingsPart.ALLOWLIST, SettingsPart.BUDGETS})
+_IN_AUTONOMY = frozenset(
+    {SettingsPart.MODES, SettingsPart.ALLOWLIST, SettingsPart.BUDGETS, SettingsPart.LIMITS}
+)
 _SAYS_WHAT_IS_CALLED = frozenset({SettingsPart.CATALOG, SettingsPart.ALLOWLIST, SettingsPart.MODES})
 _NAMES = {part: part.value for part in SettingsPart} | {
     SettingsPart.STOP_SWITCHES: "stop_switches",
@@ -117,7 +119,7 @@ def _content_of(document: SettingsDocument, part: SettingsPart) -> Json:
             return document.policy
         case SettingsPart.CATALOG:
             return whole.get("catalog", {})
-    autonomy = {"modes": [], "budgets": [], **whole.get("autonomy", {})}
+    autonomy = {"modes": [], "budgets": [], "limits": [], **whole.get("autonomy", {})}
     autonomy["allowlist"] = {"tenant": [], "accounts": {}, **autonomy.get("allowlist", {})}
     return autonomy[part.value]
 
