@@ -5,12 +5,14 @@ Pure translation; it decides and reads nothing.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from clearance.api import wire
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
 from clearance.core.decision import Decision, to_json
+from clearance.core.limits import as_json, in_words
 from clearance.core.moment import as_text
 from clearance.core.record import IntentRecord, IntentStatus
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from clearance.core.outcome import Outcome
     from clearance.core.principal import Principal
     from clearance.core.record import Attempt
-    from clearance.flow.requests import Erased, NarratedIntent, Ruled
+    from clearance.flow.requests import CounterUse, Erased, NarratedIntent, Ruled
 
 
 def intent(narrated: NarratedIntent) -> wire.Intent:
@@ -156,11 +158,19 @@ def _outcome(record: IntentRecord, outcome: Outcome) -> wire.OutcomeResource:
 
 
 def _budget_hold(hold: Hold) -> wire.BudgetHold:
-    claims = [
-        wire.BudgetClaim(bucket=claim.bucket, amount=claim.amount, limit=claim.limit)
-        for claim in hold.claims
-    ]
-    return wire.BudgetHold(day=hold.day, state=hold.state.value, claims=claims)
+    own: list[wire.BudgetClaim] = []
+    counted: list[wire.CounterClaim] = []
+    for claim in hold.claims:
+        facts: dict[str, Any] = {
+            "bucket": claim.bucket,
+            "amount": claim.amount,
+            "limit": claim.limit,
+        }
+        if claim.counter is None:
+            own.append(wire.BudgetClaim(**facts))
+        else:
+            counted.append(wire.CounterClaim(**facts, **as_json(claim.counter)))
+    return wire.BudgetHold(day=hold.day, state=hold.state.value, claims=own, counted=counted)
 
 
 def explanation(explained: Explanation, history: Sequence[Entry]) -> wire.ExplanationResource:
@@ -288,6 +298,20 @@ def budget_usage(
             wire.BudgetBucket(bucket=bucket, used=used.get(bucket, 0), limit=limits.get(bucket))
             for bucket in sorted(limits.keys() | used.keys())
         ],
+    )
+
+
+def usage(uses: Sequence[CounterUse]) -> wire.Usage:
+    """Every bucket of the counters that has a limit or was used."""
+    return wire.Usage(
+        counters=[
+            wire.CounterUsage(
+                **as_json(use.counter),
+                sentence=in_words(use.counter),
+                buckets=[wire.CounterBucket(**asdict(bucket)) for bucket in use.buckets],
+            )
+            for use in uses
+        ]
     )
 
 

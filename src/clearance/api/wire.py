@@ -245,12 +245,23 @@ class BudgetClaim(Resource):
     limit: int | None
 
 
+class CounterClaim(BudgetClaim):
+    """The intent's claim on one bucket of a counter, in the window that it was taken from. Amounts
+    are in millionths of their unit.
+    """
+
+    subject: dict[str, str]
+    window: str
+    zone: str
+
+
 class BudgetHold(Resource):
-    """The intent's claims on its account's budget of one day."""
+    """The intent's claims on its account's budget of one day, and on the counters of limits."""
 
     day: str
     state: Literal["HELD", "SETTLED", "RELEASED"]
     claims: list[BudgetClaim]
+    counted: list[CounterClaim]
 
 
 class Decided(Resource):
@@ -459,6 +470,35 @@ class BudgetUsage(Resource):
     day: str
     zone: str
     buckets: list[BudgetBucket]
+
+
+class CounterBucket(Resource):
+    """The use of one bucket of a counter, and its limit if there is one: acts, or smallest units in
+    the finest scale of the catalog.
+    """
+
+    bucket: str
+    used: int
+    limit: int | None
+    shown: Annotated[str, Field(description="Both for people: `349.00 of 600.00 EUR`.")]
+
+
+class CounterUsage(Resource):
+    """The use of one counter: of the tenant (no subject), or of an agent, account and action type,
+    in the window that it is now.
+    """
+
+    subject: dict[str, str]
+    window: str
+    zone: str
+    sentence: Annotated[str, Field(description="Whose it is: `agent support for 2026-11-30`.")]
+    buckets: list[CounterBucket]
+
+
+class Usage(Resource):
+    """The use of the counters that were asked for."""
+
+    counters: list[CounterUsage]
 
 
 class WhoAmI(Resource):

@@ -1,4 +1,4 @@
-"""The commands that read the record: timeline and ledger."""
+"""The commands that read the record: timeline, ledger and usage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clearance.cli.options import LIMIT_DEFAULT, AsJson, Cursor, Json, Limit
-from clearance.cli.server import connected
+from clearance.cli.server import answer, connected
 
 if TYPE_CHECKING:
     from clearance.client import Answer, Clearance
@@ -161,3 +161,30 @@ def ledger(
             page = clearance.page("ledger", limit=limit, after=after or 0)
             page["total"] = clearance.status()["ledger_size"]
             output.show(page, views.ledger, as_json=as_json)
+
+
+def usage(
+    *,
+    agent: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What this agent has used, too.")
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What is used on this account, too.")
+    ] = None,
+    action_type: Annotated[
+        str | None, typer.Option(metavar="TYPE", help="What acts of this type have used, too.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what is used of the limits.
+
+    It shows the tenant's counters in the window that it is now, and those of the agent, account and
+    action type that are named, one by one and together.
+    """
+    from clearance.cli.views import lists as views
+
+    answer(
+        lambda clearance: clearance.usage(agent=agent, account=account, action_type=action_type),
+        views.usage,
+        as_json=as_json,
+    )

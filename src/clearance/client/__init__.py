@@ -229,11 +229,23 @@ class _Verbs(ABC, Generic[_A, _I]):
         """How the tenant stands: what waits and since when, what is unknown, what is stopped."""
         return self._run(wire.send(wire.Request("GET", wire.path("status"))))
 
+    def usage(
+        self,
+        *,
+        agent: str | None = None,
+        account: str | None = None,
+        action_type: str | None = None,
+    ) -> _A:
+        """What the tenant has used of its limits now, and what those have used that are named."""
+        named = {"agent": agent, "account": account, "action_type": action_type}
+        query = tuple((key, name) for key, name in named.items() if name is not None)
+        return self._run(wire.send(wire.Request("GET", wire.path("autonomy", "usage"), query)))
+
     # Owners
 
     def settings_part(self, part: str) -> _A:
-        """One part of the settings, with its `version`: modes, allowlist, budgets, stop-switches,
-        policies, catalog.
+        """One part of the settings, with its `version`: modes, allowlist, budgets, limits,
+        stop-switches, policies, catalog.
         """
         return self._run(wire.send(wire.Request("GET", wire.path("autonomy", part))))
 

@@ -13,17 +13,29 @@ from clearance.core.budget import BudgetRule
 from clearance.core.canonical import Json
 from clearance.core.credential import ApiKey
 from clearance.core.ledger import Entry
+from clearance.core.limits import Who
 from clearance.core.narrative import Explanation
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.principal import Principal, Role
 from clearance.core.record import IntentStatus
 from clearance.core.settings import Settings
 from clearance.core.stop import StopSwitch
-from clearance.flow import credentials, fit, installation, observe, pins, review, settings, submit
+from clearance.flow import (
+    credentials,
+    fit,
+    installation,
+    observe,
+    pins,
+    review,
+    settings,
+    submit,
+    usage,
+)
 from clearance.flow.context import Context
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.tools import ToolList
 from clearance.flow.requests import (
+    CounterUse,
     Erased,
     NarratedIntent,
     PinReport,
@@ -129,6 +141,12 @@ class Control:
     ) -> tuple[BudgetRule | None, str, Mapping[str, int]]:
         """The account's budget rule, today's day in its zone, and what is used of each bucket."""
         return await observe.budget(self._context, principal, account_id)
+
+    async def usage(self, principal: Principal, who: Who) -> list[CounterUse]:
+        """What the tenant has used of its limits and counters now, and so the agent, account and
+        action type that `who` names.
+        """
+        return await usage.usage(self._context, principal, who)
 
     # Owners
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from clearance.configuration.shape import SettingsDocument
 from clearance.configuration.tool_fit import FitFinding, catalog_findings, unused_acceptances
 from clearance.core.approval import RulingKind
+from clearance.core.budget import Counter
 from clearance.core.canonical import Json
 from clearance.core.decision import SettingsVersion
 from clearance.core.errors import Problem
@@ -204,6 +205,26 @@ class PinReport:
 
 
 # Everyone who may read
+
+
+@dataclass(frozen=True, slots=True)
+class BucketUse:
+    """The held and settled use of a bucket of a counter, and its limit (None: it has none): acts,
+    or smallest units in the finest scale of the catalog. `shown`: both, for people.
+    """
+
+    bucket: str
+    used: int
+    limit: int | None
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class CounterUse:
+    """The use of a counter in the window that it is now, by bucket."""
+
+    counter: Counter
+    buckets: tuple[BucketUse, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,37 @@ from dataclasses import replace
 
 from clearance.core.budget import Claim, Counter, Hold, rule_for
 from clearance.core.gate import Facts, who_acts
-from clearance.core.limits import looked_at, meters_of
+from clearance.core.limits import Limits, Meter, Who, looked_at, meters_of
 from clearance.core.moment import day_in_zone
+from clearance.core.principal import Permission, Principal
 from clearance.core.record import IntentRecord
 from clearance.core.settings import Settings
 from clearance.flow.context import Context
+from clearance.flow.requests import BucketUse, CounterUse
+
+
+async def usage(context: Context, principal: Principal, who: Who) -> list[CounterUse]:
+    """The use of every counter that acts of these would be counted in now, as far as `who` names
+    its subject; that of the tenant always.
+    """
+    principal.require(Permission.READ, on=principal.tenant)
+    limits = (await context.settings(principal.tenant_id)).limits
+    meters = meters_of(limits, who, context.clock.now_ms())
+    counters = [meter.counter for meter in meters]
+    counted = await context.store.counted(principal.tenant_id, counters)
+    return [_use(limits, meter, counted.get(meter.counter, {})) for meter in meters]
+
+
+def _use(limits: Limits, meter: Meter, used: Mapping[str, int]) -> CounterUse:
+    buckets = []
+    for bucket in sorted({*meter.limits, *used}):
+        use, limit = used.get(bucket, 0), meter.limits.get(bucket)
+        words = limits.amount(bucket, use)
+        if limit is not None:
+            words = limits.used_of(bucket, use, limit)
+            limit = limits.smallest(bucket, limit)
+        buckets.append(BucketUse(bucket, limits.smallest(bucket, use), limit, words))
+    return CounterUse(meter.counter, tuple(buckets))
 
 
 async def facts_now(context: Context, settings: Settings, record: IntentRecord, now: int) -> Facts:

@@ -406,29 +406,6 @@ def _may_not_rule(record: IntentRecord, visitor: Principal) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class ShownClaim:
-    """What an act takes from one bucket of the budget, and the bucket's limit."""
-
-    bucket: str
-    name: str
-    amount: str
-    limit: str | None
-
-
-def claims(record: IntentRecord, action: Action | None, label: str) -> list[ShownClaim]:
-    """What an intent takes from the budget, amounts with their unit."""
-    names = {"actions": "Acts", "actions:": f"{label}, acts", "amount:": f"{label}, amount"}
-    shown = []
-    for claim in record.hold.claims if record.hold else ():
-        money = gate.money_of_bucket(claim.bucket, action)
-        kind, colon, _ = claim.bucket.partition(":")
-        limit = None if claim.limit is None else money.amount(claim.limit)
-        name = names.get(kind + colon, claim.bucket)
-        shown.append(ShownClaim(claim.bucket, name, money.amount(claim.amount), limit))
-    return shown
-
-
-@dataclass(frozen=True, slots=True)
 class Rung:
     """One check of the gate; `finding` is None if the row ended before it was asked."""
 

@@ -29,6 +29,7 @@ from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.settings import Settings
 from clearance.flow.requests import PAGE_SIZE_MAX, NarratedIntent
 from clearance.web import presenting
+from clearance.web.claims import ShownClaim, claims
 from clearance.web.presenting import Card, Row
 from clearance.web.rendering import HEADERS
 from clearance.web.timeline_filter import OUTCOMES, PAGE_SIZE, SOURCES, TimelineFilter, read_filter
@@ -222,7 +223,7 @@ class Story:
     undo: str
     parameters: list[presenting.Parameter]
     as_proposed: str | None
-    claims: list[presenting.ShownClaim]
+    claims: list[ShownClaim]
     rungs: list[presenting.Rung]
     nearest_changes: tuple[str, ...]
     current: bool
@@ -287,7 +288,7 @@ async def story_of(site: Site, visitor: Visitor, name: str) -> Story:
         undo=presenting.undo_of(action),
         parameters=list(card.parameters) if card else presenting.parameters(narrated, action),
         as_proposed=presenting.as_proposed(narrated, action),
-        claims=presenting.claims(record, action, narrated.label),
+        claims=claims(record, action, narrated.label, settings.limits),
         rungs=presenting.ladder(record.decision),
         nearest_changes=tuple(change.sentence for change in explanation.nearest_changes),
         current=explanation.current,

@@ -1,4 +1,4 @@
-"""How the lists look: the inbox, the timeline and the ledger."""
+"""How the lists look: the inbox, the timeline, the ledger and the usage of limits."""
 
 from __future__ import annotations
 
@@ -121,4 +121,12 @@ def entry(terminal: Terminal, facts: Facts) -> None:
         padded(str(actor.get("id") if isinstance(actor, Mapping) else actor), ACTOR_WIDTH),
         GAP,
         (about, Tone.QUIET),
+    )
+
+
+def usage(terminal: Terminal, facts: Facts) -> None:
+    """What is used of each counter, a line each."""
+    terminal.fields(
+        (counter["sentence"], ", ".join(bucket["shown"] for bucket in counter["buckets"]))
+        for counter in facts["counters"]
     )
