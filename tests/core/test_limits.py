@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from clearance.core.budget import Claim, Counter, Hold, HoldState, spent_claim
 from clearance.core.canonical import INTEGER_MAX
 from clearance.core.limits import (
-    COUNTED_MAX,
+    MILLIONTHS_MAX,
     Limit,
     LimitKey,
     Limits,
@@ -32,6 +32,7 @@ from clearance.core.limits import (
     in_words,
     looked_at,
     meters_of,
+    together,
     window_at,
 )
 from clearance.core.moment import from_text
@@ -166,6 +167,18 @@ def test_accounts_that_are_not_known_are_one_account_unless_they_are_named() -> 
     assert subjects("acme", known=False) == ['{"accounts":"unknown"}', '{"account":"acme"}']
 
 
+def test_what_budget_and_limits_both_count_is_taken_once_under_the_lower_of_their_limits() -> None:
+    shared, other = (
+        counter_of({"accounts": "unknown"}, Per.DAY, NOON),
+        counter_of({}, Per.DAY, NOON),
+    )
+    own, budget = Claim("actions", 1, 9), Claim("actions", 1, 20, shared)
+    tenant, each = Claim("actions", 1, None, other), Claim("actions", 1, 5, shared)
+    lower = Claim("actions", 1, 5, shared)
+    assert together((own, budget, tenant, each)) == (own, lower, tenant)
+    assert together((each, replace(each, limit=None))) == (lower,)
+
+
 # --- Windows ---
 
 
@@ -219,20 +232,20 @@ def test_the_names_of_windows(moment: str, per: Per, zone: str, window: str) -> 
         (Spending("USD", 12_340_000), None),
         (Spending("USD", None), None),
         (None, None),
-        (Spending("EUR", None), COUNTED_MAX + 1),
-        (Spending("", 1), COUNTED_MAX + 1),
-        (Spending("EUR", 10**30), COUNTED_MAX + 1),
+        (Spending("EUR", None), MILLIONTHS_MAX + 1),
+        (Spending("", 1), MILLIONTHS_MAX + 1),
+        (Spending("EUR", 10**30), MILLIONTHS_MAX + 1),
     ],
 )
 def test_an_amount_counts_the_acts_that_spend_its_unit(
     spends: Spending | None, taken: int | None
 ) -> None:
-    most = Limit(Per.DAY, amounts={"EUR": COUNTED_MAX})
+    most = Limit(Per.DAY, amounts={"EUR": MILLIONTHS_MAX})
     amounts = [claim for claim in claims((most,), spends=spends) if claim.bucket == "amount:EUR"]
     assert [claim.amount for claim in amounts] == ([] if taken is None else [taken])
     fits = spent_claim(Hold("2026-11-30", tuple(amounts)), {}) is None
-    assert fits == (taken is None or taken <= COUNTED_MAX), "what no limit can count does not fit"
-    assert COUNTED_MAX <= INTEGER_MAX, "or the ledger could not keep it"
+    assert fits == (taken is None or taken <= MILLIONTHS_MAX), "what no limit can count"
+    assert MILLIONTHS_MAX <= INTEGER_MAX, "or the ledger could not keep it"
 
 
 def test_a_read_takes_from_reads_alone_and_each_agent_has_a_rate_of_them() -> None:

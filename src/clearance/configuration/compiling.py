@@ -34,7 +34,7 @@ from clearance.core.catalog import (
 from clearance.core.decision import SettingsVersion
 from clearance.core.intent import RiskLevel
 from clearance.core.limits import (
-    COUNTED_MAX,
+    MILLIONTHS_MAX,
     Limit,
     Limits,
     Per,
@@ -149,7 +149,7 @@ def limits_of(document: SettingsDocument, catalog: Catalog) -> Limits:
 
 def _limit(shape: LimitShape, scales: Mapping[str, int]) -> Limit:
     amounts = {
-        unit: min(in_millionths(most, scales.get(unit, SCALE_MAX)), COUNTED_MAX)
+        unit: min(in_millionths(most, scales.get(unit, SCALE_MAX)), MILLIONTHS_MAX)
         for unit, most in shape.amount.items()
     }
     return Limit(

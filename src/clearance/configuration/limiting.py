@@ -15,9 +15,16 @@ from clearance.configuration.shape import (
     SettingsDocument,
 )
 from clearance.core.canonical import Json
-from clearance.core.limits import COUNTED_MAX, LimitKey, Limits, Per, finest_scales, in_millionths
+from clearance.core.limits import (
+    MILLIONTHS_MAX,
+    LimitKey,
+    Limits,
+    Per,
+    finest_scales,
+    in_millionths,
+)
 from clearance.core.money import Money, money_of
-from clearance.core.schema import CompiledSchema
+from clearance.core.schema import SCALE_MAX, CompiledSchema
 from clearance.core.suggestion import suggestion
 
 LIMITS_MAX = 200
@@ -124,9 +131,8 @@ def _amount_problems(
                 yield path, f"no action of the catalog spends {unit}{suggestion(unit, scales)}"
         elif action and (spends is None or spends.unit != unit):
             yield path, f"{limit.action_type} does not spend {unit}"
-        elif in_millionths(amount, scales[unit]) > COUNTED_MAX:
-            most = Limits(scales=scales).amount(f"amount:{unit}", COUNTED_MAX - COUNTED_MAX % 10**6)
-            yield path, f"must be at most {most}"
+        elif in_millionths(amount, scales[unit]) > MILLIONTHS_MAX:
+            yield path, f"must be at most {MILLIONTHS_MAX // SCALE_MAX:,} {unit}"
 
 
 def _odd_zones(limits: _Placed) -> _Misfits:

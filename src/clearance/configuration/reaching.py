@@ -151,7 +151,7 @@ def _reached(problem: Problem, refused: _Refused) -> Iterator[Unreadable]:
             yield _unread("allowlist", problem)
         case ("autonomy", section, *_) if section in _RULES:
             yield _unread(
-                _CHECKS[section],
+                _CHECKS[str(section)],
                 problem,
                 account=refused.written(entry, "account"),
                 action_type=refused.written(entry, "action_type"),

@@ -17,7 +17,15 @@ from clearance.core import limits as counting
 from clearance.core import mode as modes
 from clearance.core import stop
 from clearance.core.arguments import FinalCall, final_arguments
-from clearance.core.budget import AMOUNT_MAX, Claim, Hold, hold_for, rule_for, spent_claim
+from clearance.core.budget import (
+    AMOUNT_MAX,
+    Claim,
+    Counter,
+    Hold,
+    hold_for,
+    rule_for,
+    spent_claim,
+)
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
 from clearance.core.decision import Answer, Decision, Finding
@@ -368,6 +376,12 @@ def who_acts(intent: ActionIntent) -> Who:
     }
 
 
+def counters_of(intent: ActionIntent, settings: Settings, now: int) -> set[Counter]:
+    """Every counter that an act of this intent would be counted in now."""
+    meters = counting.meters_of(settings.limits, who_acts(intent), now)
+    return {meter.counter for meter in meters}
+
+
 def _check_limits(case: _Case) -> _Seen:
     intent, action, limits = case.intent, case.action, case.facts.settings.limits
     if unread := case.unread("limits"):
@@ -387,7 +401,7 @@ def _check_limits(case: _Case) -> _Seen:
     if claim and claim.counter:
         sentence = f"The limit of {counting.in_words(claim.counter)} {_left(claim, limits, used)}."
         return _seen(Answer.REQUIRE_APPROVAL, "LIMIT_EXCEEDED", sentence, **inputs)
-    case.hold = replace(held, claims=(*held.claims, *claims))
+    case.hold = replace(held, claims=counting.together((*held.claims, *claims)))
     sentence = "Every limit has room." if limited else "No limit is set for this."
     return _seen(Answer.AUTO_EXECUTE, "LIMITS_HELD", sentence, **inputs)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from clearance.core.budget import Claim, Counter, Hold
@@ -23,8 +23,8 @@ from clearance.core.schema import SCALE_MAX
 from clearance.core.template import outside
 
 READS_PER_MINUTE_DEFAULT = 60  # acts of one agent that only read
-COUNTED_MAX = INTEGER_MAX  # millionths of a unit: what a limit can be, and what an act can take
-UNCOUNTABLE = COUNTED_MAX + 1  # millionths that no limit has room for
+MILLIONTHS_MAX = INTEGER_MAX  # millionths of a unit: what a limit can be, and what an act can take
+UNCOUNTABLE = MILLIONTHS_MAX + 1  # millionths that no limit has room for
 ACTIONS, READS = "actions", "reads"
 UNKNOWN = "unknown"  # instead of the names of all accounts that are not known
 _AMOUNT = "amount:"
@@ -246,6 +246,20 @@ def claims_of(meters: Iterable[Meter], taking: Taking) -> tuple[Claim, ...]:
         for bucket, limit in meter.limits.items()
         if (taken := taking.of(bucket)) is not None
     )
+
+
+def together(claims: Iterable[Claim]) -> tuple[Claim, ...]:
+    """Claims with each place once: what budget and limits both count there is taken once, under the
+    lower limit.
+    """
+    by_place: dict[str, Claim] = {}
+    for claim in claims:
+        other = by_place.setdefault(claim.place, claim)
+        limits = [limit for limit in (other.limit, claim.limit) if limit is not None]
+        by_place[claim.place] = replace(
+            other, amount=max(other.amount, claim.amount), limit=min(limits, default=None)
+        )
+    return tuple(by_place.values())
 
 
 def counter_of(subject: Mapping[str, str], per: Per, now: int, zone: str = "UTC") -> Counter:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from clearance.core.budget import Claim, Counter, Hold, rule_for
-from clearance.core.gate import Facts, who_acts
+from clearance.core.gate import Facts, counters_of
 from clearance.core.limits import Limits, Meter, Who, looked_at, meters_of
 from clearance.core.moment import day_in_zone
 from clearance.core.principal import Permission, Principal
@@ -65,8 +65,7 @@ async def _facts(
     mine = own.claims if own and own.state.counts else ()
     if own and own.day == day:
         _give_back(used, (claim for claim in mine if claim.counter is None))
-    needed = [meter.counter for meter in meters_of(settings.limits, who_acts(intent), now)]
-    looked = {counter: looked_at(counter, held) for counter in needed}
+    looked = {counter: looked_at(counter, held) for counter in counters_of(intent, settings, now)}
     counted = await context.store.counted(intent.tenant_id, set(looked.values()))
     for counter, other in looked.items():
         used |= _by_place(counter, counted.get(other, {}))
