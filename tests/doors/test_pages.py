@@ -531,6 +531,28 @@ async def test_a_spent_budget_says_what_was_asked_for(door: Door) -> None:
     )
 
 
+async def test_the_limits_of_the_tenant_and_what_an_act_takes_from_them_are_shown(
+    door: Door,
+) -> None:
+    document = sample.document(
+        limits=[
+            {"for": "tenant", "per": "day", "actions": 2_000, "amount": {"EUR": 10_000}},
+            {"for": "each agent", "per": "month", "actions": 5},
+        ]
+    )
+    amount = document["catalog"]["ISSUE_REFUND"]["parameters"]["properties"]["amount_minor"]
+    amount |= {"x-scale": 100, "x-unit": "EUR"}
+    await door.world.configure(document)
+    await door.world.propose(refund("r1", 2_500))
+    browser = await door.signed_in()
+    today = text_of((await browser.get("/")).text)
+    assert "Tenant 1 of 2,000 actions used 2026-11-24" in today
+    assert "Tenant 25.00 of 100.00 EUR used 2026-11-24" in today
+    taken = text_of((await browser.get("/intents/r1")).text)
+    assert "Limit of the tenant for 2026-11-24 25.00 EUR 100.00 EUR" in taken
+    assert "Limit of agent agent-ada for 2026-11 1 action 5 actions" in taken
+
+
 async def test_who_approved_is_told_that_it_is_asked_again(door: Door) -> None:
     form = await waiting_refund(door)
     browser = await door.signed_in()
@@ -600,11 +622,11 @@ async def test_older_rows_are_on_the_next_page(door: Door) -> None:
 
 async def test_the_ladder_names_every_check_of_the_gate(door: Door) -> None:
     record = await door.world.propose(task("auto"))
-    assert [rung.mark for rung in presenting.ladder(record.decision)] == ["tick"] * 7
+    assert [rung.mark for rung in presenting.ladder(record.decision)] == ["tick"] * 8
     blocked = await door.world.propose(refund("absurd", 900_000))
     rungs = presenting.ladder(blocked.decision)
-    assert [rung.mark for rung in rungs] == ["tick"] * 5 + ["cross", "dash"]
-    assert rungs[-1].name == "Budget"
+    assert [rung.mark for rung in rungs] == ["tick"] * 5 + ["cross", "dash", "dash"]
+    assert [rung.name for rung in rungs[-2:]] == ["Budget", "Limits"]
     browser = await door.signed_in()
     why = text_of((await browser.get("/intents/absurd/why")).text)
     assert (

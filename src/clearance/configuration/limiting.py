@@ -79,18 +79,20 @@ def without_ceiling(document: SettingsDocument) -> str | None:
     """
     allowlist = document.autonomy.allowlist
     listed = {*allowlist.tenant}.union(*allowlist.accounts.values())
+    if not listed or not document.autonomy.budgets:
+        return None
     ceilings = [limit for limit in document.autonomy.limits if limit.subject == FOR_TENANT]
     spent = (spent_in(action) for name, action in document.catalog.items() if name in listed)
     units = {money.unit for money in spent if money and money.unit}
     open_ended = sorted(units.difference(*(limit.amount for limit in ceilings)))
-    if listed and all(limit.actions is None for limit in ceilings):
+    if all(limit.actions is None for limit in ceilings):
         open_ended.insert(0, "actions")
     if not open_ended:
         return None
     named = " and ".join(filter(None, (", ".join(open_ended[:-1]), open_ended[-1])))
     return (
-        f"the tenant as a whole has no limit of {named} (for: {FOR_TENANT}), so all accounts and "
-        f"agents together may use as much as each of them may"
+        f"the tenant as a whole has no limit of {named} (for: {FOR_TENANT}), so nothing bounds what "
+        f"all accounts and agents use together"
     )
 
 
