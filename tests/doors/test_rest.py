@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from clearance.api import usage as api_usage
 from clearance.api import wire
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
@@ -224,7 +225,7 @@ async def test_its_proposer_withdraws_an_intent_and_the_budget_comes_back(door: 
     assert (response.status_code, response.json()["status"]) == (200, "CANCELLED")
     assert response.json()["budget"]["state"] == "RELEASED"
     usage = (await door.auditor.get("/v1/budgets/usage", params={"account_id": "acme"})).json()
-    wire.BudgetUsage.model_validate(usage)
+    api_usage.BudgetUsage.model_validate(usage)
     assert usage["buckets"][0] == {"bucket": "actions", "used": 0, "limit": 10}
 
 
@@ -250,7 +251,7 @@ async def test_limits_are_put_and_their_use_is_read_at_every_level(door: Door) -
         "counter": {**pair, "window": "2026-11-24T12:00"},
     }
     usage = (await door.auditor.get("/v1/autonomy/usage?agent=agent-ada&account=acme")).json()
-    wire.Usage.model_validate(usage)
+    api_usage.Usage.model_validate(usage)
     assert [
         (each["sentence"], [bucket["shown"] for bucket in each["buckets"]])
         for each in usage["counters"]

@@ -5,14 +5,13 @@ Pure translation; it decides and reads nothing.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from clearance.api import wire
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
 from clearance.core.decision import Decision, to_json
-from clearance.core.limits import as_json, in_words
+from clearance.core.limits import as_json
 from clearance.core.moment import as_text
 from clearance.core.record import IntentRecord, IntentStatus
 
@@ -20,14 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from clearance.core.approval import Approval
-    from clearance.core.budget import BudgetRule, Hold
+    from clearance.core.budget import Hold
     from clearance.core.credential import ApiKey
     from clearance.core.ledger import Entry
     from clearance.core.narrative import Explanation, ShownCall
     from clearance.core.outcome import Outcome
     from clearance.core.principal import Principal
     from clearance.core.record import Attempt
-    from clearance.flow.requests import CounterUse, Erased, NarratedIntent, Ruled
+    from clearance.flow.requests import Erased, NarratedIntent, Ruled
 
 
 def intent(narrated: NarratedIntent) -> wire.Intent:
@@ -273,45 +272,6 @@ def entry(ledger_entry: Entry) -> wire.LedgerEntry:
             "position": ledger_entry.position,
             "entry_digest": ledger_entry.digest,
         }
-    )
-
-
-def budget_usage(
-    account_id: str, rule: BudgetRule | None, day: str, used: Mapping[str, int]
-) -> wire.BudgetUsage:
-    """Every bucket that has a limit or was used."""
-    limits: dict[str, int] = {}
-    if rule is not None:
-        limits["actions"] = rule.max_per_day
-        limits |= {
-            f"actions:{name}": most for name, most in rule.max_per_day_by_action_type.items()
-        }
-        limits |= {
-            f"amount:{name}": most for name, most in rule.max_amount_per_day_by_action_type.items()
-        }
-    return wire.BudgetUsage(
-        account_id=account_id,
-        configured=rule is not None,
-        day=day,
-        zone=rule.zone if rule else "UTC",
-        buckets=[
-            wire.BudgetBucket(bucket=bucket, used=used.get(bucket, 0), limit=limits.get(bucket))
-            for bucket in sorted(limits.keys() | used.keys())
-        ],
-    )
-
-
-def usage(uses: Sequence[CounterUse]) -> wire.Usage:
-    """Every bucket of the counters that has a limit or was used."""
-    return wire.Usage(
-        counters=[
-            wire.CounterUsage(
-                **as_json(use.counter),
-                sentence=in_words(use.counter),
-                buckets=[wire.CounterBucket(**asdict(bucket)) for bucket in use.buckets],
-            )
-            for use in uses
-        ]
     )
 
 

@@ -451,56 +451,6 @@ class ApprovalItem(CallResource):
     effect: Literal["idempotent", "keyed", "at_most_once"] | None
 
 
-class BudgetBucket(Resource):
-    """The use of one bucket, and its limit if the budget sets one."""
-
-    bucket: str
-    used: int
-    limit: int | None
-
-
-class BudgetUsage(Resource):
-    """An account's use of its budget today.
-
-    Not configured means no autonomy.
-    """
-
-    account_id: str
-    configured: bool
-    day: str
-    zone: str
-    buckets: list[BudgetBucket]
-
-
-class CounterBucket(Resource):
-    """The use of one bucket of a counter, and its limit if there is one: acts, or smallest units in
-    the finest scale of the catalog.
-    """
-
-    bucket: str
-    used: int
-    limit: int | None
-    shown: Annotated[str, Field(description="Both for people: `349.00 of 600.00 EUR`.")]
-
-
-class CounterUsage(Resource):
-    """The use of one counter: of the tenant (no subject), or of an agent, account and action type,
-    in the window that it is now.
-    """
-
-    subject: dict[str, str]
-    window: str
-    zone: str
-    sentence: Annotated[str, Field(description="Whose it is: `agent support for 2026-11-30`.")]
-    buckets: list[CounterBucket]
-
-
-class Usage(Resource):
-    """The use of the counters that were asked for."""
-
-    counters: list[CounterUsage]
-
-
 class WhoAmI(Resource):
     """Whose credential this is."""
 

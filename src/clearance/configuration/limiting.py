@@ -91,8 +91,8 @@ def without_ceiling(document: SettingsDocument) -> str | None:
         return None
     named = " and ".join(filter(None, (", ".join(open_ended[:-1]), open_ended[-1])))
     return (
-        f"the tenant as a whole has no limit of {named} (for: {FOR_TENANT}), so nothing bounds what "
-        f"all accounts and agents use together"
+        f"the tenant as a whole has no limit of {named} (for: {FOR_TENANT}), so nothing bounds "
+        f"what all accounts and agents use together"
     )
 
 

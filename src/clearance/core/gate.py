@@ -378,8 +378,8 @@ def who_acts(intent: ActionIntent) -> Who:
 
 def counters_of(intent: ActionIntent, settings: Settings, now: int) -> set[Counter]:
     """Every counter that an act of this intent would be counted in now."""
-    meters = counting.meters_of(settings.limits, who_acts(intent), now)
-    return {meter.counter for meter in meters}
+    counters = counting.limited_counters(settings.limits, who_acts(intent), now)
+    return {each.counter for each in counters}
 
 
 def _check_limits(case: _Case) -> _Seen:
@@ -388,8 +388,8 @@ def _check_limits(case: _Case) -> _Seen:
         return _asks(unread)
     amount = action.amount_spent(case.arguments) if action else None
     spends = counting.spending_of(action, amount) if action else None
-    meters = counting.meters_of(limits, who_acts(intent), case.now)
-    claims = counting.claims_of(meters, Taking(spends))
+    counters = counting.limited_counters(limits, who_acts(intent), case.now)
+    claims = counting.claims_of(counters, Taking(spends))
     held = case.hold or Hold(day_in_zone(case.now, "UTC"), ())
     used = case.facts.used
     limited = [claim for claim in claims if claim.limit is not None]
