@@ -261,6 +261,7 @@ def test_every_code_of_the_gate_that_asks_or_blocks_fails_closed_in_the_table() 
         "ALLOWLISTED",
         "MODE_AUTO_EXECUTE",
         "BUDGET_HELD",
+        "LIMITS_HELD",
         *Answer,
     }
     rows = [

@@ -166,7 +166,7 @@ _CODES = {
     "mode": "MODE_UNREADABLE",
     "policy": "POLICY_UNREADABLE",
     "budget": "BUDGET_UNREADABLE",
-    "limits": "LIMIT_UNREADABLE",
+    "limits": "LIMITS_UNREADABLE",
 }
 """By the check of the gate that asks."""
 _CODES_OF_ACTIONS = {

@@ -24,6 +24,7 @@ from clearance.core.template import outside
 
 READS_PER_MINUTE_DEFAULT = 60  # acts of one agent that only read
 MILLIONTHS_MAX = INTEGER_MAX  # millionths of a unit: what a limit can be, and what an act can take
+UNITS_MAX = MILLIONTHS_MAX // SCALE_MAX  # the same in whole units
 UNCOUNTABLE = MILLIONTHS_MAX + 1  # millionths that no limit has room for
 ACTIONS, READS = "actions", "reads"
 UNKNOWN = "unknown"  # instead of the names of all accounts that are not known
