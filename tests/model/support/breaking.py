@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
+from clearance.core import accounts, gate, revalidation, steps, stop
 from clearance.core import approval as approvals
 from clearance.core import call as calls
 from clearance.core import limits as counting
-from clearance.core import revalidation, steps, stop
+from clearance.core.approval import RulingKind
 from clearance.core.budget import HoldState
 from clearance.core.outcome import OutcomeStatus, Sent
 from clearance.core.record import STEPS, Change, IntentRecord, IntentStatus
@@ -23,7 +24,7 @@ from tests.model.support import driving
 from tests.model.support.driving import stepwise
 from tests.model.support.exploring import Explored, Explorer
 from tests.model.support.keeping import Guard
-from tests.model.support.promises import Promise
+from tests.model.support.promises import INVENTED, Promise
 from tests.model.support.scenarios import (
     APPROVES,
     EVERY_WINDOW,
@@ -37,15 +38,30 @@ from tests.model.support.scenarios import (
     expires,
     half_past,
     proposes,
+    rules,
     withdraws,
 )
-from tests.support.sample import AGENT, OTHER_AGENT, TENANT
+from tests.support.sample import AGENT, APPROVER, OTHER_AGENT, TENANT
 
 _KEYED = Scenario("keyed", "", T1, (W, W), ticks=3)
 _ONCE = replace(_KEYED, effect="at_most_once")
 _STOPPED = Scenario("stop", "", T1, (W, W), changes=("hold", "refuse"), changes_max=1)
 _LOOKED_AT = Scenario(
     "last look", "", T1, (W,), changes=("disabled", "unlisted", KEY_ENDS), changes_max=1
+)
+_EDITED = Scenario(
+    "edit",
+    "",
+    T1,
+    (rules(APPROVER, RulingKind.EDIT), rules(APPROVER, RulingKind.APPROVE, "edited")),
+    settings="ask",
+)
+_INVENTED = Scenario(
+    "new accounts",
+    "",
+    (),
+    (proposes("t1", account=f"{INVENTED}1"), proposes("t2", account=f"{INVENTED}2")),
+    new_accounts=1,
 )
 _LIMITED = Scenario(
     "limits", "", (), (proposes("t1"), proposes("t2", account="globex")), limits=EVERY_WINDOW
@@ -134,6 +150,10 @@ async def _claims_at_once(*arguments: Any, **_: Any) -> Any:
 async def _has_a_key(*_: object) -> bool:
     await driving._ask("api_key_ended", TENANT, AGENT.actor_id)
     return False
+
+
+def _yes(*_: object) -> bool:
+    return True
 
 
 async def _nothing(*_: object, **__: object) -> int:
@@ -253,6 +273,19 @@ VARIANTS = (
         without=frozenset({Guard.WINDOW}),
     ),
     Variant(
+        "a new account is given back with its hold",
+        replace(_INVENTED, slots=(*_INVENTED.slots, withdraws())),
+        Promise.ACCOUNTS,
+        without=frozenset({Guard.FOR_GOOD}),
+        ignoring=frozenset({Promise.BUDGET}),
+    ),
+    Variant(
+        "an account is known by its form alone",
+        _INVENTED,
+        Promise.ACCOUNTS,
+        ((accounts.AccountStanding, "claims", lambda *_: ()),),
+    ),
+    Variant(
         "the gate counts for the account alone",
         replace(_LIMITED, limits=()),
         Promise.LIMITS,
@@ -311,6 +344,24 @@ VARIANTS = (
             (review, "check_ruling", lambda *_, **__: None),
             (approvals.Approval, "approved_by_enough", True),
         ),
+    ),
+    Variant(
+        "an edit may run alone",
+        replace(_EDITED, changes=("calm",), changes_max=1),
+        Promise.EDITED,
+        ((gate, "ROW", tuple(check for check in gate.ROW if check.name != "edit")),),
+    ),
+    Variant(
+        "every editor may rule on their edit",
+        _EDITED,
+        Promise.EDITED,
+        ((approvals, "edit_approves", _yes), (review, "edit_approves", _yes)),
+    ),
+    Variant(
+        "an editor may approve their edit afterwards",
+        _EDITED,
+        Promise.EDITED,
+        ((approvals, "edit_approves", _yes),),
     ),
     Variant(
         "the ledger says that people approve everything",

@@ -356,7 +356,9 @@ class Explorer:
             )
         ]
         if kept is not before:
-            broken += promises.check_kept(kept, self.keeper.records, self.scenario.budget)
+            broken += promises.check_kept(
+                kept, self.keeper.records, self.scenario.budget, self.scenario.new_accounts
+            )
         number = self.kept.of(kept)
         yield "", answer, number, tuple(broken)
         cut = Answer(("unavailable",), unavailable, raised=True)

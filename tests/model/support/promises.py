@@ -25,6 +25,11 @@ from clearance.core.settings import Settings
 from clearance.flow.execute import Started
 from clearance.flow.ports.tools import ToolCall
 from tests.model.support.keeping import Kept, Place, Step, kept_for_good, place_of
+from tests.support.sample import OWNER
+
+
+INVENTED = "new-"
+"""How the accounts begin that no settings name."""
 
 
 class Promise(StrEnum):
@@ -50,6 +55,8 @@ class Promise(StrEnum):
         "back once"
     )
     LIMITS = "every counter of a limit, in each window, is within the limit"
+    EDITED = "what a person edited is approved by people alone, and by its editor only who may rule"
+    ACCOUNTS = "no more accounts that the settings do not name meet an act alone than may in a day"
     TERMINAL = "what is terminal never changes"
     LEDGER = "one entry per transition, which tells the state and who approved"
     TIME = (
@@ -118,6 +125,7 @@ def check_step(
     if isinstance(step.made, Admission):
         yield from _check_admission(step.made, settings)
         yield from _check_claims(step.made, limits)
+        yield from _check_edited(step.made, settings)
     if step.before is None or not isinstance(step.made, Change):
         return
     yield from _check_order(step.before, step.made, step.after)
@@ -126,7 +134,7 @@ def check_step(
     elif step.before.status is IntentStatus.RUNNING:
         yield from _check_outcome(step.before, step.made, entry, doer, seen)
     elif step.after.status is IntentStatus.APPROVED:
-        yield from _check_ruling(step.before, step.made)
+        yield from _check_ruling(step.before, step.made, settings)
     else:
         yield from _check_times(step.before, step.made)
     if step.made.hold is HoldState.RELEASED and seen.sends:
@@ -176,13 +184,24 @@ def _check_admission(made: Admission, settings: Settings) -> Iterator[Broken]:
         yield Broken(
             Promise.APPROVED_FIRST, "It was decided under settings that were no longer in force."
         )
-    if made.status is IntentStatus.APPROVED:
+    if made.approval_source is ApprovalSource.POLICY:
         if stop.strictest(settings.stop_switches, made.intent, None):
             yield Broken(Promise.STOP, "It was approved by policy while a stop was on.")
         if made.decision.answer is not Decided.AUTO_EXECUTE or made.decision.hold is None:
             yield Broken(Promise.APPROVED_FIRST, "It was approved without decision and hold.")
     elif made.decision.hold is not None:
         yield Broken(Promise.BUDGET, "What does not run alone took from the budget.")
+
+
+def _check_edited(made: Admission, settings: Settings) -> Iterator[Broken]:
+    """An edit waits for another person, unless its editor may rule on it: then they approved it."""
+    action = settings.catalog.get(made.intent.action_type)
+    if made.intent.edited_by is None or made.status is not IntentStatus.APPROVED:
+        return
+    if made.approval_source is not ApprovalSource.HUMAN:
+        yield Broken(Promise.EDITED, "An edit was approved by policy.")
+    if action is None or not (action.editors_rule or made.intent.edited_by == OWNER.actor_id):
+        yield Broken(Promise.EDITED, "An edit was approved by an editor who may not rule.")
 
 
 _WINDOWS = {"minute": 16, "hour": 13, "day": 10, "month": 7}
@@ -288,7 +307,7 @@ def _check_outcome(
         yield Broken(Promise.HONEST, sentence)
 
 
-def _check_ruling(before: IntentRecord, made: Change) -> Iterator[Broken]:
+def _check_ruling(before: IntentRecord, made: Change, settings: Settings) -> Iterator[Broken]:
     was, ruled = before.approval, made.approval
     if (
         was is None
@@ -299,6 +318,9 @@ def _check_ruling(before: IntentRecord, made: Change) -> Iterator[Broken]:
         yield Broken(Promise.TIME, "It was approved although no approval was open.")
         return
     by = ruled.rulings[-1].ruled_by if ruled.approved_by_enough else None
+    action = settings.catalog.get(before.intent.action_type)
+    if by == before.intent.edited_by and not (action and action.editors_rule):
+        yield Broken(Promise.EDITED, "Its editor approved it, who may not rule on it.")
     if (
         by is None
         or by == before.intent.proposed_by
@@ -372,7 +394,9 @@ def check_effects(seen: Effects, *, repeatable: bool) -> Iterator[Broken]:
         )
 
 
-def check_kept(kept: Kept, records: list[IntentRecord], limit: int) -> Iterator[Broken]:
+def check_kept(
+    kept: Kept, records: list[IntentRecord], limit: int, new_accounts: int
+) -> Iterator[Broken]:
     """What does not add up in what the store holds."""
     total: dict[Place, int] = {}
     limits: dict[Place, int] = {}
@@ -392,6 +416,15 @@ def check_kept(kept: Kept, records: list[IntentRecord], limit: int) -> Iterator[
         )
         if charged and not settled:
             yield Broken(Promise.BUDGET, f"{record.status} by policy, and the hold is not settled.")
+    named = {
+        records[intent.number].intent.account_id
+        for intent in kept.intents
+        if records[intent.number].decision.answer is Decided.AUTO_EXECUTE
+    }
+    if len([name for name in named if name.startswith(INVENTED)]) > new_accounts:
+        yield Broken(
+            Promise.ACCOUNTS, f"{sorted(named)} have run alone; {new_accounts} may be new."
+        )
     if total != {place: used for place, used in kept.used if used or place in total}:
         yield Broken(
             Promise.BUDGET, f"The holds sum up to {total}, the counters say {dict(kept.used)}."

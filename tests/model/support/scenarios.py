@@ -18,7 +18,7 @@ from clearance.flow.execute import Started
 from clearance.flow.requests import RulingRequest
 from clearance.flow.sweep import STEP_MAX, Sweeper, SweepSummary
 from tests.model.support.driving import Program
-from tests.model.support.promises import Promise
+from tests.model.support.promises import INVENTED, Promise
 from tests.model.support.records import key_of
 from tests.support import sample
 from tests.support.sample import AGENT, APPROVER, NOON, OTHER_AGENT, TENANT
@@ -85,6 +85,7 @@ class Scenario:
     budget: int = 10
     begins: int = NOON
     limits: tuple[Mapping[str, Any], ...] = ()
+    new_accounts: int = 0
     pauses: bool = False
     torn: bool = False
     no_gap: bool = False
@@ -103,6 +104,9 @@ class Scenario:
             budgets=[{"max_per_day": self.budget, "zone": "UTC"}],
             limits=[dict(limit) for limit in self.limits],
         )
+        calm["autonomy"]["accounts"].append(
+            {"match": f"{INVENTED}[0-9]", "new_per_day": self.new_accounts}
+        )
         calm["tool_servers"]["crm"]["deadline_seconds"] = 1
         calm["tool_pins"] = {"crm.create_task": digest({"type": "object"})}
         action = calm["catalog"]["CREATE_TASK"]
@@ -119,7 +123,7 @@ def _variants(calm: dict[str, Any]) -> dict[str, dict[str, Any]]:
     made = {
         name: copy.deepcopy(calm)
         for name in (
-            *("hold", "refuse", "ask", "disabled", "unlisted"),
+            *("hold", "refuse", "ask", "editors rule", "disabled", "unlisted"),
             *("other policy", "other tool", "gone"),
         )
     }
@@ -128,6 +132,8 @@ def _variants(calm: dict[str, Any]) -> dict[str, dict[str, Any]]:
             {"scope": "TENANT", "level": level.upper(), "reason": "A test."}
         ]
     made["ask"]["autonomy"]["modes"] = [{"mode": "APPROVAL_REQUIRED"}]
+    made["editors rule"]["autonomy"]["modes"] = [{"mode": "APPROVAL_REQUIRED"}]
+    made["editors rule"]["catalog"]["CREATE_TASK"]["approval"] = {"editors_rule": True}
     made["disabled"]["autonomy"]["modes"] = [{"mode": "DISABLED"}]
     made["unlisted"]["autonomy"]["allowlist"] = []
     made["other policy"]["policy"] += "\n// Said in other words.\n"
@@ -470,6 +476,22 @@ SCENARIOS = (
         reaches=_statuses("AWAITING_APPROVAL REJECTED SUCCEEDED"),
     ),
     Scenario(
+        "editor rules",
+        "an editor may rule on what they edit, at first; and tries to when they may not any more",
+        T1,
+        (
+            rules(APPROVER, RulingKind.EDIT),
+            rules(APPROVER, RulingKind.APPROVE, "edited"),
+            rules(OTHER_APPROVER, RulingKind.APPROVE),
+            W,
+            carries_on("edited"),
+        ),
+        settings="editors rule",
+        changes=("ask", "calm"),
+        changes_max=1,
+        reaches=_statuses("AWAITING_APPROVAL REJECTED SUCCEEDED"),
+    ),
+    Scenario(
         "asked again",
         "settings that want a person, who approves what runs then",
         T1,
@@ -507,6 +529,22 @@ SCENARIOS = (
         faults=1,
         faulty=("refused", "no", *STORE_FAULTS),
         reaches=_statuses("AWAITING_APPROVAL CANCELLED FAILED SUCCEEDED"),
+    ),
+    Scenario(
+        "new accounts",
+        "accounts that the agent makes up, of which one may appear in a day",
+        (),
+        (
+            proposes("t1", account=f"{INVENTED}1"),
+            proposes("t2", account=f"{INVENTED}2"),
+            proposes("t3", account=f"{INVENTED}1"),
+            W,
+            withdraws(),
+        ),
+        new_accounts=1,
+        faults=1,
+        faulty=("refused", *STORE_FAULTS),
+        reaches=_statuses("AWAITING_APPROVAL CANCELLED SUCCEEDED"),
     ),
     Scenario(
         "window edge",
