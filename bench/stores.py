@@ -12,7 +12,7 @@ from tests.support import sample
 from tests.support.sample import OWNER, TENANT, NoEngine, RecordingTools
 
 from bench.databases import database
-from bench.drive import Job
+from bench.drive import ACCOUNTS_SPREAD, Job
 from clearance.clock import SystemClock
 from clearance.core.ledger import EntryKind, draft
 from clearance.core.tool_pin import pin_of
@@ -43,9 +43,13 @@ class InstantTools(RecordingTools):
 
 
 def document(**autonomy: Any) -> dict[str, Any]:
-    """The settings: one action type, fifteen lines of policy, a budget."""
+    """The settings: one action type, fifteen lines of policy, a budget, and the accounts that are
+    used here.
+    """
+    accounts = ["acme", *(f"a{number}" for number in range(ACCOUNTS_SPREAD))]
+    spread = {"budgets": [{"max_per_day": BUDGET}], "accounts": accounts}
     made = {
-        **sample.document(**({"budgets": [{"max_per_day": BUDGET}]} | autonomy)),
+        **sample.document(**(spread | autonomy)),
         "tool_pins": {name: tool.schema_digest for name, tool in TOOLS.items()},
         "tool_descriptions": {name: tool.description_digest for name, tool in TOOLS.items()},
     }

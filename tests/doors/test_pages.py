@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clearance.api.app import create_app
+from clearance.core import gate
 from clearance.core.credential import principal_of
 from clearance.core.errors import Unavailable
 from clearance.core.moment import HOUR_MS
@@ -562,6 +563,28 @@ async def test_a_spent_budget_says_what_was_asked_for(door: Door) -> None:
     )
 
 
+async def test_the_limits_of_the_tenant_and_what_an_act_takes_from_them_are_shown(
+    door: Door,
+) -> None:
+    document = sample.document(
+        limits=[
+            {"for": "tenant", "per": "day", "actions": 2_000, "amount": {"EUR": 10_000}},
+            {"for": "each agent", "per": "month", "actions": 5},
+        ]
+    )
+    amount = document["catalog"]["ISSUE_REFUND"]["parameters"]["properties"]["amount_minor"]
+    amount |= {"x-scale": 100, "x-unit": "EUR"}
+    await door.world.configure(document)
+    await door.world.propose(refund("r1", 2_500))
+    browser = await door.signed_in()
+    today = text_of((await browser.get("/")).text)
+    assert "Tenant 1 of 2,000 actions used 2026-11-24" in today
+    assert "Tenant 25.00 of 100.00 EUR used 2026-11-24" in today
+    taken = text_of((await browser.get("/intents/r1")).text)
+    assert "Limit of the tenant for 2026-11-24 25.00 EUR 100.00 EUR" in taken
+    assert "Limit of agent agent-ada for 2026-11 1 action 5 actions" in taken
+
+
 async def test_who_approved_is_told_that_it_is_asked_again(door: Door) -> None:
     form = await waiting_refund(door)
     browser = await door.signed_in()
@@ -632,11 +655,12 @@ async def test_older_rows_are_on_the_next_page(door: Door) -> None:
 async def test_the_ladder_names_every_check_of_the_gate(door: Door) -> None:
     record = await door.world.propose(task("auto"))
     marks = {rung.name: rung.mark for rung in presenting.ladder(record.decision)}
+    assert len(marks) == len(gate.ROW)
     assert [name for name, mark in marks.items() if mark != "tick"] == ["Edit"]
     blocked = await door.world.propose(refund("absurd", 900_000))
     rungs = presenting.ladder(blocked.decision)
-    assert [rung.mark for rung in rungs] == ["tick"] * 5 + ["cross", "dash", "dash"]
-    assert rungs[-1].name == "Budget"
+    assert [rung.mark for rung in rungs] == ["tick"] * 6 + ["cross"] + ["dash"] * 4
+    assert [rung.name for rung in rungs[-4:]] == ["Edit", "Rejection", "Budget", "Limits"]
     browser = await door.signed_in()
     why = text_of((await browser.get("/intents/absurd/why")).text)
     assert (
@@ -645,6 +669,20 @@ async def test_the_ladder_names_every_check_of_the_gate(door: Door) -> None:
     await door.world.propose(task("unsure", confidence_score=0.5))
     said = text_of((await browser.get("/intents/unsure")).text)
     assert "It would run without a person if the confidence were at least 0.8." in said
+
+
+async def test_a_confidence_that_is_not_stated_is_no_confidence_of_nothing(door: Door) -> None:
+    bare = {"confidence_score": None, "risk_level": None}
+    await door.world.propose(task("bare", **bare))
+    await door.world.propose(task("odd", action_type="UNHEARD_OF", **bare))
+    browser = await door.signed_in()
+    card = text_of((await browser.get("/needs-you")).text)
+    assert "Low risk" in card
+    assert "Confidence not stated" in card
+    for name, risk in (("bare", "Low"), ("odd", "Unknown")):
+        story = text_of((await browser.get(f"/intents/{name}")).text)
+        assert f"Risk {risk} Confidence not stated" in story
+    assert "the agent said" not in story
 
 
 async def test_what_has_not_started_is_withdrawn_with_a_reason(door: Door) -> None:

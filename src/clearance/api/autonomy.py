@@ -20,11 +20,38 @@ from clearance.api.door import BODY, Caller, TheControl, answer, problems, takes
 from clearance.core.canonical import Json
 from clearance.core.errors import InvalidInput, VersionMismatch
 from clearance.core.intent import NAME_LENGTH_MAX
+from clearance.core.limits import LimitKey
 from clearance.flow.requests import ANY_VERSION, SettingsPart
 
 _ETAG = re.compile(r'"([0-9]{1,15})"')
 
 router = APIRouter(tags=["Autonomy"])
+
+
+class UsageQuery(door.Query):
+    """Whose use, beside the tenant's."""
+
+    agent: Annotated[str | None, Field(min_length=1, max_length=NAME_LENGTH_MAX)] = None
+    account: Annotated[str | None, Field(min_length=1, max_length=NAME_LENGTH_MAX)] = None
+    action_type: Annotated[str | None, Field(min_length=1, max_length=NAME_LENGTH_MAX)] = None
+
+
+@router.get(
+    "/v1/autonomy/usage",
+    operation_id="usage",
+    summary="What is used of the limits",
+    response_model=wire.Usage,
+    responses=problems(422),
+)
+async def usage(
+    query: Annotated[UsageQuery, Query()], caller: Caller, control: TheControl
+) -> Response:
+    """The held and settled use of every counter in the window that it is now: the tenant's, and
+    those of the agent, account and action type that are named, one by one and together.
+    """
+    named = {key: getattr(query, key) for key in LimitKey}
+    who = {key: name for key, name in named.items() if name is not None}
+    return answer(resources.usage(await control.usage(caller, who)))
 
 
 @router.get(

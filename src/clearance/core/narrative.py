@@ -17,6 +17,7 @@ from clearance.core import gate, stop
 from clearance.core.approval import RulingKind
 from clearance.core.arguments import arguments_without_defaults
 from clearance.core.binding import binds
+from clearance.core.budget import is_of_counter
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
 from clearance.core.decision import Answer, Decision
@@ -377,6 +378,14 @@ def _single_changes(intent: ActionIntent, facts: Facts, now: int) -> Iterator[_C
         )
     if intent.expires_at is not None:
         yield _say("the intent had not expired"), replace(intent, expires_at=None), facts
+    accounts = settings.accounts
+    if intent.account_id not in accounts.known:
+        known = replace(accounts, known=accounts.known | {intent.account_id})
+        yield (
+            _say("the account were known"),
+            intent,
+            replace(facts, settings=replace(settings, accounts=known)),
+        )
     listed = Allowlist(
         settings.allowlist.tenant | {intent.action_type}, settings.allowlist.accounts
     )
@@ -397,8 +406,12 @@ def _single_changes(intent: ActionIntent, facts: Facts, now: int) -> Iterator[_C
         intent,
         replace(facts, settings=replace(settings, modes=(*others, rule))),
     )
-    if facts.used:
-        yield _say("the autonomy budget had room"), intent, replace(facts, used={})
+    for words, of_counter in (("the autonomy budget", False), ("every limit", True)):
+        rest = {
+            place: use for place, use in facts.used.items() if is_of_counter(place) != of_counter
+        }
+        if rest != facts.used:
+            yield _say(f"{words} had room"), intent, replace(facts, used=rest)
     yield from _policy_changes(intent, facts, now)
 
 

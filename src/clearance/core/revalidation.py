@@ -21,10 +21,11 @@ from clearance.core.binding import (
     rule_differences,
     same_call,
 )
-from clearance.core.budget import Hold, HoldState
+from clearance.core.budget import HoldState
 from clearance.core.catalog import Action
 from clearance.core.decision import Answer, Decision
 from clearance.core.errors import InvalidInput
+from clearance.core.limits import covers_all
 from clearance.core.moment import as_text
 from clearance.core.record import IntentRecord
 from clearance.core.settings import Settings, Unreadable
@@ -179,7 +180,7 @@ def _revalidate_changed(
         return replace(
             anew, verdict=Verdict.REOPEN, code=decision.reason, sentence=decision.explanation
         )
-    if not _holds_all(record.hold, decision.hold):
+    if not covers_all(record.hold, decision.hold):
         sentence = "What it spends is counted in another way now."
         return replace(anew, verdict=Verdict.REOPEN, code="BUDGET_CHANGED", sentence=sentence)
     return anew
@@ -222,14 +223,6 @@ def refused_at_send(record: IntentRecord, settings: Settings, now: int) -> tuple
         return strictest.code, strictest.sentence
     unread = _newly_unreadable(record, settings)
     return (unread[0].code, unread[0].sentence) if unread else None
-
-
-def _holds_all(held: Hold | None, needed: Hold | None) -> bool:
-    """True if the hold covers the claims that would be needed now."""
-    taken = {claim.bucket: claim.amount for claim in held.claims} if held else {}
-    return needed is not None and all(
-        taken.get(claim.bucket, -1) >= claim.amount for claim in needed.claims
-    )
 
 
 def may_repeat(

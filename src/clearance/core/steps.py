@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from clearance.core import approval as approvals
 from clearance.core import decision as decisions
+from clearance.core.accounts import makes_known
 from clearance.core.approval import (
     Approval,
     ApprovalSource,
@@ -20,7 +21,7 @@ from clearance.core.approval import (
 from clearance.core.binding import Binding, bind
 from clearance.core.budget import Hold, HoldState
 from clearance.core.call import lease_ms
-from clearance.core.canonical import Json, digest
+from clearance.core.canonical import Json, canonical, digest
 from clearance.core.catalog import (
     APPROVAL_EXPIRES_AFTER_MS_DEFAULT,
     Action,
@@ -29,6 +30,7 @@ from clearance.core.catalog import (
 from clearance.core.decision import Answer, Decision
 from clearance.core.errors import Conflict
 from clearance.core.intent import ActionIntent, fingerprint
+from clearance.core.intent import content as content_of
 from clearance.core.ledger import (
     Draft,
     EntryKind,
@@ -67,6 +69,7 @@ def admit(
     or APPROVED by POLICY.
 
     `approves`: `actor` edited it and may rule on that, so the approval has their ruling already.
+    `content` is all that the caller said, and is bound also if the intent has lost it.
     """
     binding = bind(intent, decision, settings, salt)
     status, kind, source = _ADMITTED[decision.answer]
@@ -82,6 +85,7 @@ def admit(
         revision=1,
         status=status.value,
         content_digest=content_digest(content, salt),
+        content_kept=None if intent.content_kept else False,
         decision=decisions.facts(decision),
         approval=_approval_facts(approval),
         ruling=approval.rulings[-1].kind.value if approval and approval.rulings else None,
@@ -92,7 +96,7 @@ def admit(
     )
     return Admission(
         intent=intent,
-        content=content,
+        content=content if intent.content_kept else canonical(content_of(intent)),
         fingerprint=fingerprint(content),
         salt=salt,
         status=status,
@@ -103,6 +107,7 @@ def admit(
         entry=entry,
         at=now,
         due_at=due_at(status, intent, approval),
+        knows_account=makes_known(decision.hold),
     )
 
 
@@ -528,8 +533,8 @@ def _agent_facts(intent: ActionIntent) -> dict[str, Json]:
         "proposed_by": intent.proposed_by,
         "supersedes": intent.supersedes,
         "edited_by": intent.edited_by,
-        "confidence_bp": intent.confidence_bp,
-        "risk_level": intent.risk_level.name,
+        "confidence_bp": intent.confidence_bp if intent.confidence_stated else None,
+        "risk_level": intent.risk_stated,
     }
 
 
@@ -549,8 +554,14 @@ def _started_facts(
 def _hold_facts(hold: Hold | None) -> dict[str, Json]:
     if hold is None:
         return {}
+    own = [[claim.bucket, claim.amount] for claim in hold.claims if claim.counter is None]
+    counted = [
+        [claim.bucket, claim.amount, claim.counter.subject, claim.counter.window]
+        for claim in hold.claims
+        if claim.counter is not None
+    ]
     return {
-        "hold": {"day": hold.day, "claims": [[claim.bucket, claim.amount] for claim in hold.claims]}
+        "hold": {"day": hold.day, "claims": own, **({"counted": counted} if counted else {})},
     }
 
 

@@ -19,12 +19,11 @@ import structlog
 from clearance.core import binding as bindings
 from clearance.core import call as calls
 from clearance.core import revalidation, steps, stop
-from clearance.core.budget import rule_for
 from clearance.core.catalog import Action, ToolServer
 from clearance.core.errors import Conflict, InvalidInput, Refusal, Unavailable
 from clearance.core.gate import Facts
 from clearance.core.ledger import EntryKind, Reason
-from clearance.core.moment import day_in_zone, from_text
+from clearance.core.moment import from_text
 from clearance.core.outcome import CallError, ErrorClass, Outcome, Sent
 from clearance.core.principal import system
 from clearance.core.record import Attempt, Change, IntentRecord, IntentStatus
@@ -32,12 +31,12 @@ from clearance.core.revalidation import Revalidation, Verdict
 from clearance.core.settings import Settings
 from clearance.flow.context import Context
 from clearance.flow.fit import check_fits
-from clearance.flow.observe import used_by_others
 from clearance.flow.pins import pin_for_call
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from clearance.flow.ports.transitions import Applied
 from clearance.flow.results import ended, keep
 from clearance.flow.submit import DECISIONS_MAX
+from clearance.flow.usage import facts_of_hold
 
 LEASE_TOO_SHORT = "LEASE_TOO_SHORT"
 """The code of an error: nothing was sent, because the attempt came to its call too late."""
@@ -271,16 +270,12 @@ def same_call(started: Started) -> bool:
 
 
 async def _facts(context: Context, settings: Settings, record: IntentRecord) -> Facts:
-    """The settings, and where they changed since the decision, what others use of the day that the
-    hold is on.
+    """The settings, and where they changed since the decision, what others use in the day and the
+    windows that the hold is in.
     """
     if settings.decided(record.decision.settings_version):
         return Facts(settings)
-    rule = rule_for(settings.budgets, record.intent.account_id)
-    today = day_in_zone(context.clock.now_ms(), rule.zone if rule else "UTC")
-    return Facts(
-        settings, await used_by_others(context, record, record.hold.day if record.hold else today)
-    )
+    return await facts_of_hold(context, settings, record, context.clock.now_ms())
 
 
 def _next(

@@ -23,11 +23,13 @@ from clearance.core.outcome import OutcomeStatus
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import Admission, Change, IntentRecord
 from clearance.core.settings import Settings
-from clearance.flow.context import Context
-from clearance.flow.observe import narrate, narration_of
+from clearance.flow.context import Context, no_intent
+from clearance.flow.memory import remembering
+from clearance.flow.observe import may_read, narrate, narration_of
 from clearance.flow.ports.transitions import Applied
 from clearance.flow.requests import Erased, NarratedIntent, Ruled, RulingRequest
-from clearance.flow.submit import DECISIONS_MAX, admission_of, hint_if_approved
+from clearance.flow.submit import DECISIONS_MAX, admission_of, hint_if_approved, known_by
+from clearance.flow.usage import known_accounts
 
 RECONCILABLE = frozenset({OutcomeStatus.SUCCEEDED, OutcomeStatus.FAILED})
 
@@ -45,12 +47,16 @@ async def rule(
         raise InvalidInput(sentence, code="EDIT_PARAMETERS")
     edited_id, salt = context.clock.new_id(), context.new_salt()
     reason = None if request.reason is None else context.reason(request.reason)
+    facts: Facts | None = None
     for _ in range(DECISIONS_MAX):
         settings = await context.settings(ruler.tenant_id)
         record = await _under_approval(context, ruler, approval_id, request, settings)
         edited = None
         if request.kind is RulingKind.EDIT:
-            edited = _edited(context, ruler, record, request, edited_id, settings, salt)
+            admitted = await known_accounts(context, settings, record.intent.account_id)
+            facts = facts or Facts(settings)
+            facts = replace(facts, settings=settings, known_accounts=admitted)
+            edited = await _edited(context, ruler, record, request, edited_id, facts, salt)
         change = steps.rule(
             record,
             ruler,
@@ -62,11 +68,12 @@ async def rule(
         )
         answer = await context.store.advance(change)
         if isinstance(answer, Applied):
-            return _ruled(context, answer, settings)
+            return _ruled(context, ruler, answer, settings)
+        facts = known_by(facts, answer) if facts else None
     raise _kept_moving(approval_id)
 
 
-def _ruled(context: Context, applied: Applied, settings: Settings) -> Ruled:
+def _ruled(context: Context, ruler: Principal, applied: Applied, settings: Settings) -> Ruled:
     """The result of a ruling, in the words of the settings that were read before it: once the
     ruling is committed, nothing is read.
     """
@@ -74,9 +81,8 @@ def _ruled(context: Context, applied: Applied, settings: Settings) -> Ruled:
     for touched in filter(None, (record, admitted)):
         hint_if_approved(context, touched)
     return Ruled(
-        record,
-        *narration_of(record, settings),
-        admitted=narrate(admitted, settings) if admitted else None,
+        *narration_of(record, settings, ruler),
+        admitted=narrate(admitted, settings, ruler) if admitted else None,
     )
 
 
@@ -112,19 +118,20 @@ async def _under_approval(
     return record
 
 
-def _edited(
+async def _edited(
     context: Context,
     ruler: Principal,
     record: IntentRecord,
     request: RulingRequest,
     edited_id: str,
-    settings: Settings,
+    facts: Facts,
     salt: bytes,
 ) -> Admission:
     """The edited intent through the whole gate, which asks a person about it. Where its editor may
     rule, the edit is their approval too.
 
-    The agent stays its proposer, so that every rule for the agent holds for it too.
+    The agent stays its proposer, so that every rule for the agent holds for it too; but the
+    agent's quotas do not keep a person from editing.
     """
     intent = replace(
         record.intent,
@@ -133,15 +140,16 @@ def _edited(
         edited_by=ruler.actor_id,
         supersedes=record.intent.action_intent_id,
     )
-    return admission_of(
+    admission = admission_of(
         intent,
         checked_content(intent),
-        Facts(settings),
+        facts,
         ruler,
         salt=salt,
         now=context.clock.now_ms(),
-        approves=edit_approves(ruler, settings.catalog.get(intent.action_type)),
+        approves=edit_approves(ruler, facts.settings.catalog.get(intent.action_type)),
     )
+    return await remembering(context, admission, facts)
 
 
 async def cancel(
@@ -151,12 +159,14 @@ async def cancel(
     why = _checked(context, reason)
 
     def step(record: IntentRecord) -> Change:
+        if not may_read(principal, record):
+            raise no_intent(action_intent_id)
         if record.intent.proposed_by != principal.actor_id:
             principal.require(Permission.RULE, on=record.intent.subject)
         now = context.clock.now_ms()
         return steps.cancel(record, code="WITHDRAWN", reason=why, actor=principal, now=now)
 
-    principal.require(Permission.READ, on=principal.tenant)
+    principal.require_reading()
     return await _narrated(context, principal, action_intent_id, step)
 
 
@@ -199,8 +209,8 @@ async def erase(
         answer = await context.store.advance(change)
         if isinstance(answer, Applied):
             in_clear = tuple(entry.position for entry in entries if erasure.in_clear(entry))
-            narration = narration_of(answer.record, settings)
-            return Erased(answer.record, *narration, change.erases, in_clear)
+            narration = narration_of(answer.record, settings, principal)
+            return Erased(*narration, change.erases, in_clear)
     raise _kept_moving(action_intent_id)
 
 
@@ -212,7 +222,8 @@ async def _narrated(
 ) -> NarratedIntent:
     """One step, in the words of the settings that were read before it."""
     settings = await context.settings(principal.tenant_id)
-    return narrate(await advance(context, principal.tenant_id, action_intent_id, step), settings)
+    record = await advance(context, principal.tenant_id, action_intent_id, step)
+    return narrate(record, settings, principal)
 
 
 async def advance(

@@ -91,8 +91,9 @@ class DynamoCredentials:
         return sorted(keys, key=lambda key: (key.created_at, key.key_id))
 
     async def api_key_ended(self, tenant_id: str, name: str) -> bool:
-        keys = [key for key in await self.api_keys(tenant_id) if key.name == name]
-        return bool(keys) and all(key.revoked_at is not None for key in keys)
+        """The item of a name is that of its last credential."""
+        last = await self._calls.get(table.api_key_name(tenant_id, name))
+        return last is not None and "revoked_at" in last
 
     async def installation_salt(self) -> bytes:
         """The first process that needs it makes it, and must be allowed to write."""
