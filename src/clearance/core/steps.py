@@ -71,23 +71,12 @@ def admit(
     `approves`: `actor` edited it and may rule on that, so the approval has their ruling already.
     `content` is all that the caller said, and is bound also if the intent has lost it.
     """
-    status, kind = _ADMITTED[decision.answer]
     binding = bind(intent, decision, settings, salt)
-    source = ApprovalSource.POLICY if status is IntentStatus.APPROVED else None
-    approval, ruling = None, None
+    status, kind, source = _ADMITTED[decision.answer]
+    approval = None
     if status is IntentStatus.AWAITING_APPROVAL and binding is not None:
-        approval = approvals.open_approval(
-            intent,
-            number=1,
-            digest=binding.digest,
-            lasts_ms=_approval_lasts_ms(intent, settings),
-            now=now,
-        )
-        if approves:
-            ruling = Ruling(RulingKind.APPROVE, actor.actor_id, None, now)
-            approval = approval.ruled(ruling)
-        if approval.state is ApprovalState.APPROVED:
-            status, kind, source = _RULED[approval.state]
+        approval = _first_approval(intent, binding, settings, actor if approves else None, now)
+        status, kind, source = _RULED.get(approval.state, (status, kind, source))
     entry = draft_about(
         intent,
         kind,
@@ -99,7 +88,7 @@ def admit(
         content_kept=None if intent.content_kept else False,
         decision=decisions.facts(decision),
         approval=_approval_facts(approval),
-        ruling=ruling.kind.value if ruling else None,
+        ruling=approval.rulings[-1].kind.value if approval and approval.rulings else None,
         **_agent_facts(intent),
         **_binding_facts(binding),
         **_hold_facts(decision.hold),
@@ -123,11 +112,36 @@ def admit(
 
 
 _ADMITTED = {
-    Answer.AUTO_EXECUTE: (IntentStatus.APPROVED, EntryKind.ACTION_APPROVED),
-    Answer.REQUIRE_APPROVAL: (IntentStatus.AWAITING_APPROVAL, EntryKind.APPROVAL_REQUESTED),
-    Answer.BLOCK: (IntentStatus.BLOCKED, EntryKind.ACTION_BLOCKED),
+    Answer.AUTO_EXECUTE: (
+        IntentStatus.APPROVED,
+        EntryKind.ACTION_APPROVED,
+        ApprovalSource.POLICY,
+    ),
+    Answer.REQUIRE_APPROVAL: (
+        IntentStatus.AWAITING_APPROVAL,
+        EntryKind.APPROVAL_REQUESTED,
+        None,
+    ),
+    Answer.BLOCK: (IntentStatus.BLOCKED, EntryKind.ACTION_BLOCKED, None),
 }
 """The state of a new intent, by the gate's answer."""
+
+
+def _first_approval(
+    intent: ActionIntent,
+    binding: Binding,
+    settings: Settings,
+    approver: Principal | None,
+    now: int,
+) -> Approval:
+    """What a new intent waits in, with the ruling of who edited it, if that is an approval too."""
+    lasts_ms = _approval_lasts_ms(intent, settings)
+    approval = approvals.open_approval(
+        intent, number=1, digest=binding.digest, lasts_ms=lasts_ms, now=now
+    )
+    if approver is None:
+        return approval
+    return approval.ruled(Ruling(RulingKind.APPROVE, approver.actor_id, None, now))
 
 
 def rule(

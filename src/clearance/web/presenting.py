@@ -439,10 +439,12 @@ class Rung:
 
 def ladder(decision: Decision) -> list[Rung]:
     """Every check of the gate in its order, asked or not."""
-    rungs = [_rung(finding) for finding in decision.findings]
-    asked = {finding.check for finding in decision.findings}
-    unasked = [name for check, name in _TITLES.items() if check not in asked]
-    return rungs + [Rung(name, "dash", "was not asked", None, {}) for name in unasked]
+    rungs = {finding.check: _rung(finding) for finding in decision.findings}
+    row = [
+        rungs.pop(check, Rung(title, "dash", "was not asked", None, {}))
+        for check, title in _TITLES.items()
+    ]
+    return [*row, *rungs.values()]
 
 
 def _rung(finding: Finding) -> Rung:
