@@ -600,10 +600,10 @@ async def test_older_rows_are_on_the_next_page(door: Door) -> None:
 
 async def test_the_ladder_names_every_check_of_the_gate(door: Door) -> None:
     record = await door.world.propose(task("auto"))
-    assert [rung.mark for rung in presenting.ladder(record.decision)] == ["tick"] * 7
+    assert [rung.mark for rung in presenting.ladder(record.decision)] == ["tick"] * 8
     blocked = await door.world.propose(refund("absurd", 900_000))
     rungs = presenting.ladder(blocked.decision)
-    assert [rung.mark for rung in rungs] == ["tick"] * 5 + ["cross", "dash"]
+    assert [rung.mark for rung in rungs] == ["tick"] * 5 + ["cross", "dash", "dash"]
     assert rungs[-1].name == "Budget"
     browser = await door.signed_in()
     why = text_of((await browser.get("/intents/absurd/why")).text)

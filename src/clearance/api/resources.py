@@ -84,7 +84,21 @@ def _intent_fields(narrated: NarratedIntent) -> dict[str, Any]:
         "attempt": _attempt(record.attempt) if record.attempt else None,
         "outcome": _outcome(record, record.outcome) if record.outcome else None,
         "budget": _budget_hold(record.hold) if record.hold else None,
+        "content_kept": action_intent.content_kept,
+        "alike": _alike(narrated),
     }
+
+
+def _alike(narrated: NarratedIntent) -> list[wire.SameActResource]:
+    return [
+        wire.SameActResource(
+            action_intent_id=act.action_intent_id,
+            status=act.status.value,
+            at=as_text(act.at),
+            sentence=act.sentence,
+        )
+        for act in narrated.alike
+    ]
 
 
 def _called(record: IntentRecord, call: ShownCall | None) -> dict[str, Any]:
@@ -252,6 +266,8 @@ def approval_item(
         undo=action is not None and action.undo is not None,
         tool=known.get("tool"),
         effect=known.get("effect"),
+        likeness=record.likeness.hex() if record.likeness else None,
+        alike=_alike(narrated),
     )
 
 

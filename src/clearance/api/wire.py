@@ -317,6 +317,17 @@ class Intent(CallResource, Decided):
     attempt: AttemptResource | None
     outcome: OutcomeResource | None
     budget: BudgetHold | None
+    content_kept: Annotated[
+        bool,
+        Field(
+            description="False if a quota left no room for the parameters, the target and the "
+            "reasons of a blocked intent."
+        ),
+    ]
+    alike: Annotated[
+        list[SameActResource],
+        Field(description="What else is known of the same act, for people, while it waits."),
+    ]
 
 
 class RuledIntent(Intent):
@@ -407,6 +418,17 @@ class TimelineItem(Resource):
     undoable: bool
 
 
+class SameActResource(Resource):
+    """Another intent about the same act: who rejected it and when, that it was done, or that it
+    waits too.
+    """
+
+    action_intent_id: str
+    status: StatusName
+    at: Moment
+    sentence: str
+
+
 class ApprovalItem(CallResource):
     """One approval that waits, with what a person rules on.
 
@@ -438,6 +460,10 @@ class ApprovalItem(CallResource):
     undo: Annotated[bool, Field(description="True if the catalog says how to undo it.")]
     tool: str | None
     effect: Literal["idempotent", "keyed", "at_most_once"] | None
+    likeness: Annotated[
+        str | None, Field(description="Equal for the items that are about the same act.")
+    ]
+    alike: list[SameActResource]
 
 
 class BudgetBucket(Resource):
