@@ -12,7 +12,6 @@ import pytest
 from clearance.core.moment import HOUR_MS, as_text
 from clearance.core.principal import Role
 from tests.doors.conftest import INTENT, UNSURE, Door, client, problem
-from tests.flow.support.remembering import Remembering
 from tests.support import sample
 from tests.support.exposition import series
 from tests.support.sample import NOON, OWNER
@@ -94,7 +93,6 @@ async def test_reading_is_not_counted(door: Door) -> None:
 
 async def test_too_much_that_waits_is_refused_and_time_alone_does_not_help(door: Door) -> None:
     await limited(door, waiting_each_agent=1)
-    door.world.context.store = Remembering(door.world.context.store)  # type: ignore[assignment]
     await door.propose(UNSURE)
     response = await door.agent.post(
         "/v1/intents", json={**UNSURE, "action_intent_id": "t2", "parameters": {"title": "Other"}}

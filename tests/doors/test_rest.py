@@ -30,7 +30,7 @@ INTENT_NAMES = frozenset(
     confidence_score risk_level why expires_at trace_id supersedes superseded_by edited_by digest
     created_at changed_at
     approval attempt outcome budget
-    action_label arguments arguments_set_by amounts remedy
+    action_label arguments arguments_set_by amounts remedy content_kept alike
     """.split()  # noqa: SIM905 - thirty names, one look
 )
 

@@ -4,7 +4,6 @@ much of one agent waits or was blocked.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -18,11 +17,11 @@ from clearance.core.principal import Principal
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.flow.requests import Proposal, Ruled, RulingRequest
-from tests.flow.support.remembering import Remembering
 from tests.support import sample
 from tests.support.sample import AGENT, APPROVER, OTHER_AGENT, TENANT, refund, task
-from tests.support.world import Place, World, opened
+from tests.support.world import World
 
+# What differs between stores is compared by their own suite.
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("place", ["sqlite"], indirect=True)]
 DAY_MS = 24 * HOUR_MS
 NO = RulingRequest(RulingKind.REJECT, "Never: it is fraud.")
@@ -30,14 +29,6 @@ UNSURE = 0.5
 SAME_ORDER = {"same_when": ["order_id"]}
 AUTO = (Answer.AUTO_EXECUTE, "REFUNDS_ALLOWED")
 ASKED = (Answer.REQUIRE_APPROVAL, "REJECTED_BEFORE")
-
-
-@pytest.fixture
-async def world(place: Place) -> AsyncIterator[World]:
-    async with opened(place) as made:
-        made.store = Remembering(made.store)  # type: ignore[assignment]
-        made.context.store = made.store
-        yield made
 
 
 def document(quotas: dict[str, int] | None = None, **entry: Any) -> dict[str, Any]:
@@ -122,6 +113,18 @@ async def test_an_edit_is_a_no_to_what_was_edited_and_meets_the_noes_of_before(
     assert "REJECTED_BEFORE" in codes
     assert ruled.admitted.record.status is IntentStatus.AWAITING_APPROVAL
     assert await answer_to(world, refund("r3", amount_minor=900)) == ASKED
+
+
+async def test_an_edit_of_the_same_act_is_not_asked_about_because_of_itself(world: World) -> None:
+    await world.configure(document(**SAME_ORDER))
+    await world.propose(refund("r1", amount_minor=900, confidence_score=UNSURE))
+    ruled = await edited(world, "r1", order_id="ORD-1", amount_minor=500)
+    assert ruled.admitted is not None
+    codes = [finding.code for finding in ruled.admitted.record.decision.findings]
+    assert "NOT_REJECTED" in codes
+    name = ruled.admitted.record.intent.action_intent_id
+    explained = await world.control.explain(APPROVER, name)
+    assert [change.answer for change in explained.nearest_changes] == [Answer.AUTO_EXECUTE]
 
 
 async def test_a_later_start_knows_a_no_that_came_meanwhile(world: World) -> None:

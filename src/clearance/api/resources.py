@@ -86,7 +86,21 @@ def _intent_fields(narrated: NarratedIntent) -> dict[str, Any]:
         "attempt": _attempt(record.attempt) if record.attempt else None,
         "outcome": _outcome(record, record.outcome) if record.outcome else None,
         "budget": _budget_hold(record.hold) if record.hold else None,
+        "content_kept": action_intent.content_kept,
+        "alike": _alike(narrated),
     }
+
+
+def _alike(narrated: NarratedIntent) -> list[wire.SameActResource]:
+    return [
+        wire.SameActResource(
+            action_intent_id=act.action_intent_id,
+            status=act.status.value,
+            at=as_text(act.at),
+            sentence=act.sentence,
+        )
+        for act in narrated.alike
+    ]
 
 
 def _called(record: IntentRecord, call: ShownCall | None) -> dict[str, Any]:
@@ -260,6 +274,8 @@ def approval_item(
         tool=known.get("tool"),
         effect=known.get("effect"),
         edit_approves=edit_approves(reader, action),
+        likeness=record.likeness.hex() if record.likeness else None,
+        alike=_alike(narrated),
     )
 
 

@@ -340,6 +340,17 @@ class Intent(CallResource, Decided):
     attempt: AttemptResource | None
     outcome: OutcomeResource | None
     budget: BudgetHold | None
+    content_kept: Annotated[
+        bool,
+        Field(
+            description="False if a quota left no room for the parameters, the target and the "
+            "reasons of a blocked intent."
+        ),
+    ]
+    alike: Annotated[
+        list[SameActResource],
+        Field(description="What else is known of the same act, for people, while it waits."),
+    ]
 
 
 class RuledIntent(Intent):
@@ -437,6 +448,17 @@ class TimelineItem(Resource):
     undoable: bool
 
 
+class SameActResource(Resource):
+    """Another intent about the same act: who rejected it and when, that it was done, or that it
+    waits too.
+    """
+
+    action_intent_id: str
+    status: StatusName
+    at: Moment
+    sentence: str
+
+
 class ApprovalItem(CallResource):
     """One approval that waits, with what a person rules on.
 
@@ -471,6 +493,10 @@ class ApprovalItem(CallResource):
     edit_approves: Annotated[
         bool, Field(description="True if an edit by you would be your approval too.")
     ]
+    likeness: Annotated[
+        str | None, Field(description="Equal for the items that are about the same act.")
+    ]
+    alike: list[SameActResource]
 
 
 class ActionResource(Resource):

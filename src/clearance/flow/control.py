@@ -26,6 +26,7 @@ from clearance.flow import (
     credentials,
     fit,
     installation,
+    memory,
     observe,
     pins,
     review,
@@ -83,6 +84,12 @@ class Control:
     ) -> list[NarratedIntent]:
         """What needs a person, oldest request first."""
         return await observe.waiting(self._context, principal, after=after, limit=limit)
+
+    async def with_alike(
+        self, principal: Principal, narrated: Sequence[NarratedIntent]
+    ) -> list[NarratedIntent]:
+        """Intents that wait, with what else is known of the same act; as they are for an agent."""
+        return await memory.with_alike(self._context, principal, narrated)
 
     async def rule(self, principal: Principal, approval_id: str, request: RulingRequest) -> Ruled:
         """Rules on an approval: approve, reject, or edit (a new intent through the whole gate)."""

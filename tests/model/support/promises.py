@@ -27,7 +27,6 @@ from clearance.flow.ports.tools import ToolCall
 from tests.model.support.keeping import Kept, Place, Step, kept_for_good, place_of
 from tests.support.sample import OWNER
 
-
 INVENTED = "new-"
 """How the accounts begin that no settings name."""
 
