@@ -87,7 +87,13 @@ class ProposalBody(Body):
         }
     )
 
-    account_id: Annotated[str, Field(json_schema_extra=_NAME)]
+    account_id: Annotated[
+        str | None,
+        Field(
+            description="May be left out if the catalog finds it in the parameters.",
+            json_schema_extra=_NAME,
+        ),
+    ] = None
     action_type: Annotated[str, Field(json_schema_extra={"pattern": f"^{ACTION_TYPE.pattern}$"})]
     confidence_score: Annotated[float, Field(json_schema_extra={"minimum": 0, "maximum": 1})]
     risk_level: RiskName

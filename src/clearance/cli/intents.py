@@ -13,7 +13,13 @@ Risk: TypeAlias = Literal["MINIMAL", "LOW", "MEDIUM", "HIGH"]
 
 
 AccountId = Annotated[
-    str, typer.Option("--account", "--account-id", metavar="NAME", help="Whose account it touches.")
+    str | None,
+    typer.Option(
+        "--account",
+        "--account-id",
+        metavar="NAME",
+        help="Whose account it touches, unless the catalog finds it in the parameters.",
+    ),
 ]
 Confidence = Annotated[
     float, typer.Option("--confidence", "--confidence-score", metavar="NUMBER", help="From 0 to 1.")
@@ -28,12 +34,12 @@ OwnId = Annotated[
 
 def propose(
     *,
-    account_id: AccountId,
     action_type: Annotated[str, typer.Option(metavar="TYPE", help="An action of the catalog.")],
     confidence_score: Confidence,
     risk_level: Annotated[
         Risk, typer.Option("--risk", "--risk-level", help="As the agent sees it.")
     ],
+    account_id: AccountId = None,
     parameters: Annotated[
         str, typer.Option(metavar="JSON", help="An object; @FILE reads a file, @- standard input.")
     ] = "{}",

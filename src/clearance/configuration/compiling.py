@@ -195,6 +195,7 @@ def _action(action_type: str, shape: ActionShape) -> Action:
             duration_ms(shape.key_kept_for) if shape.key_kept_for else KEY_KEPT_FOR_MS_DEFAULT
         ),
         accepts=tuple(shape.accepts),
+        account=shape.account_parameter,
     )
 
 

@@ -39,7 +39,7 @@ from clearance.core.moment import HOUR_MS, SECOND_MS
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.stop import StopLevel, StopScope
 from clearance.core.suggestion import suggestion
-from clearance.core.template import final_schema
+from clearance.core.template import final_schema, whole_placeholder
 from clearance.core.tool_pin import PIN
 
 CONCURRENCY_MAX = 64  # calls at once to one tool server
@@ -331,6 +331,13 @@ class ActionShape(_Shape):
     idempotency: Annotated[str, _word("meta")] | None = None
     key_kept_for: Duration | None = None
     accepts: list[Acceptance] = []
+    account: Sentence | None = None
+
+    @property
+    def account_parameter(self) -> str | None:
+        """The parameter that its `account` names; None if it has none, or names no parameter."""
+        name = whole_placeholder(self.account or "")
+        return name.removeprefix("parameters.") if name else None
 
     @property
     def final_schema(self) -> dict[str, Json]:

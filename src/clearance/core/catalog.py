@@ -101,7 +101,8 @@ class Action:
     """One action type of the catalog.
 
     `key_kept_for_ms`: for how long the tool knows a key again, from the first call with it.
-    `accepts` are names of findings about its tool that its owner accepts.
+    `accepts` are names of findings about its tool that its owner accepts. `account` is the
+    parameter that names the account of the act.
     """
 
     action_type: str
@@ -122,6 +123,7 @@ class Action:
     manners: Manners = AS_IT_SAYS
     key_kept_for_ms: int = KEY_KEPT_FOR_MS_DEFAULT
     accepts: tuple[str, ...] = ()
+    account: str | None = None
 
     @cached_property
     def _validator(self) -> jsonschema_rs.Validator:

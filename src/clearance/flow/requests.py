@@ -49,10 +49,10 @@ class NarratedIntent:
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A caller's part of an action intent: tenant and proposer come from the credential, a missing
-    id is made.
+    id is made, and a missing account is the one that the catalog finds in the parameters.
     """
 
-    account_id: str
+    account_id: str | None
     action_type: str
     confidence_score: float
     risk_level: RiskLevel
