@@ -88,7 +88,13 @@ class ProposalBody(Body):
         }
     )
 
-    account_id: Annotated[str, Field(json_schema_extra=_NAME)]
+    account_id: Annotated[
+        str | None,
+        Field(
+            description="May be left out if the catalog finds it in the parameters.",
+            json_schema_extra=_NAME,
+        ),
+    ] = None
     action_type: Annotated[str, Field(json_schema_extra={"pattern": f"^{ACTION_TYPE.pattern}$"})]
     action_intent_id: Annotated[
         str | None, Field(description="Chosen by the caller, or made by us.", json_schema_extra=_ID)

@@ -57,8 +57,8 @@ class _Verbs(ABC, Generic[_A, _I]):
     def propose(
         self,
         *,
-        account_id: str,
         action_type: str,
+        account_id: str | None = None,
         parameters: Mapping[str, Json] | None = None,
         action_intent_id: str | None = None,
         target: Json = None,
@@ -71,17 +71,18 @@ class _Verbs(ABC, Generic[_A, _I]):
         """Proposes an action; the answer is the intent with the gate's `decision` and its `status`.
 
         Without an `action_intent_id` one is made here, once, so that a repeat after a lost answer
-        cannot act twice.
+        cannot act twice. The `account_id` may be left out if the catalog finds it in the
+        parameters.
         """
         body: Answer = {
             "action_intent_id": secrets.token_hex(ID_BYTES)
             if action_intent_id is None
             else action_intent_id,
-            "account_id": account_id,
             "action_type": action_type,
             "parameters": dict(parameters or {}),
         }
         given = {
+            "account_id": account_id,
             "target": target,
             "why": [why] if isinstance(why, str) else list(why),
             "expires_at": wire.moment(expires_at),

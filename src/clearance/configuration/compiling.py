@@ -232,6 +232,7 @@ def _action(action_type: str, shape: ActionShape) -> Action:
         accepts=tuple(shape.accepts),
         editors_rule=shape.approval.editors_rule,
         same_when=None if shape.same_when is None else tuple(shape.same_when),
+        account=shape.account_parameter,
     )
 
 

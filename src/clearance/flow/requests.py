@@ -55,13 +55,13 @@ class NarratedIntent:
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A caller's part of an action intent: tenant and proposer come from the credential, a missing
-    id is made.
+    id is made, and a missing account is the one that the catalog finds in the parameters.
 
     `folds`: its door makes a call that the same agent repeats while a person is asked the intent
     that waits already, whatever id comes with it.
     """
 
-    account_id: str
+    account_id: str | None
     action_type: str
     confidence_score: float | None = None
     risk_level: RiskLevel | None = None
