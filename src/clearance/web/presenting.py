@@ -396,6 +396,8 @@ def risk_of(record: IntentRecord, action: Action | None) -> RiskLevel:
 def _may_not_rule(record: IntentRecord, visitor: Principal) -> str | None:
     if Permission.RULE not in visitor.permissions:
         return "Your key may read this, and not rule on it."
+    if not visitor.reaches(Permission.RULE, record.intent.subject):
+        return "Your key is limited to other accounts or action types."
     if Permission.RULE_OWN in visitor.permissions:
         return None
     if record.intent.proposed_by == visitor.actor_id:
