@@ -102,6 +102,8 @@ def _asked(ask: Ask) -> str:
         "expired": "asks for what has expired",
         "approved": "asks for what is approved",
         "budget_used": "reads what is used of the budget",
+        "installation_salt": "reads the salt of the installation",
+        "alike": "looks for the same act",
     }[ask.verb]
 
 
