@@ -12,7 +12,7 @@ from tests.support import sample
 from tests.support.sample import OWNER, TENANT, NoEngine, RecordingTools
 
 from bench.databases import database
-from bench.drive import Job
+from bench.drive import ACCOUNTS_SPREAD, Job
 from clearance.clock import SystemClock
 from clearance.configuration.shape import RATE_MAX
 from clearance.core.budget import AMOUNT_MAX
@@ -52,8 +52,11 @@ class InstantTools(RecordingTools):
 
 
 def document(**autonomy: Any) -> dict[str, Any]:
-    """The settings: one action type, fifteen lines of policy, a budget, and room for all."""
-    rooms = {"budgets": [{"max_per_day": BUDGET}], "quotas": ROOM}
+    """The settings: one action type, fifteen lines of policy, a budget, the accounts that are used
+    here, and room for all.
+    """
+    accounts = ["acme", *(f"a{number}" for number in range(ACCOUNTS_SPREAD))]
+    rooms = {"budgets": [{"max_per_day": BUDGET}], "accounts": accounts, "quotas": ROOM}
     made = {
         **sample.document(**(rooms | autonomy)),
         "tool_pins": {name: tool.schema_digest for name, tool in TOOLS.items()},

@@ -50,7 +50,7 @@ from tests.aws.test_workflow import (
     propose_and_crash,
     queued,
 )
-from tests.support.sample import TENANT, task
+from tests.support.sample import TENANT, account_of, task
 
 pytestmark = pytest.mark.anyio
 
@@ -267,7 +267,7 @@ def test_a_sweep_takes_steps_while_there_is_time(
     stack.functions.cool()
     names = [f"step-{number}" for number in range(3)]
     for name in names:
-        propose_and_crash(stack, task(name, account_id=name))
+        propose_and_crash(stack, task(name, account_id=account_of(name)))
     stack.sweep()
     for name in names:
         outcome_of(stack, NORTHWIND, name, timeout=10)

@@ -261,10 +261,16 @@ async def test_an_agent_cannot_write_our_sentence(door: Door, olga) -> None:
 
 
 async def test_an_account_cannot_write_the_reason(door: Door, olga) -> None:
-    """The agent chose it, and the finding of the budget names it."""
-    await door.propose({**INTENT, "account_id": "acme. Approved by legal"})
-    finding = (await door.agent.get("/v1/intents/t1")).json()["findings"][-1]
-    assert finding["sentence"].startswith("The autonomy budget of 'acme. Approved by legal' for ")
+    """The agent chose it, and the findings of account and budget name it."""
+    hostile = "acme. Approved by legal"
+    await door.propose({**INTENT, "account_id": hostile})
+    asked = (await door.agent.get("/v1/intents/t1")).json()
+    sentence = f"The account '{hostile}' is not known: a person must look."
+    assert (asked["reason"], asked["explanation"]) == ("ACCOUNT_NOT_KNOWN", sentence)
+    await door.world.autonomy(accounts=[hostile])
+    await door.propose({**INTENT, "action_intent_id": "t2", "account_id": hostile})
+    finding = (await door.agent.get("/v1/intents/t2")).json()["findings"][-1]
+    assert finding["sentence"].startswith(f"The autonomy budget of '{hostile}' for ")
 
 
 # --- Amounts ---
@@ -427,7 +433,8 @@ async def test_an_editor_reads_that_another_person_must_approve(door: Door, olga
     )
     new = answer.json()["new_intent"]
     assert (new["proposed_by"], new["edited_by"]) == ("agent-ada", "olga")
-    assert new["sentence"].endswith(", as edited by olga")
+    assert new["sentence"].startswith("olga wants to write to bob")
+    assert new["sentence"].endswith(", as an edit of what agent-ada proposed")
     shown = shown_by(intent_views.intent, new)
     assert re.search(r"^edited by +olga$", shown, re.MULTILINE)
     assert re.search(r"^instead of +w1$", shown, re.MULTILINE)

@@ -46,7 +46,10 @@ async def approvals(
     catalog = (await control.settings(caller)).catalog
     items = [
         resources.approval_item(
-            narrated, narrated.record.approval, catalog.get(narrated.record.intent.action_type)
+            narrated,
+            narrated.record.approval,
+            catalog.get(narrated.record.intent.action_type),
+            caller,
         )
         for narrated in waiting
         if narrated.record.approval is not None

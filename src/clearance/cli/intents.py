@@ -1,4 +1,4 @@
-"""The commands for action intents: propose, show, explain, cancel and erase."""
+"""The commands for action intents: actions, propose, show, explain, cancel and erase."""
 
 from __future__ import annotations
 
@@ -13,10 +13,19 @@ Risk: TypeAlias = Literal["MINIMAL", "LOW", "MEDIUM", "HIGH"]
 
 
 AccountId = Annotated[
-    str, typer.Option("--account", "--account-id", metavar="NAME", help="Whose account it touches.")
+    str | None,
+    typer.Option(
+        "--account",
+        "--account-id",
+        metavar="NAME",
+        help="Whose account it touches, unless the catalog finds it in the parameters.",
+    ),
 ]
 Confidence = Annotated[
-    float, typer.Option("--confidence", "--confidence-score", metavar="NUMBER", help="From 0 to 1.")
+    float | None,
+    typer.Option(
+        "--confidence", "--confidence-score", metavar="NUMBER", help="How sure, from 0 to 1."
+    ),
 ]
 OwnId = Annotated[
     str | None,
@@ -28,12 +37,8 @@ OwnId = Annotated[
 
 def propose(
     *,
-    account_id: AccountId,
     action_type: Annotated[str, typer.Option(metavar="TYPE", help="An action of the catalog.")],
-    confidence_score: Confidence,
-    risk_level: Annotated[
-        Risk, typer.Option("--risk", "--risk-level", help="As the agent sees it.")
-    ],
+    account_id: AccountId = None,
     parameters: Annotated[
         str, typer.Option(metavar="JSON", help="An object; @FILE reads a file, @- standard input.")
     ] = "{}",
@@ -49,6 +54,10 @@ def propose(
     ] = None,
     trace_id: Annotated[
         str | None, typer.Option(metavar="ID", help="The run that this belongs to.")
+    ] = None,
+    confidence_score: Confidence = None,
+    risk_level: Annotated[
+        Risk | None, typer.Option("--risk", "--risk-level", help="As the agent sees it.")
     ] = None,
     wait: Annotated[
         float,
@@ -85,6 +94,16 @@ def propose(
                 raise
     output.show(intent, views.intent, as_json=as_json)
     raise typer.Exit(exit_code(intent))
+
+
+def actions(*, as_json: AsJson = False) -> None:
+    """List the actions that may be proposed.
+
+    With --json also the schemas of their parameters.
+    """
+    from clearance.cli.views import lists
+
+    answer(lambda clearance: clearance.actions(), lists.actions, as_json=as_json)
 
 
 def show(action_intent_id: ActionIntentId, *, as_json: AsJson = False) -> None:

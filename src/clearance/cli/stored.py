@@ -15,7 +15,7 @@ from clearance.core.defaults import Defaults, with_defaults
 from clearance.core.schema import SchemaPlace
 from clearance.core.settings import Settings
 from clearance.core.tool_pin import is_of_before
-from clearance.flow.ports.tools import ToolList, schemas_of
+from clearance.flow.ports.tools import ToolList, offered_of
 
 
 def means_otherwise(settings: Settings) -> Iterator[str]:
@@ -53,6 +53,9 @@ def _inside(place: SchemaPlace, at: str, seen: set[int]) -> Iterator[tuple[str, 
         yield from _inside(place.items, f"{at}[]", seen)
 
 
+_IN_AUTONOMY = ("modes", "allowlist", "budgets", "accounts", "limits")
+
+
 def stored_document(settings: Settings, parts: Sequence[tuple[Json, int]]) -> SettingsDocument:
     """The stored parts as one document; of its tool servers, where they are."""
     whole = {name: part for value, _ in parts for name, part in value.items()}
@@ -60,7 +63,7 @@ def stored_document(settings: Settings, parts: Sequence[tuple[Json, int]]) -> Se
         name: {"url": server.url} if server.url else {"command": list(server.command)}
         for name, server in settings.tool_servers.items()
     }
-    autonomy = {name: whole[name] for name in ("modes", "allowlist", "budgets")}
+    autonomy = {name: whole[name] for name in _IN_AUTONOMY}
     document = {"tool_servers": servers, "catalog": whole["catalog"], "autonomy": autonomy}
     policy = {"policy": whole["policy"]} if whole["policy"] is not None else {}
     return read_document({**document, **policy}).document
@@ -68,12 +71,12 @@ def stored_document(settings: Settings, parts: Sequence[tuple[Json, int]]) -> Se
 
 def stored_findings(settings: Settings, offered: ToolList) -> list[FitFinding]:
     """How the stored actions do not fit the tools of one server."""
-    schemas = schemas_of({offered.server: offered})
+    tools = offered_of({offered.server: offered})
     return [
         finding
         for name, action in settings.catalog.items()
         if action.tool.server == offered.server
         for finding in fit_findings(
-            action, schemas, alone=may_run_alone(settings.allowlist, settings.modes, name)
+            action, tools, alone=may_run_alone(settings.allowlist, settings.modes, name)
         )
     ]

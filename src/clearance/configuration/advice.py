@@ -14,6 +14,7 @@ from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
 from clearance.configuration.document import Reading
+from clearance.configuration.limiting import without_ceiling
 from clearance.configuration.shape import ActionShape, SettingsDocument
 from clearance.core.canonical import Json
 from clearance.core.dialect import places
@@ -54,6 +55,7 @@ def advice(document: SettingsDocument, agents: Collection[str] | None = None) ->
     return [
         *_unknown(named, "Account", _accounts(document), "no mode, budget or allowlist does"),
         *_unknown(named, "Agent", agents, "no key is for it"),
+        *_limits(document, agents),
         *(
             Problem(("catalog", name, "parameters", *path), sentence)
             for name, shape in document.catalog.items()
@@ -66,6 +68,17 @@ def advice(document: SettingsDocument, agents: Collection[str] | None = None) ->
             for path, sentence in _amounts(shape)
         ),
     ]
+
+
+def _limits(document: SettingsDocument, agents: Collection[str] | None) -> Iterator[Problem]:
+    """What no limit holds back, and the limits of agents that do not exist."""
+    if sentence := without_ceiling(document):
+        yield Problem(("autonomy", "limits"), sentence)
+    for position, limit in enumerate(document.autonomy.limits):
+        if agents and limit.agent is not None and limit.agent not in agents:
+            hint = suggestion(limit.agent, sorted(agents))
+            sentence = f"names the agent {limit.agent}, and no key is for it{hint}"
+            yield Problem(("autonomy", "limits", position, "agent"), sentence)
 
 
 def _accounts(document: SettingsDocument) -> set[str]:

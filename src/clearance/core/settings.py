@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TypeAlias
 
+from clearance.core.accounts import NO_ACCOUNTS, Accounts
 from clearance.core.budget import BudgetRule
 from clearance.core.canonical import Json, digest
 from clearance.core.catalog import Action, ToolServer
 from clearance.core.decision import NO_DIGEST, SettingsDigest, SettingsVersion
 from clearance.core.likeness import ASKS_FOR_MS_DEFAULT
+from clearance.core.limits import Limits
 from clearance.core.mode import Allowlist, ModeRule
 from clearance.core.policy import PolicySet
 from clearance.core.quota import QUOTAS_DEFAULT, Quotas
@@ -100,6 +102,8 @@ class Settings:
     stop_switches: tuple[StopSwitch, ...] = ()
     unreadable: Mapping[Reached, Unreadable] = field(default_factory=dict)
     digest: SettingsDigest = NO_DIGEST
+    limits: Limits = field(default_factory=Limits)
+    accounts: Accounts = NO_ACCOUNTS
     rejections_ask_for_ms: int = ASKS_FOR_MS_DEFAULT
     quotas: Quotas = QUOTAS_DEFAULT
 

@@ -45,6 +45,7 @@ from clearance.flow.refusals import Refusals
 
 SALT_BYTES = 16
 COMPILERS_MAX = 8  # threads that read and compile settings, each for one tenant
+PROPOSERS_MAX = 10_000  # intents of which a process remembers who proposed them
 READ_AGAIN_MAX = 5  # how often settings are read that change while they are read
 PROGRAMS_NOT_STARTED = "PROGRAMS_NOT_STARTED"
 """The code of what is refused where no tool server can be a program of this machine."""
@@ -98,6 +99,7 @@ class Context:
         default_factory=lambda: defaultdict(asyncio.Lock)
     )
     _readings: dict[str, _Known] = field(default_factory=dict)
+    _proposers: dict[tuple[str, str], str] = field(default_factory=dict)
     _likeness_key: bytes | None = None
 
     async def settings(self, tenant_id: str) -> Settings:
@@ -233,9 +235,24 @@ class Context:
         """One intent of a tenant. NotFound if it has none of this id."""
         record = await self.store.intent(tenant_id, action_intent_id)
         if record is None:
-            sentence = f"There is no action intent {action_intent_id}."
-            raise NotFound(sentence)
+            raise no_intent(action_intent_id)
         return record
+
+    async def proposer(
+        self, tenant_id: str, action_intent_id: str, known: str | None = None
+    ) -> str | None:
+        """Who proposed an intent; `known`, if the caller knows it already. It never changes, so
+        that it is read once. None if the store has no such intent any more.
+        """
+        name = (tenant_id, action_intent_id)
+        if known is None and (known := self._proposers.get(name)) is None:
+            record = await self.store.intent(tenant_id, action_intent_id)
+            known = record.intent.proposed_by if record else None
+        if known is not None:
+            self._proposers[name] = known
+            if len(self._proposers) > PROPOSERS_MAX:
+                del self._proposers[next(iter(self._proposers))]
+        return known
 
     async def likeness_key(self) -> bytes:
         """The key of the installation's likenesses; read once."""
@@ -252,6 +269,11 @@ class Context:
     def reason(self, text: str) -> Reason:
         """A person's words, with a salt of their own."""
         return Reason(text, self.new_salt())
+
+
+def no_intent(action_intent_id: str) -> NotFound:
+    """The refusal for an id that the tenant, or the reader, has no intent of."""
+    return NotFound(f"There is no action intent {action_intent_id}.")
 
 
 def _digest(document: Mapping[str, Json], salt: bytes | None) -> str | None:

@@ -9,10 +9,13 @@ from collections.abc import Mapping, Sequence
 
 from clearance.configuration.differences import SettingsDifference
 from clearance.configuration.shape import SettingsDocument
+from clearance.core.agents_view import ShownEntry
 from clearance.core.budget import BudgetRule
 from clearance.core.canonical import Json
+from clearance.core.catalog import Catalog
 from clearance.core.credential import ApiKey
 from clearance.core.ledger import Entry
+from clearance.core.limits import Who
 from clearance.core.narrative import Explanation
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.principal import Principal, Role
@@ -29,11 +32,13 @@ from clearance.flow import (
     review,
     settings,
     submit,
+    usage,
 )
 from clearance.flow.context import Context
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.tools import ToolList
 from clearance.flow.requests import (
+    CounterUse,
     Erased,
     NarratedIntent,
     PinReport,
@@ -112,9 +117,21 @@ class Control:
         """Why an intent was answered as it was, and what would change the answer."""
         return await observe.explain(self._context, principal, action_intent_id)
 
-    async def history(self, principal: Principal, action_intent_id: str) -> list[Entry]:
+    async def history(self, principal: Principal, action_intent_id: str) -> list[ShownEntry]:
         """The ledger entries of one intent, in order."""
         return await observe.history(self._context, principal, action_intent_id)
+
+    async def actions(self, principal: Principal) -> Catalog:
+        """The actions that may be proposed."""
+        return await observe.actions(self._context, principal)
+
+    async def events(
+        self, principal: Principal, *, after: int, limit: int
+    ) -> tuple[list[ShownEntry], int]:
+        """The ledger entries behind a position that the caller is shown, in order, and the position
+        that was read up to.
+        """
+        return await observe.events(self._context, principal, after=after, limit=limit)
 
     async def ledger(
         self, principal: Principal, *, after: int = 0, limit: int = 100
@@ -147,6 +164,12 @@ class Control:
     ) -> tuple[BudgetRule | None, str, Mapping[str, int]]:
         """The account's budget rule, today's day in its zone, and what is used of each bucket."""
         return await observe.budget(self._context, principal, account_id)
+
+    async def usage(self, principal: Principal, who: Who) -> list[CounterUse]:
+        """What the tenant has used of its limits and counters now, and so the agent, account and
+        action type that `who` names.
+        """
+        return await usage.usage(self._context, principal, who)
 
     # Owners
 

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from clearance.configuration.shape import SettingsDocument
 from clearance.configuration.tool_fit import FitFinding, catalog_findings, unused_acceptances
 from clearance.core.approval import RulingKind
+from clearance.core.budget import Counter
 from clearance.core.canonical import Json
 from clearance.core.decision import SettingsVersion
 from clearance.core.errors import Problem
@@ -22,7 +23,7 @@ from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.same_acts import SameAct
 from clearance.core.stop import StopSwitch
 from clearance.core.template import Phrase, plain
-from clearance.flow.ports.tools import ToolList, schemas_of
+from clearance.flow.ports.tools import ToolList, offered_of
 
 PAGE_SIZE_MAX = 500  # items of a list that a verb reads at once
 ANY_VERSION = -1  # for stop switches: an emergency stop must not lose a race
@@ -54,16 +55,16 @@ class NarratedIntent:
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A caller's part of an action intent: tenant and proposer come from the credential, a missing
-    id is made.
+    id is made, and a missing account is the one that the catalog finds in the parameters.
 
     `folds`: its door makes a call that the same agent repeats while a person is asked the intent
     that waits already, whatever id comes with it.
     """
 
-    account_id: str
+    account_id: str | None
     action_type: str
-    confidence_score: float
-    risk_level: RiskLevel
+    confidence_score: float | None = None
+    risk_level: RiskLevel | None = None
     parameters: Mapping[str, Json] = field(default_factory=dict)
     action_intent_id: str | None = None
     target: Json = None
@@ -136,6 +137,8 @@ class SettingsPart(StrEnum):
     STOP_SWITCHES = "stop-switches"
     POLICIES = "policies"
     CATALOG = "catalog"
+    ACCOUNTS = "accounts"
+    LIMITS = "limits"
     REJECTIONS = "rejections"
     QUOTAS = "quotas"
 
@@ -175,15 +178,15 @@ class ToolFit:
         unreachable: Mapping[str, str],
     ) -> ToolFit:
         """How a document fits the tools of these lists, by server."""
-        schemas = schemas_of(lists)
-        findings = catalog_findings(document, schemas, document.catalog)
+        offered = offered_of(lists)
+        findings = catalog_findings(document, offered, document.catalog)
         missing = {
             named: lists[server].why_missing(tool)
-            for named in sorted(document.tools - schemas.keys())
+            for named in sorted(document.tools - offered.keys())
             for server, _, tool in [named.partition(".")]
             if server in lists
         }
-        unused = tuple(unused_acceptances(document, schemas, findings))
+        unused = tuple(unused_acceptances(document, offered, findings))
         return cls(findings, unused, missing, dict(unreachable))
 
     @property
@@ -218,6 +221,26 @@ class PinReport:
 
 
 # Everyone who may read
+
+
+@dataclass(frozen=True, slots=True)
+class BucketUse:
+    """The held and settled use of a bucket of a counter, and its limit (None: it has none): acts,
+    or smallest units in the finest scale of the catalog. `shown`: both, for people.
+    """
+
+    bucket: str
+    used: int
+    limit: int | None
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class CounterUse:
+    """The use of a counter in the window that it is now, by bucket."""
+
+    counter: Counter
+    buckets: tuple[BucketUse, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ CHANGES_MAX = 5  # how often a change is made again because the settings moved m
 _IN_AUTONOMY = frozenset(
     {
         *(SettingsPart.MODES, SettingsPart.ALLOWLIST, SettingsPart.BUDGETS),
+        *(SettingsPart.ACCOUNTS, SettingsPart.LIMITS),
         *(SettingsPart.REJECTIONS, SettingsPart.QUOTAS),
     }
 )
@@ -122,7 +123,8 @@ def _content_of(document: SettingsDocument, part: SettingsPart) -> Json:
             return document.policy
         case SettingsPart.CATALOG:
             return whole.get("catalog", {})
-    autonomy = {"modes": [], "budgets": [], **whole.get("autonomy", {})}
+    empty: dict[str, Json] = {"modes": [], "budgets": [], "accounts": None, "limits": []}
+    autonomy = {**empty, **whole.get("autonomy", {})}
     for shape in (SettingsPart.REJECTIONS, SettingsPart.QUOTAS):  # their defaults are in force
         autonomy[shape.value] = getattr(document.autonomy, shape.value).model_dump(mode="json")
     autonomy["allowlist"] = {"tenant": [], "accounts": {}, **autonomy.get("allowlist", {})}

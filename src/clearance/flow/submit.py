@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from clearance.core import gate, steps
-from clearance.core.arguments import final_arguments
+from clearance.core.arguments import account_in, final_arguments
 from clearance.core.decision import Answer
 from clearance.core.errors import Conflict, InvalidInput, Refusal, TooMany, Unavailable
 from clearance.core.gate import Facts
@@ -33,6 +33,7 @@ from clearance.flow.ports.transitions import (
 )
 from clearance.flow.rates import check_rate
 from clearance.flow.requests import Proposal, Proposed, ReadingProposal
+from clearance.flow.usage import known_accounts
 
 DECISIONS_MAX = 6  # how often an intent is decided again because the store knew better
 
@@ -58,20 +59,27 @@ async def propose(
 async def _propose(context: Context, principal: Principal, proposal: Proposal) -> Proposed:
     """Decides and admits.
 
-    Conflict (`INTENT_ID_REUSED`) for a known id with other content; nothing is consumed twice.
+    Conflict (`INTENT_ID_REUSED`) for a known id with other content, and (`INTENT_ID_TAKEN`) for one
+    that another proposer uses; nothing is consumed twice.
     TooMany (`TOO_MANY_WAITING`) if a person is to look, and as much of the agent waits as may.
     Unavailable names the intent, also if its id was made here.
     """
+    principal.require(Permission.PROPOSE, on=principal.tenant)
     name = proposal.action_intent_id
-    intent = _intent(principal, proposal, context.clock.new_id() if name is None else name)
+    name = context.clock.new_id() if name is None else name
+    account_id = await _account_id(context, principal.tenant_id, proposal, name)
+    intent = _intent(principal, proposal, name, account_id)
     principal.require(Permission.PROPOSE, on=intent.subject)
     content = checked_content(intent)
     try:
         proposed = await _settled(context, principal, intent, content, folds=proposal.folds)
     except Unavailable as unavailable:
         raise unavailable.about(intent.action_intent_id) from unavailable
+    if proposed.record.intent.proposed_by != principal.actor_id:
+        sentence = f"The id {intent.action_intent_id} is taken; choose another one."
+        raise Conflict(sentence, code="INTENT_ID_TAKEN")
     same_id = proposed.record.intent.action_intent_id == intent.action_intent_id
-    if same_id and proposed.record.fingerprint != fingerprint(content):
+    if same_id and not _same_content(proposal, intent, content, proposed.record):
         sentence = (
             f"The action intent {intent.action_intent_id} was proposed before with other content."
         )
@@ -80,10 +88,37 @@ async def _propose(context: Context, principal: Principal, proposal: Proposal) -
     return proposed
 
 
-def _intent(principal: Principal, proposal: Proposal, action_intent_id: str) -> ActionIntent:
+async def _account_id(
+    context: Context, tenant_id: str, proposal: Proposal, action_intent_id: str
+) -> str:
+    """The account that the caller names, or that the catalog in force finds in the parameters."""
+    if proposal.account_id is not None:
+        return proposal.account_id
+    settings = await context.settings(tenant_id)
+    try:
+        return account_in(settings.catalog.get(proposal.action_type), proposal.parameters)
+    except InvalidInput as refusal:
+        known = await _known(context, tenant_id, action_intent_id, refusal)
+        return known.intent.account_id
+
+
+def _same_content(
+    proposal: Proposal, intent: ActionIntent, content: bytes, record: IntentRecord
+) -> bool:
+    """True if an intent was proposed with this content. An account that the caller does not name
+    is no content: the catalog found it in the parameters then, and may find another now.
+    """
+    if proposal.account_id is None:
+        content = checked_content(replace(intent, account_id=record.intent.account_id))
+    return record.fingerprint == fingerprint(content)
+
+
+def _intent(
+    principal: Principal, proposal: Proposal, action_intent_id: str, account_id: str
+) -> ActionIntent:
     return ActionIntent(
         tenant_id=principal.tenant_id,
-        account_id=proposal.account_id,
+        account_id=account_id,
         action_intent_id=action_intent_id,
         action_type=proposal.action_type,
         parameters=proposal.parameters,
@@ -107,16 +142,18 @@ async def _settled(
     except Refusal as refusal:
         # Parameters that do not fit today may have fitted when the same intent was admitted: then
         # its answer stands. So it does if only the answer of the commit was lost.
-        known = await _known(context, intent, refusal)
-        return Proposed(known, *narration_of(known, settings), created=False)
+        known = await _known(context, intent.tenant_id, intent.action_intent_id, refusal)
+        return Proposed(*narration_of(known, settings, principal), created=False)
 
 
-async def _known(context: Context, intent: ActionIntent, refusal: Refusal) -> IntentRecord:
+async def _known(
+    context: Context, tenant_id: str, action_intent_id: str, refusal: Refusal
+) -> IntentRecord:
     """The intent that was admitted before. Raises the refusal if there is none, or if it is not
     known whether there is.
     """
     try:
-        known = await context.store.intent(intent.tenant_id, intent.action_intent_id)
+        known = await context.store.intent(tenant_id, action_intent_id)
     except Unavailable:
         if isinstance(refusal, Unavailable):
             raise refusal from None
@@ -158,6 +195,8 @@ async def _admit(
     for _ in range(DECISIONS_MAX):
         now = context.clock.now_ms()
         try:
+            known = await known_accounts(context, facts.settings, intent.account_id)
+            facts = replace(facts, known_accounts=known)
             admission = admission_of(
                 intent, content, facts, principal, salt=salt, now=now, room=room
             )
@@ -173,7 +212,8 @@ async def _admit(
         match answer:
             case Admitted(record) | AlreadyAdmitted(record) | SameCallWaits(record):
                 new = isinstance(answer, Admitted)
-                return Proposed(record, *narration_of(record, facts.settings), created=new)
+                narration = narration_of(record, facts.settings, principal)
+                return Proposed(*narration, created=new)
             case TooManyWaiting(waiting):
                 raise _too_many_waiting(principal, waiting)
             case QuotaSpent():
@@ -215,9 +255,11 @@ def admission_of(
     *,
     salt: bytes,
     now: int,
+    approves: bool = False,
     room: bool = True,
 ) -> Admission:
-    """The gate's decision on an intent whose parameters fit, as what is to be stored.
+    """The gate's decision on an intent whose parameters fit, as what is to be stored. `approves` as
+    `steps.admit` has it.
 
     Without `room` for what blocked intents leave, one leaves none of the agent's own words.
     """
@@ -229,4 +271,13 @@ def admission_of(
         final_arguments(action, intent)  # a call that cannot be made is refused, not admitted
     if decision.answer is Answer.BLOCK and not room:
         intent, decision = intent.without_content(), replace(decision, made=None)
-    return steps.admit(intent, content, decision, facts.settings, salt=salt, actor=actor, now=now)
+    return steps.admit(
+        intent,
+        content,
+        decision,
+        facts.settings,
+        salt=salt,
+        actor=actor,
+        now=now,
+        approves=approves,
+    )

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from clearance.core import call
+from clearance.core.agents_view import ShownEntry
 from clearance.core.binding import bind, same_call
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
 from clearance.core.errors import NotFound, Refusal
 from clearance.core.intent import ACTION_INTENT_ID
-from clearance.core.ledger import Entry
 from clearance.core.moment import from_text
 from clearance.core.narrative import held_by
 from clearance.core.principal import Permission
@@ -28,12 +28,14 @@ from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.settings import Settings
 from clearance.flow.requests import PAGE_SIZE_MAX, NarratedIntent
 from clearance.web import presenting
-from clearance.web.presenting import Card, Row
+from clearance.web.claims import ShownClaim, claims
+from clearance.web.presenting import Card, Group, Row
 from clearance.web.rendering import HEADERS
 from clearance.web.timeline_filter import OUTCOMES, PAGE_SIZE, SOURCES, TimelineFilter, read_filter
 from clearance.web.today import digest
 from clearance.web.visitor import Site, Visitor, frame
 
+ROWS_MAX = 5 * PAGE_SIZE  # intents on one page of the timeline, where many are folded
 CARDS_MAX = 25  # requests on one page of the inbox
 GROUPED_FROM = 6  # requests on a page from which on they stand under their action types
 
@@ -75,14 +77,20 @@ async def rows_of(
     fresh_after: int | None = None,
 ) -> dict[str, Any]:
     """The part of the timeline that is live: a page of rows, and where it goes on."""
+    rows: list[Row] = []
+    groups: list[Group] = []
     query = wanted.query()
-    narrated = await site.control.timeline(visitor.principal, query) if query else []
-    rows: list[Row] = [
-        presenting.row(item, settings, fresh_after=fresh_after) for item in narrated[:PAGE_SIZE]
-    ]
+    while query and len(groups) < PAGE_SIZE and len(rows) < ROWS_MAX:
+        narrated = await site.control.timeline(visitor.principal, query)
+        rows += [
+            presenting.row(item, settings, fresh_after=fresh_after) for item in narrated[:PAGE_SIZE]
+        ]
+        groups = presenting.groups(rows)
+        more = len(narrated) > PAGE_SIZE
+        query = replace(query, before=rows[-1].position) if more else None
     return {
-        "groups": presenting.groups(rows),
-        "older": wanted.address(rows[-1].position) if len(narrated) > PAGE_SIZE else None,
+        "groups": groups,
+        "older": wanted.address(query.before) if query else None,
         "wanted": wanted,
     }
 
@@ -226,10 +234,11 @@ class Story:
     card: Card | None
     action: Action | None
     risk: str
+    confidence: str
     undo: str
     parameters: list[presenting.Parameter]
     as_proposed: str | None
-    claims: list[presenting.ShownClaim]
+    claims: list[ShownClaim]
     rungs: list[presenting.Rung]
     nearest_changes: tuple[str, ...]
     current: bool
@@ -291,11 +300,12 @@ async def story_of(site: Site, visitor: Visitor, name: str) -> Story:
         closing=closing,
         card=card if presenting.waits_for_a_person(record) else None,
         action=action,
-        risk=presenting.risk_of(record, action).name,
+        risk=presenting.risk_of(record, action),
+        confidence=presenting.confidence_of(record),
         undo=presenting.undo_of(action),
         parameters=list(card.parameters) if card else presenting.parameters(narrated, action),
         as_proposed=presenting.as_proposed(narrated, action),
-        claims=presenting.claims(record, action, narrated.label),
+        claims=claims(record, action, narrated.label, settings.limits),
         rungs=presenting.ladder(record.decision),
         nearest_changes=tuple(change.sentence for change in explanation.nearest_changes),
         current=explanation.current,
@@ -324,8 +334,8 @@ def _call(record: IntentRecord, action: Action | None) -> Mapping[str, Json] | N
         return None
 
 
-def _line(entry: Entry) -> LedgerLine:
-    fields = entry.in_full
+def _line(entry: ShownEntry) -> LedgerLine:
+    fields = entry.fields
     return LedgerLine(
         position=entry.position,
         kind=fields["kind"],

@@ -44,6 +44,7 @@ def intent(terminal: Terminal, facts: Facts) -> None:
             ("decision", facts.get("decision")),
             ("reason", facts.get("reason")),
             ("explanation", facts.get("explanation")),
+            ("remedy", facts.get("remedy")),
             ("policy clause", ", ".join(_rules(facts))),
             ("proposed by", facts.get("proposed_by")),
             ("confidence", facts.get("confidence_score")),
@@ -81,8 +82,13 @@ def risk(facts: Facts) -> str:
     inputs = _finding(facts, "catalog").get("inputs") or {}
     own = str(facts.get("risk_level") or "")
     effective = str(inputs.get("risk_level") or own)
-    also = f", the agent said {own.lower()}" if effective != own else ""
+    also = f", the agent said {own.lower()}" if own and effective != own else ""
     return effective.capitalize() + also
+
+
+def effect_of(facts: Facts) -> Json:
+    """The effect that the catalog named when an intent was decided; None if it is not known."""
+    return (_finding(facts, "catalog").get("inputs") or {}).get("effect")
 
 
 def _finding(facts: Facts, check: str) -> Facts:
@@ -103,7 +109,8 @@ def _closing(facts: Facts) -> str | None:
         return None
     entry = entries[-1]
     reason = entry.get("reason") or ("(the reason was erased)" if entry.get("erased") else "")
-    return f"{entry.get('code')}, by {(entry.get('actor') or {}).get('id')}: {reason}"
+    closed = f"{entry.get('code')}, by {(entry.get('actor') or {}).get('id')}"
+    return f"{closed}: {reason}" if reason else closed
 
 
 def action_of(facts: Facts) -> str | None:
@@ -232,6 +239,8 @@ def explanation(terminal: Terminal, facts: Facts) -> None:
         (decision, DECISION_TONES.get(decision, Tone.PLAIN)), GAP, str(facts.get("reason"))
     )
     terminal.line(str(facts.get("explanation") or ""))
+    if remedy := facts.get("remedy"):
+        terminal.line(("remedy", Tone.QUIET), GAP, str(remedy))
     if closing := _closing(facts):
         terminal.line(("cancelled", Tone.QUIET), GAP, closing)
     the_call(terminal, facts)
