@@ -33,6 +33,7 @@ from clearance.core.defaults import default_problems
 from clearance.core.dialect import places
 from clearance.core.errors import Problem
 from clearance.core.intent import DEPTH_MAX
+from clearance.core.likeness import names_its_intent
 from clearance.core.money import UNIT_LENGTH_MAX, is_power_of_ten
 from clearance.core.parts import PARTS
 from clearance.core.schema import SCALE_MAX, CompiledSchema, anchors
@@ -176,6 +177,8 @@ def action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Mis
         if name not in known:
             sentence = f"the tool gets no argument {name}{suggestion(name, list(known))}"
             yield ("same_when", position), sentence
+        elif names_its_intent(action.arguments.get(name)):
+            yield ("same_when", position), "is another one for each intent, which has its own id"
     if action.account is not None:
         yield from ((("account",), sentence) for sentence in _account_place_problems(action))
     if action.spends is not None:

@@ -49,7 +49,8 @@ async def by_an_agent(
     intent, quotas = admission.intent, settings.quotas
     same_call = None
     if folds:
-        same_call = same_call_of(await context.likeness_key(), intent, _arguments(admission))
+        key, action = await context.likeness_key(), settings.catalog.get(intent.action_type)
+        same_call = same_call_of(key, intent, action, _arguments(admission))
     waits = admission.status is IntentStatus.AWAITING_APPROVAL
     leaves = admission.status is IntentStatus.BLOCKED and intent.content_kept
     return replace(

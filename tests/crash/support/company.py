@@ -158,6 +158,12 @@ def document(
                 {"mode": "DISABLED", "account": "closed"},
             ],
             "budgets": budgets(most),
+            # A crowd is no flood here: what it proposes is to be decided.
+            "quotas": {
+                "proposals_per_minute": 1_000_000,
+                "proposals_per_minute_each_credential": 1_000_000,
+                "waiting_each_agent": 100_000,
+            },
             "accounts": [*ACCOUNTS],
             "limits": limits(ceiling),
         },
