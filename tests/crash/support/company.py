@@ -158,8 +158,8 @@ def document(
                 {"mode": "DISABLED", "account": "closed"},
             ],
             "budgets": budgets(most),
-            "accounts": [*ACCOUNTS],
             "limits": limits(ceiling),
+            "accounts": [*ACCOUNTS, {"match": f"{INVENTED}[a-z0-9-]+", "new_per_day": 3 * ceiling}],
         },
         "policy": POLICY,
     }

@@ -189,7 +189,7 @@ class Crowd:
                     Refused("propose", plan.tenant_id, name, error.code, error.sentence)
                 )
                 return None
-            kept = ("decision", "reason", "policy_clause", "settings_version", "status")
+            kept = ("decision", "reason", "settings_version", "status")
             self.told.keep("propose", plan.tenant_id, name, {part: said[part] for part in kept})
             return time.monotonic(), said
         return None
@@ -319,7 +319,9 @@ class Crowd:
                 said = company.filling(number)
                 answer = await self.doors.through(number, tenant, agent).propose(**said)
                 decision, number = answer["decision"], number + 1
-                full += _full(answer)
+            # What an agent is told names no number, so an owner looks.
+            owner = self.doors.through(number, tenant, company.OWNER)
+            full += _full(await owner.intent(said["action_intent_id"]))
         return full
 
     # Pace
