@@ -18,7 +18,7 @@ from aws_cdk import aws_kms as kms
 APPEND_ONLY = "LEDGER#*"
 OF_TEXTS = ("TEXT#*",)
 """What stands beside ledger entries."""
-OF_INTENTS = ("BUDGET#*", "HEAD#*", "INTENT#*", APPEND_ONLY, *OF_TEXTS)
+OF_INTENTS = ("BUDGET#*", "GUARD#*", "HEAD#*", "INTENT#*", APPEND_ONLY, *OF_TEXTS)
 """What the step of an intent writes."""
 
 LOOKED_AT = "EVERYWHERE#*"

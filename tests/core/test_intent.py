@@ -74,6 +74,15 @@ def test_confidence_is_rounded_down_to_basis_points(basis_points: int) -> None:
     assert replace(INTENT, confidence_score=0.79999).confidence_bp == 7999
 
 
+def test_a_hint_that_is_absent_stays_absent() -> None:
+    bare = replace(INTENT, confidence_score=None, risk_level=None)
+    assert not {"confidence_score", "risk_level"} & intents.content(bare).keys()
+    assert (bare.confidence_bp, bare.confidence_stated, bare.risk_stated) == (0, False, None)
+    stated = replace(bare, confidence_score=0.0)
+    assert (stated.confidence_bp, stated.confidence_stated) == (0, True)
+    assert fingerprint(checked_content(bare)) != fingerprint(checked_content(stated))
+
+
 def test_the_fingerprint_is_of_content_alone() -> None:
     def of(**changes: Any) -> bytes:
         return fingerprint(checked_content(replace(INTENT, **changes)))

@@ -400,6 +400,33 @@ def test_a_refused_rule_that_is_stored_asks_for_what_it_could_be_about() -> None
     assert list(reading.refused) == ["ONE"]
 
 
+SELF_STATED = [
+    "context.confidence_bp >= 8000",
+    "!(context.confidence_bp < 8000)",
+    'context["confidence_bp"] == 10000',
+    "8000 < context.confidence_bp",
+    "[1, 2].contains(context.confidence_bp)",
+    "(if context.confidence_bp > 1 then context.risk else 3) < 2",
+    "context.risk < 2 && context.confidence_stated",
+    "context.risk < 2 || context.confidence_bp > 9999",
+]
+
+
+@pytest.mark.parametrize("condition", SELF_STATED)
+def test_a_confidence_forbids_and_never_permits(condition: str) -> None:
+    """The agent chooses it: a permit that needs it would be the agent's own."""
+    for kind in ("when", "unless"):
+        [found] = problems(rule(condition, effect="permit", kind=kind))
+        assert "in a permit: the agent chooses its confidence" in found
+        assert problems(PERMIT, rule(condition, kind=kind)) == []
+
+
+def test_a_parameter_may_be_called_like_a_confidence() -> None:
+    named = action("ONE", closed(["confidence_bp"], confidence_bp=WHOLE))
+    permit = rule(f"{P}.confidence_bp > 1", effect="permit")
+    assert problems(permit, catalog={"ONE": named}) == []
+
+
 def test_an_entity_is_in_itself_alone() -> None:
     frozen = rule("true", 'principal in Agent::"ada", action in Action::"ONE", resource')
     parameters = {"title": "t", "place": {"zip": 1}}

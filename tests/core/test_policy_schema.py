@@ -61,6 +61,7 @@ def engine_takes(kind: ParameterType, record: RecordRead) -> list[str]:
     context = {
         "unattended": True,
         "confidence_bp": 1,
+        "confidence_stated": True,
         "risk": 1,
         "mode": "AUTO_EXECUTE",
         "parameters": record.record,
@@ -106,6 +107,7 @@ action "A" appliesTo {
   context: {
     unattended: Bool,
     confidence_bp: Long,
+    confidence_stated: Bool,
     risk: Long,
     mode: String,
     parameters: {
@@ -151,6 +153,7 @@ action "B" appliesTo {
   context: {
     unattended: Bool,
     confidence_bp: Long,
+    confidence_stated: Bool,
     risk: Long,
     mode: String,
     parameters: {},

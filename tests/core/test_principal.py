@@ -18,10 +18,10 @@ from clearance.core.errors import Forbidden, InvalidInput
 from clearance.core.principal import ActorKind, Permission, Role, Subject, system
 
 MAY = {
-    Role.AGENT: {"propose", "read"},
+    Role.AGENT: {"propose", "read_own"},
     Role.APPROVER: {"read", "rule", "stop"},
     Role.AUDITOR: {"read"},
-    Role.OWNER: {"propose", "read", "rule", "rule_own", "stop", "configure"},
+    Role.OWNER: {"propose", "read", "read_own", "rule", "rule_own", "stop", "configure"},
 }
 
 

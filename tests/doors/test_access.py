@@ -5,11 +5,12 @@ sessions end.
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 
 import anyio
 import pytest
 
-from clearance.core.credential import ApiKey
+from clearance.core.credential import ApiKey, PageSession
 from clearance.core.errors import Forbidden, Unauthenticated, Unavailable
 from clearance.core.principal import PERMISSIONS, ActorKind, Principal, Role
 from clearance.doors import access as access_module
@@ -28,6 +29,11 @@ def access(world: World) -> Access:
 @pytest.fixture
 async def made(world: World) -> tuple[ApiKey, str]:
     return await world.control.create_api_key(OWNER, "agent-ada", Role.AGENT)
+
+
+@pytest.fixture
+async def person(world: World) -> tuple[ApiKey, str]:
+    return await world.control.create_api_key(OWNER, "audrey", Role.AUDITOR)
 
 
 @pytest.fixture
@@ -80,15 +86,15 @@ async def test_a_key_is_hashed_once_however_many_come_with_it(
 
 
 async def test_a_revoked_key_stops_within_a_second_and_so_do_its_sessions(
-    access: Access, made: tuple[ApiKey, str], world: World
+    access: Access, person: tuple[ApiKey, str], world: World
 ) -> None:
-    token, _ = await access.sign_in(made[1])
-    await world.control.revoke_api_key(OWNER, made[0].key_id)
+    token, _ = await access.sign_in(person[1])
+    await world.control.revoke_api_key(OWNER, person[0].key_id)
     with pytest.raises(Unauthenticated):
         await access.session(token)
     world.clock.forward(LOOKUP_MS_MAX)
     with pytest.raises(Unauthenticated):
-        await access.authenticate(made[1])
+        await access.authenticate(person[1])
 
 
 async def test_a_key_that_was_unknown_works_within_a_second_of_being_made(
@@ -141,16 +147,16 @@ async def test_a_flood_of_new_keys_is_asked_to_come_again(
 
 
 async def test_nothing_remembers_the_text_of_a_key(
-    access: Access, made: tuple[ApiKey, str]
+    access: Access, person: tuple[ApiKey, str]
 ) -> None:
-    await access.sign_in(made[1])
-    assert made[1] not in repr(vars(access))
+    await access.sign_in(person[1])
+    assert person[1] not in repr(vars(access))
 
 
 async def test_a_session_is_its_keys_and_ends_after_twelve_hours_whatever_is_done(
-    access: Access, made: tuple[ApiKey, str], world: World
+    access: Access, person: tuple[ApiKey, str], world: World
 ) -> None:
-    token, signed_in = await access.sign_in(made[1])
+    token, signed_in = await access.sign_in(person[1])
     world.clock.forward(SESSION_MS - 1)
     assert await access.session(token) == signed_in
     world.clock.forward(1)
@@ -159,15 +165,15 @@ async def test_a_session_is_its_keys_and_ends_after_twelve_hours_whatever_is_don
 
 
 async def test_signing_out_ends_one_session_and_not_another(
-    access: Access, made: tuple[ApiKey, str]
+    access: Access, person: tuple[ApiKey, str]
 ) -> None:
-    one, _ = await access.sign_in(made[1])
-    other, _ = await access.sign_in(made[1])
+    one, _ = await access.sign_in(person[1])
+    other, _ = await access.sign_in(person[1])
     await access.sign_out(one)
     await access.sign_out(one)
     with pytest.raises(Unauthenticated):
         await access.session(one)
-    assert (await access.session(other)).actor_id == "agent-ada"
+    assert (await access.session(other)).actor_id == "audrey"
 
 
 @pytest.mark.parametrize(
@@ -179,14 +185,27 @@ async def test_what_is_no_session_opens_nothing(access: Access, token: str | Non
     await access.sign_out(token)
 
 
+async def test_an_agent_does_not_sign_in_and_a_session_of_before_is_over(
+    access: Access, made: tuple[ApiKey, str], world: World
+) -> None:
+    with pytest.raises(Forbidden, match="the pages are for people") as refused:
+        await access.sign_in(made[1])
+    assert refused.value.code == "PAGES_ARE_FOR_PEOPLE"
+    token, now = "t" * 43, world.clock.now_ms()
+    kept = PageSession(sha256(token.encode()).digest(), made[0].key_id, now, now + SESSION_MS)
+    await world.store.add_session(kept)
+    with pytest.raises(Unauthenticated):
+        await access.session(token)
+
+
 async def test_only_a_valid_key_signs_in(access: Access) -> None:
     with pytest.raises(Unauthenticated):
         await access.sign_in("clr_" + "a" * 43)
 
 
-async def test_a_form_belongs_to_its_session(access: Access, made: tuple[ApiKey, str]) -> None:
-    one, _ = await access.sign_in(made[1])
-    other, _ = await access.sign_in(made[1])
+async def test_a_form_belongs_to_its_session(access: Access, person: tuple[ApiKey, str]) -> None:
+    one, _ = await access.sign_in(person[1])
+    other, _ = await access.sign_in(person[1])
     check_csrf(one, csrf_token(one))
     for given in (None, "", csrf_token(other), csrf_token(one)[:-1], "é", "\ud800", one):
         with pytest.raises(Forbidden, match="does not belong"):

@@ -140,7 +140,7 @@ PARTS: Mapping[str, Mapping[str, Any]] = {
     "policies": {"policy": sample.POLICY.replace("may be created", "may be made")},
     "catalog": {"catalog": {**sample.DOCUMENT["catalog"], "SEND_MAIL": CALMER}},
 }
-FIELDS = {"p.order_id": "ORD-9", "p.amount_minor": "60000", "reason": "half"}
+FIELDS = {"approves": "true", "p.order_id": "ORD-9", "p.amount_minor": "60000", "reason": "half"}
 LOST = "/v1/intents/lost"
 BIG = "/v1/intents/big"
 WITHDRAWN = {"reason": "no need"}
@@ -205,7 +205,7 @@ CASES: Mapping[tuple[str, str], list[Case]] = {
         page("rejects", "/approvals/big.1/rulings", REJECTS, REJECTED, waiting),
     ],
     ("POST", "/approvals/{approval_id}/edit"): [
-        page("edits", "/approvals/big.1/edit", FIELDS, (*ASKED, *REJECTED), waiting)
+        page("edits", "/approvals/big.1/edit", FIELDS, (*APPROVED, *REJECTED), waiting)
     ],
     ("POST", "/intents/{action_intent_id}/cancellation"): [
         page("cancels", "/intents/big/cancellation", WITHDRAWN, CANCELLED, waiting)
@@ -326,7 +326,7 @@ async def test_what_was_done_is_answered_without_another_read(
     if case.shown:
         body = answer.json()
         new = body.pop("new_intent", None)
-        now = (await stage.door.owner.get(case.shown)).json()
+        now = (await stage.door.clients[case.who].get(case.shown)).json()
         assert {name: body[name] for name in now} == now
         if new:
             path = f"/v1/intents/{new['action_intent_id']}"

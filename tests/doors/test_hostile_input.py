@@ -76,7 +76,7 @@ UNFIT = {
     ).encode(),
     "a number as a string": intent(confidence_score="0.95"),
     "a boolean as a number": intent(confidence_score=True),
-    "null as a number": intent(confidence_score=None),
+    "null as a name": intent(action_type=None),
     "a confidence above 1": intent(confidence_score=1.0000001),
     "a negative confidence": intent(confidence_score=-0.1),
     "an unknown risk": intent(risk_level="NONE"),

@@ -43,6 +43,7 @@ autonomy:
   allowlist: [PAY]
   modes: [{mode: AUTO_EXECUTE}, {mode: DISABLED, account: globex}]
   budgets: [{max_per_day: 5}]
+  limits: [{for: tenant, per: day, actions: 9}]
   accounts: [acme, globex]
 policy: policy.cedar
 """

@@ -433,7 +433,8 @@ async def test_an_editor_reads_that_another_person_must_approve(door: Door, olga
     )
     new = answer.json()["new_intent"]
     assert (new["proposed_by"], new["edited_by"]) == ("agent-ada", "olga")
-    assert new["sentence"].endswith(", as edited by olga")
+    assert new["sentence"].startswith("olga wants to write to bob")
+    assert new["sentence"].endswith(", as an edit of what agent-ada proposed")
     shown = shown_by(intent_views.intent, new)
     assert re.search(r"^edited by +olga$", shown, re.MULTILINE)
     assert re.search(r"^instead of +w1$", shown, re.MULTILINE)

@@ -71,11 +71,19 @@ async def shown(world: World, part: SettingsPart) -> Any:
 AUTO, ASKED = IntentStatus.APPROVED, IntentStatus.AWAITING_APPROVAL
 
 
+PERMITS_THE_CONFIDENT = sample.POLICY.replace(
+    'permit(principal, action == Action::"CREATE_TASK", resource);',
+    'permit(principal, action == Action::"CREATE_TASK", resource)'
+    " when { context.confidence_bp > 9000 };",
+)
+
+
 @pytest.mark.parametrize(
     ("document", "code"),
     [
         (stored(policy="permit(principal, action"), "POLICY_UNREADABLE"),
         (stored(policy=["permit"]), "POLICY_UNREADABLE"),
+        (stored(policy=PERMITS_THE_CONFIDENT), "POLICY_UNREADABLE"),
         (stored(watch={"agents": ["ada"]}), "SETTINGS_UNREADABLE"),
         (sample.document(allowlist={"everybody": True}), "ALLOWLIST_UNREADABLE"),
         (sample.document(modes="AUTO_EXECUTE"), "MODE_UNREADABLE"),

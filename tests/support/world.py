@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,7 +16,7 @@ import psycopg
 from clearance.configuration.document import StoredSettings
 from clearance.core.errors import Refusal
 from clearance.core.ledger import EntryKind, draft
-from clearance.core.principal import Principal
+from clearance.core.principal import Permission, Principal
 from clearance.core.record import IntentRecord
 from clearance.core.stop import StopSwitch
 from clearance.flow import execute
@@ -78,7 +78,9 @@ class World:
         return await self.configure({**sample.document(), "stop_switches": on})
 
     async def propose(self, proposal: Proposal, principal: Principal = AGENT) -> IntentRecord:
-        return (await self.control.propose(principal, proposal)).record
+        """Proposes as an agent; all of the record, and not what the agent is shown of it."""
+        reader = replace(principal, permissions=principal.permissions | {Permission.READ})
+        return (await self.control.propose(reader, proposal)).record
 
     async def run(self, action_intent_id: str, worker: str = "worker-1") -> IntentRecord | None:
         return await execute.execute(self.context, TENANT, action_intent_id, worker)

@@ -263,7 +263,10 @@ def test_every_code_of_the_gate_that_asks_or_blocks_fails_closed_in_the_table() 
         "UNKNOWN_ACCOUNT_ALLOWED",
         "ALLOWLISTED",
         "MODE_AUTO_EXECUTE",
+        "NOT_REJECTED",
         "BUDGET_HELD",
+        "NO_BUDGET_NEEDED",
+        "LIMITS_HELD",
         *Answer,
     }
     rows = [

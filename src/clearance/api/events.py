@@ -1,4 +1,5 @@
-"""The ledger live: a stream with one event per entry, resumable by the ledger position.
+"""The ledger live: a stream with one event per entry, resumable by the ledger position. An agent
+gets the entries about its own intents.
 
 The ledger is the only source: an interrupted stream continues where it was, and misses nothing.
 """
@@ -17,7 +18,7 @@ from clearance.core.errors import Refusal
 from clearance.doors.streams import HEARTBEAT_MS, RECONNECT_MS
 
 if TYPE_CHECKING:
-    from clearance.core.ledger import Entry
+    from clearance.core.agents_view import ShownEntry
     from clearance.core.principal import Principal
     from clearance.doors.access import Access
     from clearance.flow.control import Control
@@ -57,14 +58,18 @@ class EntryFeed:
             if not there_are:
                 yield ": still here\n\n"
                 continue
-            for entry in await self._control.ledger(
+            entries, reached = await self._control.events(
                 self.caller, after=self._after, limit=ENTRIES_MAX
-            ):
+            )
+            for entry in entries:
                 yield event(entry)
-                self._after = entry.position
+            if not entries or entries[-1].position < reached:
+                # What is not shown is not looked at again after a break
+                yield f"id: {reached}\n\n"
+            self._after = reached
 
 
-def event(entry: Entry) -> str:
+def event(entry: ShownEntry) -> str:
     """One entry as an event: its position is the id, its kind the event's name."""
     resource = resources.entry(entry)
     data = json.dumps(resource.model_dump(), ensure_ascii=False, separators=(",", ":"))

@@ -25,18 +25,36 @@ from clearance.api.door import (
     takes,
 )
 from clearance.api.proposals import milliseconds, proposal_of
+from clearance.core.agents_view import offered
 from clearance.core.intent import ACTION_INTENT_ID
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.record import IntentStatus
 from clearance.flow.ports.intents import TimelineQuery
+from clearance.flow.requests import Proposal
 
 POSITION = re.compile(r"[0-9]{1,15}")
 
 router = APIRouter(tags=["Action intents"])
+
+
 _AGAIN: dict[int | str, dict[str, Any]] = {
     200: {"model": wire.Intent, "description": "The same intent again: the same answer."}
 }
 IntentId = Annotated[str, Field(pattern=f"^{ACTION_INTENT_ID.pattern}$")]
+
+
+@router.get(
+    "/v1/actions",
+    operation_id="actions",
+    summary="What may be proposed",
+    response_model=wire.ActionPage,
+    responses=problems(),
+)
+async def actions(caller: Caller, control: TheControl) -> Response:
+    """The actions of the catalog, by action type."""
+    catalog = await control.actions(caller)
+    items = [resources.action(offered(catalog[name])) for name in sorted(catalog)]
+    return answer(wire.ActionPage(items=items))
 
 
 @router.post(
@@ -45,7 +63,7 @@ IntentId = Annotated[str, Field(pattern=f"^{ACTION_INTENT_ID.pattern}$")]
     summary="Propose an action",
     status_code=201,
     response_model=wire.Intent,
-    responses=_AGAIN | problems(409, *BODY),
+    responses=_AGAIN | problems(409, 429, *BODY),
     openapi_extra=takes(wire.ProposalBody),
 )
 async def propose(request: Request, caller: Caller, control: TheControl) -> Response:
@@ -53,8 +71,11 @@ async def propose(request: Request, caller: Caller, control: TheControl) -> Resp
 
     The same id and content: the same answer again, and nothing is consumed twice.
     """
-    body = await read(request, wire.ProposalBody)
-    proposed = await control.propose(caller, proposal_of(body, caller))
+
+    async def proposal() -> Proposal:
+        return proposal_of(await read(request, wire.ProposalBody), caller)
+
+    proposed = await control.propose(caller, proposal)
     resource = resources.intent(proposed)
     if not proposed.created:
         return answer(resource)
@@ -70,7 +91,9 @@ async def propose(request: Request, caller: Caller, control: TheControl) -> Resp
 )
 async def intent(action_intent_id: IntentId, caller: Caller, control: TheControl) -> Response:
     """Status, decision, approval, attempt and outcome."""
-    return answer(resources.intent(await control.intent(caller, action_intent_id)))
+    narrated = await control.intent(caller, action_intent_id)
+    [shown] = await control.with_alike(caller, [narrated])
+    return answer(resources.intent(shown))
 
 
 @router.get(
@@ -177,7 +200,7 @@ async def timeline(
             limit=query.limit,
         ),
     )
-    catalog = (await control.settings(caller)).catalog
+    catalog = await control.actions(caller)
     items = [
         resources.timeline_item(item, catalog.get(item.record.intent.action_type))
         for item in narrated

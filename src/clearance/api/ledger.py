@@ -23,6 +23,7 @@ from clearance.api.door import (
     problems,
 )
 from clearance.api.events import EntryFeed
+from clearance.core.agents_view import shown_entry
 from clearance.core.canonical import INTEGER_MAX
 from clearance.core.errors import NotFound
 from clearance.doors.streams import EventStream
@@ -56,7 +57,7 @@ async def entries(
     after = max(query.after or 0, int(place or 0))
     page = await control.ledger(caller, after=after, limit=query.limit)
     more = cursor_at("ledger", page[-1].position) if len(page) == query.limit else None
-    items = [resources.entry(entry) for entry in page]
+    items = [resources.entry(shown_entry(entry)) for entry in page]
     return answer(wire.LedgerPage(items=items, next_cursor=more))
 
 
@@ -104,7 +105,9 @@ async def events(
         Position | None, Header(description="Goes on behind this position.")
     ] = None,
 ) -> Response:
-    """Entries behind `Last-Event-ID`, else behind `after`, else from now on."""
+    """Entries behind `Last-Event-ID`, else behind `after`, else from now on; for an agent, those
+    about its own intents.
+    """
     # Asked in any case: a caller who may not read is refused now, not within the stream.
     size = await control.ledger_size(caller)
     asked = last_event_id if last_event_id is not None else query.after

@@ -26,7 +26,7 @@ def proposal_of(body: wire.ProposalBody, caller: Principal) -> Proposal:
         account_id=body.account_id,
         action_type=body.action_type,
         confidence_score=body.confidence_score,
-        risk_level=RiskLevel[body.risk_level],
+        risk_level=None if body.risk_level is None else RiskLevel[body.risk_level],
         parameters=body.parameters,
         action_intent_id=body.action_intent_id,
         target=body.target,

@@ -59,6 +59,7 @@ StatusName = Literal[
 SourceName = Annotated[
     str, Field(description="POLICY or HUMAN; another name is a later version's.")
 ]
+EffectName = Literal["read", "idempotent", "keyed", "at_most_once"]
 RoleName = Literal["agent", "approver", "auditor", "owner"]
 _ID: dict[str, Any] = {"pattern": f"^{ACTION_INTENT_ID.pattern}$"}
 _NAME: dict[str, Any] = {"minLength": 1, "maxLength": NAME_LENGTH_MAX}
@@ -96,8 +97,6 @@ class ProposalBody(Body):
         ),
     ] = None
     action_type: Annotated[str, Field(json_schema_extra={"pattern": f"^{ACTION_TYPE.pattern}$"})]
-    confidence_score: Annotated[float, Field(json_schema_extra={"minimum": 0, "maximum": 1})]
-    risk_level: RiskName
     action_intent_id: Annotated[
         str | None, Field(description="Chosen by the caller, or made by us.", json_schema_extra=_ID)
     ] = None
@@ -111,6 +110,16 @@ class ProposalBody(Body):
     ] = []
     expires_at: Moment | None = None
     trace_id: Annotated[str | None, Field(json_schema_extra=_NAME)] = None
+    confidence_score: Annotated[
+        float | None,
+        Field(
+            description="How sure the agent is. A hint that can only tighten the answer.",
+            json_schema_extra={"minimum": 0, "maximum": 1},
+        ),
+    ] = None
+    risk_level: Annotated[
+        RiskName | None, Field(description="Counts if it is higher than the catalog's.")
+    ] = None
     tenant_id: Annotated[
         str | None, Field(description="Must be the credential's own tenant, if it is sent.")
     ] = None
@@ -267,12 +276,23 @@ class BudgetClaim(Resource):
     limit: int | None
 
 
+class CounterClaim(BudgetClaim):
+    """The intent's claim on one bucket of a counter, in the window that it was taken from. Amounts
+    are in millionths of their unit.
+    """
+
+    subject: dict[str, str]
+    window: str
+    zone: str
+
+
 class BudgetHold(Resource):
-    """The intent's claims on its account's budget of one day."""
+    """The intent's claims on its account's budget of one day, and on the counters of limits."""
 
     day: str
     state: Literal["HELD", "SETTLED", "RELEASED"]
     claims: list[BudgetClaim]
+    counted: list[CounterClaim]
 
 
 class Decided(Resource):
@@ -281,6 +301,9 @@ class Decided(Resource):
     decision: AnswerName
     reason: str
     explanation: str
+    remedy: Annotated[
+        str | None, Field(description="What the rules that decided tell an agent to do.")
+    ]
     policy_version: str | None
     policy_clause: list[str]
     settings_version: Annotated[
@@ -324,8 +347,8 @@ class Intent(CallResource, Decided):
     ]
     proposed_by: str
     target: Any
-    confidence_score: float
-    risk_level: RiskName
+    confidence_score: float | None
+    risk_level: Annotated[RiskName | None, Field(description="As the agent stated it.")]
     why: list[str]
     expires_at: Moment | None
     trace_id: str | None
@@ -339,6 +362,17 @@ class Intent(CallResource, Decided):
     attempt: AttemptResource | None
     outcome: OutcomeResource | None
     budget: BudgetHold | None
+    content_kept: Annotated[
+        bool,
+        Field(
+            description="False if a quota left no room for the parameters, the target and the "
+            "reasons of a blocked intent."
+        ),
+    ]
+    alike: Annotated[
+        list[SameActResource],
+        Field(description="What else is known of the same act, for people, while it waits."),
+    ]
 
 
 class RuledIntent(Intent):
@@ -377,7 +411,8 @@ class Knew(Resource):
     """
 
     confidence_bp: int
-    risk_level: RiskName
+    confidence_stated: bool
+    risk_level: RiskName | None
     inputs: dict[str, dict[str, Any]]
 
 
@@ -418,6 +453,12 @@ class TimelineItem(Resource):
     action_intent_id: str
     account_id: str
     action_type: str
+    action_label: Annotated[str, Field(description="What people call the action.")]
+    proposed_by: str
+    effect: Annotated[
+        EffectName | None,
+        Field(description="As the catalog had it when this was decided: `read` changes nothing."),
+    ]
     sentence: str
     status: StatusName
     decision: AnswerName
@@ -427,6 +468,17 @@ class TimelineItem(Resource):
     approved_by: str | None
     outcome_status: Literal["SUCCEEDED", "FAILED", "CANCELLED", "UNKNOWN"] | None
     undoable: bool
+
+
+class SameActResource(Resource):
+    """Another intent about the same act: who rejected it and when, that it was done, or that it
+    waits too.
+    """
+
+    action_intent_id: str
+    status: StatusName
+    at: Moment
+    sentence: str
 
 
 class ApprovalItem(CallResource):
@@ -444,9 +496,9 @@ class ApprovalItem(CallResource):
     target: Any
     why: list[str]
     risk_level: Annotated[
-        RiskName, Field(description="The higher of the catalog's and the intent's.")
+        RiskName | None, Field(description="The higher of the catalog's and the intent's.")
     ]
-    confidence_score: float
+    confidence_score: float | None
     reason: str
     explanation: str
     policy_clause: list[str]
@@ -459,28 +511,32 @@ class ApprovalItem(CallResource):
     edited_by: str | None
     undo: Annotated[bool, Field(description="True if the catalog says how to undo it.")]
     tool: str | None
-    effect: Literal["idempotent", "keyed", "at_most_once"] | None
+    effect: EffectName | None
+    edit_approves: Annotated[
+        bool, Field(description="True if an edit by you would be your approval too.")
+    ]
+    likeness: Annotated[
+        str | None, Field(description="Equal for the items that are about the same act.")
+    ]
+    alike: list[SameActResource]
 
 
-class BudgetBucket(Resource):
-    """The use of one bucket, and its limit if the budget sets one."""
-
-    bucket: str
-    used: int
-    limit: int | None
-
-
-class BudgetUsage(Resource):
-    """An account's use of its budget today.
-
-    Not configured means no autonomy.
+class ActionResource(Resource):
+    """An action that may be proposed: how people call it, what it does, and the JSON Schema of its
+    parameters.
     """
 
-    account_id: str
-    configured: bool
-    day: str
-    zone: str
-    buckets: list[BudgetBucket]
+    action_type: str
+    label: str
+    description: str
+    parameters: dict[str, Any]
+
+
+class ActionPage(Resource):
+    """The actions that may be proposed."""
+
+    items: list[ActionResource]
+    next_cursor: None = None
 
 
 class ScopeResource(Resource):

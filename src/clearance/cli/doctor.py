@@ -19,7 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 
@@ -69,6 +69,7 @@ TABLE_CLOCK_APART_MS_MAX = 2_000  # AWS says its time in whole seconds
 DATABASE_CLOCK_APART_MS_MAX = 1_000  # leases have a margin of two seconds
 CONNECTIONS_FREE_LOW = 20
 SERVER_SECONDS_MAX = 5
+AGENTS_SHOWN_MAX = 10  # whose proposals were refused
 PROBLEMS_SHOWN_MAX = 20  # of the stored settings of one tenant
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 VARIABLE_MISSING = "TOOL_SERVER_VARIABLE_MISSING"
@@ -494,12 +495,27 @@ async def _server() -> Findings:
     try:
         async with AsyncClearance(url) as clearance:
             who = await clearance.whoami()
+            sees = who["kind"] == "PERSON" and "read" in who["permissions"]
+            refused = refused_sentences(await clearance.status()) if sees else []
     except ClearanceUnavailable as error:
         yield WARNING, error.sentence
     except ClearanceError as error:
         yield FAILURE, error.sentence
     else:
         yield OK, f"CLEARANCE_API_KEY is the key of {who['actor_id']} for {who['tenant_id']}."
+        for sentence in refused:
+            yield WARNING, sentence
+
+
+def refused_sentences(status: Mapping[str, Any]) -> list[str]:
+    """Which agents tried in vain within the latest hour of that."""
+    hours = status.get("refused_proposals") or []
+    latest = [each for each in hours if each["hour"] == hours[0]["hour"]]
+    return [
+        f"{each['count']:,} proposals of {each['agent_id']} were refused in the hour from "
+        f"{each['hour']}, most with {max(each['codes'], key=each['codes'].__getitem__)}."
+        for each in latest[:AGENTS_SHOWN_MAX]
+    ]
 
 
 async def _clocks(headers: Mapping[str, str]) -> Findings:

@@ -1,4 +1,4 @@
-"""The commands for action intents: propose, show, explain, cancel and erase."""
+"""The commands for action intents: actions, propose, show, explain, cancel and erase."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ AccountId = Annotated[
     ),
 ]
 Confidence = Annotated[
-    float, typer.Option("--confidence", "--confidence-score", metavar="NUMBER", help="From 0 to 1.")
+    float | None,
+    typer.Option(
+        "--confidence", "--confidence-score", metavar="NUMBER", help="How sure, from 0 to 1."
+    ),
 ]
 OwnId = Annotated[
     str | None,
@@ -35,10 +38,6 @@ OwnId = Annotated[
 def propose(
     *,
     action_type: Annotated[str, typer.Option(metavar="TYPE", help="An action of the catalog.")],
-    confidence_score: Confidence,
-    risk_level: Annotated[
-        Risk, typer.Option("--risk", "--risk-level", help="As the agent sees it.")
-    ],
     account_id: AccountId = None,
     parameters: Annotated[
         str, typer.Option(metavar="JSON", help="An object; @FILE reads a file, @- standard input.")
@@ -55,6 +54,10 @@ def propose(
     ] = None,
     trace_id: Annotated[
         str | None, typer.Option(metavar="ID", help="The run that this belongs to.")
+    ] = None,
+    confidence_score: Confidence = None,
+    risk_level: Annotated[
+        Risk | None, typer.Option("--risk", "--risk-level", help="As the agent sees it.")
     ] = None,
     wait: Annotated[
         float,
@@ -91,6 +94,16 @@ def propose(
                 raise
     output.show(intent, views.intent, as_json=as_json)
     raise typer.Exit(exit_code(intent))
+
+
+def actions(*, as_json: AsJson = False) -> None:
+    """List the actions that may be proposed.
+
+    With --json also the schemas of their parameters.
+    """
+    from clearance.cli.views import lists
+
+    answer(lambda clearance: clearance.actions(), lists.actions, as_json=as_json)
 
 
 def show(action_intent_id: ActionIntentId, *, as_json: AsJson = False) -> None:

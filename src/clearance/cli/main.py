@@ -21,10 +21,10 @@ from clearance.cli.checkup import doctor
 from clearance.cli.configure import apply, policy_app
 from clearance.cli.database import age_out, migrate, worker
 from clearance.cli.inbox import approve, edit, inbox, reconcile, reject
-from clearance.cli.intents import cancel, erase, explain, propose, show
+from clearance.cli.intents import actions, cancel, erase, explain, propose, show
 from clearance.cli.keys import key_app, whoami
 from clearance.cli.move import export, import_
-from clearance.cli.record import ledger, timeline
+from clearance.cli.record import ledger, timeline, usage
 from clearance.cli.serve import demo, serve
 from clearance.cli.stop import stop
 
@@ -49,9 +49,9 @@ app = typer.Typer(
 for _command in (
     *(serve, demo, apply, doctor),
     *(worker, migrate, age_out, export, import_),
-    *(propose, show, explain, cancel, erase),
+    *(actions, propose, show, explain, cancel, erase),
     *(inbox, approve, reject, edit, reconcile),
-    *(stop, timeline, ledger, whoami),
+    *(stop, timeline, ledger, usage, whoami),
 ):
     app.command(_command.__name__.rstrip("_").replace("_", "-"))(_command)
 app.add_typer(policy_app, name="policy")

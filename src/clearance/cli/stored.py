@@ -19,7 +19,7 @@ from clearance.core.principal import EVERYTHING
 from clearance.core.schema import SchemaPlace
 from clearance.core.settings import Settings
 from clearance.core.tool_pin import is_of_before
-from clearance.flow.ports.tools import ToolList, schemas_of
+from clearance.flow.ports.tools import ToolList, offered_of
 
 
 def means_otherwise(settings: Settings) -> Iterator[str]:
@@ -68,7 +68,7 @@ def limited_keys(keys: Iterable[ApiKey]) -> Iterator[str]:
             yield f"The key {key.name} ({key.role}) acts {limits_of(key.scope.names)}."
 
 
-_IN_AUTONOMY = ("modes", "allowlist", "budgets", "accounts")
+_IN_AUTONOMY = ("modes", "allowlist", "budgets", "accounts", "limits")
 
 
 def accounts_to_paste(settings: Settings, seen: Collection[str]) -> tuple[bool, str] | None:
@@ -106,12 +106,12 @@ def stored_document(settings: Settings, parts: Sequence[tuple[Json, int]]) -> Se
 
 def stored_findings(settings: Settings, offered: ToolList) -> list[FitFinding]:
     """How the stored actions do not fit the tools of one server."""
-    schemas = schemas_of({offered.server: offered})
+    tools = offered_of({offered.server: offered})
     return [
         finding
         for name, action in settings.catalog.items()
         if action.tool.server == offered.server
         for finding in fit_findings(
-            action, schemas, alone=may_run_alone(settings.allowlist, settings.modes, name)
+            action, tools, alone=may_run_alone(settings.allowlist, settings.modes, name)
         )
     ]

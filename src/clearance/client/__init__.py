@@ -58,8 +58,6 @@ class _Verbs(ABC, Generic[_A, _I]):
         self,
         *,
         action_type: str,
-        confidence_score: float,
-        risk_level: str,
         account_id: str | None = None,
         parameters: Mapping[str, Json] | None = None,
         action_intent_id: str | None = None,
@@ -67,6 +65,8 @@ class _Verbs(ABC, Generic[_A, _I]):
         why: Sequence[str] = (),
         expires_at: datetime | str | None = None,
         trace_id: str | None = None,
+        confidence_score: float | None = None,
+        risk_level: str | None = None,
     ) -> _A:
         """Proposes an action; the answer is the intent with the gate's `decision` and its `status`.
 
@@ -80,8 +80,6 @@ class _Verbs(ABC, Generic[_A, _I]):
             else action_intent_id,
             "action_type": action_type,
             "parameters": dict(parameters or {}),
-            "confidence_score": confidence_score,
-            "risk_level": risk_level,
         }
         given = {
             "account_id": account_id,
@@ -89,10 +87,18 @@ class _Verbs(ABC, Generic[_A, _I]):
             "why": [why] if isinstance(why, str) else list(why),
             "expires_at": wire.moment(expires_at),
             "trace_id": trace_id,
+            "confidence_score": confidence_score,
+            "risk_level": risk_level,
         }
         return self._run(
             wire.propose(body | {name: value for name, value in given.items() if value is not None})
         )
+
+    def actions(self) -> _A:
+        """The actions that may be proposed, as `items`: type, label, description, and the JSON
+        Schema of the parameters.
+        """
+        return self._run(wire.send(wire.Request("GET", wire.path("actions"))))
 
     def intent(self, action_intent_id: str) -> _A:
         """One intent as it stands: status, decision, approval, attempt, outcome."""
@@ -230,11 +236,23 @@ class _Verbs(ABC, Generic[_A, _I]):
         """How the tenant stands: what waits and since when, what is unknown, what is stopped."""
         return self._run(wire.send(wire.Request("GET", wire.path("status"))))
 
+    def usage(
+        self,
+        *,
+        agent: str | None = None,
+        account: str | None = None,
+        action_type: str | None = None,
+    ) -> _A:
+        """What the tenant has used of its limits now, and what those have used that are named."""
+        named = {"agent": agent, "account": account, "action_type": action_type}
+        query = tuple((key, name) for key, name in named.items() if name is not None)
+        return self._run(wire.send(wire.Request("GET", wire.path("autonomy", "usage"), query)))
+
     # Owners
 
     def settings_part(self, part: str) -> _A:
-        """One part of the settings, with its `version`: modes, allowlist, budgets, stop-switches,
-        policies, catalog.
+        """One part of the settings, with its `version`: modes, allowlist, budgets, limits,
+        stop-switches, policies, catalog.
         """
         return self._run(wire.send(wire.Request("GET", wire.path("autonomy", part))))
 

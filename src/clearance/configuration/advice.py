@@ -14,6 +14,7 @@ from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
 from clearance.configuration.document import Reading
+from clearance.configuration.limiting import without_ceiling
 from clearance.configuration.shape import ActionShape, AutonomyShape, SettingsDocument
 from clearance.core.accounts import AccountPattern
 from clearance.core.canonical import Json
@@ -59,6 +60,7 @@ def advice(document: SettingsDocument, agents: Collection[str] | None = None) ->
         *_unknown(named, "Account", known, "nothing under autonomy does"),
         *_not_listed(autonomy),
         *_unknown(named, "Agent", agents, "no key is for it"),
+        *_limits(document, agents),
         *(
             Problem(("catalog", name, "parameters", *path), sentence)
             for name, shape in document.catalog.items()
@@ -73,6 +75,17 @@ def advice(document: SettingsDocument, agents: Collection[str] | None = None) ->
     ]
 
 
+def _limits(document: SettingsDocument, agents: Collection[str] | None) -> Iterator[Problem]:
+    """What no limit holds back, and the limits of agents that do not exist."""
+    if sentence := without_ceiling(document):
+        yield Problem(("autonomy", "limits"), sentence)
+    for position, limit in enumerate(document.autonomy.limits):
+        if agents and limit.agent is not None and limit.agent not in agents:
+            hint = suggestion(limit.agent, sorted(agents))
+            sentence = f"names the agent {limit.agent}, and no key is for it{hint}"
+            yield Problem(("autonomy", "limits", position, "agent"), sentence)
+
+
 def _has_a_known_form(name: str, autonomy: AutonomyShape) -> bool:
     known = autonomy.accounts.known if autonomy.accounts else []
     return any(AccountPattern(each.match, 0).matches(name) for each in known if each.match)
@@ -83,6 +96,7 @@ def _not_listed(autonomy: AutonomyShape) -> Iterator[Problem]:
     places: list[tuple[tuple[str | int, ...], str | None]] = [
         *((("modes", at), mode.account) for at, mode in enumerate(autonomy.modes)),
         *((("budgets", at), budget.account) for at, budget in enumerate(autonomy.budgets)),
+        *((("limits", at), limit.account) for at, limit in enumerate(autonomy.limits)),
         *((("allowlist", "accounts", name), name) for name in autonomy.allowlist.accounts),
     ]
     known = autonomy.accounts_known

@@ -7,7 +7,7 @@ makes what it reaches ask a person; the rest means what it says.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from clearance.configuration.document import NOTHING_STORED, Reading, StoredSettings, read_document
@@ -15,6 +15,7 @@ from clearance.configuration.reaching import unread_policy
 from clearance.configuration.shape import (
     AccountsShape,
     ActionShape,
+    LimitShape,
     SettingsDocument,
     StopSwitchShape,
     ToolServerShape,
@@ -34,10 +35,20 @@ from clearance.core.catalog import (
 )
 from clearance.core.decision import SettingsVersion
 from clearance.core.intent import RiskLevel
+from clearance.core.limits import (
+    MILLIONTHS_MAX,
+    Limit,
+    Limits,
+    Per,
+    finest_scales,
+    in_millionths,
+)
 from clearance.core.manners import FailedWhen, Manners
 from clearance.core.mode import Allowlist, AutonomyMode, ModeRule
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.policy import PolicySet
+from clearance.core.quota import Quotas
+from clearance.core.schema import SCALE_MAX
 from clearance.core.settings import Settings, Unreadable
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 
@@ -81,6 +92,9 @@ def settings_of(
         stop_switches=switches,
         unreadable={part.reached: part for part in _unreadable(own, everywhere)},
         accounts=accounts_of(document, policy, switches),
+        limits=limits_of(document, catalog),
+        rejections_ask_for_ms=duration_ms(autonomy.rejections.asks_for),
+        quotas=Quotas(**dict(autonomy.quotas)),
     )
 
 
@@ -139,6 +153,7 @@ def accounts_of(
         each.subject for each in switches if each.subject and each.scope is StopScope.ACCOUNT
     }
     ruled = policy.accounts if policy else frozenset()
+    limited = {each.account for each in autonomy.limits if each.account}
     return Accounts(
         known=autonomy.accounts_known,
         patterns=tuple(
@@ -147,7 +162,28 @@ def accounts_of(
             if entry.match is not None
         ),
         unknown=UnknownAccounts(shape.unknown),
-        named=autonomy.accounts_known | autonomy.accounts_named | stopped | ruled,
+        named=autonomy.accounts_known | autonomy.accounts_named | limited | stopped | ruled,
+    )
+
+
+def limits_of(document: SettingsDocument, catalog: Catalog) -> Limits:
+    """The limits of a document, whose actions are `catalog`: also those that are not called, as
+    each has a part in the finest scale of its unit.
+    """
+    shapes = document.autonomy.limits
+    counts = any(shape.amount for shape in shapes)
+    spending = [action for action in catalog.values() if counts and action.spends is not None]
+    scales = finest_scales(action.spent_in for action in spending)
+    return Limits(tuple(_limit(shape, scales) for shape in shapes), scales)
+
+
+def _limit(shape: LimitShape, scales: Mapping[str, int]) -> Limit:
+    amounts = {
+        unit: min(in_millionths(most, scales.get(unit, SCALE_MAX)), MILLIONTHS_MAX)
+        for unit, most in shape.amount.items()
+    }
+    return Limit(
+        Per(shape.per), shape.named, shape.each, shape.zone, shape.actions, shape.reads, amounts
     )
 
 
@@ -195,6 +231,8 @@ def _action(action_type: str, shape: ActionShape) -> Action:
             duration_ms(shape.key_kept_for) if shape.key_kept_for else KEY_KEPT_FOR_MS_DEFAULT
         ),
         accepts=tuple(shape.accepts),
+        editors_rule=shape.approval.editors_rule,
+        same_when=None if shape.same_when is None else tuple(shape.same_when),
         account=shape.account_parameter,
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clearance.configuration.document import KEPT, Reading
+from clearance.configuration.limiting import as_people_read
 from clearance.configuration.shape import AccountsShape, SettingsDocument
 from clearance.core.canonical import Json, canonical
 
@@ -80,6 +81,9 @@ def _by_place(document: SettingsDocument) -> dict[str, Json]:
             "modes": modes,
             "budgets": budgets,
             "accounts": _accounts_by_place(document.autonomy.accounts),
+            "limits": {", ".join(place): shown for place, shown in as_people_read(document)},
+            "rejections": document.autonomy.rejections.model_dump(mode="json"),
+            "quotas": document.autonomy.quotas.model_dump(mode="json"),
         },
         "policy": document.policy,
         "tool_pins": document.tool_pins,

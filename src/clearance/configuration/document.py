@@ -22,7 +22,7 @@ from clearance.configuration.fitting import Path, fit_problems
 from clearance.configuration.policies import policy_reading
 from clearance.configuration.reaching import NOTHING_REACHED, Reach, reach_of
 from clearance.configuration.salvaging import salvaged_problems
-from clearance.configuration.shape import SettingsDocument
+from clearance.configuration.shape import SettingsDocument, keys_of
 from clearance.core.canonical import INTEGER_MAX, Json, canonical
 from clearance.core.decision import SettingsVersion
 from clearance.core.dialect import as_kept
@@ -245,10 +245,12 @@ _PLAIN_LISTS = {("autonomy", "allowlist", "tenant"), ("autonomy", "accounts", "k
 def _entry(path: Path) -> Path:
     """What has to be left out for the rest to have the right shape."""
     match path:
-        case ("autonomy", "modes" | "budgets", int(), *_):
+        case ("autonomy", "modes" | "budgets" | "limits", int(), *_):
             return path[:3]
         case ("autonomy", "allowlist", "accounts", _, *_):
             return path[:4]
+        case ("autonomy", "quotas", _, *_):
+            return path[:3]
         case (str(section), _, *_) if section in {"tool_servers", "catalog", "autonomy", *KEPT}:
             return path[:2]
     return path[:1]
@@ -315,4 +317,4 @@ def _keys_at(path: Path) -> list[str]:
             )
         else:
             shape = get_args(shape)[-1]
-    return list(shape.model_fields)
+    return keys_of(shape)

@@ -32,7 +32,9 @@ _NEEDS: Mapping[str, frozenset[str]] = {
     "prose": frozenset({"arguments"}),
     "undo": frozenset({"parameters"}),
     "account": frozenset({"parameters"}),
-    **dict.fromkeys(("sentence", "proposal", "spends", "idempotency_argument"), _ARGUMENTS),
+    **dict.fromkeys(
+        ("sentence", "proposal", "spends", "idempotency_argument", "same_when"), _ARGUMENTS
+    ),
 }
 """The keys of an action that can be looked at, and those that have to be right for that."""
 

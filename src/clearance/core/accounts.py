@@ -115,6 +115,12 @@ class AccountStanding:
             return ()
         return (self.pattern.claim(now),)
 
+    def counters(self, zone: str, now: int) -> tuple[Counter, ...]:
+        """The counters that an act about it takes from instead of its account's own."""
+        if self.kind is AccountKind.UNKNOWN:
+            return (_shared_counter(day_in_zone(now, zone), zone),)
+        return tuple(claim.counter for claim in self.claims(now) if claim.counter)
+
     def hold(self, own: Hold, zone: str, now: int) -> Hold:
         """What an act holds instead of its account's own share of a budget with a zone."""
         if self.kind is AccountKind.UNKNOWN:
@@ -130,8 +136,12 @@ def _shared(hold: Hold, zone: str) -> Hold:
     """A hold that all accounts share that are not known: the names are the agent's, and would open
     a budget each.
     """
-    counter = Counter(UNKNOWN_SUBJECT, hold.day if zone == "UTC" else f"{hold.day} {zone}")
+    counter = _shared_counter(hold.day, zone)
     return replace(hold, claims=tuple(replace(claim, counter=counter) for claim in hold.claims))
+
+
+def _shared_counter(day: str, zone: str) -> Counter:
+    return Counter(UNKNOWN_SUBJECT, day if zone == "UTC" else f"{day} {zone}")
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,11 @@ class Claim:
         return f"{self.bucket} {self.counter.subject} {self.counter.window}"
 
 
+def is_of_counter(place: str) -> bool:
+    """True if a claim's place is in a counter, and not in the account's own buckets."""
+    return " " in place
+
+
 class HoldState(StrEnum):
     """Where a hold is on its way; SETTLED and RELEASED are final, except that nothing sent releases
     a settled one.
@@ -127,6 +132,11 @@ def hold_for(rule: BudgetRule, action_type: str, amount: int | None, now: int) -
             Claim(f"amount:{action_type}", AMOUNT_MAX + 1 if amount is None else amount, limit)
         )
     return Hold(day_in_zone(now, rule.zone), tuple(claims))
+
+
+def hold_of_read(now: int) -> Hold:
+    """The hold of an act that changes nothing: it takes nothing from the budget of an account."""
+    return Hold(day_in_zone(now, "UTC"), ())
 
 
 def spent_claim(hold: Hold, used: Mapping[str, int]) -> Claim | None:

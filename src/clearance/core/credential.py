@@ -95,6 +95,11 @@ class PageSession:
     expires_at: int
 
 
+def key_of(credential: str) -> str:
+    """The key's id of a credential: of each session that was signed in with it, too."""
+    return credential.partition("/")[0]
+
+
 def session_id(key_id: str, token_hash: bytes) -> str:
     """The name of a session in the ledger: its key's id, and the start of its token's hash."""
     return f"{key_id}/{token_hash.hex()[:SESSION_DIGITS]}"

@@ -74,6 +74,7 @@ class Decision:
     """The gate's answer to one intent, with the finding of every check that was asked, in their
     order.
 
+    `remedy` is what the rules that decided tell an agent to do; None if they do not say.
     `made` is the call that was decided on, as long as the process that decided has it at hand.
     """
 
@@ -86,6 +87,7 @@ class Decision:
     policy_clause: tuple[str, ...] = ()
     hold: Hold | None = None
     settings_digest: SettingsDigest = NO_DIGEST
+    remedy: str | None = None
     made: FinalCall | None = field(default=None, compare=False, repr=False)
 
     def arguments(self, action: Action, intent: ActionIntent) -> Mapping[str, Json]:
@@ -105,6 +107,7 @@ def to_json(decision: Decision) -> dict[str, Json]:
         "decision": decision.answer.value,
         "reason": decision.reason,
         "explanation": decision.explanation,
+        "remedy": decision.remedy,
         "policy_version": decision.policy_version,
         "policy_clause": list(decision.policy_clause),
         "settings_version": list(decision.settings_version),
@@ -123,7 +126,10 @@ def to_json(decision: Decision) -> dict[str, Json]:
 
 def facts(decision: Decision) -> dict[str, Json]:
     """The decision as an entry of the ledger has it."""
-    return {**to_json(decision), "settings_digest": list(decision.settings_digest)}
+    written = {**to_json(decision), "settings_digest": list(decision.settings_digest)}
+    if decision.remedy is None:
+        del written["remedy"]
+    return written
 
 
 def from_json(value: Mapping[str, Json]) -> Decision:
@@ -132,6 +138,7 @@ def from_json(value: Mapping[str, Json]) -> Decision:
         answer=Answer(value["decision"]),
         reason=value["reason"],
         explanation=value["explanation"],
+        remedy=value.get("remedy"),
         policy_version=value["policy_version"],
         policy_clause=tuple(value["policy_clause"]),
         settings_version=SettingsVersion(*value["settings_version"]),
@@ -147,6 +154,18 @@ def from_json(value: Mapping[str, Json]) -> Decision:
             for item in value["findings"]
         ),
     )
+
+
+def catalog_inputs(decision: Decision) -> Mapping[str, Json]:
+    """The gate's facts about the action when it decided; empty if the intent was blocked before
+    that, or the action is unknown.
+    """
+    return next((finding.inputs for finding in decision.findings if finding.check == "catalog"), {})
+
+
+def effect_of(decision: Decision) -> Json:
+    """The effect that the catalog named when the decision was made; None if it is not known."""
+    return catalog_inputs(decision).get("effect")
 
 
 def not_read(inputs: Mapping[str, Json]) -> list[str]:

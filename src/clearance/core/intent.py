@@ -8,7 +8,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_FLOOR, Decimal
 from enum import IntEnum
 from hashlib import sha256
@@ -42,7 +42,9 @@ class RiskLevel(IntEnum):
 class ActionIntent:
     """An act that an agent wants to do.
 
-    Everything in it that the agent wrote is data: never code, never trusted.
+    Everything in it that the agent wrote is data: never code, never trusted. Confidence and risk
+    are hints that can only tighten the answer; None: the agent stated none. Of one without
+    `content_kept`, parameters, target and reasons are not there any more.
     """
 
     tenant_id: str
@@ -50,8 +52,8 @@ class ActionIntent:
     action_intent_id: str
     action_type: str
     parameters: Mapping[str, Json]
-    confidence_score: float
-    risk_level: RiskLevel
+    confidence_score: float | None
+    risk_level: RiskLevel | None
     proposed_by: str
     target: Json = None
     why: tuple[str, ...] = ()
@@ -59,36 +61,50 @@ class ActionIntent:
     trace_id: str | None = None
     supersedes: str | None = None
     edited_by: str | None = None
+    content_kept: bool = True
 
     @property
     def subject(self) -> Subject:
         """The account and action type that a permission is used on."""
         return Subject(self.tenant_id, self.account_id, self.action_type)
 
+    def without_content(self) -> ActionIntent:
+        """The same without the agent's own words: what a quota left no room for."""
+        return replace(self, parameters={}, target=None, why=(), content_kept=False)
+
     @property
     def confidence_bp(self) -> int:
         """The confidence in basis points (0 to 10,000), rounded down so that it never passes a
-        threshold by rounding.
+        threshold by rounding; 0 if none was stated.
         """
-        return int(
-            (Decimal(repr(self.confidence_score)) * CONFIDENCE_BP_MAX).to_integral_value(
-                ROUND_FLOOR
-            )
-        )
+        exact = Decimal(repr(self.confidence_score or 0)) * CONFIDENCE_BP_MAX
+        return int(exact.to_integral_value(ROUND_FLOOR))
+
+    @property
+    def confidence_stated(self) -> bool:
+        """True if the agent stated a confidence."""
+        return self.confidence_score is not None
+
+    @property
+    def risk_stated(self) -> str | None:
+        """The risk that the agent stated, by name; None if it stated none."""
+        return None if self.risk_level is None else self.risk_level.name
 
 
 def content(intent: ActionIntent) -> dict[str, Json]:
     """The caller's content, as JSON with the names of the wire.
 
-    The trace id is not content: it names a run, not an act.
+    The trace id is not content: it names a run, not an act. A confidence or a risk that is absent
+    stays absent.
     """
-    return {
+    hints = {"confidence_score": intent.confidence_score, "risk_level": intent.risk_stated}
+    kept: dict[str, Json] = {} if intent.content_kept else {"content_kept": False}
+    return kept | {
         "account_id": intent.account_id,
         "action_type": intent.action_type,
         "parameters": dict(intent.parameters),
         "target": intent.target,
-        "confidence_score": intent.confidence_score,
-        "risk_level": intent.risk_level.name,
+        **{name: hint for name, hint in hints.items() if hint is not None},
         "why": list(intent.why),
         "expires_at": None if intent.expires_at is None else as_text(intent.expires_at),
         "supersedes": intent.supersedes,
@@ -164,7 +180,7 @@ def name_problem(name: str) -> str | None:
 def _value_problems(intent: ActionIntent) -> list[Problem]:
     problems = []
     score = intent.confidence_score
-    if not (math.isfinite(score) and 0 <= score <= 1):
+    if score is not None and not (math.isfinite(score) and 0 <= score <= 1):
         problems.append(Problem(("confidence_score",), "must be a number from 0 to 1"))
     if len(intent.why) > WHY_COUNT_MAX or any(
         len(reason) > WHY_LENGTH_MAX for reason in intent.why

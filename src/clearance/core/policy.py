@@ -62,7 +62,8 @@ class Clause:
     """One policy of the set, by its `@id`: the code and the sentence that a person is shown when it
     decides.
 
-    `digest` is of its text, annotations included; layout and comments do not change it.
+    `digest` is of its text, annotations included; layout and comments do not change it. `remedy`:
+    what an agent is told to do about it; empty if the rule does not say.
     """
 
     id: str
@@ -70,13 +71,15 @@ class Clause:
     reason: str
     explanation: str
     digest: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """What policy is asked about an intent.
 
-    `parameters` are the final arguments: the set picks what it can read.
+    `parameters` are the final arguments: the set picks what it can read. A confidence that was not
+    stated is 0.
     """
 
     agent_id: str
@@ -86,12 +89,14 @@ class Question:
     risk: int
     mode: str
     parameters: Mapping[str, Json]
+    confidence_stated: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyAnswer:
     """The answer of a policy set, and the clauses that determined it, by sorted id.
 
+    `remedy` is what the clauses tell an agent to do; None if they do not say.
     `unread` are the parameters of this call that policy could not read, `waived` those that its
     owner lets it leave unread: dotted names, without values. `errors` are for the operator's log:
     the engine's words, which may quote parameters.
@@ -104,6 +109,7 @@ class PolicyAnswer:
     errors: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     waived: tuple[str, ...] = ()
+    remedy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +199,7 @@ class PolicySet:
         """The engine's results for the unattended and the attended question."""
         context = {
             "confidence_bp": question.confidence_bp,
+            "confidence_stated": question.confidence_stated,
             "risk": question.risk,
             "mode": question.mode,
             "parameters": read.record,
@@ -256,8 +263,10 @@ class PolicySet:
 
     def _answer(self, answer: Answer, result: cedarpy.AuthzResult) -> PolicyAnswer:
         ids = tuple(sorted(result.diagnostics.reasons))
-        explanation = _together([self.clauses[name].explanation for name in ids])
-        return PolicyAnswer(answer, self.clauses[ids[0]].reason, explanation, ids)
+        clauses = [self.clauses[name] for name in ids]
+        explanation = _together([clause.explanation for clause in clauses])
+        remedy = _together([clause.remedy for clause in clauses if clause.remedy])
+        return PolicyAnswer(answer, clauses[0].reason, explanation, ids, remedy=remedy or None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -453,4 +462,5 @@ def _clause(written: WrittenClause) -> Clause:
         reason=annotation(written.policy, "reason"),
         explanation=annotation(written.policy, "explanation"),
         digest=digest(" ".join(written.words())),
+        remedy=annotation(written.policy, "remedy"),
     )

@@ -219,6 +219,7 @@ _RANGES: Mapping[Path, Collection[Json]] = {
 _OF_ALL = {
     "unattended": ParameterType("Bool", TypeKind.BOOL),
     "confidence_bp": _LONG,
+    "confidence_stated": ParameterType("Bool", TypeKind.BOOL),
     "risk": _LONG,
     "mode": _text([mode.value for mode in AutonomyMode]),
 }

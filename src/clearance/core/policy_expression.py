@@ -107,6 +107,19 @@ def decimal_hint(left: str, operator: str, right: str) -> str:
     )
 
 
+def attributes_of_context(part: Any) -> Iterator[str]:
+    """Every attribute that a rule, or a part of it, reads of the context itself or asks for."""
+    if isinstance(part, dict):
+        for operator in (".", "has"):
+            operands = part.get(operator)
+            if isinstance(operands, dict) and operands.get("left") == {"Var": "context"}:
+                yield str(operands["attr"])
+        part = list(part.values())
+    if isinstance(part, list):
+        for each in part:
+            yield from attributes_of_context(each)
+
+
 def entities(part: Any) -> Iterator[tuple[str, str]]:
     """The type and the id of every entity that a rule, or a part of it, names."""
     if isinstance(part, dict):

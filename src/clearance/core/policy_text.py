@@ -28,7 +28,7 @@ CLAUSES_MAX = 500  # a decision costs about 2 microseconds for each
 NESTING_MAX = 24  # brackets around brackets, and every `if`, of one policy
 OPERATORS_MAX = 200  # of one policy, dots included
 EXPRESSION_DEPTH_MAX = 50  # of one policy; a chain of `&&` nests once for each
-EXPLANATION_LENGTH_MAX = 500  # characters
+EXPLANATION_LENGTH_MAX = 500  # characters, of a remedy too
 ERROR_LENGTH_MAX = 300  # characters of one message of the engine
 PROBLEMS_MAX = 50  # problems of one policy text that are reported
 
@@ -285,11 +285,18 @@ def _annotation_problems(policy: Json) -> Iterator[str]:
         yield f"has the @reason {reason}, which is reserved"
     if not explanation.strip():
         yield "has no @explanation"
-    elif len(explanation) > EXPLANATION_LENGTH_MAX or _UNFIT_IN_SENTENCE.search(explanation):
-        yield (
-            f"has an @explanation that must be one line of at most {EXPLANATION_LENGTH_MAX} "
-            f"characters"
-        )
+    elif not _is_line(explanation):
+        yield f"has an @explanation that must be {_LINE}"
+    remedy = annotation(policy, "remedy")
+    if "remedy" in policy.get("annotations", {}) and not (remedy.strip() and _is_line(remedy)):
+        yield f"has a @remedy that must be {_LINE}"
+
+
+_LINE = f"one line of at most {EXPLANATION_LENGTH_MAX} characters"
+
+
+def _is_line(text: str) -> bool:
+    return len(text) <= EXPLANATION_LENGTH_MAX and not _UNFIT_IN_SENTENCE.search(text)
 
 
 def _expression_problems(expression: Json, depth: int) -> Iterator[str]:

@@ -104,6 +104,7 @@ def schema_text(
             "  context: {\n"
             "    unattended: Bool,\n"
             "    confidence_bp: Long,\n"
+            "    confidence_stated: Bool,\n"
             "    risk: Long,\n"
             "    mode: String,\n"
             f"    parameters: {indent(parameters.cedar, '    ').lstrip()},\n"

@@ -29,6 +29,7 @@ class Permission(StrEnum):
 
     PROPOSE = "propose"
     READ = "read"
+    READ_OWN = "read_own"
     RULE = "rule"
     RULE_OWN = "rule_own"
     STOP = "stop"
@@ -45,7 +46,7 @@ class Role(StrEnum):
 
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
-    Role.AGENT: frozenset({Permission.PROPOSE, Permission.READ}),
+    Role.AGENT: frozenset({Permission.PROPOSE, Permission.READ_OWN}),
     Role.APPROVER: frozenset({Permission.READ, Permission.RULE, Permission.STOP}),
     Role.AUDITOR: frozenset({Permission.READ}),
     Role.OWNER: frozenset(Permission),
@@ -111,6 +112,18 @@ class Principal:
     def tenant(self) -> Subject:
         """The actor's own tenant as a whole."""
         return Subject(self.tenant_id)
+
+    @property
+    def sees_own_only(self) -> bool:
+        """True for an agent: of intents it may read those that it proposed, and of the answers to
+        them no rule and no limit.
+        """
+        return Permission.READ_OWN in self.permissions and Permission.READ not in self.permissions
+
+    def require_reading(self) -> None:
+        """Raises Forbidden unless the credential allows to read intents, its own at least."""
+        if not self.sees_own_only:
+            self.require(Permission.READ, on=self.tenant)
 
     def require(self, permission: Permission, *, on: Subject) -> None:
         """Raises Forbidden unless the credential allows `permission` on a subject of its tenant

@@ -80,9 +80,15 @@ class Access:
 
     async def sign_in(self, key: str | None) -> tuple[str, Principal]:
         """A session for a browser: the token for its cookie, shown nowhere else, and who is signed
-        in.
+        in. Forbidden (`PAGES_ARE_FOR_PEOPLE`) for the key of an agent.
         """
         api_key = await self._api_key(key)
+        if _of_an_agent(api_key):
+            sentence = (
+                "This is the key of an agent, and the pages are for people. Sign in with a key of "
+                "the role auditor, approver or owner."
+            )
+            raise Forbidden(sentence, code="PAGES_ARE_FOR_PEOPLE")
         token = secrets.token_urlsafe(TOKEN_BYTES)
         now = self._clock.now_ms()
         session = PageSession(
@@ -100,7 +106,7 @@ class Access:
             raise _nobody()
         token_hash = _token_hash(token)
         api_key = await self._credentials.session_key(token_hash, self._clock.now_ms())
-        if api_key is None:
+        if api_key is None or _of_an_agent(api_key):
             raise _nobody()
         return _principal(api_key, token_hash)
 
@@ -216,6 +222,11 @@ def _principal(api_key: ApiKey, token_hash: bytes | None = None) -> Principal:
     key_id = api_key.key_id
     credential = session_id(key_id, token_hash) if token_hash else key_id
     return principal_of(api_key.tenant_id, api_key.name, api_key.role, credential, api_key.scope)
+
+
+def _of_an_agent(api_key: ApiKey) -> bool:
+    """True for a key that may not read all that the pages show."""
+    return _principal(api_key).sees_own_only
 
 
 def _nobody() -> Unauthenticated:

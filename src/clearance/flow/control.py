@@ -9,26 +9,42 @@ from collections.abc import Mapping, Sequence
 
 from clearance.configuration.differences import SettingsDifference
 from clearance.configuration.shape import SettingsDocument
+from clearance.core.agents_view import ShownEntry
 from clearance.core.budget import BudgetRule
 from clearance.core.canonical import Json
+from clearance.core.catalog import Catalog
 from clearance.core.credential import ApiKey
 from clearance.core.ledger import Entry
+from clearance.core.limits import Who
 from clearance.core.narrative import Explanation
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.principal import EVERYTHING, Principal, Role, Scope
 from clearance.core.record import IntentStatus
 from clearance.core.settings import Settings
 from clearance.core.stop import StopSwitch
-from clearance.flow import credentials, fit, installation, observe, pins, review, settings, submit
+from clearance.flow import (
+    credentials,
+    fit,
+    installation,
+    memory,
+    observe,
+    pins,
+    review,
+    settings,
+    submit,
+    usage,
+)
 from clearance.flow.context import Context
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.tools import ToolList
 from clearance.flow.requests import (
+    CounterUse,
     Erased,
     NarratedIntent,
     PinReport,
     Proposal,
     Proposed,
+    ReadingProposal,
     Ruled,
     RulingRequest,
     SettingsPart,
@@ -49,10 +65,11 @@ class Control:
 
     # Agents
 
-    async def propose(self, principal: Principal, proposal: Proposal) -> Proposed:
+    async def propose(self, principal: Principal, proposal: Proposal | ReadingProposal) -> Proposed:
         """Proposes an action: the gate's decision and the intent's status.
 
-        The same id and content: the same answer again.
+        The same id and content: the same answer again. A door hands over how it reads the proposal,
+        which is not done for a caller who makes too many.
         """
         return await submit.propose(self._context, principal, proposal)
 
@@ -67,6 +84,12 @@ class Control:
     ) -> list[NarratedIntent]:
         """What needs a person, oldest request first."""
         return await observe.waiting(self._context, principal, after=after, limit=limit)
+
+    async def with_alike(
+        self, principal: Principal, narrated: Sequence[NarratedIntent]
+    ) -> list[NarratedIntent]:
+        """Intents that wait, with what else is known of the same act; as they are for an agent."""
+        return await memory.with_alike(self._context, principal, narrated)
 
     async def rule(self, principal: Principal, approval_id: str, request: RulingRequest) -> Ruled:
         """Rules on an approval: approve, reject, or edit (a new intent through the whole gate)."""
@@ -94,9 +117,21 @@ class Control:
         """Why an intent was answered as it was, and what would change the answer."""
         return await observe.explain(self._context, principal, action_intent_id)
 
-    async def history(self, principal: Principal, action_intent_id: str) -> list[Entry]:
+    async def history(self, principal: Principal, action_intent_id: str) -> list[ShownEntry]:
         """The ledger entries of one intent, in order."""
         return await observe.history(self._context, principal, action_intent_id)
+
+    async def actions(self, principal: Principal) -> Catalog:
+        """The actions that may be proposed."""
+        return await observe.actions(self._context, principal)
+
+    async def events(
+        self, principal: Principal, *, after: int, limit: int
+    ) -> tuple[list[ShownEntry], int]:
+        """The ledger entries behind a position that the caller is shown, in order, and the position
+        that was read up to.
+        """
+        return await observe.events(self._context, principal, after=after, limit=limit)
 
     async def ledger(
         self, principal: Principal, *, after: int = 0, limit: int = 100
@@ -135,6 +170,12 @@ class Control:
     ) -> tuple[BudgetRule | None, str, Mapping[str, int]]:
         """The account's budget rule, today's day in its zone, and what is used of each bucket."""
         return await observe.budget(self._context, principal, account_id)
+
+    async def usage(self, principal: Principal, who: Who) -> list[CounterUse]:
+        """What the tenant has used of its limits and counters now, and so the agent, account and
+        action type that `who` names.
+        """
+        return await usage.usage(self._context, principal, who)
 
     # Owners
 

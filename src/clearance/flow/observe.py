@@ -1,14 +1,19 @@
-"""Observe: what people and agents may read, always of their own tenant."""
+"""Observe: what people and agents may read, always of their own tenant.
+
+An agent reads of its own intents alone, and is shown less of them: see `agents_view`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeAlias
 
+from clearance.core import agents_view
 from clearance.core import narrative as timelines
+from clearance.core.agents_view import ShownEntry
 from clearance.core.budget import BudgetRule, rule_for
-from clearance.core.catalog import readable
-from clearance.core.gate import Facts
+from clearance.core.catalog import Catalog, readable
 from clearance.core.ledger import Entry
 from clearance.core.moment import day_in_zone
 from clearance.core.narrative import Explanation, ShownCall
@@ -16,38 +21,59 @@ from clearance.core.principal import Permission, Principal
 from clearance.core.record import STEPS, IntentRecord, IntentStatus
 from clearance.core.settings import Settings
 from clearance.core.template import Phrase
-from clearance.flow.context import Context
+from clearance.flow.context import Context, no_intent
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.requests import PAGE_SIZE_MAX, Concern, NarratedIntent, TenantState
+from clearance.flow.usage import facts_now
+
+Narration: TypeAlias = tuple[IntentRecord, Phrase, str, ShownCall | None]
+"""An intent as a reader is shown it, how it stands, what people call its action, and its call."""
 
 ACCOUNTS_SEEN_MAX = 1_000  # accounts that are listed at once
 
 
 async def intent(context: Context, principal: Principal, action_intent_id: str) -> NarratedIntent:
     """One intent."""
-    settings = await settings_for_reader(context, principal)
-    return narrate(await context.record(principal.tenant_id, action_intent_id), settings)
+    principal.require_reading()
+    settings = await context.settings(principal.tenant_id)
+    return narrate(await readable_record(context, principal, action_intent_id), settings, principal)
 
 
-def narrate(record: IntentRecord, settings: Settings) -> NarratedIntent:
+def narrate(record: IntentRecord, settings: Settings, reader: Principal) -> NarratedIntent:
     """The record with its sentence. For the verbs alone: their answers are narrated already."""
-    return NarratedIntent(record, *narration_of(record, settings))
+    return NarratedIntent(*narration_of(record, settings, reader))
 
 
-def narration_of(record: IntentRecord, settings: Settings) -> tuple[Phrase, str, ShownCall | None]:
-    """How an intent stands, what people call its action, and its call, in the words of a
-    catalog.
-    """
+def narration_of(record: IntentRecord, settings: Settings, reader: Principal) -> Narration:
+    """An intent for a reader, in the words of a catalog."""
     action = settings.catalog.get(record.intent.action_type)
     label = action.label if action else readable(record.intent.action_type)
     call = timelines.shown_call(record, action)
-    return timelines.say(record, action, call, settings), label, call
+    if reader.sees_own_only:
+        phrase = agents_view.own_phrase(record, action, call, settings)
+        return agents_view.own_record(record), phrase, label, call
+    return record, timelines.say(record, action, call, settings), label, call
 
 
 async def settings_for_reader(context: Context, principal: Principal) -> Settings:
-    """The settings in force, for a principal who may read."""
+    """The settings in force, for a principal who may read them."""
     principal.require(Permission.READ, on=principal.tenant)
     return await context.settings(principal.tenant_id)
+
+
+def may_read(reader: Principal, record: IntentRecord) -> bool:
+    """True if an intent of its tenant is the reader's to read."""
+    return not reader.sees_own_only or record.intent.proposed_by == reader.actor_id
+
+
+async def readable_record(
+    context: Context, reader: Principal, action_intent_id: str
+) -> IntentRecord:
+    """One intent. NotFound for an agent if another proposed it, as if there were none."""
+    record = await context.record(reader.tenant_id, action_intent_id)
+    if not may_read(reader, record):
+        raise no_intent(action_intent_id)
+    return record
 
 
 async def waiting(
@@ -56,61 +82,82 @@ async def waiting(
     """The intents that await a person."""
     settings = await settings_for_reader(context, principal)
     records = await context.store.waiting(principal.tenant_id, after, min(limit, PAGE_SIZE_MAX))
-    return [narrate(record, settings) for record in records]
+    return [narrate(record, settings, principal) for record in records]
 
 
 async def timeline(
     context: Context, principal: Principal, query: TimelineQuery
 ) -> list[NarratedIntent]:
     """A page of the timeline."""
-    settings = await settings_for_reader(context, principal)
+    principal.require_reading()
+    settings = await context.settings(principal.tenant_id)
     bounded = replace(query, limit=min(query.limit, PAGE_SIZE_MAX))
+    if principal.sees_own_only:
+        bounded = replace(bounded, proposed_by=principal.actor_id)
     records = await context.store.timeline(principal.tenant_id, bounded)
-    return [narrate(record, settings) for record in records]
+    return [
+        narrate(record, settings, principal) for record in records if may_read(principal, record)
+    ]
+
+
+async def actions(context: Context, principal: Principal) -> Catalog:
+    """The catalog, of which the caller may propose what its credential is not kept from."""
+    principal.require_reading()
+    catalog = (await context.settings(principal.tenant_id)).catalog
+    own = principal.scope.action_types
+    return catalog if own is None else {name: catalog[name] for name in catalog if name in own}
 
 
 async def explain(context: Context, principal: Principal, action_intent_id: str) -> Explanation:
-    """Why, and what would change it."""
-    settings = await settings_for_reader(context, principal)
-    record = await context.record(principal.tenant_id, action_intent_id)
+    """Why and, for people, what would change it."""
+    principal.require_reading()
+    settings = await context.settings(principal.tenant_id)
+    record = await readable_record(context, principal, action_intent_id)
+    if principal.sees_own_only:
+        seen, phrase, _, call = narration_of(record, settings, principal)
+        current = settings.version == record.decision.settings_version
+        return Explanation(seen, phrase, call, current, nearest_changes=())
     now = context.clock.now_ms()
-    return timelines.explain(record, await _facts(context, settings, record, now), now)
+    return timelines.explain(record, await facts_now(context, settings, record, now), now)
 
 
-async def _facts(context: Context, settings: Settings, record: IntentRecord, now: int) -> Facts:
-    """The facts as they are now, without the intent's own hold."""
-    account_id = record.intent.account_id
-    known = await known_accounts(context, settings, account_id)
-    rule = rule_for(settings.budgets, account_id)
-    if rule is None:
-        return Facts(settings, known_accounts=known)
-    day = day_in_zone(now, rule.zone)
-    return Facts(settings, await used_by_others(context, record, day), known)
-
-
-async def known_accounts(context: Context, settings: Settings, account_id: str) -> frozenset[str]:
-    """The account, if an admission made it known; asked only where that could make a difference."""
-    if settings.accounts.pattern_of(account_id) is None:
-        return frozenset()
-    return await context.store.known_accounts(settings.tenant_id, (account_id,))
-
-
-async def used_by_others(context: Context, record: IntentRecord, day: str) -> Mapping[str, int]:
-    """The use of the account's buckets on a day, without this intent's own hold."""
-    used = dict(
-        await context.store.budget_used(record.intent.tenant_id, record.intent.account_id, day)
-    )
-    if record.hold and record.hold.day == day and record.hold.state.counts:
-        for claim in record.hold.claims:
-            used[claim.bucket] = used.get(claim.bucket, 0) - claim.amount
-    return used
-
-
-async def history(context: Context, principal: Principal, action_intent_id: str) -> list[Entry]:
+async def history(
+    context: Context, principal: Principal, action_intent_id: str
+) -> list[ShownEntry]:
     """The entries of one intent."""
-    principal.require(Permission.READ, on=principal.tenant)
-    await context.record(principal.tenant_id, action_intent_id)
-    return await context.store.entries_about(principal.tenant_id, action_intent_id)
+    principal.require_reading()
+    await readable_record(context, principal, action_intent_id)
+    entries = await context.store.entries_about(principal.tenant_id, action_intent_id)
+    show = agents_view.own_entry if principal.sees_own_only else agents_view.shown_entry
+    return [show(entry) for entry in entries]
+
+
+async def events(
+    context: Context, principal: Principal, *, after: int, limit: int
+) -> tuple[list[ShownEntry], int]:
+    """The entries behind a position that the reader is shown, and the position that was read up
+    to.
+    """
+    principal.require_reading()
+    tenant_id = principal.tenant_id
+    entries = await context.store.entries(tenant_id, after, min(limit, PAGE_SIZE_MAX))
+    reached = entries[-1].position if entries else after
+    if not principal.sees_own_only:
+        return [agents_view.shown_entry(entry) for entry in entries], reached
+    own = [
+        entry
+        for entry in entries
+        if await _proposer(context, tenant_id, entry) == principal.actor_id
+    ]
+    return [agents_view.own_entry(entry) for entry in own], reached
+
+
+async def _proposer(context: Context, tenant_id: str, entry: Entry) -> str | None:
+    """Who proposed the intent that an entry is about; None if it is about none."""
+    facts = entry.fields
+    if "action_intent_id" not in facts:
+        return None
+    return await context.proposer(tenant_id, facts["action_intent_id"], facts.get("proposed_by"))
 
 
 async def ledger(context: Context, principal: Principal, *, after: int, limit: int) -> list[Entry]:
@@ -121,7 +168,7 @@ async def ledger(context: Context, principal: Principal, *, after: int, limit: i
 
 async def ledger_size(context: Context, principal: Principal) -> int:
     """The position of the latest entry."""
-    principal.require(Permission.READ, on=principal.tenant)
+    principal.require_reading()
     return await context.store.ledger_size(principal.tenant_id)
 
 
@@ -129,7 +176,7 @@ async def wait_for_entries(
     context: Context, principal: Principal, *, after: int, timeout_ms: int
 ) -> bool:
     """Waits for the next entry."""
-    principal.require(Permission.READ, on=principal.tenant)
+    principal.require_reading()
     return await context.store.wait_for_entries(principal.tenant_id, after, timeout_ms)
 
 
@@ -168,6 +215,7 @@ async def state(context: Context, principal: Principal) -> TenantState:
         stop_switches=settings.stop_switches,
         ledger_size=await store.ledger_size(tenant_id),
         concerns=tuple(concern for concern in concerns if concern),
+        refused=context.refusals.lately(tenant_id, context.clock.now_ms()),
     )
 
 

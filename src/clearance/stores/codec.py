@@ -79,8 +79,8 @@ def _intent(kept: Kept) -> ActionIntent:
         action_intent_id=kept["action_intent_id"],
         action_type=kept["action_type"],
         parameters=written["parameters"],
-        confidence_score=float(written["confidence_score"]),
-        risk_level=RiskLevel[written["risk_level"]],
+        confidence_score=_number(written.get("confidence_score")),
+        risk_level=RiskLevel[written["risk_level"]] if written.get("risk_level") else None,
         proposed_by=kept["proposed_by"],
         target=written["target"],
         why=tuple(written["why"]),
@@ -88,7 +88,13 @@ def _intent(kept: Kept) -> ActionIntent:
         trace_id=kept.get("trace_id"),
         supersedes=written["supersedes"],
         edited_by=written["edited_by"],
+        content_kept=written.get("content_kept", True),
     )
+
+
+def _number(written: Json) -> float | None:
+    """A fraction, which canonical JSON may write as an integer."""
+    return None if written is None else float(written)
 
 
 def due(

@@ -15,15 +15,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clearance.client import AsyncClearance, ClearanceError, ClearanceUnavailable
+from clearance.core.canonical import canonical
 from tests.crash.support import company
 from tests.crash.support.company import Plan
-from tests.crash.support.evidence import Answered, Refused
+from tests.crash.support.evidence import Answered, Full, Refused
 
 SENDINGS = 3  # of each intent
 UNDER_WAY_MAX = 400  # approved and running intents, beyond which the agents wait
 TIMEOUT_SECONDS = 8.0  # of one request: a process that stands still is asked no longer
 ROUNDS_MAX = 40  # of asking again for an answer that did not come
 LOOK_SECONDS = 1.0
+FILLING_MAX = 2_000  # acts of a tenant that fill its limits at the end
 
 
 @dataclass
@@ -86,12 +88,15 @@ class Crowd:
     `stopped` ends the proposing; whatever was begun is finished.
     """
 
-    def __init__(self, doors: Doors, seed: int, clients: int, per_second: float) -> None:
+    def __init__(
+        self, doors: Doors, seed: int, clients: int, per_second: float, ceiling: int
+    ) -> None:
         self.doors = doors
         self.told = Told()
         self.stopped = asyncio.Event()
         self.proposed = 0
         self._seed = seed
+        self._ceiling = ceiling
         self._clients = clients
         self._pause = clients / per_second
         self._asking: set[asyncio.Task[tuple[float, Mapping[str, Any]] | None]] = set()
@@ -243,6 +248,7 @@ class Crowd:
                 [
                     ("budgets", {"budgets": company.budgets(200 + most, poor=3 + most // 50)}),
                     ("policies", {"policy": f"{company.POLICY}// {most}\n"}),
+                    ("limits", {"limits": company.limits(self._ceiling + most)}),
                 ]
             )
             await self._change(client, tenant, part, value)
@@ -301,6 +307,21 @@ class Crowd:
                 return True
         return False
 
+    async def fill(self, tenant: str) -> list[Full]:
+        """One agent after the other makes accounts up until a limit lets none of its acts run
+        alone, through one process after the other; what was full then.
+        """
+        full: list[Full] = []
+        number = 0
+        for agent in company.AGENTS:
+            decision = "AUTO_EXECUTE"
+            while decision == "AUTO_EXECUTE" and number < FILLING_MAX:
+                said = company.filling(number)
+                answer = await self.doors.through(number, tenant, agent).propose(**said)
+                decision, number = answer["decision"], number + 1
+                full += _full(answer)
+        return full
+
     # Pace
 
     async def _sleep(self, seconds: float) -> None:
@@ -328,6 +349,23 @@ class Crowd:
             else:
                 self._room.set()
         self._room.set()
+
+
+def _full(answer: Mapping[str, Any]) -> list[Full]:
+    """The counters of acts that had no room for what an answer is about."""
+    findings = [one for one in answer["findings"] if one["code"] == "LIMIT_EXCEEDED"]
+    return [
+        Full(
+            answer["action_intent_id"],
+            canonical(claim["counter"]["subject"]).decode(),
+            claim["counter"]["window"],
+            claim["bucket"],
+            claim["limit"],
+        )
+        for finding in findings
+        for claim in finding["inputs"]["claims"]
+        if claim["bucket"] == "actions" and claim["used"] + claim["amount"] > claim["limit"]
+    ]
 
 
 async def _first(

@@ -18,10 +18,10 @@ from clearance.flow.execute import Started
 from clearance.flow.requests import RulingRequest
 from clearance.flow.sweep import STEP_MAX, Sweeper, SweepSummary
 from tests.model.support.driving import Program
-from tests.model.support.keeping import key_of
-from tests.model.support.promises import Promise
+from tests.model.support.promises import INVENTED, Promise
+from tests.model.support.records import key_of
 from tests.support import sample
-from tests.support.sample import AGENT, APPROVER, NOON, TENANT
+from tests.support.sample import AGENT, APPROVER, NOON, OTHER_AGENT, TENANT
 
 TICK_MS = 16_000
 """One tick.
@@ -31,6 +31,8 @@ claimed a tick ago may not begin a call any more but may still send one that wai
 ago its lease is over: every answer that the code can give to a question about time occurs.
 """
 
+KEY_ENDS = "key ends"
+"""The change after which the agent has no valid key any more."""
 TOOL_FAULTS = ("refused", "busy", "no", "lost", "swallowed")
 STORE_FAULTS = ("cut", "down")
 """`cut`: committed, and the connection is cut before the answer.
@@ -81,6 +83,9 @@ class Scenario:
     jumps: tuple[int, ...] = ()
     processes: int = 1
     budget: int = 10
+    begins: int = NOON
+    limits: tuple[Mapping[str, Any], ...] = ()
+    new_accounts: int = 0
     pauses: bool = False
     torn: bool = False
     no_gap: bool = False
@@ -95,7 +100,13 @@ class Scenario:
 
     def documents(self) -> Mapping[str, Mapping[str, Any]]:
         """The settings that may hold, by name."""
-        calm = sample.document(budgets=[{"max_per_day": self.budget, "zone": "UTC"}])
+        calm = sample.document(
+            budgets=[{"max_per_day": self.budget, "zone": "UTC"}],
+            limits=[dict(limit) for limit in self.limits],
+        )
+        calm["autonomy"]["accounts"].append(
+            {"match": f"{INVENTED}[0-9]", "new_per_day": self.new_accounts}
+        )
         calm["tool_servers"]["crm"]["deadline_seconds"] = 1
         calm["tool_pins"] = {"crm.create_task": digest({"type": "object"})}
         action = calm["catalog"]["CREATE_TASK"]
@@ -111,13 +122,20 @@ class Scenario:
 def _variants(calm: dict[str, Any]) -> dict[str, dict[str, Any]]:
     made = {
         name: copy.deepcopy(calm)
-        for name in ("hold", "refuse", "ask", "other policy", "other tool", "gone")
+        for name in (
+            *("hold", "refuse", "ask", "editors rule", "disabled", "unlisted"),
+            *("other policy", "other tool", "gone"),
+        )
     }
     for level in ("hold", "refuse"):
         made[level]["stop_switches"] = [
             {"scope": "TENANT", "level": level.upper(), "reason": "A test."}
         ]
     made["ask"]["autonomy"]["modes"] = [{"mode": "APPROVAL_REQUIRED"}]
+    made["editors rule"]["autonomy"]["modes"] = [{"mode": "APPROVAL_REQUIRED"}]
+    made["editors rule"]["catalog"]["CREATE_TASK"]["approval"] = {"editors_rule": True}
+    made["disabled"]["autonomy"]["modes"] = [{"mode": "DISABLED"}]
+    made["unlisted"]["autonomy"]["allowlist"] = []
     made["other policy"]["policy"] += "\n// Said in other words.\n"
     made["other tool"]["catalog"]["CREATE_TASK"]["arguments"] = {
         "account": "{account_id}",
@@ -138,14 +156,16 @@ def proposes(
     by: Principal = AGENT,
     title: str = "Renewal call",
     expires_at: int | None = None,
+    account: str = "acme",
 ) -> Slot:
     """An agent proposes a task. Its server knows the first settings, and no later ones."""
-    proposal = sample.task(intent, parameters={"title": title}, expires_at=expires_at)
+    parameters = {"title": title}
+    proposal = sample.task(intent, parameters=parameters, expires_at=expires_at, account_id=account)
     return Slot(
-        f"{by.actor_id}, proposing {intent}",
+        f"{by.actor_id}, proposing {intent} for {account}",
         "door",
         Program(
-            ("propose", intent, title, by.actor_id),
+            ("propose", intent, title, by.actor_id, account),
             lambda context, _: submit.propose(context, by, proposal),
         ),
     )
@@ -301,6 +321,12 @@ def half_past(ticks: int) -> int:
     return NOON + ticks * TICK_MS + TICK_MS // 2
 
 
+MONTH_ENDS = 1_796_083_200_000  # 2026-12-01T00:00:00Z
+EVERY_WINDOW = (
+    {"for": "tenant", "per": "month", "actions": 1},
+    {"for": "each agent", "per": "minute", "actions": 1},
+    {"for": "each agent and account", "per": "hour", "actions": 1},
+)
 W = carries_on()
 T1 = (proposes("t1"),)
 ANY_FAULT = (*TOOL_FAULTS, *STORE_FAULTS)
@@ -392,6 +418,17 @@ SCENARIOS = (
         reaches=_statuses("AWAITING_APPROVAL CANCELLED SUCCEEDED UNKNOWN"),
     ),
     Scenario(
+        "last look",
+        "what forbids the call comes while it waits for its turn; or the agent's key ends",
+        T1,
+        (W, APPROVES),
+        changes=("ask", "disabled", "unlisted", KEY_ENDS),
+        changes_max=2,
+        faults=1,
+        faulty=("busy",),
+        reaches=_statuses("AWAITING_APPROVAL CANCELLED SUCCEEDED"),
+    ),
+    Scenario(
         "expiry",
         "an intent that expires while it waits for a worker, and while it runs",
         (proposes("t1", expires_at=half_past(0)),),
@@ -439,6 +476,22 @@ SCENARIOS = (
         reaches=_statuses("AWAITING_APPROVAL REJECTED SUCCEEDED"),
     ),
     Scenario(
+        "editor rules",
+        "an editor may rule on what they edit, at first; and tries to when they may not any more",
+        T1,
+        (
+            rules(APPROVER, RulingKind.EDIT),
+            rules(APPROVER, RulingKind.APPROVE, "edited"),
+            rules(OTHER_APPROVER, RulingKind.APPROVE),
+            W,
+            carries_on("edited"),
+        ),
+        settings="editors rule",
+        changes=("ask", "calm"),
+        changes_max=1,
+        reaches=_statuses("AWAITING_APPROVAL REJECTED SUCCEEDED"),
+    ),
+    Scenario(
         "asked again",
         "settings that want a person, who approves what runs then",
         T1,
@@ -456,6 +509,64 @@ SCENARIOS = (
         faults=1,
         faulty=("refused", "no", *STORE_FAULTS),
         reaches=_statuses("AWAITING_APPROVAL CANCELLED FAILED SUCCEEDED"),
+    ),
+    Scenario(
+        "limits",
+        "two agents on three accounts, room for two acts of the tenant, and for one of an agent",
+        (),
+        (
+            proposes("t1"),
+            proposes("t2", account="globex"),
+            proposes("t3", account="initech", by=OTHER_AGENT),
+            W,
+            withdraws(),
+        ),
+        limits=(
+            {"for": "tenant", "per": "day", "actions": 2},
+            {"for": "each agent", "per": "minute", "actions": 1},
+            {"for": "each account", "per": "month", "actions": 1},
+        ),
+        faults=1,
+        faulty=("refused", "no", *STORE_FAULTS),
+        reaches=_statuses("AWAITING_APPROVAL CANCELLED FAILED SUCCEEDED"),
+    ),
+    Scenario(
+        "new accounts",
+        "accounts that the agent makes up, of which one may appear in a day",
+        (),
+        (
+            proposes("t1", account=f"{INVENTED}1"),
+            proposes("t2", account=f"{INVENTED}2"),
+            proposes("t3", account=f"{INVENTED}1"),
+            W,
+            withdraws(),
+        ),
+        new_accounts=1,
+        faults=1,
+        faulty=("refused", *STORE_FAULTS),
+        reaches=_statuses("AWAITING_APPROVAL CANCELLED SUCCEEDED"),
+    ),
+    Scenario(
+        "window edge",
+        "two acts around the end of a month, and room for one in each window",
+        (),
+        (proposes("t1"), proposes("t2"), W, withdraws()),
+        begins=MONTH_ENDS - TICK_MS,
+        ticks=2,
+        limits=EVERY_WINDOW,
+        faults=1,
+        faulty=STORE_FAULTS,
+        reaches=_statuses("AWAITING_APPROVAL CANCELLED SUCCEEDED"),
+    ),
+    Scenario(
+        "clock set over an edge",
+        "the wall clock is set back over the end of a month, or forward over it",
+        (),
+        (proposes("t1"), proposes("t2"), proposes("t3"), withdraws(), withdraws("t2")),
+        begins=MONTH_ENDS,
+        limits=EVERY_WINDOW,
+        jumps=(-1,),
+        reaches=_statuses("AWAITING_APPROVAL APPROVED CANCELLED"),
     ),
     Scenario(
         "one process after the other",
