@@ -56,6 +56,7 @@ autonomy:
     - {{action_type: CREATE_TASK, mode: AUTO_EXECUTE}}
   budgets:
     - {{max_per_day: 50, zone: UTC}}
+  limits: [{{for: tenant, per: day, actions: 200}}]
 policy: policy.cedar
 """
 POLICY = """\
