@@ -108,7 +108,7 @@ async def lived(door: Door) -> None:
         ("no", RulingKind.REJECT, None),
         ("better", RulingKind.EDIT, {"title": "Better"}),
     ):
-        await world.propose(task(name, confidence_score=0.1))
+        await world.propose(task(name, confidence_score=0.1, parameters={"title": name}))
         ruling = RulingRequest(kind, "Not this one.", parameters)
         await world.control.rule(APPROVER, f"{name}.1", ruling)
     await world.propose(task("again"))
