@@ -160,6 +160,7 @@ ROUTES: Mapping[tuple[str, str], str] = {
     ("GET", "/v1/autonomy/{part}"): REFUSED,
     ("PUT", "/v1/autonomy/{part}"): REFUSED,
     ("GET", "/v1/budgets/usage"): REFUSED,
+    ("GET", "/v1/autonomy/usage"): REFUSED,
     ("GET", "/v1/ledger/entries"): REFUSED,
     ("GET", "/v1/ledger/entries/{position}/bytes"): REFUSED,
     ("GET", "/v1/status"): REFUSED,
