@@ -14,7 +14,7 @@ from dataclasses import replace
 from clearance.core.canonical import Json
 from clearance.core.gate import Facts
 from clearance.core.likeness import Rejection, likeness_of, same_call_of
-from clearance.core.principal import ActorKind, Permission, Principal
+from clearance.core.principal import Principal
 from clearance.core.record import Admission, IntentRecord, IntentStatus
 from clearance.core.same_acts import same_acts
 from clearance.core.settings import Settings
@@ -73,8 +73,8 @@ async def with_alike(
     """The intents that wait for a person, with what else is known of the same act; not for an
     agent, because it would tell of others' acts.
     """
-    principal.require(Permission.READ, on=principal.tenant)
-    if principal.kind is ActorKind.AGENT:
+    principal.require_reading()
+    if principal.sees_own_only:
         return list(narrated)
     waiting = IntentStatus.AWAITING_APPROVAL
     asked = [item.record.likeness for item in narrated if item.record.status is waiting]
