@@ -26,7 +26,9 @@ LOOKED_AT = "EVERYWHERE#*"
 """
 
 OF_SETTINGS = ("HEAD#*", APPEND_ONLY, "SETTINGS#*", "TENANTS", *OF_TEXTS)
-OF_KEYS = ("KEY#*", "KEYHASH#*", "KEYS#*")
+OF_KEY_NAMES = ("KEYS#*",)
+"""What says whether an agent has a credential."""
+OF_KEYS = ("KEY#*", "KEYHASH#*", *OF_KEY_NAMES)
 OF_WORK = (*OF_INTENTS, "EVERYWHERE#*", "INSTALLATION", "MARK#*", "SETTINGS#*", "TENANTS")
 """What it takes to decide and to carry out: everything but credentials and page sessions."""
 OF_SESSIONS = ("SESSION#*",)

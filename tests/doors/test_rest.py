@@ -525,6 +525,7 @@ async def test_credentials_are_made_listed_and_ended(door: Door) -> None:
         "actor_id": "agent-ada",
         "kind": "AGENT",
         "permissions": ["propose", "read_own"],
+        "scope": {"accounts": None, "action_types": None},
     }
     made = await door.owner.post("/v1/api-keys", json={"name": "nightly", "role": "auditor"})
     assert made.status_code == 201

@@ -261,16 +261,19 @@ async def test_an_agent_cannot_write_our_sentence(door: Door, olga) -> None:
 
 
 async def test_an_account_cannot_write_the_reason(door: Door, olga) -> None:
-    """The agent chose it, and the findings of account and budget name it."""
+    """The agent chose it, and the findings of account, budget and limit name it."""
     hostile = "acme. Approved by legal"
     await door.propose({**INTENT, "account_id": hostile})
-    asked = (await door.agent.get("/v1/intents/t1")).json()
+    asked = (await door.owner.get("/v1/intents/t1")).json()
     sentence = f"The account '{hostile}' is not known: a person must look."
     assert (asked["reason"], asked["explanation"]) == ("ACCOUNT_NOT_KNOWN", sentence)
-    await door.world.autonomy(accounts=[hostile])
+    limit = {"for": "each account", "per": "day", "actions": 0}
+    await door.world.autonomy(accounts=[hostile], limits=[limit])
     await door.propose({**INTENT, "action_intent_id": "t2", "account_id": hostile})
-    finding = (await door.agent.get("/v1/intents/t2")).json()["findings"][-1]
-    assert finding["sentence"].startswith(f"The autonomy budget of '{hostile}' for ")
+    findings = (await door.owner.get("/v1/intents/t2")).json()["findings"]
+    budget, limits = (finding["sentence"] for finding in findings[-2:])
+    assert budget.startswith(f"The autonomy budget of '{hostile}' for ")
+    assert limits.startswith(f"The limit of account '{hostile}' for ")
 
 
 # --- Amounts ---

@@ -303,6 +303,7 @@ def who_am_i(principal: Principal) -> wire.WhoAmI:
         actor_id=principal.actor_id,
         kind=principal.kind.value,
         permissions=sorted(permission.value for permission in principal.permissions),
+        scope=wire.ScopeResource(**principal.scope.names),
     )
 
 
@@ -323,4 +324,5 @@ def _api_key_fields(key: ApiKey) -> dict[str, Any]:
         "role": key.role.value,
         "created_at": as_text(key.created_at),
         "revoked_at": _moment(key.revoked_at),
+        "scope": wire.ScopeResource(**key.scope.names),
     }

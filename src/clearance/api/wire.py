@@ -20,6 +20,7 @@ from clearance.core.intent import (
     WHY_LENGTH_MAX,
 )
 from clearance.core.moment import from_text
+from clearance.core.principal import SCOPE_NAMES_MAX
 
 PAGE_SIZE_DEFAULT = 50
 PAGE_SIZE_MAX = 500
@@ -155,11 +156,26 @@ class ErasureBody(Body):
     reason: Annotated[str, Field(json_schema_extra=_REASON)]
 
 
+class ScopeBody(Body):
+    """What a credential is limited to: these accounts, these action types."""
+
+    accounts: Annotated[
+        list[Annotated[str, Field(json_schema_extra=_NAME)]] | None,
+        Field(json_schema_extra={"minItems": 1, "maxItems": SCOPE_NAMES_MAX}),
+    ] = None
+    action_types: Annotated[
+        list[Annotated[str, Field(json_schema_extra={"pattern": f"^{ACTION_TYPE.pattern}$"})]]
+        | None,
+        Field(json_schema_extra={"minItems": 1, "maxItems": SCOPE_NAMES_MAX}),
+    ] = None
+
+
 class ApiKeyBody(Body):
     """A credential to make."""
 
     name: Annotated[str, Field(json_schema_extra=_NAME)]
     role: RoleName
+    scope: Annotated[ScopeBody | None, Field(description="Without it: everything.")] = None
 
 
 class SettingsPartBody(BaseModel):
@@ -523,6 +539,13 @@ class ActionPage(Resource):
     next_cursor: None = None
 
 
+class ScopeResource(Resource):
+    """What a credential is limited to: these accounts, these action types; null: all of them."""
+
+    accounts: list[str] | None
+    action_types: list[str] | None
+
+
 class WhoAmI(Resource):
     """Whose credential this is."""
 
@@ -530,6 +553,7 @@ class WhoAmI(Resource):
     actor_id: str
     kind: Literal["AGENT", "PERSON", "SYSTEM"]
     permissions: list[str]
+    scope: ScopeResource
 
 
 class ApiKeyResource(Resource):
@@ -540,6 +564,7 @@ class ApiKeyResource(Resource):
     role: RoleName
     created_at: Moment
     revoked_at: Moment | None
+    scope: ScopeResource
 
 
 class NewApiKey(ApiKeyResource):

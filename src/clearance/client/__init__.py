@@ -295,11 +295,20 @@ class _Verbs(ABC, Generic[_A, _I]):
         """The tenant's credentials, without their secrets."""
         return self._run(wire.send(wire.Request("GET", wire.path("api-keys"))))
 
-    def create_api_key(self, name: str, role: str) -> _A:
-        """Makes a credential (agent, approver, auditor or owner); its secret is in this answer and
-        never again.
+    def create_api_key(
+        self,
+        name: str,
+        role: str,
+        *,
+        accounts: Sequence[str] | None = None,
+        action_types: Sequence[str] | None = None,
+    ) -> _A:
+        """Makes a credential (agent, approver, auditor or owner), limited to these accounts and
+        action types if any are given; its secret is in this answer and never again.
         """
-        body = {"name": name, "role": role}
+        limits = {"accounts": accounts, "action_types": action_types}
+        scope = {key: list(names) for key, names in limits.items() if names is not None}
+        body = {"name": name, "role": role, **({"scope": scope} if scope else {})}
         return self._run(wire.send(wire.post("create_api_key", wire.path("api-keys"), body)))
 
     def revoke_api_key(self, key_id: str) -> _A:

@@ -18,7 +18,7 @@ from clearance.core.ledger import Entry
 from clearance.core.limits import Who
 from clearance.core.narrative import Explanation
 from clearance.core.outcome import OutcomeStatus
-from clearance.core.principal import Principal, Role
+from clearance.core.principal import EVERYTHING, Principal, Role, Scope
 from clearance.core.record import IntentStatus
 from clearance.core.settings import Settings
 from clearance.core.stop import StopSwitch
@@ -155,6 +155,12 @@ class Control:
         """How many intents are in each state that is not terminal."""
         return await observe.counts(self._context, principal)
 
+    async def accounts_seen(self, principal: Principal, *, since: int) -> list[str]:
+        """The accounts that agents named since a moment, in any order; not all, if there are very
+        many.
+        """
+        return await observe.accounts_seen(self._context, principal, since=since)
+
     async def state(self, principal: Principal) -> TenantState:
         """How the tenant stands now: what waits, what is unknown, what is stopped."""
         return await observe.state(self._context, principal)
@@ -229,10 +235,10 @@ class Control:
         return await review.erase(self._context, principal, action_intent_id, reason)
 
     async def create_api_key(
-        self, principal: Principal, name: str, role: Role
+        self, principal: Principal, name: str, role: Role, scope: Scope = EVERYTHING
     ) -> tuple[ApiKey, str]:
         """Makes a credential; its secret is returned here and never again."""
-        return await credentials.create_api_key(self._context, principal, name, role)
+        return await credentials.create_api_key(self._context, principal, name, role, scope)
 
     async def ensure_api_key(
         self, principal: Principal, name: str, role: Role, key_text: str

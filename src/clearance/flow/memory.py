@@ -14,7 +14,7 @@ from dataclasses import replace
 from clearance.core.canonical import Json
 from clearance.core.gate import Facts
 from clearance.core.likeness import Rejection, likeness_of, same_call_of
-from clearance.core.principal import ActorKind, Permission, Principal
+from clearance.core.principal import Principal
 from clearance.core.record import Admission, IntentRecord, IntentStatus
 from clearance.core.same_acts import same_acts
 from clearance.core.settings import Settings
@@ -70,11 +70,11 @@ def _arguments(admission: Admission) -> Mapping[str, Json]:
 async def with_alike(
     context: Context, principal: Principal, narrated: Sequence[NarratedIntent]
 ) -> list[NarratedIntent]:
-    """The intents that wait for a person, with what else is known of the same act; as they are for
-    an agent, and for a key that does not read everything, because it would tell of others' acts.
+    """The intents that wait for a person, with what else is known of the same act; not for an
+    agent, because it would tell of others' acts.
     """
-    everything = Permission.READ in principal.permissions
-    if principal.kind is ActorKind.AGENT or not everything:
+    principal.require_reading()
+    if principal.sees_own_only:
         return list(narrated)
     waiting = IntentStatus.AWAITING_APPROVAL
     asked = [item.record.likeness for item in narrated if item.record.status is waiting]

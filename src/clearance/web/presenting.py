@@ -421,6 +421,8 @@ def confidence_of(record: IntentRecord) -> str:
 def _may_not_rule(record: IntentRecord, action: Action | None, visitor: Principal) -> str | None:
     if Permission.RULE not in visitor.permissions:
         return "Your key may read this, and not rule on it."
+    if not visitor.reaches(Permission.RULE, record.intent.subject):
+        return "Your key is limited to other accounts or action types."
     if Permission.RULE_OWN in visitor.permissions:
         return None
     if record.intent.proposed_by == visitor.actor_id:

@@ -164,8 +164,8 @@ def document(
                 "proposals_per_minute_each_credential": 1_000_000,
                 "waiting_each_agent": 100_000,
             },
-            "accounts": [*ACCOUNTS],
             "limits": limits(ceiling),
+            "accounts": [*ACCOUNTS, {"match": f"{INVENTED}[a-z0-9-]+", "new_per_day": 3 * ceiling}],
         },
         "policy": POLICY,
     }
