@@ -19,12 +19,12 @@ from botocore.exceptions import ClientError
 
 from clearance.clock import SystemClock
 from clearance.core.catalog import ToolServer
-from clearance.core.errors import IN_DOUBT, Conflict, Forbidden, InvalidInput, Unavailable
+from clearance.core.errors import IN_DOUBT, Conflict, Forbidden, InvalidInput, TooMany, Unavailable
 from clearance.core.outcome import Sent
 from clearance.core.principal import ActorKind, Permission
 from clearance.core.record import Admission, IntentStatus
 from clearance.engines.step_functions import Machine
-from clearance.flow import sweep
+from clearance.flow import submit, sweep
 from clearance.flow.context import Context
 from clearance.flow.control import Control
 from clearance.flow.credentials import revoke_api_key
@@ -189,6 +189,22 @@ def test_what_is_away_is_no_refusal(stack: InProcess, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Control, "propose", away)
     done = stack.functions.run("gate", {"detail": detail("away")}, alias="northwind-service")
     assert isinstance(done.error, Unavailable)
+
+
+def test_a_proposal_too_many_comes_again_by_event_and_is_answered_to_a_caller_who_waits(
+    stack: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_many(*_: Any) -> None:
+        raise TooMany.for_seconds(3, "Too many.", code="TOO_MANY_PROPOSALS")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(submit, "check_rate", too_many)
+        by_event = stack.functions.run("gate", event_of(detail("busy")))
+        waits = stack.functions.run("gate", {"detail": detail("busy")}, alias="northwind-service")
+    assert isinstance(by_event.error, TooMany), "the invocation fails, and Lambda tries it again"
+    assert waits.answer["refused"]["code"] == "TOO_MANY_PROPOSALS"
+    assert stack.functions.run("gate", event_of(detail("busy"))).answer["created"]
+    outcome_of(stack, NORTHWIND, "busy")
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["the-reads-fail", "the-answer-is-lost"])

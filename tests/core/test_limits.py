@@ -30,8 +30,8 @@ from clearance.core.limits import (
     counter_of,
     covers_all,
     in_words,
+    limited_counters,
     looked_at,
-    meters_of,
     together,
     window_at,
 )
@@ -62,7 +62,7 @@ def whose() -> st.SearchStrategy[Who]:
 
 
 def claims(rules: tuple[Limit, ...], who: Who = WHO, now: int = NOON, **takes: object):
-    return claims_of(meters_of(Limits(rules), who, now), Taking(**takes))  # type: ignore[arg-type]
+    return claims_of(limited_counters(Limits(rules), who, now), Taking(**takes))  # type: ignore[arg-type]
 
 
 # --- Which limits hold, and what they count together ---
@@ -158,8 +158,8 @@ def test_accounts_that_are_not_known_are_one_account_unless_they_are_named() -> 
     rules = Limits((each, replace(acme, actions=1)))
 
     def subjects(account: str, *, known: bool) -> list[str]:
-        meters = meters_of(rules, {**WHO, ACCOUNT: account}, NOON, known=known)
-        return [meter.counter.subject for meter in meters if "account" in meter.counter.subject]
+        counters = limited_counters(rules, {**WHO, ACCOUNT: account}, NOON, known=known)
+        return [each.counter.subject for each in counters if "account" in each.counter.subject]
 
     assert subjects("inv-1", known=False) == subjects("inv-2", known=False)
     assert subjects("inv-1", known=False) == ['{"accounts":"unknown"}']

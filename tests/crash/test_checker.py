@@ -76,7 +76,6 @@ class History:
         told = {
             "decision": decision.answer.value,
             "reason": decision.reason,
-            "policy_clause": list(decision.policy_clause),
             "settings_version": list(decision.settings_version),
         }
         self.answered.append(Answered("propose", TENANT, name, told))

@@ -277,7 +277,7 @@ async def _shown(doors: Doors, tenant: str, seed: int) -> tuple[dict[str, Any], 
     whole: dict[str, Any] = {}
     chosen = sorted(items)[seed % 7 :: max(len(items) // WHOLE_MAX, 1)][:WHOLE_MAX]
     for number, name in enumerate(chosen):
-        client: AsyncClearance = doors.through(number, tenant, company.AGENTS[0])
+        client: AsyncClearance = doors.through(number, tenant, company.OWNER)
         try:
             whole[name] = await client.intent(name)
         except ClearanceError as error:

@@ -139,6 +139,7 @@ PARTS: Mapping[str, Mapping[str, Any]] = {
     "stop-switches": {"stop_switches": [SWITCH]},
     "policies": {"policy": sample.POLICY.replace("may be created", "may be made")},
     "catalog": {"catalog": {**sample.DOCUMENT["catalog"], "SEND_MAIL": CALMER}},
+    "limits": {"limits": [{"for": "tenant", "per": "day", "actions": 9}]},
 }
 FIELDS = {"approves": "true", "p.order_id": "ORD-9", "p.amount_minor": "60000", "reason": "half"}
 LOST = "/v1/intents/lost"

@@ -7,12 +7,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx2
 import pytest
 
+from clearance.cli.doctor import refused_sentences
+from clearance.client import Clearance, ClearanceError
 from clearance.core.moment import HOUR_MS, as_text
 from clearance.core.principal import Role
 from tests.doors.conftest import INTENT, UNSURE, Door, client, problem
-from tests.flow.support.remembering import Remembering
 from tests.support import sample
 from tests.support.exposition import series
 from tests.support.sample import NOON, OWNER
@@ -94,7 +96,6 @@ async def test_reading_is_not_counted(door: Door) -> None:
 
 async def test_too_much_that_waits_is_refused_and_time_alone_does_not_help(door: Door) -> None:
     await limited(door, waiting_each_agent=1)
-    door.world.context.store = Remembering(door.world.context.store)  # type: ignore[assignment]
     await door.propose(UNSURE)
     response = await door.agent.post(
         "/v1/intents", json={**UNSURE, "action_intent_id": "t2", "parameters": {"title": "Other"}}
@@ -141,3 +142,36 @@ async def test_people_see_what_was_refused_by_agent_and_hour(door: Door) -> None
         if name == "clearance_refused_proposals_total" and number
     }
     assert counted == {**codes, "INVALID_JSON": 1}
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("30", 30), (None, None), ("soon", None)])
+def test_the_client_hands_on_when_to_come_again_and_does_not_wait(
+    header: str | None, seconds: int | None
+) -> None:
+    asked = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request)
+        body = {"code": "TOO_MANY_PROPOSALS", "detail": "Too many."}
+        return httpx2.Response(429, json=body, headers={"retry-after": header} if header else {})
+
+    transport = httpx2.MockTransport(answer)
+    made = Clearance("http://127.0.0.1", "clr_" + "k" * 40, transport=transport)
+    with made as clearance, pytest.raises(ClearanceError) as refused:
+        clearance.propose(
+            account_id="acme", action_type="PAY", confidence_score=1, risk_level="LOW"
+        )
+    assert (refused.value.status, refused.value.retry_after_seconds) == (429, seconds)
+    assert len(asked) == 1
+
+
+def test_the_doctor_names_the_agents_that_tried_in_vain_in_the_latest_hour() -> None:
+    codes = {"INVALID_PARAMETERS": 1_200, "TOO_MANY_PROPOSALS": 4}
+    latest = {"agent_id": "ada", "hour": "2026-11-24T12:00:00.000Z", "count": 1_204, "codes": codes}
+    before = {**latest, "agent_id": "ben", "hour": "2026-11-24T11:00:00.000Z"}
+    [sentence] = refused_sentences({"refused_proposals": [latest, before]})
+    assert sentence == (
+        "1,204 proposals of ada were refused in the hour from 2026-11-24T12:00:00.000Z, most with "
+        "INVALID_PARAMETERS."
+    )
+    assert refused_sentences({"refused_proposals": []}) == refused_sentences({}) == []

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from clearance.api import usage as api_usage
 from clearance.api import wire
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
@@ -29,7 +30,7 @@ INTENT_NAMES = frozenset(
     confidence_score risk_level why expires_at trace_id supersedes superseded_by edited_by digest
     created_at changed_at
     approval attempt outcome budget
-    action_label arguments arguments_set_by amounts remedy
+    action_label arguments arguments_set_by amounts remedy content_kept alike
     """.split()  # noqa: SIM905 - thirty names, one look
 )
 
@@ -226,7 +227,7 @@ async def test_its_proposer_withdraws_an_intent_and_the_budget_comes_back(door: 
     known = (await door.auditor.get("/v1/intents/t1")).json()
     assert known["budget"]["state"] == "RELEASED"
     usage = (await door.auditor.get("/v1/budgets/usage", params={"account_id": "acme"})).json()
-    wire.BudgetUsage.model_validate(usage)
+    api_usage.BudgetUsage.model_validate(usage)
     assert usage["buckets"][0] == {"bucket": "actions", "used": 0, "limit": 10}
 
 
@@ -242,7 +243,9 @@ async def test_limits_are_put_and_their_use_is_read_at_every_level(door: Door) -
     await door.propose()
     over = await door.propose({**INTENT, "action_intent_id": "t2"})
     assert (over["decision"], over["reason"]) == ("REQUIRE_APPROVAL", "LIMIT_EXCEEDED")
-    [finding] = [each for each in over["findings"] if each["check"] == "limits"]
+    assert over["findings"] == [], "an agent is not shown the numbers"
+    shown = (await door.auditor.get("/v1/intents/t2")).json()["findings"]
+    [finding] = [each for each in shown if each["check"] == "limits"]
     pair = {"subject": {"account": "acme", "agent": "agent-ada"}, "zone": "UTC"}
     assert finding["inputs"]["claims"][-1] == {
         "bucket": "actions",
@@ -252,7 +255,7 @@ async def test_limits_are_put_and_their_use_is_read_at_every_level(door: Door) -
         "counter": {**pair, "window": "2026-11-24T12:00"},
     }
     usage = (await door.auditor.get("/v1/autonomy/usage?agent=agent-ada&account=acme")).json()
-    wire.Usage.model_validate(usage)
+    api_usage.Usage.model_validate(usage)
     assert [
         (each["sentence"], [bucket["shown"] for bucket in each["buckets"]])
         for each in usage["counters"]
@@ -524,6 +527,7 @@ async def test_credentials_are_made_listed_and_ended(door: Door) -> None:
         "actor_id": "agent-ada",
         "kind": "AGENT",
         "permissions": ["propose", "read_own"],
+        "scope": {"accounts": None, "action_types": None},
     }
     made = await door.owner.post("/v1/api-keys", json={"name": "nightly", "role": "auditor"})
     assert made.status_code == 201

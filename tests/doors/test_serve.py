@@ -57,6 +57,7 @@ autonomy:
   budgets:
     - {{max_per_day: 50, zone: UTC}}
   accounts: [acme, globex]
+  limits: [{{for: tenant, per: day, actions: 200}}]
 policy: policy.cedar
 """
 POLICY = """\

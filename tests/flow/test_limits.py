@@ -149,7 +149,9 @@ async def test_a_limit_that_is_set_later_knows_the_day_or_asks_about_what_it_did
     await world.configure(document(limit))
     await world.run("t")
     assert await statuses(world, "t") == [status]
-    if status == "SUCCEEDED":
+    if status == "AWAITING_APPROVAL":
+        assert (await world.entries())[-1]["reason"] == "BUDGET_CHANGED"
+    else:
         for number in range(4):
             assert (await world.propose(task(f"n{number}"))).status is IntentStatus.APPROVED
         assert (await world.propose(task("n5"))).decision.reason == "LIMIT_EXCEEDED"

@@ -4,40 +4,41 @@ much of one agent waits or was blocked.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from clearance.configuration.document import parse_document
 from clearance.core.approval import RulingKind
 from clearance.core.decision import Answer
-from clearance.core.errors import Conflict, TooMany
+from clearance.core.errors import Conflict, InvalidInput, TooMany
 from clearance.core.moment import HOUR_MS
 from clearance.core.principal import Principal
+from clearance.core.quota import QUOTAS_DEFAULT
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
-from clearance.flow.requests import Proposal, Ruled, RulingRequest
-from tests.flow.support.remembering import Remembering
+from clearance.flow.requests import Proposal, Ruled, RulingRequest, SettingsPart
 from tests.support import sample
-from tests.support.sample import AGENT, APPROVER, OTHER_AGENT, TENANT, refund, task
-from tests.support.world import Place, World, opened
+from tests.support.sample import AGENT, APPROVER, OTHER_AGENT, OWNER, TENANT, refund, task
+from tests.support.world import World
 
-pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("place", ["sqlite"], indirect=True)]
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """What differs between stores is compared by their own suite."""
+    return tmp_path / "store.sqlite3"
+
+
 DAY_MS = 24 * HOUR_MS
 NO = RulingRequest(RulingKind.REJECT, "Never: it is fraud.")
 UNSURE = 0.5
 SAME_ORDER = {"same_when": ["order_id"]}
 AUTO = (Answer.AUTO_EXECUTE, "REFUNDS_ALLOWED")
 ASKED = (Answer.REQUIRE_APPROVAL, "REJECTED_BEFORE")
-
-
-@pytest.fixture
-async def world(place: Place) -> AsyncIterator[World]:
-    async with opened(place) as made:
-        made.store = Remembering(made.store)  # type: ignore[assignment]
-        made.context.store = made.store
-        yield made
 
 
 def document(quotas: dict[str, int] | None = None, **entry: Any) -> dict[str, Any]:
@@ -122,6 +123,18 @@ async def test_an_edit_is_a_no_to_what_was_edited_and_meets_the_noes_of_before(
     assert "REJECTED_BEFORE" in codes
     assert ruled.admitted.record.status is IntentStatus.AWAITING_APPROVAL
     assert await answer_to(world, refund("r3", amount_minor=900)) == ASKED
+
+
+async def test_an_edit_of_the_same_act_is_not_asked_about_because_of_itself(world: World) -> None:
+    await world.configure(document(**SAME_ORDER))
+    await world.propose(refund("r1", amount_minor=900, confidence_score=UNSURE))
+    ruled = await edited(world, "r1", order_id="ORD-1", amount_minor=500)
+    assert ruled.admitted is not None
+    codes = [finding.code for finding in ruled.admitted.record.decision.findings]
+    assert "NOT_REJECTED" in codes
+    name = ruled.admitted.record.intent.action_intent_id
+    explained = await world.control.explain(APPROVER, name)
+    assert [change.answer for change in explained.nearest_changes] == [Answer.AUTO_EXECUTE]
 
 
 async def test_a_later_start_knows_a_no_that_came_meanwhile(world: World) -> None:
@@ -254,3 +267,67 @@ async def test_a_task_that_is_not_in_the_catalog_counts_too(world: World) -> Non
     await world.configure(document({"blocked_bytes_per_day": 0}))
     record = await world.propose(task("t1", action_type="NO_SUCH_THING", why=("x",)))
     assert (record.decision.reason, record.intent.content_kept) == ("UNKNOWN_ACTION", False)
+
+
+# --- Settings ---
+
+
+@pytest.mark.parametrize(
+    ("names", "path", "sentence"),
+    [
+        (["order"], ("same_when", 0), "gets no argument order; did you mean order_id?"),
+        (["order_id", "idea"], ("same_when", 1), "gets no argument idea"),
+        (["request_id"], ("same_when", 0), "gets no argument request_id"),
+        ([], ("same_when",), "must name at least one argument"),
+    ],
+)
+def test_what_is_no_argument_makes_no_two_acts_the_same(
+    names: list[str], path: tuple[str | int, ...], sentence: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parse_document(document(same_when=names))
+    [problem] = refused.value.problems
+    assert problem.path == ("catalog", "ISSUE_REFUND", *path)
+    assert sentence in problem.sentence
+    parse_document(document(same_when=["order_id", "account"]))
+
+
+def test_what_is_another_one_for_each_intent_makes_none_the_same() -> None:
+    made = document(same_when=["reference"], arguments={"reference": "ref-{action_intent_id}"})
+    with pytest.raises(InvalidInput, match="is another one for each intent"):
+        parse_document(made)
+
+
+async def test_a_quota_that_cannot_be_read_is_the_usual_one_and_asks_nobody(world: World) -> None:
+    broken = document({"waiting_each_agent": 1})
+    broken["autonomy"]["quotas"]["blocked_bytes_per_day"] = -1
+    await world.configure(broken)
+    settings = await world.context.settings(TENANT)
+    assert settings.quotas == replace(QUOTAS_DEFAULT, waiting_each_agent=1)
+    assert await answer_to(world, refund("r1")) == AUTO
+    shown, _ = await world.control.settings_part(OWNER, SettingsPart.QUOTAS)
+    [problem] = shown["problems"]
+    assert problem["path"] == "autonomy.quotas.blocked_bytes_per_day"
+    state = await world.control.state(OWNER)
+    assert [concern.code for concern in state.concerns] == ["QUOTAS_UNREADABLE"]
+
+
+async def test_both_parts_are_read_and_replaced_like_the_others(world: World) -> None:
+    shown, version = await world.control.settings_part(OWNER, SettingsPart.REJECTIONS)
+    assert shown == {"rejections": {"asks_for": "30d"}}
+    await world.control.put_settings_part(
+        OWNER, SettingsPart.REJECTIONS, {"rejections": {"asks_for": "2h"}}, version=version
+    )
+    quotas = {"quotas": {"waiting_each_agent": 3}}
+    shown, _ = await world.control.put_settings_part(
+        OWNER, SettingsPart.QUOTAS, quotas, version=version + 1
+    )
+    assert shown["quotas"]["waiting_each_agent"] == 3
+    assert shown["quotas"]["proposals_per_minute"] == QUOTAS_DEFAULT.proposals_per_minute
+    settings = await world.context.settings(TENANT)
+    assert (settings.rejections_ask_for_ms, settings.quotas.waiting_each_agent) == (2 * HOUR_MS, 3)
+    changed = [entry for entry in await world.entries() if entry["kind"] == "SETTINGS_CHANGED"]
+    assert [entry["differences"] for entry in changed[1:]] == [
+        ["autonomy.rejections.asks_for was 30d and is 2h now."],
+        ["autonomy.quotas.waiting_each_agent was 200 and is 3 now."],
+    ]

@@ -249,8 +249,6 @@ def test_only_an_action_that_may_run_alone_has_to_send_its_account_and_every_val
     assert (seen.name, seen.is_misfit) == ("TOOL_DEFAULT:limit", False)
     assert "declare it as a parameter with default: 9" in seen.sentence
     assert misfit([seen]) is None
-    taken = replace(bare, parameters=of({"account_id": TEXT}))
-    assert "ACCOUNT_NOT_SENT" not in [f.name for f in findings_of(taken, {}, alone=True)]
 
 
 @pytest.mark.parametrize(
@@ -280,6 +278,19 @@ def test_a_read_whose_tool_says_that_something_changes_asks_until_it_is_accepted
     assert (len(with_a_person), misfit(with_a_person)) == (1, None)
     accepted = replace(read, accepts=("READ_CONTRADICTED",))
     assert misfit(findings_of(accepted, tool, alone=True, annotations=annotations)) is None
+
+
+def test_an_account_that_the_agent_sends_past_the_one_it_is_counted_on_is_a_warning() -> None:
+    taken = replace(ACTION, parameters=of({"id": TEXT, "account_id": TEXT}), arguments={})
+    [seen] = fit_findings(taken, {}, alone=True)
+    assert (seen.name, seen.is_misfit) == ("ACCOUNT_NOT_BOUND", False)
+    assert 'write account: "{account_id}"' in seen.sentence
+    other = replace(ACTION, parameters=of({"customer_id": TEXT}), arguments={})
+    [seen] = fit_findings(other, {}, alone=True)
+    assert (seen.name, seen.is_misfit) == ("ACCOUNT_NOT_SENT", True)
+    assert 'write account: "{customer_id}"' in seen.sentence
+    for action, name in ((taken, "account_id"), (other, "customer_id")):
+        assert fit_findings(replace(action, account=name), {}, alone=True) == ()
 
 
 def test_what_is_accepted_by_name_stays_a_finding() -> None:

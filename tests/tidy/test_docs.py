@@ -266,6 +266,7 @@ def test_every_code_of_the_gate_that_asks_or_blocks_fails_closed_in_the_table() 
         "NOT_REJECTED",
         "BUDGET_HELD",
         "NO_BUDGET_NEEDED",
+        "LIMITS_HELD",
         *Answer,
     }
     rows = [

@@ -42,6 +42,7 @@ async def approvals(
     """Every approval that waits, oldest request first."""
     after = place_of("approvals", query.cursor, ACTION_INTENT_ID)
     waiting = await control.waiting(caller, after=after, limit=query.limit)
+    waiting = await control.with_alike(caller, waiting)
     catalog = (await control.settings(caller)).catalog
     items = [
         resources.approval_item(

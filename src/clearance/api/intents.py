@@ -91,7 +91,9 @@ async def propose(request: Request, caller: Caller, control: TheControl) -> Resp
 )
 async def intent(action_intent_id: IntentId, caller: Caller, control: TheControl) -> Response:
     """Status, decision, approval, attempt and outcome."""
-    return answer(resources.intent(await control.intent(caller, action_intent_id)))
+    narrated = await control.intent(caller, action_intent_id)
+    [shown] = await control.with_alike(caller, [narrated])
+    return answer(resources.intent(shown))
 
 
 @router.get(

@@ -5,7 +5,6 @@ Pure translation; it decides and reads nothing.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from clearance.api import wire
@@ -13,22 +12,22 @@ from clearance.core.approval import edit_approves
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
 from clearance.core.decision import catalog_inputs, effect_of, to_json
-from clearance.core.limits import as_json, in_words
+from clearance.core.limits import as_json
 from clearance.core.moment import as_text
 from clearance.core.record import IntentRecord, IntentStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from clearance.core.agents_view import OfferedAction, ShownEntry
     from clearance.core.approval import Approval
-    from clearance.core.budget import BudgetRule, Hold
+    from clearance.core.budget import Hold
     from clearance.core.credential import ApiKey
     from clearance.core.narrative import Explanation, ShownCall
     from clearance.core.outcome import Outcome
     from clearance.core.principal import Principal
     from clearance.core.record import Attempt
-    from clearance.flow.requests import CounterUse, Erased, NarratedIntent, Ruled
+    from clearance.flow.requests import Erased, NarratedIntent, Ruled
 
 
 def intent(narrated: NarratedIntent) -> wire.Intent:
@@ -87,7 +86,21 @@ def _intent_fields(narrated: NarratedIntent) -> dict[str, Any]:
         "attempt": _attempt(record.attempt) if record.attempt else None,
         "outcome": _outcome(record, record.outcome) if record.outcome else None,
         "budget": _budget_hold(record.hold) if record.hold else None,
+        "content_kept": action_intent.content_kept,
+        "alike": _alike(narrated),
     }
+
+
+def _alike(narrated: NarratedIntent) -> list[wire.SameActResource]:
+    return [
+        wire.SameActResource(
+            action_intent_id=act.action_intent_id,
+            status=act.status.value,
+            at=as_text(act.at),
+            sentence=act.sentence,
+        )
+        for act in narrated.alike
+    ]
 
 
 def _called(record: IntentRecord, call: ShownCall | None) -> dict[str, Any]:
@@ -261,6 +274,8 @@ def approval_item(
         tool=known.get("tool"),
         effect=known.get("effect"),
         edit_approves=edit_approves(reader, action),
+        likeness=record.likeness.hex() if record.likeness else None,
+        alike=_alike(narrated),
     )
 
 
@@ -268,45 +283,6 @@ def entry(shown: ShownEntry) -> wire.LedgerEntry:
     """What is shown of an entry, beside its place and the digest of its exact bytes."""
     return wire.LedgerEntry(
         **{**shown.fields, "position": shown.position, "entry_digest": shown.digest}
-    )
-
-
-def budget_usage(
-    account_id: str, rule: BudgetRule | None, day: str, used: Mapping[str, int]
-) -> wire.BudgetUsage:
-    """Every bucket that has a limit or was used."""
-    limits: dict[str, int] = {}
-    if rule is not None:
-        limits["actions"] = rule.max_per_day
-        limits |= {
-            f"actions:{name}": most for name, most in rule.max_per_day_by_action_type.items()
-        }
-        limits |= {
-            f"amount:{name}": most for name, most in rule.max_amount_per_day_by_action_type.items()
-        }
-    return wire.BudgetUsage(
-        account_id=account_id,
-        configured=rule is not None,
-        day=day,
-        zone=rule.zone if rule else "UTC",
-        buckets=[
-            wire.BudgetBucket(bucket=bucket, used=used.get(bucket, 0), limit=limits.get(bucket))
-            for bucket in sorted(limits.keys() | used.keys())
-        ],
-    )
-
-
-def usage(uses: Sequence[CounterUse]) -> wire.Usage:
-    """Every bucket of the counters that has a limit or was used."""
-    return wire.Usage(
-        counters=[
-            wire.CounterUsage(
-                **as_json(use.counter),
-                sentence=in_words(use.counter),
-                buckets=[wire.CounterBucket(**asdict(bucket)) for bucket in use.buckets],
-            )
-            for use in uses
-        ]
     )
 
 
@@ -327,6 +303,7 @@ def who_am_i(principal: Principal) -> wire.WhoAmI:
         actor_id=principal.actor_id,
         kind=principal.kind.value,
         permissions=sorted(permission.value for permission in principal.permissions),
+        scope=wire.ScopeResource(**principal.scope.names),
     )
 
 
@@ -347,4 +324,5 @@ def _api_key_fields(key: ApiKey) -> dict[str, Any]:
         "role": key.role.value,
         "created_at": as_text(key.created_at),
         "revoked_at": _moment(key.revoked_at),
+        "scope": wire.ScopeResource(**key.scope.names),
     }

@@ -20,6 +20,7 @@ from clearance.core.intent import (
     WHY_LENGTH_MAX,
 )
 from clearance.core.moment import from_text
+from clearance.core.principal import SCOPE_NAMES_MAX
 
 PAGE_SIZE_DEFAULT = 50
 PAGE_SIZE_MAX = 500
@@ -88,7 +89,13 @@ class ProposalBody(Body):
         }
     )
 
-    account_id: Annotated[str, Field(json_schema_extra=_NAME)]
+    account_id: Annotated[
+        str | None,
+        Field(
+            description="May be left out if the catalog finds it in the parameters.",
+            json_schema_extra=_NAME,
+        ),
+    ] = None
     action_type: Annotated[str, Field(json_schema_extra={"pattern": f"^{ACTION_TYPE.pattern}$"})]
     action_intent_id: Annotated[
         str | None, Field(description="Chosen by the caller, or made by us.", json_schema_extra=_ID)
@@ -149,11 +156,26 @@ class ErasureBody(Body):
     reason: Annotated[str, Field(json_schema_extra=_REASON)]
 
 
+class ScopeBody(Body):
+    """What a credential is limited to: these accounts, these action types."""
+
+    accounts: Annotated[
+        list[Annotated[str, Field(json_schema_extra=_NAME)]] | None,
+        Field(json_schema_extra={"minItems": 1, "maxItems": SCOPE_NAMES_MAX}),
+    ] = None
+    action_types: Annotated[
+        list[Annotated[str, Field(json_schema_extra={"pattern": f"^{ACTION_TYPE.pattern}$"})]]
+        | None,
+        Field(json_schema_extra={"minItems": 1, "maxItems": SCOPE_NAMES_MAX}),
+    ] = None
+
+
 class ApiKeyBody(Body):
     """A credential to make."""
 
     name: Annotated[str, Field(json_schema_extra=_NAME)]
     role: RoleName
+    scope: Annotated[ScopeBody | None, Field(description="Without it: everything.")] = None
 
 
 class SettingsPartBody(BaseModel):
@@ -340,6 +362,17 @@ class Intent(CallResource, Decided):
     attempt: AttemptResource | None
     outcome: OutcomeResource | None
     budget: BudgetHold | None
+    content_kept: Annotated[
+        bool,
+        Field(
+            description="False if a quota left no room for the parameters, the target and the "
+            "reasons of a blocked intent."
+        ),
+    ]
+    alike: Annotated[
+        list[SameActResource],
+        Field(description="What else is known of the same act, for people, while it waits."),
+    ]
 
 
 class RuledIntent(Intent):
@@ -437,6 +470,17 @@ class TimelineItem(Resource):
     undoable: bool
 
 
+class SameActResource(Resource):
+    """Another intent about the same act: who rejected it and when, that it was done, or that it
+    waits too.
+    """
+
+    action_intent_id: str
+    status: StatusName
+    at: Moment
+    sentence: str
+
+
 class ApprovalItem(CallResource):
     """One approval that waits, with what a person rules on.
 
@@ -471,56 +515,10 @@ class ApprovalItem(CallResource):
     edit_approves: Annotated[
         bool, Field(description="True if an edit by you would be your approval too.")
     ]
-
-
-class BudgetBucket(Resource):
-    """The use of one bucket, and its limit if the budget sets one."""
-
-    bucket: str
-    used: int
-    limit: int | None
-
-
-class BudgetUsage(Resource):
-    """An account's use of its budget today.
-
-    Not configured means no autonomy.
-    """
-
-    account_id: str
-    configured: bool
-    day: str
-    zone: str
-    buckets: list[BudgetBucket]
-
-
-class CounterBucket(Resource):
-    """The use of one bucket of a counter, and its limit if there is one: acts, or smallest units in
-    the finest scale of the catalog.
-    """
-
-    bucket: str
-    used: int
-    limit: int | None
-    shown: Annotated[str, Field(description="Both for people: `349.00 of 600.00 EUR`.")]
-
-
-class CounterUsage(Resource):
-    """The use of one counter: of the tenant (no subject), or of an agent, account and action type,
-    in the window that it is now.
-    """
-
-    subject: dict[str, str]
-    window: str
-    zone: str
-    sentence: Annotated[str, Field(description="Whose it is: `agent support for 2026-11-30`.")]
-    buckets: list[CounterBucket]
-
-
-class Usage(Resource):
-    """The use of the counters that were asked for."""
-
-    counters: list[CounterUsage]
+    likeness: Annotated[
+        str | None, Field(description="Equal for the items that are about the same act.")
+    ]
+    alike: list[SameActResource]
 
 
 class ActionResource(Resource):
@@ -541,6 +539,13 @@ class ActionPage(Resource):
     next_cursor: None = None
 
 
+class ScopeResource(Resource):
+    """What a credential is limited to: these accounts, these action types; null: all of them."""
+
+    accounts: list[str] | None
+    action_types: list[str] | None
+
+
 class WhoAmI(Resource):
     """Whose credential this is."""
 
@@ -548,6 +553,7 @@ class WhoAmI(Resource):
     actor_id: str
     kind: Literal["AGENT", "PERSON", "SYSTEM"]
     permissions: list[str]
+    scope: ScopeResource
 
 
 class ApiKeyResource(Resource):
@@ -558,6 +564,7 @@ class ApiKeyResource(Resource):
     role: RoleName
     created_at: Moment
     revoked_at: Moment | None
+    scope: ScopeResource
 
 
 class NewApiKey(ApiKeyResource):

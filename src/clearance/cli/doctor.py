@@ -23,7 +23,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from clearance.cli.stored import means_otherwise, stored_document, stored_findings
+from clearance.cli.stored import (
+    SEEN_DAYS,
+    accounts_to_paste,
+    limited_keys,
+    means_otherwise,
+    stored_document,
+    stored_findings,
+)
 from clearance.cli.tool_check import checked
 from clearance.cli.views.operator import accepted
 from clearance.client import AsyncClearance, ClearanceError, ClearanceUnavailable
@@ -34,7 +41,7 @@ from clearance.configuration.advice import advice
 from clearance.configuration.compiling import policy_of
 from clearance.configuration.tool_fit import misfit
 from clearance.core.errors import Problem, Refusal
-from clearance.core.moment import from_text
+from clearance.core.moment import HOUR_MS, from_text
 from clearance.core.principal import EVERYWHERE, Principal
 from clearance.core.settings import Settings
 from clearance.flow.control import Control
@@ -374,6 +381,8 @@ async def _tenants(where: Place) -> Findings:
                 yield WARNING, sentence
             async for finding in _stored_settings(control, reader):
                 yield finding
+            for sentence in limited_keys(await control.api_keys(reader)):
+                yield OK, sentence
             for name in settings.tool_servers:
                 elsewhere = isinstance(where, Table)
                 yield await _tool_server(control, settings, name, secrets_elsewhere=elsewhere)
@@ -393,8 +402,15 @@ async def _stored_settings(control: Control, reader: Principal) -> Findings:
     if not problems:
         yield OK, f"This version accepts all settings that are stored for {reader.tenant_id}."
         agents = {key.name for key in await control.api_keys(reader) if key.revoked_at is None}
-        for problem in advice(stored_document(await control.settings(reader), parts), agents):
+        settings = await control.settings(reader)
+        document = stored_document(settings, parts)
+        for problem in advice(document, agents):
             yield WARNING, f"Stored for {reader.tenant_id} at {problem}."
+        if document.autonomy.accounts is None:
+            since = SystemClock().now_ms() - SEEN_DAYS * 24 * HOUR_MS
+            seen = await control.accounts_seen(reader, since=since)
+            if listed := accounts_to_paste(settings, seen):
+                yield WARNING if listed[0] else OK, listed[1]
         return
     more = len(problems) - PROBLEMS_SHOWN_MAX
     sentence = "What these settings reach asks a person until clearance apply has put them right."

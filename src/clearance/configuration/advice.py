@@ -15,7 +15,8 @@ from typing import Any
 
 from clearance.configuration.document import Reading
 from clearance.configuration.limiting import without_ceiling
-from clearance.configuration.shape import ActionShape, SettingsDocument
+from clearance.configuration.shape import ActionShape, AutonomyShape, SettingsDocument
+from clearance.core.accounts import AccountPattern
 from clearance.core.canonical import Json
 from clearance.core.dialect import places
 from clearance.core.errors import Problem
@@ -52,8 +53,12 @@ def advice(document: SettingsDocument, agents: Collection[str] | None = None) ->
     """
     policy = Reading(document).policy
     named = policy.named if policy else ()
+    autonomy = document.autonomy
+    known = {*autonomy.accounts_known, *autonomy.accounts_named}
+    known |= {each.name for each in named if _has_a_known_form(each.name, autonomy)}
     return [
-        *_unknown(named, "Account", _accounts(document), "no mode, budget or allowlist does"),
+        *_unknown(named, "Account", known, "nothing under autonomy does"),
+        *_not_listed(autonomy),
         *_unknown(named, "Agent", agents, "no key is for it"),
         *_limits(document, agents),
         *(
@@ -81,11 +86,25 @@ def _limits(document: SettingsDocument, agents: Collection[str] | None) -> Itera
             yield Problem(("autonomy", "limits", position, "agent"), sentence)
 
 
-def _accounts(document: SettingsDocument) -> set[str]:
-    """The accounts that are known because something is set for them."""
-    autonomy = document.autonomy
-    named = {rule.account for rule in autonomy.modes} | {rule.account for rule in autonomy.budgets}
-    return {*autonomy.allowlist.accounts, *filter(None, named)}
+def _has_a_known_form(name: str, autonomy: AutonomyShape) -> bool:
+    known = autonomy.accounts.known if autonomy.accounts else []
+    return any(AccountPattern(each.match, 0).matches(name) for each in known if each.match)
+
+
+def _not_listed(autonomy: AutonomyShape) -> Iterator[Problem]:
+    """The accounts that something is set for, and that are not known, so that a person is asked."""
+    places: list[tuple[tuple[str | int, ...], str | None]] = [
+        *((("modes", at), mode.account) for at, mode in enumerate(autonomy.modes)),
+        *((("budgets", at), budget.account) for at, budget in enumerate(autonomy.budgets)),
+        *((("limits", at), limit.account) for at, limit in enumerate(autonomy.limits)),
+        *((("allowlist", "accounts", name), name) for name in autonomy.allowlist.accounts),
+    ]
+    known = autonomy.accounts_known
+    for place, name in places:
+        if name is not None and name not in known and not _has_a_known_form(name, autonomy):
+            hint = suggestion(name, sorted(known))
+            sentence = f"is for the account {name}, which is not among the accounts{hint}"
+            yield Problem(("autonomy", *place), sentence)
 
 
 def _unknown(

@@ -153,6 +153,7 @@ def accounts_of(
         each.subject for each in switches if each.subject and each.scope is StopScope.ACCOUNT
     }
     ruled = policy.accounts if policy else frozenset()
+    limited = {each.account for each in autonomy.limits if each.account}
     return Accounts(
         known=autonomy.accounts_known,
         patterns=tuple(
@@ -161,7 +162,7 @@ def accounts_of(
             if entry.match is not None
         ),
         unknown=UnknownAccounts(shape.unknown),
-        named=autonomy.accounts_known | autonomy.accounts_named | stopped | ruled,
+        named=autonomy.accounts_known | autonomy.accounts_named | limited | stopped | ruled,
     )
 
 
@@ -232,6 +233,7 @@ def _action(action_type: str, shape: ActionShape) -> Action:
         accepts=tuple(shape.accepts),
         editors_rule=shape.approval.editors_rule,
         same_when=None if shape.same_when is None else tuple(shape.same_when),
+        account=shape.account_parameter,
     )
 
 

@@ -33,6 +33,7 @@ from clearance.core.defaults import default_problems
 from clearance.core.dialect import places
 from clearance.core.errors import Problem
 from clearance.core.intent import DEPTH_MAX
+from clearance.core.likeness import names_its_intent
 from clearance.core.money import UNIT_LENGTH_MAX, is_power_of_ten
 from clearance.core.parts import PARTS
 from clearance.core.schema import SCALE_MAX, CompiledSchema, anchors
@@ -176,6 +177,10 @@ def action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Mis
         if name not in known:
             sentence = f"the tool gets no argument {name}{suggestion(name, list(known))}"
             yield ("same_when", position), sentence
+        elif names_its_intent(action.arguments.get(name)):
+            yield ("same_when", position), "is another one for each intent, which has its own id"
+    if action.account is not None:
+        yield from ((("account",), sentence) for sentence in _account_place_problems(action))
     if action.spends is not None:
         yield from (
             (("spends",), sentence)
@@ -275,6 +280,22 @@ def _spends_problems(
         yield f"the parameter {spends} must be an integer, or a number with x-scale"
     elif spends not in required:
         yield f"the parameter {spends} must be required, or nobody knows what the action spends"
+
+
+def _account_place_problems(action: ActionShape) -> Iterator[str]:
+    """The account of each act must be there, as one whole value that the agent gives."""
+    name = action.account_parameter
+    if name is None:
+        yield "must be one placeholder that names a parameter, such as {customer_id}"
+        return
+    places = CompiledSchema(action.parameters).root.names
+    _, required = _properties(action.parameters)
+    if name not in places:
+        yield f"{{{name}}} names no parameter{suggestion(name, list(places))}"
+    elif places[name].kinds != {"string"}:
+        yield f"the parameter {name} must be text (type: string)"
+    elif name not in required:
+        yield f"the parameter {name} must be required, or an act would have no account"
 
 
 def _schema_problems(schema: Mapping[str, Json]) -> _Misfits:

@@ -17,6 +17,7 @@ from clearance.configuration.shape import (
 from clearance.core.canonical import Json
 from clearance.core.limits import (
     MILLIONTHS_MAX,
+    UNITS_MAX,
     LimitKey,
     Limits,
     Per,
@@ -24,7 +25,7 @@ from clearance.core.limits import (
     in_millionths,
 )
 from clearance.core.money import Money, money_of
-from clearance.core.schema import SCALE_MAX, CompiledSchema
+from clearance.core.schema import CompiledSchema
 from clearance.core.suggestion import suggestion
 
 LIMITS_MAX = 200
@@ -134,7 +135,7 @@ def _amount_problems(
         elif action and (spends is None or spends.unit != unit):
             yield path, f"{limit.action_type} does not spend {unit}"
         elif in_millionths(amount, scales[unit]) > MILLIONTHS_MAX:
-            yield path, f"must be at most {MILLIONTHS_MAX // SCALE_MAX:,} {unit}"
+            yield path, f"must be at most {UNITS_MAX:,} {unit}"
 
 
 def _odd_zones(limits: _Placed) -> _Misfits:

@@ -168,7 +168,7 @@ _CODES = {
     "quota": "QUOTAS_UNREADABLE",
     "budget": "BUDGET_UNREADABLE",
     "account": "ACCOUNTS_UNREADABLE",
-    "limits": "LIMIT_UNREADABLE",
+    "limits": "LIMITS_UNREADABLE",
 }
 """By the check of the gate that asks; none asks for a quota, which lets nothing run."""
 _CHECKS = {

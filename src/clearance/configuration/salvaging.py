@@ -31,6 +31,7 @@ _NEEDS: Mapping[str, frozenset[str]] = {
     "arguments": frozenset({"parameters", "prose"}),
     "prose": frozenset({"arguments"}),
     "undo": frozenset({"parameters"}),
+    "account": frozenset({"parameters"}),
     **dict.fromkeys(
         ("sentence", "proposal", "spends", "idempotency_argument", "same_when"), _ARGUMENTS
     ),

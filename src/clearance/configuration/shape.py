@@ -48,7 +48,7 @@ from clearance.core.quota import (
 )
 from clearance.core.stop import StopLevel, StopScope
 from clearance.core.suggestion import suggestion
-from clearance.core.template import final_schema
+from clearance.core.template import final_schema, whole_placeholder
 from clearance.core.tool_pin import PIN
 
 CONCURRENCY_MAX = 64  # calls at once to one tool server
@@ -356,6 +356,13 @@ class ActionShape(_Shape):
     key_kept_for: Duration | None = None
     accepts: list[Acceptance] = []
     same_when: Annotated[list[Name], _some("argument"), _at_most(ARGUMENTS_SAME_MAX)] | None = None
+    account: Sentence | None = None
+
+    @property
+    def account_parameter(self) -> str | None:
+        """The parameter that its `account` names; None if it has none, or names no parameter."""
+        name = whole_placeholder(self.account or "")
+        return name.removeprefix("parameters.") if name else None
 
     @property
     def final_schema(self) -> dict[str, Json]:

@@ -55,6 +55,7 @@ class FindingCode(StrEnum):
     KEY_NOT_TAKEN = "KEY_NOT_TAKEN"
     ACCOUNT_NOT_SENT = "ACCOUNT_NOT_SENT"
     READ_CONTRADICTED = "READ_CONTRADICTED"
+    ACCOUNT_NOT_BOUND = "ACCOUNT_NOT_BOUND"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,18 +179,33 @@ def misfit(findings: Sequence[FitFinding]) -> InvalidInput | None:
 
 
 def _account_findings(action: Action, tool: Side | None) -> Iterator[FitFinding]:
-    names = {*action.parameters.get("properties", {}), *action.arguments}
-    takes = any(_plain(name) in _ACCOUNT_NAMES for name in names)
-    if takes or "account_id" in _placeholders(action.arguments):
+    if action.account is not None or "account_id" in _placeholders(action.arguments):
+        return
+    parameters = list(action.parameters.get("properties", {}))
+    alike = [name for name in parameters if _is_like(name, _LIKE_AN_ACCOUNT)]
+    own = min(alike, key=lambda name: _plain(name) not in _ACCOUNT_NAMES, default=None)
+    if own is not None and _plain(own) in _ACCOUNT_NAMES:
+        explanation = (
+            f"may run without a person, and its tool works on the account in {_at(own)}, whatever "
+            f'account it is counted on: write account: "{{{_at(own)}}}"'
+        )
+        code = FindingCode.ACCOUNT_NOT_BOUND
+        finding = _finding(action, str(action.tool), code, "", (), explanation)
+        yield replace(finding, refused=False)
+        return
+    names = {*parameters, *action.arguments}
+    if any(_plain(name) in _ACCOUNT_NAMES for name in action.arguments):
         return
     meant = [name for name in tool.names if _is_like(name, _LIKE_AN_ACCOUNT)] if tool else []
     free = next((name for name in meant if name not in names), None)
     advice = 'if the tool has an argument for it, put "{account_id}" there in arguments; else '
     if free is not None:
         advice = f'put {_at(free)}: "{{account_id}}" into arguments, or '
+    if own is not None:
+        advice = f'write account: "{{{_at(own)}}}" if that names it, or {advice}'
     explanation = (
         f"may run without a person, and the tool is not sent its account: "
-        f"{advice if free is not None or not tool else ''}"
+        f"{advice if free is not None or own is not None or not tool else ''}"
         f"write accepts: [{FindingCode.ACCOUNT_NOT_SENT}] if it needs none"
     )
     yield _finding(action, str(action.tool), FindingCode.ACCOUNT_NOT_SENT, "", (), explanation)

@@ -105,7 +105,8 @@ class Action:
     `key_kept_for_ms`: for how long the tool knows a key again, from the first call with it.
     `accepts` are names of findings about its tool that its owner accepts. `editors_rule`: an edit
     is its editor's approval too. `same_when` are the arguments that make two acts of an account
-    the same; None: all final arguments.
+    the same; None: all final arguments. `account` is the parameter that names the account of the
+    act.
     """
 
     action_type: str
@@ -128,6 +129,7 @@ class Action:
     accepts: tuple[str, ...] = ()
     editors_rule: bool = False
     same_when: tuple[str, ...] | None = None
+    account: str | None = None
 
     @cached_property
     def _validator(self) -> jsonschema_rs.Validator:

@@ -34,7 +34,7 @@ from clearance.core.decision import Answer, Decision, Finding
 from clearance.core.errors import InvalidInput
 from clearance.core.intent import ActionIntent
 from clearance.core.likeness import Rejection
-from clearance.core.limits import UNCOUNTABLE, LimitKey, Limits, Meter, Taking, Who
+from clearance.core.limits import UNCOUNTABLE, LimitedCounter, LimitKey, Limits, Taking, Who
 from clearance.core.mode import AutonomyMode
 from clearance.core.moment import as_text, day_in_zone
 from clearance.core.money import Money
@@ -489,14 +489,14 @@ def counters_of(
     standing = settings.accounts.standing(intent.account_id, known_accounts)
     rule = rule_for(settings.budgets, intent.account_id)
     own = standing.counters(rule.zone if rule else "UTC", now)
-    return {*own, *(meter.counter for meter in _meters(intent, settings, standing, now))}
+    return {*own, *(each.counter for each in _counters(intent, settings, standing, now))}
 
 
-def _meters(
+def _counters(
     intent: ActionIntent, settings: Settings, standing: AccountStanding, now: int
-) -> tuple[Meter, ...]:
+) -> tuple[LimitedCounter, ...]:
     known = standing.kind is not AccountKind.UNKNOWN
-    return counting.meters_of(settings.limits, who_acts(intent), now, known=known)
+    return counting.limited_counters(settings.limits, who_acts(intent), now, known=known)
 
 
 def _check_limits(case: _Case) -> _Seen:
@@ -505,9 +505,9 @@ def _check_limits(case: _Case) -> _Seen:
         return _asks(unread)
     amount = action.amount_spent(case.arguments) if action else None
     spends = counting.spending_of(action, amount) if action else None
-    meters = _meters(intent, case.facts.settings, case.account, case.now)
+    counters = _counters(intent, case.facts.settings, case.account, case.now)
     taking = Taking(spends, reads=action is not None and action.effect is Effect.READ)
-    claims = counting.claims_of(meters, taking)
+    claims = counting.claims_of(counters, taking)
     held = case.hold or Hold(day_in_zone(case.now, "UTC"), ())
     used = case.facts.used
     limited = [claim for claim in claims if claim.limit is not None]

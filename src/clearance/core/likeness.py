@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hmac
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -18,6 +18,7 @@ from clearance.core.canonical import Json, canonical
 from clearance.core.catalog import Action
 from clearance.core.intent import ActionIntent
 from clearance.core.moment import HOUR_MS
+from clearance.core.template import placeholders
 from clearance.core.visible import hidden
 
 ASKS_FOR_MS_DEFAULT = 30 * 24 * HOUR_MS  # how long a person's no is remembered
@@ -42,20 +43,40 @@ def likeness_of(
     """What all acts have in common that are the same: 32 bytes. Account and action type are in it,
     the agent is not.
     """
-    named = _folded(_named(action.same_when if action else None, arguments))
+    names = action.same_when if action else None
+    compared = of_the_act(action, arguments)
+    if names is not None:
+        compared = {name: compared[name] for name in names if name in compared}
+    named = _folded(compared)
     return _keyed(key, ["like", intent.tenant_id, intent.account_id, intent.action_type, named])
 
 
-def same_call_of(key: bytes, intent: ActionIntent, arguments: Mapping[str, Json]) -> bytes:
+def same_call_of(
+    key: bytes, intent: ActionIntent, action: Action | None, arguments: Mapping[str, Json]
+) -> bytes:
     """What repeats of one call by one agent have in common, with all final arguments: 32 bytes."""
     call = [intent.tenant_id, intent.proposed_by, intent.account_id, intent.action_type]
-    return _keyed(key, ["call", *call, dict(arguments)])
+    return _keyed(key, ["call", *call, of_the_act(action, arguments)])
 
 
-def _named(names: Sequence[str] | None, arguments: Mapping[str, Json]) -> dict[str, Json]:
-    if names is None:
-        return dict(arguments)
-    return {name: arguments[name] for name in names if name in arguments}
+def of_the_act(action: Action | None, arguments: Mapping[str, Json]) -> dict[str, Json]:
+    """The final arguments without those that the catalog makes of the intent's id: it is another
+    one for each intent, and the agent chooses it.
+    """
+    templates = action.arguments if action else {}
+    return {
+        name: value
+        for name, value in arguments.items()
+        if not names_its_intent(templates.get(name))
+    }
+
+
+def names_its_intent(template: Json) -> bool:
+    """True if what is made of a template has the id of its intent in it."""
+    if isinstance(template, str):
+        return "action_intent_id" in placeholders(template)
+    parts = template.values() if isinstance(template, Mapping) else template
+    return isinstance(template, Mapping | list) and any(map(names_its_intent, parts))
 
 
 def _folded(value: Json) -> Json:

@@ -24,6 +24,7 @@ from clearance.core.template import outside
 
 READS_PER_MINUTE_DEFAULT = 60  # acts of one agent that only read
 MILLIONTHS_MAX = INTEGER_MAX  # millionths of a unit: what a limit can be, and what an act can take
+UNITS_MAX = MILLIONTHS_MAX // SCALE_MAX  # the same in whole units
 UNCOUNTABLE = MILLIONTHS_MAX + 1  # millionths that no limit has room for
 ACTIONS, READS = "actions", "reads"
 UNKNOWN = "unknown"  # instead of the names of all accounts that are not known
@@ -167,7 +168,7 @@ class Taking:
 
 
 @dataclass(frozen=True, slots=True)
-class Meter:
+class LimitedCounter:
     """A counter, and the limits of its buckets (None: counted without a limit)."""
 
     counter: Counter
@@ -208,21 +209,25 @@ def applying(limits: Sequence[Limit], who: Who) -> list[Limit]:
     return [limit for limit in covering if not any(other.replaces(limit) for other in covering)]
 
 
-def meters_of(limits: Limits, who: Who, now: int, *, known: bool = True) -> tuple[Meter, ...]:
+def limited_counters(
+    limits: Limits, who: Who, now: int, *, known: bool = True
+) -> tuple[LimitedCounter, ...]:
     """The counters of the acts of these, with the limits that hold there.
 
     `known`: the account is. Accounts that are not known are counted together, as if they were one.
     """
-    meters: dict[Counter, dict[str, int | None]] = {}
+    counters: dict[Counter, dict[str, int | None]] = {}
     for limit in _with_reads(applying(limits.rules, who), who):
-        buckets = meters.setdefault(_counter(limit, who, now, known=known), {})
+        buckets = counters.setdefault(_counter(limit, who, now, known=known), {})
         for bucket, most in limit.buckets.items():
             other = buckets.get(bucket)
             buckets[bucket] = most if other is None else min(most, other)
     for limit in _ALWAYS_COUNTED:
         if limit.covers(who):
-            meters.setdefault(_counter(limit, who, now, known=known), {}).setdefault(ACTIONS, None)
-    return tuple(Meter(counter, buckets) for counter, buckets in meters.items())
+            counters.setdefault(_counter(limit, who, now, known=known), {}).setdefault(
+                ACTIONS, None
+            )
+    return tuple(LimitedCounter(counter, buckets) for counter, buckets in counters.items())
 
 
 _ALWAYS_COUNTED = (Limit(Per.DAY), Limit(Per.DAY, each=frozenset({LimitKey.AGENT})))
@@ -230,20 +235,20 @@ _ALWAYS_COUNTED = (Limit(Per.DAY), Limit(Per.DAY, each=frozenset({LimitKey.AGENT
 
 def _with_reads(limits: list[Limit], who: Who) -> Iterator[Limit]:
     yield from limits
-    said = any(
+    limited = any(
         limit.reads is not None and (limit.keys, limit.per) == (READS_DEFAULT.keys, Per.MINUTE)
         for limit in limits
     )
-    if not said and READS_DEFAULT.covers(who):
+    if not limited and READS_DEFAULT.covers(who):
         yield READS_DEFAULT
 
 
-def claims_of(meters: Iterable[Meter], taking: Taking) -> tuple[Claim, ...]:
+def claims_of(counters: Iterable[LimitedCounter], taking: Taking) -> tuple[Claim, ...]:
     """What an act takes from the counters: one claim for each of their buckets that counts it."""
     return tuple(
-        Claim(bucket, taken, limit, meter.counter)
-        for meter in meters
-        for bucket, limit in meter.limits.items()
+        Claim(bucket, taken, limit, each.counter)
+        for each in counters
+        for bucket, limit in each.limits.items()
         if (taken := taking.of(bucket)) is not None
     )
 

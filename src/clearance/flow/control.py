@@ -18,7 +18,7 @@ from clearance.core.ledger import Entry
 from clearance.core.limits import Who
 from clearance.core.narrative import Explanation
 from clearance.core.outcome import OutcomeStatus
-from clearance.core.principal import Principal, Role
+from clearance.core.principal import EVERYTHING, Principal, Role, Scope
 from clearance.core.record import IntentStatus
 from clearance.core.settings import Settings
 from clearance.core.stop import StopSwitch
@@ -26,6 +26,7 @@ from clearance.flow import (
     credentials,
     fit,
     installation,
+    memory,
     observe,
     pins,
     review,
@@ -83,6 +84,12 @@ class Control:
     ) -> list[NarratedIntent]:
         """What needs a person, oldest request first."""
         return await observe.waiting(self._context, principal, after=after, limit=limit)
+
+    async def with_alike(
+        self, principal: Principal, narrated: Sequence[NarratedIntent]
+    ) -> list[NarratedIntent]:
+        """Intents that wait, with what else is known of the same act; as they are for an agent."""
+        return await memory.with_alike(self._context, principal, narrated)
 
     async def rule(self, principal: Principal, approval_id: str, request: RulingRequest) -> Ruled:
         """Rules on an approval: approve, reject, or edit (a new intent through the whole gate)."""
@@ -147,6 +154,12 @@ class Control:
     async def counts(self, principal: Principal) -> Mapping[IntentStatus, int]:
         """How many intents are in each state that is not terminal."""
         return await observe.counts(self._context, principal)
+
+    async def accounts_seen(self, principal: Principal, *, since: int) -> list[str]:
+        """The accounts that agents named since a moment, in any order; not all, if there are very
+        many.
+        """
+        return await observe.accounts_seen(self._context, principal, since=since)
 
     async def state(self, principal: Principal) -> TenantState:
         """How the tenant stands now: what waits, what is unknown, what is stopped."""
@@ -222,10 +235,10 @@ class Control:
         return await review.erase(self._context, principal, action_intent_id, reason)
 
     async def create_api_key(
-        self, principal: Principal, name: str, role: Role
+        self, principal: Principal, name: str, role: Role, scope: Scope = EVERYTHING
     ) -> tuple[ApiKey, str]:
         """Makes a credential; its secret is returned here and never again."""
-        return await credentials.create_api_key(self._context, principal, name, role)
+        return await credentials.create_api_key(self._context, principal, name, role, scope)
 
     async def ensure_api_key(
         self, principal: Principal, name: str, role: Role, key_text: str

@@ -7,17 +7,22 @@ answers, and the gate decides again with its answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from clearance.core.canonical import Json
 from clearance.core.gate import Facts
 from clearance.core.likeness import Rejection, likeness_of, same_call_of
+from clearance.core.principal import Principal
 from clearance.core.record import Admission, IntentRecord, IntentStatus
+from clearance.core.same_acts import same_acts
 from clearance.core.settings import Settings
 from clearance.flow.context import Context
+from clearance.flow.requests import NarratedIntent
 
-ALIKE_MAX = 50  # of the latest intents of one likeness, among which a no is looked for
+ALIKE_MAX = 50  # of the latest intents of one likeness that are looked at
+TOGETHER = 8  # likenesses that are looked up at once
 
 
 async def remembering(context: Context, admission: Admission, facts: Facts) -> Admission:
@@ -44,7 +49,8 @@ async def by_an_agent(
     intent, quotas = admission.intent, settings.quotas
     same_call = None
     if folds:
-        same_call = same_call_of(await context.likeness_key(), intent, _arguments(admission))
+        key, action = await context.likeness_key(), settings.catalog.get(intent.action_type)
+        same_call = same_call_of(key, intent, action, _arguments(admission))
     waits = admission.status is IntentStatus.AWAITING_APPROVAL
     leaves = admission.status is IntentStatus.BLOCKED and intent.content_kept
     return replace(
@@ -59,6 +65,39 @@ def _arguments(admission: Admission) -> Mapping[str, Json]:
     """What the tool would get; the parameters as proposed where no call can be made."""
     made = admission.decision.made
     return made.arguments if made else admission.intent.parameters
+
+
+async def with_alike(
+    context: Context, principal: Principal, narrated: Sequence[NarratedIntent]
+) -> list[NarratedIntent]:
+    """The intents that wait for a person, with what else is known of the same act; not for an
+    agent, because it would tell of others' acts.
+    """
+    principal.require_reading()
+    if principal.sees_own_only:
+        return list(narrated)
+    waiting = IntentStatus.AWAITING_APPROVAL
+    asked = [item.record.likeness for item in narrated if item.record.status is waiting]
+    known = await _alike(context, principal.tenant_id, set(filter(None, asked)))
+    return [
+        replace(item, alike=same_acts(item.record, known.get(item.record.likeness or b"", ())))
+        if item.record.status is waiting
+        else item
+        for item in narrated
+    ]
+
+
+async def _alike(
+    context: Context, tenant_id: str, likenesses: set[bytes]
+) -> dict[bytes, list[IntentRecord]]:
+    """The latest intents of each likeness, a few likenesses at once."""
+    known: dict[bytes, list[IntentRecord]] = {}
+    names = sorted(likenesses)
+    for start in range(0, len(names), TOGETHER):
+        together = names[start : start + TOGETHER]
+        looks = (context.store.alike(tenant_id, each, ALIKE_MAX) for each in together)
+        known |= zip(together, await asyncio.gather(*looks), strict=True)
+    return known
 
 
 async def rejection_of(

@@ -29,6 +29,8 @@ from clearance.flow.usage import facts_now
 Narration: TypeAlias = tuple[IntentRecord, Phrase, str, ShownCall | None]
 """An intent as a reader is shown it, how it stands, what people call its action, and its call."""
 
+ACCOUNTS_SEEN_MAX = 1_000  # accounts that are listed at once
+
 
 async def intent(context: Context, principal: Principal, action_intent_id: str) -> NarratedIntent:
     """One intent."""
@@ -182,6 +184,12 @@ async def counts(context: Context, principal: Principal) -> Mapping[IntentStatus
     """How many intents are under way, by state."""
     principal.require(Permission.READ, on=principal.tenant)
     return await context.store.count_by_status(principal.tenant_id)
+
+
+async def accounts_seen(context: Context, principal: Principal, *, since: int) -> list[str]:
+    """The accounts of the intents since a moment."""
+    principal.require(Permission.READ, on=principal.tenant)
+    return await context.store.accounts_since(principal.tenant_id, since, ACCOUNTS_SEEN_MAX)
 
 
 async def state(context: Context, principal: Principal) -> TenantState:

@@ -20,6 +20,7 @@ from clearance.core.errors import Problem
 from clearance.core.intent import RiskLevel
 from clearance.core.narrative import ShownCall
 from clearance.core.record import IntentRecord, IntentStatus
+from clearance.core.same_acts import SameAct
 from clearance.core.stop import StopSwitch
 from clearance.core.template import Phrase, plain
 from clearance.flow.ports.tools import ToolList, offered_of
@@ -32,12 +33,15 @@ ANY_VERSION = -1  # for stop switches: an emergency stop must not lose a race
 class NarratedIntent:
     """An intent, the phrase that says how it stands, what people call its action, and the call that
     it makes (None if the catalog does not know it, or makes another call by now).
+
+    `alike`: what else is known of the same act, if a person asked.
     """
 
     record: IntentRecord
     phrase: Phrase
     label: str
     call: ShownCall | None
+    alike: tuple[SameAct, ...] = field(default=(), kw_only=True)
 
     @property
     def sentence(self) -> str:
@@ -51,13 +55,13 @@ class NarratedIntent:
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A caller's part of an action intent: tenant and proposer come from the credential, a missing
-    id is made.
+    id is made, and a missing account is the one that the catalog finds in the parameters.
 
     `folds`: its door makes a call that the same agent repeats while a person is asked the intent
     that waits already, whatever id comes with it.
     """
 
-    account_id: str
+    account_id: str | None
     action_type: str
     confidence_score: float | None = None
     risk_level: RiskLevel | None = None

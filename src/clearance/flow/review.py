@@ -66,6 +66,9 @@ async def rule(
             edited=edited,
             action=settings.catalog.get(record.intent.action_type),
         )
+        if ruler.actor_id == record.intent.edited_by:
+            # Whether an editor may rule is in the settings, which must be in force at the commit.
+            change = replace(change, settings_version=settings.version)
         answer = await context.store.advance(change)
         if isinstance(answer, Applied):
             return _ruled(context, ruler, answer, settings)

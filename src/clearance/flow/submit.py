@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from clearance.core import gate, steps
-from clearance.core.arguments import final_arguments
+from clearance.core.arguments import account_in, final_arguments
 from clearance.core.decision import Answer
 from clearance.core.errors import Conflict, InvalidInput, Refusal, TooMany, Unavailable
 from clearance.core.gate import Facts
@@ -64,8 +64,11 @@ async def _propose(context: Context, principal: Principal, proposal: Proposal) -
     TooMany (`TOO_MANY_WAITING`) if a person is to look, and as much of the agent waits as may.
     Unavailable names the intent, also if its id was made here.
     """
+    principal.require(Permission.PROPOSE, on=principal.tenant)
     name = proposal.action_intent_id
-    intent = _intent(principal, proposal, context.clock.new_id() if name is None else name)
+    name = context.clock.new_id() if name is None else name
+    account_id = await _account_id(context, principal.tenant_id, proposal, name)
+    intent = _intent(principal, proposal, name, account_id)
     principal.require(Permission.PROPOSE, on=intent.subject)
     content = checked_content(intent)
     try:
@@ -76,7 +79,7 @@ async def _propose(context: Context, principal: Principal, proposal: Proposal) -
         sentence = f"The id {intent.action_intent_id} is taken; choose another one."
         raise Conflict(sentence, code="INTENT_ID_TAKEN")
     same_id = proposed.record.intent.action_intent_id == intent.action_intent_id
-    if same_id and proposed.record.fingerprint != fingerprint(content):
+    if same_id and not _same_content(proposal, intent, content, proposed.record):
         sentence = (
             f"The action intent {intent.action_intent_id} was proposed before with other content."
         )
@@ -85,10 +88,37 @@ async def _propose(context: Context, principal: Principal, proposal: Proposal) -
     return proposed
 
 
-def _intent(principal: Principal, proposal: Proposal, action_intent_id: str) -> ActionIntent:
+async def _account_id(
+    context: Context, tenant_id: str, proposal: Proposal, action_intent_id: str
+) -> str:
+    """The account that the caller names, or that the catalog in force finds in the parameters."""
+    if proposal.account_id is not None:
+        return proposal.account_id
+    settings = await context.settings(tenant_id)
+    try:
+        return account_in(settings.catalog.get(proposal.action_type), proposal.parameters)
+    except InvalidInput as refusal:
+        known = await _known(context, tenant_id, action_intent_id, refusal)
+        return known.intent.account_id
+
+
+def _same_content(
+    proposal: Proposal, intent: ActionIntent, content: bytes, record: IntentRecord
+) -> bool:
+    """True if an intent was proposed with this content. An account that the caller does not name
+    is no content: the catalog found it in the parameters then, and may find another now.
+    """
+    if proposal.account_id is None:
+        content = checked_content(replace(intent, account_id=record.intent.account_id))
+    return record.fingerprint == fingerprint(content)
+
+
+def _intent(
+    principal: Principal, proposal: Proposal, action_intent_id: str, account_id: str
+) -> ActionIntent:
     return ActionIntent(
         tenant_id=principal.tenant_id,
-        account_id=proposal.account_id,
+        account_id=account_id,
         action_intent_id=action_intent_id,
         action_type=proposal.action_type,
         parameters=proposal.parameters,
@@ -112,16 +142,18 @@ async def _settled(
     except Refusal as refusal:
         # Parameters that do not fit today may have fitted when the same intent was admitted: then
         # its answer stands. So it does if only the answer of the commit was lost.
-        known = await _known(context, intent, refusal)
+        known = await _known(context, intent.tenant_id, intent.action_intent_id, refusal)
         return Proposed(*narration_of(known, settings, principal), created=False)
 
 
-async def _known(context: Context, intent: ActionIntent, refusal: Refusal) -> IntentRecord:
+async def _known(
+    context: Context, tenant_id: str, action_intent_id: str, refusal: Refusal
+) -> IntentRecord:
     """The intent that was admitted before. Raises the refusal if there is none, or if it is not
     known whether there is.
     """
     try:
-        known = await context.store.intent(intent.tenant_id, intent.action_intent_id)
+        known = await context.store.intent(tenant_id, action_intent_id)
     except Unavailable:
         if isinstance(refusal, Unavailable):
             raise refusal from None

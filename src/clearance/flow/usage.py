@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from clearance.core.budget import Claim, Counter, Hold, rule_for
 from clearance.core.gate import Facts, counters_of
-from clearance.core.limits import Limits, Meter, Who, looked_at, meters_of
+from clearance.core.limits import LimitedCounter, Limits, Who, limited_counters, looked_at
 from clearance.core.moment import day_in_zone
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import IntentRecord
@@ -23,22 +23,21 @@ async def usage(context: Context, principal: Principal, who: Who) -> list[Counte
     """
     principal.require(Permission.READ, on=principal.tenant)
     limits = (await context.settings(principal.tenant_id)).limits
-    meters = meters_of(limits, who, context.clock.now_ms())
-    counters = [meter.counter for meter in meters]
-    counted = await context.store.counted(principal.tenant_id, counters)
-    return [_use(limits, meter, counted.get(meter.counter, {})) for meter in meters]
+    counters = limited_counters(limits, who, context.clock.now_ms())
+    used = await context.store.counted(principal.tenant_id, [each.counter for each in counters])
+    return [_use(limits, each, used.get(each.counter, {})) for each in counters]
 
 
-def _use(limits: Limits, meter: Meter, used: Mapping[str, int]) -> CounterUse:
+def _use(limits: Limits, limited: LimitedCounter, used: Mapping[str, int]) -> CounterUse:
     buckets = []
-    for bucket in sorted({*meter.limits, *used}):
-        use, limit = used.get(bucket, 0), meter.limits.get(bucket)
+    for bucket in sorted({*limited.limits, *used}):
+        use, limit = used.get(bucket, 0), limited.limits.get(bucket)
         words = limits.amount(bucket, use)
         if limit is not None:
             words = limits.used_of(bucket, use, limit)
             limit = limits.smallest(bucket, limit)
         buckets.append(BucketUse(bucket, limits.smallest(bucket, use), limit, words))
-    return CounterUse(meter.counter, tuple(buckets))
+    return CounterUse(limited.counter, tuple(buckets))
 
 
 async def facts_now(context: Context, settings: Settings, record: IntentRecord, now: int) -> Facts:

@@ -22,6 +22,7 @@ from clearance.core.ledger import EntryKind
 from clearance.core.narrative import SetBy, ShownCall, held_by, in_order, ruled_by, switch_over
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import LET_RUN, NOT_STARTED, IntentRecord, IntentStatus
+from clearance.core.same_acts import SameAct
 from clearance.core.settings import Settings
 from clearance.core.template import Phrase, plain
 from clearance.flow.requests import NarratedIntent
@@ -324,7 +325,7 @@ class Card:
     """One request to people.
 
     `refused` says why the visitor may not rule on it; None if they may. `as_proposed` says why the
-    parameters are not the call; None if they are.
+    parameters are not the call; None if they are. `alike` is what else is known of the same act.
     """
 
     record: IntentRecord
@@ -343,6 +344,7 @@ class Card:
     differences: tuple[str, ...]
     expires_at: int
     refused: str | None
+    alike: Sequence[SameAct] = ()
 
 
 def card(
@@ -377,6 +379,7 @@ def card(
         differences=approval.differences,
         expires_at=approval.expires_at,
         refused=_may_not_rule(record, action, visitor),
+        alike=narrated.alike,
     )
 
 
@@ -384,6 +387,8 @@ def as_proposed(narrated: NarratedIntent, action: Action | None) -> str | None:
     """Why the parameters are shown as proposed, and not the call; None if the call is shown."""
     if narrated.call:
         return None
+    if not narrated.record.intent.content_kept:
+        return "not kept: blocked acts had left as much today as they may"
     if action is None:
         return "as proposed: the catalog does not have this action"
     return "as proposed: the catalog changed since, and makes another call of them now"
@@ -416,6 +421,8 @@ def confidence_of(record: IntentRecord) -> str:
 def _may_not_rule(record: IntentRecord, action: Action | None, visitor: Principal) -> str | None:
     if Permission.RULE not in visitor.permissions:
         return "Your key may read this, and not rule on it."
+    if not visitor.reaches(Permission.RULE, record.intent.subject):
+        return "Your key is limited to other accounts or action types."
     if Permission.RULE_OWN in visitor.permissions:
         return None
     if record.intent.proposed_by == visitor.actor_id:

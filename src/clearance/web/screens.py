@@ -7,9 +7,8 @@ part by itself.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import Any
 
 from starlette.requests import Request
@@ -118,10 +117,9 @@ async def needs_you(site: Site, visitor: Visitor, request: Request) -> Response:
     settings = await site.control.settings(visitor.principal)
     position = await site.control.ledger_size(visitor.principal)
     waiting = await site.control.waiting(visitor.principal, after=after, limit=CARDS_MAX + 1)
+    shown = await site.control.with_alike(visitor.principal, waiting[:CARDS_MAX])
     cards = [
-        card
-        for narrated in waiting[:CARDS_MAX]
-        if (card := await card_of(site, visitor, narrated, settings))
+        card for narrated in shown if (card := await card_of(site, visitor, narrated, settings))
     ]
     return await site.page(
         visitor,
@@ -171,18 +169,27 @@ async def _kinds(site: Site, visitor: Visitor) -> list[WaitingKind]:
     return [WaitingKind(name, labels[name], count, more) for name, count in counts.items()]
 
 
-def _sections(cards: list[Card]) -> list[tuple[str | None, list[Card]]]:
-    """The cards under their action types once there are many; each type where its oldest request
-    is.
+def _sections(cards: list[Card]) -> list[tuple[str | None, list[list[Card]]]]:
+    """The cards under their action types once there are many, and those of the same act together;
+    each type and each act where its oldest request is.
     """
     if len(cards) < GROUPED_FROM:
-        return [(None, cards)]
-    order = list(dict.fromkeys(card.record.intent.action_type for card in cards))
-    ranked = sorted(cards, key=lambda card: order.index(card.record.intent.action_type))
-    return [
-        (name, list(same))
-        for name, same in groupby(ranked, key=lambda card: card.record.intent.action_type)
-    ]
+        return [(None, _by(cards, _act_of))]
+    kinds = _by(cards, lambda card: card.record.intent.action_type)
+    return [(kind[0].record.intent.action_type, _by(kind, _act_of)) for kind in kinds]
+
+
+def _act_of(card: Card) -> object:
+    """Equal for cards of the same act; an intent of an earlier version is like itself alone."""
+    return card.record.likeness or card.record.intent.action_intent_id
+
+
+def _by(cards: list[Card], what: Callable[[Card], object]) -> list[list[Card]]:
+    """The cards that agree in something, together; each where the first of them is."""
+    together: dict[object, list[Card]] = {}
+    for card in cards:
+        together.setdefault(what(card), []).append(card)
+    return list(together.values())
 
 
 async def _ruled(site: Site, visitor: Visitor, request: Request) -> NarratedIntent | None:
@@ -275,6 +282,7 @@ def intent_id(request: Request) -> str:
 async def story_of(site: Site, visitor: Visitor, name: str) -> Story:
     """Everything about one intent. NotFound if the tenant has none of this id."""
     narrated = await site.control.intent(visitor.principal, name)
+    [narrated] = await site.control.with_alike(visitor.principal, [narrated])
     settings = await site.control.settings(visitor.principal)
     explanation = await site.control.explain(visitor.principal, name)
     record, principal = narrated.record, visitor.principal

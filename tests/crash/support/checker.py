@@ -481,7 +481,6 @@ def _answer(decision: Mapping[str, Any]) -> tuple[Any, ...]:
     return (
         decision["decision"],
         decision["reason"],
-        tuple(decision["policy_clause"]),
         tuple(decision["settings_version"]),
     )
 

@@ -158,8 +158,14 @@ def document(
                 {"mode": "DISABLED", "account": "closed"},
             ],
             "budgets": budgets(most),
-            "accounts": [*ACCOUNTS],
+            # A crowd is no flood here: what it proposes is to be decided.
+            "quotas": {
+                "proposals_per_minute": 1_000_000,
+                "proposals_per_minute_each_credential": 1_000_000,
+                "waiting_each_agent": 100_000,
+            },
             "limits": limits(ceiling),
+            "accounts": [*ACCOUNTS, {"match": f"{INVENTED}[a-z0-9-]+", "new_per_day": 3 * ceiling}],
         },
         "policy": POLICY,
     }

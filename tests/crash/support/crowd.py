@@ -25,7 +25,6 @@ UNDER_WAY_MAX = 400  # approved and running intents, beyond which the agents wai
 TIMEOUT_SECONDS = 8.0  # of one request: a process that stands still is asked no longer
 ROUNDS_MAX = 40  # of asking again for an answer that did not come
 LOOK_SECONDS = 1.0
-FILLING_MAX = 2_000  # acts of a tenant that fill its limits at the end
 
 
 @dataclass
@@ -189,7 +188,7 @@ class Crowd:
                     Refused("propose", plan.tenant_id, name, error.code, error.sentence)
                 )
                 return None
-            kept = ("decision", "reason", "policy_clause", "settings_version", "status")
+            kept = ("decision", "reason", "settings_version", "status")
             self.told.keep("propose", plan.tenant_id, name, {part: said[part] for part in kept})
             return time.monotonic(), said
         return None
@@ -315,11 +314,13 @@ class Crowd:
         number = 0
         for agent in company.AGENTS:
             decision = "AUTO_EXECUTE"
-            while decision == "AUTO_EXECUTE" and number < FILLING_MAX:
+            while decision == "AUTO_EXECUTE" and number < 2 * self._ceiling + 200:
                 said = company.filling(number)
                 answer = await self.doors.through(number, tenant, agent).propose(**said)
                 decision, number = answer["decision"], number + 1
-                full += _full(answer)
+            # What an agent is told names no number, so an owner looks.
+            owner = self.doors.through(number, tenant, company.OWNER)
+            full += _full(await owner.intent(said["action_intent_id"]))
         return full
 
     # Pace

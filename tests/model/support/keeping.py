@@ -97,6 +97,7 @@ class Guard(StrEnum):
     LIMITS = "asks the counters of limits"
     WHOLE = "takes all claims or none"
     WINDOW = "gives a claim back to the window that it was taken from"
+    FOR_GOOD = "keeps what is taken for good"
     SAME_CALL = "looks for the same call that waits"
     REJECTED = "looks for a rejection of the same"
     WAITING = "counts what waits of an agent"
@@ -357,7 +358,7 @@ class Keeper:
             place = place_of(claim, before.intent.account_id, hold)
             if not self._has(Guard.WINDOW):
                 place = place._replace(window=as_text(change.at)[: len(place.window)])
-            if not kept_for_good(claim):
+            if not (kept_for_good(claim) and self._has(Guard.FOR_GOOD)):
                 _take(used, place, -claim.amount)
         return _sorted(used)
 

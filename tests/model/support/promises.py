@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clearance.core import call as calls
 from clearance.core import mode as modes
@@ -24,7 +24,11 @@ from clearance.core.record import STEPS, Admission, Change, IntentRecord, Intent
 from clearance.core.settings import Settings
 from clearance.flow.execute import Started
 from clearance.flow.ports.tools import ToolCall
-from tests.model.support.keeping import Kept, Place, Step, kept_for_good, place_of
+from tests.model.support.keeping import Kept, Step
+from tests.support.sample import OWNER
+
+if TYPE_CHECKING:
+    from tests.model.support.scenarios import Scenario
 
 
 class Promise(StrEnum):
@@ -50,6 +54,11 @@ class Promise(StrEnum):
         "back once"
     )
     LIMITS = "every counter of a limit, in each window, is within the limit"
+    EDITED = "what a person edited is approved by people alone, and by its editor only who may rule"
+    ACCOUNTS = "no more accounts that the settings do not name meet an act alone than may in a day"
+    REMEMBERED = "what a person rejected runs for a time only if a person approves it"
+    FOLDED = "one call of one agent waits once, where its door folds repeats"
+    QUOTAS = "no agent has more waiting for people, and blocked intents leave no more, than may be"
     TERMINAL = "what is terminal never changes"
     LEDGER = "one entry per transition, which tells the state and who approved"
     TIME = (
@@ -118,6 +127,7 @@ def check_step(
     if isinstance(step.made, Admission):
         yield from _check_admission(step.made, settings)
         yield from _check_claims(step.made, limits)
+        yield from _check_edited(step.made, settings)
     if step.before is None or not isinstance(step.made, Change):
         return
     yield from _check_order(step.before, step.made, step.after)
@@ -126,7 +136,7 @@ def check_step(
     elif step.before.status is IntentStatus.RUNNING:
         yield from _check_outcome(step.before, step.made, entry, doer, seen)
     elif step.after.status is IntentStatus.APPROVED:
-        yield from _check_ruling(step.before, step.made)
+        yield from _check_ruling(step.before, step.made, settings)
     else:
         yield from _check_times(step.before, step.made)
     if step.made.hold is HoldState.RELEASED and seen.sends:
@@ -176,13 +186,24 @@ def _check_admission(made: Admission, settings: Settings) -> Iterator[Broken]:
         yield Broken(
             Promise.APPROVED_FIRST, "It was decided under settings that were no longer in force."
         )
-    if made.status is IntentStatus.APPROVED:
+    if made.approval_source is ApprovalSource.POLICY:
         if stop.strictest(settings.stop_switches, made.intent, None):
             yield Broken(Promise.STOP, "It was approved by policy while a stop was on.")
         if made.decision.answer is not Decided.AUTO_EXECUTE or made.decision.hold is None:
             yield Broken(Promise.APPROVED_FIRST, "It was approved without decision and hold.")
     elif made.decision.hold is not None:
         yield Broken(Promise.BUDGET, "What does not run alone took from the budget.")
+
+
+def _check_edited(made: Admission, settings: Settings) -> Iterator[Broken]:
+    """An edit waits for another person, unless its editor may rule on it: then they approved it."""
+    action = settings.catalog.get(made.intent.action_type)
+    if made.intent.edited_by is None or made.status is not IntentStatus.APPROVED:
+        return
+    if made.approval_source is not ApprovalSource.HUMAN:
+        yield Broken(Promise.EDITED, "An edit was approved by policy.")
+    if action is None or not (action.editors_rule or made.intent.edited_by == OWNER.actor_id):
+        yield Broken(Promise.EDITED, "An edit was approved by an editor who may not rule.")
 
 
 _WINDOWS = {"minute": 16, "hour": 13, "day": 10, "month": 7}
@@ -288,7 +309,7 @@ def _check_outcome(
         yield Broken(Promise.HONEST, sentence)
 
 
-def _check_ruling(before: IntentRecord, made: Change) -> Iterator[Broken]:
+def _check_ruling(before: IntentRecord, made: Change, settings: Settings) -> Iterator[Broken]:
     was, ruled = before.approval, made.approval
     if (
         was is None
@@ -299,6 +320,9 @@ def _check_ruling(before: IntentRecord, made: Change) -> Iterator[Broken]:
         yield Broken(Promise.TIME, "It was approved although no approval was open.")
         return
     by = ruled.rulings[-1].ruled_by if ruled.approved_by_enough else None
+    action = settings.catalog.get(before.intent.action_type)
+    if by == before.intent.edited_by and not (action and action.editors_rule):
+        yield Broken(Promise.EDITED, "Its editor approved it, who may not rule on it.")
     if (
         by is None
         or by == before.intent.proposed_by
@@ -372,33 +396,40 @@ def check_effects(seen: Effects, *, repeatable: bool) -> Iterator[Broken]:
         )
 
 
-def check_kept(kept: Kept, records: list[IntentRecord], limit: int) -> Iterator[Broken]:
-    """What does not add up in what the store holds."""
-    total: dict[Place, int] = {}
-    limits: dict[Place, int] = {}
-    for intent in kept.intents:
-        record = records[intent.number]
-        for claim in record.hold.claims if record.hold else ():
-            place = place_of(claim, record.intent.account_id, record.hold)
-            if record.hold is not None and (record.hold.state.counts or kept_for_good(claim)):
-                total[place] = total.get(place, 0) + claim.amount
-            if claim.limit is not None:
-                limits[place] = min(claim.limit, limits.get(place, claim.limit))
-        settled = record.hold is not None and record.hold.state is HoldState.SETTLED
-        charged = (
-            record.auto_executed
-            and record.attempt is not None
-            and record.status is not IntentStatus.CANCELLED
-        )
-        if charged and not settled:
-            yield Broken(Promise.BUDGET, f"{record.status} by policy, and the hold is not settled.")
-    if total != {place: used for place, used in kept.used if used or place in total}:
-        yield Broken(
-            Promise.BUDGET, f"The holds sum up to {total}, the counters say {dict(kept.used)}."
-        )
-    for place, used in total.items():
-        own = place.bucket == "actions" and not place.subject.startswith("{")
-        most = limit if own else limits.get(place, used)
-        if used > most:
-            what = f"{used} of {place.bucket} are held or settled by {place.subject}"
-            yield Broken(Promise.BUDGET if own else Promise.LIMITS, f"{what}; the limit is {most}.")
+def check_memory(
+    made: Admission, before: Kept, records: list[IntentRecord], scenario: Scenario
+) -> Iterator[Broken]:
+    """What an admission breaks beside the intents that were kept before it."""
+    known = [(intent, records[intent.number]) for intent in before.intents]
+    since = made.at - scenario.asks_for_ms
+    for intent, record in known:
+        rejected = intent.rejected_at is not None and intent.rejected_at >= since
+        alone = made.approval_source is ApprovalSource.POLICY
+        if alone and rejected and _same_act(record, made):
+            yield Broken(Promise.REMEMBERED, f"It runs alone, and {intent.name} was rejected.")
+    if made.intent.edited_by is not None:
+        return
+    waiting = [
+        (intent, record)
+        for intent, record in known
+        if record.status is IntentStatus.AWAITING_APPROVAL
+        and record.intent.proposed_by == made.intent.proposed_by
+    ]
+    waits = made.status is IntentStatus.AWAITING_APPROVAL
+    if waits and len(waiting) >= scenario.waiting_max:
+        yield Broken(Promise.QUOTAS, f"{len(waiting)} of its agent wait, and it waits too.")
+    for intent, record in waiting if made.same_call else ():
+        if intent.same_call and _same_act(record, made):
+            yield Broken(Promise.FOLDED, f"The same call waits as {intent.name}, and it is new.")
+    if made.status is IntentStatus.BLOCKED and made.intent.content_kept and not made.quota:
+        yield Broken(Promise.QUOTAS, "It was blocked, and its content took nothing of the quota.")
+
+
+def _same_act(record: IntentRecord, made: Admission) -> bool:
+    """True if the scenario's agents mean the same act: they write each in one way."""
+    one, other = record.intent, made.intent
+    return (one.account_id, one.action_type, one.parameters) == (
+        other.account_id,
+        other.action_type,
+        other.parameters,
+    )

@@ -53,6 +53,7 @@ def intent(terminal: Terminal, facts: Facts) -> None:
             ("risk", risk(facts)),
             ("the agent says", " / ".join(facts.get("why") or [])),
             ("approval", _state(approval)),
+            ("the same act", alike(facts)),
             (
                 "edited by" if ruling.get("ruling") == "edit" else "ruled by",
                 " ".join(filter(None, (ruling.get("ruled_by"), _why(ruling)))),
@@ -69,6 +70,11 @@ def intent(terminal: Terminal, facts: Facts) -> None:
             ("changed", local_time(facts["changed_at"]) if facts.get("changed_at") else None),
         ]
     )
+
+
+def alike(facts: Facts) -> str:
+    """What else is known of the same act."""
+    return " / ".join(str(act.get("sentence")) for act in facts.get("alike") or ())
 
 
 def risk(facts: Facts) -> str:
@@ -148,6 +154,8 @@ def _by(set_by: Facts, path: str) -> Part:
 def _as_proposed(facts: Facts) -> str:
     """Why the parameters are shown, and not the call."""
     catalog = _finding(facts, "catalog")
+    if not facts.get("content_kept", True):
+        return "parameters (not kept: blocked acts had left as much that day as they may)"
     if facts.get("reason") == "UNKNOWN_ACTION":
         return "parameters as proposed (the catalog did not have this action)"
     if catalog.get("answer") == "BLOCK":

@@ -14,7 +14,7 @@ from clearance.cli.output import (
     local_time,
     padded,
 )
-from clearance.cli.views.intents import action_of, badge, risk, the_call
+from clearance.cli.views.intents import action_of, alike, badge, risk, the_call
 from clearance.core.folding import folded, looked_up
 
 ACTOR_WIDTH = 16  # characters that a column of actors has at least
@@ -49,6 +49,7 @@ def inbox(terminal: Terminal, page: Facts, *, rules: bool = True) -> None:
             [
                 ("  asked because", card.get("explanation") or card.get("reason")),
                 ("  what changed", " / ".join(card.get("differences") or [])),
+                ("  the same act", alike(card)),
                 ("  action", action_of(card)),
                 (
                     "  tool",
