@@ -19,6 +19,7 @@ from clearance.core.principal import Principal
 from clearance.core.quota import QUOTAS_DEFAULT
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
+from clearance.flow.memory import rejection_of
 from clearance.flow.requests import Proposal, Ruled, RulingRequest, SettingsPart
 from tests.support import sample
 from tests.support.sample import AGENT, APPROVER, OTHER_AGENT, OWNER, TENANT, refund, task
@@ -132,9 +133,15 @@ async def test_an_edit_of_the_same_act_is_not_asked_about_because_of_itself(worl
     assert ruled.admitted is not None
     codes = [finding.code for finding in ruled.admitted.record.decision.findings]
     assert "NOT_REJECTED" in codes
-    name = ruled.admitted.record.intent.action_intent_id
-    explained = await world.control.explain(APPROVER, name)
-    assert [change.answer for change in explained.nearest_changes] == [Answer.AUTO_EXECUTE]
+    record = await world.record(ruled.admitted.record.intent.action_intent_id)
+    settings, now = await world.context.settings(TENANT), world.clock.now_ms()
+    assert await rejection_of(world.context, record, settings, now) is None
+    first = await world.record("r1")
+    others = await world.store.alike(TENANT, record.likeness or b"", 5)
+    assert {other.intent.action_intent_id for other in others} == {
+        record.intent.action_intent_id,
+        first.intent.action_intent_id,
+    }
 
 
 async def test_a_later_start_knows_a_no_that_came_meanwhile(world: World) -> None:
