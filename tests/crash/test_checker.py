@@ -146,7 +146,7 @@ async def _play(folder: Path) -> Evidence:
         evidence = await collect(world.store, TENANT, history.calls, company.EFFECTS, company.TOOLS)
         evidence.answered = history.answered
         for name in evidence.records:
-            told = await world.control.intent(AGENT, name)
+            told = await world.control.intent(OWNER, name)
             evidence.seen_whole[name] = resources.intent(told).model_dump(mode="json")  # type: ignore[index]
             evidence.shown[name] = resources.timeline_item(told, None).model_dump(mode="json")  # type: ignore[index]
         return evidence

@@ -216,7 +216,7 @@ async def test_what_a_verb_answers_is_in_the_words_that_are_in_force(world: Worl
         ruled,
         ruled.admitted,
         await world.control.cancel(OWNER, "t2", "no need"),
-        await world.control.propose(AGENT, task("t3")),
+        await world.control.propose(OWNER, task("t3")),
     ]
     for answer in answers:
         assert "note down" in answer.sentence
