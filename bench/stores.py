@@ -12,8 +12,10 @@ from tests.support import sample
 from tests.support.sample import OWNER, TENANT, NoEngine, RecordingTools
 
 from bench.databases import database
-from bench.drive import Job
+from bench.drive import ACCOUNTS_SPREAD, Job
 from clearance.clock import SystemClock
+from clearance.configuration.shape import RATE_MAX
+from clearance.core.budget import AMOUNT_MAX
 from clearance.core.ledger import EntryKind, draft
 from clearance.core.tool_pin import pin_of
 from clearance.flow.context import Context
@@ -25,6 +27,13 @@ from clearance.profiles.local import STORE_FILE
 from clearance.stores.sqlite.store import SqliteStore
 
 BUDGET = 10_000_000  # a day and account: so large that it never binds, and is counted all the same
+ROOM = {
+    "proposals_per_minute": RATE_MAX,
+    "proposals_per_minute_each_credential": RATE_MAX,
+    "waiting_each_agent": BUDGET,
+    "blocked_bytes_per_day": AMOUNT_MAX,
+}
+"""Quotas that never bind, and are counted all the same."""
 CALLS_AT_ONCE = 16  # as many as a worker carries out
 TEMPLATE = "clearance_bench_template"
 TOOLS = {
@@ -43,9 +52,13 @@ class InstantTools(RecordingTools):
 
 
 def document(**autonomy: Any) -> dict[str, Any]:
-    """The settings: one action type, fifteen lines of policy, a budget."""
+    """The settings: one action type, fifteen lines of policy, a budget, the accounts that are used
+    here, and room for all.
+    """
+    accounts = ["acme", *(f"a{number}" for number in range(ACCOUNTS_SPREAD))]
+    rooms = {"budgets": [{"max_per_day": BUDGET}], "accounts": accounts, "quotas": ROOM}
     made = {
-        **sample.document(**({"budgets": [{"max_per_day": BUDGET}]} | autonomy)),
+        **sample.document(**(rooms | autonomy)),
         "tool_pins": {name: tool.schema_digest for name, tool in TOOLS.items()},
         "tool_descriptions": {name: tool.description_digest for name, tool in TOOLS.items()},
     }

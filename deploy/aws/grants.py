@@ -18,7 +18,7 @@ from aws_cdk import aws_kms as kms
 APPEND_ONLY = "LEDGER#*"
 OF_TEXTS = ("TEXT#*",)
 """What stands beside ledger entries."""
-OF_INTENTS = ("BUDGET#*", "HEAD#*", "INTENT#*", APPEND_ONLY, *OF_TEXTS)
+OF_INTENTS = ("BUDGET#*", "GUARD#*", "HEAD#*", "INTENT#*", APPEND_ONLY, *OF_TEXTS)
 """What the step of an intent writes."""
 
 LOOKED_AT = "EVERYWHERE#*"
@@ -26,7 +26,9 @@ LOOKED_AT = "EVERYWHERE#*"
 """
 
 OF_SETTINGS = ("HEAD#*", APPEND_ONLY, "SETTINGS#*", "TENANTS", *OF_TEXTS)
-OF_KEYS = ("KEY#*", "KEYHASH#*", "KEYS#*")
+OF_KEY_NAMES = ("KEYS#*",)
+"""What says whether an agent has a credential."""
+OF_KEYS = ("KEY#*", "KEYHASH#*", *OF_KEY_NAMES)
 OF_WORK = (*OF_INTENTS, "EVERYWHERE#*", "INSTALLATION", "MARK#*", "SETTINGS#*", "TENANTS")
 """What it takes to decide and to carry out: everything but credentials and page sessions."""
 OF_SESSIONS = ("SESSION#*",)

@@ -49,6 +49,7 @@ from deploy.aws.alarms import Alarms
 from deploy.aws.functions import LOG_RETENTION, SPECS, Spec, allow, make_function
 from deploy.aws.grants import (
     OF_INTENTS,
+    OF_KEY_NAMES,
     OF_KEYS,
     OF_SESSIONS,
     OF_SETTINGS,
@@ -518,9 +519,10 @@ class ClearanceStack(Stack):
             ],
             "launcher": [*table.read(*OF_WORK), *starts],
             "starter": [*table.read(*OF_WORK), *table.commit(*OF_INTENTS), *table.mark()],
-            # It pins a tool on first contact. What became of the call, it cannot write.
+            # It pins a tool on first contact, and looks whether the agent still has a credential.
+            # What became of the call, it cannot write.
             "invoker": [
-                *table.read(*OF_WORK),
+                *table.read(*OF_WORK, *OF_KEY_NAMES),
                 *table.commit(*OF_SETTINGS),
                 *table.mark(),
                 *read_secret(self.secret.attr_id, self.key),

@@ -17,20 +17,21 @@ import pytest
 
 from clearance.clock import SystemClock
 from clearance.core import steps
-from clearance.core.budget import Claim, Hold
+from clearance.core.approval import RulingKind
+from clearance.core.budget import Claim, Counter, Hold
 from clearance.core.credential import ApiKey, PageSession
 from clearance.core.decision import Answer as Says
 from clearance.core.errors import TooLarge, Unavailable
-from clearance.core.ledger import EntryKind, draft
+from clearance.core.ledger import EntryKind, Reason, draft
 from clearance.core.outcome import Outcome, OutcomeStatus, Sent
 from clearance.core.principal import Role
-from clearance.core.record import Admission, IntentStatus
+from clearance.core.record import Admission, IntentRecord, IntentStatus
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.marks import Mark, Phase
 from clearance.flow.ports.transitions import Admitted, Applied, BudgetSpent, SettingsMoved
 from clearance.stores.dynamodb import client as dynamodb_client
-from clearance.stores.dynamodb import items
+from clearance.stores.dynamodb import intents, items
 from clearance.stores.dynamodb import store as dynamodb
 from clearance.stores.dynamodb import table as tables
 from clearance.stores.dynamodb.client import ITEM_BYTES_MAX, item_bytes
@@ -40,7 +41,7 @@ from tests.aws.support.faults import faulty
 from tests.aws.support.table import Table
 from tests.conformance.test_store import admission, admitted, applied, started
 from tests.support import sample
-from tests.support.sample import NOON, OWNER, TENANT, task
+from tests.support.sample import APPROVER, NOON, OWNER, TENANT, task
 from tests.support.world import World, opened
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +50,7 @@ THREADS = 16
 INTENTS = 40
 LIMIT = 10
 HOUR = 3_600_000
+AGENTS_READ = Claim("reads", 1, 9, Counter('{"agent":"agent-ada"}', "2026-11-24T12:00"))
 TRANSACT = "transact_write_items"
 
 T = TypeVar("T")
@@ -305,7 +307,7 @@ async def test_nothing_that_must_stay_has_a_time_to_go(world: World, place: Tabl
     mortal = {
         item["pk"].partition("#")[0]: item["ttl"] for item in items_of(place) if "ttl" in item
     }
-    assert mortal.keys() == {"BUDGET", "SESSION"}
+    assert mortal.keys() == {"BUDGET", "GUARD", "SESSION"}
     assert kinds >= {
         "HEAD",
         "LEDGER",
@@ -336,11 +338,35 @@ async def whole_life(world: World) -> None:
     begun = Mark(1, Sent.MAYBE, 0, Phase.BEGUN, SystemClock().new_id())
     assert isinstance(world.store, DynamoStore)
     assert await world.store.marks.swap(TENANT, "a", 1, None, begun)
+    await applied(
+        world,
+        steps.rule(
+            await guarded(world),
+            *(APPROVER, RulingKind.REJECT, Reason("no", b"r" * 16)),
+            now=NOON,
+        ),
+    )
     held = await admitted(world, "h")
     await applied(world, steps.cancel(held, code="X", reason=None, actor=OWNER, now=NOON))
     assert await world.store.revoke_api_key(
         TENANT, "k1", NOON, draft(EntryKind.API_KEY_REVOKED, NOON, OWNER)
     )
+
+
+async def guarded(world: World) -> IntentRecord:
+    """An intent that waits, and asks for all that a store can be asked for."""
+    wanted = replace(
+        await admission(world, "g", confidence_score=0.1),
+        likeness=b"l" * 32,
+        same_call=b"c" * 32,
+        rejected_since=0,
+        waiting_max=9,
+        quota=(Claim("blocked_bytes", 512, 9_999, Counter("{}", "2026-11-24")), AGENTS_READ),
+        knows_account=True,
+    )
+    answer = await world.store.admit(wanted)
+    assert isinstance(answer, Admitted)
+    return answer.record
 
 
 async def test_what_a_hold_took_long_ago_is_not_given_back_to_counters_that_are_gone(
@@ -626,12 +652,12 @@ async def test_a_timeline_reads_no_further_back_than_it_must(place: Table) -> No
             assert read == 5 * 3  # of each: the intent, what the agent wrote, its decision
             client.asked.clear()
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(dynamodb, "FILTERED_PAGE", 5)
+                patch.setattr(intents, "FILTERED_PAGE", 5)
                 told = await store.timeline(TENANT, TimelineQuery(since=latest, limit=5))
             assert [record.intent.action_intent_id for record in told] == ["a39"]
             assert client.count("query") == 1
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(dynamodb, "FILTERED_PAGE", 5)
+                patch.setattr(intents, "FILTERED_PAGE", 5)
                 told = await store.timeline(
                     TENANT, TimelineQuery(until=NOON + 2 * HOUR + 1, limit=5)
                 )

@@ -9,14 +9,17 @@ import pytest
 
 from clearance.clock import SystemClock
 from clearance.core import steps
+from clearance.core.budget import Claim, Counter
 from clearance.core.outcome import Outcome, OutcomeStatus, Sent
+from clearance.core.record import Admission
 from clearance.flow.ports.marks import Mark, Phase
+from clearance.flow.ports.transitions import Admitted
 from clearance.stores.dynamodb.store import DynamoStore
 from tests.aws.support.table import Table
-from tests.conformance.test_store import applied, started
+from tests.conformance.test_store import admission, applied, started
 from tests.support import sample
 from tests.support.sample import NOON, OWNER, TENANT, task
-from tests.support.world import opened
+from tests.support.world import World, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -59,16 +62,41 @@ class Metered:
         return units
 
 
+DAY = "2026-11-24"
+AGENT = '{"agent":"agent-ada"}'
+ALWAYS = (Counter("{}", DAY), Counter(AGENT, DAY))
+"""What is counted without any limit, beside the account."""
+
+
+async def asked(world: World, name: str, *claims: Claim, **parts: Any) -> Admission:
+    """A task that may run, with claims beside those on its account's budget."""
+    wanted = await admission(world, name)
+    hold = wanted.decision.hold
+    assert hold is not None
+    held = replace(hold, claims=(*hold.claims, *claims))
+    return replace(wanted, decision=replace(wanted.decision, hold=held), **parts)
+
+
+async def asks(world: World, name: str, **parts: Any) -> Admission:
+    """A task that waits for a person."""
+    return replace(await admission(world, name, confidence_score=0.1), **parts)
+
+
+def act(counter: Counter) -> Claim:
+    return Claim("actions", 1, 1_000, counter)
+
+
 async def test_a_transition_costs_what_the_decision_record_says(place: Table) -> None:
     """Write units of the table and of the indexes, by the emulator's count, for a task that nobody
     approves.
     """
     meter = Metered(place.client)
     async with opened(replace(place, client=meter)) as world:
-        await world.propose(task("warm"))
+        claims = [act(counter) for counter in ALWAYS]
+        await world.store.admit(await asked(world, "warm", *claims, likeness=b"l" * 32))
         meter.taken()
-        await world.propose(task("t1"))
-        assert meter.taken() == (16, 3)
+        await world.store.admit(await asked(world, "t1", *claims, likeness=b"l" * 32))
+        assert meter.taken() == (20, 3)
         change = await started(world, await world.record("t1"))
         running = await applied(world, change)
         assert meter.taken() == (8, 6)
@@ -81,6 +109,46 @@ async def test_a_transition_costs_what_the_decision_record_says(place: Table) ->
             world, steps.record_outcome(running, 1, outcome, tries=1, actor=OWNER, now=NOON)
         )
         assert meter.taken() == (6, 4)
+
+
+async def test_what_is_asked_of_an_admission_costs_what_the_decision_record_says(
+    place: Table,
+) -> None:
+    """Each thing by itself, in write units above those of an admission that asks for none of it.
+
+    For the tenant's windows only those count by which HEAD would grow beyond 1 kB.
+    """
+    meter = Metered(place.client)
+    async with opened(replace(place, client=meter)) as world:
+
+        async def costs(wanted: Admission) -> float:
+            meter.taken()
+            assert isinstance(await world.store.admit(wanted), Admitted)
+            return meter.taken()[0]
+
+        plain = await costs(await asked(world, "plain"))
+        windows = ("2026-11-24T12:00", "2026-11-24T12", DAY, "2026-11")
+        of_agent = [act(Counter(AGENT, window)) for window in windows]
+        of_tenant = [act(Counter("{}", window)) for window in windows]
+        money = [
+            replace(claim, bucket="amount:EUR", amount=10**12, limit=None) for claim in of_tenant
+        ]
+        beyond = {
+            "tenant": await costs(await asked(world, "t", *of_tenant, *money)),
+            "agent": await costs(await asked(world, "a", *of_agent)),
+            "known": await costs(await asked(world, "k", knows_account=True)),
+            "alike": await costs(await asked(world, "l", likeness=b"l" * 32, rejected_since=0)),
+            "call": await costs(await asked(world, "c", same_call=b"c" * 32)),
+        }
+        assert {name: cost - plain for name, cost in beyond.items()} == {
+            "tenant": 0,
+            "agent": 2,
+            "known": 2,
+            "alike": 2,
+            "call": 2,
+        }
+        waits = await costs(await asks(world, "w"))
+        assert await costs(await asks(world, "w2", same_call=b"c" * 32)) == waits + 2
 
 
 class ReadMeter(Metered):

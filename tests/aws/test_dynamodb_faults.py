@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 from clearance.core import steps
 from clearance.core.approval import RulingKind
+from clearance.core.budget import Claim, Counter
 from clearance.core.credential import ApiKey
 from clearance.core.decision import SettingsVersion
 from clearance.core.errors import Unavailable
@@ -49,6 +50,7 @@ from tests.support.world import World, opened
 pytestmark = pytest.mark.anyio
 
 TRANSACT = "transact_write_items"
+READS = Counter('{"agent":"agent-ada"}', "2026-11-24T12:00")
 
 
 @dataclass
@@ -244,6 +246,22 @@ async def _admit(world: World) -> object:
     return await world.record("a") == answer.record
 
 
+async def _admit_guarded(world: World) -> object:
+    wanted = replace(
+        await admission(world, "a", confidence_score=0.1),
+        likeness=b"l" * 32,
+        same_call=b"c" * 32,
+        rejected_since=0,
+        waiting_max=2,
+        quota=(Claim("reads", 1, 1, READS),),
+        knows_account=True,
+    )
+    answer = await world.store.admit(wanted)
+    assert isinstance(answer, Admitted)
+    assert await world.store.counted(TENANT, [READS]) == {READS: {"reads": 1}}
+    return await world.record("a") == answer.record
+
+
 async def _start(world: World) -> object:
     answer = await world.store.advance(await started(world, await world.record("s")))
     assert isinstance(answer, Applied)
@@ -292,6 +310,7 @@ async def _revoke_key(world: World) -> object:
 
 TRANSITIONS = [
     _admit,
+    _admit_guarded,
     _start,
     _cancel,
     _edit,

@@ -19,12 +19,12 @@ from botocore.exceptions import ClientError
 
 from clearance.clock import SystemClock
 from clearance.core.catalog import ToolServer
-from clearance.core.errors import IN_DOUBT, Conflict, Forbidden, InvalidInput, Unavailable
+from clearance.core.errors import IN_DOUBT, Conflict, Forbidden, InvalidInput, TooMany, Unavailable
 from clearance.core.outcome import Sent
 from clearance.core.principal import ActorKind, Permission
 from clearance.core.record import Admission, IntentStatus
 from clearance.engines.step_functions import Machine
-from clearance.flow import sweep
+from clearance.flow import submit, sweep
 from clearance.flow.context import Context
 from clearance.flow.control import Control
 from clearance.flow.credentials import revoke_api_key
@@ -50,7 +50,7 @@ from tests.aws.test_workflow import (
     propose_and_crash,
     queued,
 )
-from tests.support.sample import TENANT, task
+from tests.support.sample import TENANT, account_of, task
 
 pytestmark = pytest.mark.anyio
 
@@ -191,6 +191,22 @@ def test_what_is_away_is_no_refusal(stack: InProcess, monkeypatch: pytest.Monkey
     assert isinstance(done.error, Unavailable)
 
 
+def test_a_proposal_too_many_comes_again_by_event_and_is_answered_to_a_caller_who_waits(
+    stack: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_many(*_: Any) -> None:
+        raise TooMany.for_seconds(3, "Too many.", code="TOO_MANY_PROPOSALS")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(submit, "check_rate", too_many)
+        by_event = stack.functions.run("gate", event_of(detail("busy")))
+        waits = stack.functions.run("gate", {"detail": detail("busy")}, alias="northwind-service")
+    assert isinstance(by_event.error, TooMany), "the invocation fails, and Lambda tries it again"
+    assert waits.answer["refused"]["code"] == "TOO_MANY_PROPOSALS"
+    assert stack.functions.run("gate", event_of(detail("busy"))).answer["created"]
+    outcome_of(stack, NORTHWIND, "busy")
+
+
 @pytest.mark.parametrize("lost", [False, True], ids=["the-reads-fail", "the-answer-is-lost"])
 def test_what_the_gate_did_is_answered_without_another_read_and_its_repeat_acts_once(
     stack: InProcess, monkeypatch: pytest.MonkeyPatch, lost: bool
@@ -251,7 +267,7 @@ def test_a_sweep_takes_steps_while_there_is_time(
     stack.functions.cool()
     names = [f"step-{number}" for number in range(3)]
     for name in names:
-        propose_and_crash(stack, task(name, account_id=name))
+        propose_and_crash(stack, task(name, account_id=account_of(name)))
     stack.sweep()
     for name in names:
         outcome_of(stack, NORTHWIND, name, timeout=10)

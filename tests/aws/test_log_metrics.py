@@ -112,6 +112,7 @@ def test_the_functions_say_what_a_server_does_by_the_same_names(
     stack.invoke("gate", _event("m-3", confidence_score=0.5))
     stack.invoke("gate", _event("m-3", confidence_score=0.5))
     stack.invoke("gate", _event("m-4", action_type="NO_SUCH_THING"))
+    assert stack.functions.run("gate", _event("m-5", confidence_score=7)).error
     on_table(
         stack,
         lambda context: put_everywhere_stop(
@@ -143,6 +144,7 @@ def test_the_functions_say_what_a_server_does_by_the_same_names(
         ("REQUIRE_APPROVAL",): 1,
         ("BLOCK",): 1,
     }
+    assert sums["clearance_refused_proposals_total", "INVALID_INTENT"] == 1
     assert sums["clearance_tool_calls_total", "ANSWERED"] == 1
     assert sum(value for key, value in sums.items() if "tool_calls" in key[0]) == 2
     assert sums["clearance_intents_open", "AWAITING_APPROVAL"] == 1

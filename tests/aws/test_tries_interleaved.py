@@ -34,7 +34,7 @@ from clearance.flow.ports.marks import Mark
 from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall, ToolCallFailed
 from clearance.running.logs import configure_logs
 from tests.aws.support.steps import AWAY, SILENT, error
-from tests.support.sample import TENANT, mail, task
+from tests.support.sample import TENANT, account_of, mail, task
 from tests.support.world import World, opened
 
 pytestmark = pytest.mark.anyio
@@ -252,7 +252,7 @@ class Episode:
         """Everything that happens, until nothing is under way and somebody has aborted what is
         left.
         """
-        proposal = (mail if self.once else task)(self.name, account_id=f"of-{self.name}")
+        proposal = (mail if self.once else task)(self.name, account_id=account_of(self.name))
         await self.world.propose(proposal)
         await self.start("e0")
         for _ in range(self.shaken.random.randrange(3, 16)):

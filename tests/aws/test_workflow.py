@@ -28,7 +28,7 @@ from tests.aws.support.stack import (
     record_of,
     record_when,
 )
-from tests.support.sample import AGENT, mail, task
+from tests.support.sample import AGENT, account_of, mail, task
 
 NORTHWIND, CONTOSO = "northwind", "contoso"
 SOURCE = "northwind.agents"
@@ -47,7 +47,7 @@ def detail(action_intent_id: str, **changes: Any) -> dict[str, Any]:
     """
     said = {
         "action_intent_id": action_intent_id,
-        "account_id": f"account-of-{action_intent_id}",
+        "account_id": account_of(action_intent_id),
         "action_type": "CREATE_TASK",
         "parameters": {"title": "Renewal call"},
         "confidence_score": 0.95,
@@ -185,7 +185,7 @@ def test_each_step_may_be_invoked_again_and_what_may_be_sent_once_is_sent_once(
     stack: Stack,
 ) -> None:
     """Step Functions does not; a redrive, or a person with too many rights, may."""
-    propose_and_crash(stack, mail("steps", account_id="steps"))
+    propose_and_crash(stack, mail("steps", account_id=account_of("steps")))
     asked = {"tenant_id": NORTHWIND, "action_intent_id": "steps"}
     [attempt, again] = [
         stack.invoke("starter", {**asked, "execution": "exec-by-hand"}) for _ in range(2)
@@ -380,7 +380,7 @@ def test_an_execution_that_ended_without_a_start_does_not_keep_the_intent_from_s
 def test_what_a_crash_kept_from_being_published_is_published_by_the_sweep_and_charged_once(
     stack: Stack,
 ) -> None:
-    propose_and_crash(stack, task("crashed", account_id="crashed"))
+    propose_and_crash(stack, task("crashed", account_id=account_of("crashed")))
     stack.quiet()
     record = record_of(stack, NORTHWIND, "crashed")
     assert record is not None
@@ -589,8 +589,8 @@ def test_the_api_answers_as_everywhere(stack: Stack) -> None:
 
 
 def test_a_mail_proposed_by_rest_is_sent_once(stack: Stack) -> None:
-    propose_and_crash(stack, mail("rest-mail", account_id="rest"))
-    body = mail_detail("rest-mail", account_id="rest")
+    propose_and_crash(stack, mail("rest-mail", account_id="hooli"))
+    body = mail_detail("rest-mail", account_id="hooli")
     status, _ = stack.api("POST", "/v1/intents", key_of(stack, Role.AGENT), body)
     assert status == 200  # known, and published now
     assert outcome_of(stack, NORTHWIND, "rest-mail").status is IntentStatus.SUCCEEDED

@@ -164,15 +164,15 @@ async def test_what_others_settle_is_said_in_place(visit: Visit) -> None:
     await expect(card.get_by_role("button", name="Approve")).to_be_hidden()
 
 
-async def test_an_edit_goes_through_the_gate(visit: Visit) -> None:
+async def test_an_owners_edit_is_their_approval_too(visit: Visit) -> None:
     await visit.served.world.propose(refund("big", 75_000))
     await visit.sign_in(Role.OWNER, "/needs-you")
     page = visit.page
     await page.keyboard.press("e")
     await page.get_by_label("amount_minor").fill("1200")
-    await page.get_by_role("button", name="Propose the edit").click()
+    await page.get_by_role("button", name="Edit and approve").click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("refunded 1200 for ORD-1")
-    await expect(page.locator(".title .badge")).to_have_text("autopilot")
+    await expect(page.locator(".title .badge")).to_contain_text("approved by")
     assert [call.arguments["amount_minor"] for call in visit.served.world.tools.calls] == [1_200]
 
 

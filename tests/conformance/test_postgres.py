@@ -8,20 +8,25 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from clearance.configuration.shape import DURATION_DAYS_MAX
 from clearance.core import steps
+from clearance.core.budget import Claim, Hold
+from clearance.core.budget import Counter as BudgetCounter
 from clearance.core.credential import ApiKey, PageSession
 from clearance.core.errors import InvalidInput, Unavailable
 from clearance.core.ledger import EntryKind, Reason, draft
 from clearance.core.principal import Role
 from clearance.flow.ports.intents import TimelineQuery
+from clearance.flow.ports.transitions import Admitted, RejectedBefore
 from clearance.stores.postgres import server
 from clearance.stores.postgres.store import PostgresStore
-from tests.conformance.test_store import admitted, applied, started
+from tests.conformance.test_store import admission, admitted, applied, started
 from tests.support.postgres import new_login
 from tests.support.sample import NOON, OWNER, TENANT, task
 from tests.support.world import World, opened
@@ -35,10 +40,12 @@ MOVED_BY_A_STEP = (
 GRANTED = {
     "api_key": {"SELECT", "INSERT", "UPDATE (revoked_at)"},
     "budget_use": {"SELECT", "INSERT", "UPDATE (used)"},
+    "counter": {"SELECT", "INSERT", "UPDATE (used)"},
     "installation": {"SELECT"},
     "intent": {"SELECT", "INSERT", f"UPDATE ({', '.join(MOVED_BY_A_STEP)})"},
     "intent_key": {"SELECT", "INSERT"},
     "intent_record": {"SELECT"},
+    "known_account": {"SELECT", "INSERT"},
     "ledger": {"SELECT", "INSERT"},
     "ledger_text": {"SELECT", "INSERT", "DELETE"},
     "tool": {"SELECT", "INSERT"},
@@ -50,12 +57,14 @@ GRANTED = {
 """All that `clearance_app` may do to a table, and nobody else."""
 
 OF_A_TENANT = {
-    *("api_key", "budget_use", "intent", "intent_key", "ledger", "ledger_text", "settings", "tool"),
-    "tenant",
+    *("api_key", "budget_use", "counter", "intent", "intent_key", "known_account", "ledger"),
+    *("ledger_text", "settings", "tool", "tenant"),
 }
+COUNTER = BudgetCounter('{"agent":"a"}', "2026-11-24")
 CHANGED_IN_PLACE = {
     "api_key": "revoked_at",
     "budget_use": "used",
+    "counter": "used",
     "intent": "changed_at",
     "tenant": "ledger_size",
 }
@@ -181,7 +190,12 @@ async def test_who_serves_has_exactly_these_rights(world: World) -> None:
 
 async def _something_in_every_table(world: World) -> None:
     await admitted(world, "a")
-    record = await admitted(world, "c", account_id="globex")
+    wanted = await admission(world, "c", account_id="globex")
+    hold = Hold("2026-11-24", (Claim("actions", 1, 9), Claim("actions", 1, 9, COUNTER)))
+    decision = replace(wanted.decision, hold=hold)
+    answer = await world.store.admit(replace(wanted, decision=decision, knows_account=True))
+    assert isinstance(answer, Admitted)
+    record = answer.record
     reason = Reason("No need.", b"r" * 16)
     await applied(world, steps.cancel(record, code="X", reason=reason, actor=OWNER, now=NOON))
     await world.store.add_api_key(_key(), draft(EntryKind.API_KEY_CREATED, NOON, OWNER))
@@ -243,6 +257,17 @@ async def test_the_installation_sees_every_tenant_and_writes_none(
                 connection.execute(  # type: ignore[call-overload]
                     f"UPDATE clearance.{table} SET {column} = {column} WHERE tenant_id = '{TENANT}'"
                 )
+
+
+async def test_a_no_is_looked_for_among_all_that_could_have_waited_for_it(world: World) -> None:
+    longest = DURATION_DAYS_MAX * 86_400_000
+    assert world.sql("SELECT waits_ms_max()") == [(longest,)]
+    asked = replace(await admission(world, "a"), likeness=b"l" * 32, rejected_since=NOON)
+    early = replace(await admission(world, "b", now=NOON - longest), likeness=b"l" * 32)
+    await world.store.admit(early)
+    world.sql("UPDATE intent SET status = 'REJECTED', changed_at = changed_at + waits_ms_max()")
+    assert await world.store.admit(asked) == RejectedBefore("b", NOON)
+    assert await world.store.admit(replace(asked, waiting_max=9)) == RejectedBefore("b", NOON)
 
 
 async def test_no_tenant_changes_the_switches_that_hold_everywhere(

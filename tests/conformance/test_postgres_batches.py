@@ -10,6 +10,7 @@ import random
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -19,13 +20,14 @@ import pytest
 
 from clearance.core import steps as execution
 from clearance.core.approval import RulingKind
-from clearance.core.budget import HoldState
+from clearance.core.budget import Claim, HoldState
+from clearance.core.budget import Counter as BudgetCounter
 from clearance.core.ledger import Reason
 from clearance.core.record import Admission, Change, IntentRecord, IntentStatus
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.stores.postgres.connections import Row
 from clearance.stores.postgres.units import admission_unit, change_unit
-from tests.conformance.support.crowd_process import NAMES
+from tests.conformance.support.crowd_process import EVERYBODY, NAMES
 from tests.conformance.test_store import admission, started
 from tests.support.postgres import migrated_database
 from tests.support.sample import APPROVER, NOON, OWNER, TENANT
@@ -36,8 +38,14 @@ pytestmark = pytest.mark.anyio
 ONE_BY_ONE = """CREATE OR REPLACE FUNCTION clearance.admit_together{arguments}
 RETURNS SETOF clearance.answer LANGUAGE sql
     AS 'SELECT NULL::clearance.answer WHERE false'"""
+EACH_ALONE_FAILS = """CREATE OR REPLACE FUNCTION clearance.append(
+        p_tenant_id text, p_position bigint, p_intent_no bigint, p_entry bytea)
+    RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE 'one by one'; END $$"""
 NO = Reason("no", b"r" * 16)
-TABLES = ("intent", "intent_key", "ledger", "ledger_text", "budget_use", "tenant")
+COUNTED = ("counter", "known_account")
+TABLES = ("intent", "intent_key", "ledger", "ledger_text", "budget_use", "tenant", *COUNTED)
+OF_TENANT = BudgetCounter("{}", "2026-11-24")
+OF_AGENT = BudgetCounter('{"agent":"support-agent"}', "2026-11-24T12:00")
 PROCESSES = 4
 LIMIT = 10  # of what the account acme may do in a day
 
@@ -163,6 +171,37 @@ async def test_new_intents_under_the_settings_in_force_go_in_together(twins: Twi
         "actions:ISSUE_REFUND": 1,
         "amount:ISSUE_REFUND": 70,
     }
+
+
+async def test_what_asks_for_more_goes_in_together_too_and_only_what_is_refused_goes_alone(
+    twins: Twins,
+) -> None:
+    world = twins.together
+    asked = {"rejected_since": NOON, "waiting_max": 6, "knows_account": True}
+    first = replace(await admission(world, "first", confidence_score=0.1), same_call=b"w" * 32)
+    no = replace(await admission(world, "no", confidence_score=0.1), likeness=b"n" * 32)
+    assert await twins.ask([first, no]) == ["ADMITTED"] * 2
+    record = await world.record("no")
+    reject = execution.rule(record, APPROVER, RulingKind.REJECT, NO, now=NOON)
+    assert await twins.ask([reject]) == ["APPLIED"]
+    with world._postgres() as connection:
+        connection.execute(EACH_ALONE_FAILS)
+    wanted = []
+    for number in range(5):
+        waits = await admission(world, f"w{number}", confidence_score=0.1)
+        wanted.append(replace(waits, likeness=bytes([number]) * 32, **asked))
+        wanted[-1] = replace(wanted[-1], same_call=bytes([number]) * 32)
+        runs = replace(await admission(world, f"r{number}"), likeness=b"r" * 32, **asked)
+        wanted.append(replace(runs, waiting_max=None))
+    refused = [
+        replace(await admission(world, "x"), same_call=b"w" * 32),
+        replace(await admission(world, "y"), likeness=b"n" * 32, rejected_since=NOON),
+        replace(await admission(world, "z"), waiting_max=1),
+    ]
+    assert await twins.ask([*refused, *wanted]) == [
+        *("SAME_CALL_WAITS", "REJECTED_BEFORE", "TOO_MANY_WAITING"),
+        *["ADMITTED"] * 10,
+    ]
 
 
 async def test_an_id_twice_in_one_batch_is_known_the_second_time(twins: Twins) -> None:
@@ -366,9 +405,33 @@ class AnyBatch:
             "confidence_score": self._random.choice([0.1, 0.9, 0.9]),
             "now": NOON + self._random.choice([0, 86_400_000]),
         }
-        return await admission(
+        wanted = await admission(
             self._twins.together, f"i{self._random.randrange(400)}", **(kind | said | more)
         )
+        return self._asking(wanted)
+
+    def _asking(self, wanted: Admission) -> Admission:
+        """The admission with some of what it may ask for besides."""
+        likeness = bytes([self._random.randrange(40)]) * 32
+        quota = Claim("blocked_bytes", self._random.randrange(9), 120, OF_AGENT)
+        hold = wanted.decision.hold
+        if hold is not None and self._random.random() < 0.7:
+            claims = (*hold.claims, Claim("actions", 1, 40, OF_TENANT))
+            claims += (Claim("new_accounts", 1, None, OF_AGENT),)
+            decision = replace(wanted.decision, hold=replace(hold, claims=claims))
+            wanted = replace(wanted, decision=decision)
+        return replace(
+            wanted,
+            likeness=self._maybe(likeness),
+            same_call=self._maybe(likeness) if self._random.random() < 0.5 else None,
+            rejected_since=self._maybe(NOON),
+            waiting_max=self._random.choice([None, None, 50, 3]),
+            quota=self._maybe((quota,)) or (),
+            knows_account=self._random.random() < 0.1,
+        )
+
+    def _maybe(self, value: Any) -> Any:
+        return value if self._random.random() < 0.6 else None
 
     async def _change(self, record: IntentRecord) -> Change:
         if record.status is IntentStatus.APPROVED and self._random.random() < 0.5:
@@ -387,6 +450,10 @@ async def test_any_batches_say_and_store_the_same(twins: Twins, seed: int) -> No
     for _ in range(40):
         said.update(await twins.ask(await batches.batch()))
     assert {"ADMITTED", "KNOWN", "APPLIED", "MOVED", "BUDGET_SPENT", "SETTINGS_MOVED"} <= set(said)
+    assert {"SAME_CALL_WAITS", "REJECTED_BEFORE", "TOO_MANY_WAITING", "QUOTA_SPENT"} <= set(said)
+    counted = await twins.together.store.counted(TENANT, [OF_TENANT, OF_AGENT])
+    assert 0 < counted[OF_TENANT]["actions"] <= 40
+    assert counted[OF_TENANT]["actions"] == await held_of_tenant(twins.together)
     for account in ("acme", "globex"):
         for day in ("2026-11-24", "2026-11-25"):
             assert await twins.together.used(account, day) == await held(
@@ -404,15 +471,25 @@ async def held(world: World, account_id: str, day: str) -> dict[str, int]:
     ):
         if record.hold and record.hold.day == day and record.hold.state is not HoldState.RELEASED:
             for claim in record.hold.claims:
-                used[claim.bucket] += claim.amount
+                if claim.counter is None:
+                    used[claim.bucket] += claim.amount
     return used
+
+
+async def held_of_tenant(world: World) -> int:
+    """What the holds of all intents add up to in the counter of the tenant."""
+    records = await world.store.timeline(TENANT, TimelineQuery(limit=10_000))
+    holds = [one.hold for one in records if one.hold and one.hold.state is not HoldState.RELEASED]
+    claims = [claim for hold in holds for claim in hold.claims]
+    return sum(claim.amount for claim in claims if claim.counter == OF_TENANT)
 
 
 # Many processes
 
 
+@pytest.mark.parametrize("whose", ["account", "tenant"])
 async def test_many_processes_take_exactly_the_budget_and_start_each_intent_once(
-    database: str,
+    database: str, whose: str
 ) -> None:
     async with opened(database) as world:
         processes = [
@@ -423,6 +500,7 @@ async def test_many_processes_take_exactly_the_budget_and_start_each_intent_once
                     "tests.conformance.support.crowd_process",
                     database,
                     str(seed),
+                    whose,
                 ),
                 cwd=Path(__file__).parents[2],
                 stdin=asyncio.subprocess.PIPE,
@@ -451,6 +529,10 @@ async def test_many_processes_take_exactly_the_budget_and_start_each_intent_once
         )
         assert (total["Admitted"], total["AlreadyAdmitted"]) == (LIMIT, LIMIT * (PROCESSES - 1))
         assert total["Applied"] == LIMIT
-        assert await world.used() == {"actions": LIMIT, "actions:CREATE_TASK": LIMIT}
+        if whose == "account":
+            assert await world.used() == {"actions": LIMIT, "actions:CREATE_TASK": LIMIT}
+        else:
+            counted = await world.store.counted(TENANT, [EVERYBODY.counter])
+            assert counted == {EVERYBODY.counter: {"actions": LIMIT}}
         entries = await world.store.entries(TENANT, 0, 1_000)
         assert [entry.position for entry in entries] == list(range(1, 1 + 2 * LIMIT + 1))

@@ -28,20 +28,20 @@ from tests.support.world import World, opened
 pytestmark = pytest.mark.anyio
 
 JANUARY = 1_579_046_400_000  # 2020-01-15T00:00:00Z
-FIRST = ["0001_first", "0002_entry_format_2", "0003_tools"]
+FIRST = ["0001_first", "0002_entry_format_2", "0003_tools", "0004_limits"]
 EXPANDS = Migration(
+    5,
+    "0005_expands",
     4,
-    "0004_expands",
-    3,
     """ALTER TABLE intent ADD COLUMN more text;
     ALTER TABLE ledger ADD COLUMN more text NOT NULL DEFAULT 'x';
     ALTER TABLE tenant ADD COLUMN more int NOT NULL DEFAULT 0;
     DO $$ BEGIN EXECUTE 'CREATE OR REPLACE VIEW intent_record WITH (security_invoker = true) AS '
-        || replace(rtrim(pg_get_viewdef('intent_record'), ';'), 'b.text AS parts', 'b.text AS parts,
+        || replace(rtrim(pg_get_viewdef('intent_record'), ';'), 'i.likeness', 'i.likeness,
         i.more'); END $$""",
 )
-CONTRACTS = Migration(5, "0005_contracts", 5, "ALTER TABLE ledger DROP COLUMN more")
-BREAKS = Migration(4, "0004_breaks", 3, "CREATE TABLE half (); SELECT 1 / 0")
+CONTRACTS = Migration(6, "0006_contracts", 6, "ALTER TABLE ledger DROP COLUMN more")
+BREAKS = Migration(5, "0005_breaks", 4, "CREATE TABLE half (); SELECT 1 / 0")
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ async def test_a_migration_waits_for_readers_only_so_long(
         with pytest.raises(Unavailable) as refused:
             await migrate(database)
     assert refused.value.code == "MIGRATION_FAILED"
-    assert await migrate(database) == ["0004_expands"]
+    assert await migrate(database) == ["0005_expands"]
 
 
 async def test_software_of_before_goes_on_while_the_schema_expands_and_ends_when_it_contracts(
@@ -150,7 +150,7 @@ async def test_software_of_before_goes_on_while_the_schema_expands_and_ends_when
             await admitted(world, f"warm-{number}", account_id="globex")
         with monkeypatch.context() as newer:
             knows(newer, EXPANDS)
-            assert await migrate(database) == ["0004_expands"]
+            assert await migrate(database) == ["0005_expands"]
         assert await world.store.intent(TENANT, "before") == record
         assert len(await world.store.timeline(TENANT, TimelineQuery())) == 9
         await applied(world, steps.cancel(record, code="X", reason=None, actor=OWNER, now=NOON))
@@ -159,7 +159,7 @@ async def test_software_of_before_goes_on_while_the_schema_expands_and_ends_when
             await admitted(started_later, "later", account_id="globex")
         with monkeypatch.context() as newer:
             knows(newer, EXPANDS, CONTRACTS)
-            assert await migrate(database) == ["0005_contracts"]
+            assert await migrate(database) == ["0006_contracts"]
             store = await PostgresStore.open(database)
             assert await store.intent(TENANT, "later") == await world.record("later")
             await store.close()
@@ -368,6 +368,15 @@ async def test_budgets_of_now_and_months_to_come_stay_whatever_is_asked(
     assert await server.age_out(database, month) == []
     assert months(world) == there
     assert world.sql("SELECT day FROM budget_use") == [(yesterday,)]
+    world.sql(f"INSERT INTO budget_use VALUES ('{TENANT}', 'acme', '2020-02-01', 'actions', 3)")
+    windows = ["2020-01 Europe/Oslo", "2020-01-31T23:59", yesterday[:7], yesterday, month]
+    for window in sorted(set(windows)):
+        world.sql(f"INSERT INTO counter VALUES ('{TENANT}', '{{}}', '{window}', 'actions', 3)")
+    assert await server.age_out(database, "2020-01") == []
+    assert len(world.sql('SELECT "window" FROM counter')) == len(set(windows))
+    assert await server.age_out(database, month) == []
+    kept = {one for one in windows if one >= yesterday[:7]}
+    assert {one for (one,) in world.sql('SELECT "window" FROM counter')} == kept
     world.sql(f"INSERT INTO budget_use VALUES ('{TENANT}', 'acme', '2020-02-01', 'actions', 3)")
     with psycopg.connect(database) as connection:  # as if the month had begun today
         connection.execute(schema._FORGET_BUDGETS, {"first": "2999-01-01"})

@@ -20,6 +20,7 @@ from clearance.core.record import IntentStatus
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.requests import RulingRequest
+from clearance.stores.sqlite import admitting, counting, lists
 from clearance.stores.sqlite import store as sqlite
 from clearance.stores.sqlite.file import connect
 from clearance.stores.sqlite.store import SqliteStore
@@ -272,9 +273,11 @@ async def test_no_look_reads_every_intent(world: World, monkeypatch: pytest.Monk
     await store.totals(NOON)
     await store.timeline(TENANT, TimelineQuery())
     await store.timeline(TENANT, TimelineQuery(account_id="acme", before=10))
+    await store.timeline(TENANT, TimelineQuery(proposed_by="agent", before=10))
+    await store.accounts_since(TENANT, NOON, 10)
     await store.close()
     statements = {statement for statement in seen if statement.lstrip().startswith("SELECT")}
-    assert len(statements) >= 7
+    assert len(statements) >= 9
     with contextlib.closing(sqlite3.connect(world.place)) as connection:
         for statement in statements:
             steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
@@ -288,3 +291,24 @@ async def test_no_look_reads_every_intent(world: World, monkeypatch: pytest.Monk
                 statement,
                 steps,
             )
+            assert "proposed_by =" not in statement or "intent_proposer" in used[0], steps
+
+
+@pytest.mark.parametrize(
+    ("statement", "step"),
+    [
+        (admitting._SAME_CALL, "intent USING INDEX intent_same_call (tenant_no=? AND same_call=?"),
+        (admitting._REJECTED, "intent_rejected (tenant_no=? AND likeness=? AND changed_at>?"),
+        (admitting._WAITING, "intent USING INDEX intent_waiting (tenant_no=? AND proposed_by=?"),
+        (lists._ALIKE, "intent_likeness (tenant_no=? AND <expr>=? AND likeness=?"),
+        (counting._COUNTED.format("(?, ?)"), "(tenant_no=? AND subject=? AND window=?"),
+        (counting._GIVE_BACK, "(tenant_no=? AND subject=? AND window=? AND bucket=?"),
+    ],
+)
+async def test_what_an_admission_asks_is_looked_up_by_all_of_its_keys(
+    world: World, statement: str, step: str
+) -> None:
+    with contextlib.closing(sqlite3.connect(world.place)) as connection:
+        values = [None] * statement.count("?")  # no more than one of each number
+        steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+    assert any(step in one for one in steps), steps

@@ -23,7 +23,7 @@ from clearance.core.gate import Facts
 from clearance.core.intent import ActionIntent, RiskLevel, checked_content
 from clearance.core.ledger import EntryKind, Reason, draft
 from clearance.core.outcome import Outcome, OutcomeStatus
-from clearance.core.principal import Role, system
+from clearance.core.principal import Principal, Role, system
 from clearance.core.record import Admission, Change, IntentRecord, IntentStatus
 from clearance.flow.ports.credentials import Credentials
 from clearance.flow.ports.due import Due, DueReads
@@ -53,7 +53,15 @@ NOT_NOW = Reason("not now", b"r" * 16)
 COMMITS = {"configure", "keep_tools", "add_api_key", "revoke_api_key", "add_session", "end_session"}
 
 
-async def admission(world: World, name: str, *, now: int = NOON, **changes: Any) -> Admission:
+async def admission(
+    world: World,
+    name: str,
+    *,
+    now: int = NOON,
+    by: Principal = AGENT,
+    approves: bool = False,
+    **changes: Any,
+) -> Admission:
     """What the gate makes of a task, by default AUTO_EXECUTE with a hold on one action."""
     said: dict[str, Any] = {
         "tenant_id": TENANT,
@@ -67,9 +75,14 @@ async def admission(world: World, name: str, *, now: int = NOON, **changes: Any)
     }
     intent = ActionIntent(**(said | changes))
     settings = await world.context.fresh_settings(intent.tenant_id)
-    actor = replace(AGENT, tenant_id=intent.tenant_id)
     return admission_of(
-        intent, checked_content(intent), Facts(settings), actor, salt=b"s" * 16, now=now
+        intent,
+        checked_content(intent),
+        Facts(settings),
+        replace(by, tenant_id=intent.tenant_id),
+        salt=b"s" * 16,
+        now=now,
+        approves=approves,
     )
 
 
@@ -286,6 +299,30 @@ class TestAdvance:
         answer = await world.store.advance(change)
         assert isinstance(answer, Applied)
         assert answer.admitted == await world.record("e")
+
+    async def test_an_edit_that_its_editor_approved_is_kept_with_their_ruling(
+        self, world: World
+    ) -> None:
+        waiting = await admitted(world, "a", confidence_score=0.1)
+        editor = OWNER.actor_id
+        made = await admission(
+            world, "e", supersedes="a", edited_by=editor, by=OWNER, approves=True
+        )
+        change = steps.rule(waiting, OWNER, RulingKind.EDIT, None, now=NOON, edited=made)
+        answer = await world.store.advance(change)
+        assert isinstance(answer, Applied)
+        kept = await world.record("e")
+        assert answer.admitted == kept
+        assert (kept.status, kept.approval_source) == (IntentStatus.APPROVED, ApprovalSource.HUMAN)
+        assert kept.approval is not None
+        assert kept.binding is not None
+        assert (kept.approval.state, kept.approval.digest) == (
+            ApprovalState.APPROVED,
+            kept.binding.digest,
+        )
+        assert [ruling.ruled_by for ruling in kept.approval.rulings] == [editor]
+        assert "e" in {due.action_intent_id for due in await world.store.approved(10)}
+        assert await world.store.waiting(TENANT, None, 10) == []
 
 
 class TestLedger:

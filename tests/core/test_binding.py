@@ -116,6 +116,7 @@ def test_what_an_intent_is_bound_to_is_all_that_makes_its_call() -> None:
         "trace_id": "t",
         "supersedes": "i0",
         "edited_by": "olga",
+        "content_kept": False,
     }
     parts = {
         name: changed(bound(), bound(replace(INTENT, **{name: others[name]})))

@@ -167,6 +167,9 @@ CHANGED: dict[str, tuple[Any, set[str]]] = {
     "prose": (frozenset({"note"}), set()),  # what becomes of it is in the final arguments
     "key_kept_for_ms": (1, {"entry_digest"}),
     "accepts": (("ACCOUNT_NOT_SENT",), set()),
+    "same_when": (("order",), set()),  # it is about other acts, not about this call
+    "editors_rule": (True, set()),  # it is about who rules, not about the call
+    "account": ("order", set()),  # the account itself is the intent's, and checked with each call
 }
 
 

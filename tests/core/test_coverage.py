@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from clearance.core.accounts import AccountPattern, Accounts, UnknownAccounts
 from clearance.core.budget import BudgetRule
 from clearance.core.catalog import Action, Effect, ToolName
 from clearance.core.coverage import Coverage, coverage_of
@@ -51,6 +52,7 @@ def covered(text: str = PERMIT, act: Action = PAY, **changes: Any) -> Coverage:
         "modes": (AUTO,),
         "budgets": (BudgetRule(account=None, max_per_day=5),),
         "policy": PolicySet.load(text, {"PAY": act}),
+        "accounts": Accounts(frozenset({"a", "b", "c"})),
         **changes,
     }
     return coverage_of(Settings("northwind", SettingsVersion(0, 0), {"PAY": act}, **parts), act)
@@ -101,6 +103,13 @@ def test_a_rule_reaches_an_action_if_it_can_match_it() -> None:
 FORBID = "forbid(principal, action, resource)"
 ALONE = [
     ({}, None),
+    ({"accounts": Accounts()}, "no account is known that it could run on"),
+    (
+        {"accounts": Accounts(patterns=(AccountPattern("a", 0),))},
+        "no account is known that it could run on",
+    ),
+    ({"accounts": Accounts(patterns=(AccountPattern("c[0-9]", 1),))}, None),
+    ({"accounts": Accounts(unknown=UnknownAccounts.ALLOW)}, None),
     ({"allowlist": Allowlist()}, "it is not on the allowlist"),
     ({"modes": ()}, "its autonomy mode is nowhere AUTO_EXECUTE"),
     ({"budgets": ()}, "no account that it could run on has a budget"),

@@ -13,11 +13,15 @@ from hypothesis import strategies as st
 from clearance.configuration.compiling import compile_settings
 from clearance.configuration.document import StoredSettings
 from clearance.core import gate
-from clearance.core.budget import AMOUNT_MAX, BudgetRule, hold_for, spent_claim
+from clearance.core.budget import AMOUNT_MAX, BudgetRule, Counter, hold_for, spent_claim
+from clearance.core.canonical import digest
+from clearance.core.catalog import Effect
 from clearance.core.decision import Answer, SettingsVersion
 from clearance.core.gate import Facts
 from clearance.core.intent import ActionIntent, RiskLevel, checked_content
+from clearance.core.limits import Limit, LimitKey, Limits, Per
 from clearance.core.mode import AutonomyMode, ModeRule, resolve
+from clearance.core.moment import as_text
 from clearance.core.narrative import explain
 from clearance.core.policy import PolicySet
 from clearance.core.record import admitted
@@ -59,10 +63,12 @@ def test_an_empty_row_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_check_is_kept_in_its_order_and_the_budget_is_asked_last() -> None:
-    checks = ["stop_switch", "expiry", "catalog", "allowlist", "mode", "policy", "budget"]
-    assert [finding.check for finding in decide().findings] == checks
+    checks = ["stop_switch", "expiry", "catalog", "account", "allowlist", "mode", "policy"]
+    checks += ["rejection"]
+    unattended = ["budget", "limits"]
+    assert [finding.check for finding in decide().findings] == [*checks, *unattended]
     waits = decide(replace(INTENT, confidence_score=0.5))
-    assert [finding.check for finding in waits.findings] == checks[:-1]
+    assert [finding.check for finding in waits.findings] == checks
     assert waits.hold is None
 
 
@@ -223,6 +229,90 @@ def test_a_budget_says_only_what_it_knows(amount, used, reason: str, sentence: s
     assert claims == {"actions": None, "actions:PAY": None, "amount:PAY": used.get("amount:PAY")}
 
 
+def euros(**unit: Any) -> Any:
+    """An action that spends euros in cents, unless `unit` says otherwise."""
+    amount = {"type": ["integer", "null"], "x-scale": 100, "x-unit": "EUR", **unit}
+    named = {key: value for key, value in amount.items() if value is not None}
+    return replace(
+        SETTINGS.catalog["ISSUE_REFUND"],
+        action_type="PAY",
+        spends="amount",
+        arguments={},
+        parameters={"type": "object", "properties": {"amount": named}},
+    )
+
+
+LIMITS = Limits(
+    (
+        Limit(Per.DAY, actions=2_000, amounts={"EUR": 5_000_000_000}),
+        Limit(
+            Per.MONTH, {LimitKey.AGENT: "ada"}, frozenset({LimitKey.ACCOUNT}), amounts={"EUR": 0}
+        ),
+    ),
+    {"EUR": 100},
+)
+
+
+@pytest.mark.parametrize(
+    ("amount", "unit", "used", "reason", "sentence"),
+    [
+        (0, {}, {}, "LIMITS_HELD", "Every limit has room."),
+        (0, {}, {"actions {} 2026-11-24": 1_999}, "LIMITS_HELD", "Every limit has room."),
+        (
+            0,
+            {},
+            {"actions {} 2026-11-24": 2_000},
+            "LIMIT_EXCEEDED",
+            "tenant for 2026-11-24 has 2,000 of 2,000 actions used; this needs 1 action more.",
+        ),
+        (
+            70_000,
+            {},
+            {"amount:EUR {} 2026-11-24": 4_999_990_000},
+            "LIMIT_EXCEEDED",
+            "The limit of the tenant for 2026-11-24 has 4,999.99 of 5,000.00 EUR used; this needs",
+        ),
+        (
+            1,
+            {},
+            {},
+            "LIMIT_EXCEEDED",
+            "The limit of agent ada and account acme for 2026-11 is 0.00 EUR; this needs 0.01 EUR.",
+        ),
+        (None, {}, {}, "AMOUNT_NOT_COUNTED", "not known, so the limit of EUR cannot count it"),
+        (-1, {}, {}, "AMOUNT_NOT_COUNTED", "The amount -0.01 EUR is negative, so the limit of EUR"),
+        (10**12, {}, {}, "AMOUNT_NOT_COUNTED", "too large, so the limit of EUR cannot count it"),
+        (1, {"x-unit": None}, {}, "AMOUNT_NOT_COUNTED", "PAY spends an amount without a unit, so"),
+        (1, {"x-unit": "USD"}, {}, "LIMITS_HELD", "Every limit has room."),
+    ],
+)
+def test_a_limit_that_does_not_fit_says_whose_it_is_and_what_is_left(
+    amount: int | None, unit: Any, used: dict[str, int], reason: str, sentence: str
+) -> None:
+    pay = euros(**unit)
+    intent = replace(INTENT, action_type="PAY", parameters={"amount": amount})
+    facts = Facts(replace(SETTINGS, catalog={"PAY": pay}, limits=LIMITS), used)
+    case = gate._Case(intent, facts, NOON, pay)
+    seen = gate._check_limits(case)
+    assert (seen.code, sentence in seen.sentence) == (reason, True), seen.sentence
+    assert (seen.answer is Answer.AUTO_EXECUTE) == (case.hold is not None)
+    assert digest(dict(seen.inputs)), "the ledger keeps it"
+
+
+def test_what_runs_alone_holds_its_claims_on_budget_and_limits_together() -> None:
+    decision = decide(limits=LIMITS)
+    assert decision.answer is Answer.AUTO_EXECUTE
+    assert decision.hold is not None
+    counters = {
+        claim.counter.subject: claim.limit for claim in decision.hold.claims if claim.counter
+    }
+    assert counters == {"{}": 2_000, '{"agent":"ada"}': None}
+    assert {claim.bucket for claim in decision.hold.claims if not claim.counter} == {
+        "actions",
+        "actions:CREATE_TASK",
+    }
+
+
 def test_the_day_is_the_one_of_the_rules_zone() -> None:
     midnight_in_utc = NOON + 12 * 3_600_000
     assert hold_for(BudgetRule(1, "UTC"), "T", None, midnight_in_utc - 1).day == "2026-11-24"
@@ -323,3 +413,31 @@ def test_an_amount_that_nobody_limits_is_limited_by_what_a_counter_can_hold() ->
     assert (spent.bucket, spent.limit) == ("amount:T", AMOUNT_MAX)
     assert spent_claim(hold_for(BudgetRule(10), "T", 1, NOON), {"amount:T": AMOUNT_MAX - 1}) is None
     assert spent_claim(hold_for(BudgetRule(10), "T", 1, NOON), {"amount:T": AMOUNT_MAX}) is not None
+
+
+def reads(used: int | None = None, now: int = NOON, **limits: Any) -> Any:
+    """The decision on an act that changes nothing, of an account without a budget."""
+    read = replace(SETTINGS.catalog["CREATE_TASK"], effect=Effect.READ)
+    place = f'reads {{"agent":"ada"}} {as_text(now)[:16]}'
+    known = {} if used is None else {place: used}
+    return decide(used=known, now=now, catalog={"CREATE_TASK": read}, budgets=(), **limits)
+
+
+def test_a_read_needs_no_budget_and_its_agent_has_sixty_of_them_a_minute() -> None:
+    first, last, over = reads(), reads(59), reads(60)
+    assert [each.answer.value for each in (first, last)] == ["AUTO_EXECUTE"] * 2
+    assert (over.answer, over.reason) == (Answer.REQUIRE_APPROVAL, "LIMIT_EXCEEDED")
+    assert over.hold is None
+    [claim] = first.hold.claims
+    assert (claim.bucket, claim.amount, claim.limit) == ("reads", 1, 60)
+    assert claim.counter == Counter('{"agent":"ada"}', "2026-11-24T12:00")
+
+
+def test_a_limit_of_reads_for_the_agent_takes_the_place_of_the_sixty() -> None:
+    each = frozenset({LimitKey.AGENT})
+    fewer = {"limits": Limits((Limit(Per.MINUTE, each=each, reads=2),))}
+    assert reads(1, **fewer).answer is Answer.AUTO_EXECUTE
+    assert reads(2, **fewer).reason == "LIMIT_EXCEEDED"
+    acts = {"limits": Limits((Limit(Per.MINUTE, each=each, actions=2),))}
+    assert [claim.bucket for claim in reads(**acts).hold.claims] == ["reads"]
+    assert reads(60, **acts).reason == "LIMIT_EXCEEDED"

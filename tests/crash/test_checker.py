@@ -26,7 +26,7 @@ from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from clearance.flow.requests import ANY_VERSION, RulingRequest, SettingsPart
 from tests.crash.support import company
 from tests.crash.support.checker import PROMISES, check
-from tests.crash.support.evidence import Answered, Call, Evidence, Refused, collect
+from tests.crash.support.evidence import Answered, Call, Evidence, Full, Refused, collect
 from tests.support import sample
 from tests.support.sample import AGENT, APPROVER, OWNER, TENANT
 from tests.support.world import World, opened
@@ -76,7 +76,6 @@ class History:
         told = {
             "decision": decision.answer.value,
             "reason": decision.reason,
-            "policy_clause": list(decision.policy_clause),
             "settings_version": list(decision.settings_version),
         }
         self.answered.append(Answered("propose", TENANT, name, told))
@@ -145,6 +144,7 @@ async def _play(folder: Path) -> Evidence:
         await history.play()
         evidence = await collect(world.store, TENANT, history.calls, company.EFFECTS, company.TOOLS)
         evidence.answered = history.answered
+        evidence.full = [Full("waiting", "{}", "2026-11-24", "actions", 6)]
         for name in evidence.records:
             told = await world.control.intent(OWNER, name)
             evidence.seen_whole[name] = resources.intent(told).model_dump(mode="json")  # type: ignore[index]
@@ -240,7 +240,8 @@ def objecting(evidence: Evidence) -> None:
 
 def limit_of_nothing(evidence: Evidence) -> None:
     findings = decision_of(evidence, "task")["findings"]
-    for claim in findings[-1]["inputs"]["claims"]:
+    [budget] = [finding for finding in findings if finding["check"] == "budget"]
+    for claim in budget["inputs"]["claims"]:
         claim["limit"] = 0
     rewrite(
         evidence,
@@ -307,6 +308,24 @@ def early(evidence: Evidence) -> None:
 def counter(evidence: Evidence) -> None:
     used = next(used for used in evidence.budget_used.values() if used.get("actions"))
     used["actions"] += 1
+
+
+def counter_of_limits(evidence: Evidence) -> None:
+    used = next(used for used in evidence.counted.values() if used.get("actions"))
+    used["actions"] += 1
+
+
+def taken_elsewhere(evidence: Evidence) -> None:
+    """It took from counters that its agent chose, and from no other."""
+    hold = find(evidence, "task", "ACTION_APPROVED").fields["hold"]
+    rewrite(evidence, "task", "ACTION_APPROVED", hold={**hold, "counted": []})
+
+
+def lower_limit(evidence: Evidence) -> None:
+    hold = evidence.records["mail"].hold
+    assert hold is not None
+    claims = tuple(replace(claim, limit=0) for claim in hold.claims)
+    record(evidence, "mail", hold=replace(hold, claims=claims))
 
 
 def charged_twice(evidence: Evidence) -> None:
@@ -470,6 +489,14 @@ BROKEN: list[tuple[str, str, Callable[[Evidence], object]]] = [
         lambda e: settled(e, "refused", HoldState.SETTLED),
     ),
     ("budget_is_kept", "not settled", lambda e: settled(e, "task", HoldState.HELD)),
+    ("limits_are_kept", "a counter is wrong", counter_of_limits),
+    ("limits_are_kept", "nothing was taken from the tenant", taken_elsewhere),
+    ("limits_are_kept", "over the limit", lower_limit),
+    (
+        "limits_are_kept",
+        "there was room for one more",
+        lambda e: setattr(e, "full", [replace(e.full[0], limit=7)]),
+    ),
     ("what_was_answered_is_kept", "a proposal is lost", lambda e: told(e, "propose", "gone")),
     ("what_was_answered_is_kept", "another answer", other_answer),
     (

@@ -41,6 +41,7 @@ def test_a_short_torture_breaks_no_promise(tmp_path: Path, forks: Zygote, profil
         per_second=12,
         fault_every=1.4,
         folder=tmp_path,
+        ceiling=18,
         retry_window_seconds=1,  # so that leases end within the test
         deadline_seconds=1,
         only=FAULTS[profile],
@@ -52,6 +53,8 @@ def test_a_short_torture_breaks_no_promise(tmp_path: Path, forks: Zygote, profil
     assert result.faults.total() >= 3
     assert result.counts["acknowledged"] >= 10
     assert result.counts["effects"] >= 3
+    assert result.counts["approved alone on accounts that were made up"] >= 3
+    assert result.counts["limits that were full at the end"] >= 2, "of each tenant one"
     assert result.counts["answers to proposals"] > result.counts["acknowledged"], (
         "each is sent three times"
     )

@@ -63,6 +63,7 @@ class Run:
     per_second: float
     fault_every: float
     folder: Path
+    ceiling: int = 2_000
     retry_window_seconds: float = 15.0
     deadline_seconds: int = DEADLINE_SECONDS
     only: frozenset[str] = frozenset()
@@ -124,6 +125,8 @@ async def _torture(run: Run, profile: Profile, supervisor: Supervisor) -> Result
         crowd, struck = await _strike(run, profile, supervisor, doors)
         await _heal(profile, supervisor, crowd)
         settled = await _settle(run, doors)
+        full = {tenant: await crowd.fill(tenant) for tenant in company.TENANTS}
+        settled += await _settle(run, doors)
         await _reconcile(run, doors, crowd)
         shown = [await _shown(doors, tenant, run.seed) for tenant in company.TENANTS]
     finally:
@@ -132,6 +135,8 @@ async def _torture(run: Run, profile: Profile, supervisor: Supervisor) -> Result
         await doors.close()
     violations = await _drain(supervisor)
     evidence = await _collect(run, profile, crowd, shown)
+    for one in evidence:
+        one.full = full[one.tenant_id]
     violations += [Violation("processes_live", "-", None, said) for said in supervisor.ended_alone]
     violations += [Violation("everything_settles", "-", None, said) for said in settled]
     cases = [Case(one) for one in evidence]
@@ -160,7 +165,9 @@ async def _configure(run: Run, profile: Profile, tool_server: str) -> None:
     control = Control(Context(store, tools, NoEngine(), SystemClock()))
     try:
         for tenant in company.TENANTS:
-            document = company.document(tenant, tool_server, run.deadline_seconds, most=200)
+            document = company.document(
+                tenant, tool_server, run.deadline_seconds, 200, ceiling=run.ceiling
+            )
             await control.apply(operator(tenant), parse_document(document))
             report = await control.pin_tools(operator(tenant))
             if report.unreachable or report.missing:
@@ -177,7 +184,7 @@ async def _configure(run: Run, profile: Profile, tool_server: str) -> None:
 async def _strike(
     run: Run, profile: Profile, supervisor: Supervisor, doors: Doors
 ) -> tuple[Crowd, list[nemesis.Struck]]:
-    crowd = Crowd(doors, run.seed, run.clients, run.per_second)
+    crowd = Crowd(doors, run.seed, run.clients, run.per_second, run.ceiling)
     kinds = frozenset(profile.faults & run.only) if run.only else profile.faults
     faults = nemesis.plan(run.seed, kinds, run.seconds, run.fault_every, run.lease_seconds)
     (run.folder / "plan.txt").write_text("\n".join(map(str, faults)) + "\n")
@@ -270,7 +277,7 @@ async def _shown(doors: Doors, tenant: str, seed: int) -> tuple[dict[str, Any], 
     whole: dict[str, Any] = {}
     chosen = sorted(items)[seed % 7 :: max(len(items) // WHOLE_MAX, 1)][:WHOLE_MAX]
     for number, name in enumerate(chosen):
-        client: AsyncClearance = doors.through(number, tenant, company.AGENTS[0])
+        client: AsyncClearance = doors.through(number, tenant, company.OWNER)
         try:
             whole[name] = await client.intent(name)
         except ClearanceError as error:
@@ -405,6 +412,14 @@ def _counts(crowd: Crowd, cases: Sequence[Case]) -> dict[str, int]:
         "calls that came after an outcome that leaves room": sum(
             len(late_calls(story)) for case in cases for story in case
         ),
+        "limits that were full at the end": sum(len(case.evidence.full) for case in cases),
+        "approved alone on accounts that were made up": sum(
+            story.record is not None
+            and story.record.auto_executed
+            and story.record.intent.account_id.startswith(company.INVENTED)
+            for case in cases
+            for story in case
+        ),
         "calls without a witness": sum(
             call.ledger_size is None for case in cases for call in case.evidence.calls
         ),
@@ -446,6 +461,12 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
         help="intents proposed per second, each three times",
     )
     parser.add_argument(
+        "--ceiling",
+        type=int,
+        default=2_000,
+        help="acts of a tenant in a day that nobody approves, at first",
+    )
+    parser.add_argument(
         "--fault-every", type=float, default=6.0, help="seconds between faults, on average"
     )
     parser.add_argument("--only", default="", help="these faults alone, with commas between them")
@@ -475,6 +496,7 @@ def main(given: Sequence[str] | None = None) -> int:
         asked.per_second,
         asked.fault_every,
         folder,
+        ceiling=asked.ceiling,
         only=only,
         say=lambda said: print(said, flush=True),  # noqa: T201
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import scrypt
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from clearance.api.app import create_app
 from clearance.core import credential
 from clearance.core.principal import Principal, Role
 from clearance.doors.access import Access
-from clearance.running.metrics.measured import MeasuredStore, MeasuredTools
+from clearance.running.metrics.measured import MeasuredStore, MeasuredTools, count_refused
 from clearance.running.metrics.prometheus import Exposition, Metrics
 from tests.support import sample
 from tests.support.sample import OWNER, STRANGER
@@ -114,6 +115,7 @@ def measured(world: World) -> Exposition:
     metrics, context = Metrics(), world.context
     context.store = MeasuredStore(context.store, metrics)
     context.tools = MeasuredTools(context.tools, metrics)
+    context.refusals.heard = partial(count_refused, metrics)
     return Exposition(metrics, context)
 
 

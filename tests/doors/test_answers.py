@@ -135,11 +135,13 @@ PARTS: Mapping[str, Mapping[str, Any]] = {
     "modes": {"modes": [{"mode": "DISABLED"}]},
     "allowlist": {"allowlist": {"tenant": ["SEND_MAIL"], "accounts": {"acme": ["CREATE_TASK"]}}},
     "budgets": {"budgets": [{"max_per_day": 3}]},
+    "accounts": {"accounts": {"known": ["acme"], "unknown": "refuse"}},
     "stop-switches": {"stop_switches": [SWITCH]},
     "policies": {"policy": sample.POLICY.replace("may be created", "may be made")},
     "catalog": {"catalog": {**sample.DOCUMENT["catalog"], "SEND_MAIL": CALMER}},
+    "limits": {"limits": [{"for": "tenant", "per": "day", "actions": 9}]},
 }
-FIELDS = {"p.order_id": "ORD-9", "p.amount_minor": "60000", "reason": "half"}
+FIELDS = {"approves": "true", "p.order_id": "ORD-9", "p.amount_minor": "60000", "reason": "half"}
 LOST = "/v1/intents/lost"
 BIG = "/v1/intents/big"
 WITHDRAWN = {"reason": "no need"}
@@ -204,7 +206,7 @@ CASES: Mapping[tuple[str, str], list[Case]] = {
         page("rejects", "/approvals/big.1/rulings", REJECTS, REJECTED, waiting),
     ],
     ("POST", "/approvals/{approval_id}/edit"): [
-        page("edits", "/approvals/big.1/edit", FIELDS, (*ASKED, *REJECTED), waiting)
+        page("edits", "/approvals/big.1/edit", FIELDS, (*APPROVED, *REJECTED), waiting)
     ],
     ("POST", "/intents/{action_intent_id}/cancellation"): [
         page("cancels", "/intents/big/cancellation", WITHDRAWN, CANCELLED, waiting)

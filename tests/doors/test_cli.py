@@ -133,6 +133,20 @@ def page(*items: object) -> dict[str, Any]:
     return {"items": list(items), "next_cursor": None}
 
 
+USAGE = {
+    "counters": [
+        {
+            "subject": {"agent": HOSTILE},
+            "window": "2026-11-30",
+            "zone": "UTC",
+            "sentence": f"agent {HOSTILE} for 2026-11-30",
+            "buckets": [
+                {"bucket": "actions", "used": 12, "limit": 30, "shown": "12 of 30 actions"},
+                {"bucket": "reads", "used": 3, "limit": None, "shown": "3 reads"},
+            ],
+        }
+    ]
+}
 ANSWERS: dict[str, Any] = {
     "POST /v1/intents": INTENT,
     "GET /v1/intents/i1": INTENT,
@@ -145,6 +159,7 @@ ANSWERS: dict[str, Any] = {
     "GET /v1/ledger/entries": lambda path: page() if "after=7" in path else page(ENTRY),
     "GET /v1/autonomy/stop-switches": {"stop_switches": [SWITCH], "version": 3},
     "PUT /v1/autonomy/stop-switches": {"stop_switches": [SWITCH], "version": 4},
+    "GET /v1/autonomy/usage": USAGE,
     "GET /v1/whoami": WHO,
     "GET /v1/status": {"intents": {"AWAITING_APPROVAL": 1}, "ledger_size": 1},
     "GET /v1/api-keys": page(API_KEY),
@@ -177,6 +192,7 @@ COMMANDS: list[tuple[str, ...]] = [
     ("stop", "--list"),
     ("timeline", "--status", "FAILED", "--autopilot"),
     ("ledger", "--after", "3"),
+    ("usage", "--agent", "crawler", "--account", "acme"),
     ("whoami",),
     ("key", "create", "ci", "--role", "agent"),
     ("key", "list"),
@@ -456,6 +472,13 @@ def test_a_stop_covers_what_was_named(server, run, options, scope, subject):
     }
     run("stop", *options, "--lift")
     assert server.asked[-1][2] == {"stop_switches": [SWITCH]}
+
+
+def test_usage_is_a_line_for_each_counter(server, run):
+    assert run("usage", "--agent", "crawler")[1].endswith(
+        "for 2026-11-30  12 of 30 actions, 3 reads\n"
+    )
+    assert server.asked[-1][1] == "/v1/autonomy/usage?agent=crawler"
 
 
 def test_an_inbox_needs_only_who_may_rule(server, run):

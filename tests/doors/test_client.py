@@ -172,7 +172,7 @@ def test_without_an_answer_it_raises_and_says_under_which_id(asked, failure):
 
 
 VERBS = {
-    "read": [("whoami",), ("intent", "i1"), ("settings_part", "modes"), ("api_keys",)],
+    "read": [("whoami",), ("intent", "i1"), ("settings_part", "modes"), ("usage",), ("api_keys",)],
     "propose": [("propose",)],
     "put_settings_part": [("put_settings_part", "modes", {"modes": []})],
     "rule": [("approve", "i1.1"), ("reject", "i1.1"), ("edit", "i1.1")],

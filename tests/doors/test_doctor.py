@@ -14,11 +14,14 @@ import anyio
 import pytest
 
 from clearance.cli.main import main
+from clearance.clock import SystemClock
 from clearance.core.errors import Unavailable
+from clearance.core.moment import HOUR_MS
+from clearance.core.principal import Scope
 from clearance.profiles.local import STORE_FILE
 from clearance.stores.sqlite.store import SqliteStore
 from tests.support import sample
-from tests.support.sample import OWNER, TENANT
+from tests.support.sample import OWNER, TENANT, task
 from tests.support.world import World, opened
 
 Examine = Callable[[], tuple[int, list[dict[str, str]]]]
@@ -122,6 +125,42 @@ def test_the_doctor_gives_advice_about_stored_settings_too(
     warnings = [one["sentence"] for one in examine()[1] if one["status"] == "warning"]
     place = "catalog.CREATE_TASK.parameters.properties.title.maxLenght"
     assert [line for line in warnings if f"for {TENANT} at {place}: is no keyword" in line]
+
+
+def test_the_doctor_lists_the_accounts_of_settings_that_list_none(
+    tmp_path: Path, examine: Examine
+) -> None:
+    document = sample.document()
+    del document["autonomy"]["accounts"]
+
+    async def name_them() -> None:
+        async with opened(tmp_path / STORE_FILE) as world:
+            await world.configure(document)
+            world.clock.now = SystemClock().now_ms() - 31 * 24 * HOUR_MS
+            await world.propose(task("old", account_id="long ago"))
+            world.clock.forward(2 * 24 * HOUR_MS)
+            for number, account in enumerate(("globex", "іnitech", "acme")):
+                await world.propose(task(f"t{number}", account_id=account))
+
+    anyio.run(name_them)
+    warned = [one["sentence"] for one in examine()[1] if one["status"] == "warning"]
+    [sentence] = [line for line in warned if "lists no accounts" in line]
+    assert sentence.endswith(r'accounts: ["acme", "globex", "\u0456nitech"]')
+    leave(tmp_path, sample.document())
+    assert not any("lists no accounts" in one["sentence"] for one in examine()[1])
+
+
+def test_the_doctor_lists_the_keys_that_are_limited(tmp_path: Path, examine: Examine) -> None:
+    async def make() -> None:
+        async with opened(tmp_path / STORE_FILE) as world:
+            scope = Scope(frozenset({"acme", "globex"}), frozenset({"CREATE_TASK"}))
+            await world.control.create_api_key(OWNER, "narrow", sample.Role.AGENT, scope)
+            await world.control.create_api_key(OWNER, "wide", sample.Role.AGENT)
+
+    anyio.run(make)
+    said = [one["sentence"] for one in examine()[1] if "The key" in one["sentence"]]
+    limits = "only on the accounts acme, globex and with the action type CREATE_TASK"
+    assert said == [f"The key narrow (agent) acts {limits}."]
 
 
 def test_nothing_is_written_to_a_store_that_is_opened_for_reading(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_names_say_what_they_measure_as_prometheus_asks() -> None:
 async def test_no_label_has_a_value_that_a_caller_chose(door: Door) -> None:
     """Everything that somebody may name is named so that it can be recognised."""
     hostile = "Zz-hostile"
-    document = sample.document(budgets=[{"max_per_day": 1000, "zone": "UTC"}])
+    document = sample.document(budgets=[{"max_per_day": 1000, "zone": "UTC"}], accounts=[hostile])
     document["catalog"]["ZZ_HOSTILE"] = document["catalog"]["CREATE_TASK"]
     document["autonomy"]["allowlist"].append("ZZ_HOSTILE")
     document["policy"] += (

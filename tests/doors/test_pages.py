@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clearance.api.app import create_app
+from clearance.core import gate
 from clearance.core.credential import principal_of
 from clearance.core.errors import Unavailable
 from clearance.core.moment import HOUR_MS
@@ -365,11 +366,17 @@ async def test_a_ruling_is_bound_to_what_was_shown(door: Door) -> None:
     assert "approval big.1 is closed" in late.text
 
 
-async def test_an_edit_is_a_new_intent(door: Door) -> None:
-    form = await waiting_refund(door)
-    browser = await door.signed_in("owner-2", Role.OWNER)
+@pytest.mark.parametrize("role", [Role.APPROVER, Role.OWNER])
+async def test_an_edit_is_a_new_intent(door: Door, role: Role) -> None:
+    approves = role is Role.OWNER
+    form = await waiting_refund(door) | {"approves": str(approves).lower()}
+    browser = await door.signed_in("owner-2", role)
     path = "/approvals/big.1/edit"
     page = (await browser.get(path)).text
+    assert (
+        "Your edit is your approval too: unless the gate blocks it, it runs" in page
+    ) is approves
+    assert ("Another person must approve it before it runs" in page) is not approves
     assert (
         'type="number" id="field-2" name="p.amount_minor" value="75000" step="1" required' in page
     )
@@ -390,12 +397,37 @@ async def test_an_edit_is_a_new_intent(door: Door) -> None:
     record = await door.world.record(new)
     assert record.intent.parameters == {"order_id": "ORD-9", "amount_minor": 60_000}
     assert (record.intent.supersedes, record.intent.edited_by) == ("big", "owner-2")
+    assert record.status.value == ("APPROVED" if approves else "AWAITING_APPROVAL")
     assert (await door.world.record("big")).status is IntentStatus.REJECTED
+    gone = await browser.get(path)
+    assert (gone.status_code, "is closed" in gone.text) == (409, True)
+    if approves:
+        assert door.world.engine.hints == [new]
+        return
     card = text_of((await browser.get("/needs-you")).text)
     assert "amount_minor 75000 → became 60000" in card
     assert "order_id ORD-1 → became ORD-9" in card
-    gone = await browser.get(path)
-    assert (gone.status_code, "is closed" in gone.text) == (409, True)
+
+
+async def test_an_edit_is_not_sent_if_it_would_run_and_its_page_said_that_it_waits(
+    door: Door,
+) -> None:
+    form = await waiting_refund(door)
+    browser = await door.signed_in()
+    path = "/approvals/big.1/edit"
+    page = (await browser.get(path)).text
+    assert 'name="approves" value="false"' in page
+    document = sample.document()
+    document["catalog"]["ISSUE_REFUND"]["approval"] = {"editors_rule": True}
+    await door.world.configure(document)
+    edit = {"csrf": csrf_in(page), "p.order_id": "ORD-9", "p.amount_minor": "60000", **form}
+    looks_again = await browser.post(path, data={**edit, "approves": "false"})
+    assert looks_again.status_code == 422
+    assert "who must approve an edit changed since" in looks_again.text
+    assert 'name="approves" value="true"' in looks_again.text
+    assert (await door.world.record("big")).status is IntentStatus.AWAITING_APPROVAL
+    sent = await browser.post(path, data={**edit, "approves": "true"})
+    assert sent.status_code == 303
 
 
 async def test_an_unknown_outcome_is_settled_by_a_person(door: Door) -> None:
@@ -531,6 +563,28 @@ async def test_a_spent_budget_says_what_was_asked_for(door: Door) -> None:
     )
 
 
+async def test_the_limits_of_the_tenant_and_what_an_act_takes_from_them_are_shown(
+    door: Door,
+) -> None:
+    document = sample.document(
+        limits=[
+            {"for": "tenant", "per": "day", "actions": 2_000, "amount": {"EUR": 10_000}},
+            {"for": "each agent", "per": "month", "actions": 5},
+        ]
+    )
+    amount = document["catalog"]["ISSUE_REFUND"]["parameters"]["properties"]["amount_minor"]
+    amount |= {"x-scale": 100, "x-unit": "EUR"}
+    await door.world.configure(document)
+    await door.world.propose(refund("r1", 2_500))
+    browser = await door.signed_in()
+    today = text_of((await browser.get("/")).text)
+    assert "Tenant 1 of 2,000 actions used 2026-11-24" in today
+    assert "Tenant 25.00 of 100.00 EUR used 2026-11-24" in today
+    taken = text_of((await browser.get("/intents/r1")).text)
+    assert "Limit of the tenant for 2026-11-24 25.00 EUR 100.00 EUR" in taken
+    assert "Limit of agent agent-ada for 2026-11 1 action 5 actions" in taken
+
+
 async def test_who_approved_is_told_that_it_is_asked_again(door: Door) -> None:
     form = await waiting_refund(door)
     browser = await door.signed_in()
@@ -600,11 +654,13 @@ async def test_older_rows_are_on_the_next_page(door: Door) -> None:
 
 async def test_the_ladder_names_every_check_of_the_gate(door: Door) -> None:
     record = await door.world.propose(task("auto"))
-    assert [rung.mark for rung in presenting.ladder(record.decision)] == ["tick"] * 7
+    marks = {rung.name: rung.mark for rung in presenting.ladder(record.decision)}
+    assert len(marks) == len(gate.ROW)
+    assert [name for name, mark in marks.items() if mark != "tick"] == ["Edit"]
     blocked = await door.world.propose(refund("absurd", 900_000))
     rungs = presenting.ladder(blocked.decision)
-    assert [rung.mark for rung in rungs] == ["tick"] * 5 + ["cross", "dash"]
-    assert rungs[-1].name == "Budget"
+    assert [rung.mark for rung in rungs] == ["tick"] * 6 + ["cross"] + ["dash"] * 4
+    assert [rung.name for rung in rungs[-4:]] == ["Edit", "Rejection", "Budget", "Limits"]
     browser = await door.signed_in()
     why = text_of((await browser.get("/intents/absurd/why")).text)
     assert (

@@ -43,6 +43,8 @@ autonomy:
   allowlist: [PAY]
   modes: [{mode: AUTO_EXECUTE}, {mode: DISABLED, account: globex}]
   budgets: [{max_per_day: 5}]
+  limits: [{for: tenant, per: day, actions: 9}]
+  accounts: [acme, globex]
 policy: policy.cedar
 """
 POLICY = """\
@@ -87,8 +89,8 @@ def test_what_probably_means_something_else_is_a_warning_with_its_line(
     anywhere = "matches anywhere in a text: put ^ before it and $ behind it"
     assert warnings == [
         (
-            f"Warning: {policy}:7: frozen: names the account globx, and no mode, budget or "
-            f"allowlist does; did you mean globex?"
+            f"Warning: {policy}:7: frozen: names the account globx, and nothing under "
+            f"autonomy does; did you mean globex?"
         ),
         f"Warning: {document}:13: {properties}.code.pattern: {anywhere}",
         f"Warning: {document}:14: {properties}.either.pattern: {anywhere}",

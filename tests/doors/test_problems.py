@@ -28,6 +28,7 @@ async def test_every_kind_of_refusal_has_its_status() -> None:
         "Forbidden": 403,
         "NotFound": 404,
         "Conflict": 409,
+        "TooMany": 429,
         "VersionMismatch": 412,
         "VersionRequired": 428,
         "Unavailable": 503,

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from clearance.api import usage as api_usage
 from clearance.api import wire
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
+from clearance.flow.requests import SettingsPart
 from tests.doors.conftest import INTENT, UNSURE, Door, client, problem
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +30,7 @@ INTENT_NAMES = frozenset(
     confidence_score risk_level why expires_at trace_id supersedes superseded_by edited_by digest
     created_at changed_at
     approval attempt outcome budget
-    action_label arguments arguments_set_by amounts remedy
+    action_label arguments arguments_set_by amounts remedy content_kept alike
     """.split()  # noqa: SIM905 - thirty names, one look
 )
 
@@ -52,7 +54,12 @@ async def test_an_autonomous_act_says_so_from_the_answer_to_the_outcome(door: Do
         {"bucket": "actions", "amount": 1, "limit": 10},
         {"bucket": "actions:CREATE_TASK", "amount": 1, "limit": None},
     ]
-    assert [finding["check"] for finding in proposed["findings"]][-1] == "budget"
+    day = {"window": "2026-11-24", "zone": "UTC"}
+    assert proposed["budget"]["counted"] == [
+        {"bucket": "actions", "amount": 1, "limit": None, "subject": subject, **day}
+        for subject in ({}, {"agent": "agent-ada"})
+    ]
+    assert [finding["check"] for finding in proposed["findings"]][-2:] == ["budget", "limits"]
 
     await door.world.run("t1")
     done = (await door.agent.get("/v1/intents/t1")).json()
@@ -220,8 +227,51 @@ async def test_its_proposer_withdraws_an_intent_and_the_budget_comes_back(door: 
     known = (await door.auditor.get("/v1/intents/t1")).json()
     assert known["budget"]["state"] == "RELEASED"
     usage = (await door.auditor.get("/v1/budgets/usage", params={"account_id": "acme"})).json()
-    wire.BudgetUsage.model_validate(usage)
+    api_usage.BudgetUsage.model_validate(usage)
     assert usage["buckets"][0] == {"bucket": "actions", "used": 0, "limit": 10}
+
+
+async def test_limits_are_put_and_their_use_is_read_at_every_level(door: Door) -> None:
+    limits = [
+        {"for": "tenant", "per": "day", "actions": 2_000},
+        {"for": "each agent and account", "per": "minute", "actions": 1},
+    ]
+    put = await door.owner.put(
+        "/v1/autonomy/limits", json={"limits": limits}, headers={"If-Match": '"1"'}
+    )
+    assert (put.status_code, put.json()["limits"]) == (200, limits)
+    await door.propose()
+    over = await door.propose({**INTENT, "action_intent_id": "t2"})
+    assert (over["decision"], over["reason"]) == ("REQUIRE_APPROVAL", "LIMIT_EXCEEDED")
+    assert over["findings"] == [], "an agent is not shown the numbers"
+    shown = (await door.auditor.get("/v1/intents/t2")).json()["findings"]
+    [finding] = [each for each in shown if each["check"] == "limits"]
+    pair = {"subject": {"account": "acme", "agent": "agent-ada"}, "zone": "UTC"}
+    assert finding["inputs"]["claims"][-1] == {
+        "bucket": "actions",
+        "amount": 1,
+        "limit": 1,
+        "used": 1,
+        "counter": {**pair, "window": "2026-11-24T12:00"},
+    }
+    usage = (await door.auditor.get("/v1/autonomy/usage?agent=agent-ada&account=acme")).json()
+    api_usage.Usage.model_validate(usage)
+    assert [
+        (each["sentence"], [bucket["shown"] for bucket in each["buckets"]])
+        for each in usage["counters"]
+    ] == [
+        ("the tenant for 2026-11-24", ["1 of 2,000 actions"]),
+        ("agent agent-ada and account acme for 2026-11-24 12:00 UTC", ["1 of 1 actions"]),
+        ("agent agent-ada for 2026-11-24 12:00 UTC", ["0 of 60 reads"]),
+        ("agent agent-ada for 2026-11-24", ["1 action"]),
+    ]
+    assert usage["counters"][1] | {"sentence": None} == {
+        **pair,
+        "window": "2026-11-24T12:00",
+        "sentence": None,
+        "buckets": [{"bucket": "actions", "used": 1, "limit": 1, "shown": "1 of 1 actions"}],
+    }
+    problem(await door.auditor.get("/v1/autonomy/usage?acount=acme"), 422, "INVALID_QUERY")
 
 
 async def test_an_unknown_outcome_is_shown_and_reconciled_by_a_person(door: Door) -> None:
@@ -382,7 +432,7 @@ async def test_settings_change_only_from_the_version_that_was_read(door: Door) -
 
 async def test_what_was_read_of_a_part_can_be_put_back_and_changes_nothing(door: Door) -> None:
     size = await door.world.store.ledger_size("northwind")
-    for part in ("modes", "allowlist", "budgets", "stop-switches", "policies", "catalog"):
+    for part in (part.value for part in SettingsPart):
         path = f"/v1/autonomy/{part}"
         read = await door.owner.get(path)
         wire.SettingsPartResource.model_validate(read.json())
@@ -477,6 +527,7 @@ async def test_credentials_are_made_listed_and_ended(door: Door) -> None:
         "actor_id": "agent-ada",
         "kind": "AGENT",
         "permissions": ["propose", "read_own"],
+        "scope": {"accounts": None, "action_types": None},
     }
     made = await door.owner.post("/v1/api-keys", json={"name": "nightly", "role": "auditor"})
     assert made.status_code == 201
@@ -532,6 +583,8 @@ async def test_another_tenant_sees_and_moves_nothing(door: Door) -> None:
     ]
     usage = (await door.stranger.get("/v1/budgets/usage?account_id=acme")).json()
     assert {bucket["used"] for bucket in usage["buckets"]} == {0}
+    counters = (await door.stranger.get("/v1/autonomy/usage?agent=agent-ada")).json()["counters"]
+    assert {bucket["used"] for each in counters for bucket in each["buckets"]} == {0}
     own = await door.stranger.post("/v1/intents", json=dict(INTENT))
     assert (own.status_code, own.json()["tenant_id"]) == (201, "other-tenant")
     assert await door.world.store.ledger_size("northwind") == size

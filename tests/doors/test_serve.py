@@ -56,6 +56,8 @@ autonomy:
     - {{action_type: CREATE_TASK, mode: AUTO_EXECUTE}}
   budgets:
     - {{max_per_day: 50, zone: UTC}}
+  accounts: [acme, globex]
+  limits: [{{for: tenant, per: day, actions: 200}}]
 policy: policy.cedar
 """
 POLICY = """\

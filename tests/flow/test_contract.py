@@ -216,12 +216,12 @@ async def test_what_a_verb_answers_is_in_the_words_that_are_in_force(world: Worl
         ruled,
         ruled.admitted,
         await world.control.cancel(OWNER, "t2", "no need"),
-        await world.control.propose(OWNER, task("t3")),
     ]
-    for answer in answers:
+    readers = [(answer, OWNER) for answer in answers]
+    for answer, reader in [*readers, (await world.control.propose(AGENT, task("t3")), AGENT)]:
         assert "note down" in answer.sentence
         name = answer.record.intent.action_intent_id
-        shown = await world.control.intent(OWNER, name)
+        shown = await world.control.intent(reader, name)
         assert (answer.record, answer.sentence) == (shown.record, shown.sentence)
 
 

@@ -25,6 +25,7 @@ from clearance.core.catalog import Effect
 from clearance.core.decision import SettingsVersion
 from clearance.core.errors import InvalidInput
 from clearance.core.intent import RiskLevel
+from clearance.core.limits import Limit, LimitKey, Limits, Per
 from clearance.core.mode import AutonomyMode, resolve
 from clearance.core.moment import HOUR_MS
 from tests.support import sample
@@ -53,6 +54,16 @@ def full() -> dict[str, Any]:
     made["catalog"]["CREATE_TASK"] |= {"key_kept_for": "7d", "accepts": ["TOOL_DEFAULT:limit"]}
     made["catalog"]["ISSUE_REFUND"] |= {"idempotency": "meta"}
     del made["catalog"]["ISSUE_REFUND"]["idempotency_argument"]
+    money = made["catalog"]["ISSUE_REFUND"]["parameters"]["properties"]["amount_minor"]
+    money |= {"x-scale": 100, "x-unit": "EUR"}
+    made["autonomy"]["limits"] = [
+        {"for": "tenant", "per": "day", "zone": "Europe/Berlin", "actions": 2_000},
+        {"for": "each agent", "per": "minute", "actions": 30, "reads": 90},
+        {"for": "each agent and account", "action_type": "ISSUE_REFUND", "per": "month"},
+        {"agent": "ada", "account": "acme", "action_type": "ISSUE_REFUND", "per": "month"},
+    ]
+    for limit in made["autonomy"]["limits"][2:]:
+        limit["amount"] = {"EUR": 500_000}
     made["tool_pins"] = {"crm.create_task": "sha256-2:" + "0" * 64 + " sha256:" + "0" * 64}
     made["tool_descriptions"] = {"crm.create_task": "sha256-2:" + "0" * 64}
     made["stop_switches"] = [dict(SWITCH)]
@@ -119,6 +130,25 @@ def test_what_a_document_compiles_to() -> None:
     assert rule_for(settings.budgets, "acme") == settings.budgets[1]
     assert settings.budgets[1].max_amount_per_day_by_action_type == {"ISSUE_REFUND": 100_000}
     assert rule_for(settings.budgets, "other") == BudgetRule(1_000)
+    agent, account, action_type = LimitKey
+    assert settings.limits == Limits(
+        (
+            Limit(Per.DAY, zone="Europe/Berlin", actions=2_000),
+            Limit(Per.MINUTE, each=frozenset({agent}), actions=30, reads=90),
+            Limit(
+                Per.MONTH,
+                {action_type: "ISSUE_REFUND"},
+                frozenset({agent, account}),
+                amounts={"EUR": 5_000_000_000},
+            ),
+            Limit(
+                Per.MONTH,
+                {agent: "ada", account: "acme", action_type: "ISSUE_REFUND"},
+                amounts={"EUR": 5_000_000_000},
+            ),
+        ),
+        {"EUR": 100},
+    )
     assert [str(switch) for switch in settings.stop_switches] == ["global", "account acme"]
     assert settings.policy.version.startswith("sha256:")
 
@@ -423,6 +453,30 @@ REFUSED: list[tuple[str, Any, str]] = [
         "acme",
         "autonomy/budgets/1: is for the same place as entry 0 (acme)",
     ),
+    ("autonomy/limits/1/for", "every agent", "for: must be tenant, or each and keys of agent, acc"),
+    ("autonomy/limits/1/for", "each agents", "for: must be tenant, or each and keys of agent, acc"),
+    ("autonomy/limits/1/for", "each agent, agent", "for: must be tenant, or each and keys of"),
+    ("autonomy/limits/1/fro", "tenant", "limits/1/fro: is not a key here; did you mean for?"),
+    ("autonomy/limits/1/for", ..., "limits/1: needs its subject: for: tenant, for: each agent, or"),
+    (
+        "autonomy/limits/0/agent",
+        "ada",
+        "limits/0/for: the tenant's limit names nothing else: agent",
+    ),
+    ("autonomy/limits/1/agent", "ada", "limits/1/agent: is named, and for takes each agent: one"),
+    ("autonomy/limits/0/actions", ..., "limits/0: limits nothing: it needs actions, reads or amo"),
+    ("autonomy/limits/1/zone", "Asia/Tokyo", "limits/1/zone: belongs to per: day or per: month;"),
+    ("autonomy/limits/3/zone", "Asia/Tokyo", "limits/3/zone: must be UTC, as in entry 2, which"),
+    ("autonomy/limits/1/per", "week", "limits/1/per: must be one of minute, hour, day, month"),
+    (
+        "autonomy/limits/3",
+        {"action_type": "ISSUE_REFUND", "for": "each account , agent", "per": "month", "reads": 1},
+        "limits/3: is for the same place as entry 2 (each agent and account, action_type ISSUE_R",
+    ),
+    ("autonomy/limits/3/amount/EURO", 5, "EURO: no action of the catalog spends EURO; did you"),
+    ("autonomy/limits/3/action_type", "SEND_MAIL", "amount/EUR: SEND_MAIL does not spend EUR"),
+    ("autonomy/limits/3/action_type", "NOPE", "limits/3/action_type: the catalog has no action N"),
+    ("autonomy/limits/3/amount/EUR", 10**12, "EUR: must be at most 9,007,199,254 EUR"),
     (
         "autonomy/budgets/1/max_per_day_by_action_type",
         {"NOPE": 1},

@@ -129,6 +129,32 @@ async def test_hints_left_when_the_process_ends_are_deferred_before_it_does(
 # Places
 
 
+@pytest.mark.usefixtures("quick")
+async def test_who_waits_for_a_place_is_not_claimed_so_it_can_expire(
+    shop: World, queue_place: str
+) -> None:
+    await shop.configure(document(1))
+    line = Line(-1)
+    async with (
+        working(shop, queue_place, tools=line.tools),
+        working(shop, queue_place, tools=line.tools),
+        approving(shop, queue_place) as control,
+    ):
+        await control.propose(AGENT, task("slow"))
+        await until(lambda: line.now == 1)
+        await control.propose(AGENT, task("late", expires_at=shop.clock.now_ms() + 1_000))
+        await until(lambda: waiting(queue_place) == ["slow", "late"])
+        await asyncio.sleep(0.2)
+        assert (await shop.record("late")).attempt is None
+        shop.clock.forward(2_500)
+        async with asyncio.timeout(WAIT_SECONDS):
+            while (await shop.record("late")).status is IntentStatus.APPROVED:
+                await asyncio.sleep(0.02)
+        line.opened.set()
+    assert (await shop.record("late")).status is IntentStatus.EXPIRED
+    assert len(line.tools.calls) == 1
+
+
 @pytest.mark.usefixtures("no_sweep")
 async def test_calls_to_one_tool_server_are_bounded_over_all_workers(
     shop: World, queue_place: str, monkeypatch: pytest.MonkeyPatch

@@ -51,6 +51,20 @@ def valid() -> dict[str, Any]:
     }
     made["catalog"]["SEND_FAX"] = {**made["catalog"]["SEND_MAIL"], "tool": "mail.fax"}
     made["catalog"]["CREATE_TASK"]["undo"] = {"tool": "web.delete_task", "within": "24h"}
+    refund = made["catalog"]["ISSUE_REFUND"]
+    refund["parameters"]["properties"]["amount_minor"] |= {"x-scale": 100, "x-unit": "EUR"}
+    fee = {"type": "number", "minimum": 0, "maximum": 9, "x-scale": 1000, "x-unit": "EUR"}
+    made["catalog"]["CHARGE_FEE"] = {
+        **refund,
+        "spends": "fee",
+        "sentence": "charged {fee}",
+        "proposal": "charge {fee}",
+        "parameters": {
+            **refund["parameters"],
+            "required": ["fee"],
+            "properties": {"fee": fee},
+        },
+    }
     made["autonomy"]["allowlist"] = {
         "tenant": ["CREATE_TASK", "ISSUE_REFUND"],
         "accounts": {"acme": ["SEND_MAIL"], "umbrella": ["SEND_MAIL"]},
@@ -63,6 +77,13 @@ def valid() -> dict[str, Any]:
         {"mode": "AUTO_EXECUTE", "account": "acme", "action_type": "ISSUE_REFUND"},
     ]
     made["autonomy"]["budgets"] += [{"account": "umbrella", "max_per_day": 0}]
+    made["autonomy"]["limits"] = [
+        {"for": "tenant", "per": "day", "actions": 9, "amount": {"EUR": 700_000}},
+        {"for": "each agent", "per": "minute", "actions": 3},
+        {"agent": "agent-ada", "per": "minute", "actions": 7},
+        {"for": "each agent", "account": "globex", "per": "month", "actions": 0},
+        {"account": "acme", "action_type": "ISSUE_REFUND", "per": "hour", "amount": {"EUR": 9_000}},
+    ]
     made["tool_pins"] = dict.fromkeys(("crm.create_task", "mail.fax"), "sha256:" + "0" * 64)
     return made
 
@@ -269,6 +290,9 @@ REACHABLE = {
 """By a letter: a task, a refund and a mail on the account acme; a task and a refund elsewhere."""
 
 
+FEE = "catalog/CHARGE_FEE/parameters/properties/fee"
+
+
 def at(path: str, value: Any) -> dict[str, Any]:
     keys = tuple(int(key) if key.isdecimal() else key for key in path.split("/"))
     return dict(corrupted(keys, ("gone", None) if value is ... else ("value", value)))
@@ -296,6 +320,16 @@ def at(path: str, value: Any) -> dict[str, Any]:
         ("autonomy/budgets/1/max_per_day", -1, "BUDGET_UNREADABLE", "TRM"),
         ("autonomy/budgets/1/per_hour", 5, "BUDGET_UNREADABLE", "TORM"),
         ("autonomy/budgets/1/account", ["acme"], "BUDGET_UNREADABLE", "TORM"),
+        ("autonomy/limits/4/per", "week", "LIMITS_UNREADABLE", "R"),
+        ("autonomy/limits/4/amount/USD", 1, "LIMITS_UNREADABLE", "R"),
+        ("autonomy/limits/4/account", 7, "LIMITS_UNREADABLE", "R"),
+        ("autonomy/limits/4/action_type", "NOPE", "LIMITS_UNREADABLE", "TRM"),
+        ("autonomy/limits/2/zone", "Asia/Tokyo", "LIMITS_UNREADABLE", "TORM"),
+        ("autonomy/limits/0/burst", 5, "LIMITS_UNREADABLE", "TORM"),
+        ("autonomy/limits", {}, "LIMITS_UNREADABLE", "TORM"),
+        ("catalog/CHARGE_FEE/spends", "fees", "LIMITS_UNREADABLE", "R"),
+        ("catalog/CHARGE_FEE/effect", "exactly_once", "LIMITS_UNREADABLE", "R"),
+        (f"{FEE}/x-scale", 7, "LIMITS_UNREADABLE", "R"),
         ("autonomy/newer", {}, "SETTINGS_UNREADABLE", "TOREM"),
         ("newer", {}, "SETTINGS_UNREADABLE", "TOREM"),
         ("policy", 5, "POLICY_UNREADABLE", "TOREM"),

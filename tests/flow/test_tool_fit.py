@@ -9,6 +9,7 @@ import pytest
 
 from clearance.configuration.tool_fit import (
     FINDINGS_MAX,
+    FitFinding,
     fit_findings,
     may_run_alone,
     misfit,
@@ -16,6 +17,7 @@ from clearance.configuration.tool_fit import (
 from clearance.core.catalog import Action, Effect, ToolName, Undo
 from clearance.core.intent import RiskLevel
 from clearance.core.mode import Allowlist, AutonomyMode, ModeRule
+from clearance.flow.ports.tools import ToolDescription
 
 ACTION = Action(
     "PAY",
@@ -34,13 +36,28 @@ def of(properties: dict[str, Any], *required: str, **more: Any) -> dict[str, Any
     return {"type": "object", "properties": properties, "required": list(required), **more}
 
 
+def findings_of(
+    action: Action,
+    schemas: dict[str, dict[str, Any]],
+    *,
+    alone: bool,
+    annotations: dict[str, Any] | None = None,
+) -> tuple[FitFinding, ...]:
+    """What is found about tools of these input schemas."""
+    tools = {
+        name: ToolDescription(name, "", schema, "", {"annotations": annotations})
+        for name, schema in schemas.items()
+    }
+    return fit_findings(action, tools, alone=alone)
+
+
 def found(
     sent: dict[str, Any], tool: dict[str, Any], *, alone: bool = True, **changes: Any
 ) -> list[str]:
     """The names of what is found about parameters and a tool that takes the account too."""
     taken = {**tool, "properties": {**tool.get("properties", {}), **AT}}
     action = replace(ACTION, **{"parameters": sent, **changes})
-    return [finding.name for finding in fit_findings(action, {"bank.pay": taken}, alone=alone)]
+    return [finding.name for finding in findings_of(action, {"bank.pay": taken}, alone=alone)]
 
 
 def several(items: dict[str, Any]) -> dict[str, Any]:
@@ -188,8 +205,8 @@ def test_what_is_found(sent: dict[str, Any], tool: dict[str, Any], names: list[s
 
 def test_a_tool_that_declares_nothing_takes_everything() -> None:
     action = replace(ACTION, parameters=of({"a": TEXT}), idempotency_argument="key")
-    assert fit_findings(action, {"bank.pay": {"type": "object"}}, alone=True) == ()
-    assert [finding.name for finding in fit_findings(action, {"bank.pay": of({})}, alone=True)] == [
+    assert findings_of(action, {"bank.pay": {"type": "object"}}, alone=True) == ()
+    assert [finding.name for finding in findings_of(action, {"bank.pay": of({})}, alone=True)] == [
         "KEY_NOT_TAKEN:key",
         "ARGUMENT_NOT_KNOWN:a",
         "ARGUMENT_NOT_KNOWN:account",
@@ -226,36 +243,76 @@ def test_a_key_that_a_tool_does_not_name_is_not_taken_even_if_it_takes_any_name(
 def test_only_an_action_that_may_run_alone_has_to_send_its_account_and_every_value() -> None:
     tool = of({"limit": {**INTEGER, "default": 9}})
     bare = replace(ACTION, parameters=of({}), arguments={})
-    names = [finding.name for finding in fit_findings(bare, {"bank.pay": tool}, alone=True)]
+    names = [finding.name for finding in findings_of(bare, {"bank.pay": tool}, alone=True)]
     assert names == ["ACCOUNT_NOT_SENT", "TOOL_DEFAULT:limit"]
-    [seen] = fit_findings(bare, {"bank.pay": tool}, alone=False)
+    [seen] = findings_of(bare, {"bank.pay": tool}, alone=False)
     assert (seen.name, seen.is_misfit) == ("TOOL_DEFAULT:limit", False)
     assert "declare it as a parameter with default: 9" in seen.sentence
     assert misfit([seen]) is None
-    taken = replace(bare, parameters=of({"account_id": TEXT}))
-    assert "ACCOUNT_NOT_SENT" not in [f.name for f in fit_findings(taken, {}, alone=True)]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "hint"),
+    [
+        ({"read_only_hint": False}, "readOnlyHint: false"),
+        ({"destructive_hint": True}, "destructiveHint: true"),
+        ({"read_only_hint": False, "destructive_hint": True}, "readOnlyHint: false, destructive"),
+        ({"read_only_hint": True, "destructive_hint": False}, None),
+        ({"title": "Pay", "idempotent_hint": False}, None),
+        (None, None),
+    ],
+)
+def test_a_read_whose_tool_says_that_something_changes_asks_until_it_is_accepted(
+    annotations: dict[str, Any] | None, hint: str | None
+) -> None:
+    read = replace(ACTION, effect=Effect.READ)
+    tool = {"bank.pay": of(AT)}
+    assert findings_of(ACTION, tool, alone=True, annotations=annotations) == ()
+    findings = findings_of(read, tool, alone=True, annotations=annotations)
+    assert [finding.name for finding in findings] == ["READ_CONTRADICTED"] * (hint is not None)
+    if hint is None:
+        return
+    assert hint in findings[0].sentence
+    assert misfit(findings) is not None
+    with_a_person = findings_of(read, tool, alone=False, annotations=annotations)
+    assert (len(with_a_person), misfit(with_a_person)) == (1, None)
+    accepted = replace(read, accepts=("READ_CONTRADICTED",))
+    assert misfit(findings_of(accepted, tool, alone=True, annotations=annotations)) is None
+
+
+def test_an_account_that_the_agent_sends_past_the_one_it_is_counted_on_is_a_warning() -> None:
+    taken = replace(ACTION, parameters=of({"id": TEXT, "account_id": TEXT}), arguments={})
+    [seen] = fit_findings(taken, {}, alone=True)
+    assert (seen.name, seen.is_misfit) == ("ACCOUNT_NOT_BOUND", False)
+    assert 'write account: "{account_id}"' in seen.sentence
+    other = replace(ACTION, parameters=of({"customer_id": TEXT}), arguments={})
+    [seen] = fit_findings(other, {}, alone=True)
+    assert (seen.name, seen.is_misfit) == ("ACCOUNT_NOT_SENT", True)
+    assert 'write account: "{customer_id}"' in seen.sentence
+    for action, name in ((taken, "account_id"), (other, "customer_id")):
+        assert fit_findings(replace(action, account=name), {}, alone=True) == ()
 
 
 def test_what_is_accepted_by_name_stays_a_finding() -> None:
     tool = {"bank.pay": of({"a": {**TEXT, "default": "x"}, "b": {**TEXT, "default": "x"}, **AT})}
     one = replace(ACTION, accepts=("TOOL_DEFAULT:a",))
-    assert [(f.name, f.accepted) for f in fit_findings(one, tool, alone=True)] == [
+    assert [(f.name, f.accepted) for f in findings_of(one, tool, alone=True)] == [
         ("TOOL_DEFAULT:a", True),
         ("TOOL_DEFAULT:b", False),
     ]
     all_ = replace(ACTION, accepts=("TOOL_DEFAULT",))
-    assert all(finding.accepted for finding in fit_findings(all_, tool, alone=True))
+    assert all(finding.accepted for finding in findings_of(all_, tool, alone=True))
 
 
 def test_many_accepted_findings_hide_no_other() -> None:
     names = [f"a{number:03}" for number in range(120)]
     sent = of(dict.fromkeys(names, TEXT) | {"z": TEXT})
     action = replace(ACTION, parameters=sent, arguments={}, accepts=("ARGUMENT_NOT_KNOWN",))
-    findings = fit_findings(action, {"bank.pay": of({"z": INTEGER})}, alone=False)
+    findings = findings_of(action, {"bank.pay": of({"z": INTEGER})}, alone=False)
     refusal = misfit(findings)
     assert refusal is not None
     assert [problem.path[2:] for problem in refusal.problems] == [("parameters", "properties", "z")]
-    all_ = misfit(fit_findings(replace(action, accepts=()), {"bank.pay": of({})}, alone=False))
+    all_ = misfit(findings_of(replace(action, accepts=()), {"bank.pay": of({})}, alone=False))
     assert all_ is not None
     assert len(all_.problems) == FINDINGS_MAX
     assert "; and 118 more." in all_.sentence
@@ -278,7 +335,7 @@ def test_a_finding_names_a_place_that_is_in_the_file() -> None:
         "other",
     )
     action = replace(ACTION, parameters=sent, arguments={"account": {"name": "{account_id}"}})
-    findings = fit_findings(action, {"bank.pay": tool}, alone=True)
+    findings = findings_of(action, {"bank.pay": tool}, alone=True)
     assert {(finding.name, finding.path[2:]) for finding in findings} == {
         ("ARGUMENT_NOT_SUPPLIED:other", ("tool",)),
         ("ARGUMENT_NOT_SUPPLIED:lines.sku", ("parameters", "properties", "lines", "items")),
@@ -302,7 +359,7 @@ def test_a_finding_names_a_place_that_is_in_the_file() -> None:
 def test_advice_is_about_what_the_tool_has() -> None:
     def sentences(tool: dict[str, Any]) -> list[str]:
         bare = replace(ACTION, parameters=of({}), arguments={})
-        return [each.sentence for each in fit_findings(bare, {"bank.pay": tool}, alone=True)]
+        return [each.sentence for each in findings_of(bare, {"bank.pay": tool}, alone=True)]
 
     [none] = sentences(of({"limit": INTEGER}))
     assert none.endswith(
@@ -317,7 +374,7 @@ def test_advice_is_about_what_the_tool_has() -> None:
 def test_the_undo_is_compared_with_its_own_tool() -> None:
     undo = Undo(ToolName("bank", "refund"), {"id": "{result.id}", "why": 5}, None)
     tool = {"bank.refund": of({"payment": TEXT, "why": TEXT}, "payment")}
-    findings = fit_findings(replace(ACTION, undo=undo), tool, alone=False)
+    findings = findings_of(replace(ACTION, undo=undo), tool, alone=False)
     assert [(finding.name, finding.path[2:]) for finding in findings] == [
         ("ARGUMENT_NOT_SUPPLIED:undo.payment", ("undo", "arguments")),
         ("ARGUMENT_NOT_KNOWN:undo.id", ("undo", "arguments", "id")),

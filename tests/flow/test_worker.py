@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
+from clearance.core.catalog import idempotency_key
 from clearance.core.errors import Unavailable
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.core.record import IntentStatus
 from clearance.engines import worker as workers
+from clearance.engines.lanes import Lane, Lines
 from clearance.engines.worker import Worker
 from clearance.flow import execute
 from clearance.flow.context import Context
@@ -87,6 +89,12 @@ def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     next one never.
     """
     monkeypatch.setattr(workers, "SWEEP_SECONDS", 3_600)
+
+
+@pytest.fixture
+def sweeps_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sweeps by the hundredth of a second."""
+    monkeypatch.setattr(workers, "SWEEP_SECONDS", 0.01)
 
 
 async def test_a_stopped_worker_finishes_what_is_under_way_and_begins_nothing(world: World) -> None:
@@ -209,7 +217,7 @@ async def test_a_hint_too_many_is_dropped_and_the_sweep_finds_its_intent(
     for number in range(4):
         await world.propose(task(f"t{number}"))
         worker.hint(Due(TENANT, f"t{number}", "CREATE_TASK"))
-    assert list(worker._waiting) == [(TENANT, "t0")]
+    assert [due.action_intent_id for due in worker._hinted] == ["t0"]
     async with working(world, worker):
         await until(lambda: len(world.tools.calls) == 4)
     assert set(world.tools.by_key().values()) == {1}
@@ -274,16 +282,156 @@ async def test_an_exception_in_a_sweep_does_not_end_the_sweeping(
     assert (await world.record("t1")).status is IntentStatus.SUCCEEDED
 
 
+# Places
+
+
+@pytest.mark.usefixtures("sweeps_at_once")
+async def test_who_waits_for_a_place_is_not_claimed_so_it_can_expire_and_be_forbidden(
+    world: World,
+) -> None:
+    """One call was slow: the next one left 13.5 s after it had expired, the one behind it after its
+    action type had been disabled.
+    """
+    await world.configure(shop(places=1))
+    gate = Gate()
+    world.tools = gate.tools
+    async with working(world, Worker()) as control:
+        await control.propose(AGENT, task("slow"))
+        await gate.reached.wait()
+        await control.propose(AGENT, task("late", expires_at=world.clock.now_ms() + 1_000))
+        await control.propose(AGENT, task("off"))
+        await asyncio.sleep(0.05)
+        assert {(await world.record(name)).attempt for name in ("late", "off")} == {None}
+        world.clock.forward(2_500)
+        async with asyncio.timeout(20):
+            while (await world.record("late")).status is IntentStatus.APPROVED:
+                await asyncio.sleep(0.005)
+        await world.configure(shop(places=1, modes=[{"mode": "DISABLED"}]))
+        gate.opened.set()
+        async with asyncio.timeout(20):
+            while (await world.record("off")).status is IntentStatus.APPROVED:
+                await asyncio.sleep(0.005)
+    ends = {name: (await world.record(name)).status.value for name in ("slow", "late", "off")}
+    assert ends == {"slow": "SUCCEEDED", "late": "EXPIRED", "off": "CANCELLED"}
+    assert len(gate.tools.calls) == 1
+
+
+@pytest.mark.usefixtures("no_sweep")
+async def test_a_slow_tool_server_keeps_no_intent_of_another_one_waiting(world: World) -> None:
+    await world.configure(shop(places=1))
+    gate = Gate()
+
+    async def behave(call: ToolCall) -> dict[str, bool]:
+        return {"ok": True} if call.server.name == "mailer" else await gate.behave(call)
+
+    world.tools.behave = behave
+    async with working(world, Worker(concurrency=2)) as control:
+        for number in range(6):
+            await control.propose(AGENT, task(f"t{number}"))
+        await gate.reached.wait()
+        await control.propose(AGENT, mail("m"))
+        await until(lambda: len(world.tools.calls) == 2)
+        assert world.tools.calls[1].server.name == "mailer"
+        gate.opened.set()
+        await until(lambda: len(world.tools.calls) == 7)
+    in_order = [
+        idempotency_key(TENANT, name) for name in ("t0", "m", *(f"t{n}" for n in range(1, 6)))
+    ]
+    assert [call.idempotency_key for call in world.tools.calls] == in_order
+
+
+@pytest.mark.usefixtures("no_sweep")
+async def test_a_place_is_free_once_the_call_is_over_though_its_outcome_is_not_written(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.configure(shop(places=1))
+    written, record = asyncio.Event(), execute.record
+
+    async def slow(*arguments: Any, **named: Any) -> Any:
+        await written.wait()
+        return await record(*arguments, **named)
+
+    monkeypatch.setattr(execute, "record", slow)
+    async with working(world, Worker()) as control:
+        for name in ("t1", "t2"):
+            await control.propose(AGENT, task(name))
+        await until(lambda: len(world.tools.calls) == 2)
+        written.set()
+
+
+@pytest.mark.usefixtures("no_sweep")
+async def test_an_intent_that_cannot_be_claimed_gives_its_place_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.configure(shop(places=1))
+    take_up = execute.take_up
+
+    async def failing(context: Context, tenant_id: str, name: str, *rest: Any, **named: Any) -> Any:
+        if name == "bad":
+            raise Unavailable("The store is away.")
+        return await take_up(context, tenant_id, name, *rest, **named)
+
+    monkeypatch.setattr(execute, "take_up", failing)
+    worker = Worker()
+    async with working(world, worker) as control:
+        for name in ("bad", "good"):
+            await control.propose(AGENT, task(name))
+        await until(lambda: len(world.tools.calls) == 1)
+        await until(lambda: not worker._known)
+
+
+async def test_a_line_that_is_too_long_drops_who_comes_and_the_sweep_finds_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "LINE_MAX", 2)
+    monkeypatch.setattr(workers, "SWEEP_SECONDS", 0.01)
+    await world.configure(shop(places=1))
+    gate = Gate()
+    world.tools = gate.tools
+    worker = Worker()
+    async with working(world, worker) as control:
+        for number in range(8):
+            await control.propose(AGENT, task(f"t{number}"))
+        await gate.reached.wait()
+        await until(lambda: len(worker._known) == 3)
+        gate.opened.set()
+        await until(lambda: len(gate.tools.calls) == 8)
+    assert set(gate.tools.by_key().values()) == {1}
+
+
+def test_a_line_is_served_in_its_order_and_within_the_places_of_the_moment() -> None:
+    lines, dues = Lines(), [Due(TENANT, f"t{number}", "CREATE_TASK") for number in range(9)]
+    one, three = Lane("crm", 1), Lane("crm", 3)
+    assert [lines.join(one, due) for due in dues[:3]] == [dues[:1], [], []]
+    assert lines.join(Lane("mailer", 1), dues[8]) == [dues[8]]
+    assert lines.join(three, dues[3]) == dues[1:3], "more places: those in front have them"
+    assert lines.leave(one) == [], "fewer places: two of them are taken still"
+    assert lines.leave(one) == []
+    assert lines.leave(one) == [dues[3]]
+    assert (lines.leave(three), lines.waiting(three)) == ([], 0)
+
+
+def shop(places: int, **autonomy: Any) -> dict[str, Any]:
+    """The sample with two tool servers, which take so many calls at once."""
+    made = sample.document(**autonomy)
+    made["tool_servers"]["crm"]["concurrency_max"] = places
+    made["tool_servers"]["mailer"] = dict(made["tool_servers"]["crm"])
+    made["catalog"]["SEND_MAIL"]["tool"] = "mailer.send_mail"
+    return made
+
+
 def executions(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each intent is taken up, whether or not there is anything to start."""
     taken_up: Counter[str] = Counter()
-    carry_out: Callable[..., Awaitable[Any]] = execute.execute
+    take_up: Callable[..., Awaitable[Any]] = execute.take_up
 
-    async def counted(context: Context, tenant_id: str, action_intent_id: str, worker: str) -> Any:
+    async def counted(
+        context: Context, tenant_id: str, action_intent_id: str, worker: str, **named: Any
+    ) -> Any:
         taken_up[action_intent_id] += 1
-        return await carry_out(context, tenant_id, action_intent_id, worker)
+        return await take_up(context, tenant_id, action_intent_id, worker, **named)
 
-    monkeypatch.setattr(execute, "execute", counted)
+    monkeypatch.setattr(execute, "take_up", counted)
     return taken_up
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from zlib import crc32
 
 from clearance.core.catalog import ToolServer
 from clearance.core.credential import principal_of
@@ -47,6 +48,15 @@ when { context.parameters.amount_minor > 500000 };
 @id("mails") @reason("MAILS_ALLOWED") @explanation("Mails may be sent.")
 permit(principal, action == Action::"SEND_MAIL", resource);
 """
+
+ACCOUNTS = ("acme", "globex", "initech", "hooli", "other", *(f"account-{n}" for n in range(100)))
+"""The accounts that are known here."""
+
+
+def account_of(name: str) -> str:
+    """One of the accounts that are known: always the same for a name, mostly others for others."""
+    return f"account-{crc32(name.encode()) % 100}"
+
 
 DOCUMENT: Mapping[str, Any] = {
     "tool_servers": {
@@ -119,6 +129,7 @@ DOCUMENT: Mapping[str, Any] = {
                 "max_amount_per_day_by_action_type": {"ISSUE_REFUND": 100_000},
             },
         ],
+        "accounts": [*ACCOUNTS],
     },
     "policy": POLICY,
 }

@@ -258,9 +258,15 @@ def test_every_code_of_the_gate_that_asks_or_blocks_fails_closed_in_the_table() 
         "NOT_STOPPED",
         "NOT_EXPIRED",
         "KNOWN_ACTION",
+        "ACCOUNT_KNOWN",
+        "ACCOUNT_NEW",
+        "UNKNOWN_ACCOUNT_ALLOWED",
         "ALLOWLISTED",
         "MODE_AUTO_EXECUTE",
+        "NOT_REJECTED",
         "BUDGET_HELD",
+        "NO_BUDGET_NEEDED",
+        "LIMITS_HELD",
         *Answer,
     }
     rows = [

@@ -30,10 +30,12 @@ NOT_NOUNS_OF_THE_DOMAIN = {
         "NotFound",
         "Conflict",
         "Unavailable",
+        "TooMany",
     ),
     *("VersionMismatch", "VersionRequired"),
     # What a store answers to a transition.
     *("Admitted", "AlreadyAdmitted", "SettingsMoved", "BudgetSpent", "RecordMoved", "Applied"),
+    *("SameCallWaits", "RejectedBefore", "TooManyWaiting", "QuotaSpent"),
     # How settings travel to a store; the word is "settings".
     "SettingsChange",
 }

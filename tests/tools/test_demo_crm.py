@@ -58,6 +58,14 @@ async def test_a_day_at_the_crm(tools: McpTools, crm: ToolServer, database: Path
         )
         assert said["changed"] is changed
     await call(tools, crm, "add_note", {"account": "acme", "text": "Called.", "request_id": "r2"})
+    before = seen()
+    assert await result(tools, crm, "get_account", {"account": "acme"}) == {
+        "account": "acme",
+        "fields": {"tier": "silver"},
+        "open_tasks": 0,
+        "notes": 1,
+    }
+    assert seen() == before, "who looks changes nothing"
     assert len(seen()) == 5
 
     refund = {"account": "acme", "order_id": "ORD-1", "amount_minor": 1250, "request_id": "r3"}

@@ -24,6 +24,7 @@ from clearance.api import (
     operations,
     problems,
     status,
+    usage,
     wire,
 )
 from clearance.api.metrics import Exposed, Measured, RequestMetrics
@@ -42,6 +43,7 @@ _DESCRIPTION = (
 _ROUTERS = (
     intents.router,
     approvals.router,
+    usage.router,  # before the parts of the settings, whose names take up the same place
     autonomy.router,
     ledger.router,
     status.router,

@@ -42,10 +42,14 @@ async def approvals(
     """Every approval that waits, oldest request first."""
     after = place_of("approvals", query.cursor, ACTION_INTENT_ID)
     waiting = await control.waiting(caller, after=after, limit=query.limit)
+    waiting = await control.with_alike(caller, waiting)
     catalog = (await control.settings(caller)).catalog
     items = [
         resources.approval_item(
-            narrated, narrated.record.approval, catalog.get(narrated.record.intent.action_type)
+            narrated,
+            narrated.record.approval,
+            catalog.get(narrated.record.intent.action_type),
+            caller,
         )
         for narrated in waiting
         if narrated.record.approval is not None

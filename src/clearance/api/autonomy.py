@@ -1,8 +1,7 @@
 """The settings over REST: each part has its own path, and a change names the version it was made
 from.
 
-The settings document says what a part may hold; here a part is any JSON object. The use of budgets
-is read here too.
+The settings document says what a part may hold; here a part is any JSON object.
 """
 
 from __future__ import annotations
@@ -10,16 +9,14 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Request
-from pydantic import Field
+from fastapi import APIRouter, Depends, Header, Request
 from starlette.responses import Response
 
-from clearance.api import door, resources, wire
+from clearance.api import wire
 from clearance.api.body import read_object
 from clearance.api.door import BODY, Caller, TheControl, answer, problems, takes
 from clearance.core.canonical import Json
 from clearance.core.errors import InvalidInput, VersionMismatch
-from clearance.core.intent import NAME_LENGTH_MAX
 from clearance.flow.requests import ANY_VERSION, SettingsPart
 
 _ETAG = re.compile(r'"([0-9]{1,15})"')
@@ -92,24 +89,3 @@ async def put_settings_part(
 def _part(value: Json, version: int) -> Response:
     resource = wire.SettingsPartResource(**{**value, "version": version})
     return answer(resource, headers={"ETag": f'"{version}"'})
-
-
-class BudgetQuery(door.Query):
-    """Whose budget."""
-
-    account_id: Annotated[str, Field(min_length=1, max_length=NAME_LENGTH_MAX)]
-
-
-@router.get(
-    "/v1/budgets/usage",
-    operation_id="budget_usage",
-    summary="What an account has used of its budget today",
-    response_model=wire.BudgetUsage,
-    responses=problems(422),
-)
-async def budget_usage(
-    query: Annotated[BudgetQuery, Query()], caller: Caller, control: TheControl
-) -> Response:
-    """The held and settled use of each bucket, today in the budget's zone."""
-    rule, day, used = await control.budget(caller, query.account_id)
-    return answer(resources.budget_usage(query.account_id, rule, day, used))

@@ -139,6 +139,8 @@ _MEANS = {
     413: "The input is larger than its limit.",
     415: "The body is not plain JSON.",
     422: "The input does not fit; `problems` says where.",
+    429: "Too many proposals came, or wait for a person; `Retry-After` says when to come again, if "
+    "time helps.",
     428: "The version that the change was made from is missing (`If-Match`).",
     500: "Something unexpected happened; it was logged.",
     503: "Not now. Nothing was done, and the same request may be sent again; with the code "

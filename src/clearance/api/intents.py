@@ -30,6 +30,7 @@ from clearance.core.intent import ACTION_INTENT_ID
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.record import IntentStatus
 from clearance.flow.ports.intents import TimelineQuery
+from clearance.flow.requests import Proposal
 
 POSITION = re.compile(r"[0-9]{1,15}")
 
@@ -62,7 +63,7 @@ async def actions(caller: Caller, control: TheControl) -> Response:
     summary="Propose an action",
     status_code=201,
     response_model=wire.Intent,
-    responses=_AGAIN | problems(409, *BODY),
+    responses=_AGAIN | problems(409, 429, *BODY),
     openapi_extra=takes(wire.ProposalBody),
 )
 async def propose(request: Request, caller: Caller, control: TheControl) -> Response:
@@ -70,8 +71,11 @@ async def propose(request: Request, caller: Caller, control: TheControl) -> Resp
 
     The same id and content: the same answer again, and nothing is consumed twice.
     """
-    body = await read(request, wire.ProposalBody)
-    proposed = await control.propose(caller, proposal_of(body, caller))
+
+    async def proposal() -> Proposal:
+        return proposal_of(await read(request, wire.ProposalBody), caller)
+
+    proposed = await control.propose(caller, proposal)
     resource = resources.intent(proposed)
     if not proposed.created:
         return answer(resource)
@@ -87,7 +91,9 @@ async def propose(request: Request, caller: Caller, control: TheControl) -> Resp
 )
 async def intent(action_intent_id: IntentId, caller: Caller, control: TheControl) -> Response:
     """Status, decision, approval, attempt and outcome."""
-    return answer(resources.intent(await control.intent(caller, action_intent_id)))
+    narrated = await control.intent(caller, action_intent_id)
+    [shown] = await control.with_alike(caller, [narrated])
+    return answer(resources.intent(shown))
 
 
 @router.get(

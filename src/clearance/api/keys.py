@@ -11,7 +11,7 @@ from starlette.responses import Response
 from clearance.api import resources, wire
 from clearance.api.body import read
 from clearance.api.door import BODY, Caller, TheControl, answer, problems, takes
-from clearance.core.principal import Permission, Role
+from clearance.core.principal import EVERYTHING, Permission, Role, Scope
 
 router = APIRouter(tags=["Credentials"])
 
@@ -55,8 +55,17 @@ async def api_keys(caller: Caller, control: TheControl) -> Response:
 async def create_api_key(request: Request, caller: Caller, control: TheControl) -> Response:
     """The answer has the secret, this once."""
     body = await read(request, wire.ApiKeyBody)
-    key, secret = await control.create_api_key(caller, body.name, Role(body.role))
+    scope = _scope(body.scope) if body.scope else EVERYTHING
+    key, secret = await control.create_api_key(caller, body.name, Role(body.role), scope)
     return answer(resources.new_api_key(key, secret), 201)
+
+
+def _scope(body: wire.ScopeBody) -> Scope:
+    """The scope of a body. An empty list is one that names nothing, and is refused."""
+    return Scope(
+        None if body.accounts is None else frozenset(body.accounts),
+        None if body.action_types is None else frozenset(body.action_types),
+    )
 
 
 @router.delete(

@@ -50,6 +50,7 @@ KINDS: Mapping[type[Refusal], tuple[HTTPStatus, str]] = {
     errors.TooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Too large"),
     UnsupportedMediaType: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Not plain JSON"),
     errors.InvalidInput: (HTTPStatus.UNPROCESSABLE_ENTITY, "The input does not fit"),
+    errors.TooMany: (HTTPStatus.TOO_MANY_REQUESTS, "Too many"),
     errors.VersionRequired: (HTTPStatus.PRECONDITION_REQUIRED, "The version is missing"),
     errors.Unavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "Not available now"),
 }
@@ -61,6 +62,7 @@ _HEADERS: Mapping[HTTPStatus, Mapping[str, str]] = {
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": str(RETRY_AFTER_SECONDS)},
     # The rest of the body is not read, so the connection cannot carry another request.
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: {"Connection": "close"},
+    HTTPStatus.TOO_MANY_REQUESTS: {"Connection": "close"},
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: {
         "Accept": "application/json",
         "Accept-Encoding": "identity",
@@ -87,6 +89,8 @@ def of_refusal(request: Request, refusal: Refusal) -> Response:
     answer = _answer(
         request, status, title, refusal.code, refusal.sentence, refusal.problems, about
     )
+    if isinstance(refusal, errors.TooMany) and refusal.retry_after_seconds is not None:
+        answer.headers["Retry-After"] = str(refusal.retry_after_seconds)
     if unavailable and unavailable.in_doubt:
         # Machines between take this header for leave to send anything again.
         del answer.headers["Retry-After"]

@@ -8,18 +8,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clearance.api import wire
+from clearance.core.approval import edit_approves
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
-from clearance.core.decision import Decision, to_json
+from clearance.core.decision import catalog_inputs, effect_of, to_json
+from clearance.core.limits import as_json
 from clearance.core.moment import as_text
 from clearance.core.record import IntentRecord, IntentStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from clearance.core.agents_view import OfferedAction, ShownEntry
     from clearance.core.approval import Approval
-    from clearance.core.budget import BudgetRule, Hold
+    from clearance.core.budget import Hold
     from clearance.core.credential import ApiKey
     from clearance.core.narrative import Explanation, ShownCall
     from clearance.core.outcome import Outcome
@@ -84,7 +86,21 @@ def _intent_fields(narrated: NarratedIntent) -> dict[str, Any]:
         "attempt": _attempt(record.attempt) if record.attempt else None,
         "outcome": _outcome(record, record.outcome) if record.outcome else None,
         "budget": _budget_hold(record.hold) if record.hold else None,
+        "content_kept": action_intent.content_kept,
+        "alike": _alike(narrated),
     }
+
+
+def _alike(narrated: NarratedIntent) -> list[wire.SameActResource]:
+    return [
+        wire.SameActResource(
+            action_intent_id=act.action_intent_id,
+            status=act.status.value,
+            at=as_text(act.at),
+            sentence=act.sentence,
+        )
+        for act in narrated.alike
+    ]
 
 
 def _called(record: IntentRecord, call: ShownCall | None) -> dict[str, Any]:
@@ -156,11 +172,19 @@ def _outcome(record: IntentRecord, outcome: Outcome) -> wire.OutcomeResource:
 
 
 def _budget_hold(hold: Hold) -> wire.BudgetHold:
-    claims = [
-        wire.BudgetClaim(bucket=claim.bucket, amount=claim.amount, limit=claim.limit)
-        for claim in hold.claims
-    ]
-    return wire.BudgetHold(day=hold.day, state=hold.state.value, claims=claims)
+    own: list[wire.BudgetClaim] = []
+    counted: list[wire.CounterClaim] = []
+    for claim in hold.claims:
+        facts: dict[str, Any] = {
+            "bucket": claim.bucket,
+            "amount": claim.amount,
+            "limit": claim.limit,
+        }
+        if claim.counter is None:
+            own.append(wire.BudgetClaim(**facts))
+        else:
+            counted.append(wire.CounterClaim(**facts, **as_json(claim.counter)))
+    return wire.BudgetHold(day=hold.day, state=hold.state.value, claims=own, counted=counted)
 
 
 def explanation(explained: Explanation, history: Sequence[ShownEntry]) -> wire.ExplanationResource:
@@ -186,15 +210,8 @@ def explanation(explained: Explanation, history: Sequence[ShownEntry]) -> wire.E
     )
 
 
-def _catalog_inputs(decision: Decision) -> Mapping[str, Any]:
-    """The gate's facts about the action when it decided; empty if the intent was blocked before
-    that, or the action is unknown.
-    """
-    return next((finding.inputs for finding in decision.findings if finding.check == "catalog"), {})
-
-
 def _effective_risk(record: IntentRecord) -> Json:
-    return _catalog_inputs(record.decision).get("risk_level", record.intent.risk_stated)
+    return catalog_inputs(record.decision).get("risk_level", record.intent.risk_stated)
 
 
 def timeline_item(narrated: NarratedIntent, action: Action | None) -> wire.TimelineItem:
@@ -208,6 +225,9 @@ def timeline_item(narrated: NarratedIntent, action: Action | None) -> wire.Timel
         action_intent_id=record.intent.action_intent_id,
         account_id=record.intent.account_id,
         action_type=record.intent.action_type,
+        action_label=narrated.label,
+        proposed_by=record.intent.proposed_by,
+        effect=effect_of(record.decision),
         sentence=narrated.sentence,
         status=record.status.value,
         decision=record.decision.answer.value,
@@ -223,11 +243,11 @@ def timeline_item(narrated: NarratedIntent, action: Action | None) -> wire.Timel
 
 
 def approval_item(
-    narrated: NarratedIntent, approval: Approval, action: Action | None
+    narrated: NarratedIntent, approval: Approval, action: Action | None, reader: Principal
 ) -> wire.ApprovalItem:
-    """One card of the inbox."""
+    """One card of the inbox, for its reader."""
     record, action_intent = narrated.record, narrated.record.intent
-    known = _catalog_inputs(record.decision)
+    known = catalog_inputs(record.decision)
     return wire.ApprovalItem(
         approval_id=approval.approval_id,
         action_intent_id=action_intent.action_intent_id,
@@ -253,6 +273,9 @@ def approval_item(
         undo=action is not None and action.undo is not None,
         tool=known.get("tool"),
         effect=known.get("effect"),
+        edit_approves=edit_approves(reader, action),
+        likeness=record.likeness.hex() if record.likeness else None,
+        alike=_alike(narrated),
     )
 
 
@@ -260,31 +283,6 @@ def entry(shown: ShownEntry) -> wire.LedgerEntry:
     """What is shown of an entry, beside its place and the digest of its exact bytes."""
     return wire.LedgerEntry(
         **{**shown.fields, "position": shown.position, "entry_digest": shown.digest}
-    )
-
-
-def budget_usage(
-    account_id: str, rule: BudgetRule | None, day: str, used: Mapping[str, int]
-) -> wire.BudgetUsage:
-    """Every bucket that has a limit or was used."""
-    limits: dict[str, int] = {}
-    if rule is not None:
-        limits["actions"] = rule.max_per_day
-        limits |= {
-            f"actions:{name}": most for name, most in rule.max_per_day_by_action_type.items()
-        }
-        limits |= {
-            f"amount:{name}": most for name, most in rule.max_amount_per_day_by_action_type.items()
-        }
-    return wire.BudgetUsage(
-        account_id=account_id,
-        configured=rule is not None,
-        day=day,
-        zone=rule.zone if rule else "UTC",
-        buckets=[
-            wire.BudgetBucket(bucket=bucket, used=used.get(bucket, 0), limit=limits.get(bucket))
-            for bucket in sorted(limits.keys() | used.keys())
-        ],
     )
 
 
@@ -305,6 +303,7 @@ def who_am_i(principal: Principal) -> wire.WhoAmI:
         actor_id=principal.actor_id,
         kind=principal.kind.value,
         permissions=sorted(permission.value for permission in principal.permissions),
+        scope=wire.ScopeResource(**principal.scope.names),
     )
 
 
@@ -325,4 +324,5 @@ def _api_key_fields(key: ApiKey) -> dict[str, Any]:
         "role": key.role.value,
         "created_at": as_text(key.created_at),
         "revoked_at": _moment(key.revoked_at),
+        "scope": wire.ScopeResource(**key.scope.names),
     }

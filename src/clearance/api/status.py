@@ -36,6 +36,17 @@ class TenantProblem(Resource):
     sentence: str
 
 
+class RefusedInAnHour(Resource):
+    """How many proposals of one agent were refused within the UTC hour that begins at `hour`, by
+    the code of the refusal.
+    """
+
+    agent_id: str
+    hour: Moment
+    count: int
+    codes: dict[str, int]
+
+
 class TenantStatus(Resource):
     """How the tenant stands at a moment."""
 
@@ -56,6 +67,13 @@ class TenantStatus(Resource):
     stop_switches: Annotated[list[SwitchInForce], Field(description="Those that are on.")]
     ledger_size: int
     problems: list[TenantProblem]
+    refused_proposals: Annotated[
+        list[RefusedInAnHour],
+        Field(
+            description="What the process that answers refused within a day, the latest hour "
+            "first. It is in no ledger."
+        ),
+    ]
 
 
 @router.get(
@@ -84,6 +102,15 @@ def _resource(state: TenantState) -> TenantStatus:
         problems=[
             TenantProblem(code=concern.code, sentence=concern.sentence)
             for concern in state.concerns
+        ],
+        refused_proposals=[
+            RefusedInAnHour(
+                agent_id=each.agent_id,
+                hour=as_text(each.hour),
+                count=each.count,
+                codes=dict(each.codes),
+            )
+            for each in state.refused
         ],
     )
 

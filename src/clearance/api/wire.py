@@ -20,6 +20,7 @@ from clearance.core.intent import (
     WHY_LENGTH_MAX,
 )
 from clearance.core.moment import from_text
+from clearance.core.principal import SCOPE_NAMES_MAX
 
 PAGE_SIZE_DEFAULT = 50
 PAGE_SIZE_MAX = 500
@@ -58,6 +59,7 @@ StatusName = Literal[
 SourceName = Annotated[
     str, Field(description="POLICY or HUMAN; another name is a later version's.")
 ]
+EffectName = Literal["read", "idempotent", "keyed", "at_most_once"]
 RoleName = Literal["agent", "approver", "auditor", "owner"]
 _ID: dict[str, Any] = {"pattern": f"^{ACTION_INTENT_ID.pattern}$"}
 _NAME: dict[str, Any] = {"minLength": 1, "maxLength": NAME_LENGTH_MAX}
@@ -87,7 +89,13 @@ class ProposalBody(Body):
         }
     )
 
-    account_id: Annotated[str, Field(json_schema_extra=_NAME)]
+    account_id: Annotated[
+        str | None,
+        Field(
+            description="May be left out if the catalog finds it in the parameters.",
+            json_schema_extra=_NAME,
+        ),
+    ] = None
     action_type: Annotated[str, Field(json_schema_extra={"pattern": f"^{ACTION_TYPE.pattern}$"})]
     action_intent_id: Annotated[
         str | None, Field(description="Chosen by the caller, or made by us.", json_schema_extra=_ID)
@@ -148,11 +156,26 @@ class ErasureBody(Body):
     reason: Annotated[str, Field(json_schema_extra=_REASON)]
 
 
+class ScopeBody(Body):
+    """What a credential is limited to: these accounts, these action types."""
+
+    accounts: Annotated[
+        list[Annotated[str, Field(json_schema_extra=_NAME)]] | None,
+        Field(json_schema_extra={"minItems": 1, "maxItems": SCOPE_NAMES_MAX}),
+    ] = None
+    action_types: Annotated[
+        list[Annotated[str, Field(json_schema_extra={"pattern": f"^{ACTION_TYPE.pattern}$"})]]
+        | None,
+        Field(json_schema_extra={"minItems": 1, "maxItems": SCOPE_NAMES_MAX}),
+    ] = None
+
+
 class ApiKeyBody(Body):
     """A credential to make."""
 
     name: Annotated[str, Field(json_schema_extra=_NAME)]
     role: RoleName
+    scope: Annotated[ScopeBody | None, Field(description="Without it: everything.")] = None
 
 
 class SettingsPartBody(BaseModel):
@@ -253,12 +276,23 @@ class BudgetClaim(Resource):
     limit: int | None
 
 
+class CounterClaim(BudgetClaim):
+    """The intent's claim on one bucket of a counter, in the window that it was taken from. Amounts
+    are in millionths of their unit.
+    """
+
+    subject: dict[str, str]
+    window: str
+    zone: str
+
+
 class BudgetHold(Resource):
-    """The intent's claims on its account's budget of one day."""
+    """The intent's claims on its account's budget of one day, and on the counters of limits."""
 
     day: str
     state: Literal["HELD", "SETTLED", "RELEASED"]
     claims: list[BudgetClaim]
+    counted: list[CounterClaim]
 
 
 class Decided(Resource):
@@ -328,6 +362,17 @@ class Intent(CallResource, Decided):
     attempt: AttemptResource | None
     outcome: OutcomeResource | None
     budget: BudgetHold | None
+    content_kept: Annotated[
+        bool,
+        Field(
+            description="False if a quota left no room for the parameters, the target and the "
+            "reasons of a blocked intent."
+        ),
+    ]
+    alike: Annotated[
+        list[SameActResource],
+        Field(description="What else is known of the same act, for people, while it waits."),
+    ]
 
 
 class RuledIntent(Intent):
@@ -408,6 +453,12 @@ class TimelineItem(Resource):
     action_intent_id: str
     account_id: str
     action_type: str
+    action_label: Annotated[str, Field(description="What people call the action.")]
+    proposed_by: str
+    effect: Annotated[
+        EffectName | None,
+        Field(description="As the catalog had it when this was decided: `read` changes nothing."),
+    ]
     sentence: str
     status: StatusName
     decision: AnswerName
@@ -417,6 +468,17 @@ class TimelineItem(Resource):
     approved_by: str | None
     outcome_status: Literal["SUCCEEDED", "FAILED", "CANCELLED", "UNKNOWN"] | None
     undoable: bool
+
+
+class SameActResource(Resource):
+    """Another intent about the same act: who rejected it and when, that it was done, or that it
+    waits too.
+    """
+
+    action_intent_id: str
+    status: StatusName
+    at: Moment
+    sentence: str
 
 
 class ApprovalItem(CallResource):
@@ -449,28 +511,14 @@ class ApprovalItem(CallResource):
     edited_by: str | None
     undo: Annotated[bool, Field(description="True if the catalog says how to undo it.")]
     tool: str | None
-    effect: Literal["idempotent", "keyed", "at_most_once"] | None
-
-
-class BudgetBucket(Resource):
-    """The use of one bucket, and its limit if the budget sets one."""
-
-    bucket: str
-    used: int
-    limit: int | None
-
-
-class BudgetUsage(Resource):
-    """An account's use of its budget today.
-
-    Not configured means no autonomy.
-    """
-
-    account_id: str
-    configured: bool
-    day: str
-    zone: str
-    buckets: list[BudgetBucket]
+    effect: EffectName | None
+    edit_approves: Annotated[
+        bool, Field(description="True if an edit by you would be your approval too.")
+    ]
+    likeness: Annotated[
+        str | None, Field(description="Equal for the items that are about the same act.")
+    ]
+    alike: list[SameActResource]
 
 
 class ActionResource(Resource):
@@ -491,6 +539,13 @@ class ActionPage(Resource):
     next_cursor: None = None
 
 
+class ScopeResource(Resource):
+    """What a credential is limited to: these accounts, these action types; null: all of them."""
+
+    accounts: list[str] | None
+    action_types: list[str] | None
+
+
 class WhoAmI(Resource):
     """Whose credential this is."""
 
@@ -498,6 +553,7 @@ class WhoAmI(Resource):
     actor_id: str
     kind: Literal["AGENT", "PERSON", "SYSTEM"]
     permissions: list[str]
+    scope: ScopeResource
 
 
 class ApiKeyResource(Resource):
@@ -508,6 +564,7 @@ class ApiKeyResource(Resource):
     role: RoleName
     created_at: Moment
     revoked_at: Moment | None
+    scope: ScopeResource
 
 
 class NewApiKey(ApiKeyResource):

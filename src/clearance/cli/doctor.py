@@ -19,11 +19,18 @@ from contextlib import closing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from clearance.cli.stored import means_otherwise, stored_document, stored_findings
+from clearance.cli.stored import (
+    SEEN_DAYS,
+    accounts_to_paste,
+    limited_keys,
+    means_otherwise,
+    stored_document,
+    stored_findings,
+)
 from clearance.cli.tool_check import checked
 from clearance.cli.views.operator import accepted
 from clearance.client import AsyncClearance, ClearanceError, ClearanceUnavailable
@@ -34,7 +41,7 @@ from clearance.configuration.advice import advice
 from clearance.configuration.compiling import policy_of
 from clearance.configuration.tool_fit import misfit
 from clearance.core.errors import Problem, Refusal
-from clearance.core.moment import from_text
+from clearance.core.moment import HOUR_MS, from_text
 from clearance.core.principal import EVERYWHERE, Principal
 from clearance.core.settings import Settings
 from clearance.flow.control import Control
@@ -62,6 +69,7 @@ TABLE_CLOCK_APART_MS_MAX = 2_000  # AWS says its time in whole seconds
 DATABASE_CLOCK_APART_MS_MAX = 1_000  # leases have a margin of two seconds
 CONNECTIONS_FREE_LOW = 20
 SERVER_SECONDS_MAX = 5
+AGENTS_SHOWN_MAX = 10  # whose proposals were refused
 PROBLEMS_SHOWN_MAX = 20  # of the stored settings of one tenant
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 VARIABLE_MISSING = "TOOL_SERVER_VARIABLE_MISSING"
@@ -373,6 +381,8 @@ async def _tenants(where: Place) -> Findings:
                 yield WARNING, sentence
             async for finding in _stored_settings(control, reader):
                 yield finding
+            for sentence in limited_keys(await control.api_keys(reader)):
+                yield OK, sentence
             for name in settings.tool_servers:
                 elsewhere = isinstance(where, Table)
                 yield await _tool_server(control, settings, name, secrets_elsewhere=elsewhere)
@@ -392,8 +402,15 @@ async def _stored_settings(control: Control, reader: Principal) -> Findings:
     if not problems:
         yield OK, f"This version accepts all settings that are stored for {reader.tenant_id}."
         agents = {key.name for key in await control.api_keys(reader) if key.revoked_at is None}
-        for problem in advice(stored_document(await control.settings(reader), parts), agents):
+        settings = await control.settings(reader)
+        document = stored_document(settings, parts)
+        for problem in advice(document, agents):
             yield WARNING, f"Stored for {reader.tenant_id} at {problem}."
+        if document.autonomy.accounts is None:
+            since = SystemClock().now_ms() - SEEN_DAYS * 24 * HOUR_MS
+            seen = await control.accounts_seen(reader, since=since)
+            if listed := accounts_to_paste(settings, seen):
+                yield WARNING if listed[0] else OK, listed[1]
         return
     more = len(problems) - PROBLEMS_SHOWN_MAX
     sentence = "What these settings reach asks a person until clearance apply has put them right."
@@ -478,12 +495,27 @@ async def _server() -> Findings:
     try:
         async with AsyncClearance(url) as clearance:
             who = await clearance.whoami()
+            sees = who["kind"] == "PERSON" and "read" in who["permissions"]
+            refused = refused_sentences(await clearance.status()) if sees else []
     except ClearanceUnavailable as error:
         yield WARNING, error.sentence
     except ClearanceError as error:
         yield FAILURE, error.sentence
     else:
         yield OK, f"CLEARANCE_API_KEY is the key of {who['actor_id']} for {who['tenant_id']}."
+        for sentence in refused:
+            yield WARNING, sentence
+
+
+def refused_sentences(status: Mapping[str, Any]) -> list[str]:
+    """Which agents tried in vain within the latest hour of that."""
+    hours = status.get("refused_proposals") or []
+    latest = [each for each in hours if each["hour"] == hours[0]["hour"]]
+    return [
+        f"{each['count']:,} proposals of {each['agent_id']} were refused in the hour from "
+        f"{each['hour']}, most with {max(each['codes'], key=each['codes'].__getitem__)}."
+        for each in latest[:AGENTS_SHOWN_MAX]
+    ]
 
 
 async def _clocks(headers: Mapping[str, str]) -> Findings:

@@ -92,7 +92,8 @@ def edit(
     """Change a proposal.
 
     Proposes the action with other parameters in the place of the one that waits, through the whole
-    gate.
+    gate. It is your act: another person approves it, unless you may rule on what you edit. `inbox`
+    says which it will be.
     """
     from clearance.cli import output
     from clearance.cli.views import intents as views

@@ -13,7 +13,13 @@ Risk: TypeAlias = Literal["MINIMAL", "LOW", "MEDIUM", "HIGH"]
 
 
 AccountId = Annotated[
-    str, typer.Option("--account", "--account-id", metavar="NAME", help="Whose account it touches.")
+    str | None,
+    typer.Option(
+        "--account",
+        "--account-id",
+        metavar="NAME",
+        help="Whose account it touches, unless the catalog finds it in the parameters.",
+    ),
 ]
 Confidence = Annotated[
     float | None,
@@ -31,8 +37,8 @@ OwnId = Annotated[
 
 def propose(
     *,
-    account_id: AccountId,
     action_type: Annotated[str, typer.Option(metavar="TYPE", help="An action of the catalog.")],
+    account_id: AccountId = None,
     parameters: Annotated[
         str, typer.Option(metavar="JSON", help="An object; @FILE reads a file, @- standard input.")
     ] = "{}",

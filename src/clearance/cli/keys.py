@@ -48,6 +48,14 @@ def key_create(
     ],
     *,
     role: Annotated[RoleName, typer.Option(help="Its permissions.")],
+    account: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Limit it to this account; give it again for more."),
+    ] = None,
+    action_type: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TYPE", help="Limit it to this action type; give it again for more."),
+    ] = None,
     direct: Direct = False,
     data: InDirectory = None,
     tenant: TenantName = None,
@@ -59,17 +67,20 @@ def key_create(
     """
     from clearance.cli import output
     from clearance.cli.views import operator as views
-    from clearance.core.principal import Role
+    from clearance.core.principal import Role, Scope
 
     async def create(control: Control, operator: Principal) -> Json:
-        key, text = await control.create_api_key(operator, name, Role(role))
+        scope = Scope(_names(account), _names(action_type))
+        key, text = await control.create_api_key(operator, name, Role(role), scope)
         return {**_key(key), "key": text}
 
     if direct or data:
         made = for_tenant(data, tenant, create)
     else:
         with connected() as clearance:
-            made = clearance.create_api_key(name, role)
+            made = clearance.create_api_key(
+                name, role, accounts=account or None, action_types=action_type or None
+            )
     output.show(made, views.new_key, as_json=as_json)
 
 
@@ -139,6 +150,11 @@ def whoami(*, as_json: AsJson = False) -> None:
     answer(lambda clearance: clearance.whoami(), views.whoami, as_json=as_json)
 
 
+def _names(given: list[str] | None) -> frozenset[str] | None:
+    """The names that a key is limited to; None if none are given."""
+    return frozenset(given) if given else None
+
+
 def _key(key: ApiKey) -> Json:
     from clearance.core.moment import as_text
 
@@ -148,4 +164,5 @@ def _key(key: ApiKey) -> Json:
         "role": key.role.value,
         "created_at": as_text(key.created_at),
         "revoked_at": None if key.revoked_at is None else as_text(key.revoked_at),
+        "scope": key.scope.names,
     }

@@ -24,7 +24,7 @@ from clearance.cli.inbox import approve, edit, inbox, reconcile, reject
 from clearance.cli.intents import actions, cancel, erase, explain, propose, show
 from clearance.cli.keys import key_app, whoami
 from clearance.cli.move import export, import_
-from clearance.cli.record import ledger, timeline
+from clearance.cli.record import ledger, timeline, usage
 from clearance.cli.serve import demo, serve
 from clearance.cli.stop import stop
 
@@ -51,7 +51,7 @@ for _command in (
     *(worker, migrate, age_out, export, import_),
     *(actions, propose, show, explain, cancel, erase),
     *(inbox, approve, reject, edit, reconcile),
-    *(stop, timeline, ledger, whoami),
+    *(stop, timeline, ledger, usage, whoami),
 ):
     app.command(_command.__name__.rstrip("_").replace("_", "-"))(_command)
 app.add_typer(policy_app, name="policy")

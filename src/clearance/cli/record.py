@@ -1,16 +1,17 @@
-"""The commands that read the record: timeline and ledger."""
+"""The commands that read the record: timeline, ledger and usage."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clearance.cli.options import LIMIT_DEFAULT, AsJson, Cursor, Json, Limit
-from clearance.cli.server import connected
+from clearance.cli.server import answer, connected
 
 if TYPE_CHECKING:
     from clearance.client import Answer, Clearance
@@ -64,11 +65,15 @@ def timeline(
         bool,
         typer.Option("--follow", "-f", help="Go on as things happen; --json: a line for each."),
     ] = False,
+    each: Annotated[
+        bool, typer.Option("--each", help="A line for each act that changes nothing, too.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the timeline.
 
     It holds actions that ran and those that did not: newest first, or with --follow newest last.
+    What one agent only looks up, again and again, is one line.
     """
     from clearance.cli import output
     from clearance.cli.views import lists as views
@@ -87,7 +92,7 @@ def timeline(
             items = _followed(clearance, page["items"], filters)
             output.follow(items, views.timeline_item, as_json=as_json)
         else:
-            output.show(page, views.timeline, as_json=as_json)
+            output.show(page, partial(views.timeline, each=each), as_json=as_json)
 
 
 def _followed(
@@ -119,19 +124,22 @@ def _followed(
 
 
 _SHARED = (
-    *("action_intent_id", "account_id", "action_type", "sentence", "status", "decision", "reason"),
-    *("auto_executed", "approval_source"),
+    *("action_intent_id", "account_id", "action_type", "action_label", "proposed_by", "sentence"),
+    *("status", "decision", "reason", "auto_executed", "approval_source"),
 )
 
 
 def _item(entry: Mapping[str, Json], intent: Mapping[str, Json]) -> Answer:
     """An intent as the timeline tells it, at its latest entry."""
+    from clearance.cli.views.intents import effect_of
+
     ruling = (intent["approval"] or {}).get("ruling") or {}
     return {
         "position": entry["position"],
         "at": entry["at"],
         **{name: intent[name] for name in _SHARED},
         "approved_by": ruling.get("ruled_by") if intent["approval_source"] == "HUMAN" else None,
+        "effect": effect_of(intent),
         "outcome_status": (intent["outcome"] or {}).get("status"),
     }
 
@@ -161,3 +169,30 @@ def ledger(
             page = clearance.page("ledger", limit=limit, after=after or 0)
             page["total"] = clearance.status()["ledger_size"]
             output.show(page, views.ledger, as_json=as_json)
+
+
+def usage(
+    *,
+    agent: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What this agent has used, too.")
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What is used on this account, too.")
+    ] = None,
+    action_type: Annotated[
+        str | None, typer.Option(metavar="TYPE", help="What acts of this type have used, too.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what is used of the limits.
+
+    It shows the tenant's counters in the window that it is now, and those of the agent, account and
+    action type that are named, one by one and together.
+    """
+    from clearance.cli.views import lists as views
+
+    answer(
+        lambda clearance: clearance.usage(agent=agent, account=account, action_type=action_type),
+        views.usage,
+        as_json=as_json,
+    )

@@ -4,18 +4,22 @@ means something else in them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from clearance.cli.views.operator import limits_of
 from clearance.configuration.document import read_document
 from clearance.configuration.shape import SettingsDocument
 from clearance.configuration.tool_fit import FitFinding, fit_findings, may_run_alone
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
+from clearance.core.credential import ApiKey
 from clearance.core.defaults import Defaults, with_defaults
+from clearance.core.principal import EVERYTHING
 from clearance.core.schema import SchemaPlace
 from clearance.core.settings import Settings
 from clearance.core.tool_pin import is_of_before
-from clearance.flow.ports.tools import ToolList, schemas_of
+from clearance.flow.ports.tools import ToolList, offered_of
 
 
 def means_otherwise(settings: Settings) -> Iterator[str]:
@@ -53,6 +57,40 @@ def _inside(place: SchemaPlace, at: str, seen: set[int]) -> Iterator[tuple[str, 
         yield from _inside(place.items, f"{at}[]", seen)
 
 
+SEEN_DAYS = 30  # in which agents named the accounts that are listed to paste
+ACCOUNTS_SHOWN_MAX = 200  # of them
+
+
+def limited_keys(keys: Iterable[ApiKey]) -> Iterator[str]:
+    """The valid credentials that are limited, and to what."""
+    for key in keys:
+        if key.revoked_at is None and key.scope != EVERYTHING:
+            yield f"The key {key.name} ({key.role}) acts {limits_of(key.scope.names)}."
+
+
+_IN_AUTONOMY = ("modes", "allowlist", "budgets", "accounts", "limits")
+
+
+def accounts_to_paste(settings: Settings, seen: Collection[str]) -> tuple[bool, str] | None:
+    """Of settings that list no accounts: the ones that agents named lately, as a list to paste;
+    True if some are not known. None if there are none.
+
+    Letters that are not ASCII are shown by their numbers, since some look like others.
+    """
+    if not seen:
+        return None
+    names = sorted({*seen, *settings.accounts.known})
+    listed = json.dumps(names[:ACCOUNTS_SHOWN_MAX])
+    more = len(names) - ACCOUNTS_SHOWN_MAX
+    rest = f" And {more} more: a pattern may say their form." if more > 0 else ""
+    sentence = (
+        f"{settings.tenant_id} lists no accounts, so the ones that no mode, budget or allowlist "
+        f"names ask a person. Agents named these within {SEEN_DAYS} days; look at each, and put "
+        f"under autonomy: accounts: {listed}{rest}"
+    )
+    return not settings.accounts.known.issuperset(seen), sentence
+
+
 def stored_document(settings: Settings, parts: Sequence[tuple[Json, int]]) -> SettingsDocument:
     """The stored parts as one document; of its tool servers, where they are."""
     whole = {name: part for value, _ in parts for name, part in value.items()}
@@ -60,7 +98,7 @@ def stored_document(settings: Settings, parts: Sequence[tuple[Json, int]]) -> Se
         name: {"url": server.url} if server.url else {"command": list(server.command)}
         for name, server in settings.tool_servers.items()
     }
-    autonomy = {name: whole[name] for name in ("modes", "allowlist", "budgets")}
+    autonomy = {name: whole[name] for name in _IN_AUTONOMY}
     document = {"tool_servers": servers, "catalog": whole["catalog"], "autonomy": autonomy}
     policy = {"policy": whole["policy"]} if whole["policy"] is not None else {}
     return read_document({**document, **policy}).document
@@ -68,12 +106,12 @@ def stored_document(settings: Settings, parts: Sequence[tuple[Json, int]]) -> Se
 
 def stored_findings(settings: Settings, offered: ToolList) -> list[FitFinding]:
     """How the stored actions do not fit the tools of one server."""
-    schemas = schemas_of({offered.server: offered})
+    tools = offered_of({offered.server: offered})
     return [
         finding
         for name, action in settings.catalog.items()
         if action.tool.server == offered.server
         for finding in fit_findings(
-            action, schemas, alone=may_run_alone(settings.allowlist, settings.modes, name)
+            action, tools, alone=may_run_alone(settings.allowlist, settings.modes, name)
         )
     ]

@@ -57,8 +57,8 @@ class _Verbs(ABC, Generic[_A, _I]):
     def propose(
         self,
         *,
-        account_id: str,
         action_type: str,
+        account_id: str | None = None,
         parameters: Mapping[str, Json] | None = None,
         action_intent_id: str | None = None,
         target: Json = None,
@@ -71,17 +71,18 @@ class _Verbs(ABC, Generic[_A, _I]):
         """Proposes an action; the answer is the intent with the gate's `decision` and its `status`.
 
         Without an `action_intent_id` one is made here, once, so that a repeat after a lost answer
-        cannot act twice.
+        cannot act twice. The `account_id` may be left out if the catalog finds it in the
+        parameters.
         """
         body: Answer = {
             "action_intent_id": secrets.token_hex(ID_BYTES)
             if action_intent_id is None
             else action_intent_id,
-            "account_id": account_id,
             "action_type": action_type,
             "parameters": dict(parameters or {}),
         }
         given = {
+            "account_id": account_id,
             "target": target,
             "why": [why] if isinstance(why, str) else list(why),
             "expires_at": wire.moment(expires_at),
@@ -235,11 +236,23 @@ class _Verbs(ABC, Generic[_A, _I]):
         """How the tenant stands: what waits and since when, what is unknown, what is stopped."""
         return self._run(wire.send(wire.Request("GET", wire.path("status"))))
 
+    def usage(
+        self,
+        *,
+        agent: str | None = None,
+        account: str | None = None,
+        action_type: str | None = None,
+    ) -> _A:
+        """What the tenant has used of its limits now, and what those have used that are named."""
+        named = {"agent": agent, "account": account, "action_type": action_type}
+        query = tuple((key, name) for key, name in named.items() if name is not None)
+        return self._run(wire.send(wire.Request("GET", wire.path("autonomy", "usage"), query)))
+
     # Owners
 
     def settings_part(self, part: str) -> _A:
-        """One part of the settings, with its `version`: modes, allowlist, budgets, stop-switches,
-        policies, catalog.
+        """One part of the settings, with its `version`: modes, allowlist, budgets, limits,
+        stop-switches, policies, catalog.
         """
         return self._run(wire.send(wire.Request("GET", wire.path("autonomy", part))))
 
@@ -282,11 +295,20 @@ class _Verbs(ABC, Generic[_A, _I]):
         """The tenant's credentials, without their secrets."""
         return self._run(wire.send(wire.Request("GET", wire.path("api-keys"))))
 
-    def create_api_key(self, name: str, role: str) -> _A:
-        """Makes a credential (agent, approver, auditor or owner); its secret is in this answer and
-        never again.
+    def create_api_key(
+        self,
+        name: str,
+        role: str,
+        *,
+        accounts: Sequence[str] | None = None,
+        action_types: Sequence[str] | None = None,
+    ) -> _A:
+        """Makes a credential (agent, approver, auditor or owner), limited to these accounts and
+        action types if any are given; its secret is in this answer and never again.
         """
-        body = {"name": name, "role": role}
+        limits = {"accounts": accounts, "action_types": action_types}
+        scope = {key: list(names) for key, names in limits.items() if names is not None}
+        body = {"name": name, "role": role, **({"scope": scope} if scope else {})}
         return self._run(wire.send(wire.post("create_api_key", wire.path("api-keys"), body)))
 
     def revoke_api_key(self, key_id: str) -> _A:

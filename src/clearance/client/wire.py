@@ -47,8 +47,10 @@ class ClearanceError(Exception):
     `code` is stable, `sentence` is for people, `status` is the HTTP status if one came.
 
     `problems` are the single things that are wrong with what was sent: `{"path": ..., "detail":
-    ...}`.
+    ...}`. `retry_after_seconds`: when the server says that the same request may be sent again.
     """
+
+    retry_after_seconds: int | None = None
 
     def __init__(
         self,
@@ -518,7 +520,11 @@ def _answer(reply: Reply) -> Answer:
         raise _unexpected(reply.status)
     problems = [problem for problem in value.get("problems") or () if isinstance(problem, dict)]
     sentence = str(value.get("detail") or value.get("title") or value["code"])
-    raise ClearanceError(value["code"], sentence, status=reply.status, problems=problems)
+    refusal = ClearanceError(value["code"], sentence, status=reply.status, problems=problems)
+    asked = reply.retry_after or ""
+    if asked.isascii() and asked.isdigit():
+        refusal.retry_after_seconds = int(asked)
+    raise refusal
 
 
 def _json_object(body: bytes) -> Answer | None:

@@ -14,7 +14,9 @@ from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
 from clearance.configuration.document import Reading
-from clearance.configuration.shape import ActionShape, SettingsDocument
+from clearance.configuration.limiting import without_ceiling
+from clearance.configuration.shape import ActionShape, AutonomyShape, SettingsDocument
+from clearance.core.accounts import AccountPattern
 from clearance.core.canonical import Json
 from clearance.core.dialect import places
 from clearance.core.errors import Problem
@@ -51,9 +53,14 @@ def advice(document: SettingsDocument, agents: Collection[str] | None = None) ->
     """
     policy = Reading(document).policy
     named = policy.named if policy else ()
+    autonomy = document.autonomy
+    known = {*autonomy.accounts_known, *autonomy.accounts_named}
+    known |= {each.name for each in named if _has_a_known_form(each.name, autonomy)}
     return [
-        *_unknown(named, "Account", _accounts(document), "no mode, budget or allowlist does"),
+        *_unknown(named, "Account", known, "nothing under autonomy does"),
+        *_not_listed(autonomy),
         *_unknown(named, "Agent", agents, "no key is for it"),
+        *_limits(document, agents),
         *(
             Problem(("catalog", name, "parameters", *path), sentence)
             for name, shape in document.catalog.items()
@@ -68,11 +75,36 @@ def advice(document: SettingsDocument, agents: Collection[str] | None = None) ->
     ]
 
 
-def _accounts(document: SettingsDocument) -> set[str]:
-    """The accounts that are known because something is set for them."""
-    autonomy = document.autonomy
-    named = {rule.account for rule in autonomy.modes} | {rule.account for rule in autonomy.budgets}
-    return {*autonomy.allowlist.accounts, *filter(None, named)}
+def _limits(document: SettingsDocument, agents: Collection[str] | None) -> Iterator[Problem]:
+    """What no limit holds back, and the limits of agents that do not exist."""
+    if sentence := without_ceiling(document):
+        yield Problem(("autonomy", "limits"), sentence)
+    for position, limit in enumerate(document.autonomy.limits):
+        if agents and limit.agent is not None and limit.agent not in agents:
+            hint = suggestion(limit.agent, sorted(agents))
+            sentence = f"names the agent {limit.agent}, and no key is for it{hint}"
+            yield Problem(("autonomy", "limits", position, "agent"), sentence)
+
+
+def _has_a_known_form(name: str, autonomy: AutonomyShape) -> bool:
+    known = autonomy.accounts.known if autonomy.accounts else []
+    return any(AccountPattern(each.match, 0).matches(name) for each in known if each.match)
+
+
+def _not_listed(autonomy: AutonomyShape) -> Iterator[Problem]:
+    """The accounts that something is set for, and that are not known, so that a person is asked."""
+    places: list[tuple[tuple[str | int, ...], str | None]] = [
+        *((("modes", at), mode.account) for at, mode in enumerate(autonomy.modes)),
+        *((("budgets", at), budget.account) for at, budget in enumerate(autonomy.budgets)),
+        *((("limits", at), limit.account) for at, limit in enumerate(autonomy.limits)),
+        *((("allowlist", "accounts", name), name) for name in autonomy.allowlist.accounts),
+    ]
+    known = autonomy.accounts_known
+    for place, name in places:
+        if name is not None and name not in known and not _has_a_known_form(name, autonomy):
+            hint = suggestion(name, sorted(known))
+            sentence = f"is for the account {name}, which is not among the accounts{hint}"
+            yield Problem(("autonomy", *place), sentence)
 
 
 def _unknown(

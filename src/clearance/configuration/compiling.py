@@ -7,18 +7,21 @@ makes what it reaches ask a person; the rest means what it says.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from clearance.configuration.document import NOTHING_STORED, Reading, StoredSettings, read_document
 from clearance.configuration.reaching import unread_policy
 from clearance.configuration.shape import (
+    AccountsShape,
     ActionShape,
+    LimitShape,
     SettingsDocument,
     StopSwitchShape,
     ToolServerShape,
     duration_ms,
 )
+from clearance.core.accounts import AccountPattern, Accounts, UnknownAccounts
 from clearance.core.budget import BudgetRule
 from clearance.core.catalog import (
     KEY_KEPT_FOR_MS_DEFAULT,
@@ -32,10 +35,20 @@ from clearance.core.catalog import (
 )
 from clearance.core.decision import SettingsVersion
 from clearance.core.intent import RiskLevel
+from clearance.core.limits import (
+    MILLIONTHS_MAX,
+    Limit,
+    Limits,
+    Per,
+    finest_scales,
+    in_millionths,
+)
 from clearance.core.manners import FailedWhen, Manners
 from clearance.core.mode import Allowlist, AutonomyMode, ModeRule
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.policy import PolicySet
+from clearance.core.quota import Quotas
+from clearance.core.schema import SCALE_MAX
 from clearance.core.settings import Settings, Unreadable
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 
@@ -63,6 +76,8 @@ def settings_of(
     everywhere, which come first. `catalog` has the actions of its own (`catalog_of`).
     """
     document, reach, autonomy = own.document, own.reach, own.document.autonomy
+    policy = own.policy.policy if own.policy else None
+    switches = (*map(_for_everybody, _switches(everywhere)), *_switches(own))
     return Settings(
         tenant_id=tenant_id,
         version=version,
@@ -73,9 +88,13 @@ def settings_of(
         allowlist=allowlist_of(document),
         modes=(*modes_of(document), *reach.modes),
         budgets=tuple(BudgetRule(**dict(shape)) for shape in autonomy.budgets),
-        policy=own.policy.policy if own.policy else None,
-        stop_switches=(*map(_for_everybody, _switches(everywhere)), *_switches(own)),
+        policy=policy,
+        stop_switches=switches,
         unreadable={part.reached: part for part in _unreadable(own, everywhere)},
+        accounts=accounts_of(document, policy, switches),
+        limits=limits_of(document, catalog),
+        rejections_ask_for_ms=duration_ms(autonomy.rejections.asks_for),
+        quotas=Quotas(**dict(autonomy.quotas)),
     )
 
 
@@ -125,6 +144,49 @@ def modes_of(document: SettingsDocument) -> tuple[ModeRule, ...]:
     )
 
 
+def accounts_of(
+    document: SettingsDocument, policy: PolicySet | None, switches: Iterable[StopSwitch]
+) -> Accounts:
+    """The accounts that a document knows, and those that it, its policy or a stop switch names."""
+    autonomy, shape = document.autonomy, document.autonomy.accounts or AccountsShape()
+    stopped = {
+        each.subject for each in switches if each.subject and each.scope is StopScope.ACCOUNT
+    }
+    ruled = policy.accounts if policy else frozenset()
+    limited = {each.account for each in autonomy.limits if each.account}
+    return Accounts(
+        known=autonomy.accounts_known,
+        patterns=tuple(
+            AccountPattern(entry.match, entry.new_per_day or 0)
+            for entry in shape.known
+            if entry.match is not None
+        ),
+        unknown=UnknownAccounts(shape.unknown),
+        named=autonomy.accounts_known | autonomy.accounts_named | limited | stopped | ruled,
+    )
+
+
+def limits_of(document: SettingsDocument, catalog: Catalog) -> Limits:
+    """The limits of a document, whose actions are `catalog`: also those that are not called, as
+    each has a part in the finest scale of its unit.
+    """
+    shapes = document.autonomy.limits
+    counts = any(shape.amount for shape in shapes)
+    spending = [action for action in catalog.values() if counts and action.spends is not None]
+    scales = finest_scales(action.spent_in for action in spending)
+    return Limits(tuple(_limit(shape, scales) for shape in shapes), scales)
+
+
+def _limit(shape: LimitShape, scales: Mapping[str, int]) -> Limit:
+    amounts = {
+        unit: min(in_millionths(most, scales.get(unit, SCALE_MAX)), MILLIONTHS_MAX)
+        for unit, most in shape.amount.items()
+    }
+    return Limit(
+        Per(shape.per), shape.named, shape.each, shape.zone, shape.actions, shape.reads, amounts
+    )
+
+
 def tool_servers_of(reading: Reading) -> dict[str, ToolServer]:
     """The tool servers of a document by name, without those that this version does not accept."""
     refused = {
@@ -169,6 +231,9 @@ def _action(action_type: str, shape: ActionShape) -> Action:
             duration_ms(shape.key_kept_for) if shape.key_kept_for else KEY_KEPT_FOR_MS_DEFAULT
         ),
         accepts=tuple(shape.accepts),
+        editors_rule=shape.approval.editors_rule,
+        same_when=None if shape.same_when is None else tuple(shape.same_when),
+        account=shape.account_parameter,
     )
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clearance.configuration.document import KEPT, Reading
-from clearance.configuration.shape import SettingsDocument
+from clearance.configuration.limiting import as_people_read
+from clearance.configuration.shape import AccountsShape, SettingsDocument
 from clearance.core.canonical import Json, canonical
 
 VALUE_SHOWN_LENGTH_MAX = 80  # characters of one value in the sentence of a difference
@@ -79,12 +80,26 @@ def _by_place(document: SettingsDocument) -> dict[str, Json]:
             },
             "modes": modes,
             "budgets": budgets,
+            "accounts": _accounts_by_place(document.autonomy.accounts),
+            "limits": {", ".join(place): shown for place, shown in as_people_read(document)},
+            "rejections": document.autonomy.rejections.model_dump(mode="json"),
+            "quotas": document.autonomy.quotas.model_dump(mode="json"),
         },
         "policy": document.policy,
         "tool_pins": document.tool_pins,
         "tool_descriptions": document.tool_descriptions,
         "stop_switches": switches,
     }
+
+
+def _accounts_by_place(accounts: AccountsShape | None) -> dict[str, Json]:
+    if accounts is None:
+        return {}
+    known: dict[str, Json] = {
+        str(entry.name or entry.match): "listed" if entry.name else f"{entry.new_per_day} new a day"
+        for entry in accounts.known
+    }
+    return {"known": known, "unknown": accounts.unknown}
 
 
 def _place(account: str | None, action_type: str | None = None) -> str:

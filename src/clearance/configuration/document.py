@@ -22,7 +22,7 @@ from clearance.configuration.fitting import Path, fit_problems
 from clearance.configuration.policies import policy_reading
 from clearance.configuration.reaching import NOTHING_REACHED, Reach, reach_of
 from clearance.configuration.salvaging import salvaged_problems
-from clearance.configuration.shape import SettingsDocument
+from clearance.configuration.shape import SettingsDocument, keys_of
 from clearance.core.canonical import INTEGER_MAX, Json, canonical
 from clearance.core.decision import SettingsVersion
 from clearance.core.dialect import as_kept
@@ -227,24 +227,30 @@ def _refusal(problems: Sequence[Problem]) -> InvalidInput:
 
 
 def _path(loc: Path, value: Json) -> Path:
-    """Where a problem is in what was written: no marks of the parser's, and a plain allowlist has
-    no sections.
+    """Where a problem is in what was written: no marks of the parser's, no sections in a plain
+    list, and no key of a plain name.
     """
     path = tuple(part for part in loc if part != "[key]")
-    if path[:3] == ("autonomy", "allowlist", "tenant") and isinstance(
-        value["autonomy"]["allowlist"], list
-    ):
-        return (*path[:2], *path[3:])
+    if path[:3] in _PLAIN_LISTS and isinstance(value["autonomy"][path[1]], list):
+        path = (*path[:2], *path[3:])
+    if path[:2] == ("autonomy", "accounts") and path[-1] == "name":
+        return path[:-1]
     return path
+
+
+_PLAIN_LISTS = {("autonomy", "allowlist", "tenant"), ("autonomy", "accounts", "known")}
+"""The sections that a list may stand for that has none."""
 
 
 def _entry(path: Path) -> Path:
     """What has to be left out for the rest to have the right shape."""
     match path:
-        case ("autonomy", "modes" | "budgets", int(), *_):
+        case ("autonomy", "modes" | "budgets" | "limits", int(), *_):
             return path[:3]
         case ("autonomy", "allowlist", "accounts", _, *_):
             return path[:4]
+        case ("autonomy", "quotas", _, *_):
+            return path[:3]
         case (str(section), _, *_) if section in {"tool_servers", "catalog", "autonomy", *KEPT}:
             return path[:2]
     return path[:1]
@@ -284,7 +290,7 @@ def _sentence(path: Path, details: ErrorDetails) -> str:
     if kind == "said":
         return str(details["ctx"]["sentence"])
     if kind == "extra_forbidden":
-        known = _keys_at(path[:-1])
+        known = _keys_at(details["loc"][:-1])
         return (
             f"is not a key "
             f"here{suggestion(path[-1], known) or '; the keys are ' + ', '.join(known)}"
@@ -311,4 +317,4 @@ def _keys_at(path: Path) -> list[str]:
             )
         else:
             shape = get_args(shape)[-1]
-    return list(shape.model_fields)
+    return keys_of(shape)

@@ -14,11 +14,15 @@ from typing import TypeAlias, TypeVar
 
 import jsonschema_rs
 
+from clearance.configuration.limiting import limit_problems
 from clearance.configuration.segments import keeps_its_place
 from clearance.configuration.shape import (
+    PATTERNS_MAX,
+    AccountsShape,
     ActionShape,
     AllowlistShape,
     BudgetShape,
+    LimitShape,
     ModeShape,
     SettingsDocument,
     ToolServerShape,
@@ -29,6 +33,7 @@ from clearance.core.defaults import default_problems
 from clearance.core.dialect import places
 from clearance.core.errors import Problem
 from clearance.core.intent import DEPTH_MAX
+from clearance.core.likeness import names_its_intent
 from clearance.core.money import UNIT_LENGTH_MAX, is_power_of_ten
 from clearance.core.parts import PARTS
 from clearance.core.schema import SCALE_MAX, CompiledSchema, anchors
@@ -166,7 +171,16 @@ def action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Mis
     if key in names or key in required or key in action.arguments:
         sentence = f"Clearance fills in {key}, so no parameter or argument can have that name"
         yield ("idempotency_argument",), sentence
-    yield from _key_problems(action)
+    yield from _effect_problems(action)
+    known = CompiledSchema(action.final_schema).root.names
+    for position, name in enumerate(action.same_when or ()):
+        if name not in known:
+            sentence = f"the tool gets no argument {name}{suggestion(name, list(known))}"
+            yield ("same_when", position), sentence
+        elif names_its_intent(action.arguments.get(name)):
+            yield ("same_when", position), "is another one for each intent, which has its own id"
+    if action.account is not None:
+        yield from ((("account",), sentence) for sentence in _account_place_problems(action))
     if action.spends is not None:
         yield from (
             (("spends",), sentence)
@@ -226,7 +240,7 @@ def _segment_problems(action: ActionShape, template: Json, path: Path) -> _Misfi
                 yield inner, sentence
 
 
-def _key_problems(action: ActionShape) -> _Misfits:
+def _effect_problems(action: ActionShape) -> _Misfits:
     if action.keyless:
         yield (
             ("effect",),
@@ -235,6 +249,10 @@ def _key_problems(action: ActionShape) -> _Misfits:
                 "key in _meta; else the effect is at_most_once"
             ),
         )
+    if action.effect == Effect.READ:
+        for key in ("undo", "spends"):
+            if getattr(action, key) is not None:
+                yield (key,), "cannot stand beside effect: read, which changes nothing"
     if action.idempotency and action.idempotency_argument:
         yield ("idempotency",), "is for a tool that has no idempotency_argument"
     for key in ("idempotency", "key_kept_for"):
@@ -262,6 +280,22 @@ def _spends_problems(
         yield f"the parameter {spends} must be an integer, or a number with x-scale"
     elif spends not in required:
         yield f"the parameter {spends} must be required, or nobody knows what the action spends"
+
+
+def _account_place_problems(action: ActionShape) -> Iterator[str]:
+    """The account of each act must be there, as one whole value that the agent gives."""
+    name = action.account_parameter
+    if name is None:
+        yield "must be one placeholder that names a parameter, such as {customer_id}"
+        return
+    places = CompiledSchema(action.parameters).root.names
+    _, required = _properties(action.parameters)
+    if name not in places:
+        yield f"{{{name}}} names no parameter{suggestion(name, list(places))}"
+    elif places[name].kinds != {"string"}:
+        yield f"the parameter {name} must be text (type: string)"
+    elif name not in required:
+        yield f"the parameter {name} must be required, or an act would have no account"
 
 
 def _schema_problems(schema: Mapping[str, Json]) -> _Misfits:
@@ -468,11 +502,16 @@ def _autonomy_problems(
     autonomy = document.autonomy
     modes = _placed(("autonomy", "modes"), autonomy.modes, lost)
     budgets = _placed(("autonomy", "budgets"), autonomy.budgets, lost)
-    for path, action_type in _action_types_in(autonomy.allowlist, modes, budgets):
+    limits = _placed(("autonomy", "limits"), autonomy.limits, lost)
+    for path, action_type in _action_types_in(autonomy.allowlist, modes, budgets, limits):
         if actions is not None and action_type not in actions:
             yield path, f"the catalog has no action {action_type}{suggestion(action_type, actions)}"
+    yield from _account_problems(autonomy.accounts)
     yield from _repeats("modes", [(at, (mode.account, mode.action_type)) for at, mode in modes])
     yield from _repeats("budgets", [(at, (budget.account,)) for at, budget in budgets])
+    yield from _repeats("limits", [(at, limit.place) for at, limit in limits])
+    whole = actions is not None and actions <= document.catalog.keys()
+    yield from limit_problems(document, limits, whole=whole)
     for position, budget in budgets:
         for action_type in budget.max_amount_per_day_by_action_type:
             action = document.catalog.get(action_type)
@@ -481,10 +520,22 @@ def _autonomy_problems(
                 yield path, f"the catalog does not say which parameter of {action_type} it spends"
 
 
+def _account_problems(accounts: AccountsShape | None) -> _Misfits:
+    """Accounts that are listed twice, and more patterns than are looked at for each act."""
+    known = accounts.known if accounts else []
+    first: dict[tuple[str | None, str | None], int] = {}
+    for position, entry in enumerate(known):
+        if first.setdefault((entry.name, entry.match), position) != position:
+            yield ("accounts", "known", position), f"is listed twice: {entry.name or entry.match}"
+    if (count := sum(entry.match is not None for entry in known)) > PATTERNS_MAX:
+        yield ("accounts",), f"has {count} patterns; the limit is {PATTERNS_MAX}"
+
+
 def _action_types_in(
     allowlist: AllowlistShape,
     modes: Sequence[tuple[int, ModeShape]],
     budgets: Sequence[tuple[int, BudgetShape]],
+    limits: Sequence[tuple[int, LimitShape]],
 ) -> _Misfits:
     """Every action type that is named, and where."""
     yield from (
@@ -498,6 +549,9 @@ def _action_types_in(
     for position, mode in modes:
         if mode.action_type is not None:
             yield ("modes", position, "action_type"), mode.action_type
+    for position, limit in limits:
+        if limit.action_type is not None:
+            yield ("limits", position, "action_type"), limit.action_type
     for position, budget in budgets:
         for field in ("max_per_day_by_action_type", "max_amount_per_day_by_action_type"):
             yield from (

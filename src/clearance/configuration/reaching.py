@@ -20,8 +20,10 @@ from clearance.configuration.shape import (
     SENTENCE_LENGTH_MAX,
     TOOL_REFERENCE,
     BudgetShape,
+    LimitShape,
     ModeShape,
     SettingsDocument,
+    keys_of,
 )
 from clearance.core.canonical import Json, canonical
 from clearance.core.errors import InvalidInput, Problem
@@ -36,6 +38,7 @@ _SENT = frozenset({"tool", "parameters", "arguments", "idempotency_argument"})
 _ASKS = "a person is asked"
 _ASKS_AND_HOLDS = "a person is asked, and nothing of it is run"
 _HOLDS = "what it could cover is held"
+_USUAL = "the usual quota holds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,11 @@ def unread_policy(action_type: str | None, problem: Problem) -> Unreadable:
     return _unread("policy", problem, action_type=action_type)
 
 
-_RULES: Mapping[str, type[BaseModel]] = {"modes": ModeShape, "budgets": BudgetShape}
+_RULES: Mapping[str, type[BaseModel]] = {
+    "modes": ModeShape,
+    "budgets": BudgetShape,
+    "limits": LimitShape,
+}
 """The shape of a rule, by the list that it stands in."""
 
 
@@ -114,7 +121,7 @@ class _Refused:
         certain: a key that this version does not know could widen the rule.
         """
         wrong, shape = self.keys[entry], _RULES.get(str(entry[1]))
-        if {None, key} & wrong or (shape and wrong - shape.model_fields.keys()):
+        if {None, key} & wrong or (shape and wrong - {*keys_of(shape)}):
             return None
         value = self.value
         for part in entry:
@@ -136,35 +143,44 @@ def _reached(problem: Problem, refused: _Refused) -> Iterator[Unreadable]:
         case ("policy", *_):
             yield unread_policy(None, problem)
         case ("autonomy",):
-            yield from (_unread(check, problem) for check in ("allowlist", "mode", "budget"))
+            yield from (_unread(check, problem) for check in _CODES if check != "policy")
         case ("autonomy", "allowlist", "accounts", account, *_):
             yield _unread("allowlist", problem, account=str(account))
-        case ("autonomy", "allowlist", *_):
-            yield _unread("allowlist", problem)
-        case ("autonomy", "modes"):
-            yield _unread("mode", problem)
-        case ("autonomy", "modes", *_):
+        case ("autonomy", section, _, *_) if section in _RULES:
             yield _unread(
-                "mode",
+                _CHECKS[str(section)],
                 problem,
                 account=refused.written(entry, "account"),
                 action_type=refused.written(entry, "action_type"),
             )
-        case ("autonomy", "budgets"):
-            yield _unread("budget", problem)
-        case ("autonomy", "budgets", *_):
-            yield _unread("budget", problem, account=refused.written(entry, "account"))
+        case ("autonomy", section, *_) if section in _CHECKS:
+            yield _unread(_CHECKS[str(section)], problem)
         case _:
             yield from _reached_actions(problem, refused)
+            yield from _reached_amounts(problem, refused)
 
 
 _CODES = {
     "allowlist": "ALLOWLIST_UNREADABLE",
     "mode": "MODE_UNREADABLE",
     "policy": "POLICY_UNREADABLE",
+    "rejection": "REJECTIONS_UNREADABLE",
+    "quota": "QUOTAS_UNREADABLE",
     "budget": "BUDGET_UNREADABLE",
+    "account": "ACCOUNTS_UNREADABLE",
+    "limits": "LIMITS_UNREADABLE",
 }
-"""By the check of the gate that asks."""
+"""By the check of the gate that asks; none asks for a quota, which lets nothing run."""
+_CHECKS = {
+    "allowlist": "allowlist",
+    "modes": "mode",
+    "budgets": "budget",
+    "accounts": "account",
+    "limits": "limits",
+    "rejections": "rejection",
+    "quotas": "quota",
+}
+"""By the part of `autonomy` that they read."""
 _CODES_OF_ACTIONS = {
     "catalog": "ACTION_UNREADABLE",
     "tool_servers": "TOOL_SERVER_UNREADABLE",
@@ -186,16 +202,32 @@ def _reached_actions(problem: Problem, refused: _Refused) -> Iterator[Unreadable
         yield _unread("catalog", problem, code=code, so=so, action_type=action_type)
 
 
+def _reached_amounts(problem: Problem, refused: _Refused) -> Iterator[Unreadable]:
+    """Limits of amounts are written in the finest scale that the catalog spends. That may be the
+    one of an action that is not as it was written: then a person is asked about all that spend.
+    """
+    document, key = refused.document, (*problem.path, None, None, None)[2]
+    unclear = problem.path[:1] == ("catalog",) and (
+        key == "spends" or _holds(problem, refused.lost)
+    )
+    if unclear and any(limit.amount for limit in document.autonomy.limits):
+        for name, action in document.catalog.items():
+            if action.spends is not None:
+                yield _unread("limits", problem, action_type=name)
+
+
 def _unread(
     check: str,
     problem: Problem,
     *,
     code: str | None = None,
-    so: str = _ASKS,
+    so: str | None = None,
     account: str | None = None,
     action_type: str | None = None,
 ) -> Unreadable:
-    return Unreadable(check, code or _CODES[check], _sentence(problem, so), account, action_type)
+    consequence = so or (_USUAL if check == "quota" else _ASKS)
+    sentence = _sentence(problem, consequence)
+    return Unreadable(check, code or _CODES[check], sentence, account, action_type)
 
 
 def _sentence(problem: Problem, so: str) -> str:

@@ -31,7 +31,10 @@ _NEEDS: Mapping[str, frozenset[str]] = {
     "arguments": frozenset({"parameters", "prose"}),
     "prose": frozenset({"arguments"}),
     "undo": frozenset({"parameters"}),
-    **dict.fromkeys(("sentence", "proposal", "spends", "idempotency_argument"), _ARGUMENTS),
+    "account": frozenset({"parameters"}),
+    **dict.fromkeys(
+        ("sentence", "proposal", "spends", "idempotency_argument", "same_when"), _ARGUMENTS
+    ),
 }
 """The keys of an action that can be looked at, and those that have to be right for that."""
 

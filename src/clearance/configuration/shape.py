@@ -17,6 +17,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     PlainSerializer,
     PlainValidator,
     model_serializer,
@@ -24,6 +25,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from clearance.core.accounts import PATTERN_LENGTH_MAX, UnknownAccounts, pattern_problem
 from clearance.core.budget import AMOUNT_MAX, COUNT_MAX
 from clearance.core.canonical import Json
 from clearance.core.catalog import (
@@ -33,21 +35,33 @@ from clearance.core.catalog import (
     Effect,
 )
 from clearance.core.intent import ACTION_TYPE, RiskLevel, name_problem
+from clearance.core.likeness import ASKS_FOR_MS_DEFAULT
+from clearance.core.limits import LimitKey, Per
 from clearance.core.mode import AutonomyMode
 from clearance.core.moment import HOUR_MS, SECOND_MS
 from clearance.core.outcome import OutcomeStatus
+from clearance.core.quota import (
+    BLOCKED_BYTES_PER_DAY_DEFAULT,
+    PROPOSALS_PER_MINUTE_DEFAULT,
+    PROPOSALS_PER_MINUTE_EACH_CREDENTIAL_DEFAULT,
+    WAITING_EACH_AGENT_DEFAULT,
+)
 from clearance.core.stop import StopLevel, StopScope
 from clearance.core.suggestion import suggestion
-from clearance.core.template import final_schema
+from clearance.core.template import final_schema, whole_placeholder
 from clearance.core.tool_pin import PIN
 
 CONCURRENCY_MAX = 64  # calls at once to one tool server
+ACCOUNTS_MAX = 20_000  # names and patterns of known accounts
+PATTERNS_MAX = 50  # of them
 SENTENCE_LENGTH_MAX = 300  # characters
 LABEL_LENGTH_MAX = 60  # characters
 DESCRIPTION_LENGTH_MAX = 1_000  # characters
 SIGNS_MAX = 20  # by which an action's answers mean failed
 VALUE_LENGTH_MAX = 4_096  # characters of a command's word, an address, a variable or a header
 DURATION_DAYS_MAX = 366
+ARGUMENTS_SAME_MAX = 32  # arguments that make two acts the same
+RATE_MAX = 1_000_000_000  # proposals a minute
 
 _UNIT_MS = {"s": SECOND_MS, "m": 60 * SECOND_MS, "h": HOUR_MS, "d": 24 * HOUR_MS}
 _SERVER_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
@@ -112,6 +126,13 @@ def _name(value: Json) -> str:
     return value
 
 
+def _name_pattern(value: Json) -> str:
+    text = _text(value, length_max=PATTERN_LENGTH_MAX)
+    if problem := pattern_problem(text):
+        raise _wrong(problem)
+    return text
+
+
 def _scalar(value: Json) -> str | int | float | bool:
     if not isinstance(value, str | int | float | bool):
         sentence = "must be text, a number, true or false"
@@ -123,6 +144,18 @@ def _at_most(count: int) -> AfterValidator:
     def check(value: list[Any]) -> list[Any]:
         if len(value) > count:
             sentence = f"has {len(value)} entries; the limit is {count}"
+            raise _wrong(sentence)
+        return value
+
+    return AfterValidator(check)
+
+
+def _some(noun: str) -> AfterValidator:
+    def check(value: list[Any]) -> list[Any]:
+        if not value:
+            sentence = (
+                f"must name at least one {noun}; leave the key out if there is nothing to say"
+            )
             raise _wrong(sentence)
         return value
 
@@ -215,6 +248,7 @@ HeaderValue: TypeAlias = Annotated[
     _matching(rf"[^\x00-\x1f\x7f]{{1,{VALUE_LENGTH_MAX}}}", "one line of text; put it in quotes"),
 ]
 Name: TypeAlias = Annotated[str, PlainValidator(_name)]
+NamePattern: TypeAlias = Annotated[str, PlainValidator(_name_pattern)]
 Value: TypeAlias = Annotated[str, PlainValidator(partial(_text, length_max=VALUE_LENGTH_MAX))]
 Sentence: TypeAlias = Annotated[str, PlainValidator(partial(_text, length_max=SENTENCE_LENGTH_MAX))]
 Label: TypeAlias = Annotated[str, PlainValidator(partial(_text, length_max=LABEL_LENGTH_MAX))]
@@ -257,6 +291,7 @@ class ApprovalShape(_Shape):
     """What approvals of an action are like."""
 
     expires_after: Duration = "72h"
+    editors_rule: bool = False
 
 
 class UndoShape(_Shape):
@@ -320,6 +355,14 @@ class ActionShape(_Shape):
     idempotency: Annotated[str, _word("meta")] | None = None
     key_kept_for: Duration | None = None
     accepts: list[Acceptance] = []
+    same_when: Annotated[list[Name], _some("argument"), _at_most(ARGUMENTS_SAME_MAX)] | None = None
+    account: Sentence | None = None
+
+    @property
+    def account_parameter(self) -> str | None:
+        """The parameter that its `account` names; None if it has none, or names no parameter."""
+        name = whole_placeholder(self.account or "")
+        return name.removeprefix("parameters.") if name else None
 
     @property
     def final_schema(self) -> dict[str, Json]:
@@ -366,9 +409,140 @@ class BudgetShape(_Shape):
     max_amount_per_day_by_action_type: dict[ActionType, Amount] = {}
 
 
+FOR_TENANT = "tenant"
+EACH = "each "
+
+
+def _subject(value: Json) -> str:
+    """Who a limit is for; its keys in one order, as the same limit is the same text."""
+    if value == FOR_TENANT:
+        return FOR_TENANT
+    written = value.removeprefix(EACH) if isinstance(value, str) else ""
+    keys = [key for key in LimitKey if key in _keys_in(written)]
+    if written == value or len(keys) != len(_keys_in(written)):
+        sentence = (
+            f"must be {FOR_TENANT}, or each and keys of {', '.join(LimitKey)}: for example each "
+            f"agent and account"
+        )
+        raise _wrong(sentence)
+    return EACH + " and ".join(filter(None, (", ".join(keys[:-1]), keys[-1])))
+
+
+def _keys_in(written: str) -> list[str]:
+    return re.split(r"\s*,\s*|\s+and\s+", written)
+
+
+class LimitShape(_Shape):
+    """One limit: on the tenant, on each of some keys, or on what it names."""
+
+    subject: Annotated[str, PlainValidator(_subject)] | None = Field(None, alias="for")
+    agent: Name | None = None
+    account: Name | None = None
+    action_type: ActionType | None = None
+    per: Annotated[str, _word(*Per)]
+    zone: Zone = "UTC"
+    actions: Count | None = None
+    reads: Count | None = None
+    amount: dict[Name, Amount] = {}
+
+    @property
+    def each(self) -> frozenset[LimitKey]:
+        """The keys of which each value is limited by itself."""
+        written = _keys_in((self.subject or "").removeprefix(EACH))
+        return frozenset(key for key in LimitKey if key in written)
+
+    @property
+    def named(self) -> dict[LimitKey, str]:
+        """The keys that it names, with their values."""
+        named = {key: getattr(self, key) for key in LimitKey}
+        return {key: name for key, name in named.items() if name is not None}
+
+    @property
+    def keys(self) -> frozenset[LimitKey]:
+        """By what it counts together."""
+        return self.each.union(self.named)
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """What no two limits have in common: whom they are about, and per which window."""
+        named = (f"{key} {name}" for key, name in self.named.items())
+        subject = () if self.subject is None else (self.subject,)
+        return (*subject, *named, f"per {self.per}")
+
+
+class RejectionsShape(_Shape):
+    """For how long a person's no is remembered."""
+
+    asks_for: Duration = f"{ASKS_FOR_MS_DEFAULT // _UNIT_MS['d']}d"
+
+
+class QuotasShape(_Shape):
+    """How much agents may propose, leave waiting for people, and leave behind."""
+
+    proposals_per_minute: Annotated[int, _integer(1, RATE_MAX)] = PROPOSALS_PER_MINUTE_DEFAULT
+    proposals_per_minute_each_credential: Annotated[int, _integer(1, RATE_MAX)] = (
+        PROPOSALS_PER_MINUTE_EACH_CREDENTIAL_DEFAULT
+    )
+    waiting_each_agent: Annotated[int, _integer(1, COUNT_MAX)] = WAITING_EACH_AGENT_DEFAULT
+    blocked_bytes_per_day: Annotated[int, _integer(0, AMOUNT_MAX)] = BLOCKED_BYTES_PER_DAY_DEFAULT
+
+
 def _as_sections(value: Json) -> Json:
     """A plain list is the tenant's allowlist."""
     return {"tenant": value} if isinstance(value, list) else value
+
+
+def _as_account(value: Json) -> Json:
+    """A plain name is an account of this name."""
+    if isinstance(value, str):
+        return {"name": value}
+    if not isinstance(value, dict):
+        sentence = "must be a name, or a pattern: {match: ..., new_per_day: ...}"
+        raise _wrong(sentence)
+    return value
+
+
+class AccountShape(_Shape):
+    """A known account; or the form of the names that may appear, and how many of them in a day."""
+
+    name: Name | None = None
+    match: NamePattern | None = None
+    new_per_day: Count | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> AccountShape:
+        if (self.name is None) == (self.match is None):
+            sentence = "needs either a name or a match"
+            raise _wrong(sentence)
+        if (self.match is None) != (self.new_per_day is None):
+            sentence = "a match needs new_per_day, and only a match has it"
+            raise _wrong(sentence)
+        return self
+
+    @model_serializer
+    def _short(self) -> Json:
+        if self.name is not None:
+            return self.name
+        return {"match": self.match, "new_per_day": self.new_per_day}
+
+
+class AccountsShape(_Shape):
+    """The accounts that are known, and what is done about others."""
+
+    known: Annotated[
+        list[Annotated[AccountShape, BeforeValidator(_as_account)]], _at_most(ACCOUNTS_MAX)
+    ] = []
+    unknown: Annotated[str, _word(*UnknownAccounts)] = UnknownAccounts.ASK.value
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names that are listed."""
+        return frozenset(entry.name for entry in self.known if entry.name is not None)
+
+
+def _as_known(value: Json) -> Json:
+    """A plain list is that of the known accounts."""
+    return {"known": value} if isinstance(value, list) else value
 
 
 class AutonomyShape(_Shape):
@@ -377,6 +551,27 @@ class AutonomyShape(_Shape):
     allowlist: Annotated[AllowlistShape, BeforeValidator(_as_sections)] = AllowlistShape()
     modes: list[ModeShape] = []
     budgets: list[BudgetShape] = []
+    accounts: Annotated[AccountsShape | None, BeforeValidator(_as_known)] = None
+    limits: list[LimitShape] = []
+    rejections: RejectionsShape = RejectionsShape()
+    quotas: QuotasShape = QuotasShape()
+
+    @property
+    def accounts_named(self) -> frozenset[str]:
+        """The accounts that modes, budgets and the allowlist name."""
+        rules: list[ModeShape | BudgetShape] = [*self.modes, *self.budgets]
+        named = (rule.account for rule in rules if rule.account is not None)
+        return frozenset((*named, *self.allowlist.accounts))
+
+    @property
+    def accounts_known(self) -> frozenset[str]:
+        """The accounts that are known by their names."""
+        return self.accounts_named if self.accounts is None else self.accounts.names
+
+
+def keys_of(shape: type[BaseModel]) -> list[str]:
+    """The keys of a shape, as they are written."""
+    return [field.alias or name for name, field in shape.model_fields.items()]
 
 
 class StopSwitchShape(_Shape):
@@ -417,7 +612,7 @@ class SettingsDocument(_Shape):
         """The document as plain JSON, always the same for the same settings: what is a default is
         left out.
         """
-        return self.model_dump(mode="json", exclude_defaults=True)
+        return self.model_dump(mode="json", exclude_defaults=True, by_alias=True)
 
     @property
     def tools(self) -> frozenset[str]:

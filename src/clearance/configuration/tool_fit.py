@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Protocol
 
 from clearance.configuration.compiling import allowlist_of, catalog_of, modes_of
 from clearance.configuration.fitting import Path
 from clearance.configuration.shape import SettingsDocument, as_sentence
 from clearance.configuration.tool_schemas import Side, in_short, kind_not_taken, not_taken
 from clearance.core.canonical import Json
-from clearance.core.catalog import Action
+from clearance.core.catalog import Action, Effect
 from clearance.core.dialect import places
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.intent import DEPTH_MAX
@@ -36,6 +37,11 @@ NAME_LENGTH_MAX = 100  # characters of an argument's name in a sentence
 _ACCOUNT_NAMES = frozenset({"account", "accountid"})
 _LIKE_AN_ACCOUNT = ("account", "customer", "tenant", "client")
 _LIKE_A_KEY = ("idempot", "dedup", "requestid", "clienttoken")
+_CHANGES = (
+    ("read_only_hint", False, "readOnlyHint: false"),
+    ("destructive_hint", True, "destructiveHint: true"),
+)
+"""Annotations by which a tool says that it changes something, and how MCP writes them."""
 _ANY_OTHER = "no account is meant"  # no account can be named so: names of accounts are checked
 
 
@@ -48,6 +54,8 @@ class FindingCode(StrEnum):
     TOOL_DEFAULT = "TOOL_DEFAULT"
     KEY_NOT_TAKEN = "KEY_NOT_TAKEN"
     ACCOUNT_NOT_SENT = "ACCOUNT_NOT_SENT"
+    READ_CONTRADICTED = "READ_CONTRADICTED"
+    ACCOUNT_NOT_BOUND = "ACCOUNT_NOT_BOUND"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,26 +104,41 @@ def may_run_alone(allowlist: Allowlist, modes: Sequence[ModeRule], action_type: 
     )
 
 
+class Offered(Protocol):
+    """What a server says of a tool."""
+
+    @property
+    def input_schema(self) -> Mapping[str, Json]:
+        """What it takes."""
+
+    @property
+    def annotations(self) -> Mapping[str, Json]:
+        """MCP's hints at what it does, such as `read_only_hint`."""
+
+
 def fit_findings(
-    action: Action, tools: Mapping[str, Mapping[str, Json]], *, alone: bool
+    action: Action, tools: Mapping[str, Offered], *, alone: bool
 ) -> tuple[FitFinding, ...]:
-    """How an action does not fit its tools. `tools` are input schemas by `server.tool`, of those
-    that are known; `alone` is whether the action may run without a person.
+    """How an action does not fit its tools. `tools` are those that are known, by `server.tool`;
+    `alone` is whether the action may run without a person.
     """
-    schema = tools.get(str(action.tool))
-    tool = None if schema is None else Side.of(schema)
+    offered = tools.get(str(action.tool))
+    tool = None if offered is None else Side.of(offered.input_schema)
     findings = [*_account_findings(action, tool)] if alone else []
-    if tool is not None:
+    if offered is not None and tool is not None:
+        findings += _read_findings(action, offered, alone=alone)
         findings += _call_findings(action, tool, alone=alone)
     undo = action.undo
-    if undo and (schema := tools.get(str(undo.tool))) is not None:
+    if undo and (offered := tools.get(str(undo.tool))) is not None:
         comparison = _Comparison(action, str(undo.tool), within=("undo",))
-        findings += comparison.of(Side.of(schema), _taken_back(action, undo.arguments))
+        findings += comparison.of(
+            Side.of(offered.input_schema), _taken_back(action, undo.arguments)
+        )
     return tuple(findings)
 
 
 def catalog_findings(
-    document: SettingsDocument, tools: Mapping[str, Mapping[str, Json]], names: Collection[str]
+    document: SettingsDocument, tools: Mapping[str, Offered], names: Collection[str]
 ) -> tuple[FitFinding, ...]:
     """How actions of a document do not fit their tools, by name of the action."""
     allowlist, modes = allowlist_of(document), modes_of(document)
@@ -156,18 +179,33 @@ def misfit(findings: Sequence[FitFinding]) -> InvalidInput | None:
 
 
 def _account_findings(action: Action, tool: Side | None) -> Iterator[FitFinding]:
-    names = {*action.parameters.get("properties", {}), *action.arguments}
-    takes = any(_plain(name) in _ACCOUNT_NAMES for name in names)
-    if takes or "account_id" in _placeholders(action.arguments):
+    if action.account is not None or "account_id" in _placeholders(action.arguments):
+        return
+    parameters = list(action.parameters.get("properties", {}))
+    alike = [name for name in parameters if _is_like(name, _LIKE_AN_ACCOUNT)]
+    own = min(alike, key=lambda name: _plain(name) not in _ACCOUNT_NAMES, default=None)
+    if own is not None and _plain(own) in _ACCOUNT_NAMES:
+        explanation = (
+            f"may run without a person, and its tool works on the account in {_at(own)}, whatever "
+            f'account it is counted on: write account: "{{{_at(own)}}}"'
+        )
+        code = FindingCode.ACCOUNT_NOT_BOUND
+        finding = _finding(action, str(action.tool), code, "", (), explanation)
+        yield replace(finding, refused=False)
+        return
+    names = {*parameters, *action.arguments}
+    if any(_plain(name) in _ACCOUNT_NAMES for name in action.arguments):
         return
     meant = [name for name in tool.names if _is_like(name, _LIKE_AN_ACCOUNT)] if tool else []
     free = next((name for name in meant if name not in names), None)
     advice = 'if the tool has an argument for it, put "{account_id}" there in arguments; else '
     if free is not None:
         advice = f'put {_at(free)}: "{{account_id}}" into arguments, or '
+    if own is not None:
+        advice = f'write account: "{{{_at(own)}}}" if that names it, or {advice}'
     explanation = (
         f"may run without a person, and the tool is not sent its account: "
-        f"{advice if free is not None or not tool else ''}"
+        f"{advice if free is not None or own is not None or not tool else ''}"
         f"write accepts: [{FindingCode.ACCOUNT_NOT_SENT}] if it needs none"
     )
     yield _finding(action, str(action.tool), FindingCode.ACCOUNT_NOT_SENT, "", (), explanation)
@@ -180,6 +218,21 @@ def _plain(name: str) -> str:
 
 def _is_like(name: str, words: Collection[str]) -> bool:
     return any(word in _plain(name) for word in words)
+
+
+def _read_findings(action: Action, offered: Offered, *, alone: bool) -> Iterator[FitFinding]:
+    """Whether a tool says that it changes something, of an action that is to change nothing."""
+    hints = [hint for name, value, hint in _CHANGES if offered.annotations.get(name) is value]
+    if action.effect is not Effect.READ or not hints:
+        return
+    code = FindingCode.READ_CONTRADICTED
+    explanation = (
+        f"effect: read says that nothing changes, and the tool {action.tool} says that something "
+        f"does ({', '.join(hints)}): give the action another effect, let a person approve each "
+        f"call, or write accepts: [{code}] if the tool is wrong"
+    )
+    finding = _finding(action, str(action.tool), code, "", ("effect",), explanation)
+    yield replace(finding, refused=alone)
 
 
 def _call_findings(action: Action, tool: Side, *, alone: bool) -> Iterator[FitFinding]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from clearance.core.catalog import Action
 from clearance.core.errors import Conflict, Forbidden, InvalidInput
 from clearance.core.intent import ActionIntent
 from clearance.core.names import OpenName
@@ -28,7 +29,7 @@ class ApprovalSource(OpenName):
 class RulingKind(StrEnum):
     """A person's answer to an approval.
 
-    An edit closes it and proposes a new intent through the whole gate.
+    An edit closes it and proposes a new intent through the whole gate, as the act of its editor.
     """
 
     APPROVE = "approve"
@@ -120,6 +121,14 @@ class Approval:
         return replace(after, state=ApprovalState.APPROVED) if after.approved_by_enough else after
 
 
+def edit_approves(editor: Principal, action: Action | None) -> bool:
+    """True if a person may rule on what they edit, by their role or by the action type: then an
+    edit is their approval too.
+    """
+    by_type = action is not None and action.editors_rule and Permission.RULE in editor.permissions
+    return by_type or Permission.RULE_OWN in editor.permissions
+
+
 def approval_id(action_intent_id: str, number: int) -> str:
     """The name of an intent's nth approval: `<action_intent_id>.<n>`; no intent's id contains a
     dot.
@@ -157,14 +166,18 @@ def check_ruling(
     reason: str | None,
     *,
     now: int,
+    action: Action | None = None,
 ) -> None:
     """Raises unless `ruler` may now rule so: Forbidden, Conflict (`APPROVAL_CLOSED`,
     `ALREADY_RULED`, `APPROVAL_EXPIRED`), InvalidInput.
+
+    `action`: what the catalog has of it now.
     """
     ruler.require(approval.needs.permission, on=intent.subject)
-    if (
-        ruler.actor_id in {intent.proposed_by, intent.edited_by}
-        and Permission.RULE_OWN not in ruler.permissions
+    proposed = ruler.actor_id == intent.proposed_by
+    edited = ruler.actor_id == intent.edited_by
+    if (proposed and Permission.RULE_OWN not in ruler.permissions) or (
+        edited and not edit_approves(ruler, action)
     ):
         sentence = (
             "Nobody rules on what they proposed or edited themselves: this needs another person."

@@ -19,6 +19,8 @@ from clearance.core.template import fill, fill_text, placeholders, values_of, wh
 
 ARGUMENT_MISSING = "ARGUMENT_MISSING"
 ARGUMENT_UNFIT = "ARGUMENT_UNFIT"
+ACCOUNT_CONTRADICTED = "ACCOUNT_CONTRADICTED"
+ACCOUNT_REQUIRED = "ACCOUNT_REQUIRED"
 
 _ENDS_A_SEGMENT = re.compile(r"""[/\\?#&%'"<>]|\.\.""")
 _SEGMENT = re.compile(r"""(%?)([^/\\?#&%'"<>]+)""")
@@ -27,14 +29,36 @@ _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _UNFIT_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
+def account_in(action: Action | None, parameters: Mapping[str, Json]) -> str:
+    """The account of an act whose caller names none: the catalog says which parameter has it.
+
+    InvalidInput: `ACCOUNT_REQUIRED` if it does not say so, `INVALID_PARAMETERS` if they do not fit.
+    """
+    if action is None or action.account is None:
+        sentence = "is required: the catalog does not say which parameter names the account"
+        raise _refusal(("account_id",), sentence, ACCOUNT_REQUIRED)
+    action.check_parameters(parameters)
+    return str(parameters[action.account])
+
+
+def _check_account(action: Action, intent: ActionIntent) -> None:
+    """Refuses an act that is counted on one account, and whose tool works on another."""
+    name = action.account
+    if name is not None and intent.parameters.get(name) != intent.account_id:
+        sentence = f"is not the account of the act, and the catalog says that {name} names it"
+        raise _refusal(("parameters", name), sentence, ACCOUNT_CONTRADICTED)
+
+
 def final_arguments(action: Action, intent: ActionIntent) -> dict[str, Json]:
     """What the tool gets: the parameters with the defaults of their schema, and the catalog's own
     arguments over them.
 
     InvalidInput: `INVALID_PARAMETERS` for a parameter with the name of what we fill in,
     `ARGUMENT_MISSING` for a placeholder without a value, `ARGUMENT_UNFIT` for a value that could
-    end the place in a longer text that it is put into.
+    end the place in a longer text that it is put into, `ACCOUNT_CONTRADICTED` for the parameter
+    that names the account, if it names another one than the intent.
     """
+    _check_account(action, intent)
     return _laid_on(action, intent, action.with_defaults(intent.parameters))
 
 

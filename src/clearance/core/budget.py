@@ -16,6 +16,7 @@ from enum import StrEnum
 from clearance.core.moment import day_in_zone
 
 COUNT_MAX = 1_000_000_000  # acts per day
+NEVER_GIVEN_BACK = frozenset({"new_accounts"})  # or who withdraws could name accounts without end
 AMOUNT_MAX = 10**15  # of the smallest unit, per act and per day: sums stay far inside 64 bits
 
 
@@ -71,6 +72,11 @@ class Claim:
         return f"{self.bucket} {self.counter.subject} {self.counter.window}"
 
 
+def is_of_counter(place: str) -> bool:
+    """True if a claim's place is in a counter, and not in the account's own buckets."""
+    return " " in place
+
+
 class HoldState(StrEnum):
     """Where a hold is on its way; SETTLED and RELEASED are final, except that nothing sent releases
     a settled one.
@@ -95,6 +101,11 @@ class Hold:
     day: str
     claims: tuple[Claim, ...]
     state: HoldState = HoldState.HELD
+
+    @property
+    def given_back(self) -> tuple[Claim, ...]:
+        """The claims that go back to their counters when the hold is released."""
+        return tuple(claim for claim in self.claims if claim.bucket not in NEVER_GIVEN_BACK)
 
 
 def rule_for(rules: Sequence[BudgetRule], account_id: str) -> BudgetRule | None:
@@ -121,6 +132,11 @@ def hold_for(rule: BudgetRule, action_type: str, amount: int | None, now: int) -
             Claim(f"amount:{action_type}", AMOUNT_MAX + 1 if amount is None else amount, limit)
         )
     return Hold(day_in_zone(now, rule.zone), tuple(claims))
+
+
+def hold_of_read(now: int) -> Hold:
+    """The hold of an act that changes nothing: it takes nothing from the budget of an account."""
+    return Hold(day_in_zone(now, "UTC"), ())
 
 
 def spent_claim(hold: Hold, used: Mapping[str, int]) -> Claim | None:

@@ -43,10 +43,12 @@ _UNEXPECTED = re.compile(r"\('([^']*)' was unexpected\)$")
 class Effect(StrEnum):
     """The effect of repeating the same tool call.
 
-    `idempotent`: the same as one call. `keyed`: the same as one call, if our idempotency key comes
-    with it. `at_most_once`: unknown, so it is never repeated once it may have been sent.
+    `read`: none, for not even the first call changes anything. `idempotent`: the same as one call.
+    `keyed`: the same as one call, if our idempotency key comes with it. `at_most_once`: unknown, so
+    it is never repeated once it may have been sent.
     """
 
+    READ = "read"
     IDEMPOTENT = "idempotent"
     KEYED = "keyed"
     AT_MOST_ONCE = "at_most_once"
@@ -101,7 +103,10 @@ class Action:
     """One action type of the catalog.
 
     `key_kept_for_ms`: for how long the tool knows a key again, from the first call with it.
-    `accepts` are names of findings about its tool that its owner accepts.
+    `accepts` are names of findings about its tool that its owner accepts. `editors_rule`: an edit
+    is its editor's approval too. `same_when` are the arguments that make two acts of an account
+    the same; None: all final arguments. `account` is the parameter that names the account of the
+    act.
     """
 
     action_type: str
@@ -122,6 +127,9 @@ class Action:
     manners: Manners = AS_IT_SAYS
     key_kept_for_ms: int = KEY_KEPT_FOR_MS_DEFAULT
     accepts: tuple[str, ...] = ()
+    editors_rule: bool = False
+    same_when: tuple[str, ...] | None = None
+    account: str | None = None
 
     @cached_property
     def _validator(self) -> jsonschema_rs.Validator:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clearance.core import mode as modes
+from clearance.core.accounts import AccountKind, Accounts, UnknownAccounts
 from clearance.core.budget import rule_for
 from clearance.core.catalog import Action
 from clearance.core.mode import AutonomyMode
@@ -87,21 +88,35 @@ def _obstacle(settings: Settings, action_type: str) -> str | None:
 
 def _on(settings: Settings, account: str, action_type: str) -> tuple[int, str | None]:
     """How far an action comes on an account, and the obstacle there."""
+    if not _may_be_known(settings.accounts, account):
+        return 0, "no account is known that it could run on"
     if not settings.allowlist.allows(account, action_type):
-        return 0, "it is not on the allowlist"
+        return 1, "it is not on the allowlist"
     if modes.resolve(settings.modes, account, action_type).mode is not AutonomyMode.AUTO_EXECUTE:
-        return 1, "its autonomy mode is nowhere AUTO_EXECUTE"
+        return 2, "its autonomy mode is nowhere AUTO_EXECUTE"
     if rule_for(settings.budgets, account) is None:
-        return 2, "no account that it could run on has a budget"
+        return 3, "no account that it could run on has a budget"
     if settings.policy is None:
-        return 3, "the tenant has no policy"
+        return 4, "the tenant has no policy"
     obstacle = settings.policy.obstacle(action_type, account)
-    return (3, obstacle) if obstacle else (4, None)
+    return (4, obstacle) if obstacle else (5, None)
+
+
+def _may_be_known(accounts: Accounts, account: str) -> bool:
+    """True if something may run alone on an account, at least today."""
+    if account == _ANY_OTHER:
+        new = any(pattern.new_per_day for pattern in accounts.patterns)
+        return new or accounts.unknown is UnknownAccounts.ALLOW
+    standing = accounts.standing(account, ())
+    if standing.pattern:
+        return standing.pattern.new_per_day > 0
+    allowed = standing.kind is AccountKind.UNKNOWN and accounts.unknown is UnknownAccounts.ALLOW
+    return allowed or standing.kind is AccountKind.KNOWN
 
 
 def _accounts(settings: Settings) -> Iterator[str]:
     """Every account that the settings name, and one that they do not."""
-    named = {*settings.allowlist.accounts, _ANY_OTHER}
+    named = {*settings.allowlist.accounts, *settings.accounts.known, _ANY_OTHER}
     named |= {rule.account for rule in settings.modes if rule.account}
     named |= {rule.account for rule in settings.budgets if rule.account}
     named |= settings.policy.accounts if settings.policy else set()

@@ -53,10 +53,16 @@ def hash_key(key: str, installation_salt: bytes) -> bytes:
     )
 
 
-def principal_of(tenant_id: str, name: str, role: Role, credential: str | None = None) -> Principal:
+def principal_of(
+    tenant_id: str,
+    name: str,
+    role: Role,
+    credential: str | None = None,
+    scope: Scope = EVERYTHING,
+) -> Principal:
     """Who acts with a key: an agent if its role is that, else a person."""
     kind = ActorKind.AGENT if role is Role.AGENT else ActorKind.PERSON
-    return Principal(tenant_id, name, kind, PERMISSIONS[role], credential)
+    return Principal(tenant_id, name, kind, PERMISSIONS[role], credential, scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,11 @@ class PageSession:
     key_id: str
     created_at: int
     expires_at: int
+
+
+def key_of(credential: str) -> str:
+    """The key's id of a credential: of each session that was signed in with it, too."""
+    return credential.partition("/")[0]
 
 
 def session_id(key_id: str, token_hash: bytes) -> str:

@@ -156,6 +156,18 @@ def from_json(value: Mapping[str, Json]) -> Decision:
     )
 
 
+def catalog_inputs(decision: Decision) -> Mapping[str, Json]:
+    """The gate's facts about the action when it decided; empty if the intent was blocked before
+    that, or the action is unknown.
+    """
+    return next((finding.inputs for finding in decision.findings if finding.check == "catalog"), {})
+
+
+def effect_of(decision: Decision) -> Json:
+    """The effect that the catalog named when the decision was made; None if it is not known."""
+    return catalog_inputs(decision).get("effect")
+
+
 def not_read(inputs: Mapping[str, Json]) -> list[str]:
     """The values of a call that policy did not read, in sentences; `inputs` are those of its
     finding.

@@ -80,6 +80,24 @@ class Conflict(Refusal):
     code = "CONFLICT"
 
 
+class TooMany(Refusal):
+    """More came than may: a rate or a quota is used up.
+
+    `retry_after_seconds`: when the same request may be sent again; None if time alone does not
+    help.
+    """
+
+    code = "TOO_MANY"
+    retry_after_seconds: int | None = None
+
+    @classmethod
+    def for_seconds(cls, seconds: int, sentence: str, *, code: str) -> TooMany:
+        """The refusal of what may be sent again after so many seconds."""
+        refusal = cls(sentence, code=code)
+        refusal.retry_after_seconds = seconds
+        return refusal
+
+
 class VersionMismatch(Refusal):
     """The settings changed since they were read."""
 

@@ -10,20 +10,33 @@ transaction that admits the intent.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from clearance.core import limits as counting
 from clearance.core import mode as modes
 from clearance.core import stop
+from clearance.core.accounts import AccountKind, AccountStanding, UnknownAccounts
 from clearance.core.arguments import FinalCall, final_arguments
-from clearance.core.budget import AMOUNT_MAX, Claim, Hold, hold_for, rule_for, spent_claim
+from clearance.core.budget import (
+    AMOUNT_MAX,
+    Claim,
+    Counter,
+    Hold,
+    hold_for,
+    hold_of_read,
+    rule_for,
+    spent_claim,
+)
 from clearance.core.canonical import Json
-from clearance.core.catalog import Action
+from clearance.core.catalog import Action, Effect
 from clearance.core.decision import Answer, Decision, Finding
 from clearance.core.errors import InvalidInput
 from clearance.core.intent import ActionIntent
+from clearance.core.likeness import Rejection
+from clearance.core.limits import UNCOUNTABLE, LimitedCounter, LimitKey, Limits, Taking, Who
 from clearance.core.mode import AutonomyMode
-from clearance.core.moment import as_text
+from clearance.core.moment import as_text, day_in_zone
 from clearance.core.money import Money
 from clearance.core.policy import PolicyAnswer, Question
 from clearance.core.policy_text import NO_POLICY_PERMITS
@@ -34,12 +47,15 @@ from clearance.core.template import outside
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The gate's facts: the settings, and the known use of the budget's buckets (unknown:
-    absent).
+    """The gate's facts: the settings, the known use of the buckets of budget and limits, by the
+    place of the claim (unknown: absent), which of the accounts in question an admission made
+    known, and the latest no of a person to the same act.
     """
 
     settings: Settings
     used: Mapping[str, int] = field(default_factory=dict)
+    known_accounts: frozenset[str] = frozenset()
+    rejected: Rejection | None = None
 
 
 @dataclass(slots=True)
@@ -63,6 +79,12 @@ class _Case:
                 self.made = FinalCall(self.action, arguments)
         except InvalidInput as unmade:
             self.unmade = unmade
+
+    @property
+    def account(self) -> AccountStanding:
+        """How the account of the act stands."""
+        facts = self.facts
+        return facts.settings.accounts.standing(self.intent.account_id, facts.known_accounts)
 
     @property
     def arguments(self) -> Mapping[str, Json]:
@@ -96,18 +118,22 @@ class Check:
     """One check of the gate, as the row, the pages and the documentation read it.
 
     `name` stands in findings. `question` is for people, and yes is the freest answer. A check with
-    `only_unattended` is asked only while every check before it answers AUTO_EXECUTE.
+    `only_unattended` is asked only while every check before it answers AUTO_EXECUTE. One with
+    `at_send` is asked again right before the call is sent. One that has nothing to look at finds
+    nothing.
     """
 
     name: str
     title: str
     question: str
-    look: Callable[[_Case], _Seen]
+    look: Callable[[_Case], _Seen | None]
     only_unattended: bool = False
+    at_send: bool = False
 
-    def find(self, case: _Case) -> Finding:
-        """The finding of this check."""
-        return Finding(self.name, *self.look(case))
+    def find(self, case: _Case) -> Finding | None:
+        """The finding of this check, if it has one."""
+        seen = self.look(case)
+        return None if seen is None else Finding(self.name, *seen)
 
 
 def decide(intent: ActionIntent, facts: Facts, now: int) -> Decision:
@@ -144,14 +170,24 @@ def decide(intent: ActionIntent, facts: Facts, now: int) -> Decision:
     )
 
 
+def look_again(intent: ActionIntent, settings: Settings, now: int) -> Finding | None:
+    """The strictest finding of the checks that are asked again right before the call is sent."""
+    case = _Case(intent, Facts(settings), now, settings.catalog.get(intent.action_type))
+    findings = (check.find(case) for check in ROW if check.at_send)
+    return _deciding([finding for finding in findings if finding])
+
+
 def _walk(case: _Case) -> list[Finding]:
     findings: list[Finding] = []
     for check in ROW:
         tightened = any(finding.answer is not Answer.AUTO_EXECUTE for finding in findings)
         if check.only_unattended and tightened:
             continue
-        findings.append(check.find(case))
-        if findings[-1].answer is Answer.BLOCK:
+        finding = check.find(case)
+        if finding is None:
+            continue
+        findings.append(finding)
+        if finding.answer is Answer.BLOCK:
             break
     return findings
 
@@ -213,6 +249,55 @@ def _check_catalog(case: _Case) -> _Seen:
         risk_level_intent=case.intent.risk_stated,
         risk_level=case.action.effective_risk(case.intent).name,
     )
+
+
+def _check_account(case: _Case) -> _Seen:
+    if unread := case.unread("account"):
+        return _asks(unread)
+    account, name = case.account, outside(case.intent.account_id)
+    match account.kind:
+        case AccountKind.KNOWN:
+            return _seen(Answer.AUTO_EXECUTE, "ACCOUNT_KNOWN", f"The account {name} is known.")
+        case AccountKind.NEW:
+            return _new_account(case, account)
+        case AccountKind.LOOKS_ALIKE:
+            sentence = (
+                f"The account {name} is not known, and looks like {outside(account.alike or '')}; "
+                f"if it is another one, an owner lists it."
+            )
+            return _seen(Answer.BLOCK, "ACCOUNT_LOOKS_ALIKE", sentence, alike=account.alike)
+        case AccountKind.UNKNOWN:
+            return _unknown_account(case.facts.settings.accounts.unknown, str(name))
+
+
+def _new_account(case: _Case, account: AccountStanding) -> _Seen:
+    """The first act about a name that has a listed form."""
+    claims, name = account.claims(case.now), outside(case.intent.account_id)
+    inputs = {"claims": [_claim_inputs(claim, case.facts.used) for claim in claims]}
+    if spent_claim(Hold("", claims), case.facts.used):
+        sentence = (
+            f"The account {name} is new, and as many new accounts as may appear in one day have "
+            f"appeared today."
+        )
+        return _seen(Answer.REQUIRE_APPROVAL, "NEW_ACCOUNTS_SPENT", sentence, **inputs)
+    sentence = f"The account {name} is new, and has a form that is known."
+    return _seen(Answer.AUTO_EXECUTE, "ACCOUNT_NEW", sentence, **inputs)
+
+
+_UNKNOWN_ACCOUNT: Mapping[UnknownAccounts, tuple[Answer, str, str]] = {
+    UnknownAccounts.ASK: (Answer.REQUIRE_APPROVAL, "ACCOUNT_NOT_KNOWN", "a person must look"),
+    UnknownAccounts.REFUSE: (Answer.BLOCK, "ACCOUNT_NOT_KNOWN", "unknown ones are refused"),
+    UnknownAccounts.ALLOW: (
+        Answer.AUTO_EXECUTE,
+        "UNKNOWN_ACCOUNT_ALLOWED",
+        "unknown ones share one budget",
+    ),
+}
+
+
+def _unknown_account(unknown: UnknownAccounts, name: str) -> _Seen:
+    answer, code, consequence = _UNKNOWN_ACCOUNT[unknown]
+    return _seen(answer, code, f"The account {name} is not known: {consequence}.")
 
 
 def _check_allowlist(case: _Case) -> _Seen:
@@ -299,32 +384,55 @@ def _check_policy(case: _Case) -> _Seen:
     )
 
 
+def _check_edit(case: _Case) -> _Seen | None:
+    editor = case.intent.edited_by
+    if editor is None:
+        return None
+    sentence = f"{editor} edited this, so a person must approve what it is now."
+    return _seen(Answer.REQUIRE_APPROVAL, "EDITED", sentence, edited_by=editor)
+
+
+def _check_rejection(case: _Case) -> _Seen:
+    if unread := case.unread("rejection"):
+        return _asks(unread)
+    rejection = case.facts.rejected
+    until = rejection.at + case.facts.settings.rejections_ask_for_ms if rejection else 0
+    if rejection is None or until <= case.now:
+        return _seen(Answer.AUTO_EXECUTE, "NOT_REJECTED", "No person said no to the same lately.")
+    at, ends = as_text(rejection.at), as_text(until)
+    return _seen(
+        Answer.REQUIRE_APPROVAL,
+        "REJECTED_BEFORE",
+        f"A person said no to the same at {at}; until {ends} it needs a person.",
+        action_intent_id=rejection.action_intent_id,
+        rejected_at=at,
+        asks_until=ends,
+    )
+
+
 def _check_budget(case: _Case) -> _Seen:
     intent, action = case.intent, case.action
+    if action is not None and action.effect is Effect.READ:
+        case.hold = case.account.hold(hold_of_read(case.now), "UTC", case.now)
+        sentence = "It changes nothing, so it takes nothing from a budget."
+        return _seen(Answer.AUTO_EXECUTE, "NO_BUDGET_NEEDED", sentence)
     if unread := case.unread("budget"):
         return _asks(unread)
     rule = rule_for(case.facts.settings.budgets, intent.account_id)
     if rule is None or action is None:
         sentence = f"No autonomy budget is configured for {outside(intent.account_id)}."
         return _seen(Answer.REQUIRE_APPROVAL, "BUDGET_NOT_CONFIGURED", sentence)
-    hold = hold_for(rule, intent.action_type, action.amount_spent(case.arguments), case.now)
+    own = hold_for(rule, intent.action_type, action.amount_spent(case.arguments), case.now)
+    hold = case.account.hold(own, rule.zone, case.now)
     account = outside(intent.account_id)
     inputs = {
         "day": hold.day,
         "zone": rule.zone,
-        "claims": [
-            {
-                "bucket": claim.bucket,
-                "amount": claim.amount,
-                "limit": claim.limit,
-                **_known_use(claim, case.facts.used),
-            }
-            for claim in hold.claims
-        ],
+        "claims": [_claim_inputs(claim, case.facts.used) for claim in hold.claims],
     }
     claim = spent_claim(hold, case.facts.used)
     if claim and claim.amount > AMOUNT_MAX:
-        sentence = _why_not_counted(action, case.arguments)
+        sentence = _why_not_counted(action, case.arguments, "the budget")
         return _seen(Answer.REQUIRE_APPROVAL, "AMOUNT_NOT_COUNTED", sentence, **inputs)
     if claim:
         room = _room(claim, case.facts.used, money_of_bucket(claim.bucket, action))
@@ -335,13 +443,14 @@ def _check_budget(case: _Case) -> _Seen:
     return _seen(Answer.AUTO_EXECUTE, "BUDGET_HELD", sentence, **inputs)
 
 
-def _known_use(claim: Claim, used: Mapping[str, int]) -> dict[str, Json]:
-    """The use of a claim's bucket, where it was read."""
-    return {"used": used[claim.bucket]} if claim.bucket in used else {}
+def _claim_inputs(claim: Claim, used: Mapping[str, int]) -> dict[str, Json]:
+    """A claim, and the use of its bucket where it was read."""
+    known = {"used": used[claim.place]} if claim.place in used else {}
+    return {"bucket": claim.bucket, "amount": claim.amount, "limit": claim.limit, **known}
 
 
-def _why_not_counted(action: Action, arguments: Mapping[str, Json]) -> str:
-    """Why a budget of amounts cannot count what an act spends."""
+def _why_not_counted(action: Action, arguments: Mapping[str, Json], counter: str) -> str:
+    """Why a budget or a limit of amounts cannot count what an act spends."""
     value = arguments.get(action.spends) if action.spends else None
     shown = action.spent_in.value(value)
     if shown is None or not isinstance(value, int | float):
@@ -350,16 +459,104 @@ def _why_not_counted(action: Action, arguments: Mapping[str, Json]) -> str:
         why = f"The amount {shown} is negative"
     else:
         why = f"The amount {shown} is no whole number of units, or too large"
-    return f"{why}, so the budget cannot count it; a person must look."
+    return f"{why}, so {counter} cannot count it; a person must look."
 
 
 def _room(claim: Claim, used: Mapping[str, int], money: Money) -> str:
     """How a claim does not fit: beside what is used, where that was read."""
     limit, needed = claim.limit or 0, money.amount(claim.amount)
-    if claim.bucket not in used:
+    if claim.place not in used:
         return f"is {money.amount(limit)} ({claim.bucket}); this needs {needed}"
-    use = money.used_of(used[claim.bucket], limit)
+    use = money.used_of(used[claim.place], limit)
     return f"has {use} used ({claim.bucket}); this needs {needed} more"
+
+
+def who_acts(intent: ActionIntent) -> Who:
+    """Whose act an intent is, as limits see it."""
+    return {
+        LimitKey.AGENT: intent.proposed_by,
+        LimitKey.ACCOUNT: intent.account_id,
+        LimitKey.ACTION_TYPE: intent.action_type,
+    }
+
+
+def counters_of(
+    intent: ActionIntent, settings: Settings, known_accounts: frozenset[str], now: int
+) -> set[Counter]:
+    """Every counter that an act of this intent would be counted in now, beside its account's own
+    of the day.
+    """
+    standing = settings.accounts.standing(intent.account_id, known_accounts)
+    rule = rule_for(settings.budgets, intent.account_id)
+    own = standing.counters(rule.zone if rule else "UTC", now)
+    return {*own, *(each.counter for each in _counters(intent, settings, standing, now))}
+
+
+def _counters(
+    intent: ActionIntent, settings: Settings, standing: AccountStanding, now: int
+) -> tuple[LimitedCounter, ...]:
+    known = standing.kind is not AccountKind.UNKNOWN
+    return counting.limited_counters(settings.limits, who_acts(intent), now, known=known)
+
+
+def _check_limits(case: _Case) -> _Seen:
+    intent, action, limits = case.intent, case.action, case.facts.settings.limits
+    if unread := case.unread("limits"):
+        return _asks(unread)
+    amount = action.amount_spent(case.arguments) if action else None
+    spends = counting.spending_of(action, amount) if action else None
+    counters = _counters(intent, case.facts.settings, case.account, case.now)
+    taking = Taking(spends, reads=action is not None and action.effect is Effect.READ)
+    claims = counting.claims_of(counters, taking)
+    held = case.hold or Hold(day_in_zone(case.now, "UTC"), ())
+    used = case.facts.used
+    limited = [claim for claim in claims if claim.limit is not None]
+    inputs: dict[str, Json] = {"claims": [_counted(claim, limits, used) for claim in limited]}
+    claim = spent_claim(Hold(held.day, claims), used)
+    if claim and claim.amount == UNCOUNTABLE and action:
+        sentence = _why_not_limited(action, case.arguments, claim)
+        return _seen(Answer.REQUIRE_APPROVAL, "AMOUNT_NOT_COUNTED", sentence, **inputs)
+    if claim and claim.counter:
+        sentence = f"The limit of {counting.in_words(claim.counter)} {_left(claim, limits, used)}."
+        return _seen(Answer.REQUIRE_APPROVAL, "LIMIT_EXCEEDED", sentence, **inputs)
+    case.hold = replace(held, claims=counting.together((*held.claims, *claims)))
+    sentence = "Every limit has room." if limited else "No limit is set for this."
+    return _seen(Answer.AUTO_EXECUTE, "LIMITS_HELD", sentence, **inputs)
+
+
+def _why_not_limited(action: Action, arguments: Mapping[str, Json], claim: Claim) -> str:
+    unit = claim.bucket.partition(":")[2]
+    if action.spent_in.unit:
+        return _why_not_counted(action, arguments, f"the limit of {unit}")
+    spends = f"{action.action_type} spends an amount without a unit"
+    return f"{spends}, so the limit of {unit} cannot count it; a person must look."
+
+
+def _counted(claim: Claim, limits: Limits, used: Mapping[str, int]) -> dict[str, Json]:
+    """What an act takes from one bucket of a counter: amounts in smallest units, as limits are
+    written; None for one that cannot be counted.
+    """
+    counts = _claim_inputs(claim, used)
+    bucket = counts.pop("bucket")
+    return {
+        "bucket": bucket,
+        **{
+            name: None
+            if counted is None or counted == UNCOUNTABLE
+            else limits.smallest(claim.bucket, counted)
+            for name, counted in counts.items()
+        },
+        **({"counter": counting.as_json(claim.counter)} if claim.counter else {}),
+    }
+
+
+def _left(claim: Claim, limits: Limits, used: Mapping[str, int]) -> str:
+    """How a claim does not fit under a limit: beside what is used, where that was read."""
+    limit, needed = claim.limit or 0, limits.amount(claim.bucket, claim.amount)
+    if claim.place not in used:
+        return f"is {limits.amount(claim.bucket, limit)}; this needs {needed}"
+    use = limits.used_of(claim.bucket, used[claim.place], limit)
+    return f"has {use} used; this needs {needed} more"
 
 
 def money_of_bucket(bucket: str, action: Action | None) -> Money:
@@ -371,13 +568,23 @@ def money_of_bucket(bucket: str, action: Action | None) -> Money:
 
 ROW: tuple[Check, ...] = (
     Check("stop_switch", "Stop switch", "Is no stop switch on for it?", _check_stop),
-    Check("expiry", "Expiry", "Is the intent's own time not over yet?", _check_expiry),
-    Check("catalog", "Catalog", "Does the action exist?", _check_catalog),
     Check(
-        "allowlist", "Allowlist", "May this action type run unattended at all?", _check_allowlist
+        "expiry", "Expiry", "Is the intent's own time not over yet?", _check_expiry, at_send=True
     ),
-    Check("mode", "Autonomy mode", "Is it AUTO_EXECUTE here?", _check_mode),
+    Check("catalog", "Catalog", "Does the action exist?", _check_catalog),
+    Check("account", "Account", "Is the account known?", _check_account),
+    Check(
+        "allowlist",
+        "Allowlist",
+        "May this action type run unattended at all?",
+        _check_allowlist,
+        at_send=True,
+    ),
+    Check("mode", "Autonomy mode", "Is it AUTO_EXECUTE here?", _check_mode, at_send=True),
     Check("policy", "Policy", "Do the rules permit it unattended?", _check_policy),
+    Check("edit", "Edit", "Is it as it was proposed?", _check_edit),
+    Check("rejection", "Rejection", "Did no person say no to the same?", _check_rejection),
     Check("budget", "Budget", "Is there room for it?", _check_budget, only_unattended=True),
+    Check("limits", "Limits", "Has every limit room for it?", _check_limits, only_unattended=True),
 )
 """Every check, in the order in which an intent meets them."""

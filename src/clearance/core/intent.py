@@ -8,7 +8,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_FLOOR, Decimal
 from enum import IntEnum
 from hashlib import sha256
@@ -43,7 +43,8 @@ class ActionIntent:
     """An act that an agent wants to do.
 
     Everything in it that the agent wrote is data: never code, never trusted. Confidence and risk
-    are hints that can only tighten the answer; None: the agent stated none.
+    are hints that can only tighten the answer; None: the agent stated none. Of one without
+    `content_kept`, parameters, target and reasons are not there any more.
     """
 
     tenant_id: str
@@ -60,11 +61,16 @@ class ActionIntent:
     trace_id: str | None = None
     supersedes: str | None = None
     edited_by: str | None = None
+    content_kept: bool = True
 
     @property
     def subject(self) -> Subject:
         """The account and action type that a permission is used on."""
         return Subject(self.tenant_id, self.account_id, self.action_type)
+
+    def without_content(self) -> ActionIntent:
+        """The same without the agent's own words: what a quota left no room for."""
+        return replace(self, parameters={}, target=None, why=(), content_kept=False)
 
     @property
     def confidence_bp(self) -> int:
@@ -92,7 +98,8 @@ def content(intent: ActionIntent) -> dict[str, Json]:
     stays absent.
     """
     hints = {"confidence_score": intent.confidence_score, "risk_level": intent.risk_stated}
-    return {
+    kept: dict[str, Json] = {} if intent.content_kept else {"content_kept": False}
+    return kept | {
         "account_id": intent.account_id,
         "action_type": intent.action_type,
         "parameters": dict(intent.parameters),

@@ -36,7 +36,13 @@ def from_text(text: str) -> int:
 
 def day_in_zone(moment_ms: int, zone: str) -> str:
     """The calendar day, as `YYYY-MM-DD`, that it is in an IANA time zone."""
-    return (_EPOCH + timedelta(milliseconds=moment_ms)).astimezone(_zone(zone)).date().isoformat()
+    return minute_in_zone(moment_ms, zone)[:10]
+
+
+def minute_in_zone(moment_ms: int, zone: str) -> str:
+    """The minute, as `YYYY-MM-DDTHH:MM`, that clocks show in an IANA time zone."""
+    shown = (_EPOCH + timedelta(milliseconds=moment_ms)).astimezone(_zone(zone))
+    return shown.isoformat(timespec="minutes")[:16]
 
 
 @lru_cache(maxsize=512)

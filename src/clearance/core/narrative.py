@@ -17,6 +17,7 @@ from clearance.core import gate, stop
 from clearance.core.approval import RulingKind
 from clearance.core.arguments import arguments_without_defaults
 from clearance.core.binding import binds
+from clearance.core.budget import is_of_counter
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
 from clearance.core.decision import Answer, Decision
@@ -210,13 +211,21 @@ class _Story:
 
     @property
     def actor(self) -> str:
-        """Who lets it run."""
-        if self.record.auto_executed:
-            return AUTOPILOT
-        source = self.record.approval_source
+        """Who acts, and who lets it run."""
+        record, editor = self.record, self.record.intent.edited_by
+        if record.auto_executed:  # a version before this one let edits run alone
+            return f"{editor}, let run by policy," if editor else AUTOPILOT
+        source = record.approval_source
         if source is not None and not source.known:
-            return f"{self.record.intent.proposed_by}, let run by {source},"
-        return f"{self.record.intent.proposed_by}, approved by {ruled_by(self.record)},"
+            return f"{self.author}, let run by {source},"
+        approver = ruled_by(record)
+        return self.author if approver == editor else f"{self.author}, approved by {approver},"
+
+    @property
+    def author(self) -> str:
+        """Whose act it is: that of the person who edited it, else its proposer's."""
+        intent = self.record.intent
+        return intent.edited_by or intent.proposed_by
 
     @property
     def wanted(self) -> Phrase:
@@ -232,9 +241,9 @@ class _Story:
 
     @property
     def _edited(self) -> Phrase:
-        """Who wrote what its proposer did not."""
-        editor = self.record.intent.edited_by
-        return (f", as edited by {editor}",) if editor else ()
+        """Whose proposal became it."""
+        intent = self.record.intent
+        return (f", as an edit of what {intent.proposed_by} proposed",) if intent.edited_by else ()
 
     def _filled(self, text: str) -> Phrase:
         """A sentence of the catalog: with what the tool gets, or with the parameters as proposed
@@ -268,18 +277,17 @@ def _unclear(story: _Story) -> Phrase:
 def _rejected(story: _Story) -> Phrase:
     record = story.record
     ruling = record.approval.decisive if record.approval else None
-    agent = record.intent.proposed_by
     if ruling and ruling.kind is RulingKind.EDIT:
-        return (f"{ruled_by(record)} edited what {agent} wanted: ", *story.wanted)
-    return (f"{ruled_by(record)} rejected: {agent} wanted to ", *story.wanted)
+        return (f"{ruled_by(record)} edited what {story.author} wanted: ", *story.wanted)
+    return (f"{ruled_by(record)} rejected: {story.author} wanted to ", *story.wanted)
 
 
 _Sentence: TypeAlias = Callable[[_Story], Phrase]
 
 
 def _wanted(before: str, verb: str) -> _Sentence:
-    """The proposer, and what they want or wanted."""
-    return lambda story: (f"{before}{story.record.intent.proposed_by} {verb} to ", *story.wanted)
+    """Whose act it is, and what they want or wanted."""
+    return lambda story: (f"{before}{story.author} {verb} to ", *story.wanted)
 
 
 def _acts(verb: str, *after: str) -> _Sentence:
@@ -370,6 +378,14 @@ def _single_changes(intent: ActionIntent, facts: Facts, now: int) -> Iterator[_C
         )
     if intent.expires_at is not None:
         yield _say("the intent had not expired"), replace(intent, expires_at=None), facts
+    accounts = settings.accounts
+    if intent.account_id not in accounts.known:
+        known = replace(accounts, known=accounts.known | {intent.account_id})
+        yield (
+            _say("the account were known"),
+            intent,
+            replace(facts, settings=replace(settings, accounts=known)),
+        )
     listed = Allowlist(
         settings.allowlist.tenant | {intent.action_type}, settings.allowlist.accounts
     )
@@ -390,8 +406,12 @@ def _single_changes(intent: ActionIntent, facts: Facts, now: int) -> Iterator[_C
         intent,
         replace(facts, settings=replace(settings, modes=(*others, rule))),
     )
-    if facts.used:
-        yield _say("the autonomy budget had room"), intent, replace(facts, used={})
+    for words, of_counter in (("the autonomy budget", False), ("every limit", True)):
+        rest = {
+            place: use for place, use in facts.used.items() if is_of_counter(place) != of_counter
+        }
+        if rest != facts.used:
+            yield _say(f"{words} had room"), intent, replace(facts, used=rest)
     yield from _policy_changes(intent, facts, now)
 
 

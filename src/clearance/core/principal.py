@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from clearance.core.errors import Forbidden
 
+SCOPE_NAMES_MAX = 1_000  # accounts, and action types, that one credential is limited to
 EVERYWHERE = "*"
 """The tenant whose stop switches hold for every tenant. No credential speaks for it."""
 
@@ -73,8 +74,23 @@ class Scope:
     accounts: frozenset[str] | None = None
     action_types: frozenset[str] | None = None
 
+    def covers(self, subject: Subject) -> bool:
+        """True unless the subject names an account or an action type that is not in it."""
+        limits = ((self.accounts, subject.account_id), (self.action_types, subject.action_type))
+        return all(names is None or name is None or name in names for names, name in limits)
+
+    @property
+    def names(self) -> dict[str, list[str] | None]:
+        """What it is limited to, in order, with the names of the wire."""
+        parts = {"accounts": self.accounts, "action_types": self.action_types}
+        return {key: None if names is None else sorted(names) for key, names in parts.items()}
+
 
 EVERYTHING = Scope()
+_OF_THE_TENANT = frozenset({Permission.STOP, Permission.CONFIGURE})
+"""What is done to a tenant as a whole: a credential that is limited may not."""
+_OF_AN_ACT = frozenset({Permission.PROPOSE, Permission.RULE, Permission.RULE_OWN})
+"""What is done about one act. Reading is in neither: a scope limits what is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +126,9 @@ class Principal:
             self.require(Permission.READ, on=self.tenant)
 
     def require(self, permission: Permission, *, on: Subject) -> None:
-        """Raises Forbidden unless the credential allows `permission` on a subject of its tenant."""
+        """Raises Forbidden unless the credential allows `permission` on a subject of its tenant
+        (`OUT_OF_SCOPE` if it is limited to other subjects).
+        """
         if on.tenant_id != self.tenant_id:
             sentence = f"{self.actor_id} is of another tenant."
             raise Forbidden(sentence)
@@ -120,6 +138,17 @@ class Principal:
                 f"{self.actor_id} lacks."
             )
             raise Forbidden(sentence)
+        if not self.reaches(permission, on):
+            sentence = (
+                f"The credential of {self.actor_id} is limited, and this is out of its scope."
+            )
+            raise Forbidden(sentence, code="OUT_OF_SCOPE")
+
+    def reaches(self, permission: Permission, subject: Subject) -> bool:
+        """True if the scope of the credential lets it use a permission on a subject."""
+        if permission in _OF_THE_TENANT:
+            return self.scope == EVERYTHING
+        return permission not in _OF_AN_ACT or self.scope.covers(subject)
 
 
 def system(tenant_id: str) -> Principal:

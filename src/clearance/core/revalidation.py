@@ -21,13 +21,14 @@ from clearance.core.binding import (
     rule_differences,
     same_call,
 )
-from clearance.core.budget import Hold, HoldState
+from clearance.core.budget import HoldState
 from clearance.core.catalog import Action
 from clearance.core.decision import Answer, Decision
 from clearance.core.errors import InvalidInput
+from clearance.core.limits import covers_all
 from clearance.core.moment import as_text
 from clearance.core.record import IntentRecord
-from clearance.core.settings import Settings
+from clearance.core.settings import Settings, Unreadable
 
 ATTEMPTS_MAX = 3  # attempts of one intent, each after the lease of the one before died
 UNSENT_ATTEMPTS_MAX = 50  # of an intent of which it is known that none has sent anything
@@ -94,11 +95,18 @@ def revalidate(record: IntentRecord, facts: gate.Facts, now: int) -> Revalidatio
     same_settings = settings.decided(record.decision.settings_version)
     if forged := _forged(record, binding, same_settings=same_settings):
         return verdict(Verdict.CANCEL, *forged)
-    if same_settings and same_call(record.binding, binding):
+    if same_settings and same_call(record.binding, binding) and not _edited_alone(record):
         return verdict(Verdict.START, "UNCHANGED", "Nothing changed since the decision.")
     return _revalidate_changed(
         record, facts, now, verdict(Verdict.START, "STILL_HOLDS", "The approval still holds.")
     )
+
+
+def _edited_alone(record: IntentRecord) -> bool:
+    """True if a person edited it and policy approved it, which versions before this one did: then
+    it is decided anew.
+    """
+    return record.auto_executed and record.intent.edited_by is not None
 
 
 def _forged(
@@ -157,7 +165,7 @@ def _revalidate_changed(
         outdated = (
             *start.differences,
             *_other_rules(record, anew),
-            *_newly_unreadable(record, facts.settings),
+            *(part.sentence for part in _newly_unreadable(record, facts.settings)),
         )
         if outdated:
             return replace(
@@ -172,7 +180,7 @@ def _revalidate_changed(
         return replace(
             anew, verdict=Verdict.REOPEN, code=decision.reason, sentence=decision.explanation
         )
-    if not _holds_all(record.hold, decision.hold):
+    if not covers_all(record.hold, decision.hold):
         sentence = "What it spends is counted in another way now."
         return replace(anew, verdict=Verdict.REOPEN, code="BUDGET_CHANGED", sentence=sentence)
     return anew
@@ -186,7 +194,7 @@ def _other_rules(record: IntentRecord, anew: Revalidation) -> tuple[str, ...]:
     return rule_differences(record.binding, anew.binding)
 
 
-def _newly_unreadable(record: IntentRecord, settings: Settings) -> tuple[str, ...]:
+def _newly_unreadable(record: IntentRecord, settings: Settings) -> tuple[Unreadable, ...]:
     """The parts of later settings that this version cannot read: each could forbid what was
     approved. Under the settings that were ruled on nothing is new, so an upgrade alone asks nothing
     again.
@@ -200,17 +208,21 @@ def _newly_unreadable(record: IntentRecord, settings: Settings) -> tuple[str, ..
         for check in gate.ROW
         if not check.only_unattended
     )
-    return tuple(
-        part.sentence for part in parts if part and (part.code, part.sentence) not in known
-    )
+    return tuple(part for part in parts if part and (part.code, part.sentence) not in known)
 
 
-def _holds_all(held: Hold | None, needed: Hold | None) -> bool:
-    """True if the hold covers the claims that would be needed now."""
-    taken = {claim.bucket: claim.amount for claim in held.claims} if held else {}
-    return needed is not None and all(
-        taken.get(claim.bucket, -1) >= claim.amount for claim in needed.claims
-    )
+def refused_at_send(record: IntentRecord, settings: Settings, now: int) -> tuple[str, str] | None:
+    """The code and the sentence of why a call that is about to be sent may not be; None if it may.
+
+    The settings and the time moved on while it waited for its turn. What a person approved is
+    refused only by what blocks it; what nobody approved, also by what would ask a person now.
+    """
+    strictest = gate.look_again(record.intent, settings, now)
+    allowed = Answer.AUTO_EXECUTE if record.auto_executed else Answer.REQUIRE_APPROVAL
+    if strictest and strictest.answer.strictness > allowed.strictness:
+        return strictest.code, strictest.sentence
+    unread = _newly_unreadable(record, settings)
+    return (unread[0].code, unread[0].sentence) if unread else None
 
 
 def may_repeat(

@@ -9,12 +9,16 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TypeAlias
 
+from clearance.core.accounts import NO_ACCOUNTS, Accounts
 from clearance.core.budget import BudgetRule
 from clearance.core.canonical import Json, digest
 from clearance.core.catalog import Action, ToolServer
 from clearance.core.decision import NO_DIGEST, SettingsDigest, SettingsVersion
+from clearance.core.likeness import ASKS_FOR_MS_DEFAULT
+from clearance.core.limits import Limits
 from clearance.core.mode import Allowlist, ModeRule
 from clearance.core.policy import PolicySet
+from clearance.core.quota import QUOTAS_DEFAULT, Quotas
 from clearance.core.stop import StopSwitch
 
 TOOL_SECTIONS = ("tool_pins", "tool_descriptions")
@@ -82,6 +86,7 @@ class Settings:
 
     Without a policy nothing is permitted: a tenant that never configured anything can do nothing.
     What is `unreadable` is in no other field, or is there in a form that asks a person.
+    `rejections_ask_for_ms` is for how long a person's no to an act makes the same act ask.
     """
 
     tenant_id: str
@@ -97,6 +102,14 @@ class Settings:
     stop_switches: tuple[StopSwitch, ...] = ()
     unreadable: Mapping[Reached, Unreadable] = field(default_factory=dict)
     digest: SettingsDigest = NO_DIGEST
+    limits: Limits = field(default_factory=Limits)
+    accounts: Accounts = NO_ACCOUNTS
+    rejections_ask_for_ms: int = ASKS_FOR_MS_DEFAULT
+    quotas: Quotas = QUOTAS_DEFAULT
+
+    def remembers_since(self, now: int) -> int:
+        """The first moment of which a person's no is still remembered."""
+        return now - self.rejections_ask_for_ms + 1
 
     def unread(self, check: str, account_id: str, action_type: str) -> Unreadable | None:
         """What makes a check of the gate ask a person about an account and action type."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from clearance.core import approval as approvals
 from clearance.core import decision as decisions
+from clearance.core.accounts import makes_known
 from clearance.core.approval import (
     Approval,
     ApprovalSource,
@@ -20,14 +21,16 @@ from clearance.core.approval import (
 from clearance.core.binding import Binding, bind
 from clearance.core.budget import Hold, HoldState
 from clearance.core.call import lease_ms
-from clearance.core.canonical import Json, digest
+from clearance.core.canonical import Json, canonical, digest
 from clearance.core.catalog import (
     APPROVAL_EXPIRES_AFTER_MS_DEFAULT,
+    Action,
     idempotency_key,
 )
 from clearance.core.decision import Answer, Decision
 from clearance.core.errors import Conflict
 from clearance.core.intent import ActionIntent, fingerprint
+from clearance.core.intent import content as content_of
 from clearance.core.ledger import (
     Draft,
     EntryKind,
@@ -60,26 +63,20 @@ def admit(
     salt: bytes,
     actor: Principal,
     now: int,
+    approves: bool = False,
 ) -> Admission:
     """The state that a decision gives a new intent: BLOCKED, AWAITING_APPROVAL with its approval,
     or APPROVED by POLICY.
+
+    `approves`: `actor` edited it and may rule on that, so the approval has their ruling already.
+    `content` is all that the caller said, and is bound also if the intent has lost it.
     """
-    status, kind = {
-        Answer.AUTO_EXECUTE: (IntentStatus.APPROVED, EntryKind.ACTION_APPROVED),
-        Answer.REQUIRE_APPROVAL: (IntentStatus.AWAITING_APPROVAL, EntryKind.APPROVAL_REQUESTED),
-        Answer.BLOCK: (IntentStatus.BLOCKED, EntryKind.ACTION_BLOCKED),
-    }[decision.answer]
     binding = bind(intent, decision, settings, salt)
-    source = ApprovalSource.POLICY if status is IntentStatus.APPROVED else None
+    status, kind, source = _ADMITTED[decision.answer]
     approval = None
     if status is IntentStatus.AWAITING_APPROVAL and binding is not None:
-        approval = approvals.open_approval(
-            intent,
-            number=1,
-            digest=binding.digest,
-            lasts_ms=_approval_lasts_ms(intent, settings),
-            now=now,
-        )
+        approval = _first_approval(intent, binding, settings, actor if approves else None, now)
+        status, kind, source = _RULED.get(approval.state, (status, kind, source))
     entry = draft_about(
         intent,
         kind,
@@ -88,8 +85,10 @@ def admit(
         revision=1,
         status=status.value,
         content_digest=content_digest(content, salt),
+        content_kept=None if intent.content_kept else False,
         decision=decisions.facts(decision),
         approval=_approval_facts(approval),
+        ruling=approval.rulings[-1].kind.value if approval and approval.rulings else None,
         **_agent_facts(intent),
         **_binding_facts(binding),
         **_hold_facts(decision.hold),
@@ -97,7 +96,7 @@ def admit(
     )
     return Admission(
         intent=intent,
-        content=content,
+        content=content if intent.content_kept else canonical(content_of(intent)),
         fingerprint=fingerprint(content),
         salt=salt,
         status=status,
@@ -108,7 +107,41 @@ def admit(
         entry=entry,
         at=now,
         due_at=due_at(status, intent, approval),
+        knows_account=makes_known(decision.hold),
     )
+
+
+_ADMITTED = {
+    Answer.AUTO_EXECUTE: (
+        IntentStatus.APPROVED,
+        EntryKind.ACTION_APPROVED,
+        ApprovalSource.POLICY,
+    ),
+    Answer.REQUIRE_APPROVAL: (
+        IntentStatus.AWAITING_APPROVAL,
+        EntryKind.APPROVAL_REQUESTED,
+        None,
+    ),
+    Answer.BLOCK: (IntentStatus.BLOCKED, EntryKind.ACTION_BLOCKED, None),
+}
+"""The state of a new intent, by the gate's answer."""
+
+
+def _first_approval(
+    intent: ActionIntent,
+    binding: Binding,
+    settings: Settings,
+    approver: Principal | None,
+    now: int,
+) -> Approval:
+    """What a new intent waits in, with the ruling of who edited it, if that is an approval too."""
+    lasts_ms = _approval_lasts_ms(intent, settings)
+    approval = approvals.open_approval(
+        intent, number=1, digest=binding.digest, lasts_ms=lasts_ms, now=now
+    )
+    if approver is None:
+        return approval
+    return approval.ruled(Ruling(RulingKind.APPROVE, approver.actor_id, None, now))
 
 
 def rule(
@@ -119,17 +152,19 @@ def rule(
     *,
     now: int,
     edited: Admission | None = None,
+    action: Action | None = None,
 ) -> Change:
     """A person's ruling.
 
     Approve: APPROVED by HUMAN. Reject: REJECTED. Edit: REJECTED, with the new intent beside it.
+    `action` as `check_ruling` has it.
     """
     approval = record.approval
     if approval is None:
         sentence = f"The intent {record.intent.action_intent_id} waits for no approval."
         raise Conflict(sentence, code="APPROVAL_CLOSED")
     text = reason.text if reason else None
-    approvals.check_ruling(approval, record.intent, ruler, kind, text, now=now)
+    approvals.check_ruling(approval, record.intent, ruler, kind, text, now=now, action=action)
     successor = edited.intent.action_intent_id if edited else None
     ruling = Ruling(kind, ruler.actor_id, text, now)
     ruled = approval.ruled(ruling, superseded_by=successor)
@@ -391,8 +426,11 @@ def reconcile(
 def next_entry(
     record: IntentRecord, kind: EntryKind, now: int, actor: Principal, **facts: Json
 ) -> Draft:
-    """The entry of the record's next step."""
-    return draft_about(record.intent, kind, now, actor, revision=record.revision + 1, **facts)
+    """The entry of the record's next step; an edited intent is its editor's act in each."""
+    intent, revision = record.intent, record.revision + 1
+    return draft_about(
+        intent, kind, now, actor, revision=revision, edited_by=intent.edited_by, **facts
+    )
 
 
 def _change(
@@ -516,8 +554,14 @@ def _started_facts(
 def _hold_facts(hold: Hold | None) -> dict[str, Json]:
     if hold is None:
         return {}
+    own = [[claim.bucket, claim.amount] for claim in hold.claims if claim.counter is None]
+    counted = [
+        [claim.bucket, claim.amount, claim.counter.subject, claim.counter.window]
+        for claim in hold.claims
+        if claim.counter is not None
+    ]
     return {
-        "hold": {"day": hold.day, "claims": [[claim.bucket, claim.amount] for claim in hold.claims]}
+        "hold": {"day": hold.day, "claims": own, **({"counted": counted} if counted else {})},
     }
 
 

@@ -94,6 +94,15 @@ class FieldValue(TypedDict):
     changed: bool
 
 
+class AccountFacts(TypedDict):
+    """What is known of an account."""
+
+    account: str
+    fields: dict[str, str]
+    open_tasks: int
+    notes: int
+
+
 class Refund(TypedDict):
     """Money on its way back."""
 
@@ -202,6 +211,23 @@ def update_field(
     return _answer(do)
 
 
+@server.tool(annotations=ToolAnnotations(read_only_hint=True))
+def get_account(account: Account) -> Annotated[CallToolResult, AccountFacts]:
+    """Look up an account: its fields, and how many open tasks and notes it has."""
+
+    def do() -> dict[str, Any]:
+        with closing(_open()) as database:
+            fields = database.execute("select name, value from field where account = ?", (account,))
+            return {
+                "account": account,
+                "fields": {row["name"]: row["value"] for row in fields},
+                "open_tasks": _count(database, "task where not deleted and account = ?", account),
+                "notes": _count(database, "note where account = ?", account),
+            }
+
+    return _answer(do)
+
+
 @server.tool(annotations=ToolAnnotations(destructive_hint=True, idempotent_hint=True))
 def issue_refund(
     order_id: Annotated[str, Field(min_length=1, max_length=64)],
@@ -298,6 +324,11 @@ def _once(
         answer = do(database)
         _record(database, tool, account, request_id, body, answer)
         return answer
+
+
+def _count(database: sqlite3.Connection, rows: str, account: str) -> int:
+    counted: int = database.execute(f"select count(*) from {rows}", (account,)).fetchone()[0]
+    return counted
 
 
 def _record(

@@ -51,6 +51,10 @@ def _note(account_id: str, text: str, **details: Any) -> Act:
     return Act(SUPPORT, account_id, "ADD_CRM_NOTE", {"text": text}, **details)
 
 
+def _look(account_id: str, **details: Any) -> Act:
+    return Act(SUPPORT, account_id, "LOOK_UP_ACCOUNT", {}, risk_level="MINIMAL", **details)
+
+
 DAY: tuple[Act, ...] = (
     _task(
         "acme",
@@ -92,6 +96,9 @@ DAY: tuple[Act, ...] = (
         watch="Globex asked for no mails: blocked",
     ),
     _note("globex", "Prefers to be called in the morning"),
+    _look("globex"),
+    _look("acme"),
+    _look("northwind", watch="changes nothing: no budget, and the timeline folds the three"),
     Act(
         DOCS,
         "northwind",

@@ -221,7 +221,7 @@ def _token_hash(token: str) -> bytes:
 def _principal(api_key: ApiKey, token_hash: bytes | None = None) -> Principal:
     key_id = api_key.key_id
     credential = session_id(key_id, token_hash) if token_hash else key_id
-    return principal_of(api_key.tenant_id, api_key.name, api_key.role, credential)
+    return principal_of(api_key.tenant_id, api_key.name, api_key.role, credential, api_key.scope)
 
 
 def _of_an_agent(api_key: ApiKey) -> bool:

@@ -31,13 +31,17 @@ from clearance.core.catalog import Catalog
 from clearance.core.decision import SettingsDigest
 from clearance.core.errors import InvalidInput, NotFound, Unavailable
 from clearance.core.ledger import Reason
+from clearance.core.likeness import likeness_key
 from clearance.core.principal import EVERYWHERE
+from clearance.core.quota import QUOTAS_DEFAULT, Quotas
 from clearance.core.record import IntentRecord
 from clearance.core.settings import Settings, document_digest
 from clearance.flow.ports.clock import Clock
 from clearance.flow.ports.engine import Engine
 from clearance.flow.ports.store import Store
 from clearance.flow.ports.tools import Tools
+from clearance.flow.rates import Rates
+from clearance.flow.refusals import Refusals
 
 SALT_BYTES = 16
 COMPILERS_MAX = 8  # threads that read and compile settings, each for one tenant
@@ -86,6 +90,8 @@ class Context:
     clock: Clock
     programs: bool = field(default=True, kw_only=True)
     swept_at: int | None = field(default=None, kw_only=True)
+    rates: Rates = field(default_factory=Rates, kw_only=True)
+    refusals: Refusals = field(default_factory=Refusals, kw_only=True)
     _compiled: dict[str, Settings] = field(default_factory=dict)
     _salt_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     _salts: Iterator[int] = field(default_factory=count)
@@ -94,6 +100,7 @@ class Context:
     )
     _readings: dict[str, _Known] = field(default_factory=dict)
     _proposers: dict[tuple[str, str], str] = field(default_factory=dict)
+    _likeness_key: bytes | None = None
 
     async def settings(self, tenant_id: str) -> Settings:
         """The settings in force, compiled.
@@ -116,6 +123,13 @@ class Context:
         their version when it commits.
         """
         return self._compiled.get(tenant_id) or await self.fresh_settings(tenant_id)
+
+    def last_quotas(self, tenant_id: str) -> Quotas:
+        """The quotas as last seen, the usual ones before that: a rate is looked at before anything
+        is read.
+        """
+        known = self._compiled.get(tenant_id)
+        return known.quotas if known else QUOTAS_DEFAULT
 
     async def fresh_settings(self, tenant_id: str) -> Settings:
         """The settings read again.
@@ -239,6 +253,12 @@ class Context:
             if len(self._proposers) > PROPOSERS_MAX:
                 del self._proposers[next(iter(self._proposers))]
         return known
+
+    async def likeness_key(self) -> bytes:
+        """The key of the installation's likenesses; read once."""
+        if self._likeness_key is None:
+            self._likeness_key = likeness_key(await self.store.installation_salt())
+        return self._likeness_key
 
     def new_salt(self) -> bytes:
         """16 bytes that nobody can guess, which bind an entry to content without revealing it."""

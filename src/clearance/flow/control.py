@@ -15,22 +15,36 @@ from clearance.core.canonical import Json
 from clearance.core.catalog import Catalog
 from clearance.core.credential import ApiKey
 from clearance.core.ledger import Entry
+from clearance.core.limits import Who
 from clearance.core.narrative import Explanation
 from clearance.core.outcome import OutcomeStatus
-from clearance.core.principal import Principal, Role
+from clearance.core.principal import EVERYTHING, Principal, Role, Scope
 from clearance.core.record import IntentStatus
 from clearance.core.settings import Settings
 from clearance.core.stop import StopSwitch
-from clearance.flow import credentials, fit, installation, observe, pins, review, settings, submit
+from clearance.flow import (
+    credentials,
+    fit,
+    installation,
+    memory,
+    observe,
+    pins,
+    review,
+    settings,
+    submit,
+    usage,
+)
 from clearance.flow.context import Context
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.tools import ToolList
 from clearance.flow.requests import (
+    CounterUse,
     Erased,
     NarratedIntent,
     PinReport,
     Proposal,
     Proposed,
+    ReadingProposal,
     Ruled,
     RulingRequest,
     SettingsPart,
@@ -51,10 +65,11 @@ class Control:
 
     # Agents
 
-    async def propose(self, principal: Principal, proposal: Proposal) -> Proposed:
+    async def propose(self, principal: Principal, proposal: Proposal | ReadingProposal) -> Proposed:
         """Proposes an action: the gate's decision and the intent's status.
 
-        The same id and content: the same answer again.
+        The same id and content: the same answer again. A door hands over how it reads the proposal,
+        which is not done for a caller who makes too many.
         """
         return await submit.propose(self._context, principal, proposal)
 
@@ -69,6 +84,12 @@ class Control:
     ) -> list[NarratedIntent]:
         """What needs a person, oldest request first."""
         return await observe.waiting(self._context, principal, after=after, limit=limit)
+
+    async def with_alike(
+        self, principal: Principal, narrated: Sequence[NarratedIntent]
+    ) -> list[NarratedIntent]:
+        """Intents that wait, with what else is known of the same act; as they are for an agent."""
+        return await memory.with_alike(self._context, principal, narrated)
 
     async def rule(self, principal: Principal, approval_id: str, request: RulingRequest) -> Ruled:
         """Rules on an approval: approve, reject, or edit (a new intent through the whole gate)."""
@@ -134,6 +155,12 @@ class Control:
         """How many intents are in each state that is not terminal."""
         return await observe.counts(self._context, principal)
 
+    async def accounts_seen(self, principal: Principal, *, since: int) -> list[str]:
+        """The accounts that agents named since a moment, in any order; not all, if there are very
+        many.
+        """
+        return await observe.accounts_seen(self._context, principal, since=since)
+
     async def state(self, principal: Principal) -> TenantState:
         """How the tenant stands now: what waits, what is unknown, what is stopped."""
         return await observe.state(self._context, principal)
@@ -143,6 +170,12 @@ class Control:
     ) -> tuple[BudgetRule | None, str, Mapping[str, int]]:
         """The account's budget rule, today's day in its zone, and what is used of each bucket."""
         return await observe.budget(self._context, principal, account_id)
+
+    async def usage(self, principal: Principal, who: Who) -> list[CounterUse]:
+        """What the tenant has used of its limits and counters now, and so the agent, account and
+        action type that `who` names.
+        """
+        return await usage.usage(self._context, principal, who)
 
     # Owners
 
@@ -202,10 +235,10 @@ class Control:
         return await review.erase(self._context, principal, action_intent_id, reason)
 
     async def create_api_key(
-        self, principal: Principal, name: str, role: Role
+        self, principal: Principal, name: str, role: Role, scope: Scope = EVERYTHING
     ) -> tuple[ApiKey, str]:
         """Makes a credential; its secret is returned here and never again."""
-        return await credentials.create_api_key(self._context, principal, name, role)
+        return await credentials.create_api_key(self._context, principal, name, role, scope)
 
     async def ensure_api_key(
         self, principal: Principal, name: str, role: Role, key_text: str

@@ -5,7 +5,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 
-from clearance.core.credential import SECRET_BYTES, ApiKey, check_key, hash_key, new_key
+from clearance.core.canonical import Json
+from clearance.core.credential import (
+    SECRET_BYTES,
+    ApiKey,
+    check_key,
+    hash_key,
+    new_key,
+)
 from clearance.core.errors import (
     Conflict,
     Forbidden,
@@ -13,14 +20,22 @@ from clearance.core.errors import (
     NotFound,
     Problem,
 )
-from clearance.core.intent import name_problem
+from clearance.core.intent import ACTION_TYPE, name_problem
 from clearance.core.ledger import EntryKind, draft
-from clearance.core.principal import EVERYWHERE, Permission, Principal, Role
+from clearance.core.principal import (
+    EVERYTHING,
+    EVERYWHERE,
+    SCOPE_NAMES_MAX,
+    Permission,
+    Principal,
+    Role,
+    Scope,
+)
 from clearance.flow.context import Context
 
 
 async def create_api_key(
-    context: Context, principal: Principal, name: str, role: Role
+    context: Context, principal: Principal, name: str, role: Role, scope: Scope = EVERYTHING
 ) -> tuple[ApiKey, str]:
     """Makes a credential: the key and its text, which is kept nowhere.
 
@@ -28,8 +43,10 @@ async def create_api_key(
     """
     _may_have_keys(principal)
     _check_name(name)
+    _check_scope(scope)
     text = new_key(secrets.token_bytes(SECRET_BYTES))
-    return await _add_api_key(context, principal, name, role, await _hash(context, text)), text
+    key_hash = await _hash(context, text)
+    return await _add_api_key(context, principal, name, role, key_hash, scope), text
 
 
 def _may_have_keys(principal: Principal) -> None:
@@ -54,7 +71,7 @@ async def ensure_api_key(
     if known and (known.tenant_id, known.name) != (principal.tenant_id, name):
         sentence = f"The secret that was given for {name} belongs to another API key."
         raise Conflict(sentence, code="API_KEY_EXISTS")
-    if known and known.role is role:
+    if known and (known.role, known.scope) == (role, EVERYTHING):
         return False
     for key in await context.store.api_keys(principal.tenant_id):
         if key.name == name and key.revoked_at is None:
@@ -84,19 +101,45 @@ def _check_name(name: str) -> None:
         raise InvalidInput(sentence, code="INVALID_NAME", problems=(Problem(("name",), problem),))
 
 
+def _check_scope(scope: Scope) -> None:
+    """Raises InvalidInput (`INVALID_SCOPE`) if a scope names nothing, too much, or what no account
+    or action type can be called.
+    """
+    for key, names in scope.names.items():
+        problems = [problem for name in names or () if (problem := _scope_problem(key, name))]
+        if names is not None and not 1 <= len(names) <= SCOPE_NAMES_MAX:
+            problems = [f"must have 1 to {SCOPE_NAMES_MAX} names"]
+        if problems:
+            sentence = f"The scope of an API key does not fit: {key} {problems[0]}."
+            found = tuple(Problem(("scope", key), problem) for problem in problems)
+            raise InvalidInput(sentence, code="INVALID_SCOPE", problems=found)
+
+
+def _scope_problem(key: str, name: str) -> str | None:
+    if key == "accounts":
+        return name_problem(name)
+    fits = ACTION_TYPE.fullmatch(name)
+    return None if fits else f"has {name[:64]}, which is no action type"
+
+
 async def _hash(context: Context, text: str) -> bytes:
     """The key's hash, worked out beside the event loop: it is slow on purpose."""
     return await asyncio.to_thread(hash_key, text, await context.store.installation_salt())
 
 
 async def _add_api_key(
-    context: Context, principal: Principal, name: str, role: Role, key_hash: bytes
+    context: Context,
+    principal: Principal,
+    name: str,
+    role: Role,
+    key_hash: bytes,
+    scope: Scope = EVERYTHING,
 ) -> ApiKey:
-    now = context.clock.now_ms()
-    key = ApiKey(context.clock.new_id(), principal.tenant_id, name, role, key_hash, now)
-    entry = draft(
-        EntryKind.API_KEY_CREATED, now, principal, key_id=key.key_id, name=name, role=role.value
-    )
+    now, key_id = context.clock.now_ms(), context.clock.new_id()
+    key = ApiKey(key_id, principal.tenant_id, name, role, key_hash, now, scope=scope)
+    limited: dict[str, Json] = {} if scope == EVERYTHING else {"scope": dict(scope.names)}
+    facts: dict[str, Json] = {"key_id": key_id, "name": name, "role": role.value, **limited}
+    entry = draft(EntryKind.API_KEY_CREATED, now, principal, **facts)
     await context.store.add_api_key(key, entry)
     return key
 

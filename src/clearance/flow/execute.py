@@ -3,8 +3,9 @@
 Starter, invoker and recorder are plain functions that engines call.
 
 The starter revalidates the approved intent and claims the attempt, durably, before anything is
-sent. The invoker looks at the stop switches once more and calls the tool, with a deadline and our
-idempotency key, only while its lease outlasts the call. The recorder writes the outcome, once.
+sent. The invoker looks once more at all that can forbid the call by now, and calls the tool, with a
+deadline and our idempotency key, only while its lease outlasts the call. The recorder writes the
+outcome, once.
 """
 
 from __future__ import annotations
@@ -18,12 +19,11 @@ import structlog
 from clearance.core import binding as bindings
 from clearance.core import call as calls
 from clearance.core import revalidation, steps, stop
-from clearance.core.budget import rule_for
 from clearance.core.catalog import Action, ToolServer
 from clearance.core.errors import Conflict, InvalidInput, Refusal, Unavailable
 from clearance.core.gate import Facts
 from clearance.core.ledger import EntryKind, Reason
-from clearance.core.moment import day_in_zone, from_text
+from clearance.core.moment import from_text
 from clearance.core.outcome import CallError, ErrorClass, Outcome, Sent
 from clearance.core.principal import system
 from clearance.core.record import Attempt, Change, IntentRecord, IntentStatus
@@ -31,12 +31,12 @@ from clearance.core.revalidation import Revalidation, Verdict
 from clearance.core.settings import Settings
 from clearance.flow.context import Context
 from clearance.flow.fit import check_fits
-from clearance.flow.observe import used_by_others
 from clearance.flow.pins import pin_for_call
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from clearance.flow.ports.transitions import Applied
 from clearance.flow.results import ended, keep
 from clearance.flow.submit import DECISIONS_MAX
+from clearance.flow.usage import facts_of_hold
 
 LEASE_TOO_SHORT = "LEASE_TOO_SHORT"
 """The code of an error: nothing was sent, because the attempt came to its call too late."""
@@ -45,6 +45,9 @@ KEY_TOO_OLD = "KEY_TOO_OLD"
 """The code of an error: a call that may have been sent was not repeated, because its tool may have
 forgotten the key by now.
 """
+
+AGENT_KEY_ENDED = "AGENT_KEY_ENDED"
+"""The code of an error: nothing was sent, because the agent has no valid API key any more."""
 
 _FORGOTTEN = "The tool may not know its key any more, so a repeat could do it twice."
 
@@ -87,19 +90,9 @@ class ClosedAttempt:
 async def carry_on(
     context: Context, tenant_id: str, action_intent_id: str, worker: str, *, alone: bool = False
 ) -> IntentRecord | None:
-    """Does for an intent what is due: carries it out if it is approved, or tries it again if a dead
-    worker left it.
-
-    `alone`: as `restart` has it.
-    """
-    done = await execute(context, tenant_id, action_intent_id, worker)
-    if done is not None:
-        return done
-    started = await restart(context, tenant_id, action_intent_id, worker, alone=alone)
-    if started is None:
-        return None
-    outcome, tries = await invoke(context, started)
-    return await record(context, started, outcome, tries=tries)
+    """Does for an intent what is due, as `take_up` claims it. None if nothing is."""
+    started = await take_up(context, tenant_id, action_intent_id, worker, alone=alone)
+    return None if started is None else await _carried_out(context, started)
 
 
 async def execute(
@@ -110,13 +103,27 @@ async def execute(
     None if there was nothing to start: held, closed, done, or under another worker.
     """
     started = await start(context, tenant_id, action_intent_id, worker)
-    if started is None:
-        return None
+    return None if started is None else await _carried_out(context, started)
+
+
+async def _carried_out(context: Context, started: Started) -> IntentRecord | None:
     outcome, tries = await invoke(context, started)
     return await record(context, started, outcome, tries=tries)
 
 
 # The execution-starter
+
+
+async def take_up(
+    context: Context, tenant_id: str, action_intent_id: str, worker: str, *, alone: bool = False
+) -> Started | None:
+    """Claims what is due: an intent that is approved, or a further attempt at one that a dead
+    worker left.
+
+    `alone`: as `restart` has it.
+    """
+    started = await start(context, tenant_id, action_intent_id, worker)
+    return started or await restart(context, tenant_id, action_intent_id, worker, alone=alone)
 
 
 async def start(
@@ -263,16 +270,12 @@ def same_call(started: Started) -> bool:
 
 
 async def _facts(context: Context, settings: Settings, record: IntentRecord) -> Facts:
-    """The settings, and where they changed since the decision, what others use of the day that the
-    hold is on.
+    """The settings, and where they changed since the decision, what others use in the day and the
+    windows that the hold is in.
     """
     if settings.decided(record.decision.settings_version):
         return Facts(settings)
-    rule = rule_for(settings.budgets, record.intent.account_id)
-    today = day_in_zone(context.clock.now_ms(), rule.zone if rule else "UTC")
-    return Facts(
-        settings, await used_by_others(context, record, record.hold.day if record.hold else today)
-    )
+    return await facts_of_hold(context, settings, record, context.clock.now_ms())
 
 
 def _next(
@@ -412,8 +415,12 @@ async def _call_once(context: Context, started: Started, sent: Sent) -> Outcome:
 
 
 async def _cleared(context: Context, started: Started, sent: Sent, needs_ms: int) -> None:
-    """The last look before something is sent, also after a wait for the tool server: no stop
-    switch, a living lease, and a key that is still known if the call may have been `sent` before.
+    """A look before something is sent: no stop switch, nothing else that refuses it by now, a lease
+    that lasts for `needs_ms` more, and a key that is still known if the call may have been `sent`
+    before.
+
+    The last look, after every wait for the tool server, needs nothing more. It also asks whether
+    the agent still has a credential.
     """
     intent = started.record.intent
     settings = await context.settings(intent.tenant_id)
@@ -421,10 +428,15 @@ async def _cleared(context: Context, started: Started, sent: Sent, needs_ms: int
     if switch is not None:
         sentence = f"The stop switch for {switch} was turned on before the call was sent."
         raise _not_sent(code="STOP_SWITCH_ON", sentence=sentence)
+    if not needs_ms and await context.store.api_key_ended(intent.tenant_id, intent.proposed_by):
+        sentence = f"No API key of {intent.proposed_by} is valid any more."
+        raise _refused(AGENT_KEY_ENDED, sentence, sent)
     # By both clocks: the monotonic one may stand still while the machine sleeps, the other may be
     # set.
-    needs_ms += calls.LEASE_MARGIN_MS
     monotonic, now = context.clock.monotonic_ms(), context.clock.now_ms()
+    if refused := revalidation.refused_at_send(started.record, settings, now):
+        raise _refused(*refused, sent)
+    needs_ms += calls.LEASE_MARGIN_MS
     if monotonic + needs_ms > started.lease_ends_ms or now + needs_ms > started.attempt.lease_until:
         raise _not_sent(
             LEASE_TOO_SHORT, "The lease would end before the call's deadline, so nothing was sent."
@@ -432,6 +444,12 @@ async def _cleared(context: Context, started: Started, sent: Sent, needs_ms: int
     began, maybe_sent = started.first_started_at, sent is not Sent.NOT_SENT
     if maybe_sent and calls.key_is_forgotten(started.action, began, now):
         raise _not_sent(KEY_TOO_OLD, f"The call was not repeated. {_FORGOTTEN}")
+
+
+def _refused(code: str, why: str, sent: Sent) -> ToolCallFailed:
+    """What was approved may not be done any more; an earlier try may have done it."""
+    rest = "The call was not sent." if sent is Sent.NOT_SENT else "The call was not repeated."
+    return _not_sent(code, f"{why} {rest}")
 
 
 def _not_sent(code: str, sentence: str) -> ToolCallFailed:

@@ -29,7 +29,6 @@ from clearance.flow.ports.tools import (
     ToolList,
     ask_servers,
     offered_of,
-    schemas_of,
 )
 from clearance.flow.requests import ToolChange, ToolFit
 
@@ -90,13 +89,13 @@ async def refuse_misfits(
     }
     needed = {tool for name in touched for tool in after.catalog[name].tools}
     lists, _ = await ask_servers(context.tools, tenant_id, Reading(after), needed)
-    if refusal := misfit(catalog_findings(after, schemas_of(lists), touched)):
+    if refusal := misfit(catalog_findings(after, offered_of(lists), touched)):
         raise refusal
 
 
 def check_fits(action: Action, offered: ToolDescription, *, alone: bool) -> None:
     """Raises ToolCallFailed (`TOOL_MISFIT`) if an action does not fit its tool as it is now."""
-    findings = fit_findings(action, {str(action.tool): offered.input_schema}, alone=alone)
+    findings = fit_findings(action, {str(action.tool): offered}, alone=alone)
     if refusal := misfit(findings):
         raise not_called(refusal)
 

@@ -14,7 +14,6 @@ from clearance.core import narrative as timelines
 from clearance.core.agents_view import ShownEntry
 from clearance.core.budget import BudgetRule, rule_for
 from clearance.core.catalog import Catalog, readable
-from clearance.core.gate import Facts
 from clearance.core.ledger import Entry
 from clearance.core.moment import day_in_zone
 from clearance.core.narrative import Explanation, ShownCall
@@ -25,9 +24,12 @@ from clearance.core.template import Phrase
 from clearance.flow.context import Context, no_intent
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.requests import PAGE_SIZE_MAX, Concern, NarratedIntent, TenantState
+from clearance.flow.usage import facts_now
 
 Narration: TypeAlias = tuple[IntentRecord, Phrase, str, ShownCall | None]
 """An intent as a reader is shown it, how it stands, what people call its action, and its call."""
+
+ACCOUNTS_SEEN_MAX = 1_000  # accounts that are listed at once
 
 
 async def intent(context: Context, principal: Principal, action_intent_id: str) -> NarratedIntent:
@@ -116,28 +118,7 @@ async def explain(context: Context, principal: Principal, action_intent_id: str)
         current = settings.version == record.decision.settings_version
         return Explanation(seen, phrase, call, current, nearest_changes=())
     now = context.clock.now_ms()
-    return timelines.explain(record, await _facts(context, settings, record, now), now)
-
-
-async def _facts(context: Context, settings: Settings, record: IntentRecord, now: int) -> Facts:
-    """The facts as they are now, without the intent's own hold."""
-    account_id = record.intent.account_id
-    rule = rule_for(settings.budgets, account_id)
-    if rule is None:
-        return Facts(settings)
-    day = day_in_zone(now, rule.zone)
-    return Facts(settings, await used_by_others(context, record, day))
-
-
-async def used_by_others(context: Context, record: IntentRecord, day: str) -> Mapping[str, int]:
-    """The use of the account's buckets on a day, without this intent's own hold."""
-    used = dict(
-        await context.store.budget_used(record.intent.tenant_id, record.intent.account_id, day)
-    )
-    if record.hold and record.hold.day == day and record.hold.state.counts:
-        for claim in record.hold.claims:
-            used[claim.bucket] = used.get(claim.bucket, 0) - claim.amount
-    return used
+    return timelines.explain(record, await facts_now(context, settings, record, now), now)
 
 
 async def history(
@@ -205,6 +186,12 @@ async def counts(context: Context, principal: Principal) -> Mapping[IntentStatus
     return await context.store.count_by_status(principal.tenant_id)
 
 
+async def accounts_seen(context: Context, principal: Principal, *, since: int) -> list[str]:
+    """The accounts of the intents since a moment."""
+    principal.require(Permission.READ, on=principal.tenant)
+    return await context.store.accounts_since(principal.tenant_id, since, ACCOUNTS_SEEN_MAX)
+
+
 async def state(context: Context, principal: Principal) -> TenantState:
     """How the tenant stands now."""
     by_status = await counts(context, principal)
@@ -228,6 +215,7 @@ async def state(context: Context, principal: Principal) -> TenantState:
         stop_switches=settings.stop_switches,
         ledger_size=await store.ledger_size(tenant_id),
         concerns=tuple(concern for concern in concerns if concern),
+        refused=context.refusals.lately(tenant_id, context.clock.now_ms()),
     )
 
 

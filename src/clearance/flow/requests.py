@@ -5,22 +5,25 @@ A door needs these, `Control` and the ports; how a verb does its work is not its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeAlias
 
 from clearance.configuration.shape import SettingsDocument
 from clearance.configuration.tool_fit import FitFinding, catalog_findings, unused_acceptances
 from clearance.core.approval import RulingKind
+from clearance.core.budget import Counter
 from clearance.core.canonical import Json
 from clearance.core.decision import SettingsVersion
 from clearance.core.errors import Problem
 from clearance.core.intent import RiskLevel
 from clearance.core.narrative import ShownCall
 from clearance.core.record import IntentRecord, IntentStatus
+from clearance.core.same_acts import SameAct
 from clearance.core.stop import StopSwitch
 from clearance.core.template import Phrase, plain
-from clearance.flow.ports.tools import ToolList, schemas_of
+from clearance.flow.ports.tools import ToolList, offered_of
 
 PAGE_SIZE_MAX = 500  # items of a list that a verb reads at once
 ANY_VERSION = -1  # for stop switches: an emergency stop must not lose a race
@@ -30,12 +33,15 @@ ANY_VERSION = -1  # for stop switches: an emergency stop must not lose a race
 class NarratedIntent:
     """An intent, the phrase that says how it stands, what people call its action, and the call that
     it makes (None if the catalog does not know it, or makes another call by now).
+
+    `alike`: what else is known of the same act, if a person asked.
     """
 
     record: IntentRecord
     phrase: Phrase
     label: str
     call: ShownCall | None
+    alike: tuple[SameAct, ...] = field(default=(), kw_only=True)
 
     @property
     def sentence(self) -> str:
@@ -49,10 +55,13 @@ class NarratedIntent:
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A caller's part of an action intent: tenant and proposer come from the credential, a missing
-    id is made.
+    id is made, and a missing account is the one that the catalog finds in the parameters.
+
+    `folds`: its door makes a call that the same agent repeats while a person is asked the intent
+    that waits already, whatever id comes with it.
     """
 
-    account_id: str
+    account_id: str | None
     action_type: str
     confidence_score: float | None = None
     risk_level: RiskLevel | None = None
@@ -62,6 +71,11 @@ class Proposal:
     why: tuple[str, ...] = ()
     expires_at: int | None = None
     trace_id: str | None = None
+    folds: bool = False
+
+
+ReadingProposal: TypeAlias = Callable[[], Awaitable[Proposal]]
+"""How a door reads a proposal, once its caller may make one more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +137,10 @@ class SettingsPart(StrEnum):
     STOP_SWITCHES = "stop-switches"
     POLICIES = "policies"
     CATALOG = "catalog"
+    ACCOUNTS = "accounts"
+    LIMITS = "limits"
+    REJECTIONS = "rejections"
+    QUOTAS = "quotas"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,15 +178,15 @@ class ToolFit:
         unreachable: Mapping[str, str],
     ) -> ToolFit:
         """How a document fits the tools of these lists, by server."""
-        schemas = schemas_of(lists)
-        findings = catalog_findings(document, schemas, document.catalog)
+        offered = offered_of(lists)
+        findings = catalog_findings(document, offered, document.catalog)
         missing = {
             named: lists[server].why_missing(tool)
-            for named in sorted(document.tools - schemas.keys())
+            for named in sorted(document.tools - offered.keys())
             for server, _, tool in [named.partition(".")]
             if server in lists
         }
-        unused = tuple(unused_acceptances(document, schemas, findings))
+        unused = tuple(unused_acceptances(document, offered, findings))
         return cls(findings, unused, missing, dict(unreachable))
 
     @property
@@ -206,6 +224,26 @@ class PinReport:
 
 
 @dataclass(frozen=True, slots=True)
+class BucketUse:
+    """The held and settled use of a bucket of a counter, and its limit (None: it has none): acts,
+    or smallest units in the finest scale of the catalog. `shown`: both, for people.
+    """
+
+    bucket: str
+    used: int
+    limit: int | None
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class CounterUse:
+    """The use of a counter in the window that it is now, by bucket."""
+
+    counter: Counter
+    buckets: tuple[BucketUse, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Concern:
     """Something about a tenant that a person should look at: a stable code and one sentence."""
 
@@ -214,11 +252,27 @@ class Concern:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedProposals:
+    """How many proposals of an agent a process refused within one UTC hour, which begins at `hour`,
+    by the code of the refusal.
+    """
+
+    agent_id: str
+    hour: int
+    codes: Mapping[str, int]
+
+    @property
+    def count(self) -> int:
+        """How many in all."""
+        return sum(self.codes.values())
+
+
+@dataclass(frozen=True, slots=True)
 class TenantState:
     """How a tenant stands at a moment. Moments are milliseconds since 1970.
 
     `counts` has every status that is not terminal. `waiting_since`: when the first approval of the
-    inbox was asked for.
+    inbox was asked for. `refused`: the proposals that this process refused within a day.
     """
 
     tenant_id: str
@@ -229,3 +283,4 @@ class TenantState:
     stop_switches: tuple[StopSwitch, ...]
     ledger_size: int
     concerns: tuple[Concern, ...]
+    refused: tuple[RefusedProposals, ...] = ()

@@ -4,7 +4,7 @@ outcomes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 from clearance.core import erasure, steps
@@ -12,6 +12,7 @@ from clearance.core.approval import (
     REASON_LENGTH_MAX,
     RulingKind,
     check_ruling,
+    edit_approves,
     intent_of,
 )
 from clearance.core.errors import Conflict, InvalidInput, NotFound, Unavailable
@@ -23,16 +24,12 @@ from clearance.core.principal import Permission, Principal
 from clearance.core.record import Admission, Change, IntentRecord
 from clearance.core.settings import Settings
 from clearance.flow.context import Context, no_intent
+from clearance.flow.memory import remembering
 from clearance.flow.observe import may_read, narrate, narration_of
-from clearance.flow.ports.transitions import (
-    AlreadyAdmitted,
-    Applied,
-    BudgetSpent,
-    RecordMoved,
-    SettingsMoved,
-)
+from clearance.flow.ports.transitions import Applied
 from clearance.flow.requests import Erased, NarratedIntent, Ruled, RulingRequest
-from clearance.flow.submit import DECISIONS_MAX, admission_of, hint_if_approved
+from clearance.flow.submit import DECISIONS_MAX, admission_of, hint_if_approved, known_by
+from clearance.flow.usage import known_accounts
 
 RECONCILABLE = frozenset({OutcomeStatus.SUCCEEDED, OutcomeStatus.FAILED})
 
@@ -50,21 +47,32 @@ async def rule(
         raise InvalidInput(sentence, code="EDIT_PARAMETERS")
     edited_id, salt = context.clock.new_id(), context.new_salt()
     reason = None if request.reason is None else context.reason(request.reason)
-    used: Mapping[str, int] = {}
+    facts: Facts | None = None
     for _ in range(DECISIONS_MAX):
         settings = await context.settings(ruler.tenant_id)
-        record = await _under_approval(context, ruler, approval_id, request)
+        record = await _under_approval(context, ruler, approval_id, request, settings)
         edited = None
         if request.kind is RulingKind.EDIT:
-            facts = Facts(settings, used)
-            edited = _edited(context, ruler, record, request, edited_id, facts, salt)
-        now = context.clock.now_ms()
-        change = steps.rule(record, ruler, request.kind, reason, now=now, edited=edited)
+            admitted = await known_accounts(context, settings, record.intent.account_id)
+            facts = facts or Facts(settings)
+            facts = replace(facts, settings=settings, known_accounts=admitted)
+            edited = await _edited(context, ruler, record, request, edited_id, facts, salt)
+        change = steps.rule(
+            record,
+            ruler,
+            request.kind,
+            reason,
+            now=context.clock.now_ms(),
+            edited=edited,
+            action=settings.catalog.get(record.intent.action_type),
+        )
+        if ruler.actor_id == record.intent.edited_by:
+            # Whether an editor may rule is in the settings, which must be in force at the commit.
+            change = replace(change, settings_version=settings.version)
         answer = await context.store.advance(change)
         if isinstance(answer, Applied):
             return _ruled(context, ruler, answer, settings)
-        if isinstance(answer, BudgetSpent):
-            used = answer.used
+        facts = known_by(facts, answer) if facts else None
     raise _kept_moving(approval_id)
 
 
@@ -82,7 +90,11 @@ def _ruled(context: Context, ruler: Principal, applied: Applied, settings: Setti
 
 
 async def _under_approval(
-    context: Context, ruler: Principal, approval_id: str, request: RulingRequest
+    context: Context,
+    ruler: Principal,
+    approval_id: str,
+    request: RulingRequest,
+    settings: Settings,
 ) -> IntentRecord:
     record = await context.store.intent(ruler.tenant_id, intent_of(approval_id))
     if record is None or record.approval is None:
@@ -98,12 +110,18 @@ async def _under_approval(
     # The step checks it again. Here it comes first, so that an edit by a person who may not rule is
     # not decided on at all.
     check_ruling(
-        approval, record.intent, ruler, request.kind, request.reason, now=context.clock.now_ms()
+        approval,
+        record.intent,
+        ruler,
+        request.kind,
+        request.reason,
+        now=context.clock.now_ms(),
+        action=settings.catalog.get(record.intent.action_type),
     )
     return record
 
 
-def _edited(
+async def _edited(
     context: Context,
     ruler: Principal,
     record: IntentRecord,
@@ -112,9 +130,11 @@ def _edited(
     facts: Facts,
     salt: bytes,
 ) -> Admission:
-    """The edited intent through the whole gate.
+    """The edited intent through the whole gate, which asks a person about it. Where its editor may
+    rule, the edit is their approval too.
 
-    It stays the agent's, so that every rule for the agent holds for it too.
+    The agent stays its proposer, so that every rule for the agent holds for it too; but the
+    agent's quotas do not keep a person from editing.
     """
     intent = replace(
         record.intent,
@@ -123,9 +143,16 @@ def _edited(
         edited_by=ruler.actor_id,
         supersedes=record.intent.action_intent_id,
     )
-    content = checked_content(intent)
-    now = context.clock.now_ms()
-    return admission_of(intent, content, facts, ruler, salt=salt, now=now)
+    admission = admission_of(
+        intent,
+        checked_content(intent),
+        facts,
+        ruler,
+        salt=salt,
+        now=context.clock.now_ms(),
+        approves=edit_approves(ruler, facts.settings.catalog.get(intent.action_type)),
+    )
+    return await remembering(context, admission, facts)
 
 
 async def cancel(
@@ -212,11 +239,8 @@ async def advance(
     for _ in range(DECISIONS_MAX):
         record = await context.record(tenant_id, action_intent_id)
         answer = await context.store.advance(step(record))
-        match answer:
-            case Applied():
-                return answer.record
-            case RecordMoved() | SettingsMoved() | AlreadyAdmitted() | BudgetSpent():
-                continue
+        if isinstance(answer, Applied):
+            return answer.record
     raise _kept_moving(action_intent_id)
 
 

@@ -46,7 +46,13 @@ from clearance.flow.requests import ANY_VERSION, SettingsPart
 CHANGES_MAX = 5  # how often a change is made again because the settings moved meanwhile
 
 
-_IN_AUTONOMY = frozenset({SettingsPart.MODES, SettingsPart.ALLOWLIST, SettingsPart.BUDGETS})
+_IN_AUTONOMY = frozenset(
+    {
+        *(SettingsPart.MODES, SettingsPart.ALLOWLIST, SettingsPart.BUDGETS),
+        *(SettingsPart.ACCOUNTS, SettingsPart.LIMITS),
+        *(SettingsPart.REJECTIONS, SettingsPart.QUOTAS),
+    }
+)
 _SAYS_WHAT_IS_CALLED = frozenset({SettingsPart.CATALOG, SettingsPart.ALLOWLIST, SettingsPart.MODES})
 _NAMES = {part: part.value for part in SettingsPart} | {
     SettingsPart.STOP_SWITCHES: "stop_switches",
@@ -117,7 +123,10 @@ def _content_of(document: SettingsDocument, part: SettingsPart) -> Json:
             return document.policy
         case SettingsPart.CATALOG:
             return whole.get("catalog", {})
-    autonomy = {"modes": [], "budgets": [], **whole.get("autonomy", {})}
+    empty: dict[str, Json] = {"modes": [], "budgets": [], "accounts": None, "limits": []}
+    autonomy = {**empty, **whole.get("autonomy", {})}
+    for shape in (SettingsPart.REJECTIONS, SettingsPart.QUOTAS):  # their defaults are in force
+        autonomy[shape.value] = getattr(document.autonomy, shape.value).model_dump(mode="json")
     autonomy["allowlist"] = {"tenant": [], "accounts": {}, **autonomy.get("allowlist", {})}
     return autonomy[part.value]
 

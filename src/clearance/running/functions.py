@@ -15,19 +15,21 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import structlog
 
 from clearance.clock import SystemClock
 from clearance.core.canonical import Json
-from clearance.core.errors import InvalidInput, Refusal, Unavailable
+from clearance.core.errors import InvalidInput, Refusal, TooMany, Unavailable
 from clearance.core.moment import SECOND_MS
 from clearance.core.principal import Principal
 from clearance.engines import step_functions
 from clearance.flow.context import Context
 from clearance.flow.ports.marks import Marks
 from clearance.flow.ports.store import Store
+from clearance.flow.requests import Proposal
 from clearance.flow.sweep import STEP_MAX, Sweeper
 from clearance.profiles import aws
 from clearance.profiles.environment import Environment
@@ -36,7 +38,7 @@ from clearance.running.logs import configure_logs
 from clearance.running.metrics.cloudwatch import LogMeter
 from clearance.running.metrics.families import STOP_SWITCHES
 from clearance.running.metrics.installation import AWAY, Watch
-from clearance.running.metrics.measured import MeasuredStore, MeasuredTools
+from clearance.running.metrics.measured import MeasuredStore, MeasuredTools, count_refused
 
 # What only some functions need is imported at their own cold start: every import is a part of how
 # long it takes.
@@ -162,8 +164,10 @@ async def _with_bus(ends: contextlib.AsyncExitStack) -> tuple[Parts, Bus]:
     that it flushes before it answers.
     """
     bus = await aws.bus()
-    parts = aws.aws(aws.table(), NoTools(), engine=bus, wrapped=_wrapped)
-    return await ends.enter_async_context(parts), bus
+    opening = aws.aws(aws.table(), NoTools(), engine=bus, wrapped=_wrapped)
+    parts = await ends.enter_async_context(opening)
+    parts.context.refusals.heard = partial(count_refused, _meter)
+    return parts, bus
 
 
 async def _step(ends: contextlib.AsyncExitStack) -> tuple[Context, Marks]:
@@ -190,6 +194,8 @@ async def open_gate(ends: contextlib.AsyncExitStack) -> Handler:
             raise  # its sender may send it again
         except Refusal as refusal:
             _log.warning("proposal refused", code=refusal.code, source=_text(event, "source"))
+            if alias is None and isinstance(refusal, TooMany) and refusal.retry_after_seconds:
+                raise  # the invocation comes again, later
             if alias is None:
                 sentence = f"{refusal.code}: {refusal.sentence}"
                 raise Refused(sentence) from None
@@ -248,17 +254,19 @@ async def _propose(
     from clearance.api.proposals import proposal_of  # noqa: PLC0415
     from clearance.doors.strict_json import fitted, parse  # noqa: PLC0415
 
-    # As strictly as the REST API reads: an event has passed other readers before it comes here.
-    try:
-        detail = json.dumps(event.get("detail")).encode()
-    except (RecursionError, ValueError):
-        sentence = "The detail nests too deep, or has too long a number."
-        raise InvalidInput(sentence, code="INVALID_JSON") from None
-    body = fitted(parse(detail), wire.ProposalBody)
-    proposal = proposal_of(body, caller)
-    if proposal.action_intent_id is None:
-        proposal = replace(proposal, action_intent_id=_text(event, "id") or request_id)
-    proposed = await parts.control.propose(caller, proposal)
+    async def read() -> Proposal:
+        # As strictly as the REST API reads: an event has passed other readers before it comes here.
+        try:
+            detail = json.dumps(event.get("detail")).encode()
+        except (RecursionError, ValueError):
+            sentence = "The detail nests too deep, or has too long a number."
+            raise InvalidInput(sentence, code="INVALID_JSON") from None
+        proposal = proposal_of(fitted(parse(detail), wire.ProposalBody), caller)
+        if proposal.action_intent_id is not None:
+            return proposal
+        return replace(proposal, action_intent_id=_text(event, "id") or request_id)
+
+    proposed = await parts.control.propose(caller, read)
     return {
         "created": proposed.created,
         "intent": resources.intent(proposed).model_dump(by_alias=True, mode="json"),

@@ -27,7 +27,7 @@ from clearance.profiles.local import only_one
 from clearance.profiles.parts import Parts, operator
 from clearance.profiles.place import Database, Place, Table
 from clearance.running.logs import configure_logs
-from clearance.running.metrics.measured import MeasuredStore, MeasuredTools
+from clearance.running.metrics.measured import MeasuredStore, MeasuredTools, count_refused
 from clearance.running.metrics.prometheus import Exposition, Metrics
 from clearance.running.process import answering, listening, signals, url_of
 from clearance.web.routes import mount
@@ -114,6 +114,7 @@ async def serving(
         runner = MeasuredTools(tools or choose.tools_of(place), metrics)
         wrapped = partial(MeasuredStore, meter=metrics)
         parts = await ends.enter_async_context(choose.for_serving(place, runner, wrapped))
+        parts.context.refusals.heard = partial(count_refused, metrics)
         announcement = await _started(parts.control, place, wanted, url_of(host, taken))
         jobs = partial(postgres.jobs, place) if isinstance(place, Database) else None
         app = application(parts, Exposition(metrics, parts.context, jobs))

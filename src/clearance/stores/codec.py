@@ -88,6 +88,7 @@ def _intent(kept: Kept) -> ActionIntent:
         trace_id=kept.get("trace_id"),
         supersedes=written["supersedes"],
         edited_by=written["edited_by"],
+        content_kept=written.get("content_kept", True),
     )
 
 

@@ -14,8 +14,9 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from clearance.core.approval import RulingKind, intent_of
+from clearance.core.approval import RulingKind, edit_approves, intent_of
 from clearance.core.canonical import Json
+from clearance.core.catalog import Action
 from clearance.core.errors import Conflict, InvalidInput, NotFound, Problem, VersionMismatch
 from clearance.core.ledger import EntryKind
 from clearance.core.moment import from_text
@@ -90,9 +91,12 @@ async def edit(site: Site, visitor: Visitor, request: Request, form: Form) -> Re
     """Rules by an edit: a new intent, through the whole gate."""
     narrated = await _under_review(site, visitor, request)
     name = narrated.record.intent.action_intent_id
-    schema = await _schema(site, visitor, narrated)
+    action = await _action(site, visitor, narrated)
+    if (form.get("approves") == "true") != edit_approves(visitor.principal, action):
+        problem = Problem((), "who must approve an edit changed since: look before you send it")
+        return await _edit_page(site, visitor, narrated, written=form, problems=(problem,))
     try:
-        parameters = fields.read(schema, narrated.record.intent.parameters, form)
+        parameters = fields.read(_schema(action), narrated.record.intent.parameters, form)
         asked = RulingRequest(RulingKind.EDIT, _reason(form), parameters, _digest(form))
         ruled = await site.control.rule(visitor.principal, _approval_id(request), asked)
     except InvalidInput as refusal:
@@ -112,8 +116,9 @@ async def _edit_page(
     written: Form | None = None,
     problems: tuple[Problem, ...] = (),
 ) -> Response:
+    action = await _action(site, visitor, narrated)
     shown = fields.fields(
-        await _schema(site, visitor, narrated),
+        _schema(action),
         narrated.record.intent.parameters,
         written=written,
         problems=problems,
@@ -131,7 +136,7 @@ async def _edit_page(
         status=HTTPStatus.UNPROCESSABLE_ENTITY if problems else HTTPStatus.OK,
         narrated=narrated,
         approval=narrated.record.approval,
-        may_rule_own=Permission.RULE_OWN in visitor.principal.permissions,
+        approves=edit_approves(visitor.principal, action),
         fields=shown,
         problems=others,
         reason=written.get("reason", "") if written else "",
@@ -155,9 +160,12 @@ async def _under_review(site: Site, visitor: Visitor, request: Request) -> Narra
     return narrated
 
 
-async def _schema(site: Site, visitor: Visitor, narrated: NarratedIntent) -> CompiledSchema:
+async def _action(site: Site, visitor: Visitor, narrated: NarratedIntent) -> Action | None:
     settings = await site.control.settings(visitor.principal)
-    action = settings.catalog.get(narrated.record.intent.action_type)
+    return settings.catalog.get(narrated.record.intent.action_type)
+
+
+def _schema(action: Action | None) -> CompiledSchema:
     return action.schema if action else CompiledSchema({})
 
 

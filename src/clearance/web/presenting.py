@@ -11,17 +11,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from clearance.core import gate
-from clearance.core.approval import ApprovalSource, RulingKind
+from clearance.core.approval import ApprovalSource, RulingKind, edit_approves
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action, Effect
-from clearance.core.decision import Answer, Decision, Finding, not_read
+from clearance.core.decision import Answer, Decision, Finding, effect_of, not_read
+from clearance.core.folding import folded, looked_up
 from clearance.core.ledger import EntryKind
 from clearance.core.narrative import SetBy, ShownCall, held_by, in_order, ruled_by, switch_over
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import LET_RUN, NOT_STARTED, IntentRecord, IntentStatus
+from clearance.core.same_acts import SameAct
 from clearance.core.settings import Settings
 from clearance.core.template import Phrase, plain
 from clearance.flow.requests import NarratedIntent
@@ -30,7 +31,6 @@ from clearance.web.rendering import lasting, pretty
 WITHDRAWN = "WITHDRAWN"  # the code of a cancellation that a person or the agent asked for
 REASON_ERASED = "The reason was erased."
 NOTES_MAX = 20  # values inside of one argument that have a note
-GROUP_MIN = 3  # repeats in a row that become one line
 
 _WORDS: Mapping[IntentStatus, tuple[str, str]] = {
     IntentStatus.BLOCKED: ("Blocked", "blocked"),
@@ -46,6 +46,7 @@ _WORDS: Mapping[IntentStatus, tuple[str, str]] = {
 }
 
 _EFFECTS: Mapping[Effect, str] = {
+    Effect.READ: "Changes nothing, so it may be repeated",
     Effect.IDEMPOTENT: "Repeating it changes nothing more",
     Effect.KEYED: "Sent with a key, so that it is done once",
     Effect.AT_MOST_ONCE: "Sent once, never repeated",
@@ -66,7 +67,8 @@ _MARKS: Mapping[Answer, tuple[str, str]] = {
 class Row:
     """One intent on the timeline.
 
-    `source` says who let it run; `because` why it did not, or how it went.
+    `source` says who let it run; `because` why it did not, or how it went; `reader` which agent it
+    is, of an act that changes nothing.
     """
 
     action_intent_id: str
@@ -82,6 +84,7 @@ class Row:
     autopilot: bool
     because: str | None
     fresh: bool
+    reader: str | None = None
 
     @property
     def sentence(self) -> str:
@@ -90,8 +93,11 @@ class Row:
 
     @property
     def like(self) -> tuple[object, ...]:
-        """Equal for rows that say the same of the same account."""
-        return (self.account_id, self.action_type, self.word, self.source)
+        """Equal for rows that say the same of the same account; of what an agent only looks up,
+        whatever the account.
+        """
+        of = self.reader or ("account", self.account_id)
+        return (of, self.action_type, self.word, self.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,18 @@ class Group:
 
     first: Row
     others: tuple[Row, ...] = ()
+
+    @property
+    def each(self) -> tuple[Row, ...]:
+        """All of its rows."""
+        return (self.first, *self.others)
+
+    @property
+    def reads(self) -> str | None:
+        """What stands in their place if they change nothing: who looked what up, how often."""
+        if not (self.others and self.first.reader):
+            return None
+        return looked_up(self.first.reader, self.first.label, len(self.others) + 1)
 
 
 def row(
@@ -128,6 +146,7 @@ def row(
         autopilot=record.auto_executed,
         because=because(record, settings, closing),
         fresh=fresh_after is not None and record.position > fresh_after,
+        reader=record.intent.proposed_by if effect_of(record.decision) == Effect.READ else None,
     )
 
 
@@ -144,14 +163,8 @@ def _word(record: IntentRecord) -> tuple[str, str]:
 
 def groups(rows: Iterable[Row]) -> list[Group]:
     """Rows with repeats in a row made one."""
-    grouped = []
-    for _, alike in groupby(rows, key=lambda item: item.like):
-        first, *others = alike
-        if len(others) + 1 >= GROUP_MIN:
-            grouped.append(Group(first, tuple(others)))
-        else:
-            grouped += [Group(item) for item in (first, *others)]
-    return grouped
+    together = folded(rows, lambda row: row.like)
+    return [Group(first, tuple(others)) for first, *others in together]
 
 
 def source(record: IntentRecord) -> str | None:
@@ -312,7 +325,7 @@ class Card:
     """One request to people.
 
     `refused` says why the visitor may not rule on it; None if they may. `as_proposed` says why the
-    parameters are not the call; None if they are.
+    parameters are not the call; None if they are. `alike` is what else is known of the same act.
     """
 
     record: IntentRecord
@@ -331,6 +344,7 @@ class Card:
     differences: tuple[str, ...]
     expires_at: int
     refused: str | None
+    alike: Sequence[SameAct] = ()
 
 
 def card(
@@ -364,7 +378,8 @@ def card(
         target=None if intent.target is None else text_of(intent.target),
         differences=approval.differences,
         expires_at=approval.expires_at,
-        refused=_may_not_rule(record, visitor),
+        refused=_may_not_rule(record, action, visitor),
+        alike=narrated.alike,
     )
 
 
@@ -372,6 +387,8 @@ def as_proposed(narrated: NarratedIntent, action: Action | None) -> str | None:
     """Why the parameters are shown as proposed, and not the call; None if the call is shown."""
     if narrated.call:
         return None
+    if not narrated.record.intent.content_kept:
+        return "not kept: blocked acts had left as much today as they may"
     if action is None:
         return "as proposed: the catalog does not have this action"
     return "as proposed: the catalog changed since, and makes another call of them now"
@@ -401,39 +418,18 @@ def confidence_of(record: IntentRecord) -> str:
     return f"{intent.confidence_bp / 100:g} %, as the agent says"
 
 
-def _may_not_rule(record: IntentRecord, visitor: Principal) -> str | None:
+def _may_not_rule(record: IntentRecord, action: Action | None, visitor: Principal) -> str | None:
     if Permission.RULE not in visitor.permissions:
         return "Your key may read this, and not rule on it."
+    if not visitor.reaches(Permission.RULE, record.intent.subject):
+        return "Your key is limited to other accounts or action types."
     if Permission.RULE_OWN in visitor.permissions:
         return None
     if record.intent.proposed_by == visitor.actor_id:
         return "You proposed this yourself, so another person must rule on it."
-    if record.intent.edited_by == visitor.actor_id:
+    if record.intent.edited_by == visitor.actor_id and not edit_approves(visitor, action):
         return "You edited this yourself, so another person must rule on it."
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class ShownClaim:
-    """What an act takes from one bucket of the budget, and the bucket's limit."""
-
-    bucket: str
-    name: str
-    amount: str
-    limit: str | None
-
-
-def claims(record: IntentRecord, action: Action | None, label: str) -> list[ShownClaim]:
-    """What an intent takes from the budget, amounts with their unit."""
-    names = {"actions": "Acts", "actions:": f"{label}, acts", "amount:": f"{label}, amount"}
-    shown = []
-    for claim in record.hold.claims if record.hold else ():
-        money = gate.money_of_bucket(claim.bucket, action)
-        kind, colon, _ = claim.bucket.partition(":")
-        limit = None if claim.limit is None else money.amount(claim.limit)
-        name = names.get(kind + colon, claim.bucket)
-        shown.append(ShownClaim(claim.bucket, name, money.amount(claim.amount), limit))
-    return shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,10 +446,12 @@ class Rung:
 
 def ladder(decision: Decision) -> list[Rung]:
     """Every check of the gate in its order, asked or not."""
-    rungs = [_rung(finding) for finding in decision.findings]
-    asked = {finding.check for finding in decision.findings}
-    unasked = [name for check, name in _TITLES.items() if check not in asked]
-    return rungs + [Rung(name, "dash", "was not asked", None, {}) for name in unasked]
+    rungs = {finding.check: _rung(finding) for finding in decision.findings}
+    row = [
+        rungs.pop(check, Rung(title, "dash", "was not asked", None, {}))
+        for check, title in _TITLES.items()
+    ]
+    return [*row, *rungs.values()]
 
 
 def _rung(finding: Finding) -> Rung:

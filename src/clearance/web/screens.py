@@ -7,9 +7,8 @@ part by itself.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -29,12 +28,14 @@ from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.settings import Settings
 from clearance.flow.requests import PAGE_SIZE_MAX, NarratedIntent
 from clearance.web import presenting
-from clearance.web.presenting import Card, Row
+from clearance.web.claims import ShownClaim, claims
+from clearance.web.presenting import Card, Group, Row
 from clearance.web.rendering import HEADERS
 from clearance.web.timeline_filter import OUTCOMES, PAGE_SIZE, SOURCES, TimelineFilter, read_filter
 from clearance.web.today import digest
 from clearance.web.visitor import Site, Visitor, frame
 
+ROWS_MAX = 5 * PAGE_SIZE  # intents on one page of the timeline, where many are folded
 CARDS_MAX = 25  # requests on one page of the inbox
 GROUPED_FROM = 6  # requests on a page from which on they stand under their action types
 
@@ -76,14 +77,20 @@ async def rows_of(
     fresh_after: int | None = None,
 ) -> dict[str, Any]:
     """The part of the timeline that is live: a page of rows, and where it goes on."""
+    rows: list[Row] = []
+    groups: list[Group] = []
     query = wanted.query()
-    narrated = await site.control.timeline(visitor.principal, query) if query else []
-    rows: list[Row] = [
-        presenting.row(item, settings, fresh_after=fresh_after) for item in narrated[:PAGE_SIZE]
-    ]
+    while query and len(groups) < PAGE_SIZE and len(rows) < ROWS_MAX:
+        narrated = await site.control.timeline(visitor.principal, query)
+        rows += [
+            presenting.row(item, settings, fresh_after=fresh_after) for item in narrated[:PAGE_SIZE]
+        ]
+        groups = presenting.groups(rows)
+        more = len(narrated) > PAGE_SIZE
+        query = replace(query, before=rows[-1].position) if more else None
     return {
-        "groups": presenting.groups(rows),
-        "older": wanted.address(rows[-1].position) if len(narrated) > PAGE_SIZE else None,
+        "groups": groups,
+        "older": wanted.address(query.before) if query else None,
         "wanted": wanted,
     }
 
@@ -110,10 +117,9 @@ async def needs_you(site: Site, visitor: Visitor, request: Request) -> Response:
     settings = await site.control.settings(visitor.principal)
     position = await site.control.ledger_size(visitor.principal)
     waiting = await site.control.waiting(visitor.principal, after=after, limit=CARDS_MAX + 1)
+    shown = await site.control.with_alike(visitor.principal, waiting[:CARDS_MAX])
     cards = [
-        card
-        for narrated in waiting[:CARDS_MAX]
-        if (card := await card_of(site, visitor, narrated, settings))
+        card for narrated in shown if (card := await card_of(site, visitor, narrated, settings))
     ]
     return await site.page(
         visitor,
@@ -163,18 +169,27 @@ async def _kinds(site: Site, visitor: Visitor) -> list[WaitingKind]:
     return [WaitingKind(name, labels[name], count, more) for name, count in counts.items()]
 
 
-def _sections(cards: list[Card]) -> list[tuple[str | None, list[Card]]]:
-    """The cards under their action types once there are many; each type where its oldest request
-    is.
+def _sections(cards: list[Card]) -> list[tuple[str | None, list[list[Card]]]]:
+    """The cards under their action types once there are many, and those of the same act together;
+    each type and each act where its oldest request is.
     """
     if len(cards) < GROUPED_FROM:
-        return [(None, cards)]
-    order = list(dict.fromkeys(card.record.intent.action_type for card in cards))
-    ranked = sorted(cards, key=lambda card: order.index(card.record.intent.action_type))
-    return [
-        (name, list(same))
-        for name, same in groupby(ranked, key=lambda card: card.record.intent.action_type)
-    ]
+        return [(None, _by(cards, _act_of))]
+    kinds = _by(cards, lambda card: card.record.intent.action_type)
+    return [(kind[0].record.intent.action_type, _by(kind, _act_of)) for kind in kinds]
+
+
+def _act_of(card: Card) -> object:
+    """Equal for cards of the same act; an intent of an earlier version is like itself alone."""
+    return card.record.likeness or card.record.intent.action_intent_id
+
+
+def _by(cards: list[Card], what: Callable[[Card], object]) -> list[list[Card]]:
+    """The cards that agree in something, together; each where the first of them is."""
+    together: dict[object, list[Card]] = {}
+    for card in cards:
+        together.setdefault(what(card), []).append(card)
+    return list(together.values())
 
 
 async def _ruled(site: Site, visitor: Visitor, request: Request) -> NarratedIntent | None:
@@ -223,7 +238,7 @@ class Story:
     undo: str
     parameters: list[presenting.Parameter]
     as_proposed: str | None
-    claims: list[presenting.ShownClaim]
+    claims: list[ShownClaim]
     rungs: list[presenting.Rung]
     nearest_changes: tuple[str, ...]
     current: bool
@@ -267,6 +282,7 @@ def intent_id(request: Request) -> str:
 async def story_of(site: Site, visitor: Visitor, name: str) -> Story:
     """Everything about one intent. NotFound if the tenant has none of this id."""
     narrated = await site.control.intent(visitor.principal, name)
+    [narrated] = await site.control.with_alike(visitor.principal, [narrated])
     settings = await site.control.settings(visitor.principal)
     explanation = await site.control.explain(visitor.principal, name)
     record, principal = narrated.record, visitor.principal
@@ -289,7 +305,7 @@ async def story_of(site: Site, visitor: Visitor, name: str) -> Story:
         undo=presenting.undo_of(action),
         parameters=list(card.parameters) if card else presenting.parameters(narrated, action),
         as_proposed=presenting.as_proposed(narrated, action),
-        claims=presenting.claims(record, action, narrated.label),
+        claims=claims(record, action, narrated.label, settings.limits),
         rungs=presenting.ladder(record.decision),
         nearest_changes=tuple(change.sentence for change in explanation.nearest_changes),
         current=explanation.current,

@@ -11,12 +11,13 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from clearance.core.budget import BudgetRule, rule_for
+from clearance.core.limits import window_in_words
 from clearance.core.moment import SECOND_MS, day_in_zone
 from clearance.core.principal import Principal
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.settings import Settings
 from clearance.flow.ports.intents import TimelineQuery
-from clearance.flow.requests import PAGE_SIZE_MAX
+from clearance.flow.requests import PAGE_SIZE_MAX, CounterUse
 from clearance.web.presenting import approved_by_person
 from clearance.web.timeline_filter import OUTCOMES
 from clearance.web.visitor import Frame, Site
@@ -35,6 +36,11 @@ class Count:
     address: str
 
 
+def _percent(used: int, limit: int) -> int:
+    """How much of a limit is used, as 0 to 100."""
+    return min(100, 100 * used // limit) if limit else 100
+
+
 @dataclass(frozen=True, slots=True)
 class BudgetUse:
     """How much of an account's acts per day is used, held ones too; `amounts` likewise, by the
@@ -49,7 +55,16 @@ class BudgetUse:
     @property
     def percent(self) -> int:
         """How much is used, as 0 to 100."""
-        return min(100, 100 * self.used // self.limit) if self.limit else 100
+        return _percent(self.used, self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitUse:
+    """How much is used of one limit of the tenant, in the window that it is now."""
+
+    window: str
+    shown: str
+    percent: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +77,7 @@ class Digest:
     day: str
     zone: str
     counts: Sequence[Count]
+    limits: Sequence[LimitUse]
     budgets: Sequence[BudgetUse]
     accounts: Sequence[str]
     complete: bool
@@ -87,10 +103,21 @@ async def digest(site: Site, principal: Principal, settings: Settings, around: F
         day=day,
         zone=zone,
         counts=_counts(records, around),
+        limits=_limits(await site.control.usage(principal, {})),
         budgets=budgets,
         accounts=sorted(name for name, _ in by_account.most_common(ACCOUNTS_KNOWN_MAX)),
         complete=len(records) < PAGE_SIZE_MAX,
     )
+
+
+def _limits(tenants: Sequence[CounterUse]) -> list[LimitUse]:
+    """The limits of the tenant as a whole."""
+    return [
+        LimitUse(window_in_words(use.counter), bucket.shown, _percent(bucket.used, bucket.limit))
+        for use in tenants
+        for bucket in use.buckets
+        if bucket.limit is not None
+    ]
 
 
 def _amounts(

@@ -266,6 +266,7 @@ KINDS: Mapping[type[Refusal], tuple[HTTPStatus, str]] = {
     errors.Conflict: (HTTPStatus.CONFLICT, "That is no longer possible"),
     errors.VersionMismatch: (HTTPStatus.PRECONDITION_FAILED, "This was changed meanwhile"),
     errors.TooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "That is too large"),
+    errors.TooMany: (HTTPStatus.TOO_MANY_REQUESTS, "That was too many"),
     errors.Unavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "Not available now"),
 }
 """The status and the heading of each kind of refusal; every other kind is an input that does not

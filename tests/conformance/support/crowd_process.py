@@ -1,8 +1,9 @@
 """One process of a crowd on one database: `python -m tests.conformance.support.crowd_process
-DATABASE SEED`.
+DATABASE SEED WHOSE`.
 
-Says `ready`, waits for a line, and then proposes what every other process proposes too, and starts
-all that was admitted. Prints how often it was answered what, as JSON.
+`WHOSE` limit binds: that of the one `account` that all name, or that of the `tenant`, whatever
+accounts they invent. Says `ready`, waits for a line, and then proposes what every other process
+proposes too, and starts all that was admitted. Prints how often it was answered what, as JSON.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ import json
 import random
 import sys
 from collections import Counter
+from dataclasses import replace
 
+from clearance.core.budget import Claim
+from clearance.core.budget import Counter as BudgetCounter
+from clearance.core.record import Admission
 from clearance.flow.ports.transitions import Admitted, AlreadyAdmitted
 from clearance.stores.postgres.store import PostgresStore
 from tests.conformance.test_store import admission, started
@@ -21,10 +26,23 @@ from tests.support.world import World
 NAMES = 40  # intents that every process proposes
 
 
-async def main(conninfo: str, seed: int) -> None:
+EVERYBODY = Claim("actions", 1, 10, BudgetCounter("{}", "2026-11-24"))
+
+
+async def wish(world: World, number: int, whose: str) -> Admission:
+    if whose == "account":
+        return await admission(world, f"a{number}")
+    wanted = await admission(world, f"a{number}", account_id=f"invented-{number}")
+    hold = wanted.decision.hold
+    assert hold is not None
+    hold = replace(hold, claims=(*hold.claims, EVERYBODY))
+    return replace(wanted, decision=replace(wanted.decision, hold=hold))
+
+
+async def main(conninfo: str, seed: int, whose: str) -> None:
     store = await PostgresStore.open(conninfo, connections_max=4)
     world = World(store, conninfo)
-    wanted = [await admission(world, f"a{number}") for number in range(NAMES)]
+    wanted = [await wish(world, number, whose) for number in range(NAMES)]
     random.Random(seed).shuffle(wanted)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
@@ -41,4 +59,4 @@ async def main(conninfo: str, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))

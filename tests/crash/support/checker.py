@@ -175,7 +175,7 @@ def _by_policy(story: Story, approved: Fact) -> Found:
         one["check"] for one in decision.get("findings", ()) if one["answer"] != "AUTO_EXECUTE"
     ]
     checks = [one["check"] for one in decision.get("findings", ())]
-    if objecting or "budget" not in checks or "policy" not in checks:
+    if objecting or not {"policy", "budget", "limits"} <= set(checks):
         yield (
             story.action_intent_id,
             f"it was approved although {objecting or 'not every check'} said AUTO_EXECUTE",
@@ -343,7 +343,7 @@ def _within(
 ) -> Found:
     findings = (fact.fields.get("decision") or {}).get("findings", ())
     budget = next((one for one in findings if one["check"] == "budget"), {"inputs": {"claims": []}})
-    limits = {claim["bucket"]: claim["limit"] for claim in budget["inputs"]["claims"]}
+    limits = {claim["bucket"]: claim["limit"] for claim in budget["inputs"].get("claims", ())}
     for key in claims:
         limit = limits.get(key[2])
         if limit is not None and used[key] > limit:
@@ -376,6 +376,76 @@ def _counters_agree(case: Case, used: Mapping[tuple[str, str, str], int]) -> Fou
                 None,
                 f"the budget {key} counts {counted.get(key, 0)}, its holds {used.get(key, 0)}",
             )
+
+
+# --- The limits ---
+
+Place: TypeAlias = tuple[str, str, str]
+"""A subject, a window and a bucket."""
+
+
+def limits_are_kept(case: Case) -> Found:
+    """What runs alone takes from the counters of its tenant and its agent, and of every limit on
+    it; none is over its limit after any entry; what was sent stays taken, and the counters agree.
+    """
+    used: Counter[Place] = Counter()
+    held: dict[str, dict[Place, int]] = {}
+    for fact in case.facts:
+        name = str(fact.fields.get("action_intent_id"))
+        yield from _total_is_exact(case, fact, used)
+        if "hold" in fact.fields:
+            counted = fact.fields["hold"].get("counted", ())
+            held[name] = {
+                (subject, window, bucket): amount for bucket, amount, subject, window in counted
+            }
+            used.update(held[name])
+            yield from _subjects_counted(case, fact, held[name])
+            yield from _under_limits(case, fact, used, held[name])
+        elif name in held and fact.status in {"AWAITING_APPROVAL", "CANCELLED", "EXPIRED"}:
+            given_back = held.pop(name).items()
+            used.subtract({place: took for place, took in given_back if place[2] != "new_accounts"})
+    counters = {
+        (*counter, bucket): amount
+        for counter, buckets in case.evidence.counted.items()
+        for bucket, amount in buckets.items()
+    }
+    for place in sorted(counters.keys() | used.keys()):
+        if counters.get(place, 0) != used[place]:
+            yield None, f"{place} counts {counters.get(place, 0)}, its holds {used[place]}"
+
+
+def _subjects_counted(case: Case, fact: Fact, taken: Mapping[Place, int]) -> Found:
+    """What is counted of an act whose names its agent chose: the agent and the tenant."""
+    name = str(fact.fields["action_intent_id"])
+    agent = canonical({"agent": case.stories[name].facts[0].fields["proposed_by"]}).decode()
+    read = case.evidence.effects.get(str(fact.fields.get("action_type"))) == "read"
+    bucket, subjects = ("reads", {agent}) if read else ("actions", {agent, "{}"})
+    missing = subjects - {subject for subject, _, name in taken if name == bucket}
+    if missing:
+        yield name, f"at entry {fact.position} it took no {bucket} from {sorted(missing)}"
+
+
+def _under_limits(
+    case: Case, fact: Fact, used: Mapping[Place, int], taken: Mapping[Place, int]
+) -> Found:
+    name = str(fact.fields["action_intent_id"])
+    record = case.stories[name].record
+    for claim in record.hold.claims if record and record.hold else ():
+        if claim.counter is None or claim.limit is None:
+            continue
+        place = claim.counter.subject, claim.counter.window, claim.bucket
+        if place in taken and used[place] > claim.limit:
+            yield name, f"at entry {fact.position} {place} had {used[place]} of {claim.limit}"
+
+
+def _total_is_exact(case: Case, fact: Fact, used: Mapping[Place, int]) -> Found:
+    """A counter that had no room for one more act is at its limit, to the last one."""
+    name = str(fact.fields.get("action_intent_id"))
+    for full in case.evidence.full:
+        if full.action_intent_id == name and fact is case.stories[name].facts[0]:
+            total = used[full.subject, full.window, full.bucket]
+            if total != full.limit:
+                yield name, f"{full} had no room at {total}"
 
 
 # --- What was said is true ---
@@ -411,7 +481,6 @@ def _answer(decision: Mapping[str, Any]) -> tuple[Any, ...]:
     return (
         decision["decision"],
         decision["reason"],
-        tuple(decision["policy_clause"]),
         tuple(decision["settings_version"]),
     )
 
@@ -633,6 +702,7 @@ PROMISES: tuple[Callable[[Case], Found], ...] = (
     at_most_one_execution,
     calls_lie_between_start_and_outcome,
     budget_is_kept,
+    limits_are_kept,
     what_was_answered_is_kept,
     outcomes_are_true,
     unknown_only_where_allowed,

@@ -30,13 +30,18 @@ ACCOUNTS = ("hot", "a1", "a2", "a3", "a4", "careful", "closed", "poor")
 `poor` has hardly any budget.
 """
 
+INVENTED = "new-"
+"""How the accounts begin that agents make up: each of them would have a budget of its own."""
+
 EFFECTS = {
+    "LOOK_UP": "read",
     "CREATE_TASK": "keyed",
     "ISSUE_REFUND": "keyed",
     "SET_FIELD": "idempotent",
     "SEND_MAIL": "at_most_once",
 }
 TOOLS = {
+    "LOOK_UP": "look_up",
     "CREATE_TASK": "create_task",
     "ISSUE_REFUND": "issue_refund",
     "SET_FIELD": "set_field",
@@ -46,7 +51,7 @@ TOOLS = {
 POLICY = """
 @id("acts") @reason("ACTS_ALLOWED") @explanation("These may be done.")
 permit(principal, action in [Action::"CREATE_TASK", Action::"ISSUE_REFUND", Action::"SET_FIELD",
-Action::"SEND_MAIL"], resource);
+Action::"SEND_MAIL", Action::"LOOK_UP"], resource);
 
 @id("sure-enough") @reason("CONFIDENCE_TOO_LOW") @explanation("Below 0.80 a person must look.")
 forbid(principal, action, resource) when { context.unattended && context.confidence_bp < 8000 };
@@ -64,10 +69,17 @@ when { context.parameters.amount_minor > 500000 };
 
 _TEXT = {"type": "string", "maxLength": 200}
 _PARAMETERS: dict[str, dict[str, Any]] = {
+    "LOOK_UP": {"name": _TEXT},
     "CREATE_TASK": {"title": _TEXT},
     "ISSUE_REFUND": {
         "order_id": _TEXT,
-        "amount_minor": {"type": "integer", "minimum": 1, "maximum": 10_000_000},
+        "amount_minor": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 10_000_000,
+            "x-scale": 100,
+            "x-unit": "EUR",
+        },
     },
     "SET_FIELD": {"name": _TEXT, "value": _TEXT},
     "SEND_MAIL": {"to": _TEXT, "body": _TEXT},
@@ -93,7 +105,22 @@ def budgets(most: int, poor: int = 3) -> list[dict[str, Any]]:
     ]
 
 
-def document(tenant_id: str, tool_server: str, deadline_seconds: int, most: int) -> dict[str, Any]:
+def limits(ceiling: int) -> list[dict[str, Any]]:
+    """The limits of a tenant that may do `ceiling` acts alone in a day, whatever the accounts are,
+    in windows of every length.
+    """
+    return [
+        {"for": "tenant", "per": "day", "actions": ceiling},
+        {"for": "each agent", "per": "month", "actions": ceiling * 2 // 3},
+        {"for": "each agent and account", "per": "minute", "actions": max(ceiling // 8, 1)},
+        {"for": "each agent", "per": "minute", "reads": max(ceiling // 4, 1)},
+        {"for": "tenant", "per": "hour", "amount": {"EUR": ceiling * 2_000}},
+    ]
+
+
+def document(
+    tenant_id: str, tool_server: str, deadline_seconds: int, most: int, ceiling: int = 1_000
+) -> dict[str, Any]:
     """The settings document of a tenant whose tools are at `tool_server`, an address without a
     path.
     """
@@ -131,8 +158,29 @@ def document(tenant_id: str, tool_server: str, deadline_seconds: int, most: int)
                 {"mode": "DISABLED", "account": "closed"},
             ],
             "budgets": budgets(most),
+            # A crowd is no flood here: what it proposes is to be decided.
+            "quotas": {
+                "proposals_per_minute": 1_000_000,
+                "proposals_per_minute_each_credential": 1_000_000,
+                "waiting_each_agent": 100_000,
+            },
+            "limits": limits(ceiling),
+            "accounts": [*ACCOUNTS, {"match": f"{INVENTED}[a-z0-9-]+", "new_per_day": 3 * ceiling}],
         },
         "policy": POLICY,
+    }
+
+
+def filling(number: int) -> dict[str, Any]:
+    """One more act on one more account that the agent made up, which policy lets run alone."""
+    name = f"fill-{number:05d}"
+    return {
+        "action_intent_id": name,
+        "account_id": f"{INVENTED}{name}",
+        "action_type": "CREATE_TASK",
+        "parameters": {"title": name},
+        "confidence_score": 0.95,
+        "risk_level": "LOW",
     }
 
 
@@ -153,8 +201,9 @@ class Plan:
 def plan(seed: int, tenant_id: str, action_intent_id: str) -> Plan:
     """What is proposed under an id: always the same for the same seed, but for when it expires."""
     drawn = random.Random(f"{seed}:{tenant_id}:{action_intent_id}")
-    action_type = drawn.choices([*EFFECTS, "LAUNCH_ROCKET"], [45, 18, 15, 20, 2])[0]
+    action_type = drawn.choices([*EFFECTS, "LAUNCH_ROCKET"], [10, 40, 16, 13, 19, 2])[0]
     parameters: dict[str, Any] = {
+        "LOOK_UP": {"name": action_intent_id},
         "CREATE_TASK": {"title": f"{tenant_id} {action_intent_id}"},
         "ISSUE_REFUND": {
             "order_id": f"ORD-{action_intent_id}",
@@ -169,7 +218,9 @@ def plan(seed: int, tenant_id: str, action_intent_id: str) -> Plan:
     }[action_type]
     said: dict[str, Any] = {
         "action_intent_id": action_intent_id,
-        "account_id": drawn.choices(ACCOUNTS, [50, 10, 10, 10, 8, 6, 3, 3])[0],
+        "account_id": drawn.choices(
+            (*ACCOUNTS, f"{INVENTED}{action_intent_id}"), [40, 8, 8, 8, 6, 5, 3, 3, 19]
+        )[0],
         "action_type": action_type,
         "parameters": parameters,
         "confidence_score": drawn.choices([0.95, 0.5], [94, 6])[0],

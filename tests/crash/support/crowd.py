@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clearance.client import AsyncClearance, ClearanceError, ClearanceUnavailable
+from clearance.core.canonical import canonical
 from tests.crash.support import company
 from tests.crash.support.company import Plan
-from tests.crash.support.evidence import Answered, Refused
+from tests.crash.support.evidence import Answered, Full, Refused
 
 SENDINGS = 3  # of each intent
 UNDER_WAY_MAX = 400  # approved and running intents, beyond which the agents wait
@@ -86,12 +87,15 @@ class Crowd:
     `stopped` ends the proposing; whatever was begun is finished.
     """
 
-    def __init__(self, doors: Doors, seed: int, clients: int, per_second: float) -> None:
+    def __init__(
+        self, doors: Doors, seed: int, clients: int, per_second: float, ceiling: int
+    ) -> None:
         self.doors = doors
         self.told = Told()
         self.stopped = asyncio.Event()
         self.proposed = 0
         self._seed = seed
+        self._ceiling = ceiling
         self._clients = clients
         self._pause = clients / per_second
         self._asking: set[asyncio.Task[tuple[float, Mapping[str, Any]] | None]] = set()
@@ -184,7 +188,7 @@ class Crowd:
                     Refused("propose", plan.tenant_id, name, error.code, error.sentence)
                 )
                 return None
-            kept = ("decision", "reason", "policy_clause", "settings_version", "status")
+            kept = ("decision", "reason", "settings_version", "status")
             self.told.keep("propose", plan.tenant_id, name, {part: said[part] for part in kept})
             return time.monotonic(), said
         return None
@@ -243,6 +247,7 @@ class Crowd:
                 [
                     ("budgets", {"budgets": company.budgets(200 + most, poor=3 + most // 50)}),
                     ("policies", {"policy": f"{company.POLICY}// {most}\n"}),
+                    ("limits", {"limits": company.limits(self._ceiling + most)}),
                 ]
             )
             await self._change(client, tenant, part, value)
@@ -301,6 +306,23 @@ class Crowd:
                 return True
         return False
 
+    async def fill(self, tenant: str) -> list[Full]:
+        """One agent after the other makes accounts up until a limit lets none of its acts run
+        alone, through one process after the other; what was full then.
+        """
+        full: list[Full] = []
+        number = 0
+        for agent in company.AGENTS:
+            decision = "AUTO_EXECUTE"
+            while decision == "AUTO_EXECUTE" and number < 2 * self._ceiling + 200:
+                said = company.filling(number)
+                answer = await self.doors.through(number, tenant, agent).propose(**said)
+                decision, number = answer["decision"], number + 1
+            # What an agent is told names no number, so an owner looks.
+            owner = self.doors.through(number, tenant, company.OWNER)
+            full += _full(await owner.intent(said["action_intent_id"]))
+        return full
+
     # Pace
 
     async def _sleep(self, seconds: float) -> None:
@@ -328,6 +350,23 @@ class Crowd:
             else:
                 self._room.set()
         self._room.set()
+
+
+def _full(answer: Mapping[str, Any]) -> list[Full]:
+    """The counters of acts that had no room for what an answer is about."""
+    findings = [one for one in answer["findings"] if one["code"] == "LIMIT_EXCEEDED"]
+    return [
+        Full(
+            answer["action_intent_id"],
+            canonical(claim["counter"]["subject"]).decode(),
+            claim["counter"]["window"],
+            claim["bucket"],
+            claim["limit"],
+        )
+        for finding in findings
+        for claim in finding["inputs"]["claims"]
+        if claim["bucket"] == "actions" and claim["used"] + claim["amount"] > claim["limit"]
+    ]
 
 
 async def _first(

@@ -64,11 +64,24 @@ class Refused:
     sentence: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Full:
+    """A counter that had no room for an intent."""
+
+    action_intent_id: str
+    subject: str
+    window: str
+    bucket: str
+    limit: int
+
+
 @dataclass
 class Evidence:
     """Everything about one tenant.
 
-    `budget_used`: by account and day, what the store counts of each bucket. `effects`: what a
+    `budget_used`: by account and day, what the store counts of each bucket; `counted`: likewise, by
+    subject and window of limits. `full`: the counters that had no room for one more act when
+    nothing else happened any more. `effects`: what a
     repeat of each action type does. `shown`: the intents as the API's timeline shows them, by id.
     `jumps`: clocks of processes were set wrong during the run."""
 
@@ -76,6 +89,7 @@ class Evidence:
     entries: list[Entry]
     records: dict[str, IntentRecord]
     budget_used: dict[tuple[str, str], dict[str, int]]
+    counted: dict[tuple[str, str], dict[str, int]]
     calls: list[Call]
     effects: Mapping[str, str]
     tools: Mapping[str, str]
@@ -85,6 +99,7 @@ class Evidence:
     seen_whole: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     ledger_size: int = 0
     settled: bool = True
+    full: Sequence[Full] = ()
 
 
 async def collect(
@@ -110,8 +125,18 @@ async def collect(
         for account in accounts
         for day in days
     }
+    counters = {
+        claim.counter
+        for record in records.values()
+        for claim in (record.hold.claims if record.hold else ())
+        if claim.counter is not None
+    }
+    counted = {
+        (counter.subject, counter.window): dict(buckets)
+        for counter, buckets in (await store.counted(tenant_id, counters)).items()
+    }
     own = [call for call in calls if call.tenant_id == tenant_id]
-    evidence = Evidence(tenant_id, entries, records, used, own, effects, tools)
+    evidence = Evidence(tenant_id, entries, records, used, counted, own, effects, tools)
     evidence.ledger_size = await store.ledger_size(tenant_id)
     return evidence
 

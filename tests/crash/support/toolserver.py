@@ -134,7 +134,7 @@ class Record:
 
     def act(self, call: Arrived) -> dict[str, Any]:
         """Does the work: once for each `request_id`, once for each new value of a field, each time
-        for a mail.
+        for a mail. The first look at a name counts as its work.
         """
         with self._lock:
             self._database.execute("begin immediate")
@@ -152,8 +152,9 @@ class Record:
         return {"done": call.arguments.get("name") or call.request_id or call.seq, "new": new}
 
     def _is_new(self, call: Arrived) -> bool:
-        if call.tool == "set_field":
-            name, value = str(call.arguments["name"]), str(call.arguments["value"])
+        if call.tool in {"set_field", "look_up"}:
+            name = f"{call.tool} {call.arguments['name']}"
+            value = str(call.arguments.get("value", "seen"))
             changed = self._database.execute(
                 "insert into field values (?, ?, ?) on conflict do update set value = "
                 "excluded.value"
@@ -225,7 +226,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.headers.get("mcp-session-id") not in self.server.sessions:
             self._send(400 if self.headers.get("mcp-session-id") is None else 404)
         elif method == "tools/list":
-            named = ("create_task", "issue_refund", "set_field", "send_mail")
+            named = ("look_up", "create_task", "issue_refund", "set_field", "send_mail")
             self._reply(
                 message,
                 {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in named]},

@@ -240,14 +240,31 @@ def answered(said: str) -> ToolAnswer:
     return ToolAnswer({"ok": True})
 
 
-def last_learned(answers: Sequence[Answer]) -> Hashable:
-    """The key of the last answer that was not the time."""
-    for answer in reversed(answers):
-        if answer.key[0] == "ended" and answer.key[2] is not None:
-            return answer.key[2]
-        if answer.key[0] not in {"ended", "clock"}:
-            return answer.key
-    return None
+class Learned(NamedTuple):
+    """The keys of the last answers that were not the time: of any, about the settings, and about
+    the agent's key.
+    """
+
+    last: tuple[Any, ...] | None = None
+    settings: tuple[Any, ...] | None = None
+    agent_key: tuple[Any, ...] | None = None
+
+
+def last_learned(answers: Sequence[Answer]) -> Learned:
+    """What was learned last."""
+    learned = Learned()
+    for answer in answers:
+        kind = answer.key[0]
+        if kind == "ended":
+            found = {name: key for name, key in answer.key[2]._asdict().items() if key is not None}
+            learned = learned._replace(**found)
+        elif kind in {"settings", "version"}:
+            learned = learned._replace(last=answer.key, settings=answer.key)
+        elif kind == "bool":
+            learned = learned._replace(last=answer.key, agent_key=answer.key)
+        elif kind != "clock":
+            learned = learned._replace(last=answer.key)
+    return learned
 
 
 def _shown(value: Any) -> Hashable:
@@ -327,6 +344,7 @@ def _holding(name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
 def play(program: Program, replay: Replay) -> Ask | Done:
     """Runs a program along its answers: the question that it asks behind them, or its end."""
     context = Context(_Store(), ModelTools(), replay, replay, dict(program.known), SALT_KEY[:32])
+    context._likeness_key = SALT_KEY[:32]  # else the first to ask would read a salt for it
     coroutine = program.begin(context, replay)
     try:
         ask = coroutine.send(None)

@@ -15,12 +15,11 @@ from clearance.core import stop
 from clearance.core.canonical import digest
 from clearance.core.catalog import Effect
 from clearance.core.decision import SettingsVersion
-from clearance.core.record import IntentRecord, IntentStatus
+from clearance.core.record import Admission, IntentRecord
 from clearance.core.settings import Settings
 from clearance.flow.ports.tools import ToolCall
 from clearance.flow.requests import NarratedIntent, Ruled
-from clearance.flow.sweep import SweepSummary
-from tests.model.support import narrating, promises
+from tests.model.support import narrating, promises, totals
 from tests.model.support.driving import (
     Answer,
     Ask,
@@ -30,16 +29,16 @@ from tests.model.support.driving import (
     last_learned,
     unavailable,
 )
-from tests.model.support.keeping import Keeper, Kept, key_of
+from tests.model.support.keeping import Guard, Keeper, Kept
 from tests.model.support.promises import Broken, Doer, Effects, Promise
-from tests.model.support.scenarios import TICK_MS, Scenario, Slot, carries_on, sweeps
-from tests.support.sample import NOON, TENANT
+from tests.model.support.records import key_of
+from tests.model.support.scenarios import KEY_ENDS, Scenario
+from tests.model.support.settling import AFTERWARDS, Aftermath
+from tests.model.support.tasks import TICK_MS, Slot
+from tests.support.sample import AGENT, TENANT
 
 ANSWERED = frozenset({"busy", "no", "lost", "swallowed"})  # how a call that was sent can go wrong
-AFTERWARDS = "Every task dies here, a stop is lifted, and one new worker sweeps, a tick at a time."
-# Sweeps after which everything must be settled: three attempts, each two ticks, and some more
-ROUNDS_MAX = 12
-LOOKS = frozenset({"settings", "settings_version"})
+LOOKS = frozenset({"settings", "settings_version", "api_key_ended"})
 
 
 class World(NamedTuple):
@@ -130,19 +129,17 @@ class Explorer:
 
     world_size = WORLD
 
-    def __init__(self, scenario: Scenario, **guards: bool) -> None:
+    def __init__(self, scenario: Scenario, without: frozenset[Guard] = frozenset()) -> None:
         self.scenario = scenario
         documents = scenario.documents()
-        self.keeper = Keeper(documents, with_worker=scenario.alone, **guards)
+        self.keeper = Keeper(documents, with_worker=scenario.alone, without=without)
         self.places = Places(torn=scenario.torn)
         self.settings, self.kept, self.seen = Numbers(), Numbers(), Numbers()
         self._compiled: dict[tuple[int, str], Settings] = {}
         self.slots = scenario.slots
         self.repeatable = Effect(scenario.effect).repeatable
         self._steps: dict[Hashable, list[tuple[str, Answer, int, tuple[Broken, ...]]]] = {}
-        self._settling: set[World] = set()
-        self._settled: set[tuple[int, ...]] = set()
-        self._known = {TENANT: self.compiled((scenario.settings,))}
+        self.known = {TENANT: self.compiled((scenario.settings,))}
         self._beginnings = [self.begun(slot) for slot in self.slots]
         # Slots with the same program stand side by side, and which of them stands where is no
         # matter.
@@ -167,7 +164,7 @@ class Explorer:
 
     def begun(self, slot: Slot) -> int:
         """The place at which a slot begins: its process compiled the first settings."""
-        return self.places.begin(replace(slot.program, known=self._known))
+        return self.places.begin(replace(slot.program, known=self.known))
 
     def first(self, witness: Callable[[World, Ask], None] = lambda _world, _ask: None) -> State:
         """The state after the setup; `witness` is told of every question that it asks."""
@@ -182,7 +179,7 @@ class Explorer:
             self.seen.of(()),
         )
         for slot in self.scenario.setup:
-            world, done, broken = self._to_the_end(world, self.begun(slot), slot, witness)
+            world, done, broken = self.to_the_end(world, self.begun(slot), slot, witness)
             assert not isinstance(done.result, Exception), (slot.name, done.result)
             assert broken is None, (slot.name, broken)
             world = world._replace(ticks=world.ticks + self.scenario.waits)
@@ -224,7 +221,9 @@ class Explorer:
                 world.offset != 0 or not self.scenario.jumps
             )
         if ask.verb in LOOKS:
-            return world.changes == 0 and (world.faults == 0 or "down" not in self.scenario.faulty)
+            keys_stay = ask.verb == "api_key_ended" and KEY_ENDS not in self.scenario.changes
+            still = world.changes == 0 or keys_stay
+            return still and (world.faults == 0 or "down" not in self.scenario.faulty)
         return ask.verb == "place" and (world.faults == 0 or "refused" not in self.scenario.faulty)
 
     def _moves_of_the_world(self, world: World, places: tuple[int, ...]) -> Iterator[Move]:
@@ -243,7 +242,13 @@ class Explorer:
         if world.changes:
             names = self.settings.values[world.settings]
             for name in scenario.changes:
-                if name != names[-1]:
+                if name == KEY_ENDS:
+                    kept = self.kept.values[world.kept]
+                    ended = self.kept.of(kept._replace(ended=frozenset({AGENT.actor_id})))
+                    if ended != world.kept:
+                        after = world._replace(kept=ended, changes=world.changes - 1)
+                        yield Move(None, name, after, 0)
+                elif name != names[-1]:
                     settings = self.settings.of((*names, name))
                     yield Move(
                         None, name, world._replace(settings=settings, changes=world.changes - 1), 0
@@ -260,7 +265,7 @@ class Explorer:
         if isinstance(ask, Done):
             return
         if ask.verb == "clock":
-            now = NOON + world.ticks * TICK_MS
+            now = self._now(world)
             looked = {"wall": now + world.offset * TICK_MS, "monotonic": now}
             yield self._move(
                 number, "", world, place, Answer(("clock", world.ticks, world.offset), looked)
@@ -279,6 +284,10 @@ class Explorer:
             yield from self._sends(world, number, place, ask)
         else:
             yield from self._asks_the_store(world, number, place, slot or self.slots[number])
+
+    def _now(self, world: World) -> int:
+        """The time, as a clock shows it that is never set."""
+        return self.scenario.begins + world.ticks * TICK_MS
 
     def _move(
         self,
@@ -331,8 +340,9 @@ class Explorer:
         ask = self.places.asks[place]
         assert isinstance(ask, Ask)
         names = self.settings.values[world.settings]
-        answer, kept, steps = self.keeper.ask(ask, self.kept.values[world.kept], names)
-        latest = NOON + world.ticks * TICK_MS if self.scenario.jumps else 0
+        before = self.kept.values[world.kept]
+        answer, kept, steps = self.keeper.ask(ask, before, names)
+        latest = self._now(world) if self.scenario.jumps else 0
         doer = Doer(self.places.started[place], slot.worker, latest, alone=self.scenario.alone)
         seen = dict(self.seen.values[world.seen])
         broken = [
@@ -342,11 +352,17 @@ class Explorer:
                 step,
                 doer,
                 self.compiled(names),
+                self.scenario.limits,
                 seen.get(step.after.intent.action_intent_id, Effects()),
             )
         ]
-        if steps:
-            broken += promises.check_kept(kept, self.keeper.records, self.scenario.budget)
+        for step in steps:
+            if isinstance(step.made, Admission):
+                broken += promises.check_memory(
+                    step.made, before, self.keeper.records, self.scenario
+                )
+        if kept is not before:
+            broken += totals.check_kept(kept, self.keeper.records, self.scenario)
         number = self.kept.of(kept)
         yield "", answer, number, tuple(broken)
         cut = Answer(("unavailable",), unavailable, raised=True)
@@ -359,7 +375,7 @@ class Explorer:
         intent = started.record.intent.action_intent_id
         record = self.keeper.record(self.kept.values[world.kept], intent)
         assert record is not None
-        now = NOON + world.ticks * TICK_MS
+        now = self._now(world)
         broken = [
             *promises.check_send(record, started, call, now + world.offset * TICK_MS, now),
             *self._check_look(world, place, record),
@@ -397,15 +413,16 @@ class Explorer:
         )
 
     def _check_look(self, world: World, place: int, record: IntentRecord) -> Iterator[Broken]:
-        """The last thing that a task learns before it sends must be that no stop is on."""
-        last = last_learned(self.places.histories[place])
-        if last is None or last[0] not in {"version", "settings"}:
+        """The last that a task learns before it sends must let the call be sent."""
+        looked = last_learned(self.places.histories[place])
+        if looked.settings is None:
             yield Broken(Promise.STOP, "It was sent without a last look at the stop switches.")
             return
-        settings = self.compiled(self.settings.values[world.settings], last[1].tenant)
-        if stop.strictest(settings.stop_switches, record.intent, None):
-            yield Broken(Promise.STOP, "It was sent although the last look saw a stop.")
-        now = self.compiled(self.settings.values[world.settings])
+        if looked.agent_key is None or looked.agent_key[1]:
+            yield Broken(Promise.LOOK, "It was sent although the last look saw no valid key.")
+        names = self.settings.values[world.settings]
+        then, now = self.compiled(names, looked.settings[1].tenant), self.compiled(names)
+        yield from promises.check_look(record, then)
         if self.scenario.no_gap and stop.strictest(now.stop_switches, record.intent, None):
             yield Broken(
                 Promise.STOP, "It was sent while a stop was on that came behind the last look."
@@ -435,85 +452,24 @@ class Explorer:
                     f"{said.intent.action_intent_id} was acknowledged and is not kept.",
                 )
 
-    # What becomes of it if every task dies now
-
-    def _unsettled(self, world: World) -> Broken | None:
-        """Kills every task, lifts the stops, and lets one worker sweep: what is neither ended nor
-        before a person then?
-        """
-        key = (world.ticks, world.offset, world.settings, world.kept, world.seen)
-        if key in self._settled:
-            return None
-        self._settled.add(key)
-        names = self.settings.values[world.settings]
-        settings = (
-            world.settings
-            if not self.compiled(names).stop_switches
-            else self.settings.of((*names, "calm"))
-        )
-        world = world._replace(
-            settings=settings, faults=0, changes=0, process=self.scenario.processes
-        )
-        way = []
-        for _ in range(ROUNDS_MAX):
-            if world in self._settling:
-                break
-            way.append(world)
-            if all(self._at_rest(number) for _, number, _ in self.kept.values[world.kept].intents):
-                break
-            world, broken = self._round(world)
-            if broken:
-                return broken
-        else:
-            return Broken(
-                Promise.SETTLES,
-                f"After {ROUNDS_MAX} sweeps, a tick apart, it still is: {self._statuses(world)}.",
-            )
-        self._settling.update(way)
-        return None
-
-    def _first_that_counts(self, broken: tuple[Broken, ...]) -> Broken | None:
+    def first_that_counts(self, broken: tuple[Broken, ...]) -> Broken | None:
+        """The first broken promise that the scenario does not break as everybody knows."""
         return next((one for one in broken if one.promise not in self.scenario.ignoring), None)
 
-    def _at_rest(self, number: int) -> bool:
-        return self.keeper.records[number].status not in {
-            IntentStatus.APPROVED,
-            IntentStatus.RUNNING,
-        }
-
-    def _statuses(self, world: World) -> str:
-        kept = self.kept.values[world.kept].intents
-        return ", ".join(f"{name} {self.keeper.records[number].status}" for name, number, _ in kept)
-
-    def _round(self, world: World) -> tuple[World, Broken | None]:
-        """One step of a sweep, what it claimed, what it hinted; then a tick."""
-        slot = sweeps(alone=self.scenario.alone)
-        world, done, broken = self._to_the_end(world, self.begun(slot), slot)
-        assert isinstance(done.result, SweepSummary), done
-        hinted = [*done.hints, *(due.action_intent_id for due in done.result.dead)]
-        for program in [
-            carries_on(intent, "rescuer", alone=self.scenario.alone).program for intent in hinted
-        ]:
-            if broken is None and program is not None:
-                place = self.places.begin(
-                    program if program.known else replace(program, known=self._known)
-                )
-                world, _, broken = self._to_the_end(world, place, slot)
-        return world._replace(ticks=world.ticks + 1), broken
-
-    def _to_the_end(
+    def to_the_end(
         self,
         world: World,
         place: int,
         slot: Slot,
         witness: Callable[[World, Ask], None] = lambda _world, _ask: None,
     ) -> tuple[World, Done, Broken | None]:
+        """Runs one program from a place to its end, with nobody beside it."""
         broken = None
         while isinstance(ask := self.places.asks[place], Ask):
             witness(world, ask)
             move = next(self.moves_of(world, (place,), 0, slot))
             world, place = move.world, move.place
-            broken = broken or self._first_that_counts(move.broken)
+            broken = broken or self.first_that_counts(move.broken)
         return world, ask, broken
 
     # Exploration
@@ -521,8 +477,10 @@ class Explorer:
     def kept_in_words(self, world: World) -> Hashable:
         """What the store holds, without the numbers of this explorer."""
         kept: Kept = self.kept.values[world.kept]
-        records = [(key_of(self.keeper.records[number]), due) for _, number, due in kept.intents]
-        return tuple(records), kept.used
+        records = [
+            (key_of(self.keeper.records[intent.number]), intent[2:]) for intent in kept.intents
+        ]
+        return tuple(records), kept[1:]
 
     def world_of(self, state: State) -> World:
         """The part of a state that is not inside a task."""
@@ -541,8 +499,9 @@ class Explorer:
         search = Search([self.first()])
         self._search(search)
         if search.broken is None:
+            aftermath = Aftermath(self)
             for at, state in enumerate(search.states):
-                if broken := self._unsettled(World.of(state)):
+                if broken := aftermath.unsettled(World.of(state)):
                     search.at, search.broken = at, broken
                     break
         return Explored(
@@ -569,7 +528,7 @@ class Explorer:
             state = states[at]
             for move in self.moves(state):
                 search.transitions += 1
-                if broken := self._first_that_counts(move.broken):
+                if broken := self.first_that_counts(move.broken):
                     search.at, search.broken, search.last = at, broken, move
                     return
                 after = self.after(state, move)

@@ -7,39 +7,76 @@ store and compares.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Hashable, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from enum import StrEnum
+from typing import Any, NamedTuple, cast
 
 from clearance.configuration.document import StoredSettings
-from clearance.core.budget import HoldState, spent_claim
+from clearance.core.budget import Claim, Counter, Hold, HoldState, spent_claim
 from clearance.core.decision import SettingsVersion
+from clearance.core.intent import ActionIntent
 from clearance.core.ledger import Entry
-from clearance.core.outcome import OutcomeStatus
+from clearance.core.moment import as_text
 from clearance.core.record import Admission, Change, IntentRecord, IntentStatus, admitted
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.transitions import (
+    AdmitAnswer,
     Admitted,
     AlreadyAdmitted,
     Applied,
     BudgetSpent,
+    QuotaSpent,
     RecordMoved,
+    RejectedBefore,
+    SameCallWaits,
     SettingsMoved,
+    TooManyWaiting,
 )
 from tests.model.support.driving import Answer, Ask
-from tests.support.sample import NOON, TENANT
+from tests.model.support.records import applied, bare, key_of
+from tests.support.sample import TENANT
 
-_ENTRIES = ("due", ())
-"""The key of an answer with entries, many or none: no step is told apart by them."""
+
+class KeptIntent(NamedTuple):
+    """What the store holds of one intent: its record's number, when it is due, and what later
+    admissions are compared with.
+    """
+
+    name: str
+    number: int
+    due_at: int | None
+    same_call: bytes | None = None
+    rejected_at: int | None = None
+
+
+class Place(NamedTuple):
+    """Where use is counted: a bucket of one subject in one window. An account's own budget has the
+    account's name for its subject, and the hold's day for its window.
+    """
+
+    subject: str
+    window: str
+    bucket: str
 
 
 class Kept(NamedTuple):
-    """What the store holds: per intent its record's number and when it is due; and what is used of
-    the day's budget.
+    """What the store holds: intents, what is used, the accounts that an admission made known, and
+    the agents whose keys have ended.
     """
 
-    intents: tuple[tuple[str, int, int | None], ...] = ()
-    used: tuple[tuple[str, int], ...] = ()
+    intents: tuple[KeptIntent, ...] = ()
+    used: tuple[tuple[Place, int], ...] = ()
+    known: frozenset[str] = frozenset()
+    ended: frozenset[str] = frozenset()
+
+    def used_at(self, subject: str, window: str) -> dict[str, int]:
+        """The use of one subject in one window, by bucket."""
+        return {
+            place.bucket: count
+            for place, count in self.used
+            if count and (place.subject, place.window) == (subject, window)
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,74 +88,46 @@ class Step:
     after: IntentRecord
 
 
-def key_of(record: IntentRecord, *, with_worker: bool = False) -> Hashable:
-    """All of a record that any step reads.
+class Guard(StrEnum):
+    """What a store must look at or do, each of which a broken one can leave out."""
 
-    Left out: words, findings, and the times that are only shown.
-    """
-    approval, attempt, hold, outcome = record.approval, record.attempt, record.hold, record.outcome
-    ruling = approval.decisive if approval else None
-    return (
-        (
-            record.intent.action_intent_id,
-            record.fingerprint,
-            record.status,
-            record.revision,
-            record.approval_source,
-        ),
-        (record.decision.answer, record.decision.reason, record.decision.settings_version),
-        record.binding and record.binding.digest,
-        approval
-        and (
-            approval.number,
-            approval.state,
-            approval.digest,
-            approval.expires_at,
-            approval.superseded_by,
-        ),
-        ruling and (ruling.kind, ruling.ruled_by),
-        attempt
-        and (
-            attempt.number,
-            attempt.lease_until,
-            attempt.idempotency_key,
-            with_worker and attempt.worker,
-        ),
-        hold and (hold.day, hold.state, hold.claims),
-        outcome and (outcome.status, outcome.error and (outcome.error.code, outcome.error.sent)),
-    )
+    REVISION = "compares the revision"
+    SETTINGS = "compares the version of the settings"
+    BUDGET = "asks the account's budget"
+    LIMITS = "asks the counters of limits"
+    WHOLE = "takes all claims or none"
+    WINDOW = "gives a claim back to the window that it was taken from"
+    FOR_GOOD = "keeps what is taken for good"
+    SAME_CALL = "looks for the same call that waits"
+    REJECTED = "looks for a rejection of the same"
+    WAITING = "counts what waits of an agent"
+    QUOTA = "asks the quotas"
 
 
 class Keeper:
-    """Answers what a store is asked.
-
-    `fences`: whether it compares the revision, as every store must.
-    """
+    """Answers what a store is asked, `without` what a broken one leaves out."""
 
     def __init__(
         self,
         documents: Mapping[str, Mapping[str, Any]],
         *,
         with_worker: bool = False,
-        fences: bool = True,
-        counts: bool = True,
-        versions: bool = True,
+        without: frozenset[Guard] = frozenset(),
     ) -> None:
         self.documents = documents
         self.records: list[IntentRecord] = []
         self._numbers: dict[Hashable, int] = {}
-        self._with_worker, self._fences, self._counts, self._versions = (
-            with_worker,
-            fences,
-            counts,
-            versions,
-        )
+        self._with_worker, self._without = with_worker, without
         self._verbs: Mapping[str, Callable[..., tuple[Answer, Kept, list[Step]]]] = {
             "admit": self._admit,
             "advance": self._advance,
             "intent": self._intent,
-            "budget_used": lambda kept, _settings, *_: (
-                Answer(("used", kept.used), dict(kept.used)),
+            "budget_used": self._budget_used,
+            "counted": self._counted,
+            "known_accounts": self._known_accounts,
+            "alike": self._alike,
+            "api_key_ended": lambda kept, _settings, _tenant, name: (
+                self.answer(name in kept.ended),
                 kept,
                 [],
             ),
@@ -126,8 +135,11 @@ class Keeper:
             "approved": self._approved,
             "dead_leases": self._dead_leases,
             # The age of a first attempt is read from them, and counts only after a day.
-            "entries_about": lambda kept, _settings, *_: (Answer(_ENTRIES, []), kept, []),
+            "entries_about": lambda kept, _settings, *_: (self.answer([]), kept, []),
         }
+
+    def _has(self, guard: Guard) -> bool:
+        return guard not in self._without
 
     def number(self, record: IntentRecord) -> int:
         """The number of a record; records that no step can tell apart have the same."""
@@ -140,7 +152,11 @@ class Keeper:
     def record(self, kept: Kept, action_intent_id: str) -> IntentRecord | None:
         """The record of an intent."""
         return next(
-            (self.records[number] for name, number, _ in kept.intents if name == action_intent_id),
+            (
+                self.records[intent.number]
+                for intent in kept.intents
+                if intent.name == action_intent_id
+            ),
             None,
         )
 
@@ -165,94 +181,204 @@ class Keeper:
 
     def answer(self, value: Any) -> Answer:
         """What a store returned, as an answer that can be compared with others."""
+        return Answer((type(value).__name__, self._comparable(value)), value)
+
+    def _comparable(self, value: Any) -> Hashable:
+        """What an answer differs by from others of its kind: numbers of records, what is used. No
+        step is told apart by the entries that it was shown.
+        """
         match value:
             case IntentRecord():
-                return Answer(("intent", self.number(value)), value)
-            case Admitted(record) | AlreadyAdmitted(record):
-                return Answer((type(value).__name__, self.number(record)), value)
-            case Applied(record, admitted):
-                numbers = self.number(record), admitted and self.number(admitted)
-                return Answer(("Applied", numbers), value)
-            case BudgetSpent(used):
-                return Answer(("BudgetSpent", tuple(sorted(used.items()))), value)
-            case [Entry(), *_]:
-                return Answer(_ENTRIES, value)
-            case list():
-                return Answer(("due", tuple(value)), value)
-            case SettingsMoved() | RecordMoved() | None:
-                return Answer((type(value).__name__,), value)
-            case _:
-                raise TypeError(value)
+                return self.number(value)
+            case Mapping():
+                return _nonzero(value)
+            case list() | frozenset():
+                parts = [self._comparable(part) for part in value if not isinstance(part, Entry)]
+                return tuple(sorted(parts) if isinstance(value, frozenset) else parts)
+            case _ if is_dataclass(value) and not isinstance(value, type):
+                return tuple(self._comparable(getattr(value, part.name)) for part in fields(value))
+        return cast("Hashable", value)
 
     def _intent(
         self, kept: Kept, _settings: object, _tenant: str, name: str
     ) -> tuple[Answer, Kept, list[Step]]:
         return self.answer(self.record(kept, name)), kept, []
 
+    def _budget_used(
+        self, kept: Kept, _settings: object, _tenant: str, account_id: str, day: str
+    ) -> tuple[Answer, Kept, list[Step]]:
+        return self.answer(kept.used_at(account_id, day)), kept, []
+
+    def _counted(
+        self, kept: Kept, _settings: object, _tenant: str, counters: Collection[Counter]
+    ) -> tuple[Answer, Kept, list[Step]]:
+        used = {counter: kept.used_at(counter.subject, counter.window) for counter in counters}
+        return self.answer(used), kept, []
+
+    def _known_accounts(
+        self, kept: Kept, _settings: object, _tenant: str, accounts: Collection[str]
+    ) -> tuple[Answer, Kept, list[Step]]:
+        return self.answer(kept.known.intersection(accounts)), kept, []
+
+    def _alike(
+        self, kept: Kept, _settings: object, _tenant: str, likeness: bytes, limit: int
+    ) -> tuple[Answer, Kept, list[Step]]:
+        records = [self.records[intent.number] for intent in kept.intents]
+        alike = [record for record in records if record.likeness == likeness]
+        alike.sort(key=lambda record: record.revision, reverse=True)
+        return self.answer(alike[:limit]), kept, []
+
     def _admit(
         self, kept: Kept, settings: tuple[str, ...], admission: Admission
     ) -> tuple[Answer, Kept, list[Step]]:
+        refused = self._refused(kept, settings, admission)
+        if refused is not None:
+            return self.answer(refused), kept, []
         intent, hold = admission.intent, admission.decision.hold
-        if known := self.record(kept, intent.action_intent_id):
-            return self.answer(AlreadyAdmitted(known)), kept, []
-        if self._versions and admission.decision.settings_version.tenant != len(settings):
-            return self.answer(SettingsMoved()), kept, []
         used = dict(kept.used)
-        if hold is not None:
-            if self._counts and spent_claim(hold, used) is not None:
-                return self.answer(BudgetSpent(used)), kept, []
-            for claim in hold.claims:
-                used[claim.bucket] = used.get(claim.bucket, 0) + claim.amount
-        record = _bare(admitted(admission, position=1))
-        named = (intent.action_intent_id, self.number(record), admission.due_at)
-        kept = Kept((*kept.intents, named), tuple(sorted(used.items())))
+        for claim in admission.quota:
+            _take(used, place_of(claim), claim.amount)
+        if spent := self._spent(used, intent, hold):
+            taken = used if Guard.WHOLE in self._without else dict(kept.used)
+            return self.answer(spent), kept._replace(used=_sorted(taken)), []
+        for claim in hold.claims if hold else ():
+            _take(used, place_of(claim, intent.account_id, hold), claim.amount)
+        record = bare(admitted(admission, position=1))
+        new = KeptIntent(
+            intent.action_intent_id, self.number(record), admission.due_at, admission.same_call
+        )
+        known = kept.known | {intent.account_id} if admission.knows_account else kept.known
+        kept = kept._replace(intents=(*kept.intents, new), used=_sorted(used), known=known)
         return self.answer(Admitted(record)), kept, [Step(None, admission, record)]
+
+    def _refused(
+        self, kept: Kept, settings: tuple[str, ...], admission: Admission
+    ) -> AdmitAnswer | None:
+        """Why an intent is not stored, but for what it would hold, in the order of the port."""
+        if known := self.record(kept, admission.intent.action_intent_id):
+            return AlreadyAdmitted(known)
+        version = admission.decision.settings_version.tenant
+        if self._has(Guard.SETTINGS) and version != len(settings):
+            return SettingsMoved()
+        waiting = [
+            (intent, self.records[intent.number])
+            for intent in kept.intents
+            if self.records[intent.number].status is IntentStatus.AWAITING_APPROVAL
+        ]
+        for intent, record in waiting if self._has(Guard.SAME_CALL) else ():
+            if admission.same_call is not None and intent.same_call == admission.same_call:
+                return SameCallWaits(record)
+        if self._has(Guard.REJECTED) and (rejected := self._rejected(kept, admission)):
+            return rejected
+        own = [record for _, record in waiting if _proposer(record) == _proposer(admission)]
+        most = admission.waiting_max
+        if self._has(Guard.WAITING) and most is not None and len(own) >= most:
+            return TooManyWaiting(len(own))
+        return self._over_quota(kept, admission) if self._has(Guard.QUOTA) else None
+
+    def _rejected(self, kept: Kept, admission: Admission) -> RejectedBefore | None:
+        if admission.rejected_since is None:
+            return None
+        rejected = [
+            (intent.rejected_at, intent.name)
+            for intent in kept.intents
+            if intent.rejected_at is not None
+            and intent.rejected_at >= admission.rejected_since
+            and self.records[intent.number].likeness == admission.likeness
+        ]
+        return RejectedBefore(max(rejected)[1], max(rejected)[0]) if rejected else None
+
+    def _over_quota(self, kept: Kept, admission: Admission) -> QuotaSpent | None:
+        used = dict(kept.used)
+        for claim in admission.quota:
+            over = used.get(place_of(claim), 0) + claim.amount
+            if claim.limit is not None and over > claim.limit:
+                return QuotaSpent(claim.place)
+        return None
+
+    def _spent(
+        self, used: dict[Place, int], intent: ActionIntent, hold: Hold | None
+    ) -> BudgetSpent | None:
+        """What is used, if a hold does not fit. A store without `WHOLE` keeps what fitted."""
+        if hold is None:
+            return None
+        places = {claim: place_of(claim, intent.account_id, hold) for claim in hold.claims}
+        now = {claim.place: used.get(place, 0) for claim, place in places.items()}
+        asked = [
+            claim
+            for claim in hold.claims
+            if self._has(Guard.BUDGET if claim.counter is None else Guard.LIMITS)
+        ]
+        spent = spent_claim(replace(hold, claims=tuple(asked)), now)
+        if spent is None:
+            return None
+        for claim in asked[: asked.index(spent)]:
+            _take(used, places[claim], claim.amount)
+        return BudgetSpent(now)
 
     def _advance(
         self, kept: Kept, settings: tuple[str, ...], change: Change
     ) -> tuple[Answer, Kept, list[Step]]:
         before = self.record(kept, change.action_intent_id)
-        if before is None or (self._fences and before.revision != change.revision):
+        if before is None or (self._has(Guard.REVISION) and before.revision != change.revision):
             return self.answer(RecordMoved()), kept, []
         version = change.settings_version
-        if self._versions and version is not None and version.tenant != len(settings):
+        if self._has(Guard.SETTINGS) and version is not None and version.tenant != len(settings):
             return self.answer(SettingsMoved()), kept, []
         steps: list[Step] = []
         if change.superseded_by is not None:
             answer, kept, steps = self._admit(kept, settings, change.superseded_by)
             if not steps:
                 return answer, kept, []
-        after = _bare(applied(before, change))
-        used = dict(kept.used)
-        if (
-            change.hold is HoldState.RELEASED
-            and before.hold is not None
-            and before.hold.state.counts
-        ):
-            for claim in before.hold.claims:
-                used[claim.bucket] -= claim.amount
-        due = change.due_at
+        after = bare(applied(before, change))
+        rejected_at = change.at if change.status is IntentStatus.REJECTED else None
         intents = tuple(
-            (name, self.number(after), due)
-            if name == change.action_intent_id
-            else (name, number, due_at)
-            for name, number, due_at in kept.intents
+            intent._replace(
+                number=self.number(after), due_at=change.due_at, rejected_at=rejected_at
+            )
+            if intent.name == change.action_intent_id
+            else intent
+            for intent in kept.intents
         )
-        kept = Kept(intents, tuple(sorted(used.items())))
-        admitted = steps[0].after if steps else None
-        return self.answer(Applied(after, admitted)), kept, [*steps, Step(before, change, after)]
+        kept = kept._replace(intents=intents, used=self._given_back(kept, before, change))
+        new = steps[0].after if steps else None
+        return self.answer(Applied(after, new)), kept, [*steps, Step(before, change, after)]
+
+    def _given_back(
+        self, kept: Kept, before: IntentRecord, change: Change
+    ) -> tuple[tuple[Place, int], ...]:
+        """The use after a step: what it releases goes back to where it was taken from, but for new
+        accounts, which stay known.
+        """
+        hold = before.hold
+        if change.hold is not HoldState.RELEASED or hold is None or not hold.state.counts:
+            return kept.used
+        used = dict(kept.used)
+        for claim in hold.claims:
+            place = place_of(claim, before.intent.account_id, hold)
+            if not self._has(Guard.WINDOW):
+                place = place._replace(window=as_text(change.at)[: len(place.window)])
+            if not (kept_for_good(claim) and self._has(Guard.FOR_GOOD)):
+                _take(used, place, -claim.amount)
+        return _sorted(used)
 
     def _expired(
         self, kept: Kept, _settings: object, now: int, _limit: int
     ) -> tuple[Answer, Kept, list[Step]]:
-        found = [name for name, _, due_at in kept.intents if due_at is not None and due_at <= now]
+        found = [
+            intent.name
+            for intent in kept.intents
+            if intent.due_at is not None and intent.due_at <= now
+        ]
         return self._due(kept, found)
 
     def _approved(
         self, kept: Kept, _settings: object, *_: object
     ) -> tuple[Answer, Kept, list[Step]]:
         found = [
-            name for name, no, _ in kept.intents if self.records[no].status is IntentStatus.APPROVED
+            intent.name
+            for intent in kept.intents
+            if self.records[intent.number].status is IntentStatus.APPROVED
         ]
         return self._due(kept, found)
 
@@ -267,12 +393,12 @@ class Keeper:
         living_worker: str | None,
     ) -> tuple[Answer, Kept, list[Step]]:
         found = []
-        for name, number, _ in kept.intents:
-            record = self.records[number]
+        for intent in kept.intents:
+            record = self.records[intent.number]
             if record.status is IntentStatus.RUNNING and record.attempt is not None:
                 others = living_worker is not None and record.attempt.worker != living_worker
                 if record.attempt.lease_until <= now or others:
-                    found.append(name)
+                    found.append(intent.name)
         return self._due(kept, found)
 
     def _due(self, kept: Kept, names: list[str]) -> tuple[Answer, Kept, list[Step]]:
@@ -290,41 +416,34 @@ class Keeper:
         return self.answer(due), kept, []
 
 
-def applied(record: IntentRecord, change: Change) -> IntentRecord:
-    """The record after a change, as the tables of a store keep it."""
-    hold = replace(record.hold, state=change.hold) if record.hold and change.hold else record.hold
-    outcome = change.outcome
-    if outcome is not None and record.outcome is not None:
-        unknown = record.outcome.status is OutcomeStatus.UNKNOWN
-        outcome = (
-            replace(record.outcome, status=outcome.status, sentence=outcome.sentence)
-            if unknown
-            else None
-        )
-    decided = change.decision is not None
-    return replace(
-        record,
-        status=change.status,
-        revision=record.revision + 1,
-        position=record.position + 1,
-        approval_source=change.approval_source,
-        decision=replace(change.decision or record.decision, hold=hold),
-        binding=change.binding if decided else record.binding,
-        approval=change.approval or record.approval,
-        attempt=change.attempt or record.attempt,
-        outcome=outcome or record.outcome,
-        hold=hold,
-    )
+def kept_for_good(claim: Claim) -> bool:
+    """True for what is not given back: a name of an account stays known."""
+    return claim.bucket == "new_accounts"
 
 
-def _bare(record: IntentRecord) -> IntentRecord:
-    """The record without the times that no step reads, so that no answer differs by them. How old
-    an attempt is counts only after a day, which no order of steps here takes.
-    """
-    approval, attempt = record.approval, record.attempt
-    if approval is not None:
-        rulings = tuple(replace(ruling, ruled_at=0) for ruling in approval.rulings)
-        approval = replace(approval, opened_at=0, rulings=rulings)
-    if attempt is not None:
-        attempt = replace(attempt, started_at=NOON)
-    return replace(record, created_at=0, changed_at=0, approval=approval, attempt=attempt)
+def place_of(claim: Claim, account_id: str = "", hold: Hold | None = None) -> Place:
+    """Where a claim is counted."""
+    if claim.counter is not None:
+        return Place(claim.counter.subject, claim.counter.window, claim.bucket)
+    assert hold is not None
+    return Place(account_id, hold.day, claim.bucket)
+
+
+def _take(used: dict[Place, int], place: Place, amount: int) -> None:
+    used[place] = used.get(place, 0) + amount
+
+
+def _sorted(used: Mapping[Place, int]) -> tuple[tuple[Place, int], ...]:
+    return tuple(sorted(used.items()))
+
+
+def _nonzero(used: Mapping[Any, Any]) -> tuple[tuple[Any, Any], ...]:
+    """The use by place, or by counter and bucket, without what is not used."""
+    counted = {
+        key: _nonzero(count) if isinstance(count, Mapping) else count for key, count in used.items()
+    }
+    return tuple(sorted(((key, count) for key, count in counted.items() if count), key=str))
+
+
+def _proposer(made: IntentRecord | Admission) -> str:
+    return made.intent.proposed_by

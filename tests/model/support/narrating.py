@@ -13,11 +13,16 @@ from clearance.flow.ports.transitions import (
     AlreadyAdmitted,
     Applied,
     BudgetSpent,
+    QuotaSpent,
     RecordMoved,
+    RejectedBefore,
+    SameCallWaits,
     SettingsMoved,
+    TooManyWaiting,
 )
 from tests.model.support.driving import Ask
-from tests.model.support.scenarios import TICK_MS
+from tests.model.support.scenarios import KEY_ENDS
+from tests.model.support.tasks import TICK_MS
 
 if TYPE_CHECKING:
     from tests.model.support.exploring import Explorer, Move, State
@@ -60,6 +65,8 @@ def _of_the_world(explorer: Explorer, move: Move) -> str:
         return "The process is killed, and another one starts."
     if move.choice.startswith("jump"):
         return f"The wall clock is set by {move.world.offset * TICK_MS // 1000} s."
+    if move.choice == KEY_ENDS:
+        return "The agent's key ends."
     names = explorer.settings.values[move.world.settings]
     return f"Somebody changes the settings to '{names[-1]}', version {len(names)}."
 
@@ -102,6 +109,10 @@ def _asked(ask: Ask) -> str:
         "expired": "asks for what has expired",
         "approved": "asks for what is approved",
         "budget_used": "reads what is used of the budget",
+        "counted": "reads what is used of the limits",
+        "known_accounts": "asks which accounts are known",
+        "alike": "asks for what is alike",
+        "api_key_ended": "asks whether the agent's key has ended",
     }[ask.verb]
 
 
@@ -119,6 +130,10 @@ def _answered(value: Any) -> str:
             return f"done, {_state(record)}"
         case AlreadyAdmitted(record):
             return f"it is known, {_state(record)}"
+        case SameCallWaits(record):
+            return f"the same call waits, {_state(record)}"
+        case bool():
+            return "yes" if value else "no"
         case list():
             return ", ".join(due.action_intent_id for due in value) or "there is none"
         case StoredSettings(version) | (SettingsVersion() as version):
@@ -130,6 +145,9 @@ _PLAIN = {
     RecordMoved: "refused, it has moved",
     SettingsMoved: "refused, the settings have moved",
     BudgetSpent: "refused, the budget is spent",
+    RejectedBefore: "refused, a person rejected the same",
+    TooManyWaiting: "refused, too many wait",
+    QuotaSpent: "refused, a quota is spent",
     type(None): "there is none",
 }
 

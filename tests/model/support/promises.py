@@ -6,21 +6,29 @@ Each broken promise is named, and said in words.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clearance.core import call as calls
+from clearance.core import mode as modes
 from clearance.core import stop
 from clearance.core.approval import ApprovalSource, ApprovalState
-from clearance.core.budget import HoldState
+from clearance.core.budget import Counter, HoldState
+from clearance.core.canonical import canonical
 from clearance.core.decision import Answer as Decided
+from clearance.core.mode import AutonomyMode
+from clearance.core.moment import as_text
 from clearance.core.record import STEPS, Admission, Change, IntentRecord, IntentStatus
 from clearance.core.settings import Settings
 from clearance.flow.execute import Started
 from clearance.flow.ports.tools import ToolCall
 from tests.model.support.keeping import Kept, Step
+from tests.support.sample import OWNER
+
+if TYPE_CHECKING:
+    from tests.model.support.scenarios import Scenario
 
 
 class Promise(StrEnum):
@@ -33,6 +41,9 @@ class Promise(StrEnum):
     CLOSED_IS_CLOSED = "nothing is sent but by the current attempt of an intent that is RUNNING"
     LEASE = "nothing is sent when the lease is over, and nobody claims over a lease that is not"
     STOP = "nothing starts while a stop is on, and nothing is sent whose last look saw one"
+    LOOK = (
+        "nothing is sent that the last look before it forbids: disabled, expired, no key, not alone"
+    )
     FENCE = (
         "only the holder of the current attempt says how it ended, and only from the state that "
         "was read"
@@ -42,6 +53,12 @@ class Promise(StrEnum):
         "what is used is the sum of the holds that count, within the limit, taken once and given "
         "back once"
     )
+    LIMITS = "every counter of a limit, in each window, is within the limit"
+    EDITED = "what a person edited is approved by people alone, and by its editor only who may rule"
+    ACCOUNTS = "no more accounts that the settings do not name meet an act alone than may in a day"
+    REMEMBERED = "what a person rejected runs for a time only if a person approves it"
+    FOLDED = "one call of one agent waits once, where its door folds repeats"
+    QUOTAS = "no agent has more waiting for people, and blocked intents leave no more, than may be"
     TERMINAL = "what is terminal never changes"
     LEDGER = "one entry per transition, which tells the state and who approved"
     TIME = (
@@ -94,15 +111,23 @@ class Doer:
 START_OF = {IntentStatus.APPROVED, IntentStatus.RUNNING}
 
 
-def check_step(step: Step, doer: Doer, settings: Settings, seen: Effects) -> Iterator[Broken]:
+Limits = Sequence[Mapping[str, Any]]
+"""Limits as they stand in a settings document."""
+
+
+def check_step(
+    step: Step, doer: Doer, settings: Settings, limits: Limits, seen: Effects
+) -> Iterator[Broken]:
     """What one committed transition breaks.
 
-    `settings` are those in force, `seen` what the tool server has seen.
+    `settings` are those in force, `limits` those in them, `seen` what the tool server has seen.
     """
     entry = json.loads(step.made.entry.body)
     yield from _check_ledger(step, entry)
     if isinstance(step.made, Admission):
         yield from _check_admission(step.made, settings)
+        yield from _check_claims(step.made, limits)
+        yield from _check_edited(step.made, settings)
     if step.before is None or not isinstance(step.made, Change):
         return
     yield from _check_order(step.before, step.made, step.after)
@@ -111,7 +136,7 @@ def check_step(step: Step, doer: Doer, settings: Settings, seen: Effects) -> Ite
     elif step.before.status is IntentStatus.RUNNING:
         yield from _check_outcome(step.before, step.made, entry, doer, seen)
     elif step.after.status is IntentStatus.APPROVED:
-        yield from _check_ruling(step.before, step.made)
+        yield from _check_ruling(step.before, step.made, settings)
     else:
         yield from _check_times(step.before, step.made)
     if step.made.hold is HoldState.RELEASED and seen.sends:
@@ -161,13 +186,53 @@ def _check_admission(made: Admission, settings: Settings) -> Iterator[Broken]:
         yield Broken(
             Promise.APPROVED_FIRST, "It was decided under settings that were no longer in force."
         )
-    if made.status is IntentStatus.APPROVED:
+    if made.approval_source is ApprovalSource.POLICY:
         if stop.strictest(settings.stop_switches, made.intent, None):
             yield Broken(Promise.STOP, "It was approved by policy while a stop was on.")
         if made.decision.answer is not Decided.AUTO_EXECUTE or made.decision.hold is None:
             yield Broken(Promise.APPROVED_FIRST, "It was approved without decision and hold.")
     elif made.decision.hold is not None:
         yield Broken(Promise.BUDGET, "What does not run alone took from the budget.")
+
+
+def _check_edited(made: Admission, settings: Settings) -> Iterator[Broken]:
+    """An edit waits for another person, unless its editor may rule on it: then they approved it."""
+    action = settings.catalog.get(made.intent.action_type)
+    if made.intent.edited_by is None or made.status is not IntentStatus.APPROVED:
+        return
+    if made.approval_source is not ApprovalSource.HUMAN:
+        yield Broken(Promise.EDITED, "An edit was approved by policy.")
+    if action is None or not (action.editors_rule or made.intent.edited_by == OWNER.actor_id):
+        yield Broken(Promise.EDITED, "An edit was approved by an editor who may not rule.")
+
+
+_WINDOWS = {"minute": 16, "hour": 13, "day": 10, "month": 7}
+"""Characters of a moment's text that name the window that it lies in, in UTC."""
+_COUNTED = ({"for": "tenant", "per": "day"}, {"for": "each agent", "per": "day"})
+"""What is counted with no limit too."""
+
+
+def _check_claims(made: Admission, limits: Limits) -> Iterator[Broken]:
+    """Whether an act that runs alone takes from every counter that it must, in the window in which
+    it was decided on.
+    """
+    hold = made.decision.hold
+    counted = [claim for claim in hold.claims if claim.counter] if hold else []
+    taken = {(claim.bucket, claim.counter): claim.limit for claim in counted}
+    for limit in (*limits, *_COUNTED) if hold else ():
+        subject, window = _subject(limit, made), as_text(made.at)[: _WINDOWS[limit["per"]]]
+        place = "actions", Counter(canonical(subject).decode(), window)
+        if place not in taken:
+            yield Broken(Promise.LIMITS, f"It was approved and took nothing from {place[1]}.")
+        elif "actions" in limit and (taken[place] is None or taken[place] > limit["actions"]):
+            yield Broken(Promise.LIMITS, f"It was approved under another limit of {place[1]}.")
+
+
+def _subject(limit: Mapping[str, Any], made: Admission) -> dict[str, str]:
+    """Whose acts a limit counts together with this one. Scenarios name no agent and no account."""
+    who = {"agent": made.intent.proposed_by, "account": made.intent.account_id}
+    each = limit["for"].removeprefix("each ").split(" and ")
+    return {key: name for key, name in who.items() if key in each}
 
 
 def _check_order(before: IntentRecord, made: Change, after: IntentRecord) -> Iterator[Broken]:
@@ -244,7 +309,7 @@ def _check_outcome(
         yield Broken(Promise.HONEST, sentence)
 
 
-def _check_ruling(before: IntentRecord, made: Change) -> Iterator[Broken]:
+def _check_ruling(before: IntentRecord, made: Change, settings: Settings) -> Iterator[Broken]:
     was, ruled = before.approval, made.approval
     if (
         was is None
@@ -255,6 +320,9 @@ def _check_ruling(before: IntentRecord, made: Change) -> Iterator[Broken]:
         yield Broken(Promise.TIME, "It was approved although no approval was open.")
         return
     by = ruled.rulings[-1].ruled_by if ruled.approved_by_enough else None
+    action = settings.catalog.get(before.intent.action_type)
+    if by == before.intent.edited_by and not (action and action.editors_rule):
+        yield Broken(Promise.EDITED, "Its editor approved it, who may not rule on it.")
     if (
         by is None
         or by == before.intent.proposed_by
@@ -277,6 +345,8 @@ def check_send(
             f"{current}."
         )
         yield Broken(Promise.CLOSED_IS_CLOSED, sentence)
+    if record.intent.expires_at is not None and record.intent.expires_at <= wall:
+        yield Broken(Promise.LOOK, "It was sent although it had expired.")
     margin = calls.LEASE_MARGIN_MS
     if wall + margin > started.attempt.lease_until or monotonic + margin > started.lease_ends_ms:
         yield Broken(
@@ -300,6 +370,22 @@ def check_send(
         yield Broken(Promise.APPROVED_FIRST, "It was sent without an approval that stands.")
 
 
+def check_look(record: IntentRecord, settings: Settings) -> Iterator[Broken]:
+    """What sending a call breaks after a last look that saw these settings."""
+    intent, catalog = record.intent, settings.catalog
+    if stop.strictest(settings.stop_switches, intent, catalog.get(intent.action_type)):
+        yield Broken(Promise.STOP, "It was sent although the last look saw a stop.")
+    mode = modes.resolve(settings.modes, intent.account_id, intent.action_type).mode
+    listed = settings.allowlist.allows(intent.account_id, intent.action_type)
+    alone = record.approval_source is ApprovalSource.POLICY
+    if mode is AutonomyMode.DISABLED:
+        yield Broken(Promise.LOOK, "It was sent although the last look saw it disabled.")
+    if alone and not (listed and mode is AutonomyMode.AUTO_EXECUTE):
+        yield Broken(
+            Promise.LOOK, "It was sent although the last look saw that a person must look."
+        )
+
+
 def check_effects(seen: Effects, *, repeatable: bool) -> Iterator[Broken]:
     """What the tool server has seen too often."""
     if len(seen.effects) > 1:
@@ -310,27 +396,40 @@ def check_effects(seen: Effects, *, repeatable: bool) -> Iterator[Broken]:
         )
 
 
-def check_kept(kept: Kept, records: list[IntentRecord], limit: int) -> Iterator[Broken]:
-    """What does not add up in what the store holds."""
-    total: dict[str, int] = {}
-    for _, number, _ in kept.intents:
-        record = records[number]
-        if record.hold is not None and record.hold.state.counts:
-            for claim in record.hold.claims:
-                total[claim.bucket] = total.get(claim.bucket, 0) + claim.amount
-        settled = record.hold is not None and record.hold.state is HoldState.SETTLED
-        charged = (
-            record.auto_executed
-            and record.attempt is not None
-            and record.status is not IntentStatus.CANCELLED
-        )
-        if charged and not settled:
-            yield Broken(Promise.BUDGET, f"{record.status} by policy, and the hold is not settled.")
-    if total != {bucket: used for bucket, used in kept.used if used or bucket in total}:
-        yield Broken(
-            Promise.BUDGET, f"The holds sum up to {total}, the counters say {dict(kept.used)}."
-        )
-    if total.get("actions", 0) > limit:
-        yield Broken(
-            Promise.BUDGET, f"{total['actions']} actions are held or settled; the limit is {limit}."
-        )
+def check_memory(
+    made: Admission, before: Kept, records: list[IntentRecord], scenario: Scenario
+) -> Iterator[Broken]:
+    """What an admission breaks beside the intents that were kept before it."""
+    known = [(intent, records[intent.number]) for intent in before.intents]
+    since = made.at - scenario.asks_for_ms
+    for intent, record in known:
+        rejected = intent.rejected_at is not None and intent.rejected_at >= since
+        alone = made.approval_source is ApprovalSource.POLICY
+        if alone and rejected and _same_act(record, made):
+            yield Broken(Promise.REMEMBERED, f"It runs alone, and {intent.name} was rejected.")
+    if made.intent.edited_by is not None:
+        return
+    waiting = [
+        (intent, record)
+        for intent, record in known
+        if record.status is IntentStatus.AWAITING_APPROVAL
+        and record.intent.proposed_by == made.intent.proposed_by
+    ]
+    waits = made.status is IntentStatus.AWAITING_APPROVAL
+    if waits and len(waiting) >= scenario.waiting_max:
+        yield Broken(Promise.QUOTAS, f"{len(waiting)} of its agent wait, and it waits too.")
+    for intent, record in waiting if made.same_call else ():
+        if intent.same_call and _same_act(record, made):
+            yield Broken(Promise.FOLDED, f"The same call waits as {intent.name}, and it is new.")
+    if made.status is IntentStatus.BLOCKED and made.intent.content_kept and not made.quota:
+        yield Broken(Promise.QUOTAS, "It was blocked, and its content took nothing of the quota.")
+
+
+def _same_act(record: IntentRecord, made: Admission) -> bool:
+    """True if the scenario's agents mean the same act: they write each in one way."""
+    one, other = record.intent, made.intent
+    return (one.account_id, one.action_type, one.parameters) == (
+        other.account_id,
+        other.action_type,
+        other.parameters,
+    )

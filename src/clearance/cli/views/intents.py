@@ -53,6 +53,7 @@ def intent(terminal: Terminal, facts: Facts) -> None:
             ("risk", risk(facts)),
             ("the agent says", " / ".join(facts.get("why") or [])),
             ("approval", _state(approval)),
+            ("the same act", alike(facts)),
             (
                 "edited by" if ruling.get("ruling") == "edit" else "ruled by",
                 " ".join(filter(None, (ruling.get("ruled_by"), _why(ruling)))),
@@ -71,6 +72,11 @@ def intent(terminal: Terminal, facts: Facts) -> None:
     )
 
 
+def alike(facts: Facts) -> str:
+    """What else is known of the same act."""
+    return " / ".join(str(act.get("sentence")) for act in facts.get("alike") or ())
+
+
 def risk(facts: Facts) -> str:
     """The effective risk in words, and what the agent said where that is another one."""
     inputs = _finding(facts, "catalog").get("inputs") or {}
@@ -78,6 +84,11 @@ def risk(facts: Facts) -> str:
     effective = str(inputs.get("risk_level") or own)
     also = f", the agent said {own.lower()}" if own and effective != own else ""
     return effective.capitalize() + also
+
+
+def effect_of(facts: Facts) -> Json:
+    """The effect that the catalog named when an intent was decided; None if it is not known."""
+    return (_finding(facts, "catalog").get("inputs") or {}).get("effect")
 
 
 def _finding(facts: Facts, check: str) -> Facts:
@@ -143,6 +154,8 @@ def _by(set_by: Facts, path: str) -> Part:
 def _as_proposed(facts: Facts) -> str:
     """Why the parameters are shown, and not the call."""
     catalog = _finding(facts, "catalog")
+    if not facts.get("content_kept", True):
+        return "parameters (not kept: blocked acts had left as much that day as they may)"
     if facts.get("reason") == "UNKNOWN_ACTION":
         return "parameters as proposed (the catalog did not have this action)"
     if catalog.get("answer") == "BLOCK":

@@ -1,8 +1,8 @@
-"""How the lists look: the inbox, the timeline and the ledger."""
+"""How the lists look: the inbox, the timeline, the ledger and the usage of limits."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 from clearance.cli.output import (
     GAP,
@@ -14,7 +14,8 @@ from clearance.cli.output import (
     local_time,
     padded,
 )
-from clearance.cli.views.intents import action_of, badge, risk, the_call
+from clearance.cli.views.intents import action_of, alike, badge, risk, the_call
+from clearance.core.folding import folded, looked_up
 
 ACTOR_WIDTH = 16  # characters that a column of actors has at least
 
@@ -48,6 +49,7 @@ def inbox(terminal: Terminal, page: Facts, *, rules: bool = True) -> None:
             [
                 ("  asked because", card.get("explanation") or card.get("reason")),
                 ("  what changed", " / ".join(card.get("differences") or [])),
+                ("  the same act", alike(card)),
                 ("  action", action_of(card)),
                 (
                     "  tool",
@@ -57,11 +59,15 @@ def inbox(terminal: Terminal, page: Facts, *, rules: bool = True) -> None:
                 ("  risk", risk(card)),
                 ("  confidence", card.get("confidence_score")),
                 ("  the agent says", " / ".join(card.get("why") or [])),
+                ("  an edit by you", _EDIT[bool(card.get("edit_approves"))] if rules else None),
                 ("  digest", card.get("digest")),
                 ("  until", local_time(card.get("expires_at"))),
             ]
         )
     _more(terminal, page, "There are more.", f"--cursor {page.get('next_cursor')}")
+
+
+_EDIT = {True: "runs at once: it is your approval too", False: "waits for another person"}
 
 
 def _count(shown: int, total: Json, *, rules: bool) -> str:
@@ -82,25 +88,45 @@ def _more(terminal: Terminal, page: Facts, counted: str, option: str) -> None:
         terminal.line((f"{counted} Read on with {option}.", Tone.WAITING))
 
 
-def timeline(terminal: Terminal, page: Facts) -> None:
-    """The timeline, newest first."""
+def timeline(terminal: Terminal, page: Facts, *, each: bool = False) -> None:
+    """The timeline, newest first; `each` with a line for each read too."""
     if not page["items"]:
         terminal.line("Nothing has been proposed yet, or nothing that fits these filters.")
         return
-    for item in page["items"]:
-        timeline_item(terminal, item)
+    items = page["items"]
+    for first, *others in ([item] for item in items) if each else folded(items, _like):
+        if others:
+            _reads(terminal, first, len(others) + 1)
+        else:
+            timeline_item(terminal, first)
     counted = f"These are {len(page['items']):,}, and there are more."
     _more(terminal, page, counted, f"--cursor {page.get('next_cursor')}")
 
 
+def _like(facts: Facts) -> Hashable:
+    """Equal for what one agent only looks up by the same action, with the same end."""
+    if facts.get("effect") != "read":
+        return str(facts["action_intent_id"])
+    return (*map(facts.get, ("proposed_by", "action_type", "status")), badge(facts))
+
+
 def timeline_item(terminal: Terminal, facts: Facts) -> None:
     """One line of the timeline."""
+    _line_of(terminal, facts, str(facts.get("sentence")))
+
+
+def _reads(terminal: Terminal, latest: Facts, count: int) -> None:
+    """Many reads in one line, at the time of the latest."""
+    agent, label = latest.get("proposed_by"), latest.get("action_label")
+    _line_of(terminal, latest, looked_up(str(agent), str(label), count))
+
+
+def _line_of(terminal: Terminal, facts: Facts, sentence: str) -> None:
     status = str(facts.get("status"))
-    moment = local_time(facts.get("at") or facts.get("changed_at"))
     terminal.line(
-        (moment, Tone.QUIET),
+        (local_time(facts.get("at") or facts.get("changed_at")), Tone.QUIET),
         GAP,
-        str(facts.get("sentence")),
+        sentence,
         GAP,
         (status, STATUS_TONES.get(status, Tone.PLAIN)),
         GAP,
@@ -137,4 +163,12 @@ def entry(terminal: Terminal, facts: Facts) -> None:
         padded(str(actor.get("id") if isinstance(actor, Mapping) else actor), ACTOR_WIDTH),
         GAP,
         (about, Tone.QUIET),
+    )
+
+
+def usage(terminal: Terminal, facts: Facts) -> None:
+    """What is used of each counter, a line each."""
+    terminal.fields(
+        (counter["sentence"], ", ".join(bucket["shown"] for bucket in counter["buckets"]))
+        for counter in facts["counters"]
     )

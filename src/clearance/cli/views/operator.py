@@ -254,6 +254,19 @@ def whoami(terminal: Terminal, who: Facts) -> None:
     """Whose key it is."""
     terminal.line(f"This is the key of {who.get('actor_id')} for {who.get('tenant_id')}.")
     terminal.line(f"It may {', '.join(who.get('permissions') or ['do nothing'])}.")
+    if limits := limits_of(who.get("scope")):
+        terminal.line(f"It acts {limits}.")
+
+
+def limits_of(scope: Facts | None) -> str:
+    """What a key is limited to, in words; empty for one that is not."""
+    words = {"accounts": "on the account", "action_types": "with the action type"}
+    parts = [
+        f"{word}{'s' if len(names) > 1 else ''} {', '.join(names)}"
+        for name, word in words.items()
+        if (names := (scope or {}).get(name))
+    ]
+    return f"only {' and '.join(parts)}" if parts else ""
 
 
 def differences(terminal: Terminal, changes: Sequence[Facts], *, verbose: bool = False) -> None:
@@ -293,6 +306,7 @@ def api_keys(terminal: Terminal, page: Facts) -> None:
                 str(key.get("key_id")),
                 str(key.get("name")),
                 str(key.get("role")),
+                limits_of(key.get("scope")),
                 f"made {local_time(key.get('created_at'))}",
                 (f"revoked {local_time(key['revoked_at'])}", Tone.STOPPED)
                 if key.get("revoked_at")

@@ -11,17 +11,15 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
 
 import psycopg
 import structlog
 from psycopg import AsyncConnection
 
 from clearance.core.approval import ApprovalSource
-from clearance.core.catalog import CONCURRENCY_DEFAULT
 from clearance.core.errors import Refusal, Unavailable
 from clearance.core.settings import Settings
+from clearance.engines.lanes import lane_of
 from clearance.engines.queue.schema import APP_ROLE, STATEMENT_SECONDS_MAX, address
 from clearance.flow.context import Context
 from clearance.flow.ports.due import Due
@@ -35,30 +33,6 @@ _DEFER = (
     "SELECT clearance_queue.defer_hints(%s::text[], %s::text[], %s::text[], %s::integer[], "
     "%s::boolean[])"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """Where a job queues: one lane for each tool server of each tenant, and how many of its jobs
-    may be carried out at once.
-    """
-
-    name: str
-    places: int
-
-
-def lane_of(settings: Settings, due: Due) -> Lane:
-    """The lane of an intent.
-
-    An action that left the catalog has a lane too: its intent must be looked at, to be closed.
-    """
-    action = settings.catalog.get(due.action_type)
-    server = settings.tool_servers.get(action.tool.server) if action else None
-    lane = f"{due.tenant_id}\0{server.name if server else ''}".encode()
-    # Short, because it is part of the name of a notification channel, which PostgreSQL limits to 63
-    # bytes.
-    name = blake2b(lane, digest_size=16).hexdigest()
-    return Lane(name, server.concurrency_max if server else CONCURRENCY_DEFAULT)
 
 
 class Hints:

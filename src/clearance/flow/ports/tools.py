@@ -35,6 +35,11 @@ class ToolDescription:
     others: Mapping[str, Json] = field(default_factory=dict)
 
     @property
+    def annotations(self) -> Mapping[str, Json]:
+        """MCP's hints at what the tool does, such as `read_only_hint`; empty if it gives none."""
+        return self.others.get("annotations") or {}
+
+    @property
     def as_json(self) -> dict[str, Json]:
         """All that the server says about the tool."""
         return {
@@ -199,8 +204,3 @@ def offered_of(lists: Mapping[str, ToolList]) -> dict[str, ToolDescription]:
         for server, offered in lists.items()
         for name, description in offered.tools.items()
     }
-
-
-def schemas_of(lists: Mapping[str, ToolList]) -> dict[str, Mapping[str, Json]]:
-    """The input schemas of the tools that can be called, by `server.tool`."""
-    return {named: tool.input_schema for named, tool in offered_of(lists).items()}

@@ -65,6 +65,7 @@ EXPIRY = "EXPIRY"
 LEASE = "LEASE"
 
 DECISIONS = "clearance_decisions_total"
+REFUSED = "clearance_refused_proposals_total"
 TRANSITIONS = "clearance_transitions_total"
 EXECUTIONS = "clearance_executions_total"
 TOOL_CALLS = "clearance_tool_calls_total"
@@ -81,6 +82,20 @@ SWEEPING = "clearance_worker_sweeping"
 SWEEP_AGE_SECONDS = "clearance_sweep_age_seconds"
 
 
+REFUSAL_CODES = frozenset(
+    {
+        *("FORBIDDEN", "TENANT_MISMATCH", "TOO_MANY_PROPOSALS", "TOO_MANY_WAITING"),
+        *("INVALID_JSON", "INVALID_BODY", "BODY_TOO_LARGE", "BODY_TOO_SLOW"),
+        *("BODY_CUT_OFF", "UNSUPPORTED_MEDIA_TYPE", "UNSUPPORTED_CONTENT_ENCODING"),
+        *("INVALID_INTENT", "INTENT_TOO_LARGE", "INTENT_ID_REUSED", "INVALID_PARAMETERS"),
+        *("ARGUMENT_MISSING", "ARGUMENT_UNFIT", "NOT_CANONICAL_JSON"),
+    }
+)
+"""The codes by which refused proposals are counted."""
+OTHER = "OTHER"
+"""Stands for every other code."""
+
+
 def _values(names: Iterable[str]) -> frozenset[str]:
     return frozenset(str(name) for name in names)
 
@@ -91,6 +106,12 @@ COUNTED = (
         Measure.COUNTER,
         "New action intents, by the gate's answer.",
         {"decision": _values(Answer)},
+    ),
+    Family(
+        REFUSED,
+        Measure.COUNTER,
+        "Proposals of which nothing was stored, by the code of the refusal.",
+        {"code": _values((*REFUSAL_CODES, OTHER))},
     ),
     Family(
         TRANSITIONS,

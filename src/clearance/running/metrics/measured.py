@@ -21,6 +21,9 @@ from clearance.running.metrics.families import (
     CANCELLED,
     DECISIONS,
     EXECUTIONS,
+    OTHER,
+    REFUSAL_CODES,
+    REFUSED,
     TOOL_CALL_SECONDS,
     TOOL_CALLS,
     TOOL_CALLS_UNDER_WAY,
@@ -63,6 +66,13 @@ class MeasuredStore:
     def _admitted(self, record: IntentRecord) -> None:
         self._meter.count(DECISIONS, decision=record.decision.answer.value)
         self._meter.count(TRANSITIONS, status=record.status.value)
+
+
+def count_refused(meter: Meter, code: str) -> None:
+    """Counts a refused proposal; a code that is not among those of the family is counted as
+    OTHER.
+    """
+    meter.count(REFUSED, code=code if code in REFUSAL_CODES else OTHER)
 
 
 class MeasuredTools:

@@ -90,6 +90,11 @@ class DynamoCredentials:
         keys = [items.api_key(item) for item in await self._calls.all(asked)]
         return sorted(keys, key=lambda key: (key.created_at, key.key_id))
 
+    async def api_key_ended(self, tenant_id: str, name: str) -> bool:
+        """The item of a name is that of its last credential."""
+        last = await self._calls.get(table.api_key_name(tenant_id, name))
+        return last is not None and "revoked_at" in last
+
     async def installation_salt(self) -> bytes:
         """The first process that needs it makes it, and must be allowed to write."""
         if self._salt is None:

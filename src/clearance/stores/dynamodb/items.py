@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 from clearance.core.approval import ApprovalSource
@@ -36,11 +37,14 @@ from clearance.stores import codec
 from clearance.stores.dynamodb import table
 from clearance.stores.dynamodb.client import Item
 from clearance.stores.dynamodb.table import Key
+from clearance.stores.dynamodb.windows import Windows
 
 BUDGET_DAYS_KEPT = 400  # an intent may wait for 366 days, and give back its hold
 SESSION_SECONDS_KEPT = 3600  # behind its end, for clocks that differ
 CLOCKS_APART_MS_MAX = 3_600_000  # of the processes that work on one table
 SETTINGS_PART_BYTES = 300_000  # of a compressed document or text; most have one part
+NAMES_MAX = 16  # intents that a guard names
+NAMES_BYTES_MAX = 600  # of them, so that the guard stays below 1 kB and costs 2 units
 REASONS = "reasons"
 """The name of the text in which all reasons beside an entry stand: a JSON object by JSON pointer.
 """
@@ -73,11 +77,29 @@ def new_intent(admission: Admission, position: int, transition_id: str) -> Item:
         "created_at": admission.at,
         "changed_at": admission.at,
         "transition_id": transition_id,
-        "hold": codec.hold_values(hold) if hold else None,
+        "hold": codec.hold_values(_without_counters(hold)) if hold else None,
         "approval": codec.approval_values(admission.approval) if admission.approval else None,
         "decision_parts": _decision_parts(admission.entry),
+        "likeness": admission.likeness,
+        "same_call": admission.same_call,
+        "counted_waiting": admission.status is IntentStatus.AWAITING_APPROVAL or None,
     }
     return indexed(item)
+
+
+def new_content(admission: Admission) -> Item:
+    """What never changes of an intent, so that its steps do not pay for it again: what the agent
+    wrote, and the claims of its hold.
+    """
+    hold = admission.decision.hold
+    counted = hold is not None and _without_counters(hold) != hold
+    claims = codec.hold_values(hold)["claims"] if hold is not None and counted else None
+    return {"content": admission.content, "claims": claims}
+
+
+def _without_counters(hold: Hold) -> Hold:
+    """The claims on the account's own counters: those that processes without limits know."""
+    return replace(hold, claims=tuple(claim for claim in hold.claims if claim.counter is None))
 
 
 def next_intent(item: Item, change: Change, position: int, transition_id: str) -> Item:
@@ -91,6 +113,7 @@ def next_intent(item: Item, change: Change, position: int, transition_id: str) -
         "approval_source": change.approval_source.value if change.approval_source else None,
         "due_at": change.due_at,
         "transition_id": transition_id,
+        "counted_waiting": change.status is IntentStatus.AWAITING_APPROVAL or None,
     }
     if change.decision is not None:
         after["decision_position"] = position
@@ -163,15 +186,23 @@ def queue_order(item: Item) -> str:
     return f"{item['created_at']:0{table.MOMENT_DIGITS}}#{position}#{name}"
 
 
-def record(item: Item, content: bytes, decided: bytes, parts: str | None) -> IntentRecord:
-    """All that is known of an intent: from its item, what the agent wrote, the ledger entry of its
-    decision, and the parts that stand beside that.
+def counted_waiting(item: Item) -> bool:
+    """True if the intent is counted among those of its agent that wait.
+
+    After a step of a process without limits that may be so though it does not wait any more.
+    """
+    return "counted_waiting" in item
+
+
+def record(item: Item, content: Item, decided: bytes, parts: str | None) -> IntentRecord:
+    """All that is known of an intent: from its item, what never changes of it, the ledger entry of
+    its decision, and the parts that stand beside that.
     """
     attempt = item.get("attempt")
     if attempt is not None:
         attempt = {**attempt, **{name: item[name] for name in _LEASE}}
-    read = {"content": content, "decided": decided, "parts": parts, "attempt": attempt}
-    return codec.record({**item, **read})
+    read = {"content": content["content"], "decided": decided, "parts": parts, "attempt": attempt}
+    return codec.record({**item, **read, "hold": _hold(item, content)})
 
 
 def due(item: Item) -> Due:
@@ -184,10 +215,28 @@ def due(item: Item) -> Due:
     )
 
 
-def held(item: Item) -> Hold | None:
+def held(item: Item, content: Item) -> Hold | None:
     """The current claims of the intent's hold; None if it has none, or gave it back."""
-    hold = codec.hold(item.get("hold"))
+    hold = codec.hold(_hold(item, content))
     return hold if hold is not None and hold.state.counts else None
+
+
+def _hold(item: Item, content: Item) -> Item | None:
+    hold: Item | None = item.get("hold")
+    return hold and {**hold, "claims": content.get("claims", hold["claims"])}
+
+
+# Intents of one likeness, and of the same call
+
+
+def latest(action_intent_id: str, others: Iterable[str]) -> list[str]:
+    """The intent and the others that were the latest before it, as many as a guard may name; the
+    latest first.
+    """
+    names = [action_intent_id, *(other for other in others if other != action_intent_id)]
+    sizes = accumulate(len(name.encode()) for name in names)
+    fit = sum(size <= NAMES_BYTES_MAX for size in sizes)
+    return names[: min(fit, NAMES_MAX)]
 
 
 # The timeline
@@ -210,6 +259,8 @@ def timeline_filter(query: TimelineQuery) -> Callable[[Item], bool]:
         source = item.get("approval_source")
         return (
             query.account_id in {None, item["account_id"]}
+            # The index does not have it: the intent itself decides.
+            and query.proposed_by in {None, item.get("proposed_by", query.proposed_by)}
             and query.action_type in {None, item["action_type"]}
             and query.auto_executed in {None, source == ApprovalSource.POLICY.value}
             and (not statuses or item["status"] in statuses)
@@ -233,6 +284,12 @@ def used(item: Item | None) -> dict[str, int]:
     }
 
 
+def counted(item: Item | None) -> Windows:
+    """The counters that stand in an item."""
+    windows: Windows = (item or {}).get("counted", {})
+    return windows
+
+
 def used_attribute(bucket: str) -> str:
     """The attribute that counts a bucket."""
     return f"used:{bucket}"
@@ -252,15 +309,15 @@ def is_long_past(day: str, now: int) -> bool:
 
 
 def net(holds: Iterable[tuple[Hold, int]]) -> dict[str, tuple[int, int | None]]:
-    """The sum that several holds of one account and day take (sign 1) or give back (-1): by bucket,
-    with the room needed.
+    """The sum that several holds take (sign 1) or give back (-1) of one account's own counters of
+    one day: by bucket, with the room needed.
 
     The room is the most that may be used before: the bucket's limit less what is taken, or None if
     there is no limit.
     """
     taken: dict[str, tuple[int, int | None]] = {}
     for hold, sign in holds:
-        for claim in hold.claims:
+        for claim in _without_counters(hold).claims:
             amount, room = taken.get(claim.bucket, (0, None))
             if sign > 0 and claim.limit is not None:
                 room = claim.limit - claim.amount
@@ -373,7 +430,7 @@ def api_key_item(key: ApiKey) -> Item:
 
     It lies under its id, its hash and its tenant, so that each question is one read.
     """
-    return {**asdict(key), "role": key.role.value}
+    return {**asdict(key), "role": key.role.value, "scope": codec.scope_text(key.scope)}
 
 
 def api_key(item: Item) -> ApiKey:
@@ -386,6 +443,7 @@ def api_key(item: Item) -> ApiKey:
         key_hash=item["key_hash"],
         created_at=item["created_at"],
         revoked_at=item.get("revoked_at"),
+        scope=item.get("scope"),
     )
 
 

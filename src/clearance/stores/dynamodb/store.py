@@ -11,28 +11,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from itertools import chain
 
 from clearance.configuration.document import StoredSettings
 from clearance.core.canonical import Json
 from clearance.core.decision import SettingsVersion
 from clearance.core.errors import Unavailable
-from clearance.core.ledger import PARTS, Entry
+from clearance.core.ledger import Entry
 from clearance.core.principal import EVERYWHERE
-from clearance.core.record import OPEN, Admission, Change, IntentRecord, IntentStatus, admitted
+from clearance.core.record import Admission, Change, IntentStatus
 from clearance.flow.ports.due import Due
-from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.totals import Totals
 from clearance.flow.ports.transitions import (
     AdmitAnswer,
-    Admitted,
     AdvanceAnswer,
     AlreadyAdmitted,
-    Applied,
-    BudgetSpent,
     RecordMoved,
+    SameCallWaits,
     SettingsMoved,
 )
 from clearance.stores.batches import SharedReads
@@ -47,31 +45,27 @@ from clearance.stores.dynamodb.client import (
     put,
 )
 from clearance.stores.dynamodb.credentials import DynamoCredentials, salt_of
+from clearance.stores.dynamodb.intents import DynamoIntents
 from clearance.stores.dynamodb.marks import DynamoMarks
-from clearance.stores.dynamodb.totals import totals
-from clearance.stores.dynamodb.transactions import (
-    NEW,
-    IsKnown,
-    Plan,
-    Seen,
-    Transactions,
-    admission_actions,
+from clearance.stores.dynamodb.plans import (
+    AdmissionAnswer,
+    ByRecord,
+    StepAnswer,
+    Stepped,
     admission_keys,
-    budget_actions,
-    given_back,
-    is_current,
-    refusal,
-    step_actions,
+    admission_plan,
+    guarded,
+    step_keys,
+    step_plan,
 )
+from clearance.stores.dynamodb.totals import totals
+from clearance.stores.dynamodb.transactions import NEW, Plan, Seen, Transactions
 from clearance.stores.tail import Tail
 
-FILTERED_PAGE = (
-    500  # entries of the timeline's index that are looked at together if not all of them may fit
-)
 ENTRIES_POLL_MS = 500  # how soon entries of another process are seen
 
 
-class DynamoStore(DynamoCredentials):
+class DynamoStore(DynamoIntents, DynamoCredentials):
     """A `Store` in one DynamoDB table."""
 
     def __init__(self, calls: Calls, salt: bytes | None) -> None:
@@ -101,69 +95,40 @@ class DynamoStore(DynamoCredentials):
     # Transitions
 
     async def admit(self, admission: Admission) -> AdmitAnswer:
-        intent, hold = admission.intent, admission.decision.hold
-
-        def plan(seen: Seen, transition_id: str) -> Plan[_Admission] | _Admission:
-            refused = refusal(admission, seen)
-            if refused is not None:
-                return refused
-            position = seen.ledger_size + 1
-            taken = [(intent.account_id, hold, 1)] if hold else []
-            return Plan(
-                entries=((admission.entry, intent.action_intent_id),),
-                actions=[
-                    *admission_actions(admission, position, transition_id),
-                    *budget_actions(intent.tenant_id, taken),
-                ],
-                answer=Admitted(admitted(admission, position)),
-                under=admission.decision.settings_version,
-            )
-
-        answer: _Admission = await self._transactions.commit(
-            intent.tenant_id, admission_keys(admission), plan
+        tenant_id = admission.intent.tenant_id
+        answer: AdmissionAnswer = await self._transactions.commit(
+            tenant_id,
+            admission_keys(admission),
+            guarded(tenant_id, partial(admission_plan, admission)),
         )
         self._tail.moved()
-        return await self._known(admission) if isinstance(answer, IsKnown) else answer
+        return await self._of_record(tenant_id, answer) if isinstance(answer, ByRecord) else answer
 
-    async def _known(self, admission: Admission) -> AlreadyAdmitted:
-        record = await self.intent(admission.intent.tenant_id, admission.intent.action_intent_id)
+    async def advance(self, change: Change) -> AdvanceAnswer:
+        tenant_id, key = change.tenant_id, table.intent(change.tenant_id, change.action_intent_id)
+        content_key = table.content(change.tenant_id, change.action_intent_id)
+        seen = await self._calls.get_many((key, content_key))
+        if (
+            key not in seen
+            or seen[key]["tenant_id"] != tenant_id
+            or seen[key]["revision"] != change.revision
+        ):
+            return RecordMoved()
+        before = Stepped(seen[key], seen[content_key])
+        answer: StepAnswer = await self._transactions.commit(
+            tenant_id,
+            step_keys(before, change),
+            guarded(tenant_id, partial(step_plan, before, change)),
+        )
+        self._tail.moved()
+        return await self._of_record(tenant_id, answer) if isinstance(answer, ByRecord) else answer
+
+    async def _of_record(self, tenant_id: str, answer: ByRecord) -> AlreadyAdmitted | SameCallWaits:
+        record = await self.intent(tenant_id, answer.action_intent_id)
         if record is None:
             sentence = "An intent of this id was there, and is gone."
             raise Unavailable(sentence)
-        return AlreadyAdmitted(record)
-
-    async def advance(self, change: Change) -> AdvanceAnswer:
-        key = table.intent(change.tenant_id, change.action_intent_id)
-        content_key = table.content(change.tenant_id, change.action_intent_id)
-        before = await self._calls.get_many((key, content_key))
-        if (
-            key not in before
-            or before[key]["tenant_id"] != change.tenant_id
-            or before[key]["revision"] != change.revision
-        ):
-            return RecordMoved()
-        content = before[content_key]["content"]
-        decided_key = table.ledger(change.tenant_id, before[key]["decision_position"])
-        parts_keys = items.decision_parts(before[key])
-        edited = change.superseded_by
-
-        def plan(seen: Seen, transition_id: str) -> Plan[_Step] | _Step:
-            item = seen.items.get(key)
-            refused = is_current(item, change, seen) or (refusal(edited, seen) if edited else None)
-            if refused is not None or item is None:
-                return refused or RecordMoved()
-            decided = (
-                seen.items[decided_key]["body"],
-                items.text_of(parts_keys, seen.items),
-            )
-            return _step(change, item, seen, transition_id, content, decided)
-
-        keys = [key, decided_key, *parts_keys, *(admission_keys(edited) if edited else [])]
-        answer: _Step = await self._transactions.commit(change.tenant_id, keys, plan)
-        self._tail.moved()
-        if isinstance(answer, IsKnown) and edited:
-            return await self._known(edited)
-        return RecordMoved() if isinstance(answer, IsKnown) else answer
+        return answer.answer(record)
 
     async def configure(self, change: SettingsChange) -> int | SettingsMoved:
         parts = items.settings_parts(change.document)
@@ -252,102 +217,6 @@ class DynamoStore(DynamoCredentials):
             return (await self._transactions.look(tenant_id)).version
 
         return await self._shared.get(f"settings {tenant_id}", read)
-
-    async def intent(self, tenant_id: str, action_intent_id: str) -> IntentRecord | None:
-        item = await self._own(tenant_id, action_intent_id)
-        return (await self._records([item]))[0] if item else None
-
-    async def _own(self, tenant_id: str, action_intent_id: str) -> Item | None:
-        """The item of a tenant's intent.
-
-        An id that could never be admitted may form another tenant's key; such an id has no item.
-        """
-        item = await self._calls.get(table.intent(tenant_id, action_intent_id))
-        return item if item and item["tenant_id"] == tenant_id else None
-
-    async def _records(self, intents: Sequence[Item]) -> list[IntentRecord]:
-        """The records of intents' items.
-
-        What they lead to never changes, and was there before they were.
-        """
-        contents = [table.content(item["tenant_id"], item["action_intent_id"]) for item in intents]
-        decisions = [table.ledger(item["tenant_id"], item["decision_position"]) for item in intents]
-        texts = [items.decision_parts(item) for item in intents]
-        parts = await self._calls.get_many([*contents, *decisions, *chain.from_iterable(texts)])
-        return [
-            items.record(
-                item,
-                parts[content]["content"],
-                parts[decision]["body"],
-                items.text_of(keys, parts),
-            )
-            for item, content, decision, keys in zip(
-                intents, contents, decisions, texts, strict=True
-            )
-        ]
-
-    async def timeline(self, tenant_id: str, query: TimelineQuery) -> list[IntentRecord]:
-        """Filters are looked at here: one that few intents fit reads a long way back."""
-        fits = items.timeline_filter(query)
-        filtered = query != TimelineQuery(before=query.before, limit=query.limit)
-        asked = IndexQuery(
-            tenant_id,
-            table.TIMELINE,
-            ("<", query.before) if query.before is not None else (),
-            forward=False,
-            page=max(query.limit, FILTERED_PAGE) if filtered else query.limit,
-        )
-        chosen: dict[str, Item] = {}
-        async with contextlib.aclosing(self._calls.pages(asked)) as pages:
-            async for page in pages:
-                matching = [item for item in page if fits(item)]
-                while matching and len(chosen) < query.limit:
-                    count = query.limit - len(chosen)
-                    # An intent that moved on since the index saw it is judged by what it is now.
-                    current = await self._current(matching[:count])
-                    chosen |= {item["pk"]: item for item in current if fits(item)}
-                    matching = matching[count:]
-                if len(chosen) >= query.limit or (page and items.is_before(page[-1], query.since)):
-                    break
-        return await self._records(sorted(chosen.values(), key=lambda item: -int(item["position"])))
-
-    async def _current(self, indexed: Iterable[Item]) -> list[Item]:
-        """Intents that an index found, in its order, as they are now."""
-        keys = [table.Key(item["pk"], item["sk"]) for item in indexed]
-        current = await self._calls.get_many(keys)
-        return [current[key] for key in keys if key in current]
-
-    async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
-        status = IntentStatus.AWAITING_APPROVAL
-        last = await self._own(tenant_id, after) if after else None
-        first = items.open_order(status, last["positions"][0] + 1 if last else 0)
-        asked = IndexQuery(
-            tenant_id,
-            table.OPEN,
-            ("between", first, items.open_order(status, table.POSITION_MAX)),
-            page=limit,
-        )
-        waiting: list[Item] = []
-        async with contextlib.aclosing(self._calls.pages(asked)) as pages:
-            async for page in pages:
-                waiting += [
-                    item for item in await self._current(page) if item["status"] == status.value
-                ]
-                if len(waiting) >= limit:
-                    break
-        return await self._records(waiting[:limit])
-
-    async def count_by_status(self, tenant_id: str) -> Mapping[IntentStatus, int]:
-        async def count(status: IntentStatus) -> int:
-            return await self._calls.count(
-                IndexQuery(tenant_id, table.OPEN, ("begins_with", f"{status.value}#"))
-            )
-
-        counts = await asyncio.gather(*(count(status) for status in OPEN))
-        return {status: counted for status, counted in zip(OPEN, counts, strict=True) if counted}
-
-    async def budget_used(self, tenant_id: str, account_id: str, day: str) -> Mapping[str, int]:
-        return items.used(await self._calls.get(table.budget(tenant_id, account_id, day)))
 
     async def entries(self, tenant_id: str, after: int, limit: int) -> list[Entry]:
         asked = IndexQuery(
@@ -468,41 +337,6 @@ class DynamoStore(DynamoCredentials):
     async def totals(self, now: int) -> Totals:
         """Unavailable (`TOO_MANY_TENANTS`) where that would cost too much."""
         return await totals(self._calls, await self.tenants(), now)
-
-
-_Admission = Admitted | IsKnown | SettingsMoved | BudgetSpent
-_Step = Applied | RecordMoved | IsKnown | SettingsMoved | BudgetSpent
-
-
-def _step(
-    change: Change,
-    item: Item,
-    seen: Seen,
-    transition_id: str,
-    content: bytes,
-    decided: tuple[bytes, str | None],
-) -> Plan[_Step]:
-    """One step of an intent, with the intent that an edit admits: its entry comes first."""
-    edited = change.superseded_by
-    first = seen.ledger_size + 1
-    position = first + 1 if edited else first
-    actions, after = step_actions(item, change, position, transition_id)
-    entries = [(change.entry, change.action_intent_id)]
-    moves = given_back(item, change)
-    new = None
-    if edited:
-        actions += admission_actions(edited, first, transition_id)
-        entries.insert(0, (edited.entry, edited.intent.action_intent_id))
-        new = admitted(edited, first)
-        if edited.decision.hold:
-            moves.insert(0, (edited.intent.account_id, edited.decision.hold, 1))
-    if change.decision is not None:
-        parts = (text.text for text in change.entry.texts if text.name == PARTS)
-        decided = change.entry.body, next(parts, None)
-    record = items.record(after, content, *decided)
-    under = edited.decision.settings_version if edited else change.settings_version
-    actions += budget_actions(change.tenant_id, moves)
-    return Plan(tuple(entries), actions, Applied(record, new), under)
 
 
 def _put_everywhere(shard: int, version: int) -> Write:

@@ -9,6 +9,7 @@ deleted). Every index is sparse: an intent is in it only while it has the index'
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -21,11 +22,14 @@ POSITION_DIGITS = 16  # so that positions sort as text
 POSITION_MAX = 10**POSITION_DIGITS - 1
 MOMENT_DIGITS = 15  # of milliseconds since 1970: the latest moment there is has 15
 VERSION_DIGITS = 10
+SORT_KEY_BYTES_MAX = 1024  # DynamoDB's own
+THE_TENANT = "{}"
+"""The subject of the counters of a tenant as a whole."""
 
 TTL_ATTRIBUTE = "ttl"
 """Seconds since 1970 after which DynamoDB may delete the item.
 
-Only page sessions and counters of days long past have it.
+Only page sessions, and counters of windows long past, have it.
 """
 
 TIMELINE, OPEN, QUEUE, DUE = "timeline", "open", "queue", "due"
@@ -188,6 +192,43 @@ def budget(tenant_id: str, account_id: str, day: str) -> Key:
     A day has ten characters, so that no two accounts share a key.
     """
     return Key(f"BUDGET#{tenant_id}", f"{day}#{account_id}")
+
+
+def counters(tenant_id: str, subject: str) -> Key:
+    """The current counters of one subject, side by side; those of the tenant are in its HEAD."""
+    return head(tenant_id) if subject == THE_TENANT else _guard(tenant_id, f"counter#{subject}")
+
+
+def past_window(tenant_id: str, subject: str, window: str) -> Key:
+    """A counter of which the window is past."""
+    return _guard(tenant_id, f"past#{window}#{subject}")
+
+
+def waiting(tenant_id: str, proposed_by: str) -> Key:
+    """How many intents of an actor wait for a person."""
+    return _guard(tenant_id, f"waiting#{proposed_by}")
+
+
+def alike(tenant_id: str, likeness: bytes) -> Key:
+    """What is known of the intents of one likeness."""
+    return _guard(tenant_id, f"likeness#{likeness.hex()}")
+
+
+def same_call(tenant_id: str, call: bytes) -> Key:
+    """The intents of the same call that waited when they were last written."""
+    return _guard(tenant_id, f"call#{call.hex()}")
+
+
+def known_account(tenant_id: str, account_id: str) -> Key:
+    """Says that an admission made an account known."""
+    return _guard(tenant_id, f"account#{account_id}")
+
+
+def _guard(tenant_id: str, name: str) -> Key:
+    """What an admission has to know of others. A longer name than DynamoDB takes is digested."""
+    if len(name.encode()) > SORT_KEY_BYTES_MAX:
+        name = f"{name.partition('#')[0]}##{sha256(name.encode()).hexdigest()}"
+    return Key(f"GUARD#{tenant_id}", name)
 
 
 def api_key(key_id: str) -> Key:

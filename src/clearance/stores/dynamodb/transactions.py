@@ -17,12 +17,9 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from weakref import WeakValueDictionary
 
-from clearance.core.budget import Hold, HoldState, spent_claim
 from clearance.core.decision import SettingsVersion
 from clearance.core.errors import IN_DOUBT, Unavailable
 from clearance.core.ledger import Draft
-from clearance.core.record import Admission, Change
-from clearance.flow.ports.transitions import BudgetSpent, RecordMoved, SettingsMoved
 from clearance.stores.dynamodb import items, table
 from clearance.stores.dynamodb.client import (
     AnswerLost,
@@ -33,10 +30,10 @@ from clearance.stores.dynamodb.client import (
     check,
     pauses,
     put,
-    remove,
     update,
 )
 from clearance.stores.dynamodb.table import Key
+from clearance.stores.dynamodb.windows import Windows
 
 # How long a transition is tried, its turn among its own process's included
 COMMIT_SECONDS_MAX = 20.0
@@ -49,11 +46,14 @@ Answer = TypeVar("Answer")
 class Seen:
     """The facts that a transition read: how far the tenant's ledger is, the settings in force, and
     items by key.
+
+    `looked`: the keys that were asked for; those without an item were not there.
     """
 
     ledger_size: int
     version: SettingsVersion
     items: Mapping[Key, Item]
+    looked: frozenset[Key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Plan(Generic[Answer]):
     """The writes of a transition beside the HEAD, and its answer once it is committed.
 
     `entries` with the intent that each is about. `under`: the settings that must be in force.
-    `configures`: the settings move.
+    `configures`: the settings move. `counted`: the tenant's counters, where they change.
     """
 
     entries: tuple[tuple[Draft, str | None], ...]
@@ -69,11 +69,19 @@ class Plan(Generic[Answer]):
     answer: Answer
     under: SettingsVersion | None = None
     configures: bool = False
+    counted: Windows | None = None
 
 
-Planner = Callable[[Seen, str], "Plan[Answer] | Answer"]
+@dataclass(frozen=True, slots=True)
+class LookFurther:
+    """What was seen leads to more items, and nothing can be planned without them."""
+
+    keys: frozenset[Key]
+
+
+Planner = Callable[[Seen, str], "Plan[Answer] | LookFurther | Answer"]
 """Makes a plan from what was seen, with the transition's id; or says at once what to answer, and
-nothing is written.
+nothing is written; or where else to look.
 
 A plan must have a condition that its own commit breaks (an item that is not there yet, a revision):
 a request that was lost may still arrive while it is looked for.
@@ -101,16 +109,20 @@ class Transactions:
         waits = pauses(COMMIT_SECONDS_MAX)
         # Plans that were sent without an answer, by the position of their first entry
         lost: dict[int, Plan[Answer]] = {}
+        wanted = set(keys)
         refused = False
         async with self._turn(tenant_id):
             while True:
-                looks = {*keys, *(table.ledger(tenant_id, position) for position in lost)}
+                looks = {*wanted, *(table.ledger(tenant_id, position) for position in lost)}
                 with _in_doubt(lost):
                     seen = await self.look(tenant_id, looks)
                 arrived = _arrived(lost, seen, tenant_id, transition_id)
                 if arrived:
                     return arrived.answer
                 plan = planner(seen, transition_id)
+                if isinstance(plan, LookFurther):
+                    wanted |= plan.keys
+                    continue
                 if not isinstance(plan, Plan):
                     if not lost or refused:
                         return plan
@@ -133,13 +145,15 @@ class Transactions:
     async def look(self, tenant_id: str, keys: Iterable[Key] = ()) -> Seen:
         """HEAD, the settings in force and items, each as it is now."""
         head_key, everywhere_key = table.head(tenant_id), table.everywhere_of(tenant_id)
-        seen = await self.calls.get_many((head_key, everywhere_key, *keys))
+        looked = frozenset((head_key, everywhere_key, *keys))
+        seen = await self.calls.get_many(looked)
         head = seen.get(head_key, {})
         everywhere = seen.get(everywhere_key, {}).get("version", 0)
         return Seen(
             head.get("ledger_size", 0),
             SettingsVersion(head.get("settings_version", 0), everywhere),
             seen,
+            looked,
         )
 
     @contextlib.asynccontextmanager
@@ -199,7 +213,7 @@ def _transaction(tenant_id: str, seen: Seen, plan: Plan[Any], transition_id: str
     """Every member of the transaction: HEAD first, then what must be in force, the entries, and the
     plan's own.
     """
-    actions = [_move_head(tenant_id, seen, len(plan.entries), configures=plan.configures)]
+    actions = [_move_head(tenant_id, seen, plan)]
     if plan.under is not None:
         actions.append(_everywhere_in_force(tenant_id, plan.under.everywhere))
     for position, (draft, about) in enumerate(plan.entries, start=seen.ledger_size + 1):
@@ -211,18 +225,23 @@ def _transaction(tenant_id: str, seen: Seen, plan: Plan[Any], transition_id: str
     return actions + plan.actions
 
 
-def _move_head(tenant_id: str, seen: Seen, entries: int, *, configures: bool) -> Write:
-    """The tenant's ledger grows from the size that was seen, and its settings are those that were
-    seen.
+def _move_head(tenant_id: str, seen: Seen, plan: Plan[Any]) -> Write:
+    """The tenant's ledger grows from the size that was seen, and its settings and its counters are
+    those that were seen: whatever else changes them moves the ledger too.
     """
+    after = {
+        "ledger_size": seen.ledger_size + len(plan.entries),
+        "settings_version": seen.version.tenant + int(plan.configures),
+        **({"counted": plan.counted} if plan.counted is not None else {}),
+    }
+    before = {"size": seen.ledger_size, "seen": seen.version.tenant} if seen.ledger_size else {}
     return update(
         table.head(tenant_id),
-        "SET ledger_size = :next, settings_version = :version",
-        "ledger_size = :size AND settings_version = :seen" if seen.ledger_size else NEW,
+        f"SET {', '.join(f'{name} = :{name}' for name in after)}",
+        "ledger_size = :size AND settings_version = :seen" if before else NEW,
         {},
-        next=seen.ledger_size + entries,
-        version=seen.version.tenant + int(configures),
-        **({"size": seen.ledger_size, "seen": seen.version.tenant} if seen.ledger_size else {}),
+        **after,
+        **before,
     )
 
 
@@ -230,135 +249,3 @@ def _everywhere_in_force(tenant_id: str, version: int) -> Write:
     if version == 0:
         return check(table.everywhere_of(tenant_id), NEW)
     return check(table.everywhere_of(tenant_id), "version = :version", version=version)
-
-
-# An admission
-
-
-def admission_keys(admission: Admission) -> list[Key]:
-    """The facts of an admission beside HEAD and settings: whether the intent is known, and the use
-    of its budget.
-    """
-    intent, hold = admission.intent, admission.decision.hold
-    keys = [table.intent(intent.tenant_id, intent.action_intent_id)]
-    if hold is not None:
-        keys.append(table.budget(intent.tenant_id, intent.account_id, hold.day))
-    return keys
-
-
-class IsKnown:
-    """The intent is there already."""
-
-
-def refusal(admission: Admission, seen: Seen) -> IsKnown | SettingsMoved | BudgetSpent | None:
-    """Why an admission cannot be stored, in the port's order; None if it can."""
-    intent, hold = admission.intent, admission.decision.hold
-    if table.intent(intent.tenant_id, intent.action_intent_id) in seen.items:
-        return IsKnown()
-    if seen.version != admission.decision.settings_version:
-        return SettingsMoved()
-    if hold is not None:
-        used = items.used(
-            seen.items.get(table.budget(intent.tenant_id, intent.account_id, hold.day))
-        )
-        if spent_claim(hold, used) is not None:
-            return BudgetSpent(used)
-    return None
-
-
-def admission_actions(admission: Admission, position: int, transition_id: str) -> list[Write]:
-    """The intent and the agent's words about it. The hold is `budget_actions`' to take."""
-    intent = admission.intent
-    return [
-        put(
-            table.intent(intent.tenant_id, intent.action_intent_id),
-            items.new_intent(admission, position, transition_id),
-            NEW,
-        ),
-        put(
-            table.content(intent.tenant_id, intent.action_intent_id),
-            {"content": admission.content},
-            None,
-        ),
-    ]
-
-
-def budget_actions(tenant_id: str, moves: Iterable[tuple[str, Hold, int]]) -> list[Write]:
-    """Takes holds of accounts (sign 1) or gives them back (-1), each bucket under its limit: one
-    action per account and day.
-    """
-    grouped: dict[tuple[str, str], list[tuple[Hold, int]]] = {}
-    for account_id, hold, sign in moves:
-        grouped.setdefault((account_id, hold.day), []).append((hold, sign))
-    return [
-        _budget_action(tenant_id, account_id, day, items.net(holds))
-        for (account_id, day), holds in grouped.items()
-    ]
-
-
-def _budget_action(
-    tenant_id: str, account_id: str, day: str, taken: Mapping[str, tuple[int, int | None]]
-) -> Write:
-    names = {"#ttl": table.TTL_ATTRIBUTE}
-    values: dict[str, Any] = {"ttl": items.budget_ttl(day)}
-    adds, fits = [], []
-    for number, (bucket, (amount, room)) in enumerate(taken.items()):
-        name, added = f"#b{number}", f"a{number}"
-        names[name] = items.used_attribute(bucket)
-        values[added] = amount
-        adds.append(f"{name} :{added}")
-        if room is not None:
-            values[f"r{number}"] = room
-            # Nothing is below a room of less than nothing, so then even a bucket that is not there
-            # yet does not fit.
-            fits.append(
-                f"(attribute_not_exists({name}) OR {name} <= :r{number})"
-                if room >= 0
-                else f"{name} <= :r{number}"
-            )
-    expression = f"SET #ttl = if_not_exists(#ttl, :ttl) ADD {', '.join(adds)}"
-    return update(
-        table.budget(tenant_id, account_id, day), expression, " AND ".join(fits), names, **values
-    )
-
-
-# A step of an intent
-
-
-def step_actions(
-    item: Item, change: Change, position: int, transition_id: str
-) -> tuple[list[Write], Item]:
-    """The intent after the step, which must still be as it was read."""
-    after = items.next_intent(item, change, position, transition_id)
-    key = table.intent(change.tenant_id, change.action_intent_id)
-    attributes = {name: value for name, value in after.items() if name not in {"pk", "sk"}}
-    # The reasons of an entry go together. About an intent they are few: they have one part.
-    erased = [
-        remove(table.ledger_text(change.tenant_id, position, items.REASONS, 0))
-        for position in sorted({position for position, _ in change.erases})
-    ]
-    return [put(key, attributes, "revision = :revision", revision=change.revision), *erased], after
-
-
-def is_current(item: Item | None, change: Change, seen: Seen) -> RecordMoved | SettingsMoved | None:
-    """Why a step cannot be taken from what was seen; None if it can."""
-    if item is None or item["revision"] != change.revision:
-        return RecordMoved()
-    if change.settings_version is not None and seen.version != change.settings_version:
-        return SettingsMoved()
-    return None
-
-
-def given_back(item: Item, change: Change) -> list[tuple[str, Hold, int]]:
-    """The claims that the step gives back of a hold that still counts.
-
-    Counters of days long past may be gone, and stay so.
-    """
-    hold = items.held(item)
-    if (
-        change.hold is not HoldState.RELEASED
-        or hold is None
-        or items.is_long_past(hold.day, change.at)
-    ):
-        return []
-    return [(item["account_id"], hold, -1)]

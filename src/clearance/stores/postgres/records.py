@@ -9,7 +9,7 @@ from clearance.stores.sql import Columns, listed, named, same
 
 COLUMNS: Columns = {
     **same("tenant_id account_id action_intent_id action_type status revision position"),
-    **same("executor parts"),
+    **same("executor parts likeness"),
     **same("approval_source proposed_by trace_id salt fingerprint content created_at changed_at"),
     "decided": "body",
     "hold": {"day": "hold_day", "state": "hold_state", **same("claims")},

@@ -164,7 +164,7 @@ async def check(connection: AsyncConnection) -> None:
 
 
 async def age_out(conninfo: str, month: str) -> list[str]:
-    """Drops the rows of intents, and the use of budgets, from before a month (`YYYY-MM`, UTC); the
+    """Drops the rows of intents, and what was counted, from before a month (`YYYY-MM`, UTC); the
     months that went.
 
     A month stays whole while one of its intents is open. Ledger entries and the ids of intents stay
@@ -195,6 +195,7 @@ async def age_out(conninfo: str, month: str) -> list[str]:
             raise Unavailable(sentence) from None
         gone |= await _empty_elsewhen(connection, month)
         await connection.execute(_FORGET_BUDGETS, {"first": f"{month}-01"})
+        await connection.execute(_FORGET_COUNTERS, {"month": month})
     return sorted(gone)
 
 
@@ -202,6 +203,10 @@ async def age_out(conninfo: str, month: str) -> list[str]:
 _FORGET_BUDGETS = """DELETE FROM clearance.budget_use
     WHERE day < least(%(first)s, to_char(now() AT TIME ZONE 'UTC' - interval '1 day',
     'YYYY-MM-DD')) COLLATE "C" """
+# A month's window is the start of each window in it, and comes before them all.
+_FORGET_COUNTERS = """DELETE FROM clearance.counter
+    WHERE "window" < least(%(month)s, to_char(now() AT TIME ZONE 'UTC' - interval '1 day',
+    'YYYY-MM')) COLLATE "C" """
 _CLOSED_ELSEWHEN = f"""WITH month AS (
         SELECT date_trunc('month', to_timestamp(created_at / 1000.0) AT TIME ZONE 'UTC') AS begins
         FROM clearance.intent_elsewhen GROUP BY 1

@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 
 from clearance.configuration.document import StoredSettings
+from clearance.core.budget import Counter
 from clearance.core.canonical import Json
 from clearance.core.credential import ApiKey, PageSession
 from clearance.core.decision import SettingsVersion
@@ -34,8 +35,12 @@ from clearance.flow.ports.transitions import (
     AlreadyAdmitted,
     Applied,
     BudgetSpent,
+    QuotaSpent,
     RecordMoved,
+    RejectedBefore,
+    SameCallWaits,
     SettingsMoved,
+    TooManyWaiting,
 )
 from clearance.stores import codec
 from clearance.stores.batches import Batches, SharedReads
@@ -137,9 +142,10 @@ class PostgresStore:
             key.role.value,
             key.key_hash,
             key.created_at,
+            codec.scope_text(key.scope),
             entry.body,
         )
-        statement = "SELECT clearance.keep_api_key(%s, %s, %s, %s, %s, %s, %s)"
+        statement = "SELECT clearance.keep_api_key(%s, %s, %s, %s, %s, %s, %s, %s)"
         try:
             await self._connections.call(statement, values)
         except psycopg.errors.UniqueViolation:
@@ -207,7 +213,7 @@ class PostgresStore:
 
         return await self._shared.get(f"settings {tenant_id}", read)
 
-    async def _rows(self, tenant_id: str, statement: str, *values: Json) -> list[Row]:
+    async def _rows(self, tenant_id: str, statement: str, *values: Json | bytes) -> list[Row]:
         """Rows of a statement whose first value is the tenant."""
         return await self._connections.rows(tenant_id, statement, (tenant_id, *values))
 
@@ -225,6 +231,11 @@ class PostgresStore:
             f"{_RECORD} WHERE r.tenant_id = %s {conditions} ORDER BY r.position DESC LIMIT %s"
         )
         return [record(row) for row in await self._rows(tenant_id, statement, *values, query.limit)]
+
+    async def alike(self, tenant_id: str, likeness: bytes, limit: int) -> list[IntentRecord]:
+        statement = f"""{_RECORD} WHERE r.tenant_id = %s AND r.likeness = %s
+            ORDER BY r.position DESC LIMIT %s"""
+        return [record(row) for row in await self._rows(tenant_id, statement, likeness, limit)]
 
     async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
         statement = f"""{_RECORD} WHERE r.tenant_id = %s AND r.status = 'AWAITING_APPROVAL'
@@ -249,6 +260,32 @@ class PostgresStore:
             "%s AND day = %s"
         )
         return dict(await self._rows(tenant_id, statement, account_id, day))
+
+    async def counted(
+        self, tenant_id: str, counters: Collection[Counter]
+    ) -> Mapping[Counter, Mapping[str, int]]:
+        statement = """SELECT c.subject, c."window", c.bucket, c.used FROM clearance.counter c
+            JOIN unnest(%s::text[], %s::text[]) AS asked (subject, "window")
+            USING (subject, "window") WHERE c.tenant_id = %s"""
+        asked = list(dict.fromkeys(counters))
+        values = ([one.subject for one in asked], [one.window for one in asked], tenant_id)
+        answer: dict[Counter, dict[str, int]] = {}
+        for subject, window, bucket, used in await self._connections.rows(
+            tenant_id, statement, values
+        ):
+            answer.setdefault(Counter(subject, window), {})[bucket] = used
+        return answer
+
+    async def known_accounts(self, tenant_id: str, account_ids: Collection[str]) -> frozenset[str]:
+        statement = """SELECT account_id FROM clearance.known_account
+            WHERE tenant_id = %s AND account_id = ANY(%s)"""
+        rows = await self._rows(tenant_id, statement, list(account_ids))
+        return frozenset(account_id for (account_id,) in rows)
+
+    async def accounts_since(self, tenant_id: str, since: int, limit: int) -> list[str]:
+        named = {"tenant_id": tenant_id, "since": since, "limit": limit}
+        rows = await self._connections.rows(tenant_id, _ACCOUNTS_SINCE, named)
+        return [account_id for (account_id,) in rows]
 
     async def entries(self, tenant_id: str, after: int, limit: int) -> list[Entry]:
         statement = f"""SELECT l.position, l.body, {_TEXTS} FROM clearance.ledger l
@@ -319,6 +356,15 @@ class PostgresStore:
         statement = f"{_API_KEY} WHERE k.tenant_id = %s ORDER BY k.created_at, k.key_id"
         return [codec.api_key(*row) for row in await self._rows(tenant_id, statement)]
 
+    async def api_key_ended(self, tenant_id: str, name: str) -> bool:
+        statement = """SELECT NOT EXISTS (SELECT FROM clearance.api_key
+                WHERE tenant_id = %(tenant_id)s AND name = %(name)s AND revoked_at IS NULL)
+            AND EXISTS (SELECT FROM clearance.api_key
+                WHERE tenant_id = %(tenant_id)s AND name = %(name)s)"""
+        named = {"tenant_id": tenant_id, "name": name}
+        [(ended,)] = await self._connections.rows(tenant_id, statement, named)
+        return bool(ended)
+
     async def _one_api_key(self, statement: str, values: tuple[Json, ...]) -> ApiKey | None:
         rows = await self._connections.rows(EVERYWHERE, statement, values)
         return codec.api_key(*rows[0]) if rows else None
@@ -372,8 +418,19 @@ _DUE = (
 _BEHIND = """coalesce((SELECT b.intent_no FROM clearance.intent_key b
     WHERE b.tenant_id = %(after_tenant_id)s AND b.action_intent_id = %(after)s), 0)"""
 
-_API_KEY = """SELECT k.key_id, k.tenant_id, k.name, k.role, k.key_hash, k.created_at, k.revoked_at
-    FROM clearance.api_key k"""
+_API_KEY = """SELECT k.key_id, k.tenant_id, k.name, k.role, k.key_hash, k.created_at, k.revoked_at,
+    k.scope FROM clearance.api_key k"""
+
+# One look along the index for each account, however many intents it has.
+_ACCOUNTS_SINCE = """WITH RECURSIVE a (account_id) AS (
+        (SELECT i.account_id FROM clearance.intent i WHERE i.tenant_id = %(tenant_id)s
+            AND i.created_at >= %(since)s ORDER BY i.account_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT i.account_id FROM clearance.intent i WHERE i.tenant_id = %(tenant_id)s
+            AND i.created_at >= %(since)s AND i.account_id > a.account_id
+            ORDER BY i.account_id LIMIT 1)
+        FROM a WHERE a.account_id IS NOT NULL)
+    SELECT account_id FROM a WHERE account_id IS NOT NULL LIMIT %(limit)s"""
 
 
 def _entry(position: int, body: bytes, texts: list[list[str | None]] | None) -> Entry:
@@ -396,8 +453,16 @@ def _admitted(admission: Admission, row: Row) -> AdmitAnswer:
             return Admitted(admitted(admission, admitted_at))
         case "KNOWN":
             return AlreadyAdmitted(record(row[3:]))
+        case "SAME_CALL_WAITS":
+            return SameCallWaits(record(row[3:]))
+        case "REJECTED_BEFORE":
+            return RejectedBefore(*json.loads(used))
+        case "TOO_MANY_WAITING":
+            return TooManyWaiting(int(used))
+        case "QUOTA_SPENT":
+            return QuotaSpent(admission.quota[int(used)].place)
         case "BUDGET_SPENT":
-            return BudgetSpent(json.loads(used))
+            return BudgetSpent(_use_by_place(admission, json.loads(used)))
         case "AGED_OUT":
             sentence = (
                 f"An action intent {admission.intent.action_intent_id} was there, and its details "
@@ -406,6 +471,13 @@ def _admitted(admission: Admission, row: Row) -> AdmitAnswer:
             raise Conflict(sentence, code="INTENT_AGED_OUT")
         case _:
             return SettingsMoved()
+
+
+def _use_by_place(admission: Admission, used: Sequence[int]) -> dict[str, int]:
+    """The use of what a hold claims; `used` is in the order of the claims."""
+    hold = admission.decision.hold
+    places = [claim.place for claim in hold.claims] if hold else []
+    return dict(zip(places, used, strict=True))
 
 
 def _behind(after: Due | None) -> dict[str, Json]:
@@ -422,6 +494,7 @@ def _timeline_filter(query: TimelineQuery) -> tuple[str, list[Json]]:
     """
     conditions: list[tuple[str, Json]] = [
         ("r.account_id = %s", query.account_id),
+        ("r.proposed_by = %s", query.proposed_by),
         ("r.action_type = %s", query.action_type),
         ("r.changed_at >= %s", query.since),
         ("r.changed_at < %s", query.until),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pydantic_core import to_json
 
-from clearance.core.budget import Hold
+from clearance.core.budget import Claim
 from clearance.core.canonical import Json
 from clearance.core.ledger import Draft
 from clearance.core.record import Admission, Change
@@ -34,6 +34,7 @@ class Unit:
 def admission_unit(admission: Admission, transition_id: str) -> Unit:
     """An admission, with the id by which it is known again if it has to be sent twice."""
     intent, version = admission.intent, admission.decision.settings_version
+    hold = admission.decision.hold
     values = {
         "action_intent_id": intent.action_intent_id,
         "account_id": intent.account_id,
@@ -51,7 +52,13 @@ def admission_unit(admission: Admission, transition_id: str) -> Unit:
         "at": admission.at,
         "transition_id": transition_id,
         "approval": codec.approval_values(admission.approval) if admission.approval else None,
-        **_hold(admission.decision.hold),
+        "hold": codec.hold_values(hold) if hold else None,
+        "likeness": _hex(admission.likeness),
+        "same_call": _hex(admission.same_call),
+        "rejected_since": admission.rejected_since,
+        "waiting_max": admission.waiting_max,
+        "knows_account": admission.knows_account,
+        **_claims(admission.quota, hold.claims if hold else ()),
     }
     return Unit(values, admission.entry)
 
@@ -79,15 +86,23 @@ def change_unit(change: Change, transition_id: str) -> Unit:
     return Unit(values, change.entry, admitted, change.erases)
 
 
-def _hold(hold: Hold | None) -> Mapping[str, Json]:
-    if hold is None:
+def _claims(quota: Sequence[Claim], held: Sequence[Claim]) -> Mapping[str, Json]:
+    claims = (*quota, *held)
+    if not claims:
         return {}
+    counters = [claim.counter for claim in claims]
     return {
-        "hold": codec.hold_values(hold),
-        "buckets": [claim.bucket for claim in hold.claims],
-        "amounts": [claim.amount for claim in hold.claims],
-        "limits": [claim.limit for claim in hold.claims],
+        "buckets": [claim.bucket for claim in claims],
+        "amounts": [claim.amount for claim in claims],
+        "limits": [claim.limit for claim in claims],
+        "subjects": [counter.subject if counter else None for counter in counters],
+        "windows": [counter.window if counter else None for counter in counters],
+        "quota": len(quota),
     }
+
+
+def _hex(value: bytes | None) -> str | None:
+    return value.hex() if value else None
 
 
 def _outcome(change: Change) -> Mapping[str, Json] | None:
@@ -137,7 +152,9 @@ def _text(values: Sequence[Json]) -> str:
 
 def _placed(unit: Unit, entries: bytearray) -> dict[str, Json]:
     body = unit.entry.body
-    values = {**unit.values, "entry_from": len(entries) + 1, "entry_bytes": len(body)}
+    # What is not there is not sent: the types of the schema have nulls for it.
+    values = {name: value for name, value in unit.values.items() if value is not None}
+    values |= {"entry_from": len(entries) + 1, "entry_bytes": len(body)}
     entries += body
     return (
         values | {"superseded_by": _placed(unit.superseded_by, entries)}

@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -36,24 +36,42 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     return connection
 
 
-_LATER: Mapping[int, Sequence[str]] = {
-    2: (
-        "CREATE TEMP VIEW settings AS SELECT *, NULL AS salt FROM main.settings",
-        "CREATE TEMP VIEW intent AS SELECT *, 'server' AS executor FROM main.intent",
-        "CREATE TEMP TABLE ledger_text (entry_id INTEGER, name TEXT, salt BLOB, text TEXT)",
-    ),
-    3: ("CREATE TEMP TABLE tool (tenant_no INTEGER, digest TEXT, description TEXT)",),
+_LATER: Mapping[int, Mapping[str, str]] = {
+    2: {
+        "settings": "NULL AS salt",
+        "intent": "'server' AS executor",
+        "ledger_text": "(entry_id INTEGER, name TEXT, salt BLOB, text TEXT)",
+    },
+    3: {"tool": "(tenant_no INTEGER, digest TEXT, description TEXT)"},
+    4: {
+        "intent": "NULL AS likeness, NULL AS same_call",
+        "api_key": "NULL AS scope",
+        "counter": '(tenant_no INTEGER, subject TEXT, "window" TEXT, bucket TEXT, used INTEGER)',
+        "known_account": "(account_no INTEGER)",
+    },
 }
-"""What each migration adds for readers, to see a file that does not have it as if it were empty.
-Names of the connection's own come before those of the file.
+"""What each migration adds for readers: columns of a table with what their absence means, or in
+parentheses those of a new table.
 """
 
 
 def _see_as_now(connection: sqlite3.Connection) -> None:
+    """Makes a file without the latest migrations look as if it had them and nothing in them.
+
+    Names of the connection's own come before those of the file.
+    """
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    for number, statements in _LATER.items():
-        for statement in statements if 0 < version < number else ():
-            connection.execute(statement)
+    lacking: dict[str, list[str]] = {}
+    for number, added in _LATER.items():
+        for table, columns in added.items() if 0 < version < number else ():
+            lacking.setdefault(table, []).append(columns)
+    for table, columns_added in lacking.items():
+        columns = ", ".join(columns_added)
+        connection.execute(
+            f"CREATE TEMP TABLE {table} {columns}"
+            if columns.startswith("(")
+            else f"CREATE TEMP VIEW {table} AS SELECT *, {columns} FROM main.{table}"
+        )
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:

@@ -14,6 +14,7 @@ COLUMNS: Columns = {
     **same("account_id", "a."),
     **same("action_intent_id action_type status revision position approval_source executor", "i."),
     **same("proposed_by trace_id salt fingerprint content created_at changed_at", "i."),
+    **same("likeness", "i."),
     "decided": "d.body",
     "parts": "b.text",
     "hold": same("day state claims", "h."),

@@ -5,19 +5,18 @@ They refuse to know: when a transaction begins or ends, and whether what they wr
 
 from __future__ import annotations
 
-import json
 import sqlite3
 
 from clearance.configuration.document import StoredSettings
 from clearance.core.approval import Approval
-from clearance.core.budget import HoldState
+from clearance.core.budget import Hold, HoldState
 from clearance.core.canonical import Json
 from clearance.core.decision import SettingsVersion
 from clearance.core.ledger import Draft, Entry, EntryText
 from clearance.core.principal import EVERYWHERE
 from clearance.core.record import Admission, Change, IntentRecord, admitted
 from clearance.stores import codec
-from clearance.stores.sqlite import records
+from clearance.stores.sqlite import counting, records
 
 POSITION_BITS = 40
 
@@ -49,16 +48,6 @@ def settings(connection: sqlite3.Connection, tenant_id: str) -> StoredSettings:
         (tenant_id, EVERYWHERE),
     ).fetchall()
     return codec.stored_settings(tenant_id, rows)
-
-
-def used(connection: sqlite3.Connection, account_no: int, day: str) -> dict[str, int]:
-    """What is held and settled of an account's buckets on a day."""
-    return dict(
-        connection.execute(
-            "SELECT bucket, used FROM budget_use WHERE account_no = ? AND day = ?",
-            (account_no, day),
-        )
-    )
 
 
 def record(
@@ -125,7 +114,7 @@ def entries(
 def insert_intent(
     connection: sqlite3.Connection, tenant_no: int, account_no: int, admission: Admission
 ) -> IntentRecord:
-    """Stores a new intent with its entry, its approval and its hold."""
+    """Stores a new intent with its entry, its approval, its hold, and all else that it takes."""
     intent, approval = admission.intent, admission.approval
     intent_no = connection.execute("SELECT coalesce(max(intent_no), 0) + 1 FROM intent").fetchone()[
         0
@@ -136,8 +125,8 @@ def insert_intent(
         """INSERT INTO intent (intent_no, tenant_no, account_no, action_intent_id, action_type,
         status, revision, position,
         decision_position, approval_source, approval_number, due_at, proposed_by, trace_id, salt,
-        fingerprint, content,
-        created_at, changed_at) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        fingerprint, content, created_at, changed_at, likeness, same_call)
+        VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (
             intent_no,
             tenant_no,
@@ -157,6 +146,8 @@ def insert_intent(
             admission.content.decode(),
             admission.at,
             admission.at,
+            admission.likeness,
+            admission.same_call,
         ),
     )
     if approval is not None:
@@ -167,19 +158,18 @@ def insert_intent(
             VALUES (:intent_no, :day, :state, :claims)""",
             {"intent_no": intent_no, **codec.hold_values(record.hold)},
         )
-        for claim in record.hold.claims:
-            _use(connection, account_no, record.hold.day, claim.bucket, claim.amount)
+        counting.take(connection, tenant_no, account_no, record.hold)
+    counting.take(connection, tenant_no, account_no, quota_of(admission))
+    if admission.knows_account:
+        connection.execute(
+            "INSERT INTO known_account VALUES (?) ON CONFLICT DO NOTHING", (account_no,)
+        )
     return record
 
 
-def _use(
-    connection: sqlite3.Connection, account_no: int, day: str, bucket: str, amount: int
-) -> None:
-    connection.execute(
-        """INSERT INTO budget_use (account_no, day, bucket, used) VALUES (?1, ?2, ?3, ?4)
-        ON CONFLICT DO UPDATE SET used = used + ?4""",
-        (account_no, day, bucket, amount),
-    )
+def quota_of(admission: Admission) -> Hold:
+    """The claims that an admission takes for good. They name their counters, and need no day."""
+    return Hold("", admission.quota)
 
 
 def apply(
@@ -219,7 +209,7 @@ def apply(
     if change.outcome is not None:
         _put_outcome(connection, intent_no, change)
     if change.hold is not None:
-        _move_hold(connection, intent_no, account_no, change.hold)
+        _move_hold(connection, tenant_no, intent_no, account_no, change.hold)
     if change.erases:
         _erase(connection, tenant_no, intent_no, change)
 
@@ -258,17 +248,19 @@ def _put_outcome(connection: sqlite3.Connection, intent_no: int, change: Change)
 
 
 def _move_hold(
-    connection: sqlite3.Connection, intent_no: int, account_no: int, state: HoldState
+    connection: sqlite3.Connection,
+    tenant_no: int,
+    intent_no: int,
+    account_no: int,
+    state: HoldState,
 ) -> None:
-    day, before, claims = connection.execute(
+    row = connection.execute(
         "SELECT day, state, claims FROM hold WHERE intent_no = ?", (intent_no,)
     ).fetchone()
+    hold = codec.hold(dict(zip(("day", "state", "claims"), row, strict=True)))
     connection.execute("UPDATE hold SET state = ? WHERE intent_no = ?", (state.value, intent_no))
-    if state is HoldState.RELEASED and HoldState(before).counts:
-        connection.executemany(
-            "UPDATE budget_use SET used = used - ? WHERE account_no = ? AND day = ? AND bucket = ?",
-            [(amount, account_no, day, bucket) for bucket, amount, _limit in json.loads(claims)],
-        )
+    if state is HoldState.RELEASED and hold and hold.state.counts:
+        counting.give_back(connection, tenant_no, account_no, hold)
 
 
 def _put_approval(connection: sqlite3.Connection, intent_no: int, approval: Approval) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from clearance.configuration.document import StoredSettings
-from clearance.core.budget import spent_claim
+from clearance.core.budget import Counter
 from clearance.core.canonical import Json
 from clearance.core.credential import ApiKey, PageSession
 from clearance.core.decision import SettingsVersion
@@ -33,15 +33,13 @@ from clearance.flow.ports.transitions import (
     AdmitAnswer,
     Admitted,
     AdvanceAnswer,
-    AlreadyAdmitted,
     Applied,
-    BudgetSpent,
     RecordMoved,
     SettingsMoved,
 )
 from clearance.stores import codec
 from clearance.stores.sql import OURS, one_of
-from clearance.stores.sqlite import records, statements
+from clearance.stores.sqlite import admitting, counting, lists, records, statements
 from clearance.stores.sqlite.file import connect, empty_log, open_for_reading, open_for_writing
 from clearance.stores.sqlite.group_commit import GroupCommit
 from clearance.stores.sqlite.totals import totals
@@ -115,21 +113,12 @@ class SqliteStore:
         return await self._writer.submit(lambda connection: self._admit(connection, admission))
 
     def _admit(self, connection: sqlite3.Connection, admission: Admission) -> AdmitAnswer:
-        intent, hold = admission.intent, admission.decision.hold
+        intent = admission.intent
         tenant_no = self._tenant_no(connection, intent.tenant_id)
-        known = statements.record(connection, tenant_no, intent.action_intent_id)
-        if known is not None:
-            return AlreadyAdmitted(known)
-        if (
-            statements.settings_version(connection, tenant_no)
-            != admission.decision.settings_version
-        ):
-            return SettingsMoved()
+        refused = admitting.refusal(connection, tenant_no, admission)
+        if refused is not None:
+            return refused
         account_no = self._account_no(connection, tenant_no, intent.account_id)
-        if hold is not None:
-            used = statements.used(connection, account_no, hold.day)
-            if spent_claim(hold, used) is not None:
-                return BudgetSpent(used)
         return Admitted(statements.insert_intent(connection, tenant_no, account_no, admission))
 
     async def advance(self, change: Change) -> AdvanceAnswer:
@@ -208,9 +197,12 @@ class SqliteStore:
                 sentence = f"There is a valid API key named {key.name}, or one with this secret."
                 raise Conflict(sentence, code="API_KEY_EXISTS")
             connection.execute(
-                "INSERT INTO api_key (key_id, tenant_no, name, role, key_hash, created_at) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (key.key_id, tenant_no, key.name, key.role.value, key.key_hash, key.created_at),
+                "INSERT INTO api_key (key_id, tenant_no, name, role, key_hash, created_at, scope) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(key.key_id, tenant_no, key.name, key.role.value, key.key_hash),
+                    *(key.created_at, codec.scope_text(key.scope)),
+                ),
             )
             statements.append(connection, tenant_no, None, entry)
 
@@ -263,12 +255,13 @@ class SqliteStore:
         )
 
     async def timeline(self, tenant_id: str, query: TimelineQuery) -> list[IntentRecord]:
-        conditions, values = _timeline_filter(query)
-        sql = f"""{records.RECORD} WHERE t.tenant_id = :tenant_id {conditions}
-            ORDER BY i.position DESC LIMIT :limit"""
-        named = {**values, "tenant_id": tenant_id, "limit": query.limit}
+        return await self._read(lambda connection: lists.timeline(connection, tenant_id, query))
+
+    async def alike(self, tenant_id: str, likeness: bytes, limit: int) -> list[IntentRecord]:
         return await self._read(
-            lambda connection: [records.record(row) for row in connection.execute(sql, named)]
+            lambda connection: lists.alike(
+                connection, statements.known_tenant(connection, tenant_id), likeness, limit
+            )
         )
 
     async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:
@@ -294,12 +287,39 @@ class SqliteStore:
         return await self._read(work)
 
     async def budget_used(self, tenant_id: str, account_id: str, day: str) -> Mapping[str, int]:
-        def work(connection: sqlite3.Connection) -> Mapping[str, int]:
-            row = connection.execute(
-                "SELECT account_no FROM account WHERE tenant_no = ? AND account_id = ?",
-                (statements.known_tenant(connection, tenant_id), account_id),
-            ).fetchone()
-            return statements.used(connection, row[0], day) if row else {}
+        return await self._read(
+            lambda connection: counting.own(
+                connection, statements.known_tenant(connection, tenant_id), account_id, day
+            )
+        )
+
+    async def counted(
+        self, tenant_id: str, counters: Collection[Counter]
+    ) -> Mapping[Counter, Mapping[str, int]]:
+        return await self._read(
+            lambda connection: counting.counted(
+                connection, statements.known_tenant(connection, tenant_id), counters
+            )
+        )
+
+    async def known_accounts(self, tenant_id: str, account_ids: Collection[str]) -> frozenset[str]:
+        sql = """SELECT account_id FROM account JOIN known_account USING (account_no)
+            WHERE tenant_no = ? AND account_id IN (SELECT value FROM json_each(?))"""
+
+        def work(connection: sqlite3.Connection) -> frozenset[str]:
+            values = (statements.known_tenant(connection, tenant_id), json.dumps(list(account_ids)))
+            return frozenset(account_id for (account_id,) in connection.execute(sql, values))
+
+        return await self._read(work)
+
+    async def accounts_since(self, tenant_id: str, since: int, limit: int) -> list[str]:
+        sql = """SELECT a.account_id FROM account a WHERE a.tenant_no = ? AND EXISTS (
+                SELECT 1 FROM intent i WHERE i.account_no = a.account_no AND i.created_at >= ?)
+            LIMIT ?"""
+
+        def work(connection: sqlite3.Connection) -> list[str]:
+            values = (statements.known_tenant(connection, tenant_id), since, limit)
+            return [account_id for (account_id,) in connection.execute(sql, values)]
 
         return await self._read(work)
 
@@ -384,6 +404,17 @@ class SqliteStore:
             ]
         )
 
+    async def api_key_ended(self, tenant_id: str, name: str) -> bool:
+        sql = """SELECT NOT EXISTS (SELECT 1 FROM api_key
+                WHERE tenant_no = ?1 AND name = ?2 AND revoked_at IS NULL)
+            AND EXISTS (SELECT 1 FROM api_key WHERE tenant_no = ?1 AND name = ?2)"""
+
+        def work(connection: sqlite3.Connection) -> bool:
+            values = (statements.known_tenant(connection, tenant_id), name)
+            return bool(connection.execute(sql, values).fetchone()[0])
+
+        return await self._read(work)
+
     async def _one_api_key(self, sql: str, values: tuple[Json, ...]) -> ApiKey | None:
         row = await self._read(lambda connection: connection.execute(sql, values).fetchone())
         return codec.api_key(*row) if row else None
@@ -462,11 +493,8 @@ _OPEN = f"i.status IN {one_of(OPEN)}"
 _BEHIND = """coalesce((SELECT b.intent_no FROM intent b JOIN tenant USING (tenant_no)
     WHERE tenant_id = :after_tenant_id AND b.action_intent_id = :after), 0)"""
 
-_OF_ACCOUNT = """i.account_no = (SELECT b.account_no FROM account b
-    WHERE b.tenant_no = t.tenant_no AND b.account_id = :account_id)"""
-
-_API_KEY = """SELECT k.key_id, t.tenant_id, k.name, k.role, k.key_hash, k.created_at, k.revoked_at
-    FROM api_key k JOIN tenant t USING (tenant_no)"""
+_API_KEY = """SELECT k.key_id, t.tenant_id, k.name, k.role, k.key_hash, k.created_at, k.revoked_at,
+    k.scope FROM api_key k JOIN tenant t USING (tenant_no)"""
 
 
 def _behind(after: Due | None) -> dict[str, Json]:
@@ -474,28 +502,3 @@ def _behind(after: Due | None) -> dict[str, Json]:
         "after_tenant_id": after.tenant_id if after else None,
         "after": after.action_intent_id if after else None,
     }
-
-
-def _timeline_filter(query: TimelineQuery) -> tuple[str, dict[str, Json]]:
-    """The conditions, and the values that they name.
-
-    Positions lie inside the tenant's own ledger.
-    """
-    conditions: dict[str, tuple[str, Json]] = {
-        "account_id": (_OF_ACCOUNT, query.account_id),
-        "action_type": ("i.action_type = :action_type", query.action_type),
-        "since": ("i.changed_at >= :since", query.since),
-        "until": ("i.changed_at < :until", query.until),
-        "before": ("i.position < :before", query.before),
-    }
-    chosen = {name: pair for name, pair in conditions.items() if pair[1] is not None}
-    parts = [condition for condition, _ in chosen.values()]
-    values = {name: value for name, (_, value) in chosen.items()}
-    if query.auto_executed is not None:
-        parts.append("coalesce(i.approval_source = 'POLICY', 0) = :auto_executed")
-        values["auto_executed"] = query.auto_executed
-    if query.statuses:
-        names = {f"status_{number}": status.value for number, status in enumerate(query.statuses)}
-        parts.append(f"i.status IN ({', '.join(':' + name for name in names)})")
-        values |= names
-    return "".join(f" AND {condition}" for condition in parts), values

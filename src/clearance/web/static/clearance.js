@@ -58,7 +58,8 @@
   };
 
   function cards() {
-    return [...document.querySelectorAll("[data-card]")];
+    // Those that are folded away have no boxes, and cannot be focused.
+    return [...document.querySelectorAll("[data-card]")].filter((card) => card.getClientRects().length > 0);
   }
 
   function move(step) {

@@ -1,0 +1,204 @@
+"""Accounts: the ones that a tenant knows, and how an account stands that an agent names.
+
+The agent writes the account of an act, and budgets, modes and rules are keyed by it: a name alone
+must open none of them. So a name runs alone only if an owner listed it, or if it has the form that
+an owner described and that day's share of new names is not used up. A name that only looks like one
+of the settings is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum, auto
+from functools import cached_property
+
+import jsonschema_rs
+from disarm import skeleton_key
+
+from clearance.core.budget import Claim, Counter, Hold
+from clearance.core.canonical import canonical
+from clearance.core.moment import day_in_zone
+from clearance.core.validation import schema_validator
+
+NEW_ACCOUNTS = "new_accounts"
+"""The bucket of new names. What is taken from it is never given back."""
+PATTERN_LENGTH_MAX = 200  # characters of the form that names may have
+
+
+class UnknownAccounts(StrEnum):
+    """What is done about an account that is not known.
+
+    `ask`: a person is asked. `refuse`: it is blocked. `allow`: it may run alone, and all unknown
+    accounts share one budget.
+    """
+
+    ASK = "ask"
+    REFUSE = "refuse"
+    ALLOW = "allow"
+
+
+@dataclass(frozen=True)
+class AccountPattern:
+    """A form that whole names have (a regular expression), and how many names of it may appear in
+    one day, of UTC.
+    """
+
+    match: str
+    new_per_day: int
+
+    def matches(self, name: str) -> bool:
+        """True if the whole name has this form."""
+        return self._exact.is_valid(name)
+
+    def looks_like(self, name: str) -> bool:
+        """True if the name has this form to a person, who takes other letters for those of it."""
+        return any(map(self._folded.is_valid, (skeleton_key(name), skeleton_key(name.casefold()))))
+
+    def claim(self, now: int) -> Claim:
+        """What the first act about a name of this form takes."""
+        subject = canonical({"accounts": self.match}).decode()
+        return Claim(NEW_ACCOUNTS, 1, self.new_per_day, Counter(subject, day_in_zone(now, "UTC")))
+
+    @cached_property
+    def _exact(self) -> jsonschema_rs.Validator:
+        return _whole(self.match)
+
+    @cached_property
+    def _folded(self) -> jsonschema_rs.Validator:
+        return _whole(self.match, "(?i)")
+
+
+def _whole(pattern: str, flags: str = "") -> jsonschema_rs.Validator:
+    options = jsonschema_rs.RegexOptions()  # whose engine needs linear time, and never looks ahead
+    schema = {"type": "string", "pattern": f"{flags}^(?:{pattern})$"}
+    return jsonschema_rs.validator_for(schema, pattern_options=options)
+
+
+def pattern_problem(pattern: str) -> str | None:
+    """What is wrong with the form of names, or None."""
+    try:
+        schema_validator({"pattern": pattern})  # alone: a bracket must not close one of ours
+        _ = _whole(pattern), _whole(pattern, "(?i)")
+    except ValueError:
+        return (
+            "must be a regular expression that needs no look-ahead and no back reference, "
+            "for example cus_[0-9]{6}"
+        )
+    return None
+
+
+class AccountKind(Enum):
+    """How an account stands: known, new under a pattern, not known, or a name that looks like
+    another.
+    """
+
+    KNOWN = auto()
+    NEW = auto()
+    UNKNOWN = auto()
+    LOOKS_ALIKE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStanding:
+    """How an account stands; `pattern`: under which it is new, `alike`: what it looks like."""
+
+    kind: AccountKind
+    pattern: AccountPattern | None = None
+    alike: str | None = None
+
+    def claims(self, now: int) -> tuple[Claim, ...]:
+        """What an act takes beside its budget: the first one about a new name, its share of the
+        day.
+        """
+        if self.kind is not AccountKind.NEW or self.pattern is None:
+            return ()
+        return (self.pattern.claim(now),)
+
+    def counters(self, zone: str, now: int) -> tuple[Counter, ...]:
+        """The counters that an act about it takes from instead of its account's own."""
+        if self.kind is AccountKind.UNKNOWN:
+            return (_shared_counter(day_in_zone(now, zone), zone),)
+        return tuple(claim.counter for claim in self.claims(now) if claim.counter)
+
+    def hold(self, own: Hold, zone: str, now: int) -> Hold:
+        """What an act holds instead of its account's own share of a budget with a zone."""
+        if self.kind is AccountKind.UNKNOWN:
+            own = _shared(own, zone)
+        return replace(own, claims=(*own.claims, *self.claims(now)))
+
+
+UNKNOWN_SUBJECT = canonical({"accounts": "unknown"}).decode()
+"""The subject that all accounts count on that are not known."""
+
+
+def _shared(hold: Hold, zone: str) -> Hold:
+    """A hold that all accounts share that are not known: the names are the agent's, and would open
+    a budget each.
+    """
+    counter = _shared_counter(hold.day, zone)
+    return replace(hold, claims=tuple(replace(claim, counter=counter) for claim in hold.claims))
+
+
+def _shared_counter(day: str, zone: str) -> Counter:
+    return Counter(UNKNOWN_SUBJECT, day if zone == "UTC" else f"{day} {zone}")
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """The accounts that a tenant knows: the names and patterns that its owners listed.
+
+    `named` are all accounts that any part of the settings names, which no other name may look like.
+    """
+
+    known: frozenset[str] = frozenset()
+    patterns: tuple[AccountPattern, ...] = ()
+    unknown: UnknownAccounts = UnknownAccounts.ASK
+    named: frozenset[str] = frozenset()
+
+    def standing(self, name: str, admitted: Collection[str]) -> AccountStanding:
+        """How an account stands; `admitted` are those that an admission made known."""
+        if name in self.known:
+            return AccountStanding(AccountKind.KNOWN)
+        if alike := self._looks_like(name):
+            return AccountStanding(AccountKind.LOOKS_ALIKE, alike=alike)
+        if pattern := self.pattern_of(name):
+            kind = AccountKind.KNOWN if name in admitted else AccountKind.NEW
+            return AccountStanding(kind, pattern)
+        meant = next((each.match for each in self.patterns if each.looks_like(name)), None)
+        if meant is not None:
+            return AccountStanding(AccountKind.LOOKS_ALIKE, alike=f"the pattern {meant}")
+        return AccountStanding(AccountKind.UNKNOWN)
+
+    def pattern_of(self, name: str) -> AccountPattern | None:
+        """The first pattern that a name has, if it is not listed by itself."""
+        if name in self.known:
+            return None
+        return next((each for each in self.patterns if each.matches(name)), None)
+
+    def _looks_like(self, name: str) -> str | None:
+        if name in self.named:
+            return None
+        return self._by_look.get(_look(name))
+
+    @cached_property
+    def _by_look(self) -> Mapping[str, str]:
+        return {_look(name): name for name in sorted(self.named | self.known)}
+
+
+NO_ACCOUNTS = Accounts()
+
+
+def _look(name: str) -> str:
+    """What two names have in common that a person may take for each other: case, width, letters of
+    other alphabets. A capital i is read as an l by some and as an i by others, so these are one.
+    """
+    return skeleton_key(name).replace("i", "l")
+
+
+def makes_known(hold: Hold | None) -> bool:
+    """True if what a hold is of makes its account known: a new name took its share of the day.
+
+    Only what runs alone holds anything, so a person's yes to one act opens no budget.
+    """
+    return hold is not None and any(claim.bucket == NEW_ACCOUNTS for claim in hold.claims)

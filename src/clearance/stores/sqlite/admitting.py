@@ -1,0 +1,93 @@
+"""The looks of an admission in SQLite, inside its caller's transaction, in the order of the port.
+
+None of them writes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from clearance.core.budget import spent_claim
+from clearance.core.record import Admission
+from clearance.flow.ports.transitions import (
+    AdmitRefusal,
+    AlreadyAdmitted,
+    BudgetSpent,
+    QuotaSpent,
+    RejectedBefore,
+    SameCallWaits,
+    SettingsMoved,
+    TooManyWaiting,
+)
+from clearance.stores.sqlite import counting, statements
+
+# The conditions on the status are those of the partial indexes.
+_SAME_CALL = """SELECT action_intent_id FROM intent
+    WHERE tenant_no = ? AND same_call = ? AND status = 'AWAITING_APPROVAL'
+    ORDER BY intent_no LIMIT 1"""
+_REJECTED = """SELECT action_intent_id, changed_at FROM intent
+    WHERE tenant_no = ? AND likeness = ? AND changed_at >= ? AND status = 'REJECTED'
+    ORDER BY changed_at DESC, position DESC LIMIT 1"""
+_WAITING = """SELECT count(*) FROM intent
+    WHERE tenant_no = ? AND proposed_by = ? AND status = 'AWAITING_APPROVAL'"""
+
+
+def refusal(
+    connection: sqlite3.Connection, tenant_no: int, admission: Admission
+) -> AdmitRefusal | None:
+    """Why an intent cannot be stored; None if it can."""
+    known = statements.record(connection, tenant_no, admission.intent.action_intent_id)
+    if known is not None:
+        return AlreadyAdmitted(known)
+    if statements.settings_version(connection, tenant_no) != admission.decision.settings_version:
+        return SettingsMoved()
+    return (
+        _same_call(connection, tenant_no, admission)
+        or _rejected(connection, tenant_no, admission)
+        or _too_many(connection, tenant_no, admission)
+        or _spent(connection, tenant_no, admission)
+    )
+
+
+def _same_call(
+    connection: sqlite3.Connection, tenant_no: int, admission: Admission
+) -> SameCallWaits | None:
+    if admission.same_call is None:
+        return None
+    row = connection.execute(_SAME_CALL, (tenant_no, admission.same_call)).fetchone()
+    record = statements.record(connection, tenant_no, row[0]) if row else None
+    return SameCallWaits(record) if record else None
+
+
+def _rejected(
+    connection: sqlite3.Connection, tenant_no: int, admission: Admission
+) -> RejectedBefore | None:
+    if admission.likeness is None or admission.rejected_since is None:
+        return None
+    named = (tenant_no, admission.likeness, admission.rejected_since)
+    row = connection.execute(_REJECTED, named).fetchone()
+    return RejectedBefore(*row) if row else None
+
+
+def _too_many(
+    connection: sqlite3.Connection, tenant_no: int, admission: Admission
+) -> TooManyWaiting | None:
+    if admission.waiting_max is None:
+        return None
+    named = (tenant_no, admission.intent.proposed_by)
+    [waiting] = connection.execute(_WAITING, named).fetchone()
+    return TooManyWaiting(waiting) if waiting >= admission.waiting_max else None
+
+
+def _spent(
+    connection: sqlite3.Connection, tenant_no: int, admission: Admission
+) -> QuotaSpent | BudgetSpent | None:
+    account_id, hold = admission.intent.account_id, admission.decision.hold
+    quota = statements.quota_of(admission)
+    full = spent_claim(quota, counting.used_by(connection, tenant_no, account_id, quota))
+    if full is not None:
+        return QuotaSpent(full.place)
+    if hold is None:
+        return None
+    used = counting.used_by(connection, tenant_no, account_id, hold)
+    return BudgetSpent(used) if spent_claim(hold, used) is not None else None
