@@ -146,7 +146,7 @@ async def _play(folder: Path) -> Evidence:
         evidence.answered = history.answered
         evidence.full = [Full("waiting", "{}", "2026-11-24", "actions", 6)]
         for name in evidence.records:
-            told = await world.control.intent(AGENT, name)
+            told = await world.control.intent(OWNER, name)
             evidence.seen_whole[name] = resources.intent(told).model_dump(mode="json")  # type: ignore[index]
             evidence.shown[name] = resources.timeline_item(told, None).model_dump(mode="json")  # type: ignore[index]
         return evidence
