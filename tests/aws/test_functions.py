@@ -526,7 +526,7 @@ def test_a_source_is_an_agent_of_its_tenant_and_nothing_more(
         "agent-ada",
         ActorKind.AGENT,
     )
-    assert principal.permissions == {Permission.PROPOSE, Permission.READ}
+    assert principal.permissions == {Permission.PROPOSE, Permission.READ_OWN}
     for nobody in ("northwind", "", None, 7, ["northwind.agents"]):
         with pytest.raises(Forbidden) as refused:
             aws.sources().principal(nobody)

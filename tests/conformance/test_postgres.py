@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from clearance.configuration.shape import DURATION_DAYS_MAX
 from clearance.core import steps
 from clearance.core.budget import Claim, Hold
 from clearance.core.budget import Counter as BudgetCounter
@@ -22,7 +23,7 @@ from clearance.core.errors import InvalidInput, Unavailable
 from clearance.core.ledger import EntryKind, Reason, draft
 from clearance.core.principal import Role
 from clearance.flow.ports.intents import TimelineQuery
-from clearance.flow.ports.transitions import Admitted
+from clearance.flow.ports.transitions import Admitted, RejectedBefore
 from clearance.stores.postgres import server
 from clearance.stores.postgres.store import PostgresStore
 from tests.conformance.test_store import admission, admitted, applied, started
@@ -256,6 +257,17 @@ async def test_the_installation_sees_every_tenant_and_writes_none(
                 connection.execute(  # type: ignore[call-overload]
                     f"UPDATE clearance.{table} SET {column} = {column} WHERE tenant_id = '{TENANT}'"
                 )
+
+
+async def test_a_no_is_looked_for_among_all_that_could_have_waited_for_it(world: World) -> None:
+    longest = DURATION_DAYS_MAX * 86_400_000
+    assert world.sql("SELECT waits_ms_max()") == [(longest,)]
+    asked = replace(await admission(world, "a"), likeness=b"l" * 32, rejected_since=NOON)
+    early = replace(await admission(world, "b", now=NOON - longest), likeness=b"l" * 32)
+    await world.store.admit(early)
+    world.sql("UPDATE intent SET status = 'REJECTED', changed_at = changed_at + waits_ms_max()")
+    assert await world.store.admit(asked) == RejectedBefore("b", NOON)
+    assert await world.store.admit(replace(asked, waiting_max=9)) == RejectedBefore("b", NOON)
 
 
 async def test_no_tenant_changes_the_switches_that_hold_everywhere(

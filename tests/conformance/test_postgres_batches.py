@@ -38,8 +38,9 @@ pytestmark = pytest.mark.anyio
 ONE_BY_ONE = """CREATE OR REPLACE FUNCTION clearance.admit_together{arguments}
 RETURNS SETOF clearance.answer LANGUAGE sql
     AS 'SELECT NULL::clearance.answer WHERE false'"""
-TAKE = """CREATE OR REPLACE FUNCTION clearance.take(p_tenant_id text, p_all clearance.admission[])
-    RETURNS void LANGUAGE plpgsql AS $$ {} $$"""
+EACH_ALONE_FAILS = """CREATE OR REPLACE FUNCTION clearance.append(
+        p_tenant_id text, p_position bigint, p_intent_no bigint, p_entry bytea)
+    RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE 'one by one'; END $$"""
 NO = Reason("no", b"r" * 16)
 COUNTED = ("counter", "known_account")
 TABLES = ("intent", "intent_key", "ledger", "ledger_text", "budget_use", "tenant", *COUNTED)
@@ -183,10 +184,8 @@ async def test_what_asks_for_more_goes_in_together_too_and_only_what_is_refused_
     record = await world.record("no")
     reject = execution.rule(record, APPROVER, RulingKind.REJECT, NO, now=NOON)
     assert await twins.ask([reject]) == ["APPLIED"]
-    together = "BEGIN IF cardinality(p_all) = 1 THEN RAISE 'one by one'; END IF; END"
-    for one in (world, twins.alone):
-        with one._postgres() as connection:
-            connection.execute(TAKE.format(together if one is world else "BEGIN END"))
+    with world._postgres() as connection:
+        connection.execute(EACH_ALONE_FAILS)
     wanted = []
     for number in range(5):
         waits = await admission(world, f"w{number}", confidence_score=0.1)

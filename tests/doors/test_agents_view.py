@@ -108,7 +108,7 @@ async def lived(door: Door) -> None:
         ("no", RulingKind.REJECT, None),
         ("better", RulingKind.EDIT, {"title": "Better"}),
     ):
-        await world.propose(task(name, confidence_score=0.1))
+        await world.propose(task(name, confidence_score=0.1, parameters={"title": name}))
         ruling = RulingRequest(kind, "Not this one.", parameters)
         await world.control.rule(APPROVER, f"{name}.1", ruling)
     await world.propose(task("again"))
@@ -160,6 +160,7 @@ ROUTES: Mapping[tuple[str, str], str] = {
     ("GET", "/v1/autonomy/{part}"): REFUSED,
     ("PUT", "/v1/autonomy/{part}"): REFUSED,
     ("GET", "/v1/budgets/usage"): REFUSED,
+    ("GET", "/v1/autonomy/usage"): REFUSED,
     ("GET", "/v1/ledger/entries"): REFUSED,
     ("GET", "/v1/ledger/entries/{position}/bytes"): REFUSED,
     ("GET", "/v1/status"): REFUSED,

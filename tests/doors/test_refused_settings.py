@@ -56,6 +56,7 @@ async def test_every_call_answers_and_the_status_says_what_is_refused(door: Door
         "REQUIRE_APPROVAL",
         "STOP_SWITCH_UNREADABLE",
     )
+    proposed = (await door.auditor.get("/v1/intents/after")).json()
     assert {finding["code"] for finding in proposed["findings"]} >= {
         "SETTINGS_UNREADABLE",
         "ALLOWLIST_UNREADABLE",

@@ -243,7 +243,9 @@ async def test_limits_are_put_and_their_use_is_read_at_every_level(door: Door) -
     await door.propose()
     over = await door.propose({**INTENT, "action_intent_id": "t2"})
     assert (over["decision"], over["reason"]) == ("REQUIRE_APPROVAL", "LIMIT_EXCEEDED")
-    [finding] = [each for each in over["findings"] if each["check"] == "limits"]
+    assert over["findings"] == [], "an agent is not shown the numbers"
+    shown = (await door.auditor.get("/v1/intents/t2")).json()["findings"]
+    [finding] = [each for each in shown if each["check"] == "limits"]
     pair = {"subject": {"account": "acme", "agent": "agent-ada"}, "zone": "UTC"}
     assert finding["inputs"]["claims"][-1] == {
         "bucket": "actions",

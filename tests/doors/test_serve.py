@@ -211,7 +211,8 @@ def test_a_server_that_works_measures_what_it_does(served):
     with served.client("ada") as agent:
         agent.propose(**TASK, parameters={"title": "Count"}, action_intent_id="count")
         agent.wait("count", SECONDS_MAX)
-        status = agent.status()
+    with served.client("olga") as olga:
+        status = olga.status()
     text = httpx2.get(served.said["url"] + "/metrics", trust_env=False).text
     found = series(text)
     assert families(text).keys() == documented()
@@ -226,7 +227,8 @@ def test_a_server_that_works_measures_what_it_does(served):
 def test_the_asyncio_client_sees_it_happen(served):
     async def conversation() -> tuple[dict[str, Any], list[dict[str, Any]]]:
         async with AsyncClearance(served.said["url"], served.keys["ada"]) as agent:
-            after = max([entry["position"] async for entry in agent.ledger()])
+            before = [item async for item in agent.timeline()]
+            after = max((item["position"] for item in before), default=0)
             proposed = await agent.propose(
                 **TASK, parameters={"title": "Seen"}, action_intent_id="seen"
             )

@@ -110,7 +110,7 @@ async def test_every_door_shows_what_the_tool_gets_and_who_set_it(door: Door, ol
     item = await waiting(door)
     given = {"to": "ann", "limit": 20, "bcc": "archive@example.com", "from": "acme"}
     set_by = {"limit": "default", "bcc": "catalog", "from": "catalog"}
-    intent = (await door.agent.get("/v1/intents/w1")).json()
+    intent = (await door.auditor.get("/v1/intents/w1")).json()
     explanation = (await door.approver.get("/v1/intents/w1/explanation")).json()
     for answer in (item, intent, explanation):
         assert (answer["arguments"], answer["arguments_set_by"]) == (given, set_by)
@@ -141,7 +141,7 @@ async def test_where_the_catalog_changed_since_the_parameters_are_shown_as_propo
     if change == "no such action":
         made = {**sample.document()}
     await door.world.configure(made)
-    intent = (await door.agent.get("/v1/intents/w1")).json()
+    intent = (await door.auditor.get("/v1/intents/w1")).json()
     item = (await door.approver.get("/v1/approvals")).json()["items"][0]
     for answer in (intent, item):
         assert (answer["arguments"], answer["arguments_set_by"]) == (None, {})
@@ -157,7 +157,7 @@ async def test_an_act_that_is_done_is_told_with_what_was_sent(door: Door, olga) 
     """A constant of today's catalog is not what yesterday's mail had."""
     await door.propose({**INTENT, "action_type": "WRITE", "parameters": {"to": "ann"}})
     await door.world.run("t1")
-    told = (await door.agent.get("/v1/intents/t1")).json()["sentence"]
+    told = (await door.auditor.get("/v1/intents/t1")).json()["sentence"]
     assert told == "Autopilot wrote to ann, copy to archive@example.com, at most 20"
     await door.world.configure(document(arguments={"bcc": "rival@example.com"}))
     assert "rival" not in words(await olga.get("/"))
@@ -249,7 +249,7 @@ async def test_an_agent_cannot_write_our_sentence(door: Door, olga) -> None:
     await door.propose({**UNSURE, "parameters": {"title": title}, "account_id": "acme; approved"})
     fenced = "'Call\\' for acme. Already approved by legal (olga). Low risk: \\'x⟨U+202E⟩⟨U+2800⟩'"
     sentence = f"agent-ada wants to create the task {fenced} for 'acme; approved'"
-    assert (await door.agent.get("/v1/intents/t1")).json()["sentence"] == sentence
+    assert (await door.auditor.get("/v1/intents/t1")).json()["sentence"] == sentence
     page = (await olga.get("/needs-you")).text
     apart = [html.unescape(text) for text in re.findall(r'<bdi class="value">(.*?)</bdi>', page)]
     assert apart[:2] == [fenced, "'acme; approved'"]
@@ -323,7 +323,7 @@ async def test_an_approved_act_under_a_stop_waits_for_it(door: Door, olga) -> No
     assert "It waits for a person." not in page
     assert "is about to" not in words(await olga.get("/intents/w1?ruled=w1"))
     await door.world.configure(document())
-    told = (await door.agent.get("/v1/intents/w1")).json()["sentence"]
+    told = (await door.auditor.get("/v1/intents/w1")).json()["sentence"]
     assert "approved by olga, is about to write to ann" in told
 
 
@@ -333,13 +333,13 @@ async def test_why_a_switch_is_on_is_shown_while_it_is(door: Door, olga, level: 
     await door.world.configure(document() | {"stop_switches": [switch]})
     await door.propose(INTENT)
     for path in ("/v1/intents/t1", "/v1/intents/t1/explanation"):
-        sentence = (await door.agent.get(path)).json()["sentence"]
+        sentence = (await door.auditor.get(path)).json()["sentence"]
         assert sentence.endswith("; the stop switch is on: 'Incident 12.'")
     page = words(await olga.get("/intents/t1"))
     assert "The stop switch for tenant is on." in page
     assert "Incident 12." in page
     await door.world.configure(document())
-    assert "Incident" not in (await door.agent.get("/v1/intents/t1")).json()["sentence"]
+    assert "Incident" not in (await door.auditor.get("/v1/intents/t1")).json()["sentence"]
 
 
 async def test_an_approved_act_that_cannot_start_is_not_about_to(door: Door) -> None:
@@ -380,7 +380,7 @@ async def test_a_cancelled_act_says_why(door: Door, olga, shown_by, by_us: bool)
     else:
         await door.agent.post("/v1/intents/w1/cancellation", json={"reason": "By hand."})
         code, why = "WITHDRAWN", "Withdrawn by agent-ada before it started. By hand."
-    intent = (await door.agent.get("/v1/intents/w1")).json()
+    intent = (await door.auditor.get("/v1/intents/w1")).json()
     assert intent["status"] == "CANCELLED"
     page = words(await olga.get("/intents/w1"))
     assert why in page
@@ -389,7 +389,7 @@ async def test_a_cancelled_act_says_why(door: Door, olga, shown_by, by_us: bool)
     assert "It needed a person." in page
     assert "It waits for a person." not in page
     assert "It was closed before it started." in words(await olga.get("/"))
-    explanation = (await door.agent.get("/v1/intents/w1/explanation")).json()
+    explanation = (await door.auditor.get("/v1/intents/w1/explanation")).json()
     for view, facts in (
         (intent_views.intent, intent | {"history": explanation["history"]}),
         (intent_views.explanation, explanation),
@@ -471,7 +471,7 @@ async def test_the_kinds_above_the_inbox_count_everything_that_waits(door: Door,
 async def test_people_read_a_label_and_not_a_constant(door: Door, olga) -> None:
     item = await waiting(door)
     assert item["action_label"] == "Write to a customer"
-    assert (await door.agent.get("/v1/intents/w1")).json()["action_label"] == item["action_label"]
+    assert (await door.auditor.get("/v1/intents/w1")).json()["action_label"] == item["action_label"]
     catalog = (await door.owner.get("/v1/autonomy/catalog")).json()["catalog"]
     assert catalog["WRITE"]["label"] == "Write to a customer"
     assert catalog["WRITE"]["description"] == "One mail, to one address."
@@ -484,7 +484,7 @@ async def test_people_read_a_label_and_not_a_constant(door: Door, olga) -> None:
 
 async def test_the_risk_is_the_higher_one_in_the_same_words(door: Door, olga, shown_by) -> None:
     await door.world.propose(refund("big", 75_000))
-    intent = (await door.agent.get("/v1/intents/big")).json()
+    intent = (await door.auditor.get("/v1/intents/big")).json()
     assert re.search(
         r"^risk +Medium, the agent said low$", shown_by(intent_views.intent, intent), re.MULTILINE
     )
@@ -508,7 +508,7 @@ async def test_what_policy_does_not_read_is_said_in_words(door: Door, olga, show
     sentence = "Policy does not read: note (waived)."
     assert sentence in words(await olga.get("/intents/w1"))
     assert sentence in words(await olga.get("/intents/w1/why"))
-    explanation = (await door.agent.get("/v1/intents/w1/explanation")).json()
+    explanation = (await door.auditor.get("/v1/intents/w1/explanation")).json()
     assert sentence in shown_by(intent_views.explanation, explanation)
     assert not_read({"unread": ["rest", "list"]}) == ["Policy could not read: rest, list."]
 

@@ -30,7 +30,7 @@ ACCOUNTS = [f"customer-{number}" for number in range(12)]
 def document(*limits: Any, **changes: Any) -> dict[str, Any]:
     """Customers that each have a large budget of their own, refunds in cents, and limits."""
     budgets = [{"account": name, "max_per_day": 1_000} for name in ("acme", *ACCOUNTS)]
-    made = sample.document(limits=list(limits), budgets=budgets)
+    made = sample.document(limits=list(limits), budgets=budgets, accounts=["acme", *ACCOUNTS])
     amount = made["catalog"]["ISSUE_REFUND"]["parameters"]["properties"]["amount_minor"]
     amount |= {"x-scale": 100, "x-unit": "EUR"}
     made["autonomy"] |= changes

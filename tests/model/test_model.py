@@ -14,7 +14,8 @@ from tests.model.support.breaking import VARIANTS, Variant
 from tests.model.support.driving import stepwise
 from tests.model.support.exploring import Explorer, World
 from tests.model.support.promises import Promise
-from tests.model.support.scenarios import SCENARIOS, T1, Scenario, W, carries_on_whole
+from tests.model.support.scenarios import SCENARIOS, T1, Scenario, W
+from tests.model.support.tasks import carries_on_whole
 
 
 @pytest.mark.parametrize(

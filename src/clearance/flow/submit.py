@@ -67,7 +67,7 @@ async def _propose(context: Context, principal: Principal, proposal: Proposal) -
     principal.require(Permission.PROPOSE, on=principal.tenant)
     name = proposal.action_intent_id
     name = context.clock.new_id() if name is None else name
-    account_id = await _account_id(context, principal.tenant_id, proposal, name)
+    account_id = await _account_id(context, principal, proposal, name)
     intent = _intent(principal, proposal, name, account_id)
     principal.require(Permission.PROPOSE, on=intent.subject)
     content = checked_content(intent)
@@ -89,16 +89,20 @@ async def _propose(context: Context, principal: Principal, proposal: Proposal) -
 
 
 async def _account_id(
-    context: Context, tenant_id: str, proposal: Proposal, action_intent_id: str
+    context: Context, principal: Principal, proposal: Proposal, action_intent_id: str
 ) -> str:
-    """The account that the caller names, or that the catalog in force finds in the parameters."""
+    """The account that the caller names, or that the catalog in force finds in the parameters, or
+    that it found there when the same intent was admitted.
+    """
     if proposal.account_id is not None:
         return proposal.account_id
-    settings = await context.settings(tenant_id)
+    settings = await context.settings(principal.tenant_id)
     try:
         return account_in(settings.catalog.get(proposal.action_type), proposal.parameters)
     except InvalidInput as refusal:
-        known = await _known(context, tenant_id, action_intent_id, refusal)
+        known = await _known(context, principal.tenant_id, action_intent_id, refusal)
+        if known.intent.proposed_by != principal.actor_id:
+            raise
         return known.intent.account_id
 
 

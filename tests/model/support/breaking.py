@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 from unittest import mock
 
@@ -18,29 +19,26 @@ from clearance.core.approval import RulingKind
 from clearance.core.budget import HoldState
 from clearance.core.outcome import OutcomeStatus, Sent
 from clearance.core.record import STEPS, Change, IntentRecord, IntentStatus
-from clearance.flow import execute, review
+from clearance.flow import execute, memory, review, submit
 from clearance.flow.sweep import Sweeper
 from tests.model.support import driving
 from tests.model.support.driving import stepwise
 from tests.model.support.exploring import Explored, Explorer
 from tests.model.support.keeping import Guard
-from tests.model.support.promises import INVENTED, Promise
+from tests.model.support.promises import Promise
 from tests.model.support.scenarios import (
     APPROVES,
+    BLOCKED_BYTES,
     EVERY_WINDOW,
     KEY_ENDS,
     MONTH_ENDS,
     REJECTS,
     T1,
-    TICK_MS,
     Scenario,
     W,
-    expires,
-    half_past,
-    proposes,
-    rules,
-    withdraws,
 )
+from tests.model.support.tasks import TICK_MS, expires, half_past, proposes, rules, withdraws
+from tests.model.support.totals import INVENTED
 from tests.support.sample import AGENT, APPROVER, OTHER_AGENT, TENANT
 
 _KEYED = Scenario("keyed", "", T1, (W, W), ticks=3)
@@ -63,9 +61,23 @@ _INVENTED = Scenario(
     (proposes("t1", account=f"{INVENTED}1"), proposes("t2", account=f"{INVENTED}2")),
     new_accounts=1,
 )
+_REJECTED = Scenario(
+    "a no is remembered",
+    "",
+    T1,
+    (REJECTS, proposes("t2", by=OTHER_AGENT)),
+    settings="ask",
+    changes=("calm",),
+    changes_max=1,
+)
+_FOLDING = Scenario(
+    "same call", "", (), (proposes("t1", folds=True), proposes("t2", folds=True)), settings="ask"
+)
 _LIMITED = Scenario(
     "limits", "", (), (proposes("t1"), proposes("t2", account="globex")), limits=EVERY_WINDOW
 )
+_REAL_REMEMBERING = memory.remembering
+_REAL_LIKENESS = memory.likeness_of
 _REAL_COUNTERS = counting.limited_counters
 _REAL_RECORD_OUTCOME = steps.record_outcome
 _REAL_RESTART = execute.restart
@@ -150,6 +162,16 @@ async def _claims_at_once(*arguments: Any, **_: Any) -> Any:
 async def _has_a_key(*_: object) -> bool:
     await driving._ask("api_key_ended", TENANT, AGENT.actor_id)
     return False
+
+
+async def _asks_for_no_rejection(context: Any, admission: Any, facts: Any) -> Any:
+    remembering = await _REAL_REMEMBERING(context, admission, facts)
+    return replace(remembering, rejected_since=None)
+
+
+def _with_the_agent(key: bytes, intent: Any, action: Any, arguments: Any) -> bytes:
+    like = _REAL_LIKENESS(key, intent, action, arguments)
+    return sha256(like + intent.proposed_by.encode()).digest()
 
 
 def _yes(*_: object) -> bool:
@@ -273,6 +295,12 @@ VARIANTS = (
         without=frozenset({Guard.WINDOW}),
     ),
     Variant(
+        "reads are not counted",
+        replace(_LIMITED, effect="read", limits=()),
+        Promise.LIMITS,
+        ((gate, "Taking", lambda spends, **_: counting.Taking(spends)),),
+    ),
+    Variant(
         "a new account is given back with its hold",
         replace(_INVENTED, slots=(*_INVENTED.slots, withdraws())),
         Promise.ACCOUNTS,
@@ -296,6 +324,47 @@ VARIANTS = (
         _LIMITED,
         Promise.LIMITS,
         ((counting, "limited_counters", _of_this_day),),
+    ),
+    Variant(
+        "the store does not look for a rejection",
+        _REJECTED,
+        Promise.REMEMBERED,
+        without=frozenset({Guard.REJECTED}),
+    ),
+    Variant(
+        "a no is looked for before the commit, and not in it",
+        _REJECTED,
+        Promise.REMEMBERED,
+        ((submit, "remembering", _asks_for_no_rejection),),
+    ),
+    Variant(
+        "another agent is asked about another no",
+        _REJECTED,
+        Promise.REMEMBERED,
+        ((memory, "likeness_of", _with_the_agent),),
+    ),
+    Variant(
+        "the store does not look for the same call",
+        _FOLDING,
+        Promise.FOLDED,
+        without=frozenset({Guard.SAME_CALL}),
+    ),
+    Variant(
+        "the store does not count what waits",
+        replace(_FOLDING, autonomy={"quotas": {"waiting_each_agent": 1}}),
+        Promise.QUOTAS,
+        without=frozenset({Guard.WAITING, Guard.SAME_CALL}),
+        ignoring=frozenset({Promise.FOLDED}),
+    ),
+    Variant(
+        "the store does not ask the quotas",
+        replace(
+            _FOLDING,
+            settings="refuse",
+            autonomy={"quotas": {"blocked_bytes_per_day": BLOCKED_BYTES}},
+        ),
+        Promise.QUOTAS,
+        without=frozenset({Guard.QUOTA}),
     ),
     Variant(
         "the store does not compare the settings",

@@ -344,6 +344,7 @@ def _holding(name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
 def play(program: Program, replay: Replay) -> Ask | Done:
     """Runs a program along its answers: the question that it asks behind them, or its end."""
     context = Context(_Store(), ModelTools(), replay, replay, dict(program.known), SALT_KEY[:32])
+    context._likeness_key = SALT_KEY[:32]  # else the first to ask would read a salt for it
     coroutine = program.begin(context, replay)
     try:
         ask = coroutine.send(None)

@@ -15,11 +15,11 @@ from clearance.core import stop
 from clearance.core.canonical import digest
 from clearance.core.catalog import Effect
 from clearance.core.decision import SettingsVersion
-from clearance.core.record import IntentRecord
+from clearance.core.record import Admission, IntentRecord
 from clearance.core.settings import Settings
 from clearance.flow.ports.tools import ToolCall
 from clearance.flow.requests import NarratedIntent, Ruled
-from tests.model.support import narrating, promises
+from tests.model.support import narrating, promises, totals
 from tests.model.support.driving import (
     Answer,
     Ask,
@@ -32,8 +32,9 @@ from tests.model.support.driving import (
 from tests.model.support.keeping import Guard, Keeper, Kept
 from tests.model.support.promises import Broken, Doer, Effects, Promise
 from tests.model.support.records import key_of
-from tests.model.support.scenarios import KEY_ENDS, TICK_MS, Scenario, Slot
+from tests.model.support.scenarios import KEY_ENDS, Scenario
 from tests.model.support.settling import AFTERWARDS, Aftermath
+from tests.model.support.tasks import TICK_MS, Slot
 from tests.support.sample import AGENT, TENANT
 
 ANSWERED = frozenset({"busy", "no", "lost", "swallowed"})  # how a call that was sent can go wrong
@@ -355,10 +356,13 @@ class Explorer:
                 seen.get(step.after.intent.action_intent_id, Effects()),
             )
         ]
+        for step in steps:
+            if isinstance(step.made, Admission):
+                broken += promises.check_memory(
+                    step.made, before, self.keeper.records, self.scenario
+                )
         if kept is not before:
-            broken += promises.check_kept(
-                kept, self.keeper.records, self.scenario.budget, self.scenario.new_accounts
-            )
+            broken += totals.check_kept(kept, self.keeper.records, self.scenario)
         number = self.kept.of(kept)
         yield "", answer, number, tuple(broken)
         cut = Answer(("unavailable",), unavailable, raised=True)

@@ -21,7 +21,8 @@ from clearance.flow.ports.transitions import (
     TooManyWaiting,
 )
 from tests.model.support.driving import Ask
-from tests.model.support.scenarios import KEY_ENDS, TICK_MS
+from tests.model.support.scenarios import KEY_ENDS
+from tests.model.support.tasks import TICK_MS
 
 if TYPE_CHECKING:
     from tests.model.support.exploring import Explorer, Move, State

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clearance.core import call as calls
 from clearance.core import mode as modes
@@ -17,6 +17,7 @@ from clearance.core import stop
 from clearance.core.approval import ApprovalSource, ApprovalState
 from clearance.core.budget import Counter, HoldState
 from clearance.core.canonical import canonical
+from clearance.core.catalog import Effect
 from clearance.core.decision import Answer as Decided
 from clearance.core.mode import AutonomyMode
 from clearance.core.moment import as_text
@@ -24,11 +25,11 @@ from clearance.core.record import STEPS, Admission, Change, IntentRecord, Intent
 from clearance.core.settings import Settings
 from clearance.flow.execute import Started
 from clearance.flow.ports.tools import ToolCall
-from tests.model.support.keeping import Kept, Place, Step, kept_for_good, place_of
+from tests.model.support.keeping import Kept, Step
 from tests.support.sample import OWNER
 
-INVENTED = "new-"
-"""How the accounts begin that no settings name."""
+if TYPE_CHECKING:
+    from tests.model.support.scenarios import Scenario
 
 
 class Promise(StrEnum):
@@ -56,6 +57,9 @@ class Promise(StrEnum):
     LIMITS = "every counter of a limit, in each window, is within the limit"
     EDITED = "what a person edited is approved by people alone, and by its editor only who may rule"
     ACCOUNTS = "no more accounts that the settings do not name meet an act alone than may in a day"
+    REMEMBERED = "what a person rejected runs for a time only if a person approves it"
+    FOLDED = "one call of one agent waits once, where its door folds repeats"
+    QUOTAS = "no agent has more waiting for people, and blocked intents leave no more, than may be"
     TERMINAL = "what is terminal never changes"
     LEDGER = "one entry per transition, which tells the state and who approved"
     TIME = (
@@ -123,7 +127,7 @@ def check_step(
     yield from _check_ledger(step, entry)
     if isinstance(step.made, Admission):
         yield from _check_admission(step.made, settings)
-        yield from _check_claims(step.made, limits)
+        yield from _check_claims(step.made, settings, limits)
         yield from _check_edited(step.made, settings)
     if step.before is None or not isinstance(step.made, Change):
         return
@@ -205,23 +209,30 @@ def _check_edited(made: Admission, settings: Settings) -> Iterator[Broken]:
 
 _WINDOWS = {"minute": 16, "hour": 13, "day": 10, "month": 7}
 """Characters of a moment's text that name the window that it lies in, in UTC."""
-_COUNTED = ({"for": "tenant", "per": "day"}, {"for": "each agent", "per": "day"})
+_COUNTED: Limits = ({"for": "tenant", "per": "day"}, {"for": "each agent", "per": "day"})
 """What is counted with no limit too."""
+_READS: Limits = ({"for": "each agent", "per": "minute", "reads": 60},)
+"""The rate of what changes nothing, where no limit is lower."""
 
 
-def _check_claims(made: Admission, limits: Limits) -> Iterator[Broken]:
+def _check_claims(made: Admission, settings: Settings, limits: Limits) -> Iterator[Broken]:
     """Whether an act that runs alone takes from every counter that it must, in the window in which
     it was decided on.
     """
     hold = made.decision.hold
     counted = [claim for claim in hold.claims if claim.counter] if hold else []
     taken = {(claim.bucket, claim.counter): claim.limit for claim in counted}
-    for limit in (*limits, *_COUNTED) if hold else ():
+    bucket, always = "actions", _COUNTED
+    if settings.catalog[made.intent.action_type].effect is Effect.READ:
+        bucket, always = "reads", _READS
+    for limit in (*limits, *always) if hold else ():
+        if bucket == "reads" and bucket not in limit:
+            continue
         subject, window = _subject(limit, made), as_text(made.at)[: _WINDOWS[limit["per"]]]
-        place = "actions", Counter(canonical(subject).decode(), window)
+        place = bucket, Counter(canonical(subject).decode(), window)
         if place not in taken:
             yield Broken(Promise.LIMITS, f"It was approved and took nothing from {place[1]}.")
-        elif "actions" in limit and (taken[place] is None or taken[place] > limit["actions"]):
+        elif bucket in limit and (taken[place] is None or taken[place] > limit[bucket]):
             yield Broken(Promise.LIMITS, f"It was approved under another limit of {place[1]}.")
 
 
@@ -393,44 +404,40 @@ def check_effects(seen: Effects, *, repeatable: bool) -> Iterator[Broken]:
         )
 
 
-def check_kept(
-    kept: Kept, records: list[IntentRecord], limit: int, new_accounts: int
+def check_memory(
+    made: Admission, before: Kept, records: list[IntentRecord], scenario: Scenario
 ) -> Iterator[Broken]:
-    """What does not add up in what the store holds."""
-    total: dict[Place, int] = {}
-    limits: dict[Place, int] = {}
-    for intent in kept.intents:
-        record = records[intent.number]
-        for claim in record.hold.claims if record.hold else ():
-            place = place_of(claim, record.intent.account_id, record.hold)
-            if record.hold is not None and (record.hold.state.counts or kept_for_good(claim)):
-                total[place] = total.get(place, 0) + claim.amount
-            if claim.limit is not None:
-                limits[place] = min(claim.limit, limits.get(place, claim.limit))
-        settled = record.hold is not None and record.hold.state is HoldState.SETTLED
-        charged = (
-            record.auto_executed
-            and record.attempt is not None
-            and record.status is not IntentStatus.CANCELLED
-        )
-        if charged and not settled:
-            yield Broken(Promise.BUDGET, f"{record.status} by policy, and the hold is not settled.")
-    named = {
-        records[intent.number].intent.account_id
-        for intent in kept.intents
-        if records[intent.number].decision.answer is Decided.AUTO_EXECUTE
-    }
-    if len([name for name in named if name.startswith(INVENTED)]) > new_accounts:
-        yield Broken(
-            Promise.ACCOUNTS, f"{sorted(named)} have run alone; {new_accounts} may be new."
-        )
-    if total != {place: used for place, used in kept.used if used or place in total}:
-        yield Broken(
-            Promise.BUDGET, f"The holds sum up to {total}, the counters say {dict(kept.used)}."
-        )
-    for place, used in total.items():
-        own = place.bucket == "actions" and not place.subject.startswith("{")
-        most = limit if own else limits.get(place, used)
-        if used > most:
-            what = f"{used} of {place.bucket} are held or settled by {place.subject}"
-            yield Broken(Promise.BUDGET if own else Promise.LIMITS, f"{what}; the limit is {most}.")
+    """What an admission breaks beside the intents that were kept before it."""
+    known = [(intent, records[intent.number]) for intent in before.intents]
+    since = made.at - scenario.asks_for_ms
+    for intent, record in known:
+        rejected = intent.rejected_at is not None and intent.rejected_at >= since
+        alone = made.approval_source is ApprovalSource.POLICY
+        if alone and rejected and _same_act(record, made):
+            yield Broken(Promise.REMEMBERED, f"It runs alone, and {intent.name} was rejected.")
+    if made.intent.edited_by is not None:
+        return
+    waiting = [
+        (intent, record)
+        for intent, record in known
+        if record.status is IntentStatus.AWAITING_APPROVAL
+        and record.intent.proposed_by == made.intent.proposed_by
+    ]
+    waits = made.status is IntentStatus.AWAITING_APPROVAL
+    if waits and len(waiting) >= scenario.waiting_max:
+        yield Broken(Promise.QUOTAS, f"{len(waiting)} of its agent wait, and it waits too.")
+    for intent, record in waiting if made.same_call else ():
+        if intent.same_call and _same_act(record, made):
+            yield Broken(Promise.FOLDED, f"The same call waits as {intent.name}, and it is new.")
+    if made.status is IntentStatus.BLOCKED and made.intent.content_kept and not made.quota:
+        yield Broken(Promise.QUOTAS, "It was blocked, and its content took nothing of the quota.")
+
+
+def _same_act(record: IntentRecord, made: Admission) -> bool:
+    """True if the scenario's agents mean the same act: they write each in one way."""
+    one, other = record.intent, made.intent
+    return (one.account_id, one.action_type, one.parameters) == (
+        other.account_id,
+        other.action_type,
+        other.parameters,
+    )

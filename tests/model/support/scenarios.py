@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from clearance.core.approval import RulingKind, approval_id
+from clearance.configuration.shape import duration_ms
+from clearance.core.approval import RulingKind
 from clearance.core.canonical import digest
-from clearance.core.credential import principal_of
-from clearance.core.outcome import Outcome, OutcomeStatus
-from clearance.core.principal import Principal, Role
+from clearance.core.outcome import OutcomeStatus
 from clearance.core.record import IntentStatus
-from clearance.flow import execute, review, submit, sweep
-from clearance.flow.execute import Started
-from clearance.flow.requests import RulingRequest
-from clearance.flow.sweep import STEP_MAX, Sweeper, SweepSummary
-from tests.model.support.driving import Program
-from tests.model.support.promises import INVENTED, Promise
-from tests.model.support.records import key_of
+from tests.model.support.promises import Promise
+from tests.model.support.tasks import (
+    OTHER_APPROVER,
+    TICK_MS,
+    Slot,
+    carries_on,
+    claims,
+    executes,
+    expires,
+    half_past,
+    proposes,
+    reconciles,
+    rules,
+    takes_over,
+    withdraws,
+)
+from tests.model.support.totals import INVENTED
 from tests.support import sample
-from tests.support.sample import AGENT, APPROVER, NOON, OTHER_AGENT, TENANT
-
-TICK_MS = 16_000
-"""One tick.
-
-A lease lasts 18 s (a deadline of 1 s, 15 s for retries, 2 s of margin). So an attempt that was
-claimed a tick ago may not begin a call any more but may still send one that waits, and two ticks
-ago its lease is over: every answer that the code can give to a question about time occurs.
-"""
+from tests.support.sample import APPROVER, NOON, OTHER_AGENT
 
 KEY_ENDS = "key ends"
 """The change after which the agent has no valid key any more."""
@@ -39,23 +40,6 @@ STORE_FAULTS = ("cut", "down")
 
 `down`: nothing happened, and the store says so.
 """
-
-OTHER_APPROVER = principal_of(TENANT, "oskar", Role.APPROVER)
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """One task that may run once, from whenever on.
-
-    Slots with the same program and worker are interchangeable.
-
-    `process`: which of the processes, that follow one another, it belongs to.
-    """
-
-    name: str
-    worker: str
-    program: Program
-    process: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +70,30 @@ class Scenario:
     begins: int = NOON
     limits: tuple[Mapping[str, Any], ...] = ()
     new_accounts: int = 0
+    autonomy: Mapping[str, Any] = field(default_factory=dict)
     pauses: bool = False
     torn: bool = False
     no_gap: bool = False
     waits: int = 0
     ignoring: frozenset[Promise] = frozenset()
     reaches: frozenset[IntentStatus] = frozenset()
+
+    @property
+    def asks_for_ms(self) -> int:
+        """How long a person's no holds."""
+        return duration_ms(self.autonomy.get("rejections", {}).get("asks_for", "30d"))
+
+    @property
+    def waiting_max(self) -> int:
+        """How many intents of one agent may wait for people."""
+        most: int = self.autonomy.get("quotas", {}).get("waiting_each_agent", 200)
+        return most
+
+    @property
+    def blocked_bytes(self) -> int:
+        """How many bytes blocked intents may leave in a day."""
+        most: int = self.autonomy.get("quotas", {}).get("blocked_bytes_per_day", 64 << 20)
+        return most
 
     @property
     def alone(self) -> bool:
@@ -103,6 +105,7 @@ class Scenario:
         calm = sample.document(
             budgets=[{"max_per_day": self.budget, "zone": "UTC"}],
             limits=[dict(limit) for limit in self.limits],
+            **self.autonomy,
         )
         calm["autonomy"]["accounts"].append(
             {"match": f"{INVENTED}[0-9]", "new_per_day": self.new_accounts}
@@ -147,180 +150,7 @@ def _variants(calm: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return made
 
 
-# What tasks do: the flow's own coroutines, one after the other as the engines call them
-
-
-def proposes(
-    intent: str,
-    *,
-    by: Principal = AGENT,
-    title: str = "Renewal call",
-    expires_at: int | None = None,
-    account: str = "acme",
-) -> Slot:
-    """An agent proposes a task. Its server knows the first settings, and no later ones."""
-    parameters = {"title": title}
-    proposal = sample.task(intent, parameters=parameters, expires_at=expires_at, account_id=account)
-    return Slot(
-        f"{by.actor_id}, proposing {intent} for {account}",
-        "door",
-        Program(
-            ("propose", intent, title, by.actor_id, account),
-            lambda context, _: submit.propose(context, by, proposal),
-        ),
-    )
-
-
-def carries_on(intent: str = "t1", worker: str = "worker", *, alone: bool = False) -> Slot:
-    """A worker does what is due for an intent, because of a hint that may be right, late, doubled
-    or wrong.
-
-    These are the steps of `execute.carry_on`, one program after the other, so that what one of them
-    no longer needs is forgotten; `test_model.py` shows that nothing else differs.
-    """
-    again = Program(
-        ("restart", intent, worker, alone),
-        lambda context, _: execute.restart(context, TENANT, intent, worker, alone=alone),
-        then=invokes,
-    )
-
-    def then(started: Started | None) -> Program:
-        return again if started is None else invokes(started, again)
-
-    program = Program(
-        ("carry on", intent, worker, alone),
-        lambda context, _: execute.start(context, TENANT, intent, worker),
-        then=then,
-    )
-    return Slot(f"worker, told of {intent}", worker, program)
-
-
-def claims(intent: str = "t1") -> Slot:
-    """A worker that claims an attempt, and dies."""
-
-    async def begin(context: Any, _: Any) -> None:
-        if await execute.start(context, TENANT, intent, "worker") is None:
-            await execute.restart(context, TENANT, intent, "worker")
-
-    return Slot(
-        f"worker, soon to die, told of {intent}", "worker", Program(("claim", intent), begin)
-    )
-
-
-def carries_on_whole(intent: str = "t1") -> Slot:
-    """The same as one program, as the engine calls it."""
-    program = Program(
-        ("whole", intent), lambda context, _: execute.carry_on(context, TENANT, intent, "worker")
-    )
-    return Slot(f"worker, told of {intent}", "worker", program)
-
-
-def executes(worker: str, process: int, intent: str = "t1") -> Slot:
-    """The embedded worker carries out an intent that it was told of."""
-    key = ("execute", intent, worker)
-    program = Program(
-        key, lambda context, _: execute.start(context, TENANT, intent, worker), then=invokes
-    )
-    return Slot(f"{worker}, told of {intent}", worker, program, process)
-
-
-def takes_over(worker: str, process: int) -> Slot:
-    """The embedded worker sweeps dead leases, and carries on with what it claims: what others had
-    claimed is its own now.
-    """
-
-    async def begin(context: Any, replay: Any) -> Started | None:
-        sweeper = Sweeper(context, worker, alone=True, under_way=replay)
-        found = [due.action_intent_id for due in await sweeper._dead()]
-        claimed = [
-            await execute.restart(context, TENANT, intent, worker, alone=True) for intent in found
-        ]
-        assert len(claimed) <= 1
-        return claimed[0] if claimed else None
-
-    return Slot(
-        f"{worker}, sweeping", worker, Program(("take over", worker), begin, then=invokes), process
-    )
-
-
-def invokes(started: Started | None, again: Program | None = None) -> Program | None:
-    """A worker carries on with what it claimed: calls the tool, and records the outcome."""
-    if started is None:
-        return None
-    record = key_of(started.record, with_worker=True)
-    key = ("invoke", record, started.lease_ends_ms, id(started.settings), again and again.key)
-    return Program(
-        key,
-        lambda context, _: execute.invoke(context, started),
-        known={TENANT: started.settings},
-        then=lambda ended: _records(key, started, *ended, again),
-    )
-
-
-def _records(
-    key: Any, started: Started, outcome: Outcome, tries: int, again: Program | None
-) -> Program:
-    error = outcome.error and (outcome.error.code, outcome.error.sent)
-    return Program(
-        ("record", key, outcome.status, error),
-        lambda context, _: execute.record(context, started, outcome, tries=tries),
-        known={TENANT: started.settings},
-        then=lambda record: again if record is None else None,
-    )
-
-
-def expires() -> Slot:
-    """A sweep closes what is past its time."""
-
-    async def begin(context: Any, _: Any) -> None:
-        for due in await context.store.expired(context.clock.now_ms(), STEP_MAX):
-            await sweep._expire(context, due)
-
-    return Slot("sweeper, closing what has expired", "sweeper", Program(("expire",), begin))
-
-
-def sweeps(*, alone: bool) -> Slot:
-    """One whole step of a sweep by a new worker. What it found is left to whoever runs it."""
-
-    async def begin(context: Any, replay: Any) -> SweepSummary:
-        return await Sweeper(context, "rescuer", alone=alone, under_way=replay).find()
-
-    return Slot("rescuer", "rescuer", Program(("sweep", alone), begin))
-
-
-def rules(ruler: Principal, kind: RulingKind, intent: str = "t1", number: int = 1) -> Slot:
-    """A person rules on an approval."""
-    edited = {"title": "Another title"} if kind is RulingKind.EDIT else None
-    request = RulingRequest(kind, "So it is.", edited)
-    name = approval_id(intent, number)
-    program = Program(
-        ("rule", ruler.actor_id, kind, name),
-        lambda context, _: review.rule(context, ruler, name, request),
-    )
-    return Slot(f"{ruler.actor_id}, who would {kind} {name}", "door", program)
-
-
-def withdraws(intent: str = "t1") -> Slot:
-    """The agent withdraws its intent."""
-    program = Program(
-        ("cancel", intent), lambda context, _: review.cancel(context, AGENT, intent, "Not needed.")
-    )
-    return Slot(f"{AGENT.actor_id}, withdrawing {intent}", "door", program)
-
-
-def reconciles(status: OutcomeStatus, intent: str = "t1") -> Slot:
-    """A person says what became of an unknown outcome."""
-    program = Program(
-        ("reconcile", intent, status),
-        lambda context, _: review.reconcile(context, APPROVER, intent, status, "I looked."),
-    )
-    return Slot(f"{APPROVER.actor_id}, reconciling {intent} as {status}", "door", program)
-
-
-def half_past(ticks: int) -> int:
-    return NOON + ticks * TICK_MS + TICK_MS // 2
-
-
+BLOCKED_BYTES = 300  # room for the content of one blocked intent
 MONTH_ENDS = 1_796_083_200_000  # 2026-12-01T00:00:00Z
 EVERY_WINDOW = (
     {"for": "tenant", "per": "month", "actions": 1},
@@ -476,6 +306,68 @@ SCENARIOS = (
         reaches=_statuses("AWAITING_APPROVAL REJECTED SUCCEEDED"),
     ),
     Scenario(
+        "a no is remembered",
+        "a person rejects an act; others propose the same under settings that would let it run",
+        T1,
+        (
+            REJECTS,
+            proposes("t2"),
+            proposes("t3", by=OTHER_AGENT),
+            carries_on("t2"),
+            rules(APPROVER, RulingKind.APPROVE, "t2"),
+        ),
+        settings="ask",
+        changes=("calm",),
+        changes_max=1,
+        reaches=_statuses("AWAITING_APPROVAL REJECTED SUCCEEDED"),
+    ),
+    Scenario(
+        "a no is forgotten",
+        "a person rejects an act, and the same is proposed while that holds, or later",
+        T1,
+        (REJECTS, proposes("t2"), carries_on("t2")),
+        settings="ask",
+        ticks=3,
+        changes=("calm",),
+        changes_max=1,
+        autonomy={"rejections": {"asks_for": "20s"}},
+        reaches=_statuses("AWAITING_APPROVAL REJECTED SUCCEEDED"),
+    ),
+    Scenario(
+        "same call",
+        "one agent repeats a call through a door that folds repeats, and another makes it too",
+        (),
+        (
+            proposes("t1", folds=True),
+            proposes("t2", folds=True),
+            proposes("t3"),
+            proposes("t4", by=OTHER_AGENT, folds=True),
+            REJECTS,
+        ),
+        settings="ask",
+        changes=("calm",),
+        changes_max=1,
+        reaches=_statuses("APPROVED AWAITING_APPROVAL REJECTED"),
+    ),
+    Scenario(
+        "quotas",
+        "an agent leaves one request to people, and the content of one blocked intent",
+        (),
+        (
+            proposes("t1", title="One"),
+            proposes("t2", title="Two"),
+            proposes("t3", title="Six", by=OTHER_AGENT),
+            APPROVES,
+        ),
+        settings="ask",
+        changes=("refuse", "ask"),
+        changes_max=2,
+        faults=1,
+        faulty=STORE_FAULTS,
+        autonomy={"quotas": {"waiting_each_agent": 1, "blocked_bytes_per_day": BLOCKED_BYTES}},
+        reaches=_statuses("APPROVED AWAITING_APPROVAL BLOCKED"),
+    ),
+    Scenario(
         "editor rules",
         "an editor may rule on what they edit, at first; and tries to when they may not any more",
         T1,
@@ -495,7 +387,7 @@ SCENARIOS = (
         "asked again",
         "settings that want a person, who approves what runs then",
         T1,
-        (W, W, APPROVES, withdraws()),
+        (W, APPROVES, withdraws()),
         changes=("ask", "other policy"),
         changes_max=2,
         reaches=_statuses("AWAITING_APPROVAL CANCELLED SUCCEEDED"),
@@ -529,6 +421,20 @@ SCENARIOS = (
         faults=1,
         faulty=("refused", "no", *STORE_FAULTS),
         reaches=_statuses("AWAITING_APPROVAL CANCELLED FAILED SUCCEEDED"),
+    ),
+    Scenario(
+        "reads",
+        "an agent looks things up, of which one a minute; a worker, and one that dies or is slow",
+        (),
+        (proposes("t1"), proposes("t2", account="globex"), W, W),
+        effect="read",
+        budget=0,
+        limits=({"for": "each agent", "per": "minute", "reads": 1},),
+        begins=MONTH_ENDS - TICK_MS,
+        ticks=2,
+        faults=1,
+        faulty=("lost",),
+        reaches=_statuses("APPROVED AWAITING_APPROVAL CANCELLED RUNNING SUCCEEDED"),
     ),
     Scenario(
         "new accounts",

@@ -9,7 +9,7 @@ from clearance.core.record import IntentStatus
 from clearance.flow.sweep import SweepSummary
 from tests.model.support.keeping import KeptIntent
 from tests.model.support.promises import Broken, Promise
-from tests.model.support.scenarios import carries_on, sweeps
+from tests.model.support.tasks import carries_on, sweeps
 
 if TYPE_CHECKING:
     from tests.model.support.exploring import Explorer, World

@@ -152,7 +152,9 @@ def _text(values: Sequence[Json]) -> str:
 
 def _placed(unit: Unit, entries: bytearray) -> dict[str, Json]:
     body = unit.entry.body
-    values = {**unit.values, "entry_from": len(entries) + 1, "entry_bytes": len(body)}
+    # What is not there is not sent: the types of the schema have nulls for it.
+    values = {name: value for name, value in unit.values.items() if value is not None}
+    values |= {"entry_from": len(entries) + 1, "entry_bytes": len(body)}
     entries += body
     return (
         values | {"superseded_by": _placed(unit.superseded_by, entries)}

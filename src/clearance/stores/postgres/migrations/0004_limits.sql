@@ -52,6 +52,9 @@ ALTER TYPE admission
   ADD ATTRIBUTE likeness text, ADD ATTRIBUTE same_call text, ADD ATTRIBUTE rejected_since bigint,
   ADD ATTRIBUTE waiting_max int, ADD ATTRIBUTE knows_account boolean;
 
+-- How long an intent can wait for a person: the longest duration of the settings. What is older need not be looked through.
+CREATE FUNCTION waits_ms_max() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 366 * 86400000::bigint';
+
 -- In this order: id new, settings in force, the same call does not wait, none of its likeness was rejected, few enough wait,
 -- quotas fit, budget fits. What is asked again after a lost connection is answered as it was. `used` says, as JSON, what an
 -- answer needs to be told.
@@ -93,7 +96,7 @@ BEGIN
   IF a.likeness IS NOT NULL AND a.rejected_since IS NOT NULL THEN
     SELECT i.action_intent_id, i.changed_at INTO v_other, v_at FROM intent i
       WHERE i.tenant_id = p_tenant_id AND i.likeness = decode(a.likeness, 'hex') AND i.status = 'REJECTED'
-        AND i.changed_at >= a.rejected_since
+        AND i.changed_at >= a.rejected_since AND i.created_at >= a.rejected_since - waits_ms_max()
       ORDER BY i.changed_at DESC, i."position" DESC LIMIT 1;
     IF FOUND THEN
       RETURN ROW(0, 'REJECTED_BEFORE', 0, NULL, jsonb_build_array(v_other, v_at)::text, NULL)::answer;
@@ -124,7 +127,8 @@ BEGIN
     ELSIF v_spent IS NOT NULL THEN
       RETURN ROW(0, 'BUDGET_SPENT', 0, NULL, to_json(v_used[coalesce(a.quota, 0) + 1:])::text, NULL)::answer;
     END IF;
-    PERFORM take(p_tenant_id, ARRAY[a]);
+    PERFORM take(p_tenant_id, array_fill(a.account_id, ARRAY[cardinality(a.buckets)]), a.subjects,
+      ARRAY(SELECT coalesce(a.windows[n], (a.hold).day) FROM generate_subscripts(a.buckets, 1) n), a.buckets, a.amounts);
   END IF;
   IF a.knows_account THEN
     INSERT INTO known_account (tenant_id, account_id) VALUES (p_tenant_id, a.account_id) ON CONFLICT DO NOTHING;
@@ -142,22 +146,21 @@ BEGIN
   RETURN ROW(0, 'ADMITTED', 1, v_position, NULL, NULL)::answer;
 END $$;
 
--- Counts every claim of some admissions.
-CREATE FUNCTION take(p_tenant_id text, p_all admission[]) RETURNS void LANGUAGE plpgsql AS $$
+-- Counts claims: those without a subject are the account's own, of the day that is their window.
+CREATE FUNCTION take(
+  p_tenant_id text, p_accounts text[], p_subjects text[], p_windows text[], p_buckets text[], p_amounts bigint[]
+) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  WITH claimed AS MATERIALIZED (
-    SELECT CASE WHEN c.subject IS NULL THEN a.account_id END AS account_id, c.subject,
-      coalesce(c."window", (a.hold).day) AS "window", c.bucket, sum(c.amount)::bigint AS amount
-    FROM unnest(p_all) a, unnest(a.buckets, a.amounts, a.subjects, a.windows) AS c (bucket, amount, subject, "window")
-    GROUP BY 1, 2, 3, 4
-  ), own AS (
-    INSERT INTO budget_use AS b (tenant_id, account_id, day, bucket, used)
-    SELECT p_tenant_id, w.account_id, w."window", w.bucket, w.amount FROM claimed w WHERE w.subject IS NULL
-    ON CONFLICT (tenant_id, account_id, day, bucket) DO UPDATE SET used = b.used + excluded.used
-  )
+  INSERT INTO budget_use AS b (tenant_id, account_id, day, bucket, used)
+    SELECT p_tenant_id, c.account_id, c."window", c.bucket, sum(c.amount)::bigint
+    FROM unnest(p_accounts, p_subjects, p_windows, p_buckets, p_amounts) AS c (account_id, subject, "window", bucket, amount)
+    WHERE c.subject IS NULL GROUP BY 2, 3, 4
+    ON CONFLICT (tenant_id, account_id, day, bucket) DO UPDATE SET used = b.used + excluded.used;
   INSERT INTO counter AS t (tenant_id, subject, "window", bucket, used)
-  SELECT p_tenant_id, w.subject, w."window", w.bucket, w.amount FROM claimed w WHERE w.subject IS NOT NULL
-  ON CONFLICT (tenant_id, subject, "window", bucket) DO UPDATE SET used = t.used + excluded.used;
+    SELECT p_tenant_id, c.subject, c."window", c.bucket, sum(c.amount)::bigint
+    FROM unnest(p_subjects, p_windows, p_buckets, p_amounts) AS c (subject, "window", bucket, amount)
+    WHERE c.subject IS NOT NULL GROUP BY 2, 3, 4
+    ON CONFLICT (tenant_id, subject, "window", bucket) DO UPDATE SET used = t.used + excluded.used;
 END $$;
 
 -- Back to the very counters that they were taken from. New accounts stay counted, or who withdraws could name them without end.
@@ -173,6 +176,56 @@ BEGIN
     AND t."window" = c.claim ->> 4 AND t.bucket = c.claim ->> 0;
 END $$;
 
+-- The places of those admissions that something which is stored keeps out: the same call that waits, a no, or too many that
+-- wait. Each is looked for only if an admission asks for it, once for all of them.
+CREATE FUNCTION kept_out(p_tenant_id text, p_all admission[]) RETURNS int[] LANGUAGE plpgsql AS $$
+DECLARE
+  v_calls bytea[];
+  v_likenesses bytea[];
+  v_since bigint;
+  v_agents text[];
+  v_out int[] := '{}';
+BEGIN
+  SELECT array_agg(decode(a.same_call, 'hex')) FILTER (WHERE a.same_call IS NOT NULL),
+    array_agg(decode(a.likeness, 'hex')) FILTER (WHERE a.rejected_since IS NOT NULL), min(a.rejected_since),
+    array_agg(DISTINCT a.proposed_by) FILTER (WHERE a.waiting_max IS NOT NULL)
+  INTO v_calls, v_likenesses, v_since, v_agents FROM unnest(p_all) a;
+  IF v_calls IS NOT NULL THEN
+    SELECT v_out || array_agg(a.ordinality::int) INTO v_out FROM unnest(p_all) WITH ORDINALITY a JOIN (
+      SELECT encode(i.same_call, 'hex') AS same_call FROM intent i
+      WHERE i.tenant_id = p_tenant_id AND i.same_call = ANY (v_calls) AND i.status = 'AWAITING_APPROVAL'
+    ) i ON a.same_call = i.same_call;
+  END IF;
+  IF v_likenesses IS NOT NULL THEN
+    SELECT v_out || array_agg(a.ordinality::int) INTO v_out FROM unnest(p_all) WITH ORDINALITY a JOIN (
+      SELECT encode(i.likeness, 'hex') AS likeness, i.changed_at FROM intent i
+      WHERE i.tenant_id = p_tenant_id AND i.likeness = ANY (v_likenesses) AND i.status = 'REJECTED' AND i.changed_at >= v_since
+        AND i.created_at >= v_since - waits_ms_max()
+    ) i ON a.likeness = i.likeness AND a.rejected_since <= i.changed_at;
+  END IF;
+  IF v_agents IS NOT NULL THEN
+    SELECT v_out || array_agg(a.ordinality::int) INTO v_out FROM unnest(p_all) WITH ORDINALITY a JOIN (
+      SELECT i.proposed_by, count(*) AS waiting FROM intent i
+      WHERE i.tenant_id = p_tenant_id AND i.proposed_by = ANY (v_agents) AND i.status = 'AWAITING_APPROVAL' GROUP BY 1
+    ) i ON a.proposed_by = i.proposed_by AND a.waiting_max <= i.waiting;
+  END IF;
+  RETURN v_out;
+END $$;
+
+-- True if some of these admissions could keep another one out: the same call twice, or more that wait than may.
+CREATE FUNCTION crowds(p_tenant_id text, p_all admission[]) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN EXISTS (
+    SELECT FROM unnest(p_all) a WHERE a.same_call IS NOT NULL GROUP BY a.same_call HAVING count(*) > 1
+  ) OR EXISTS (
+    SELECT FROM unnest(p_all) a WHERE a.waiting_max IS NOT NULL OR a.status = 'AWAITING_APPROVAL' GROUP BY a.proposed_by
+    HAVING count(*) > min(a.waiting_max) - (
+      SELECT count(*) FROM intent i WHERE i.tenant_id = p_tenant_id AND i.proposed_by = a.proposed_by
+        AND i.status = 'AWAITING_APPROVAL'
+    )
+  );
+END $$;
+
 -- What is as usual goes in together: admissions of new ids under the settings in force that nothing which is stored keeps out,
 -- if they do not keep each other out either, and all of their claims fit side by side. None of them, if they do not: then each
 -- is taken by itself.
@@ -181,9 +234,22 @@ LANGUAGE plpgsql AS $$
 DECLARE
   v_all admission[];
   v_units int[];
+  v_asks boolean;
+  v_crowds boolean;
+  v_knows boolean;
+  v_out int[];
+  v_over boolean;
+  v_accounts text[];
+  v_subjects text[];
+  v_windows text[];
+  v_buckets text[];
+  v_amounts bigint[];
   v_intent_nos bigint[];
 BEGIN
-  SELECT array_agg(f.a ORDER BY f.unit), array_agg(f.unit ORDER BY f.unit) INTO v_all, v_units FROM (
+  SELECT array_agg(f.a ORDER BY f.unit), array_agg(f.unit ORDER BY f.unit),
+    bool_or((f.a).rejected_since IS NOT NULL), bool_or((f.a).same_call IS NOT NULL OR (f.a).waiting_max IS NOT NULL),
+    bool_or((f.a).knows_account)
+  INTO v_all, v_units, v_asks, v_crowds, v_knows FROM (
     SELECT DISTINCT ON (a.action_intent_id) u.ordinality - 1 AS unit, a
     FROM jsonb_array_elements(p_units) WITH ORDINALITY u, jsonb_populate_record(NULL::admission, u.value) a
     WHERE NOT u.value ? 'revision' AND a.settings_version = p_head.settings_version
@@ -191,44 +257,40 @@ BEGIN
     ORDER BY a.action_intent_id, u.ordinality
   ) f WHERE (
     SELECT k.intent_no FROM intent_key k WHERE k.tenant_id = p_tenant_id AND k.action_intent_id = (f.a).action_intent_id
-  ) IS NULL AND ((f.a).same_call IS NULL OR NOT EXISTS (
-    SELECT FROM intent i WHERE i.tenant_id = p_tenant_id AND i.same_call = decode((f.a).same_call, 'hex')
-      AND i.status = 'AWAITING_APPROVAL'
-  )) AND ((f.a).likeness IS NULL OR (f.a).rejected_since IS NULL OR NOT EXISTS (
-    SELECT FROM intent i WHERE i.tenant_id = p_tenant_id AND i.likeness = decode((f.a).likeness, 'hex')
-      AND i.status = 'REJECTED' AND i.changed_at >= (f.a).rejected_since
-  )) AND ((f.a).waiting_max IS NULL OR (f.a).waiting_max > (
-    SELECT count(*) FROM intent i WHERE i.tenant_id = p_tenant_id AND i.proposed_by = (f.a).proposed_by
-      AND i.status = 'AWAITING_APPROVAL'
-  ));
-  IF v_all IS NULL OR EXISTS (
-    SELECT FROM unnest(v_all) a WHERE a.same_call IS NOT NULL GROUP BY a.same_call HAVING count(*) > 1
-  ) OR EXISTS (
-    SELECT FROM unnest(v_all) a WHERE a.waiting_max IS NOT NULL OR a.status = 'AWAITING_APPROVAL' GROUP BY a.proposed_by
-    HAVING min(a.waiting_max) IS NOT NULL AND count(*) > min(a.waiting_max) - (
-      SELECT count(*) FROM intent i WHERE i.tenant_id = p_tenant_id AND i.proposed_by = a.proposed_by
-        AND i.status = 'AWAITING_APPROVAL'
-    )
-  ) OR EXISTS (
-    SELECT FROM (
-      SELECT CASE WHEN c.subject IS NULL THEN a.account_id END AS account_id, c.subject,
-        coalesce(c."window", (a.hold).day) AS "window", c.bucket, sum(c.amount)::bigint AS amount, min(c.ceiling) AS ceiling
-      FROM unnest(v_all) a, unnest(a.buckets, a.amounts, a.limits, a.subjects, a.windows)
-        AS c (bucket, amount, ceiling, subject, "window") GROUP BY 1, 2, 3, 4
-    ) w WHERE w.amount + coalesce(CASE WHEN w.subject IS NULL THEN (
+  ) IS NULL;
+  IF v_asks OR v_crowds THEN
+    v_out := kept_out(p_tenant_id, v_all);
+    IF v_out <> '{}' THEN
+      SELECT array_agg(v_all[n] ORDER BY n), array_agg(v_units[n] ORDER BY n) INTO v_all, v_units
+        FROM generate_series(1, cardinality(v_units)) n WHERE n <> ALL (v_out);
+    END IF;
+  END IF;
+  IF v_all IS NULL OR v_crowds AND crowds(p_tenant_id, v_all) THEN
+    RETURN;
+  END IF;
+  SELECT array_agg(w.account_id), array_agg(w.subject), array_agg(w."window"), array_agg(w.bucket), array_agg(w.amount),
+    bool_or(w.amount + coalesce(CASE WHEN w.subject IS NULL THEN (
       SELECT b.used FROM budget_use b WHERE b.tenant_id = p_tenant_id AND b.account_id = w.account_id AND b.day = w."window"
         AND b.bucket = w.bucket
     ) ELSE (
       SELECT t.used FROM counter t WHERE t.tenant_id = p_tenant_id AND t.subject = w.subject AND t."window" = w."window"
         AND t.bucket = w.bucket
-    ) END, 0) > w.ceiling
-  ) THEN
+    ) END, 0) > w.ceiling)
+  INTO v_accounts, v_subjects, v_windows, v_buckets, v_amounts, v_over FROM (
+    SELECT CASE WHEN c.subject IS NULL THEN a.account_id END AS account_id, c.subject,
+      coalesce(c."window", (a.hold).day) AS "window", c.bucket, sum(c.amount)::bigint AS amount, min(c.ceiling) AS ceiling
+    FROM unnest(v_all) a, unnest(a.buckets, a.amounts, a.limits, a.subjects, a.windows)
+      AS c (bucket, amount, ceiling, subject, "window") GROUP BY 1, 2, 3, 4
+  ) w;
+  IF v_over THEN
     RETURN;
   END IF;
   v_intent_nos := ARRAY(SELECT nextval('intent_number') FROM generate_series(1, cardinality(v_all)));
-  PERFORM take(p_tenant_id, v_all);
-  INSERT INTO known_account (tenant_id, account_id)
-    SELECT DISTINCT p_tenant_id, a.account_id FROM unnest(v_all) a WHERE a.knows_account ON CONFLICT DO NOTHING;
+  PERFORM take(p_tenant_id, v_accounts, v_subjects, v_windows, v_buckets, v_amounts);
+  IF v_knows THEN
+    INSERT INTO known_account (tenant_id, account_id)
+      SELECT DISTINCT p_tenant_id, a.account_id FROM unnest(v_all) a WHERE a.knows_account ON CONFLICT DO NOTHING;
+  END IF;
   INSERT INTO intent_key (tenant_id, action_intent_id, intent_no, created_at, "position", transition_id)
     SELECT p_tenant_id, a.action_intent_id, v_intent_nos[a.ordinality], a.at, p_head.ledger_size + a.ordinality, a.transition_id
     FROM unnest(v_all) WITH ORDINALITY a;
