@@ -55,6 +55,12 @@ def settings() -> dict[str, Any]:
         "max_per_day": 3_133_731,
         "max_amount_per_day_by_action_type": {"ISSUE_REFUND": 4_242_421},
     }
+    wanted["autonomy"]["accounts"] = {"known": ["acme", "bobs-account"], "unknown": "ask"}
+    wanted["autonomy"]["limits"] = [
+        {"for": "tenant", "per": "month", "actions": 6_543_211},
+        {"agent": "agent-ada", "action_type": "SEND_MAIL", "per": "day", "actions": 0},
+    ]
+    wanted["autonomy"]["quotas"] = {"waiting_each_agent": 12}
     wanted["autonomy"]["budgets"] = [{"account": "acme", **budget}]
     return wanted
 
@@ -64,6 +70,7 @@ SECRETS = (
     *("3000017", "confidence were", "would run"),  # a use, and the nearest changes
     *("board decides", "never.", "Below 0.80", "has room", " used ("),  # words for people
     *("large-refunds", "absurd-refunds", "sure-enough", "rule-for-bob"),  # rules
+    *("6543211", "The limit of", "looks like", "is not known", "A person said no to"),
     *("agent-bob", "bobs-", "hoarding"),  # others, and the reason of a stop switch
     "x-policy",
 )
@@ -75,13 +82,17 @@ OWN = {
     "spent": "AWAITING_APPROVAL",
     "unsure": "AWAITING_APPROVAL",
     "unheard": "BLOCKED",
+    "limited": "AWAITING_APPROVAL",
+    "likes": "BLOCKED",
+    "unknown": "AWAITING_APPROVAL",
+    "same": "AWAITING_APPROVAL",
     "no": "REJECTED",
     "better": "REJECTED",
     "again": "AWAITING_APPROVAL",
     "closed": "CANCELLED",
     "held": "APPROVED",
 }
-BOBS = ("bobs-refund", "bobs-mail")
+BOBS = ("bobs-refund", "bobs-mail", "bobs-third")
 
 
 async def lived(door: Door) -> None:
@@ -104,6 +115,12 @@ async def lived(door: Door) -> None:
         await world.propose(refund(name, amount))
     await world.propose(task("unsure", confidence_score=0.1))
     await world.propose(task("unheard", action_type="UNHEARD_OF"))
+    await world.propose(mail("limited"))
+    await world.propose(task("likes", account_id="Bobs-account"))
+    await world.propose(task("unknown", account_id="nowhere"))
+    await world.propose(refund("bobs-third", 4_000, confidence_score=0.1), OTHER_AGENT)
+    await world.control.rule(APPROVER, "bobs-third.1", RulingRequest(RulingKind.REJECT, "No."))
+    await world.propose(refund("same", 4_000))
     for name, kind, parameters in (
         ("no", RulingKind.REJECT, None),
         ("better", RulingKind.EDIT, {"title": "Better"}),
@@ -261,6 +278,10 @@ async def test_an_answer_is_a_reason_and_a_remedy(ada: httpx2.AsyncClient) -> No
     assert told["spent"] == ("BUDGET_EXCEEDED", asks, None)
     assert told["unsure"] == ("CONFIDENCE_TOO_LOW", asks, None)
     assert told["unheard"][:2] == ("UNKNOWN_ACTION", "The catalog has no action UNHEARD_OF.")
+    assert told["limited"] == ("LIMIT_EXCEEDED", asks, None)
+    assert told["likes"] == ("ACCOUNT_LOOKS_ALIKE", never, None)
+    assert told["unknown"] == ("ACCOUNT_NOT_KNOWN", asks, None)
+    assert told["same"] == ("REJECTED_BEFORE", asks, None)
     assert told["ran"] == ("TASKS_ALLOWED", "It runs without a person.", None)
     held = (await ada.get("/v1/intents/held")).json()
     assert held["sentence"].endswith("for acme, once nothing holds it")
@@ -324,6 +345,17 @@ async def test_a_refusal_of_a_proposal_names_no_rule_and_no_limit(ada: httpx2.As
         assert answer.status_code == status, answer.text
 
 
+async def test_a_full_inbox_is_a_429_without_its_number(ada: httpx2.AsyncClient) -> None:
+    for number in range(13):
+        act = {"action_intent_id": f"more-{number}", "parameters": {"title": str(number)}}
+        answer = await ada.post("/v1/intents", json={**INTENT, **act})
+        clean(answer)
+        if answer.status_code != 201:
+            break
+    refused = problem(answer, 429, "TOO_MANY_WAITING")
+    assert "12" not in refused["detail"]
+
+
 # --- What may be proposed ---
 
 
@@ -344,6 +376,14 @@ async def test_an_agent_reads_what_it_may_propose_and_nothing_about_rules(
     assert sent["parameters"] == declared
     assert "tool" not in json.dumps(page["items"][:1])
     assert (await door.auditor.get("/v1/actions")).json() == page
+
+
+async def test_an_action_says_which_parameter_names_the_account(door: Door) -> None:
+    wanted = settings()
+    wanted["catalog"]["CREATE_TASK"]["account"] = "{title}"
+    await door.world.configure(wanted)
+    items = (await door.agent.get("/v1/actions")).json()["items"]
+    assert [item["account"] for item in items] == ["title", None, None]
 
 
 async def test_what_a_credential_is_kept_from_is_not_offered(door: Door) -> None:
@@ -368,7 +408,7 @@ async def test_events_are_about_its_own_intents_and_an_interrupted_stream_goes_o
         await stream.until(len(own))
         assert [secret for secret in SECRETS if secret in stream.text] == []
         assert [position for position, _, _ in stream.events] == own
-        await door.world.propose(mail("bobs-third", account_id="bobs-account"), OTHER_AGENT)
+        await door.world.propose(mail("bobs-fourth", account_id="bobs-account"), OTHER_AGENT)
         size = await store.ledger_size("northwind")
         await stream.until(1, f"id: {size}\n")
         assert len(stream.events) == len(own)

@@ -293,6 +293,7 @@ def action(offered: OfferedAction) -> wire.ActionResource:
         label=offered.label,
         description=offered.description,
         parameters=dict(offered.parameters),
+        account=offered.account,
     )
 
 

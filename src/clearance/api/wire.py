@@ -530,6 +530,10 @@ class ActionResource(Resource):
     label: str
     description: str
     parameters: dict[str, Any]
+    account: Annotated[
+        str | None,
+        Field(description="The parameter that names the account; null: `account_id` does."),
+    ]
 
 
 class ActionPage(Resource):

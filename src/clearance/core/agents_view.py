@@ -56,12 +56,15 @@ class ShownEntry:
 
 @dataclass(frozen=True, slots=True)
 class OfferedAction:
-    """An action that may be proposed, with the JSON Schema of its parameters."""
+    """An action that may be proposed, with the JSON Schema of its parameters. `account` is the one
+    of them that names the account; None: the proposal names it.
+    """
 
     action_type: str
     label: str
     description: str
     parameters: Mapping[str, Json]
+    account: str | None
 
 
 def own_phrase(
@@ -122,8 +125,8 @@ def own_entry(entry: Entry) -> ShownEntry:
 def offered(action: Action) -> OfferedAction:
     """An action as whoever may propose it is shown it."""
     name = action.action_type
-    schema = _without_rules(action.parameters)
-    return OfferedAction(name, action.label or readable(name), action.description, schema)
+    label, schema = action.label or readable(name), _without_rules(action.parameters)
+    return OfferedAction(name, label, action.description, schema, action.account)
 
 
 def _without_rules(schema: Json) -> Json:

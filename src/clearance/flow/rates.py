@@ -73,8 +73,5 @@ def check_rate(rates: Rates, caller: Principal, quotas: Quotas, now: int) -> Non
         return
     seconds = max(1, math.ceil(rates.wait_ms(empty, limits[empty], now) / SECOND_MS))
     of = "for this tenant" if empty == tenant else f"with this key of {caller.actor_id}"
-    sentence = (
-        f"More proposals came {of} than the {limits[empty]:,} that may come in a minute; nothing "
-        f"was read."
-    )
+    sentence = f"More proposals came {of} than may come in a minute; nothing was read."
     raise TooMany.for_seconds(seconds, sentence, code="TOO_MANY_PROPOSALS")

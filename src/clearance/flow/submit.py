@@ -218,8 +218,8 @@ async def _admit(
                 new = isinstance(answer, Admitted)
                 narration = narration_of(record, facts.settings, principal)
                 return Proposed(*narration, created=new)
-            case TooManyWaiting(waiting):
-                raise _too_many_waiting(principal, waiting)
+            case TooManyWaiting():
+                raise _too_many_waiting(principal)
             case QuotaSpent():
                 room = False
             case SettingsMoved():
@@ -243,11 +243,9 @@ def known_by(facts: Facts, answer: AdvanceAnswer) -> Facts:
             return facts
 
 
-def _too_many_waiting(agent: Principal, waiting: int) -> TooMany:
-    sentence = (
-        f"{waiting} acts of {agent.actor_id} wait for a person already, as many as may; nothing "
-        f"was stored."
-    )
+def _too_many_waiting(agent: Principal) -> TooMany:
+    """Without the number: it is the limit, and the agent reads this."""
+    sentence = f"As many acts of {agent.actor_id} wait for a person as may; nothing was stored."
     return TooMany(sentence, code="TOO_MANY_WAITING")
 
 
