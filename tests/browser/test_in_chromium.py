@@ -4,6 +4,7 @@ without JavaScript.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from clearance.core.record import IntentStatus
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from clearance.flow.requests import RulingRequest
 from tests.browser.conftest import PATIENCE_MS, PHONE, Served, Visit
-from tests.support.sample import AGENT, APPROVER, mail, refund, task
+from tests.support.sample import AGENT, APPROVER, OTHER_AGENT, mail, refund, task
 
 expect.set_options(timeout=30_000)  # milliseconds: two cores may be busy
 pytestmark = pytest.mark.anyio
@@ -115,6 +116,26 @@ async def test_approving_by_keyboard_runs_it(visit: Visit) -> None:
     )
     assert [call.arguments["amount_minor"] for call in world.tools.calls] == [76_000]
     assert (await world.record("first")).status is IntentStatus.AWAITING_APPROVAL
+
+
+async def test_the_same_act_is_folded_and_the_keyboard_goes_by_what_is_seen(visit: Visit) -> None:
+    world = visit.served.world
+    for name, by in (("first", AGENT), ("again", OTHER_AGENT)):
+        await world.propose(refund(name, 75_000), by)
+    await world.propose(refund("other", 76_000))
+    await visit.sign_in(Role.APPROVER, "/needs-you")
+    page, keys = visit.page, visit.page.keyboard
+    await keys.press("j")
+    await keys.press("j")
+    await expect(page.locator("#card-other")).to_be_focused()
+    await expect(page.locator("#card-again")).not_to_be_visible()
+    await page.get_by_text("1 more of the same act waits").click()
+    await page.locator("#card-first").focus()
+    await keys.press("j")
+    await expect(page.locator("#card-again")).to_be_focused()
+    said = page.locator("#card-again .alike")
+    await expect(said).to_contain_text("The same waits too: agent-ada asked")
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 async def test_rejecting_needs_a_reason_and_letters_in_it_are_letters(visit: Visit) -> None:

@@ -328,4 +328,5 @@ def test_what_is_exported_is_one_moment_although_commands_work_beside(
     assert sorted(key["name"] for key in keys) == [
         "gone.",
         "olga.",
+        "scoped.",
     ]  # as it was when the first row was read

@@ -106,12 +106,13 @@ class History:
         await self.propose("blocked", account="closed")
         await self.rule("asked", RulingKind.APPROVE)
         await self.rule("rejected", RulingKind.REJECT, "not now")
+        await self.propose("later", account="a2")
         await self.world.control.cancel(AGENT, "withdrawn", "changed my mind")
         self.answered.append(Answered("cancel", TENANT, "withdrawn", {}))
         self.fails["failing"] = CallError(ErrorClass.VALIDATION, "no", Sent.ANSWERED)
         self.fails["lost"] = CallError(ErrorClass.TIMEOUT, "no answer", Sent.MAYBE)
         self.fails["refused"] = CallError(ErrorClass.VALIDATION, "not sent", Sent.NOT_SENT)
-        for name in ("task", "failing", "mail", "lost", "asked"):
+        for name in ("task", "failing", "mail", "lost", "asked", "later"):
             await self.world.run(name)
         self.calls = [
             replace(call, acted=call.acted and call.arguments["intent"] != "failing")
@@ -497,6 +498,12 @@ BROKEN: list[tuple[str, str, Callable[[Evidence], object]]] = [
         "there was room for one more",
         lambda e: setattr(e, "full", [replace(e.full[0], limit=7)]),
     ),
+    (
+        "a_no_is_remembered",
+        "the same runs alone",
+        lambda e: record(e, "later", intent=e.records["rejected"].intent),
+    ),
+    ("few_enough_wait", "one too many", lambda e: setattr(e, "waiting_max", 1)),
     ("what_was_answered_is_kept", "a proposal is lost", lambda e: told(e, "propose", "gone")),
     ("what_was_answered_is_kept", "another answer", other_answer),
     (
@@ -598,6 +605,7 @@ def test_a_true_history_breaks_no_promise(evidence: Evidence) -> None:
         "task": "SUCCEEDED",
         "failing": "FAILED",
         "stopped": "SUCCEEDED",
+        "later": "SUCCEEDED",
         "refused": "CANCELLED",
         "mail": "SUCCEEDED",
         "lost": "UNKNOWN",

@@ -125,6 +125,8 @@ async def _torture(run: Run, profile: Profile, supervisor: Supervisor) -> Result
         crowd, struck = await _strike(run, profile, supervisor, doors)
         await _heal(profile, supervisor, crowd)
         settled = await _settle(run, doors)
+        for tenant in company.TENANTS:
+            await crowd.reject_all(tenant)
         full = {tenant: await crowd.fill(tenant) for tenant in company.TENANTS}
         settled += await _settle(run, doors)
         await _reconcile(run, doors, crowd)
@@ -137,6 +139,7 @@ async def _torture(run: Run, profile: Profile, supervisor: Supervisor) -> Result
     evidence = await _collect(run, profile, crowd, shown)
     for one in evidence:
         one.full = full[one.tenant_id]
+        one.waiting_max = company.waiting_max(run.ceiling)
     violations += [Violation("processes_live", "-", None, said) for said in supervisor.ended_alone]
     violations += [Violation("everything_settles", "-", None, said) for said in settled]
     cases = [Case(one) for one in evidence]

@@ -158,7 +158,7 @@ async def test_a_limited_key_may_not_rule_outside_and_its_card_says_so(door: Doo
     )
     record = await door.world.record("t1")
     for scope, why in ((ACME_TASKS, "Your key is limited"), (Scope(frozenset({"globex"})), None)):
-        said = presenting._may_not_rule(record, limited(APPROVER, scope))
+        said = presenting._may_not_rule(record, None, limited(APPROVER, scope))
         assert (said or "").startswith(why or "")
         assert (said is None) == (why is None)
     async with client(door.app, key) as narrow:

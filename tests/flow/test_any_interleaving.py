@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import tempfile
 from collections.abc import Coroutine, Iterable
 from pathlib import Path
@@ -28,7 +27,7 @@ from hypothesis.stateful import (
 
 from clearance.core import call as calls
 from clearance.core.approval import RulingKind
-from clearance.core.budget import HoldState
+from clearance.core.budget import Claim, Counter, HoldState
 from clearance.core.errors import Refusal
 from clearance.core.outcome import CallError, ErrorClass, Outcome, OutcomeStatus, Sent
 from clearance.core.record import STEPS, IntentRecord, IntentStatus
@@ -38,15 +37,17 @@ from clearance.flow.execute import Started
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from clearance.flow.requests import RulingRequest
+from clearance.stores import codec
 from tests.aws.support.table import Table
 from tests.support import sample
 from tests.support.postgres import migrated_database
-from tests.support.sample import AGENT, APPROVER, OWNER, TENANT, mail, refund, task
+from tests.support.sample import AGENT, APPROVER, OTHER_AGENT, OWNER, TENANT, mail, refund, task
 from tests.support.world import Place, World, opened
 
 Answer = TypeVar("Answer")
 
 IDS = st.sampled_from([f"i{number}" for number in range(6)])
+OF_ANOTHER_AGENT = "i5"
 LIMIT = 3
 
 PROPOSALS = {
@@ -63,6 +64,14 @@ PROPOSALS = {
 BUDGETS = [
     [{"max_per_day": LIMIT, "max_amount_per_day_by_action_type": {"ISSUE_REFUND": 1_000}}],
     [{"max_per_day": LIMIT, "max_per_day_by_action_type": {"SEND_MAIL": 1}}],
+]
+LIMITS: list[list[dict[str, Any]]] = [
+    [],
+    [
+        {"for": "tenant", "per": "day", "actions": 2},
+        {"for": "each agent", "per": "minute", "actions": 1},
+    ],
+    [{"for": "each agent and account", "per": "hour", "actions": 1}],
 ]
 REFUSES = CallError(ErrorClass.VALIDATION, "no", Sent.ANSWERED)
 IS_BUSY = CallError(ErrorClass.RATE_LIMIT, "later", Sent.ANSWERED)
@@ -105,7 +114,7 @@ class Interleavings(RuleBasedStateMachine):
         self.abandoned: list[tuple[Started, tuple[Outcome, int] | None]] = []
         self.last_status: dict[str, IntentStatus] = {}
         self.answers: dict[str, tuple[str, str]] = {}
-        self.highest_limit: dict[tuple[str, str], int] = {}
+        self.highest_limit: dict[str, int] = {}
 
     def place(self) -> Place:
         return Path(self.ends.enter_context(tempfile.TemporaryDirectory())) / "store.sqlite3"
@@ -140,14 +149,15 @@ class Interleavings(RuleBasedStateMachine):
             raise ToolCallFailed(failure)
         return {"ok": True}
 
-    @initialize(budgets=st.sampled_from(BUDGETS))
-    def begin(self, budgets: list[dict[str, Any]]) -> None:
-        self.do(self.world.autonomy(budgets=budgets))
+    @initialize(budgets=st.sampled_from(BUDGETS), limits=st.sampled_from(LIMITS))
+    def begin(self, budgets: list[dict[str, Any]], limits: list[dict[str, Any]]) -> None:
+        self.do(self.world.autonomy(budgets=budgets, limits=limits))
 
     @rule(name=IDS, what=st.sampled_from(sorted(PROPOSALS)))
     def propose(self, name: str, what: str) -> None:
+        agent = OTHER_AGENT if name == OF_ANOTHER_AGENT else AGENT
         try:
-            proposed = self.do(self.world.control.propose(AGENT, PROPOSALS[what](name)))
+            proposed = self.do(self.world.control.propose(agent, PROPOSALS[what](name)))
         except Refusal as refusal:
             assert refusal.code == "INTENT_ID_REUSED"
             return
@@ -205,10 +215,17 @@ class Interleavings(RuleBasedStateMachine):
     @rule(
         mode=st.sampled_from(["AUTO_EXECUTE", "APPROVAL_REQUIRED", "DISABLED"]),
         budgets=st.sampled_from(BUDGETS),
+        limits=st.sampled_from(LIMITS),
         level=st.sampled_from([None, StopLevel.HOLD, StopLevel.REFUSE]),
     )
-    def configure(self, mode: str, budgets: list[dict[str, Any]], level: StopLevel | None) -> None:
-        document = sample.document(modes=[{"mode": mode}], budgets=budgets)
+    def configure(
+        self,
+        mode: str,
+        budgets: list[dict[str, Any]],
+        limits: list[dict[str, Any]],
+        level: StopLevel | None,
+    ) -> None:
+        document = sample.document(modes=[{"mode": mode}], budgets=budgets, limits=limits)
         if level is not None:
             switch = StopSwitch(StopScope.ACTION_TYPE, "CREATE_TASK", level, "test")
             document["stop_switches"] = [
@@ -223,18 +240,35 @@ class Interleavings(RuleBasedStateMachine):
 
     @invariant()
     def budgets_are_exact_and_never_overspent(self) -> None:
-        counted: dict[tuple[str, str, str], int] = {}
-        for account, day, state, claims in self.all_holds():
-            for bucket, amount, limit in json.loads(claims):
-                key = (account, day, bucket)
-                counted[key] = counted.get(key, 0) + (amount if HoldState(state).counts else 0)
-                if limit is not None:
-                    self.highest_limit[account, bucket] = limit
+        own: dict[tuple[str, str, str], int] = {}
+        counted: dict[tuple[Counter, str], int] = {}
+        for account, day, state, kept in self.all_holds():
+            hold = codec.hold({"day": day, "state": state, "claims": kept})
+            for claim in hold.claims if hold else ():
+                amount = claim.amount if HoldState(state).counts else 0
+                if claim.counter is None:
+                    key = (account, day, claim.bucket)
+                    own[key] = own.get(key, 0) + amount
+                else:
+                    place = (claim.counter, claim.bucket)
+                    counted[place] = counted.get(place, 0) + amount
+                if claim.limit is not None:
+                    limit = max(claim.limit, self.highest_limit.get(claim.place, 0))
+                    self.highest_limit[claim.place] = limit
         used = {(account, day, bucket): amount for account, day, bucket, amount in self.all_used()}
-        assert used == counted
-        for (account, _, bucket), amount in used.items():
-            assert amount <= self.highest_limit.get((account, bucket), amount)
+        assert used == own
+        for (_, _, bucket), amount in used.items():
+            assert amount <= self.highest_limit.get(bucket, amount)
             assert bucket != "actions" or amount <= LIMIT
+        self.counters_are_exact(counted)
+
+    def counters_are_exact(self, counted: dict[tuple[Counter, str], int]) -> None:
+        counters = {counter for counter, _ in counted}
+        read = self.do(self.world.store.counted(TENANT, counters))
+        for (counter, bucket), amount in counted.items():
+            assert read.get(counter, {}).get(bucket, 0) == amount
+            place = Claim(bucket, 0, None, counter).place
+            assert amount <= self.highest_limit.get(place, amount)
 
     @invariant()
     def at_most_one_execution_per_intent(self) -> None:

@@ -70,7 +70,7 @@ def test_what_no_limit_of_the_tenant_bounds_is_said(limits: Any, open_ended: str
         for problem in advice(parse_document(document(*limits)))
         if problem.path == ("autonomy", "limits")
     ]
-    expected = f"the tenant as a whole has no limit of {open_ended} (for: tenant), so all"
+    expected = f"the tenant as a whole has no limit of {open_ended} (for: tenant), so nothing"
     assert [sentence.startswith(expected) for sentence in found] == [True] * bool(open_ended)
     nothing_alone = {**document(*limits), "autonomy": {"limits": limits}}
     assert not advice(parse_document(nothing_alone))

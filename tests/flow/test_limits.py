@@ -30,7 +30,8 @@ ACCOUNTS = [f"customer-{number}" for number in range(12)]
 def document(*limits: Any, **changes: Any) -> dict[str, Any]:
     """Customers that each have a large budget of their own, refunds in cents, and limits."""
     budgets = [{"account": name, "max_per_day": 1_000} for name in ("acme", *ACCOUNTS)]
-    made = sample.document(limits=list(limits), budgets=budgets)
+    known = ["acme", *ACCOUNTS]
+    made = sample.document(limits=list(limits), budgets=budgets, accounts=known)
     amount = made["catalog"]["ISSUE_REFUND"]["parameters"]["properties"]["amount_minor"]
     amount |= {"x-scale": 100, "x-unit": "EUR"}
     made["autonomy"] |= changes
@@ -72,6 +73,32 @@ async def test_one_agent_on_many_accounts_runs_no_more_than_its_own_ceiling_and_
     assert await counted(world, Per.DAY) == {"actions": 25, "amount:EUR": 25_000_000}
     world.clock.forward(12 * HOUR_MS)
     assert await attack(AGENT, 12, 4_000) == 2, "100.00 EUR, of which each act takes 40.00"
+
+
+async def test_invented_accounts_share_one_limit_and_are_counted_once_in_it(world: World) -> None:
+    """Their shared budget and a limit of each account count in the same place."""
+    limit = {"for": "each account", "per": "day", "actions": 4}
+    budgets = [{"max_per_day": 100}]
+    await world.configure(
+        document(limit, accounts={"known": ["acme"], "unknown": "allow"}, budgets=budgets)
+    )
+    invented = [await world.propose(task(f"i{n}", account_id=f"new-{n}")) for n in range(7)]
+    assert [record.decision.answer.value for record in invented] == [
+        *["AUTO_EXECUTE"] * 4,
+        *["REQUIRE_APPROVAL"] * 3,
+    ]
+    assert invented[-1].decision.explanation.startswith(
+        "The limit of accounts that are not known for 2026-11-24 has 4 of 4 actions used"
+    )
+    assert (await counted(world, Per.DAY, accounts="unknown"))["actions"] == 4
+    assert (await world.propose(task("known"))).status is IntentStatus.APPROVED
+    shown = [
+        bucket.shown
+        for use in await world.control.usage(OWNER, {LimitKey.ACCOUNT: "new-99"})
+        if use.counter == counter_of({"accounts": "unknown"}, Per.DAY, NOON)
+        for bucket in use.buckets
+    ]
+    assert shown == ["4 of 4 actions"]
 
 
 async def test_what_does_not_fit_asks_a_person_whose_yes_takes_nothing(world: World) -> None:

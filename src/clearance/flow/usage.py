@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from clearance.core.accounts import AccountKind
 from clearance.core.budget import Claim, Counter, Hold, rule_for
 from clearance.core.gate import Facts, counters_of
-from clearance.core.limits import LimitedCounter, Limits, Who, limited_counters, looked_at
+from clearance.core.limits import (
+    LimitedCounter,
+    LimitKey,
+    Limits,
+    Who,
+    limited_counters,
+    looked_at,
+)
 from clearance.core.moment import day_in_zone
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import IntentRecord
@@ -22,15 +30,26 @@ async def usage(context: Context, principal: Principal, who: Who) -> list[Counte
     its subject; that of the tenant always.
     """
     principal.require(Permission.READ, on=principal.tenant)
-    limits = (await context.settings(principal.tenant_id)).limits
-    counters = limited_counters(limits, who, context.clock.now_ms())
+    settings = await context.settings(principal.tenant_id)
+    limits, account = settings.limits, who.get(LimitKey.ACCOUNT)
+    known = account is None or await _is_known(context, settings, account)
+    counters = limited_counters(limits, who, context.clock.now_ms(), known=known)
     used = await context.store.counted(principal.tenant_id, [each.counter for each in counters])
     return [_use(limits, each, used.get(each.counter, {})) for each in counters]
 
 
+async def _is_known(context: Context, settings: Settings, account_id: str) -> bool:
+    """True if an account does not count on the share of those that are not known."""
+    admitted = await known_accounts(context, settings, account_id)
+    standing = settings.accounts.standing(account_id, admitted)
+    return standing.kind is not AccountKind.UNKNOWN
+
+
 def _use(limits: Limits, limited: LimitedCounter, used: Mapping[str, int]) -> CounterUse:
+    # An account's own buckets are counted here too, if it is not known; its budget shows them.
+    counted = (bucket for bucket in used if ":" not in bucket)
     buckets = []
-    for bucket in sorted({*limited.limits, *used}):
+    for bucket in sorted({*limited.limits, *counted}):
         use, limit = used.get(bucket, 0), limited.limits.get(bucket)
         words = limits.amount(bucket, use)
         if limit is not None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ from typing import Any
 import psycopg
 
 from clearance.core.approval import RulingKind
+from clearance.core.budget import Claim, Counter, Hold
+from clearance.core.credential import ApiKey
+from clearance.core.ledger import EntryKind, draft
 from clearance.core.outcome import CallError, ErrorClass, OutcomeStatus, Sent
-from clearance.core.principal import Role
+from clearance.core.principal import Role, Scope
 from clearance.flow import execute
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.store import Store
@@ -37,7 +41,12 @@ OTHER = "southwind"
 TOOL = "sha256-2:" + "7" * 64
 APPROVE = RulingRequest(RulingKind.APPROVE)
 UNSURE: Mapping[str, Any] = {"confidence_score": 0.5, "account_id": "globex"}
-ACCOUNTS = ("acme", "globex")
+ACCOUNTS = ("acme", "globex", "größe")
+TENANT_DAY = Counter("{}", "2026-11-24")
+NEW_NAMES = Counter('{"accounts":"^größe$"}', "2026-11 Europe/Oslo")
+NEW_NAME = Claim("new_accounts", 1, 20, NEW_NAMES)
+MONEY = Claim("amount:EUR", 2**61, None, TENANT_DAY)  # more than a float can say
+LIKENESS = b"l" * 32
 DAYS = ("2026-11-24", "2026-11-25")
 
 
@@ -59,6 +68,7 @@ async def live(world: World) -> None:
     await world.propose(task("expires", expires_at=world.clock.now + HOUR))
     await world.propose(task("cancelled", **UNSURE))
     await world.control.cancel(OWNER, "cancelled", "no longer needed \0 \u2028")
+    await _counted(world)
     await _of_format_2(world)
     other = await admission(world, "approved", tenant_id=OTHER, now=world.clock.now)
     await world.store.admit(other)
@@ -74,6 +84,23 @@ async def _of_format_2(world: World) -> None:
         await world.store.keep_tools(tenant, {TOOL: {"description": f"\0 \u2028 of {tenant}"}})
     await world.propose(task("later", expires_at=world.clock.now + YEAR, **UNSURE))
     world.sql("UPDATE intent SET executor = 'caller' WHERE action_intent_id = 'later'")
+
+
+async def _counted(world: World) -> None:
+    """What is counted of others than the account, and what an admission may ask for besides."""
+    for name, account in (("counted", "acme"), ("given-back", "größe")):
+        wanted = await admission(world, name, account_id=account, now=world.clock.now)
+        hold = Hold("2026-11-24", (Claim("actions", 1, None, TENANT_DAY), NEW_NAME, MONEY))
+        wanted = replace(wanted, decision=replace(wanted.decision, hold=hold))
+        wanted = replace(wanted, quota=(Claim("blocked_bytes", 9, None, TENANT_DAY),))
+        await world.store.admit(replace(wanted, knows_account=True, likeness=LIKENESS))
+    await world.control.cancel(OWNER, "given-back", "not needed")
+    folded = await admission(world, "folded", confidence_score=0.1, now=world.clock.now)
+    await world.store.admit(replace(folded, likeness=LIKENESS, same_call=b"c" * 32))
+    entry = draft(EntryKind.API_KEY_CREATED, world.clock.now, OWNER)
+    scope = Scope(accounts=frozenset({"größe", "acme"}))
+    key = ApiKey("zz-scoped", TENANT, "scoped", Role.AGENT, b"s" * 32, world.clock.now)
+    await world.store.add_api_key(replace(key, scope=scope), entry)
 
 
 async def _keys(world: World) -> None:
@@ -163,6 +190,9 @@ async def told(store: Store, now: int) -> dict[str, Any]:
                 for account in ACCOUNTS
                 for day in DAYS
             ],
+            "counted": await store.counted(tenant, [TENANT_DAY, NEW_NAMES]),
+            "known": await store.known_accounts(tenant, ACCOUNTS),
+            "alike": await store.alike(tenant, LIKENESS, 10),
             "keys": await store.api_keys(tenant),
             "tools": await store.kept_tools(tenant, [TOOL]),
         }
@@ -227,6 +257,7 @@ def nothing_in(where: Place) -> bool:
         return not (where / STORE_FILE).exists()
     assert isinstance(where, Database)
     tables = ("settings", "tool", "ledger", "intent_key", "intent", "budget_use", "api_key")
+    tables += ("counter", "known_account")
     with psycopg.connect(where.url.get_secret_value()) as connection:
         found = connection.execute(
             "SELECT tenant_id, settings_version, ledger_size FROM clearance.tenant"

@@ -43,7 +43,7 @@ NEVER_SENT = {"BLOCKED", "AWAITING_APPROVAL", "APPROVED", "REJECTED", "EXPIRED",
 """An intent in one of these states was never sent, and the ledger says so."""
 
 EXPECTED_REFUSALS = {
-    "propose": set(),
+    "propose": {"TOO_MANY_WAITING"},
     "approve": {
         "OWN_PROPOSAL",
         "APPROVAL_CLOSED",
@@ -408,6 +408,7 @@ def limits_are_kept(case: Case) -> Found:
         (*counter, bucket): amount
         for counter, buckets in case.evidence.counted.items()
         for bucket, amount in buckets.items()
+        if bucket != "blocked_bytes"  # a quota: no hold takes from it
     }
     for place in sorted(counters.keys() | used.keys()):
         if counters.get(place, 0) != used[place]:
@@ -446,6 +447,41 @@ def _total_is_exact(case: Case, fact: Fact, used: Mapping[Place, int]) -> Found:
             total = used[full.subject, full.window, full.bucket]
             if total != full.limit:
                 yield name, f"{full} had no room at {total}"
+
+
+# --- People ---
+
+
+def a_no_is_remembered(case: Case) -> Found:
+    """Policy approves nothing that a person rejected before, whichever agent proposes it again."""
+    rejected: dict[tuple[str, str, bytes], str] = {}
+    for fact in case.facts:
+        name = str(fact.fields.get("action_intent_id"))
+        story = case.stories.get(name)
+        if story is None or story.record is None:
+            continue
+        intent = story.record.intent
+        act = intent.account_id, intent.action_type, canonical(dict(intent.parameters))
+        if fact.kind == "ACTION_REJECTED":
+            rejected[act] = name
+        alone = fact.fields.get("approval_source") == "POLICY" and fact is story.facts[0]
+        if alone and act in rejected:
+            yield name, f"it runs alone, and {rejected[act]}, the same, was rejected"
+
+
+def few_enough_wait(case: Case) -> Found:
+    """No proposal waits for people that finds as many of its agent waiting as may."""
+    waiting: dict[str, str] = {}
+    for fact in case.facts:
+        name, agent = str(fact.fields.get("action_intent_id")), fact.fields.get("proposed_by")
+        others = sum(each == agent for each in waiting.values())
+        first = fact.fields.get("revision") == 1 and "edited_by" not in fact.fields
+        if fact.kind == "APPROVAL_REQUESTED" and first and others >= case.evidence.waiting_max:
+            yield name, f"at entry {fact.position} {others} of {agent} waited already"
+        if fact.status == "AWAITING_APPROVAL" and name in case.stories:
+            waiting[name] = str(case.stories[name].facts[0].fields["proposed_by"])
+        else:
+            waiting.pop(name, None)
 
 
 # --- What was said is true ---
@@ -703,6 +739,8 @@ PROMISES: tuple[Callable[[Case], Found], ...] = (
     calls_lie_between_start_and_outcome,
     budget_is_kept,
     limits_are_kept,
+    a_no_is_remembered,
+    few_enough_wait,
     what_was_answered_is_kept,
     outcomes_are_true,
     unknown_only_where_allowed,

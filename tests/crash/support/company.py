@@ -30,6 +30,8 @@ ACCOUNTS = ("hot", "a1", "a2", "a3", "a4", "careful", "closed", "poor")
 `poor` has hardly any budget.
 """
 
+AGAIN = 20
+"""How many different acts are proposed again and again."""
 INVENTED = "new-"
 """How the accounts begin that agents make up: each of them would have a budget of its own."""
 
@@ -118,6 +120,11 @@ def limits(ceiling: int) -> list[dict[str, Any]]:
     ]
 
 
+def waiting_max(ceiling: int) -> int:
+    """How many intents of one agent may wait for people."""
+    return max(ceiling // 10, 10)
+
+
 def document(
     tenant_id: str, tool_server: str, deadline_seconds: int, most: int, ceiling: int = 1_000
 ) -> dict[str, Any]:
@@ -158,11 +165,11 @@ def document(
                 {"mode": "DISABLED", "account": "closed"},
             ],
             "budgets": budgets(most),
-            # A crowd is no flood here: what it proposes is to be decided.
+            # A crowd is no flood here: the rates of each process are not what is tried.
             "quotas": {
                 "proposals_per_minute": 1_000_000,
                 "proposals_per_minute_each_credential": 1_000_000,
-                "waiting_each_agent": 100_000,
+                "waiting_each_agent": waiting_max(ceiling),
             },
             "limits": limits(ceiling),
             "accounts": [*ACCOUNTS, {"match": f"{INVENTED}[a-z0-9-]+", "new_per_day": 3 * ceiling}],
@@ -226,6 +233,10 @@ def plan(seed: int, tenant_id: str, action_intent_id: str) -> Plan:
         "confidence_score": drawn.choices([0.95, 0.5], [94, 6])[0],
         "risk_level": "LOW",
     }
+    if drawn.random() < 0.12:  # the same act as many others, which a person may reject
+        title = f"{tenant_id} {drawn.randrange(AGAIN)}"
+        again = {"account_id": "a4", "action_type": "CREATE_TASK", "parameters": {"title": title}}
+        said |= again
     if drawn.random() < 0.06:
         said["expires_at"] = datetime.now(UTC) + timedelta(seconds=drawn.uniform(1, 20))  # noqa: TID251 - a client's clock
     return Plan(

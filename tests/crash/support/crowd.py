@@ -207,7 +207,8 @@ class Crowd:
                 continue
             for item in drawn.sample(items, min(len(items), 12)):
                 if not self.stopped.is_set():
-                    await self._rule(client, tenant, name, item, drawn)
+                    verb = drawn.choices(["approve", "reject", "edit"], [70, 18, 12])[0]
+                    await self._rule(client, tenant, name, item, verb)
 
     async def _rule(
         self,
@@ -215,10 +216,9 @@ class Crowd:
         tenant: str,
         name: str,
         item: Mapping[str, Any],
-        drawn: random.Random,
+        verb: str,
     ) -> None:
         approval_id, digest = item["approval_id"], item["digest"]
-        verb = drawn.choices(["approve", "reject", "edit"], [70, 18, 12])[0]
         asking: Callable[[], Awaitable[Mapping[str, Any]]] = {
             "approve": lambda: client.approve(approval_id, digest=digest),
             "reject": lambda: client.reject(approval_id, reason="not now", digest=digest),
@@ -305,6 +305,13 @@ class Crowd:
                 self.told.keep("stop", tenant, None, {"version": said["version"]})
                 return True
         return False
+
+    async def reject_all(self, tenant: str) -> None:
+        """People reject whatever waits, so that no agent has too much waiting."""
+        for name in company.RULERS:  # each may have edited some, which the other rules on
+            client = self.doors.through(0, tenant, name)
+            for item in [item async for item in client.approvals(page_size=500)]:
+                await self._rule(client, tenant, name, item, "reject")
 
     async def fill(self, tenant: str) -> list[Full]:
         """One agent after the other makes accounts up until a limit lets none of its acts run

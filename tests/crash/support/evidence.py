@@ -81,7 +81,8 @@ class Evidence:
 
     `budget_used`: by account and day, what the store counts of each bucket; `counted`: likewise, by
     subject and window of limits. `full`: the counters that had no room for one more act when
-    nothing else happened any more. `effects`: what a
+    nothing else happened any more. `waiting_max`: how many intents of one agent may wait for
+    people. `effects`: what a
     repeat of each action type does. `shown`: the intents as the API's timeline shows them, by id.
     `jumps`: clocks of processes were set wrong during the run."""
 
@@ -100,6 +101,7 @@ class Evidence:
     ledger_size: int = 0
     settled: bool = True
     full: Sequence[Full] = ()
+    waiting_max: int = 200
 
 
 async def collect(

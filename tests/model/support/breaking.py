@@ -295,6 +295,12 @@ VARIANTS = (
         without=frozenset({Guard.WINDOW}),
     ),
     Variant(
+        "reads are not counted",
+        replace(_LIMITED, effect="read", limits=()),
+        Promise.LIMITS,
+        ((gate, "Taking", lambda spends, **_: counting.Taking(spends)),),
+    ),
+    Variant(
         "a new account is given back with its hold",
         replace(_INVENTED, slots=(*_INVENTED.slots, withdraws())),
         Promise.ACCOUNTS,

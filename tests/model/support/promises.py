@@ -17,6 +17,7 @@ from clearance.core import stop
 from clearance.core.approval import ApprovalSource, ApprovalState
 from clearance.core.budget import Counter, HoldState
 from clearance.core.canonical import canonical
+from clearance.core.catalog import Effect
 from clearance.core.decision import Answer as Decided
 from clearance.core.mode import AutonomyMode
 from clearance.core.moment import as_text
@@ -126,7 +127,7 @@ def check_step(
     yield from _check_ledger(step, entry)
     if isinstance(step.made, Admission):
         yield from _check_admission(step.made, settings)
-        yield from _check_claims(step.made, limits)
+        yield from _check_claims(step.made, settings, limits)
         yield from _check_edited(step.made, settings)
     if step.before is None or not isinstance(step.made, Change):
         return
@@ -208,23 +209,30 @@ def _check_edited(made: Admission, settings: Settings) -> Iterator[Broken]:
 
 _WINDOWS = {"minute": 16, "hour": 13, "day": 10, "month": 7}
 """Characters of a moment's text that name the window that it lies in, in UTC."""
-_COUNTED = ({"for": "tenant", "per": "day"}, {"for": "each agent", "per": "day"})
+_COUNTED: Limits = ({"for": "tenant", "per": "day"}, {"for": "each agent", "per": "day"})
 """What is counted with no limit too."""
+_READS: Limits = ({"for": "each agent", "per": "minute", "reads": 60},)
+"""The rate of what changes nothing, where no limit is lower."""
 
 
-def _check_claims(made: Admission, limits: Limits) -> Iterator[Broken]:
+def _check_claims(made: Admission, settings: Settings, limits: Limits) -> Iterator[Broken]:
     """Whether an act that runs alone takes from every counter that it must, in the window in which
     it was decided on.
     """
     hold = made.decision.hold
     counted = [claim for claim in hold.claims if claim.counter] if hold else []
     taken = {(claim.bucket, claim.counter): claim.limit for claim in counted}
-    for limit in (*limits, *_COUNTED) if hold else ():
+    bucket, always = "actions", _COUNTED
+    if settings.catalog[made.intent.action_type].effect is Effect.READ:
+        bucket, always = "reads", _READS
+    for limit in (*limits, *always) if hold else ():
+        if bucket == "reads" and bucket not in limit:
+            continue
         subject, window = _subject(limit, made), as_text(made.at)[: _WINDOWS[limit["per"]]]
-        place = "actions", Counter(canonical(subject).decode(), window)
+        place = bucket, Counter(canonical(subject).decode(), window)
         if place not in taken:
             yield Broken(Promise.LIMITS, f"It was approved and took nothing from {place[1]}.")
-        elif "actions" in limit and (taken[place] is None or taken[place] > limit["actions"]):
+        elif bucket in limit and (taken[place] is None or taken[place] > limit[bucket]):
             yield Broken(Promise.LIMITS, f"It was approved under another limit of {place[1]}.")
 
 

@@ -414,6 +414,8 @@ ORDER: Mapping[Kind, Sequence[str]] = {
     Kind.INTENT: ("intent_no",),
     Kind.AGED_OUT: ("intent_no",),
     Kind.BUDGET_USE: ("tenant_id", "account_id", "day", "bucket"),
+    Kind.COUNTER: ("tenant_id", "subject", "window", "bucket"),
+    Kind.KNOWN_ACCOUNT: ("tenant_id", "account_id"),
     Kind.API_KEY: ("key_id",),
 }
 """What rows of a kind are sorted by, text by its code points; no two are the same."""

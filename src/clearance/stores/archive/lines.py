@@ -23,6 +23,8 @@ COUNT_MAX = (
     2**31 - 1
 )  # of revisions, versions, approvals and attempts: a store may keep them in 32 bits
 
+COUNTER_MAX = 2**63 - 1  # of a counter: sums of millionths of a unit
+
 
 class Kind(StrEnum):
     """The kinds of lines, in the order in which an archive has them."""
@@ -36,6 +38,8 @@ class Kind(StrEnum):
     INTENT = "intent"
     AGED_OUT = "aged_out_intent"
     BUDGET_USE = "budget_use"
+    COUNTER = "counter"
+    KNOWN_ACCOUNT = "known_account"
     API_KEY = "api_key"
 
 
@@ -110,7 +114,12 @@ NAME = Shape(
 OBJECT = Shape("the text of a JSON object", _object_text)
 FLAG = Shape("true or false", lambda value: type(value) is bool)
 DAY = _named(re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"), "a day as YYYY-MM-DD")
+WINDOW = _named(
+    re.compile(r"[0-9]{4}-[0-9]{2}(-[0-9]{2}(T[0-9]{2}(:[0-9]{2})?)?)?( \S{1,64})?"),
+    "a month, day, hour or minute as YYYY-MM-DDThh:mm, with a zone behind it or not",
+)
 SALT = _bytes(16)
+DIGEST = _bytes(32)
 LATER_NAME = _named(OPEN_NAME, "a name")  # that another version may know
 INTENT_ID = _named(ACTION_INTENT_ID, "the id of an intent")
 NUMBER = _whole(1, INTEGER_MAX)
@@ -162,11 +171,13 @@ _INTENT: Fields = {
     "proposed_by": TEXT,
     "trace_id": _or_null(TEXT),
     "salt": SALT,
-    "fingerprint": _bytes(32),
+    "fingerprint": DIGEST,
     "content": TEXT,
     "created_at": MOMENT,
     "changed_at": MOMENT,
     "executor": LATER_NAME,
+    "likeness": _or_null(DIGEST),
+    "same_call": _or_null(DIGEST),
     "hold": _HOLD,
     "approval": _APPROVAL,
     "attempt": _ATTEMPT,
@@ -212,6 +223,14 @@ FIELDS: Mapping[Kind, Fields] = {
         "bucket": NAME,
         "used": SIZE,
     },
+    Kind.COUNTER: {
+        "tenant_id": NAME,
+        "subject": OBJECT,
+        "window": WINDOW,
+        "bucket": NAME,
+        "used": _whole(0, COUNTER_MAX),
+    },
+    Kind.KNOWN_ACCOUNT: {"tenant_id": NAME, "account_id": NAME},
     Kind.API_KEY: {
         "key_id": NAME,
         "tenant_id": NAME,
@@ -220,6 +239,7 @@ FIELDS: Mapping[Kind, Fields] = {
         "key_hash": _named(re.compile("([0-9a-f]{2}){1,64}"), "1 to 64 bytes in hexadecimal"),
         "created_at": MOMENT,
         "revoked_at": _or_null(MOMENT),
+        "scope": _or_null(OBJECT),
     },
 }
 """The fields of each kind. Texts of JSON are as the store keeps them."""
@@ -233,7 +253,10 @@ _ADDED: Mapping[int, Mapping[Kind, Row]] = {
         Kind.SETTINGS: {"salt": None},
         Kind.TOOL: {},
         Kind.TEXT: {},
-        Kind.INTENT: {"executor": Executor.SERVER.value},
+        Kind.INTENT: {"executor": Executor.SERVER.value, "likeness": None, "same_call": None},
+        Kind.COUNTER: {},
+        Kind.KNOWN_ACCOUNT: {},
+        Kind.API_KEY: {"scope": None},
     }
 }
 """What each format has that the ones before it did not have, and what was meant by its absence. A

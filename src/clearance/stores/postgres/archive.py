@@ -61,7 +61,8 @@ _ROWS: Mapping[Kind, str] = {
         k."position", i.decision_position, i."position", i.approval_source, i.due_at,
         i.proposed_by, i.trace_id,
         encode(i.salt, 'hex'), encode(i.fingerprint, 'hex'), i.content, i.created_at, i.changed_at,
-        i.executor, (i.hold).day, (i.hold).state, (i.hold).claims,
+        i.executor, encode(i.likeness, 'hex'), encode(i.same_call, 'hex'),
+        (i.hold).day, (i.hold).state, (i.hold).claims,
         (i.approval).number, (i.approval).state, (i.approval).digest, (i.approval).opened_at,
         (i.approval).expires_at,
         (i.approval).differences, (i.approval).ruling, (i.approval).superseded_by,
@@ -80,8 +81,12 @@ _ROWS: Mapping[Kind, str] = {
         ORDER BY k.intent_no""",
     Kind.BUDGET_USE: """SELECT tenant_id, account_id, day, bucket, used FROM budget_use
         ORDER BY tenant_id, account_id, day, bucket""",
+    Kind.COUNTER: """SELECT tenant_id, subject, "window", bucket, used FROM counter
+        ORDER BY tenant_id, subject, "window", bucket""",
+    Kind.KNOWN_ACCOUNT: """SELECT tenant_id, account_id FROM known_account
+        ORDER BY tenant_id, account_id""",
     Kind.API_KEY: """SELECT key_id, tenant_id, name, role, encode(key_hash, 'hex'), created_at,
-    revoked_at FROM api_key
+    revoked_at, scope FROM api_key
         ORDER BY key_id""",
 }
 
@@ -103,7 +108,8 @@ _EMPTY = f"""SELECT NOT EXISTS (SELECT FROM tenant WHERE tenant_id <> '{EVERYWHE
     OR settings_version > 0 OR ledger_size > 0)
     AND NOT EXISTS (SELECT FROM ledger) AND NOT EXISTS (SELECT FROM intent_key)
     AND NOT EXISTS (SELECT FROM intent)
-    AND NOT EXISTS (SELECT FROM budget_use) AND NOT EXISTS (SELECT FROM api_key)"""
+    AND NOT EXISTS (SELECT FROM budget_use) AND NOT EXISTS (SELECT FROM counter)
+    AND NOT EXISTS (SELECT FROM known_account) AND NOT EXISTS (SELECT FROM api_key)"""
 
 _STRAY_ENTRY = """SELECT l."position", l.tenant_id FROM ledger l LEFT
     JOIN intent_key k ON k.intent_no = l.intent_no
@@ -309,6 +315,8 @@ _TABLES = {
     Kind.ENTRY: "ledger",
     Kind.TEXT: "ledger_text",
     Kind.BUDGET_USE: "budget_use",
+    Kind.COUNTER: "counter",
+    Kind.KNOWN_ACCOUNT: "known_account",
     Kind.API_KEY: "api_key",
 }
 _KEY = ("tenant_id", "action_intent_id", "intent_no", "created_at", "position", "transition_id")
@@ -338,5 +346,7 @@ def _value(name: str, value: Json) -> Json:
         return tuple(value.values())
     if name == "body":
         return value.encode()
-    in_bytes = name in {"salt", "fingerprint", "key_hash"} and value is not None
-    return bytes.fromhex(value) if in_bytes else value
+    return bytes.fromhex(value) if name in _BYTES and value is not None else value
+
+
+_BYTES = frozenset({"salt", "fingerprint", "key_hash", "likeness", "same_call"})

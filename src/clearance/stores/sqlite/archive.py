@@ -52,6 +52,7 @@ _ROWS: Mapping[Kind, str] = {
         i.decision_position, i.position, i.approval_source, i.due_at, i.proposed_by, i.trace_id,
         lower(hex(i.salt)),
         lower(hex(i.fingerprint)), i.content, i.created_at, i.changed_at, i.executor,
+        nullif(lower(hex(i.likeness)), ''), nullif(lower(hex(i.same_call)), ''),
         h.day, h.state, h.claims,
         p.number, p.state, p.digest, p.opened_at, p.expires_at, p.differences, p.ruling,
         p.superseded_by,
@@ -68,8 +69,14 @@ _ROWS: Mapping[Kind, str] = {
     Kind.BUDGET_USE: """SELECT t.tenant_id, a.account_id, b.day, b.bucket, b.used
         FROM budget_use b JOIN account a USING (account_no) JOIN tenant t USING (tenant_no)
         ORDER BY t.tenant_id, a.account_id, b.day, b.bucket""",
+    Kind.COUNTER: """SELECT t.tenant_id, c.subject, c."window", c.bucket, c.used
+        FROM counter c JOIN tenant t USING (tenant_no)
+        ORDER BY t.tenant_id, c.subject, c."window", c.bucket""",
+    Kind.KNOWN_ACCOUNT: """SELECT t.tenant_id, a.account_id
+        FROM known_account JOIN account a USING (account_no) JOIN tenant t USING (tenant_no)
+        ORDER BY t.tenant_id, a.account_id""",
     Kind.API_KEY: """SELECT k.key_id, t.tenant_id, k.name, k.role, lower(hex(k.key_hash)),
-    k.created_at, k.revoked_at
+    k.created_at, k.revoked_at, k.scope
         FROM api_key k JOIN tenant t USING (tenant_no) ORDER BY k.key_id""",
 }
 
@@ -177,6 +184,8 @@ class SqliteArchive:
             Kind.INTENT: self._put_intent,
             Kind.AGED_OUT: _refuse_aged_out,
             Kind.BUDGET_USE: self._put_budget_use,
+            Kind.COUNTER: self._put_counter,
+            Kind.KNOWN_ACCOUNT: self._put_known_account,
             Kind.API_KEY: self._put_api_key,
         }
 
@@ -233,16 +242,26 @@ class SqliteArchive:
                 self._insert(name, {"intent_no": row["intent_no"], **part})
 
     def _put_budget_use(self, row: Row) -> None:
+        self._put_of_account("budget_use", row)
+
+    def _put_counter(self, row: Row) -> None:
+        self._insert("counter", self._numbered(row))
+
+    def _put_known_account(self, row: Row) -> None:
+        self._put_of_account("known_account", row)
+
+    def _put_of_account(self, table: str, row: Row) -> None:
         own = self._numbered(row)
         del own["tenant_no"]
-        self._insert("budget_use", own)
+        self._insert(table, own)
 
     def _put_api_key(self, row: Row) -> None:
         self._insert("api_key", self._numbered(row))
 
     def _insert(self, table: str, named: Row) -> None:
         places = ", ".join("?" * len(named))
-        self._run(f"INSERT INTO {table} ({', '.join(named)}) VALUES ({places})", *named.values())
+        names = ", ".join(f'"{name}"' for name in named)
+        self._run(f"INSERT INTO {table} ({names}) VALUES ({places})", *named.values())
 
     def _numbered(self, row: Row) -> Row:
         """The row with numbers for tenant and account, and bytes for hexadecimal text, as SQLite
@@ -282,7 +301,7 @@ class SqliteArchive:
             yield named(COLUMNS, values)
 
 
-_BYTES = frozenset({"salt", "fingerprint", "key_hash"})
+_BYTES = frozenset({"salt", "fingerprint", "key_hash", "likeness", "same_call"})
 
 
 def _portable(outcome: Row) -> Row:

@@ -58,8 +58,8 @@
   };
 
   function cards() {
-    // Those that are folded away have no boxes, and cannot be focused.
-    return [...document.querySelectorAll("[data-card]")].filter((card) => card.getClientRects().length > 0);
+    // Those that are folded away cannot be focused.
+    return [...document.querySelectorAll("[data-card]")].filter((card) => !card.closest(".same-act:not([open])"));
   }
 
   function move(step) {
