@@ -56,7 +56,7 @@ _BODIES = (
     wire.CancellationBody,
     wire.ReconciliationBody,
     wire.SettingsPartBody,
-    wire.ApiKeyBody,
+    keys.ApiKeyBody,
     wire.ProblemResource,
 )
 _SUFFIXED = re.compile(r'(?<=["/])(\w+)Resource(?=")')
