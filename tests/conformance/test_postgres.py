@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from clearance.configuration.shape import DURATION_DAYS_MAX
+from clearance.configuration.values import DURATION_DAYS_MAX
 from clearance.core import steps
 from clearance.core.budget import Claim, Hold
 from clearance.core.budget import Counter as BudgetCounter

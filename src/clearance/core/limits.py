@@ -13,11 +13,12 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 
 from clearance.core.budget import Claim, Counter, Hold
 from clearance.core.canonical import INTEGER_MAX, Json, canonical
 from clearance.core.catalog import Action
-from clearance.core.moment import minute_in_zone
+from clearance.core.moment import SECOND_MS, minute_in_zone
 from clearance.core.money import Money
 from clearance.core.schema import SCALE_MAX
 from clearance.core.template import outside
@@ -27,6 +28,9 @@ MILLIONTHS_MAX = INTEGER_MAX  # millionths of a unit: what a limit can be, and w
 UNITS_MAX = MILLIONTHS_MAX // SCALE_MAX  # the same in whole units
 UNCOUNTABLE = MILLIONTHS_MAX + 1  # millionths that no limit has room for
 ACTIONS, READS = "actions", "reads"
+MINUTE_MS = 60 * SECOND_MS
+SUBJECTS_KEPT = 4_096  # texts of subjects that a process makes once
+MINUTES_KEPT = 64  # minutes of zones, likewise
 UNKNOWN = "unknown"  # instead of the names of all accounts that are not known
 _AMOUNT = "amount:"
 
@@ -259,24 +263,38 @@ def together(claims: Iterable[Claim]) -> tuple[Claim, ...]:
     """
     by_place: dict[str, Claim] = {}
     for claim in claims:
-        other = by_place.setdefault(claim.place, claim)
-        limits = [limit for limit in (other.limit, claim.limit) if limit is not None]
-        by_place[claim.place] = replace(
-            other, amount=max(other.amount, claim.amount), limit=min(limits, default=None)
-        )
+        other = by_place.get(claim.place)
+        by_place[claim.place] = claim if other is None else _lower(other, claim)
     return tuple(by_place.values())
+
+
+def _lower(claim: Claim, other: Claim) -> Claim:
+    """The claim that covers two of one place."""
+    limits = [limit for limit in (claim.limit, other.limit) if limit is not None]
+    amount = max(claim.amount, other.amount)
+    return replace(claim, amount=amount, limit=min(limits, default=None))
 
 
 def counter_of(subject: Mapping[str, str], per: Per, now: int, zone: str = "UTC") -> Counter:
     """The counter of a subject in the window that it is now."""
-    return Counter(canonical(dict(subject)).decode(), window_at(now, per, zone))
+    return Counter(_subject(tuple(subject.items())), window_at(now, per, zone))
+
+
+@lru_cache(maxsize=SUBJECTS_KEPT)
+def _subject(keys: tuple[tuple[str, str], ...]) -> str:
+    return canonical(dict(keys)).decode()
 
 
 def window_at(now: int, per: Per, zone: str = "UTC") -> str:
     """The name of the window that it is now, as `Counter` has it."""
     if per in {Per.MINUTE, Per.HOUR} or zone == "UTC":
-        return minute_in_zone(now, "UTC")[: _LENGTHS[per]]
-    return f"{minute_in_zone(now, zone)[: _LENGTHS[per]]} {zone}"
+        return _minute(now // MINUTE_MS, "UTC")[: _LENGTHS[per]]
+    return f"{_minute(now // MINUTE_MS, zone)[: _LENGTHS[per]]} {zone}"
+
+
+@lru_cache(maxsize=MINUTES_KEPT)
+def _minute(minute: int, zone: str) -> str:
+    return minute_in_zone(minute * MINUTE_MS, zone)
 
 
 def _counter(limit: Limit, who: Who, now: int, *, known: bool) -> Counter:
