@@ -561,6 +561,9 @@ REFUSED = [
     (f'@id("{"a" * 129}") {COMMON} {FORBID};', "has an @id that must be 1 to 128", ()),
     (PERMIT_ALL * 2, "shares its @id with another policy (line 1)", ("all",)),
     (f'@id("a") @explanation("E.") {FORBID};', "has no @reason", ("a",)),
+    (f'@id("a") {COMMON} @remedy {FORBID};', "has a @remedy that must be one line", ("a",)),
+    (f'@id("a") {COMMON} @remedy(" ") {FORBID};', "has a @remedy that must be one line", ("a",)),
+    (f'@id("a") {COMMON} @remedy("a\\nb") {FORBID};', "a @remedy that must be one line", ("a",)),
     (f'@id("a") @reason @explanation("E.") {FORBID};', "has no @reason", ("a",)),
     (
         f'@id("a") @reason("Too low") @explanation("E.") {FORBID};',

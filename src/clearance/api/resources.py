@@ -19,7 +19,7 @@ from clearance.core.record import IntentRecord, IntentStatus
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clearance.core.agents_view import OfferedAction, ShownEntry
+    from clearance.core.agents_view import ShownEntry
     from clearance.core.approval import Approval
     from clearance.core.budget import Hold
     from clearance.core.narrative import Explanation, ShownCall
@@ -282,15 +282,4 @@ def entry(shown: ShownEntry) -> wire.LedgerEntry:
     """What is shown of an entry, beside its place and the digest of its exact bytes."""
     return wire.LedgerEntry(
         **{**shown.fields, "position": shown.position, "entry_digest": shown.digest}
-    )
-
-
-def action(offered: OfferedAction) -> wire.ActionResource:
-    """An action that may be proposed."""
-    return wire.ActionResource(
-        action_type=offered.action_type,
-        label=offered.label,
-        description=offered.description,
-        parameters=dict(offered.parameters),
-        account=offered.account,
     )

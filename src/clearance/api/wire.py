@@ -498,28 +498,6 @@ class ApprovalItem(CallResource):
     alike: list[SameActResource]
 
 
-class ActionResource(Resource):
-    """An action that may be proposed: how people call it, what it does, and the JSON Schema of its
-    parameters.
-    """
-
-    action_type: str
-    label: str
-    description: str
-    parameters: dict[str, Any]
-    account: Annotated[
-        str | None,
-        Field(description="The parameter that names the account; null: `account_id` does."),
-    ]
-
-
-class ActionPage(Resource):
-    """The actions that may be proposed."""
-
-    items: list[ActionResource]
-    next_cursor: None = None
-
-
 class TimelinePage(Resource):
     """A page of the timeline."""
 
