@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from clearance.core.budget import spent_claim
+from clearance.core.budget import Hold, spent_claim
 from clearance.core.record import Admission
 from clearance.flow.ports.transitions import (
     AdmitRefusal,
@@ -21,6 +21,7 @@ from clearance.flow.ports.transitions import (
 )
 from clearance.stores.sqlite import counting, statements
 
+_KNOWN = "SELECT 1 FROM intent WHERE tenant_no = ? AND action_intent_id = ?"
 # The conditions on the status are those of the partial indexes.
 _SAME_CALL = """SELECT action_intent_id FROM intent
     WHERE tenant_no = ? AND same_call = ? AND status = 'AWAITING_APPROVAL'
@@ -41,9 +42,8 @@ def refusal(
     connection: sqlite3.Connection, tenant_no: int, admission: Admission
 ) -> AdmitRefusal | None:
     """Why an intent cannot be stored; None if it can."""
-    known = statements.record(connection, tenant_no, admission.intent.action_intent_id)
-    if known is not None:
-        return AlreadyAdmitted(known)
+    if known := _known(connection, tenant_no, admission.intent.action_intent_id):
+        return known
     if statements.settings_version(connection, tenant_no) != admission.decision.settings_version:
         return SettingsMoved()
     return (
@@ -52,6 +52,16 @@ def refusal(
         or _too_many(connection, tenant_no, admission)
         or _spent(connection, tenant_no, admission)
     )
+
+
+def _known(
+    connection: sqlite3.Connection, tenant_no: int, action_intent_id: str
+) -> AlreadyAdmitted | None:
+    # Most ids are new, and to say so needs no more than the index.
+    if not connection.execute(_KNOWN, (tenant_no, action_intent_id)).fetchone():
+        return None
+    record = statements.record(connection, tenant_no, action_intent_id)
+    return AlreadyAdmitted(record) if record else None
 
 
 def _same_call(
@@ -88,11 +98,16 @@ def _spent(
     connection: sqlite3.Connection, tenant_no: int, admission: Admission
 ) -> QuotaSpent | BudgetSpent | None:
     account_id, hold = admission.intent.account_id, admission.decision.hold
-    quota = statements.quota_of(admission)
-    full = spent_claim(quota, counting.used_by(connection, tenant_no, account_id, quota))
-    if full is not None:
-        return QuotaSpent(full.place)
+    if admission.quota:
+        quota = Hold(statements.NO_DAY, admission.quota)
+        used = counting.used_by(connection, tenant_no, account_id, quota.day, quota.claims)
+        full = spent_claim(quota, used)
+        if full is not None:
+            return QuotaSpent(full.place)
     if hold is None:
         return None
-    used = counting.used_by(connection, tenant_no, account_id, hold)
-    return BudgetSpent(used) if spent_claim(hold, used) is not None else None
+    limited = tuple(claim for claim in hold.claims if claim.limit is not None)
+    used = counting.used_by(connection, tenant_no, account_id, hold.day, limited)
+    if spent_claim(hold, used) is None:
+        return None
+    return BudgetSpent(counting.used_by(connection, tenant_no, account_id, hold.day, hold.claims))

@@ -5,10 +5,15 @@ window.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from functools import lru_cache
 from itertools import chain
+from typing import TypeAlias
 
 from clearance.core.budget import Claim, Counter, Hold
+
+Claims: TypeAlias = Collection[Claim]
+Value: TypeAlias = str | int
 
 # A cross join reads what was asked first, and looks each of it up by the key.
 _COUNTED = """WITH asked (subject, "window") AS (VALUES {})
@@ -41,42 +46,57 @@ def counted(
     connection: sqlite3.Connection, tenant_no: int, counters: Collection[Counter]
 ) -> dict[Counter, dict[str, int]]:
     """What is held and settled of counters, by bucket."""
-    asked = list(dict.fromkeys(counters))
-    if not asked:
-        return {}
-    values = chain.from_iterable((one.subject, one.window) for one in asked)
     found: dict[Counter, dict[str, int]] = {}
-    for subject, window, bucket, used in connection.execute(
-        _COUNTED.format(_places(2, len(asked))), (*values, tenant_no)
-    ):
+    keys = {(counter.subject, counter.window) for counter in counters}
+    for subject, window, bucket, used in _rows(connection, tenant_no, keys):
         found.setdefault(Counter(subject, window), {})[bucket] = used
     return found
 
 
+def _rows(
+    connection: sqlite3.Connection, tenant_no: int, keys: Collection[tuple[str, str]]
+) -> Iterable[tuple[str, str, str, int]]:
+    if not keys:
+        return ()
+    statement = _statement(_COUNTED, 2, len(keys))
+    return connection.execute(statement, (*chain.from_iterable(keys), tenant_no))
+
+
 def used_by(
-    connection: sqlite3.Connection, tenant_no: int, account_id: str, hold: Hold
+    connection: sqlite3.Connection, tenant_no: int, account_id: str, day: str, claims: Claims
 ) -> dict[str, int]:
-    """What is held and settled of everything that a hold claims, by the place of each claim."""
-    counters = [claim.counter for claim in hold.claims if claim.counter]
-    others = counted(connection, tenant_no, counters)
-    has_own = len(counters) < len(hold.claims)
-    mine = own(connection, tenant_no, account_id, hold.day) if has_own else {}
+    """What is held and settled where claims are made, by the place of each."""
+    keys = {(claim.counter.subject, claim.counter.window) for claim in claims if claim.counter}
+    used = {
+        (subject, window, bucket): count
+        for subject, window, bucket, count in _rows(connection, tenant_no, keys)
+    }
+    is_own = any(claim.counter is None for claim in claims)
+    mine = own(connection, tenant_no, account_id, day) if is_own else {}
     return {
-        claim.place: (others.get(claim.counter, {}) if claim.counter else mine).get(claim.bucket, 0)
-        for claim in hold.claims
+        claim.place: mine.get(claim.bucket, 0)
+        if claim.counter is None
+        else used.get((claim.counter.subject, claim.counter.window, claim.bucket), 0)
+        for claim in claims
     }
 
 
-def take(connection: sqlite3.Connection, tenant_no: int, account_no: int, hold: Hold) -> None:
-    """Counts every claim of a hold."""
-    claims = [(account_no, hold.day, *_share(claim)) for claim in hold.claims if not claim.counter]
-    _insert(connection, _TAKE_OWN, claims)
-    others = [
-        (tenant_no, claim.counter.subject, claim.counter.window, *_share(claim))
-        for claim in hold.claims
-        if claim.counter
-    ]
-    _insert(connection, _TAKE, others)
+def take(
+    connection: sqlite3.Connection, tenant_no: int, account_no: int, day: str, claims: Claims
+) -> None:
+    """Counts every claim."""
+    mine: list[Value] = []
+    others: list[Value] = []
+    for claim in claims:
+        if claim.counter is None:
+            mine += (account_no, day, claim.bucket, claim.amount)
+        else:
+            counter = claim.counter
+            others += (tenant_no, counter.subject, counter.window, claim.bucket, claim.amount)
+    if mine:
+        connection.execute(_statement(_TAKE_OWN, 4, len(mine) // 4), mine)
+    if others:
+        connection.execute(_statement(_TAKE, 5, len(others) // 5), others)
 
 
 def give_back(connection: sqlite3.Connection, tenant_no: int, account_no: int, hold: Hold) -> None:
@@ -91,20 +111,8 @@ def give_back(connection: sqlite3.Connection, tenant_no: int, account_no: int, h
             connection.execute(_GIVE_BACK, named)
 
 
-def _share(claim: Claim) -> tuple[str, int]:
-    return claim.bucket, claim.amount
-
-
-def _insert(
-    connection: sqlite3.Connection, statement: str, rows: Collection[tuple[object, ...]]
-) -> None:
-    if rows:  # one statement for all of them: half the time of one for each
-        width = len(next(iter(rows)))
-        connection.execute(
-            statement.format(_places(width, len(rows))), list(chain.from_iterable(rows))
-        )
-
-
-def _places(width: int, rows: int) -> str:
+@lru_cache
+def _statement(template: str, width: int, rows: int) -> str:
+    """A statement of so many rows of values: one for all of them is faster than one for each."""
     row = f"({', '.join('?' * width)})"
-    return ", ".join([row] * rows)
+    return template.format(", ".join([row] * rows))

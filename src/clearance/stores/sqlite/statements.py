@@ -9,7 +9,7 @@ import sqlite3
 
 from clearance.configuration.document import StoredSettings
 from clearance.core.approval import Approval
-from clearance.core.budget import Hold, HoldState
+from clearance.core.budget import HoldState
 from clearance.core.canonical import Json
 from clearance.core.decision import SettingsVersion
 from clearance.core.ledger import Draft, Entry, EntryText
@@ -19,6 +19,9 @@ from clearance.stores import codec
 from clearance.stores.sqlite import counting, records
 
 POSITION_BITS = 40
+_VERSIONS = """SELECT coalesce((SELECT settings_version FROM tenant WHERE tenant_no = ?), 0),
+    settings_version FROM tenant WHERE tenant_no = 0"""
+NO_DAY = ""  # of quotas: they name their counters
 
 
 def known_tenant(connection: sqlite3.Connection, tenant_id: str) -> int:
@@ -31,12 +34,8 @@ def known_tenant(connection: sqlite3.Connection, tenant_id: str) -> int:
 
 def settings_version(connection: sqlite3.Connection, tenant_no: int) -> SettingsVersion:
     """The versions in force: the tenant's own, and that of the switches that hold everywhere."""
-    versions = dict(
-        connection.execute(
-            "SELECT tenant_no, settings_version FROM tenant WHERE tenant_no IN (0, ?)", (tenant_no,)
-        )
-    )
-    return SettingsVersion(versions.get(tenant_no, 0), versions[0])
+    row = connection.execute(_VERSIONS, (tenant_no,)).fetchone()
+    return SettingsVersion(*row)
 
 
 def settings(connection: sqlite3.Connection, tenant_id: str) -> StoredSettings:
@@ -158,18 +157,13 @@ def insert_intent(
             VALUES (:intent_no, :day, :state, :claims)""",
             {"intent_no": intent_no, **codec.hold_values(record.hold)},
         )
-        counting.take(connection, tenant_no, account_no, record.hold)
-    counting.take(connection, tenant_no, account_no, quota_of(admission))
+        counting.take(connection, tenant_no, account_no, record.hold.day, record.hold.claims)
+    counting.take(connection, tenant_no, account_no, NO_DAY, admission.quota)
     if admission.knows_account:
         connection.execute(
             "INSERT INTO known_account VALUES (?) ON CONFLICT DO NOTHING", (account_no,)
         )
     return record
-
-
-def quota_of(admission: Admission) -> Hold:
-    """The claims that an admission takes for good. They name their counters, and need no day."""
-    return Hold("", admission.quota)
 
 
 def apply(
