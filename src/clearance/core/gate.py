@@ -413,7 +413,7 @@ def _check_rejection(case: _Case) -> _Seen:
 def _check_budget(case: _Case) -> _Seen:
     intent, action = case.intent, case.action
     if action is not None and action.effect is Effect.READ:
-        case.hold = case.account.hold(hold_of_read(case.now), "UTC", case.now)
+        case.hold = hold_of_read(case.now)
         sentence = "It changes nothing, so it takes nothing from a budget."
         return _seen(Answer.AUTO_EXECUTE, "NO_BUDGET_NEEDED", sentence)
     if unread := case.unread("budget"):

@@ -10,7 +10,7 @@ account's stand in its budget.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -94,12 +94,12 @@ class Limit:
         """True if it limits the acts of these."""
         return self.each <= who.keys() and self.names.items() <= who.items()
 
-    def replaces(self, other: Limit) -> bool:
-        """True if it takes the place of another one: it has the same keys and the same window, and
-        names more of them.
+    def replaces(self, other: Limit, bucket: str) -> bool:
+        """True if it takes the place of another one in a bucket: it limits that too, has the same
+        keys and the same window, and names more of them.
         """
         same = self.per is other.per and self.keys == other.keys
-        return same and self.names.items() > other.names.items()
+        return same and bucket in self.buckets and self.names.items() > other.names.items()
 
 
 READS_DEFAULT = Limit(Per.MINUTE, each=frozenset({LimitKey.AGENT}), reads=READS_PER_MINUTE_DEFAULT)
@@ -205,12 +205,22 @@ def in_millionths(amount: int, scale: int) -> int:
     return amount * SCALE_MAX // scale
 
 
-def applying(limits: Sequence[Limit], who: Who) -> list[Limit]:
-    """The limits that hold for the acts of these: all that cover them, and that no other one
-    replaces.
+def applying(limits: Sequence[Limit], who: Who) -> list[tuple[Limit, dict[str, int]]]:
+    """The limits that hold for the acts of these: all that cover them, each with its limits in the
+    buckets in which no other one replaces it.
     """
     covering = [limit for limit in limits if limit.covers(who)]
-    return [limit for limit in covering if not any(other.replaces(limit) for other in covering)]
+    return [
+        (
+            limit,
+            {
+                bucket: most
+                for bucket, most in limit.buckets.items()
+                if not any(other.replaces(limit, bucket) for other in covering)
+            },
+        )
+        for limit in covering
+    ]
 
 
 def limited_counters(
@@ -221,9 +231,9 @@ def limited_counters(
     `known`: the account is. Accounts that are not known are counted together, as if they were one.
     """
     counters: dict[Counter, dict[str, int | None]] = {}
-    for limit in _with_reads(applying(limits.rules, who), who):
+    for limit, own in applying(_with_reads(limits.rules, who), who):
         buckets = counters.setdefault(_counter(limit, who, now, known=known), {})
-        for bucket, most in limit.buckets.items():
+        for bucket, most in own.items():
             other = buckets.get(bucket)
             buckets[bucket] = most if other is None else min(most, other)
     for limit in _ALWAYS_COUNTED:
@@ -237,14 +247,15 @@ def limited_counters(
 _ALWAYS_COUNTED = (Limit(Per.DAY), Limit(Per.DAY, each=frozenset({LimitKey.AGENT})))
 
 
-def _with_reads(limits: list[Limit], who: Who) -> Iterator[Limit]:
-    yield from limits
+def _with_reads(limits: Sequence[Limit], who: Who) -> Sequence[Limit]:
+    """The limits, and the rate of reads where none of those that cover these has one."""
     limited = any(
-        limit.reads is not None and (limit.keys, limit.per) == (READS_DEFAULT.keys, Per.MINUTE)
+        limit.reads is not None
+        and limit.covers(who)
+        and (limit.keys, limit.per) == (READS_DEFAULT.keys, READS_DEFAULT.per)
         for limit in limits
     )
-    if not limited and READS_DEFAULT.covers(who):
-        yield READS_DEFAULT
+    return limits if limited else (*limits, READS_DEFAULT)
 
 
 def claims_of(counters: Iterable[LimitedCounter], taking: Taking) -> tuple[Claim, ...]:

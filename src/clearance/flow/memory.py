@@ -57,7 +57,11 @@ async def by_an_agent(
         admission,
         same_call=same_call,
         waiting_max=quotas.waiting_each_agent if waits else None,
-        quota=(quotas.blocked(len(admission.content), admission.at),) if leaves else (),
+        quota=(
+            (quotas.blocked(intent.proposed_by, len(admission.content), admission.at),)
+            if leaves
+            else ()
+        ),
     )
 
 
