@@ -132,7 +132,9 @@ async def lived(door: Door) -> None:
     await world.propose(task("again"))
     await world.propose(task("closed"))
     stricter = settings()
-    stricter["policy"] = POLICY.replace("context.confidence_bp < 8000", "context.risk < 3")
+    stricter["policy"] = POLICY.replace(
+        "context.confidence_bp < 8000", "context.confidence_bp < 10000"
+    )
     await world.configure(stricter)
     await world.run("again")
     disabled = settings()
