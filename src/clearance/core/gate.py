@@ -1,9 +1,9 @@
 """The gate: the row of checks that an intent meets, and the one decision that they fold to.
 
 Each check looks at the facts and may only tighten the answer; it asks a person where it cannot read
-the settings. BLOCK ends the row, and the budget is asked only while everything before it says
-AUTO_EXECUTE. Every finding is kept. An empty row blocks. The gate reads no clock and no store. It
-cannot know how other intents use the budget meanwhile, so the store checks that again in the
+the settings. BLOCK ends the row, and budget and limits are asked only while everything before them
+says AUTO_EXECUTE. Every finding is kept. An empty row blocks. The gate reads no clock and no store.
+It cannot know what others use, or reject, meanwhile, so the store checks these again in the
 transaction that admits the intent.
 """
 
