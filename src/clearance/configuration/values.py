@@ -25,7 +25,7 @@ from clearance.core.suggestion import suggestion
 from clearance.core.tool_pin import PIN
 
 CONCURRENCY_MAX = 64  # calls at once to one tool server
-ACCOUNTS_MAX = 20_000  # names and patterns of known accounts
+ACCOUNTS_MAX = 5_000  # names and patterns of known accounts; more names are for a pattern
 PATTERNS_MAX = 50  # of them
 SENTENCE_LENGTH_MAX = 300  # characters
 LABEL_LENGTH_MAX = 60  # characters
