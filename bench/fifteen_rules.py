@@ -29,8 +29,8 @@ CONDITIONS = {  # a forbid for each, from the hardest to the softest
     "frozen-account": 'resource == Account::"frozen"',
     "mode": 'context.unattended && context.mode != "AUTO_EXECUTE"',
     "high-risk": "context.unattended && context.risk > 2",
-    "medium-risk": "context.unattended && context.risk == 2 && context.confidence_bp < 8500",
-    "low-risk": "context.unattended && context.risk < 2 && context.confidence_bp < 6000",
+    "medium-risk": "context.unattended && context.risk >= 2 && context.confidence_bp < 8500",
+    "unsure": "context.unattended && context.confidence_bp < 6000",
     "soft-cap": "context.unattended && context.parameters.amount > 50000",
     "new-agent": 'context.unattended && principal == Agent::"new"',
     "tagged": "context.unattended && context.parameters has tags && "
@@ -88,8 +88,8 @@ def by_hand(asked: Asked) -> tuple[str, tuple[str, ...]]:
     soft = {
         "mode": asked.mode != "AUTO_EXECUTE",
         "high-risk": asked.risk > 2,
-        "medium-risk": asked.risk == 2 and asked.confidence_bp < 8_500,
-        "low-risk": asked.risk < 2 and asked.confidence_bp < 6_000,
+        "medium-risk": asked.risk >= 2 and asked.confidence_bp < 8_500,
+        "unsure": asked.confidence_bp < 6_000,
         "soft-cap": amount > 50_000,
         "new-agent": asked.agent_id == "new",
         "tagged": "review" in parameters.get("tags", ()),

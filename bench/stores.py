@@ -14,7 +14,7 @@ from tests.support.sample import OWNER, TENANT, NoEngine, RecordingTools
 from bench.databases import database
 from bench.drive import ACCOUNTS_SPREAD, Job
 from clearance.clock import SystemClock
-from clearance.configuration.shape import RATE_MAX
+from clearance.configuration.values import RATE_MAX
 from clearance.core.budget import AMOUNT_MAX
 from clearance.core.ledger import EntryKind, draft
 from clearance.core.tool_pin import pin_of

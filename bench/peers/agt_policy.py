@@ -34,7 +34,7 @@ RULES: tuple[tuple[str, str, str, Any, str], ...] = (
     ("mode", "mode", "ne", "AUTO_EXECUTE", "deny"),
     ("high-risk", "risk", "gt", 2, "deny"),
     ("medium-risk", "risk", "eq", 2, "deny"),  # and only below a confidence of 0.85: cannot be said
-    ("low-risk", "confidence_bp", "lt", 6_000, "deny"),  # and only for low risk: cannot be said
+    ("unsure", "confidence_bp", "lt", 6_000, "deny"),
     ("soft-cap", "amount_minor", "gt", 50_000, "deny"),
     ("new-agent", "agent_id", "eq", "new", "deny"),
     ("tagged", "tags", "contains", "review", "deny"),

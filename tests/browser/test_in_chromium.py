@@ -4,7 +4,6 @@ without JavaScript.
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest

@@ -14,7 +14,7 @@ from unittest.mock import ANY
 import pytest
 
 from clearance.configuration.fitting import STOP_SWITCHES_MAX
-from clearance.configuration.shape import SENTENCE_LENGTH_MAX
+from clearance.configuration.values import SENTENCE_LENGTH_MAX
 from clearance.core import revalidation, steps
 from clearance.core.approval import RulingKind
 from clearance.core.canonical import canonical, digest

@@ -304,6 +304,15 @@ class TestLikeness:
         plain = replace(await admission(world, "b"), rejected_since=0)
         assert isinstance(await world.store.admit(plain), Admitted)
 
+    async def test_a_no_is_as_old_as_it_was_when_its_reason_is_erased(self, world: World) -> None:
+        await rejected(world, "no", NOON + 3, likeness=A)
+        world.clock.now = NOON + 1_000
+        await world.control.erase(OWNER, "no", "Asked by the person.")
+        asked = replace(await admission(world, "a"), likeness=A, rejected_since=0)
+        assert await world.store.admit(asked) == RejectedBefore("no", NOON + 3)
+        later = replace(asked, rejected_since=NOON + 4)
+        assert isinstance(await world.store.admit(later), Admitted)
+
     async def test_what_is_alike_is_listed_the_latest_fact_first(self, world: World) -> None:
         await world.configure(sample.DOCUMENT, tenant_id="southwind")
         wanted = [replace(await admission(world, f"a{n}"), likeness=A) for n in range(4)]

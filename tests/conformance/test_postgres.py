@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from clearance.configuration.shape import DURATION_DAYS_MAX
+from clearance.configuration.values import DURATION_DAYS_MAX
 from clearance.core import steps
 from clearance.core.budget import Claim, Hold
 from clearance.core.budget import Counter as BudgetCounter
@@ -260,7 +260,7 @@ async def test_the_installation_sees_every_tenant_and_writes_none(
 
 
 async def test_a_no_is_looked_for_among_all_that_could_have_waited_for_it(world: World) -> None:
-    longest = DURATION_DAYS_MAX * 86_400_000
+    longest = 2 * DURATION_DAYS_MAX * 86_400_000
     assert world.sql("SELECT waits_ms_max()") == [(longest,)]
     asked = replace(await admission(world, "a"), likeness=b"l" * 32, rejected_since=NOON)
     early = replace(await admission(world, "b", now=NOON - longest), likeness=b"l" * 32)

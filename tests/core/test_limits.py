@@ -18,6 +18,7 @@ from clearance.core.budget import Claim, Counter, Hold, HoldState, spent_claim
 from clearance.core.canonical import INTEGER_MAX
 from clearance.core.limits import (
     MILLIONTHS_MAX,
+    READS_PER_MINUTE_DEFAULT,
     Limit,
     LimitKey,
     Limits,
@@ -122,11 +123,29 @@ def test_a_limit_that_names_more_replaces_only_its_own_kind() -> None:
     by_month = Limit(Per.MONTH, {AGENT: "support"}, actions=9)
     other = Limit(Per.DAY, {AGENT: "sales"}, actions=1)
     rules = [each_agent, tenant, support, on_acme, by_month, other]
-    assert applying(rules, WHO) == [tenant, support, on_acme, by_month]
-    assert applying([each_agent, on_acme], WHO) == [each_agent, on_acme]
-    assert applying([each_agent, support], {**WHO, AGENT: "bob"}) == [each_agent]
+
+    def holding(limits: list[Limit], who: Who = WHO) -> list[Limit]:
+        return [limit for limit, buckets in applying(limits, who) if buckets]
+
+    assert holding(rules) == [tenant, support, on_acme, by_month]
+    assert holding([each_agent, on_acme]) == [each_agent, on_acme]
+    assert holding([each_agent, support], {**WHO, AGENT: "bob"}) == [each_agent]
     half = Limit(Per.DAY, {AGENT: "support"}, frozenset({ACCOUNT}), actions=20)
-    assert applying([half, on_acme], WHO) == [on_acme], "of two that name, the one that names more"
+    assert holding([half, on_acme]) == [on_acme], "of two that name, the one that names more"
+
+
+def test_a_limit_that_names_more_leaves_the_others_what_it_says_nothing_of() -> None:
+    money = Limit(Per.DAY, each=frozenset({AGENT}), actions=3, amounts={"EUR": 300})
+    acts = Limit(Per.DAY, {AGENT: "support"}, actions=500)
+    often = Limit(Per.MINUTE, {AGENT: "support"}, actions=1_000)
+    of_day = [
+        (claim.bucket, claim.limit)
+        for claim in claims((money, acts), spends=Spending("EUR", 1))
+        if claim.counter == Counter('{"agent":"support"}', "2026-11-30")
+    ]
+    assert of_day == [("amount:EUR", 300), ("actions", 500)]
+    [read] = [claim for claim in claims((often,), reads=True) if claim.bucket == "reads"]
+    assert read.limit == READS_PER_MINUTE_DEFAULT
 
 
 def test_two_limits_of_one_counter_are_one_claim_under_the_lower_of_them() -> None:

@@ -97,8 +97,8 @@ HARD = {  # forbids of both questions
 SOFT = {  # forbids of the unattended question
     "mode-not-auto": 'context.mode != "AUTO_EXECUTE"',
     "risk-high": "context.risk > 2",
-    "risk-medium": "context.risk == 2 && context.confidence_bp < 8500",
-    "risk-low": "context.risk < 2 && context.confidence_bp < 6000",
+    "risk-medium": "context.risk > 1 && context.confidence_bp < 8500",
+    "unsure": "context.confidence_bp < 6000",
 }
 POLICIES = {
     "refunds": 'permit(principal, action == Action::"REFUND", resource);',
@@ -193,8 +193,8 @@ def _soft(question: Question) -> list[str]:
     found = {
         "mode-not-auto": question.mode != "AUTO_EXECUTE",
         "risk-high": question.risk == 3,
-        "risk-medium": question.risk == 2 and question.confidence_bp < 8_500,
-        "risk-low": question.risk in {0, 1} and question.confidence_bp < 6_000,
+        "risk-medium": question.risk > 1 and question.confidence_bp < 8_500,
+        "unsure": question.confidence_bp < 6_000,
         "refund-soft-cap": refund and said["amount_minor"] > 50_000,
         "recipient-known": refund and said.get("recipient", "GB1") not in {"GB1", "GB2"},
         "tags-known": task and not set(said.get("tags", [])) <= {"a", "b"},
@@ -561,6 +561,9 @@ REFUSED = [
     (f'@id("{"a" * 129}") {COMMON} {FORBID};', "has an @id that must be 1 to 128", ()),
     (PERMIT_ALL * 2, "shares its @id with another policy (line 1)", ("all",)),
     (f'@id("a") @explanation("E.") {FORBID};', "has no @reason", ("a",)),
+    (f'@id("a") {COMMON} @remedy {FORBID};', "has a @remedy that must be one line", ("a",)),
+    (f'@id("a") {COMMON} @remedy(" ") {FORBID};', "has a @remedy that must be one line", ("a",)),
+    (f'@id("a") {COMMON} @remedy("a\\nb") {FORBID};', "a @remedy that must be one line", ("a",)),
     (f'@id("a") @reason @explanation("E.") {FORBID};', "has no @reason", ("a",)),
     (
         f'@id("a") @reason("Too low") @explanation("E.") {FORBID};',
@@ -708,7 +711,8 @@ def test_every_problem_is_reported_with_its_line() -> None:
 
 def test_what_looks_like_arithmetic_and_is_not() -> None:
     condition = (
-        'context.parameters.amount_minor > -(5) && {"+": 1, "-": context.risk} == {"-": 1, "+": 1} '
+        'context.parameters.amount_minor > -(5) && {"+": 1, "-": context.parameters.amount_minor} '
+        '== {"-": 1, "+": 1} '
         '&& context.parameters has recipient && context.parameters.recipient like "*+*"'
     )
     text = annotated(

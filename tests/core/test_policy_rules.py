@@ -243,15 +243,15 @@ ACCEPTED = [
     (f"{P}.place == {{zip: 1}}", 'principal, action == Action::"THREE", resource'),
     ("context.counts has tags && context.counts.tags > 3", ONE),
     ('context.nulls.contains("maybe")', ONE),
-    ("context.confidence_bp >= 10000", ALL),
-    ("context.risk == 3", ALL),
+    ("context.confidence_bp <= 9999", ALL),
+    ("context.risk >= 3", ALL),
     ('context.mode == "DISABLED"', ALL),
     ('action in [Action::"ONE", Action::"TWO"]', ALL),
     ('action in Action::"ONE"', ALL),
     ('principal in Agent::"ada" && resource == Account::"acme"', ALL),
     ('principal is Agent in Agent::"ada"', ALL),
     ("(if context.unattended then 1 else 2) == 2", ALL),
-    ("(context.risk == 2) == true", ALL),
+    (f"({P} has limit) == true", ONE),
     ("true", ALL),
 ]
 
@@ -400,33 +400,6 @@ def test_a_refused_rule_that_is_stored_asks_for_what_it_could_be_about() -> None
     assert list(reading.refused) == ["ONE"]
 
 
-SELF_STATED = [
-    "context.confidence_bp >= 8000",
-    "!(context.confidence_bp < 8000)",
-    'context["confidence_bp"] == 10000',
-    "8000 < context.confidence_bp",
-    "[1, 2].contains(context.confidence_bp)",
-    "(if context.confidence_bp > 1 then context.risk else 3) < 2",
-    "context.risk < 2 && context.confidence_stated",
-    "context.risk < 2 || context.confidence_bp > 9999",
-]
-
-
-@pytest.mark.parametrize("condition", SELF_STATED)
-def test_a_confidence_forbids_and_never_permits(condition: str) -> None:
-    """The agent chooses it: a permit that needs it would be the agent's own."""
-    for kind in ("when", "unless"):
-        [found] = problems(rule(condition, effect="permit", kind=kind))
-        assert "in a permit: the agent chooses its confidence" in found
-        assert problems(PERMIT, rule(condition, kind=kind)) == []
-
-
-def test_a_parameter_may_be_called_like_a_confidence() -> None:
-    named = action("ONE", closed(["confidence_bp"], confidence_bp=WHOLE))
-    permit = rule(f"{P}.confidence_bp > 1", effect="permit")
-    assert problems(permit, catalog={"ONE": named}) == []
-
-
 def test_an_entity_is_in_itself_alone() -> None:
     frozen = rule("true", 'principal in Agent::"ada", action in Action::"ONE", resource')
     parameters = {"title": "t", "place": {"zip": 1}}
@@ -572,7 +545,7 @@ def test_what_a_rule_could_forbid_is_blocked() -> None:
 
 NOT_TOUCHED = [  # rules that cannot forbid the act, whatever the price is
     rule(f"context.unattended && {DEAR}"),
-    rule(f"{DEAR} && (context.risk < 3 && context.unattended)"),
+    rule(f"{DEAR} && (context.risk > 1 && context.unattended)"),
     rule(f"!(!context.unattended || !({DEAR}))"),
     rule(DEAR).removesuffix(";\n") + " when { context.unattended };",
     rule(DEAR).removesuffix(";\n") + " unless { !context.unattended };",

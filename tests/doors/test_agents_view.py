@@ -14,6 +14,7 @@ import httpx2
 import pytest
 
 from clearance.api import wire
+from clearance.api.actions import ActionPage
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.core.principal import Role, Scope
 from clearance.flow.ports.intents import TimelineQuery
@@ -131,7 +132,9 @@ async def lived(door: Door) -> None:
     await world.propose(task("again"))
     await world.propose(task("closed"))
     stricter = settings()
-    stricter["policy"] = POLICY.replace("context.confidence_bp < 8000", "context.risk < 3")
+    stricter["policy"] = POLICY.replace(
+        "context.confidence_bp < 8000", "context.confidence_bp < 10000"
+    )
     await world.configure(stricter)
     await world.run("again")
     disabled = settings()
@@ -363,7 +366,7 @@ async def test_an_agent_reads_what_it_may_propose_and_nothing_about_rules(
     ada: httpx2.AsyncClient, door: Door
 ) -> None:
     page = clean(await ada.get("/v1/actions"))
-    wire.ActionPage.model_validate(page)
+    ActionPage.model_validate(page)
     assert [item["action_type"] for item in page["items"]] == [
         "CREATE_TASK",
         "ISSUE_REFUND",

@@ -140,6 +140,8 @@ PARTS: Mapping[str, Mapping[str, Any]] = {
     "policies": {"policy": sample.POLICY.replace("may be created", "may be made")},
     "catalog": {"catalog": {**sample.DOCUMENT["catalog"], "SEND_MAIL": CALMER}},
     "limits": {"limits": [{"for": "tenant", "per": "day", "actions": 9}]},
+    "rejections": {"rejections": {"asks_for": "9d"}},
+    "quotas": {"quotas": {"waiting_each_agent": 9}},
 }
 FIELDS = {"approves": "true", "p.order_id": "ORD-9", "p.amount_minor": "60000", "reason": "half"}
 LOST = "/v1/intents/lost"

@@ -147,7 +147,15 @@ USAGE = {
         }
     ]
 }
+ACTION = {
+    "action_type": "SEND_EMAIL",
+    "label": HOSTILE,
+    "description": HOSTILE,
+    "parameters": {"type": "object", "title": HOSTILE},
+    "account": None,
+}
 ANSWERS: dict[str, Any] = {
+    "GET /v1/actions": page(ACTION),
     "POST /v1/intents": INTENT,
     "GET /v1/intents/i1": INTENT,
     "GET /v1/intents/i1/explanation": EXPLANATION,
@@ -179,6 +187,7 @@ PROPOSE = (
 )
 COMMANDS: list[tuple[str, ...]] = [
     (*PROPOSE, "--parameters", '{"to": "a"}', "--why", "because", "--target", '"x"', "--id", "i1"),
+    ("actions",),
     ("show", "i1"),
     ("explain", "i1"),
     ("cancel", "i1", "--reason", "no"),

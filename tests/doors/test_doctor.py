@@ -125,6 +125,13 @@ def test_the_doctor_gives_advice_about_stored_settings_too(
     warnings = [one["sentence"] for one in examine()[1] if one["status"] == "warning"]
     place = "catalog.CREATE_TASK.parameters.properties.title.maxLenght"
     assert [line for line in warnings if f"for {TENANT} at {place}: is no keyword" in line]
+    ceiling = (
+        f"Stored for {TENANT} at autonomy.limits: the tenant as a whole has no limit of actions"
+    )
+    assert [line for line in warnings if line.startswith(ceiling)]
+    document["autonomy"]["limits"] = [{"for": "tenant", "per": "day", "actions": 9}]
+    leave(tmp_path, document)
+    assert not [one for one in examine()[1] if "autonomy.limits" in one["sentence"]]
 
 
 def test_the_doctor_lists_the_accounts_of_settings_that_list_none(

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from clearance.api import keys, wire
 from clearance.api import usage as api_usage
-from clearance.api import wire
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
 from clearance.flow.requests import SettingsPart
@@ -531,12 +531,12 @@ async def test_credentials_are_made_listed_and_ended(door: Door) -> None:
     }
     made = await door.owner.post("/v1/api-keys", json={"name": "nightly", "role": "auditor"})
     assert made.status_code == 201
-    wire.NewApiKey.model_validate(made.json())
+    keys.NewApiKey.model_validate(made.json())
     key = made.json()["key"]
     async with client(door.app, key) as nightly:
         assert (await nightly.get("/v1/whoami")).json()["actor_id"] == "nightly"
         listed = await door.owner.get("/v1/api-keys")
-        wire.ApiKeyPage.model_validate(listed.json())
+        keys.ApiKeyPage.model_validate(listed.json())
         assert key not in listed.text
         assert "hash" not in listed.text
         problem(await door.approver.get("/v1/api-keys"), 403, "FORBIDDEN")

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from httpx2 import ASGITransport
 
-from clearance.api import wire
+from clearance.api import keys
 from clearance.client import AsyncClearance
 from clearance.core.approval import RulingKind
 from clearance.core.errors import Forbidden, InvalidInput
@@ -121,7 +121,7 @@ async def test_a_key_with_a_scope_is_made_shown_and_kept_to_it(door: Door) -> No
     body = {"name": "narrow", "role": "agent", "scope": LIMITED}
     made = await door.owner.post("/v1/api-keys", json=body)
     assert made.status_code == 201
-    wire.NewApiKey.model_validate(made.json())
+    keys.NewApiKey.model_validate(made.json())
     assert made.json()["scope"] == LIMITED
     listed = (await door.owner.get("/v1/api-keys")).json()["items"]
     assert {key["name"]: key["scope"] for key in listed}["narrow"] == LIMITED

@@ -362,6 +362,17 @@ def test_a_configuration_is_shown_applied_once_and_holds_at_once(served, run):
     assert run("apply", configuration, "--repin", "crm.nothing")[0] == 1
 
 
+def test_apply_says_that_nothing_bounds_the_tenant_as_a_whole(served, run):
+    text = served.configuration.read_text(encoding="utf-8")
+    without = text.replace("limits: [{for: tenant, per: day, actions: 200}]", "limits: []")
+    assert without != text
+    boundless = served.folder / "boundless.yaml"
+    boundless.write_text(without, encoding="utf-8")
+    out = run("apply", str(boundless), "--dry-run")[1]
+    assert "autonomy.limits.tenant, per day.actions is gone: it was 200." in out
+    assert "autonomy.limits: the tenant as a whole has no limit of actions (for: tenant)" in out
+
+
 def test_a_first_apply_says_in_short_what_is_new_and_where_it_is(
     served, run, tmp_path, monkeypatch
 ):

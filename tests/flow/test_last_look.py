@@ -6,6 +6,7 @@ What fails there is CANCELLED: nothing was sent, and its budget is given back.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -21,7 +22,7 @@ from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall, ToolCallFa
 from clearance.flow.requests import Proposal, RulingRequest
 from tests.aws.support.steps import invoked, marks, recorded, started
 from tests.support import sample
-from tests.support.sample import APPROVER, OWNER, TENANT, RecordingTools, mail, task
+from tests.support.sample import AGENT, APPROVER, OWNER, TENANT, RecordingTools, mail, task
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -141,6 +142,14 @@ async def test_what_is_forbidden_while_a_call_waits_is_not_sent_whoever_approved
     happens, code = FORBIDDEN[forbidden]
     cancelled(world, await sent(world, happens), code)
     assert not any((await world.used()).values())
+    shown = await world.control.intent(AGENT, "t1")
+    outcome = shown.record.outcome
+    assert outcome is not None
+    words = (
+        f"{shown.sentence} {outcome.sentence} {outcome.error.sentence if outcome.error else None}"
+    )
+    named = re.search(r"switch for|mode is|API key|not accept", words)
+    assert not named, "the agent learns that nothing was sent, and not what refused it"
 
 
 @pytest.mark.parametrize("asks", ASKS)

@@ -21,7 +21,10 @@ from tests.support import sample
 from tests.support.sample import AGENT, APPROVER, NOON, OTHER_AGENT, OWNER, TENANT, refund, task
 from tests.support.world import World
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.parametrize("place", ["sqlite", "postgres", "dynamodb"], indirect=True),
+]
 
 MINUTE = 60_000
 ACCOUNTS = [f"customer-{number}" for number in range(12)]

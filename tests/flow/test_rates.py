@@ -54,10 +54,10 @@ def test_what_one_bucket_refuses_takes_nothing_from_another() -> None:
     for _ in range(2):
         check_rate(rates, ADA, quotas, 0)
     for _ in range(5):
-        with pytest.raises(TooMany, match="with this key of agent-ada than the 2"):
+        with pytest.raises(TooMany, match="with this key of agent-ada than may"):
             check_rate(rates, ADA, quotas, 0)
     check_rate(rates, BEN, quotas, 0)
-    with pytest.raises(TooMany, match="for this tenant than the 3") as refused:
+    with pytest.raises(TooMany, match="for this tenant than may") as refused:
         check_rate(rates, BEN, quotas, 0)
     assert refused.value.retry_after_seconds == MINUTE_MS // 3 // 1_000
     check_rate(rates, replace(BEN, tenant_id="southwind"), quotas, 0)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from clearance.core.catalog import idempotency_key
 from clearance.core.errors import Unavailable
@@ -225,9 +226,13 @@ async def test_a_hint_too_many_is_dropped_and_the_sweep_finds_its_intent(
 
 async def test_executions_at_a_time_are_bounded(world: World) -> None:
     at_once: list[int] = []
+    full = asyncio.Event()
 
     async def behave(call: ToolCall) -> dict[str, bool]:
         at_once.append(at_once[-1] + 1 if at_once else 1)
+        if at_once[-1] == 3:
+            full.set()
+        await full.wait()
         await asyncio.sleep(0.01)
         at_once.append(at_once[-1] - 1)
         return {"ok": True}
@@ -255,11 +260,13 @@ async def test_an_exception_in_one_execution_ends_neither_the_worker_nor_another
 
     world.tools.behave = behave
     worker = Worker(concurrency=1)
-    async with working(world, worker) as control:
-        for name, title in (("t1", "good"), ("t2", "bad"), ("t3", "good")):
-            await control.propose(AGENT, task(name, parameters={"title": title}))
-        await until(lambda: len(world.tools.calls) == 3)
-        assert not {key for key in worker._busy if key[1] == "t2"}
+    with structlog.testing.capture_logs() as logs:  # to draw the error takes seconds
+        async with working(world, worker) as control:
+            for name, title in (("t1", "good"), ("t2", "bad"), ("t3", "good")):
+                await control.propose(AGENT, task(name, parameters={"title": title}))
+            await until(lambda: len(world.tools.calls) == 3)
+            assert not {key for key in worker._busy if key[1] == "t2"}
+    assert [line["event"] for line in logs] == ["execution failed"]
     statuses = [(await world.record(name)).status.value for name in ("t1", "t2", "t3")]
     assert statuses == ["SUCCEEDED", "RUNNING", "SUCCEEDED"]
 

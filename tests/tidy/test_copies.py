@@ -13,7 +13,7 @@ from typing import Any, get_args
 import pytest
 
 from clearance import client
-from clearance.api import wire
+from clearance.api import keys, wire
 from clearance.cli import inbox, intents, output, server
 from clearance.cli.record import Status
 from clearance.cli.views.intents import DECISION_TONES
@@ -53,7 +53,7 @@ COPIES: dict[str, tuple[Iterable[str], Iterable[str]]] = {
     "the wire's holds": (literal(wire.BudgetHold, "state"), HoldState),
     "what the wire knows of a call": (literal(wire.OutcomeError, "sent"), Sent),
     "the wire's effects": (literal(wire.ApprovalItem, "effect"), Effect),
-    "the wire's actors": (literal(wire.WhoAmI, "kind"), ActorKind),
+    "the wire's actors": (literal(keys.WhoAmI, "kind"), ActorKind),
     "the wire's risks": (get_args(wire.RiskName), (risk.name for risk in RiskLevel)),
     "the wire's decisions": (get_args(wire.AnswerName), Answer),
     "the wire's roles": (get_args(wire.RoleName), Role),

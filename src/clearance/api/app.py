@@ -16,6 +16,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 
 from clearance.api import (
+    actions,
     approvals,
     autonomy,
     intents,
@@ -41,6 +42,7 @@ _DESCRIPTION = (
     "AI agents act on their own, within limits you set, and Clearance proves what they did."
 )
 _ROUTERS = (
+    actions.router,
     intents.router,
     approvals.router,
     usage.router,  # before the parts of the settings, whose names take up the same place
@@ -56,7 +58,7 @@ _BODIES = (
     wire.CancellationBody,
     wire.ReconciliationBody,
     wire.SettingsPartBody,
-    wire.ApiKeyBody,
+    keys.ApiKeyBody,
     wire.ProblemResource,
 )
 _SUFFIXED = re.compile(r'(?<=["/])(\w+)Resource(?=")')

@@ -25,7 +25,6 @@ from clearance.api.door import (
     takes,
 )
 from clearance.api.proposals import milliseconds, proposal_of
-from clearance.core.agents_view import offered
 from clearance.core.intent import ACTION_INTENT_ID
 from clearance.core.outcome import OutcomeStatus
 from clearance.core.record import IntentStatus
@@ -41,20 +40,6 @@ _AGAIN: dict[int | str, dict[str, Any]] = {
     200: {"model": wire.Intent, "description": "The same intent again: the same answer."}
 }
 IntentId = Annotated[str, Field(pattern=f"^{ACTION_INTENT_ID.pattern}$")]
-
-
-@router.get(
-    "/v1/actions",
-    operation_id="actions",
-    summary="What may be proposed",
-    response_model=wire.ActionPage,
-    responses=problems(),
-)
-async def actions(caller: Caller, control: TheControl) -> Response:
-    """The actions of the catalog, by action type."""
-    catalog = await control.actions(caller)
-    items = [resources.action(offered(catalog[name])) for name in sorted(catalog)]
-    return answer(wire.ActionPage(items=items))
 
 
 @router.post(

@@ -19,10 +19,9 @@ from clearance.core.record import IntentRecord, IntentStatus
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clearance.core.agents_view import OfferedAction, ShownEntry
+    from clearance.core.agents_view import ShownEntry
     from clearance.core.approval import Approval
     from clearance.core.budget import Hold
-    from clearance.core.credential import ApiKey
     from clearance.core.narrative import Explanation, ShownCall
     from clearance.core.outcome import Outcome
     from clearance.core.principal import Principal
@@ -284,46 +283,3 @@ def entry(shown: ShownEntry) -> wire.LedgerEntry:
     return wire.LedgerEntry(
         **{**shown.fields, "position": shown.position, "entry_digest": shown.digest}
     )
-
-
-def action(offered: OfferedAction) -> wire.ActionResource:
-    """An action that may be proposed."""
-    return wire.ActionResource(
-        action_type=offered.action_type,
-        label=offered.label,
-        description=offered.description,
-        parameters=dict(offered.parameters),
-        account=offered.account,
-    )
-
-
-def who_am_i(principal: Principal) -> wire.WhoAmI:
-    """Whose credential it is."""
-    return wire.WhoAmI(
-        tenant_id=principal.tenant_id,
-        actor_id=principal.actor_id,
-        kind=principal.kind.value,
-        permissions=sorted(permission.value for permission in principal.permissions),
-        scope=wire.ScopeResource(**principal.scope.names),
-    )
-
-
-def api_key(key: ApiKey) -> wire.ApiKeyResource:
-    """A credential; neither its secret nor its hash."""
-    return wire.ApiKeyResource(**_api_key_fields(key))
-
-
-def new_api_key(key: ApiKey, secret: str) -> wire.NewApiKey:
-    """A credential with its secret."""
-    return wire.NewApiKey(**_api_key_fields(key), key=secret)
-
-
-def _api_key_fields(key: ApiKey) -> dict[str, Any]:
-    return {
-        "key_id": key.key_id,
-        "name": key.name,
-        "role": key.role.value,
-        "created_at": as_text(key.created_at),
-        "revoked_at": _moment(key.revoked_at),
-        "scope": wire.ScopeResource(**key.scope.names),
-    }

@@ -20,7 +20,6 @@ from clearance.core.intent import (
     WHY_LENGTH_MAX,
 )
 from clearance.core.moment import from_text
-from clearance.core.principal import SCOPE_NAMES_MAX
 
 PAGE_SIZE_DEFAULT = 50
 PAGE_SIZE_MAX = 500
@@ -62,7 +61,7 @@ SourceName = Annotated[
 EffectName = Literal["read", "idempotent", "keyed", "at_most_once"]
 RoleName = Literal["agent", "approver", "auditor", "owner"]
 _ID: dict[str, Any] = {"pattern": f"^{ACTION_INTENT_ID.pattern}$"}
-_NAME: dict[str, Any] = {"minLength": 1, "maxLength": NAME_LENGTH_MAX}
+NAME: dict[str, Any] = {"minLength": 1, "maxLength": NAME_LENGTH_MAX}
 _REASON: dict[str, Any] = {"minLength": 1, "maxLength": REASON_LENGTH_MAX}
 
 
@@ -93,7 +92,7 @@ class ProposalBody(Body):
         str | None,
         Field(
             description="May be left out if the catalog finds it in the parameters.",
-            json_schema_extra=_NAME,
+            json_schema_extra=NAME,
         ),
     ] = None
     action_type: Annotated[str, Field(json_schema_extra={"pattern": f"^{ACTION_TYPE.pattern}$"})]
@@ -109,7 +108,7 @@ class ProposalBody(Body):
         Field(json_schema_extra={"maxItems": WHY_COUNT_MAX}),
     ] = []
     expires_at: Moment | None = None
-    trace_id: Annotated[str | None, Field(json_schema_extra=_NAME)] = None
+    trace_id: Annotated[str | None, Field(json_schema_extra=NAME)] = None
     confidence_score: Annotated[
         float | None,
         Field(
@@ -154,28 +153,6 @@ class ErasureBody(Body):
     """Why the reasons that people wrote about an intent are erased."""
 
     reason: Annotated[str, Field(json_schema_extra=_REASON)]
-
-
-class ScopeBody(Body):
-    """What a credential is limited to: these accounts, these action types."""
-
-    accounts: Annotated[
-        list[Annotated[str, Field(json_schema_extra=_NAME)]] | None,
-        Field(json_schema_extra={"minItems": 1, "maxItems": SCOPE_NAMES_MAX}),
-    ] = None
-    action_types: Annotated[
-        list[Annotated[str, Field(json_schema_extra={"pattern": f"^{ACTION_TYPE.pattern}$"})]]
-        | None,
-        Field(json_schema_extra={"minItems": 1, "maxItems": SCOPE_NAMES_MAX}),
-    ] = None
-
-
-class ApiKeyBody(Body):
-    """A credential to make."""
-
-    name: Annotated[str, Field(json_schema_extra=_NAME)]
-    role: RoleName
-    scope: Annotated[ScopeBody | None, Field(description="Without it: everything.")] = None
 
 
 class SettingsPartBody(BaseModel):
@@ -521,62 +498,6 @@ class ApprovalItem(CallResource):
     alike: list[SameActResource]
 
 
-class ActionResource(Resource):
-    """An action that may be proposed: how people call it, what it does, and the JSON Schema of its
-    parameters.
-    """
-
-    action_type: str
-    label: str
-    description: str
-    parameters: dict[str, Any]
-    account: Annotated[
-        str | None,
-        Field(description="The parameter that names the account; null: `account_id` does."),
-    ]
-
-
-class ActionPage(Resource):
-    """The actions that may be proposed."""
-
-    items: list[ActionResource]
-    next_cursor: None = None
-
-
-class ScopeResource(Resource):
-    """What a credential is limited to: these accounts, these action types; null: all of them."""
-
-    accounts: list[str] | None
-    action_types: list[str] | None
-
-
-class WhoAmI(Resource):
-    """Whose credential this is."""
-
-    tenant_id: str
-    actor_id: str
-    kind: Literal["AGENT", "PERSON", "SYSTEM"]
-    permissions: list[str]
-    scope: ScopeResource
-
-
-class ApiKeyResource(Resource):
-    """A credential without its secret."""
-
-    key_id: str
-    name: str
-    role: RoleName
-    created_at: Moment
-    revoked_at: Moment | None
-    scope: ScopeResource
-
-
-class NewApiKey(ApiKeyResource):
-    """A credential with its secret, which is shown this once."""
-
-    key: str
-
-
 class TimelinePage(Resource):
     """A page of the timeline."""
 
@@ -596,13 +517,6 @@ class LedgerPage(Resource):
 
     items: list[LedgerEntry]
     next_cursor: str | None
-
-
-class ApiKeyPage(Resource):
-    """The credentials of a tenant."""
-
-    items: list[ApiKeyResource]
-    next_cursor: None = None
 
 
 class SettingsPartResource(BaseModel):

@@ -137,7 +137,7 @@ def _item(entry: Mapping[str, Json], intent: Mapping[str, Json]) -> Answer:
     return {
         "position": entry["position"],
         "at": entry["at"],
-        **{name: intent[name] for name in _SHARED},
+        **{name: intent.get(name) for name in _SHARED},
         "approved_by": ruling.get("ruled_by") if intent["approval_source"] == "HUMAN" else None,
         "effect": effect_of(intent),
         "outcome_status": (intent["outcome"] or {}).get("status"),

@@ -19,8 +19,8 @@ from clearance.configuration.shape import (
     SettingsDocument,
     StopSwitchShape,
     ToolServerShape,
-    duration_ms,
 )
+from clearance.configuration.values import duration_ms
 from clearance.core.accounts import AccountPattern, Accounts, UnknownAccounts
 from clearance.core.budget import BudgetRule
 from clearance.core.catalog import (

@@ -17,7 +17,6 @@ import jsonschema_rs
 from clearance.configuration.limiting import limit_problems
 from clearance.configuration.segments import keeps_its_place
 from clearance.configuration.shape import (
-    PATTERNS_MAX,
     AccountsShape,
     ActionShape,
     AllowlistShape,
@@ -27,6 +26,7 @@ from clearance.configuration.shape import (
     SettingsDocument,
     ToolServerShape,
 )
+from clearance.configuration.values import PATTERNS_MAX
 from clearance.core.canonical import Json
 from clearance.core.catalog import Effect
 from clearance.core.defaults import default_problems

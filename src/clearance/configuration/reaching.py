@@ -17,14 +17,13 @@ from pydantic import BaseModel
 
 from clearance.configuration.fitting import Path
 from clearance.configuration.shape import (
-    SENTENCE_LENGTH_MAX,
-    TOOL_REFERENCE,
     BudgetShape,
     LimitShape,
     ModeShape,
     SettingsDocument,
     keys_of,
 )
+from clearance.configuration.values import SENTENCE_LENGTH_MAX, TOOL_REFERENCE
 from clearance.core.canonical import Json, canonical
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.intent import ACTION_TYPE

@@ -14,8 +14,9 @@ from typing import Protocol
 
 from clearance.configuration.compiling import allowlist_of, catalog_of, modes_of
 from clearance.configuration.fitting import Path
-from clearance.configuration.shape import SettingsDocument, as_sentence
+from clearance.configuration.shape import SettingsDocument
 from clearance.configuration.tool_schemas import Side, in_short, kind_not_taken, not_taken
+from clearance.configuration.values import as_sentence
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action, Effect
 from clearance.core.dialect import places

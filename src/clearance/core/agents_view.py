@@ -14,6 +14,7 @@ from clearance.core.catalog import Action, readable
 from clearance.core.decision import Answer, Decision
 from clearance.core.ledger import Entry
 from clearance.core.narrative import ShownCall, held_by, say
+from clearance.core.outcome import Outcome, Sent
 from clearance.core.principal import ActorKind
 from clearance.core.record import IntentRecord
 from clearance.core.settings import Settings
@@ -35,6 +36,11 @@ _ANSWERED = {
     Answer.REQUIRE_APPROVAL: "A person decides about it.",
     Answer.BLOCK: "It will not run.",
 }
+_OF_SETTINGS = (
+    *("STOP_SWITCH", "ACTION_TYPE_", "ALLOWLIST_", "MODE_", "POLICY_", "ACCOUNT", "BUDGET_"),
+    *("LIMIT", "REJECTION", "QUOTAS_", "SETTINGS_", "ACTION_UNREADABLE", "AGENT_KEY_ENDED"),
+)
+"""How the codes begin of what the settings, the switches or the keys refuse."""
 _OF_RULES = "x-policy"
 """The keyword of a schema that says what rules need not read."""
 _DATA = frozenset({"const", "default", "enum", "example", "examples"})
@@ -73,7 +79,7 @@ def own_phrase(
     """The sentence about an intent. What holds it is not named: people wrote the reason of a
     stop switch for people.
     """
-    sentence = say(record, action, call)
+    sentence = say(replace(record, outcome=_own_outcome(record.outcome)), action, call)
     return (*sentence, ", once nothing holds it") if held_by(record, settings) else sentence
 
 
@@ -81,7 +87,19 @@ def own_record(record: IntentRecord) -> IntentRecord:
     """An intent as its agent is shown it."""
     approval = record.approval and replace(record.approval, differences=())
     decision = own_decision(record.decision)
-    return replace(record, decision=decision, approval=approval, hold=None)
+    outcome = _own_outcome(record.outcome)
+    return replace(record, decision=decision, approval=approval, outcome=outcome, hold=None)
+
+
+def _own_outcome(outcome: Outcome | None) -> Outcome | None:
+    """An outcome as its agent is shown it: which switch or setting refused a call at the last look
+    is not named.
+    """
+    error = outcome.error if outcome else None
+    if outcome is None or error is None or not error.code.startswith(_OF_SETTINGS):
+        return outcome
+    sentence = "The call was not sent." if error.sent is Sent.NOT_SENT else "It was not repeated."
+    return replace(outcome, sentence=sentence, error=replace(error, sentence=sentence))
 
 
 def own_decision(decision: Decision) -> Decision:

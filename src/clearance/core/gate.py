@@ -1,9 +1,9 @@
 """The gate: the row of checks that an intent meets, and the one decision that they fold to.
 
 Each check looks at the facts and may only tighten the answer; it asks a person where it cannot read
-the settings. BLOCK ends the row, and the budget is asked only while everything before it says
-AUTO_EXECUTE. Every finding is kept. An empty row blocks. The gate reads no clock and no store. It
-cannot know how other intents use the budget meanwhile, so the store checks that again in the
+the settings. BLOCK ends the row, and budget and limits are asked only while everything before them
+says AUTO_EXECUTE. Every finding is kept. An empty row blocks. The gate reads no clock and no store.
+It cannot know what others use, or reject, meanwhile, so the store checks these again in the
 transaction that admits the intent.
 """
 
@@ -413,7 +413,7 @@ def _check_rejection(case: _Case) -> _Seen:
 def _check_budget(case: _Case) -> _Seen:
     intent, action = case.intent, case.action
     if action is not None and action.effect is Effect.READ:
-        case.hold = case.account.hold(hold_of_read(case.now), "UTC", case.now)
+        case.hold = hold_of_read(case.now)
         sentence = "It changes nothing, so it takes nothing from a budget."
         return _seen(Answer.AUTO_EXECUTE, "NO_BUDGET_NEEDED", sentence)
     if unread := case.unread("budget"):

@@ -10,14 +10,15 @@ account's stand in its budget.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 
 from clearance.core.budget import Claim, Counter, Hold
 from clearance.core.canonical import INTEGER_MAX, Json, canonical
 from clearance.core.catalog import Action
-from clearance.core.moment import minute_in_zone
+from clearance.core.moment import SECOND_MS, minute_in_zone
 from clearance.core.money import Money
 from clearance.core.schema import SCALE_MAX
 from clearance.core.template import outside
@@ -27,6 +28,9 @@ MILLIONTHS_MAX = INTEGER_MAX  # millionths of a unit: what a limit can be, and w
 UNITS_MAX = MILLIONTHS_MAX // SCALE_MAX  # the same in whole units
 UNCOUNTABLE = MILLIONTHS_MAX + 1  # millionths that no limit has room for
 ACTIONS, READS = "actions", "reads"
+MINUTE_MS = 60 * SECOND_MS
+SUBJECTS_KEPT = 4_096  # texts of subjects that a process makes once
+MINUTES_KEPT = 64  # minutes of zones, likewise
 UNKNOWN = "unknown"  # instead of the names of all accounts that are not known
 _AMOUNT = "amount:"
 
@@ -90,12 +94,12 @@ class Limit:
         """True if it limits the acts of these."""
         return self.each <= who.keys() and self.names.items() <= who.items()
 
-    def replaces(self, other: Limit) -> bool:
-        """True if it takes the place of another one: it has the same keys and the same window, and
-        names more of them.
+    def replaces(self, other: Limit, bucket: str) -> bool:
+        """True if it takes the place of another one in a bucket: it limits that too, has the same
+        keys and the same window, and names more of them.
         """
         same = self.per is other.per and self.keys == other.keys
-        return same and self.names.items() > other.names.items()
+        return same and bucket in self.buckets and self.names.items() > other.names.items()
 
 
 READS_DEFAULT = Limit(Per.MINUTE, each=frozenset({LimitKey.AGENT}), reads=READS_PER_MINUTE_DEFAULT)
@@ -201,12 +205,22 @@ def in_millionths(amount: int, scale: int) -> int:
     return amount * SCALE_MAX // scale
 
 
-def applying(limits: Sequence[Limit], who: Who) -> list[Limit]:
-    """The limits that hold for the acts of these: all that cover them, and that no other one
-    replaces.
+def applying(limits: Sequence[Limit], who: Who) -> list[tuple[Limit, dict[str, int]]]:
+    """The limits that hold for the acts of these: all that cover them, each with its limits in the
+    buckets in which no other one replaces it.
     """
     covering = [limit for limit in limits if limit.covers(who)]
-    return [limit for limit in covering if not any(other.replaces(limit) for other in covering)]
+    return [
+        (
+            limit,
+            {
+                bucket: most
+                for bucket, most in limit.buckets.items()
+                if not any(other.replaces(limit, bucket) for other in covering)
+            },
+        )
+        for limit in covering
+    ]
 
 
 def limited_counters(
@@ -217,9 +231,9 @@ def limited_counters(
     `known`: the account is. Accounts that are not known are counted together, as if they were one.
     """
     counters: dict[Counter, dict[str, int | None]] = {}
-    for limit in _with_reads(applying(limits.rules, who), who):
+    for limit, own in applying(_with_reads(limits.rules, who), who):
         buckets = counters.setdefault(_counter(limit, who, now, known=known), {})
-        for bucket, most in limit.buckets.items():
+        for bucket, most in own.items():
             other = buckets.get(bucket)
             buckets[bucket] = most if other is None else min(most, other)
     for limit in _ALWAYS_COUNTED:
@@ -233,14 +247,15 @@ def limited_counters(
 _ALWAYS_COUNTED = (Limit(Per.DAY), Limit(Per.DAY, each=frozenset({LimitKey.AGENT})))
 
 
-def _with_reads(limits: list[Limit], who: Who) -> Iterator[Limit]:
-    yield from limits
+def _with_reads(limits: Sequence[Limit], who: Who) -> Sequence[Limit]:
+    """The limits, and the rate of reads where none of those that cover these has one."""
     limited = any(
-        limit.reads is not None and (limit.keys, limit.per) == (READS_DEFAULT.keys, Per.MINUTE)
+        limit.reads is not None
+        and limit.covers(who)
+        and (limit.keys, limit.per) == (READS_DEFAULT.keys, READS_DEFAULT.per)
         for limit in limits
     )
-    if not limited and READS_DEFAULT.covers(who):
-        yield READS_DEFAULT
+    return limits if limited else (*limits, READS_DEFAULT)
 
 
 def claims_of(counters: Iterable[LimitedCounter], taking: Taking) -> tuple[Claim, ...]:
@@ -259,24 +274,38 @@ def together(claims: Iterable[Claim]) -> tuple[Claim, ...]:
     """
     by_place: dict[str, Claim] = {}
     for claim in claims:
-        other = by_place.setdefault(claim.place, claim)
-        limits = [limit for limit in (other.limit, claim.limit) if limit is not None]
-        by_place[claim.place] = replace(
-            other, amount=max(other.amount, claim.amount), limit=min(limits, default=None)
-        )
+        other = by_place.get(claim.place)
+        by_place[claim.place] = claim if other is None else _lower(other, claim)
     return tuple(by_place.values())
+
+
+def _lower(claim: Claim, other: Claim) -> Claim:
+    """The claim that covers two of one place."""
+    limits = [limit for limit in (claim.limit, other.limit) if limit is not None]
+    amount = max(claim.amount, other.amount)
+    return replace(claim, amount=amount, limit=min(limits, default=None))
 
 
 def counter_of(subject: Mapping[str, str], per: Per, now: int, zone: str = "UTC") -> Counter:
     """The counter of a subject in the window that it is now."""
-    return Counter(canonical(dict(subject)).decode(), window_at(now, per, zone))
+    return Counter(_subject(tuple(subject.items())), window_at(now, per, zone))
+
+
+@lru_cache(maxsize=SUBJECTS_KEPT)
+def _subject(keys: tuple[tuple[str, str], ...]) -> str:
+    return canonical(dict(keys)).decode()
 
 
 def window_at(now: int, per: Per, zone: str = "UTC") -> str:
     """The name of the window that it is now, as `Counter` has it."""
     if per in {Per.MINUTE, Per.HOUR} or zone == "UTC":
-        return minute_in_zone(now, "UTC")[: _LENGTHS[per]]
-    return f"{minute_in_zone(now, zone)[: _LENGTHS[per]]} {zone}"
+        return _minute(now // MINUTE_MS, "UTC")[: _LENGTHS[per]]
+    return f"{_minute(now // MINUTE_MS, zone)[: _LENGTHS[per]]} {zone}"
+
+
+@lru_cache(maxsize=MINUTES_KEPT)
+def _minute(minute: int, zone: str) -> str:
+    return minute_in_zone(minute * MINUTE_MS, zone)
 
 
 def _counter(limit: Limit, who: Who, now: int, *, known: bool) -> Counter:

@@ -11,12 +11,10 @@ from typing import Any
 from clearance.core.canonical import INTEGER_MAX
 from clearance.core.intent import name_problem
 from clearance.core.policy_actions import Actions
-from clearance.core.policy_expression import attributes_of_context, entities
+from clearance.core.policy_expression import entities
+from clearance.core.policy_hints import hint_problems
 from clearance.core.policy_values import Mask, literal, union
 from clearance.core.policy_walk import EVERYTHING, UNATTENDED, Mentions, Walk
-
-HINT = "confidence_"
-"""How the attributes of the context begin that an agent says of itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +127,7 @@ def read_rule(policy: Mapping[str, Any], actions: Actions) -> tuple[ReadRule, li
         accounts=accounts,
         named=frozenset((kind, name) for kind, name in entities(_bare(policy)) if kind != "Action"),
     )
-    problems = [*both.problems, *_impossible_names(rule), *_hints(policy)]
+    problems = [*both.problems, *_impossible_names(rule), *hint_problems(policy)]
     problems = problems or [*_waived(rule, actions)]
     if scope and not rule.reach and not problems:
         problems.append("can never match, whatever is asked")
@@ -171,21 +169,6 @@ def _impossible_names(rule: ReadRule) -> Iterator[str]:
     for kind, name in sorted(rule.named):
         if kind in {"Agent", "Account"} and (problem := name_problem(name)):
             yield f"names {literal((kind, name))}, which none can have: a name {problem}"
-
-
-def _hints(policy: Mapping[str, Any]) -> Iterator[str]:
-    """What an agent says of itself may forbid, and permit nothing: the agent chooses it."""
-    if policy["effect"] == "forbid":
-        return
-    for name in sorted(set(attributes_of_context(policy["conditions"]))):
-        if name.startswith(HINT):
-            yield (
-                f"mentions context.{name} in a permit: the agent chooses its confidence, so that "
-                f"it may only forbid; write it in a forbid, such as {_FORBID}"
-            )
-
-
-_FORBID = "forbid(...) when { context.unattended && context.confidence_bp < 8000 }"
 
 
 def _waived(rule: ReadRule, actions: Actions) -> Iterator[str]:

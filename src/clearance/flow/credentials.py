@@ -111,8 +111,8 @@ def _check_scope(scope: Scope) -> None:
             problems = [f"must have 1 to {SCOPE_NAMES_MAX} names"]
         if problems:
             sentence = f"The scope of an API key does not fit: {key} {problems[0]}."
-            found = tuple(Problem(("scope", key), problem) for problem in problems)
-            raise InvalidInput(sentence, code="INVALID_SCOPE", problems=found)
+            parts = tuple(Problem(("scope", key), problem) for problem in problems)
+            raise InvalidInput(sentence, code="INVALID_SCOPE", problems=parts)
 
 
 def _scope_problem(key: str, name: str) -> str | None:

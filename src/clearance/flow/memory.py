@@ -57,7 +57,11 @@ async def by_an_agent(
         admission,
         same_call=same_call,
         waiting_max=quotas.waiting_each_agent if waits else None,
-        quota=(quotas.blocked(len(admission.content), admission.at),) if leaves else (),
+        quota=(
+            (quotas.blocked(intent.proposed_by, len(admission.content), admission.at),)
+            if leaves
+            else ()
+        ),
     )
 
 
@@ -111,9 +115,15 @@ async def rejection_of(
     since = settings.remembers_since(now)
     same = await context.store.alike(record.intent.tenant_id, record.likeness, ALIKE_MAX)
     rejections = (
-        Rejection(other.intent.action_intent_id, other.changed_at)
+        Rejection(other.intent.action_intent_id, _said_no_at(other))
         for other in same
         if other.status is IntentStatus.REJECTED
         and other.intent.action_intent_id != record.intent.supersedes
     )
     return next((rejection for rejection in rejections if rejection.at >= since), None)
+
+
+def _said_no_at(rejected: IntentRecord) -> int:
+    """When a person said no: erasing their reason later changes the intent, and not this."""
+    ruling = rejected.approval.decisive if rejected.approval else None
+    return ruling.ruled_at if ruling else rejected.changed_at

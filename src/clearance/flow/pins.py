@@ -14,8 +14,9 @@ from dataclasses import replace
 
 from clearance.configuration.differences import differences
 from clearance.configuration.document import Reading, StoredSettings
-from clearance.configuration.shape import TOOL_REFERENCE, SettingsDocument, as_sentence
+from clearance.configuration.shape import SettingsDocument
 from clearance.configuration.tool_fit import misfit
+from clearance.configuration.values import TOOL_REFERENCE, as_sentence
 from clearance.core.canonical import Json
 from clearance.core.catalog import Action
 from clearance.core.errors import InvalidInput, NotFound, Problem, Unavailable

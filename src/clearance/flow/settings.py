@@ -22,8 +22,9 @@ from clearance.configuration.document import (
     parse_document,
     read_document,
 )
-from clearance.configuration.shape import TOOL_REFERENCE, SettingsDocument
+from clearance.configuration.shape import SettingsDocument
 from clearance.configuration.switches import put_switches, shown_switches
+from clearance.configuration.values import TOOL_REFERENCE
 from clearance.core.canonical import Json, digest
 from clearance.core.errors import (
     Forbidden,

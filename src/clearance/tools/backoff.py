@@ -12,7 +12,7 @@ import math
 import time
 from dataclasses import replace
 
-from clearance.configuration.shape import as_sentence
+from clearance.configuration.values import as_sentence
 from clearance.core.outcome import CallError
 from clearance.flow.ports.tools import ToolCallFailed
 from clearance.tools.untrusted import SENTENCE_LENGTH_MAX, one_line

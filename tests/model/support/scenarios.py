@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from clearance.configuration.shape import duration_ms
+from clearance.configuration.values import duration_ms
 from clearance.core.approval import RulingKind
 from clearance.core.canonical import digest
 from clearance.core.outcome import OutcomeStatus

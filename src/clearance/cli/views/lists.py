@@ -106,7 +106,7 @@ def timeline(terminal: Terminal, page: Facts, *, each: bool = False) -> None:
 def _like(facts: Facts) -> Hashable:
     """Equal for what one agent only looks up by the same action, with the same end."""
     if facts.get("effect") != "read":
-        return str(facts["action_intent_id"])
+        return id(facts)
     return (*map(facts.get, ("proposed_by", "action_type", "status")), badge(facts))
 
 

@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 
 from clearance.configuration.compiling import tool_servers_of
 from clearance.configuration.document import Reading
-from clearance.configuration.shape import as_sentence
+from clearance.configuration.values import as_sentence
 from clearance.core.canonical import Json
 from clearance.core.catalog import ToolServer
 from clearance.core.manners import AS_IT_SAYS, Manners

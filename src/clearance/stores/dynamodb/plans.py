@@ -384,7 +384,7 @@ def _let_know(item: Item, change: Change, hold: Hold | None, guards: Guards) -> 
         key = table.same_call(change.tenant_id, item["same_call"])
         others = guards.read(key).get("intents", ())
         guards.write(key, {"intents": items.latest(change.action_intent_id, others)})
-    if change.status is IntentStatus.REJECTED and "likeness" in item:
+    if change.status is IntentStatus.REJECTED and "likeness" in item and not change.erases:
         key = table.alike(change.tenant_id, item["likeness"])
         alike = guards.read(key)
         if change.at >= alike.get("rejected_at", 0):

@@ -268,7 +268,7 @@ class PostgresStore:
             JOIN unnest(%s::text[], %s::text[]) AS asked (subject, "window")
             USING (subject, "window") WHERE c.tenant_id = %s"""
         asked = list(dict.fromkeys(counters))
-        values = ([one.subject for one in asked], [one.window for one in asked], tenant_id)
+        values = ([each.subject for each in asked], [each.window for each in asked], tenant_id)
         answer: dict[Counter, dict[str, int]] = {}
         for subject, window, bucket, used in await self._connections.rows(
             tenant_id, statement, values

@@ -26,9 +26,14 @@ _KNOWN = "SELECT 1 FROM intent WHERE tenant_no = ? AND action_intent_id = ?"
 _SAME_CALL = """SELECT action_intent_id FROM intent
     WHERE tenant_no = ? AND same_call = ? AND status = 'AWAITING_APPROVAL'
     ORDER BY intent_no LIMIT 1"""
-_REJECTED = """SELECT action_intent_id, changed_at FROM intent
-    WHERE tenant_no = ? AND likeness = ? AND changed_at >= ? AND status = 'REJECTED'
-    ORDER BY changed_at DESC, position DESC LIMIT 1"""
+# Erasing a reason later changes the intent, and not the moment of the no.
+_REJECTED = """SELECT action_intent_id, said_no_at FROM (
+    SELECT i.action_intent_id, i.position,
+        coalesce(json_extract(a.ruling, '$.ruled_at'), i.changed_at) AS said_no_at
+    FROM intent i LEFT JOIN approval a
+        ON a.intent_no = i.intent_no AND a.number = i.approval_number
+    WHERE i.tenant_no = ?1 AND i.likeness = ?2 AND i.changed_at >= ?3 AND i.status = 'REJECTED')
+    WHERE said_no_at >= ?3 ORDER BY said_no_at DESC, position DESC LIMIT 1"""
 _WAITING = """SELECT count(*) FROM intent
     WHERE tenant_no = ? AND proposed_by = ? AND status = 'AWAITING_APPROVAL'"""
 

@@ -52,8 +52,13 @@ ALTER TYPE admission
   ADD ATTRIBUTE likeness text, ADD ATTRIBUTE same_call text, ADD ATTRIBUTE rejected_since bigint,
   ADD ATTRIBUTE waiting_max int, ADD ATTRIBUTE knows_account boolean;
 
--- How long an intent can wait for a person: the longest duration of the settings. What is older need not be looked through.
-CREATE FUNCTION waits_ms_max() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 366 * 86400000::bigint';
+-- How long an intent can wait for a person: twice the longest duration of the settings, since it may be asked about again.
+-- What is older need not be looked through.
+CREATE FUNCTION waits_ms_max() RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT 2 * 366 * 86400000::bigint';
+
+-- When a person said no to a rejected intent. Erasing a reason later changes the intent, and not this.
+CREATE FUNCTION said_no_at(i intent) RETURNS bigint LANGUAGE sql IMMUTABLE AS
+  $$ SELECT coalesce((((i).approval).ruling::jsonb ->> 'ruled_at')::bigint, (i).changed_at) $$;
 
 -- In this order: id new, settings in force, the same call does not wait, none of its likeness was rejected, few enough wait,
 -- quotas fit, budget fits. What is asked again after a lost connection is answered as it was. `used` says, as JSON, what an
@@ -94,10 +99,11 @@ BEGIN
     END IF;
   END IF;
   IF a.likeness IS NOT NULL AND a.rejected_since IS NOT NULL THEN
-    SELECT i.action_intent_id, i.changed_at INTO v_other, v_at FROM intent i
+    SELECT i.action_intent_id, said_no_at(i) INTO v_other, v_at FROM intent i
       WHERE i.tenant_id = p_tenant_id AND i.likeness = decode(a.likeness, 'hex') AND i.status = 'REJECTED'
-        AND i.changed_at >= a.rejected_since AND i.created_at >= a.rejected_since - waits_ms_max()
-      ORDER BY i.changed_at DESC, i."position" DESC LIMIT 1;
+        AND i.changed_at >= a.rejected_since AND said_no_at(i) >= a.rejected_since
+        AND i.created_at >= a.rejected_since - waits_ms_max()
+      ORDER BY said_no_at(i) DESC, i."position" DESC LIMIT 1;
     IF FOUND THEN
       RETURN ROW(0, 'REJECTED_BEFORE', 0, NULL, jsonb_build_array(v_other, v_at)::text, NULL)::answer;
     END IF;
@@ -198,10 +204,10 @@ BEGIN
   END IF;
   IF v_likenesses IS NOT NULL THEN
     SELECT v_out || array_agg(a.ordinality::int) INTO v_out FROM unnest(p_all) WITH ORDINALITY a JOIN (
-      SELECT encode(i.likeness, 'hex') AS likeness, i.changed_at FROM intent i
+      SELECT encode(i.likeness, 'hex') AS likeness, said_no_at(i) AS at FROM intent i
       WHERE i.tenant_id = p_tenant_id AND i.likeness = ANY (v_likenesses) AND i.status = 'REJECTED' AND i.changed_at >= v_since
         AND i.created_at >= v_since - waits_ms_max()
-    ) i ON a.likeness = i.likeness AND a.rejected_since <= i.changed_at;
+    ) i ON a.likeness = i.likeness AND a.rejected_since <= i.at;
   END IF;
   IF v_agents IS NOT NULL THEN
     SELECT v_out || array_agg(a.ordinality::int) INTO v_out FROM unnest(p_all) WITH ORDINALITY a JOIN (
