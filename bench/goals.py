@@ -12,8 +12,10 @@ from bench.run import Cell, Results, middle
 
 SPREAD_64 = ("sqlite storage", 64, "spread")
 RAW_64 = ("sqlite raw", 64, "raw")
+BUDGET_64 = ("sqlite storage", 64, "budget")
 POSTGRES_64 = ("postgres storage alone", 64, "spread")
 POSTGRES_HOT_64 = ("postgres storage alone", 64, "hot")
+POSTGRES_BUDGET_64 = ("postgres storage alone", 64, "budget")
 POSTGRES_RAW_64 = ("postgres raw", 64, "raw")
 WHOAMI_1, ECHO_1 = ("sqlite http", 1, "whoami"), ("sqlite http", 1, "echo")
 PROPOSAL_1, IN_PROCESS_1 = ("sqlite http", 1, "proposal"), ("sqlite http", 1, "proposal in process")
@@ -51,8 +53,10 @@ GOALS = (
     Goal("the same, 8 callers", ("sqlite storage", 8, "spread"), ("sqlite raw", 8, "raw"), 1.0),
     Goal("the same, 1 caller", ("sqlite storage", 1, "spread"), ("sqlite raw", 1, "raw"), 0.45),
     Goal("the same, p99 at 64 callers, to raw's", SPREAD_64, RAW_64, 1.0, p99=True),
+    Goal("the same at 64 callers, to the accounts' budgets alone", SPREAD_64, BUDGET_64, 0.9),
     Goal("PostgreSQL, storage part, 64 callers, to raw", POSTGRES_64, POSTGRES_RAW_64, 1.4),
     Goal("the same, one hot account, to 1000 accounts", POSTGRES_HOT_64, POSTGRES_64, 0.9),
+    Goal("the same, to the accounts' budgets alone", POSTGRES_64, POSTGRES_BUDGET_64, 0.9),
     Goal("HTTP, whoami, 1 kept-alive caller, to a constant over the same", WHOAMI_1, ECHO_1, 0.05),
     Goal(
         "HTTP, a proposal, 1 kept-alive caller, to the same in process",

@@ -35,7 +35,11 @@ OVER_HTTP = (
     ),
     ("from a proposal to its outcome, to the same in process", "outcome", "outcome in process"),
 )  # title, what was looked at, and what it is compared with
-ACCOUNTS = {"spread": ", 1000 accounts", "hot": ", one account"}
+ACCOUNTS = {
+    "spread": ", 1000 accounts",
+    "hot": ", one account",
+    "budget": ", 1000 accounts, their budgets alone",
+}
 
 
 def report(results: Results, machine: Sequence[str], pages: float, batches: str) -> str:

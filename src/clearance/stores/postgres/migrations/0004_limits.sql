@@ -275,7 +275,7 @@ BEGIN
     RETURN;
   END IF;
   SELECT array_agg(w.account_id), array_agg(w.subject), array_agg(w."window"), array_agg(w.bucket), array_agg(w.amount),
-    bool_or(w.amount + coalesce(CASE WHEN w.subject IS NULL THEN (
+    bool_or(w.amount + coalesce(CASE WHEN w.ceiling IS NULL THEN NULL WHEN w.subject IS NULL THEN (
       SELECT b.used FROM budget_use b WHERE b.tenant_id = p_tenant_id AND b.account_id = w.account_id AND b.day = w."window"
         AND b.bucket = w.bucket
     ) ELSE (
