@@ -11,7 +11,7 @@ from starlette.responses import Response
 from clearance.api import resources, wire
 from clearance.api.body import read
 from clearance.api.door import BODY, Caller, TheControl, answer, problems, takes
-from clearance.core.principal import EVERYTHING, Permission, Role, Scope
+from clearance.core.principal import Permission, Role, Scope
 
 router = APIRouter(tags=["Credentials"])
 
@@ -49,14 +49,18 @@ async def api_keys(caller: Caller, control: TheControl) -> Response:
     summary="Make a credential",
     status_code=201,
     response_model=wire.NewApiKey,
-    responses=problems(409, *BODY),
+    responses=problems(404, 409, *BODY),
     openapi_extra=takes(wire.ApiKeyBody),
 )
 async def create_api_key(request: Request, caller: Caller, control: TheControl) -> Response:
-    """The answer has the secret, this once."""
+    """The answer has the secret, this once. With `replace`, the key of this name that was valid
+    ends in the same step, and what its agent proposed goes on.
+    """
     body = await read(request, wire.ApiKeyBody)
-    scope = _scope(body.scope) if body.scope else EVERYTHING
-    key, secret = await control.create_api_key(caller, body.name, Role(body.role), scope)
+    scope = _scope(body.scope) if body.scope else None
+    key, secret = await control.create_api_key(
+        caller, body.name, Role(body.role), scope, replace=body.replace
+    )
     return answer(resources.new_api_key(key, secret), 201)
 
 

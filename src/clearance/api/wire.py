@@ -175,7 +175,13 @@ class ApiKeyBody(Body):
 
     name: Annotated[str, Field(json_schema_extra=_NAME)]
     role: RoleName
-    scope: Annotated[ScopeBody | None, Field(description="Without it: everything.")] = None
+    scope: Annotated[
+        ScopeBody | None,
+        Field(description="Without it: everything, or what the replaced key had."),
+    ] = None
+    replace: Annotated[
+        bool, Field(description="Ends the valid key of this name in the same step.")
+    ] = False
 
 
 class SettingsPartBody(BaseModel):
