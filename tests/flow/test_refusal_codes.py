@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any
 
 from clearance.api import body, proposals
 from clearance.core import arguments, canonical, catalog, intent, principal
@@ -21,15 +21,37 @@ ON_THE_WAY = (
     *(proposals, body, strict_json, functions, submit, rates),
     *(principal, intent, arguments, canonical, catalog, store),
 )
-"""The modules that a proposal passes, from the doors to the store, and that refuse by themselves."""
+"""The modules that a proposal passes, from the doors to the store, and that make refusals."""
+CODE = re.compile("[A-Z]+_[A-Z_]+")
 
 
 def refusals_in(module: ModuleType) -> Iterator[str]:
-    """The codes of the refusals that a module makes."""
-    for call in ast.walk(ast.parse(inspect.getsource(module))):
-        if isinstance(call, ast.Call) and (kind := _refusal(module, call.func)):
+    """The codes of the refusals that a module makes: a code that a function is called with is
+    among the arguments of the module's calls.
+    """
+    calls = [
+        node
+        for node in ast.walk(ast.parse(inspect.getsource(module)))
+        if isinstance(node, ast.Call)
+    ]
+    for call in calls:
+        if kind := _refusal(module, call.func):
             given = {keyword.arg: keyword.value for keyword in call.keywords}.get("code")
-            yield _value(module, given) if given else kind.code
+            if given is None:
+                yield kind.code
+            elif code := _code(module, given):
+                yield code
+            else:
+                yield from filter(
+                    None, (_code(module, value) for call in calls for value in call.args)
+                )
+
+
+def _code(module: ModuleType, value: ast.expr) -> str | None:
+    """The code that an expression is: written out, or a constant of the module."""
+    name = value.id if isinstance(value, ast.Name) else ""
+    text = value.value if isinstance(value, ast.Constant) else getattr(module, name, None)
+    return text if isinstance(text, str) and CODE.fullmatch(text) else None
 
 
 def _refusal(module: ModuleType, called: ast.expr) -> type[Refusal] | None:
@@ -38,10 +60,6 @@ def _refusal(module: ModuleType, called: ast.expr) -> type[Refusal] | None:
     kind = getattr(module, called.id, None) if isinstance(called, ast.Name) else None
     refuses = isinstance(kind, type) and issubclass(kind, Refusal)
     return kind if refuses and not issubclass(kind, Unavailable) else None
-
-
-def _value(module: ModuleType, code: ast.expr) -> Any:
-    return code.value if isinstance(code, ast.Constant) else getattr(module, ast.unparse(code))
 
 
 def test_every_code_of_a_refused_proposal_is_counted_by_itself() -> None:
