@@ -455,6 +455,25 @@ class TestCredentials:
         await store.add_api_key(replace(first, key_id="key-2", key_hash=b"2" * 32), entry)
         assert await store.api_key_ended(TENANT, "ops") is False
 
+    async def test_only_keys_that_may_propose_speak_for_a_name(self, world: World) -> None:
+        """Else the key of an auditor would bring back what was approved of an agent that ended."""
+        store, entry = world.store, draft(EntryKind.API_KEY_CREATED, NOON, OWNER)
+
+        async def made(key_id: str, role: Role) -> bool:
+            key = ApiKey(key_id, TENANT, "ops", role, key_id.encode() * 16, NOON)
+            await store.add_api_key(key, entry)
+            return await store.api_key_ended(TENANT, "ops")
+
+        async def ended(key_id: str) -> bool:
+            await store.revoke_api_key(TENANT, key_id, NOON, entry)
+            return await store.api_key_ended(TENANT, "ops")
+
+        assert (await made("k1", Role.AUDITOR), await ended("k1")) == (False, False)
+        assert (await made("k2", Role.AGENT), await ended("k2")) == (False, True)
+        assert (await made("k3", Role.AUDITOR), await ended("k3")) == (True, True)
+        assert (await made("k4", Role.APPROVER), await ended("k4")) == (True, True)
+        assert (await made("k5", Role.OWNER), await ended("k5")) == (False, True)
+
     async def test_a_key_keeps_its_scope(self, world: World) -> None:
         store, entry = world.store, draft(EntryKind.API_KEY_CREATED, NOON, OWNER)
         scopes = [

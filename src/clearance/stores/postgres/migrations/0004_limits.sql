@@ -316,19 +316,28 @@ BEGIN
     FROM generate_series(1, cardinality(v_all)) n;
 END $$;
 
+-- With the key that it replaces, which ends in the same step; false if that one is not valid any more.
 CREATE FUNCTION keep_api_key(
-  p_tenant_id text, p_key_id text, p_name text, p_role text, p_key_hash bytea, p_created_at bigint, p_scope text, p_entry bytea
-) RETURNS void LANGUAGE plpgsql SET search_path = clearance, pg_temp AS $$
+  p_tenant_id text, p_key_id text, p_name text, p_role text, p_key_hash bytea, p_created_at bigint, p_scope text, p_entry bytea,
+  p_replaces text, p_ended bytea
+) RETURNS boolean LANGUAGE plpgsql SET search_path = clearance, pg_temp AS $$
 DECLARE
   v_head head := lock_tenant(p_tenant_id);
 BEGIN
   IF EXISTS (SELECT FROM api_key k WHERE k.key_id = p_key_id AND k.key_hash = p_key_hash AND k.revoked_at IS NULL
       AND (k.tenant_id, k.name, k.role) = (p_tenant_id, p_name, p_role) AND k.scope IS NOT DISTINCT FROM p_scope) THEN
-    RETURN;  -- asked again after a lost connection: every credential has an id of its own
+    RETURN true;  -- asked again after a lost connection: every credential has an id of its own
+  END IF;
+  IF p_replaces IS NOT NULL THEN
+    IF NOT end_api_key(p_tenant_id, p_replaces, p_created_at, p_ended) THEN
+      RETURN false;
+    END IF;
+    v_head.ledger_size := v_head.ledger_size + 1;
   END IF;
   INSERT INTO api_key (key_id, tenant_id, name, role, key_hash, created_at, scope)
     VALUES (p_key_id, p_tenant_id, p_name, p_role, p_key_hash, p_created_at, p_scope);
   PERFORM append_to_tenant(p_tenant_id, v_head, p_entry);
+  RETURN true;
 END $$;
 
 GRANT SELECT, INSERT, UPDATE (used) ON counter TO clearance_app;
