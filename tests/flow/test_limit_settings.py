@@ -76,6 +76,26 @@ def test_what_no_limit_of_the_tenant_bounds_is_said(limits: Any, open_ended: str
     assert not advice(parse_document(nothing_alone))
 
 
+@pytest.mark.parametrize(
+    ("limit", "gone"),
+    [
+        ({"agent": "agent-ada", "per": "day", "actions": 100}, "EUR, reads"),
+        ({"agent": "agent-ada", "per": "day", "reads": 1, "amount": {"EUR": 9}}, "actions"),
+        ({"agent": "agent-ada", "per": "day", "actions": 1, "reads": 1, "amount": {"EUR": 9}}, ""),
+        ({"agent": "agent-ada", "per": "hour", "actions": 100}, ""),
+        ({"for": "each account", "agent": "agent-ada", "per": "day", "actions": 100}, ""),
+    ],
+)
+def test_what_goes_with_a_limit_that_is_replaced_is_said(limit: Any, gone: str) -> None:
+    of_each = {"for": "each agent", "per": "day", "actions": 9, "reads": 9, "amount": {"EUR": 5}}
+    ceiling = {"for": "tenant", "per": "day", "actions": 999, "amount": {"EUR": 500}}
+    found = advice(parse_document(document(ceiling, limit, of_each)))
+    expected = f"takes the place of entry 2, which also limits {gone}"
+    assert [(each.path, each.sentence) for each in found] == [
+        (("autonomy", "limits", 1), expected)
+    ] * bool(gone)
+
+
 def test_a_limit_of_an_agent_without_a_key_is_pointed_at() -> None:
     [found] = advice(parse_document(document(*LIMITS)), {"agent-ade"})
     assert found.path == ("autonomy", "limits", 1, "agent")

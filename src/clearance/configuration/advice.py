@@ -14,7 +14,7 @@ from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
 from clearance.configuration.document import Reading
-from clearance.configuration.limiting import without_ceiling
+from clearance.configuration.limiting import replacing_less, without_ceiling
 from clearance.configuration.shape import ActionShape, AutonomyShape, SettingsDocument
 from clearance.core.accounts import AccountPattern
 from clearance.core.canonical import Json
@@ -76,7 +76,9 @@ def advice(document: SettingsDocument, agents: Collection[str] | None = None) ->
 
 
 def _limits(document: SettingsDocument, agents: Collection[str] | None) -> Iterator[Problem]:
-    """What no limit holds back, and the limits of agents that do not exist."""
+    """What no limit holds back, the limits of agents that do not exist, and what goes with a limit
+    that another replaces.
+    """
     if sentence := without_ceiling(document):
         yield Problem(("autonomy", "limits"), sentence)
     for position, limit in enumerate(document.autonomy.limits):
@@ -84,6 +86,8 @@ def _limits(document: SettingsDocument, agents: Collection[str] | None) -> Itera
             hint = suggestion(limit.agent, sorted(agents))
             sentence = f"names the agent {limit.agent}, and no key is for it{hint}"
             yield Problem(("autonomy", "limits", position, "agent"), sentence)
+    for position, sentence in replacing_less(document.autonomy.limits):
+        yield Problem(("autonomy", "limits", position), sentence)
 
 
 def _has_a_known_form(name: str, autonomy: AutonomyShape) -> bool:

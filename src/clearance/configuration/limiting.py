@@ -18,6 +18,7 @@ from clearance.core.canonical import Json
 from clearance.core.limits import (
     MILLIONTHS_MAX,
     UNITS_MAX,
+    Limit,
     LimitKey,
     Limits,
     Per,
@@ -95,6 +96,23 @@ def without_ceiling(document: SettingsDocument) -> str | None:
         f"the tenant as a whole has no limit of {named} (for: {FOR_TENANT}), so nothing bounds "
         f"what all accounts and agents use together"
     )
+
+
+def replacing_less(limits: Sequence[LimitShape]) -> Iterator[tuple[int, str]]:
+    """The limits that take the place of one which limits more, each with its place in the list and
+    a sentence.
+    """
+    for position, limit in enumerate(limits):
+        for other, replaced in enumerate(limits):
+            gone = sorted(replaced.limited - limit.limited)
+            if gone and _replaces(limit, replaced):
+                sentence = f"takes the place of entry {other}, which also limits {', '.join(gone)}"
+                yield position, sentence
+
+
+def _replaces(limit: LimitShape, other: LimitShape) -> bool:
+    one, another = (Limit(Per(each.per), each.named, each.each) for each in (limit, other))
+    return one.replaces(another)
 
 
 def spent_in(action: ActionShape) -> Money | None:
