@@ -417,6 +417,28 @@ class TestAccounts:
         assert await world.store.known_accounts("southwind", asked) == frozenset()
         assert await world.store.known_accounts("nobody", asked) == frozenset()
 
+    async def test_a_known_account_is_found_by_each_name_that_looks_like_it(
+        self, world: World
+    ) -> None:
+        """Of those that were decided at once, the first alone is known."""
+        names = ("umbrella", "Umbrella", "urnbreIla", "stark")
+        wanted = [
+            replace(await waiting(world, f"a{number}", account_id=name), knows_account=True)
+            for number, name in enumerate(names)
+        ]
+        for each in wanted:
+            await stored(world, each)
+        for twin in ("umbrella", "UMBRELLA", "umbre1la"):
+            assert await world.store.known_accounts(TENANT, [twin]) == {"umbrella"}
+        asked = ["acme", *names]
+        assert await world.store.known_accounts(TENANT, asked) == {"umbrella", "stark"}
+        assert await world.store.known_accounts(TENANT, ["umbrella2", "wayne"]) == frozenset()
+        long = "\ufdfa" * 128
+        await stored(
+            world, replace(await waiting(world, "long", account_id=long), knows_account=True)
+        )
+        assert await world.store.known_accounts(TENANT, [long]) == {long}
+
     async def test_the_accounts_of_intents_since_a_moment(self, world: World) -> None:
         await world.configure(sample.DOCUMENT, tenant_id="southwind")
         for number, account in enumerate(["old", "acme", "globex", "acme"]):

@@ -75,7 +75,7 @@ async def _propose(context: Context, principal: Principal, proposal: Proposal) -
     principal.require(Permission.PROPOSE, on=intent.subject)
     content = checked_content(intent)
     try:
-        proposed = await _settled(context, principal, intent, content, folds=proposal.folds)
+        proposed = await _settled(context, principal, proposal, intent, content)
     except Unavailable as unavailable:
         raise unavailable.about(intent.action_intent_id) from unavailable
     except Conflict as conflict:
@@ -148,12 +148,16 @@ def _intent(
 
 
 async def _settled(
-    context: Context, principal: Principal, intent: ActionIntent, content: bytes, *, folds: bool
+    context: Context,
+    principal: Principal,
+    proposal: Proposal,
+    intent: ActionIntent,
+    content: bytes,
 ) -> Proposed:
     """The intent as it was admitted, now or before; or the one that waits for the same call."""
     settings = await context.last_settings(intent.tenant_id)
     try:
-        return await _admit(context, principal, intent, content, settings, folds=folds)
+        return await _admit(context, principal, proposal, intent, content, settings)
     except Refusal as refusal:
         # Parameters that do not fit today may have fitted when the same intent was admitted: then
         # its answer stands. So it does if only the answer of the commit was lost.
@@ -197,11 +201,10 @@ def hint_if_approved(context: Context, record: IntentRecord) -> None:
 async def _admit(
     context: Context,
     principal: Principal,
+    proposal: Proposal,
     intent: ActionIntent,
     content: bytes,
     settings: Settings,
-    *,
-    folds: bool,
 ) -> Proposed:
     """Decides and commits. The sentence is that of the settings it was decided under: once it is
     committed, nothing is read.
@@ -210,6 +213,9 @@ async def _admit(
     for _ in range(DECISIONS_MAX):
         now = context.clock.now_ms()
         try:
+            if proposal.account_id is None:
+                intent = _about(principal, intent, facts.settings)
+                content = checked_content(intent)
             known = await known_accounts(context, facts.settings, intent.account_id)
             facts = replace(facts, known_accounts=known)
             admission = admission_of(
@@ -222,7 +228,7 @@ async def _admit(
             facts = replace(facts, settings=newer)
             continue
         admission = await remembering(context, admission, facts)
-        admission = await by_an_agent(context, admission, facts.settings, folds=folds)
+        admission = await by_an_agent(context, admission, facts.settings, folds=proposal.folds)
         answer = await context.store.admit(admission)
         match answer:
             case Admitted(record) | AlreadyAdmitted(record) | SameCallWaits(record):
@@ -241,6 +247,18 @@ async def _admit(
         "The settings or the budget kept changing while the intent was decided; nothing was stored."
     )
     raise Unavailable(sentence)
+
+
+def _about(principal: Principal, intent: ActionIntent, settings: Settings) -> ActionIntent:
+    """The intent about the account that these settings find in its parameters: the catalog may have
+    moved since they were looked at.
+    """
+    account_id = account_in(settings.catalog.get(intent.action_type), intent.parameters)
+    if account_id == intent.account_id:
+        return intent
+    found = replace(intent, account_id=account_id)
+    principal.require(Permission.PROPOSE, on=found.subject)
+    return found
 
 
 def known_by(facts: Facts, answer: AdvanceAnswer) -> Facts:

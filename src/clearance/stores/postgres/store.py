@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 
 from clearance.configuration.document import StoredSettings
+from clearance.core.accounts import look_digest
 from clearance.core.budget import Counter
 from clearance.core.canonical import Json
 from clearance.core.credential import ApiKey, PageSession, already_ended, name_taken
@@ -284,8 +285,8 @@ class PostgresStore:
 
     async def known_accounts(self, tenant_id: str, account_ids: Collection[str]) -> frozenset[str]:
         statement = """SELECT account_id FROM clearance.known_account
-            WHERE tenant_id = %s AND account_id = ANY(%s)"""
-        rows = await self._rows(tenant_id, statement, list(account_ids))
+            WHERE tenant_id = %s AND look = ANY(%s)"""
+        rows = await self._rows(tenant_id, statement, list(map(look_digest, account_ids)))
         return frozenset(account_id for (account_id,) in rows)
 
     async def accounts_since(self, tenant_id: str, since: int, limit: int) -> list[str]:

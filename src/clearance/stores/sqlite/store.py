@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from clearance.configuration.document import StoredSettings
+from clearance.core.accounts import look_digest
 from clearance.core.budget import Counter
 from clearance.core.canonical import Json
 from clearance.core.credential import ApiKey, PageSession, already_ended, name_taken
@@ -301,11 +302,12 @@ class SqliteStore:
         )
 
     async def known_accounts(self, tenant_id: str, account_ids: Collection[str]) -> frozenset[str]:
-        sql = """SELECT account_id FROM account JOIN known_account USING (account_no)
-            WHERE tenant_no = ? AND account_id IN (SELECT value FROM json_each(?))"""
+        looks = {look_digest(account_id) for account_id in account_ids}
+        sql = f"""SELECT account_id FROM known_account JOIN account USING (tenant_no, account_no)
+            WHERE tenant_no = ? AND look IN ({", ".join("?" * len(looks))})"""
 
         def work(connection: sqlite3.Connection) -> frozenset[str]:
-            values = (statements.known_tenant(connection, tenant_id), json.dumps(list(account_ids)))
+            values = (statements.known_tenant(connection, tenant_id), *looks)
             return frozenset(account_id for (account_id,) in connection.execute(sql, values))
 
         return await self._read(work)
