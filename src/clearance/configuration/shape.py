@@ -269,14 +269,6 @@ class LimitShape(_Shape):
         return self.each.union(self.named)
 
     @property
-    def limited(self) -> frozenset[str]:
-        """What it limits: actions, reads, and units of amounts."""
-        counts = {"actions": self.actions, "reads": self.reads}
-        return frozenset(
-            (*(name for name, most in counts.items() if most is not None), *self.amount)
-        )
-
-    @property
     def place(self) -> tuple[str, ...]:
         """What no two limits have in common: whom they are about, and per which window."""
         named = (f"{key} {name}" for key, name in self.named.items())
