@@ -216,6 +216,15 @@ class TestCounters:
         assert positive(await world.used()) == {}
         await stored(world, holding(await admission(world, "c"), act(AGENT_MINUTE, 2)))
 
+    async def test_claims_of_one_place_are_taken_and_given_back_together(
+        self, world: World
+    ) -> None:
+        twice = (act(None, 2), act(None, 2), act(AGENT_DAY, 2), act(AGENT_DAY, 2))
+        record = await stored(world, holding(await admission(world, "a"), *twice))
+        assert await counted(world, AGENT_DAY) == {AGENT_DAY: {"actions": 2}}
+        await applied(world, steps.cancel(record, code="X", reason=None, actor=OWNER, now=NOON))
+        assert (await counted(world, AGENT_DAY), positive(await world.used())) == ({}, {})
+
     async def test_what_starts_stays_counted(self, world: World) -> None:
         hold = holding(await admission(world, "a"), act(None), act(AGENT_DAY, 3))
         await applied(world, await started(world, await stored(world, hold)))

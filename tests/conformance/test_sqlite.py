@@ -309,6 +309,7 @@ async def test_what_an_admission_asks_is_looked_up_by_all_of_its_keys(
     world: World, statement: str, step: str
 ) -> None:
     with contextlib.closing(sqlite3.connect(world.place)) as connection:
-        values = [None] * statement.count("?")  # no more than one of each number
+        numbered = set(re.findall(r"\?\d", statement))
+        values = [None] * (len(numbered) or statement.count("?"))
         steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
     assert any(step in one for one in steps), steps

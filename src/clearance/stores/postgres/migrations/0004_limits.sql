@@ -174,14 +174,17 @@ END $$;
 -- Back to the very counters that they were taken from. New accounts stay counted, or who withdraws could name them without end.
 CREATE OR REPLACE FUNCTION release(p_tenant_id text, p_account_id text, p_hold hold) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  UPDATE budget_use b SET used = b.used - (c.claim ->> 1)::bigint
-  FROM jsonb_array_elements((p_hold).claims::jsonb) AS c (claim)
-  WHERE c.claim ->> 3 IS NULL AND c.claim ->> 0 <> 'new_accounts'
-    AND b.tenant_id = p_tenant_id AND b.account_id = p_account_id AND b.day = (p_hold).day AND b.bucket = c.claim ->> 0;
-  UPDATE counter t SET used = t.used - (c.claim ->> 1)::bigint
-  FROM jsonb_array_elements((p_hold).claims::jsonb) AS c (claim)
-  WHERE c.claim ->> 0 <> 'new_accounts' AND t.tenant_id = p_tenant_id AND t.subject = c.claim ->> 3
-    AND t."window" = c.claim ->> 4 AND t.bucket = c.claim ->> 0;
+  UPDATE budget_use b SET used = b.used - c.amount FROM (
+    SELECT c.claim ->> 0 AS bucket, sum((c.claim ->> 1)::bigint)::bigint AS amount
+    FROM jsonb_array_elements((p_hold).claims::jsonb) AS c (claim)
+    WHERE c.claim ->> 3 IS NULL AND c.claim ->> 0 <> 'new_accounts' GROUP BY 1
+  ) c WHERE b.tenant_id = p_tenant_id AND b.account_id = p_account_id AND b.day = (p_hold).day AND b.bucket = c.bucket;
+  UPDATE counter t SET used = t.used - c.amount FROM (
+    SELECT c.claim ->> 0 AS bucket, c.claim ->> 3 AS subject, c.claim ->> 4 AS "window",
+      sum((c.claim ->> 1)::bigint)::bigint AS amount
+    FROM jsonb_array_elements((p_hold).claims::jsonb) AS c (claim)
+    WHERE c.claim ->> 3 IS NOT NULL AND c.claim ->> 0 <> 'new_accounts' GROUP BY 1, 2, 3
+  ) c WHERE t.tenant_id = p_tenant_id AND t.subject = c.subject AND t."window" = c."window" AND t.bucket = c.bucket;
 END $$;
 
 -- The places of those admissions that something which is stored keeps out: the same call that waits, a no, or too many that
