@@ -426,6 +426,28 @@ class TestAccounts:
         assert await world.store.known_accounts("southwind", asked) == frozenset()
         assert await world.store.known_accounts("nobody", asked) == frozenset()
 
+    async def test_a_known_account_is_found_by_each_name_that_looks_like_it(
+        self, world: World
+    ) -> None:
+        """Of those that were decided at once, the first alone is known."""
+        names = ("umbrella", "Umbrella", "urnbreIla", "stark")
+        wanted = [
+            replace(await waiting(world, f"a{number}", account_id=name), knows_account=True)
+            for number, name in enumerate(names)
+        ]
+        for each in wanted:
+            await stored(world, each)
+        for twin in ("umbrella", "UMBRELLA", "umbre1la"):
+            assert await world.store.known_accounts(TENANT, [twin]) == {"umbrella"}
+        asked = ["acme", *names]
+        assert await world.store.known_accounts(TENANT, asked) == {"umbrella", "stark"}
+        assert await world.store.known_accounts(TENANT, ["umbrella2", "wayne"]) == frozenset()
+        long = "\ufdfa" * 128
+        await stored(
+            world, replace(await waiting(world, "long", account_id=long), knows_account=True)
+        )
+        assert await world.store.known_accounts(TENANT, [long]) == {long}
+
     async def test_the_accounts_of_intents_since_a_moment(self, world: World) -> None:
         await world.configure(sample.DOCUMENT, tenant_id="southwind")
         for number, account in enumerate(["old", "acme", "globex", "acme"]):
@@ -463,6 +485,25 @@ class TestCredentials:
         assert await store.api_key_ended("southwind", "ops") is False
         await store.add_api_key(replace(first, key_id="key-2", key_hash=b"2" * 32), entry)
         assert await store.api_key_ended(TENANT, "ops") is False
+
+    async def test_only_keys_that_may_propose_speak_for_a_name(self, world: World) -> None:
+        """Else the key of an auditor would bring back what was approved of an agent that ended."""
+        store, entry = world.store, draft(EntryKind.API_KEY_CREATED, NOON, OWNER)
+
+        async def made(key_id: str, role: Role) -> bool:
+            key = ApiKey(key_id, TENANT, "ops", role, key_id.encode() * 16, NOON)
+            await store.add_api_key(key, entry)
+            return await store.api_key_ended(TENANT, "ops")
+
+        async def ended(key_id: str) -> bool:
+            await store.revoke_api_key(TENANT, key_id, NOON, entry)
+            return await store.api_key_ended(TENANT, "ops")
+
+        assert (await made("k1", Role.AUDITOR), await ended("k1")) == (False, False)
+        assert (await made("k2", Role.AGENT), await ended("k2")) == (False, True)
+        assert (await made("k3", Role.AUDITOR), await ended("k3")) == (True, True)
+        assert (await made("k4", Role.APPROVER), await ended("k4")) == (True, True)
+        assert (await made("k5", Role.OWNER), await ended("k5")) == (False, True)
 
     async def test_a_key_keeps_its_scope(self, world: World) -> None:
         store, entry = world.store, draft(EntryKind.API_KEY_CREATED, NOON, OWNER)

@@ -46,7 +46,7 @@ from tests.conformance.support.moving import (
 from tests.conformance.test_store import admission, long
 from tests.support import sample
 from tests.support.postgres import migrated_database
-from tests.support.sample import APPROVER, NOON, OWNER, TENANT, FakeClock, refund, task
+from tests.support.sample import AGENT, APPROVER, NOON, OWNER, TENANT, FakeClock, refund, task
 from tests.support.world import World
 
 KEPT = Path(__file__).parents[1] / "kept" / "0.1.0" / "archive.jsonl"
@@ -210,11 +210,15 @@ def test_what_aged_out_stays_known(
         assert exported(there) == archive
 
         async def again() -> None:
-            store = await opened_store(there)
+            world = World(await opened_store(there), conninfo)
             with pytest.raises(Conflict) as refused:
-                await World(store, conninfo).propose(refund("old", 600_000))
+                await world.propose(refund("old", 600_000))
             assert refused.value.code == "INTENT_AGED_OUT"
-            await store.close()
+            with pytest.raises(Conflict) as shown:  # to an agent, as an id that another uses
+                await world.control.propose(AGENT, refund("old", 600_000))
+            answer = (shown.value.code, shown.value.sentence)
+            assert answer == ("INTENT_ID_TAKEN", "The id old is taken; choose another one.")
+            await world.store.close()
 
         asyncio.run(again())
     with pytest.raises(Refusal) as refused:

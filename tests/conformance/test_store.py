@@ -25,7 +25,7 @@ from clearance.core.ledger import EntryKind, Reason, draft
 from clearance.core.outcome import Outcome, OutcomeStatus
 from clearance.core.principal import Principal, Role, system
 from clearance.core.record import Admission, Change, IntentRecord, IntentStatus
-from clearance.flow.ports.credentials import Credentials
+from clearance.flow.ports.credentials import Credentials, ReplacedKey
 from clearance.flow.ports.due import Due, DueReads
 from clearance.flow.ports.intents import IntentReads, TimelineQuery
 from clearance.flow.ports.ledger import LedgerReads
@@ -533,6 +533,50 @@ class TestCredentials:
             with pytest.raises(Conflict):
                 await world.store.add_api_key(taken, entry)
         assert await world.store.ledger_size(TENANT) == size
+
+    @pytest.mark.parametrize("secret", [b"i" * 32, b"h" * 32], ids=["new secret", "same secret"])
+    async def test_a_key_takes_the_place_of_another_in_one_step(
+        self, world: World, secret: bytes
+    ) -> None:
+        store = world.store
+        created = draft(EntryKind.API_KEY_CREATED, NOON, OWNER)
+        ended = draft(EntryKind.API_KEY_REVOKED, NOON, OWNER)
+        old, new = self.key(), replace(self.key(secret=secret), key_id="new", created_at=NOON + 1)
+        await store.add_api_key(old, created)
+        await store.add_session(PageSession(b"t" * 32, old.key_id, NOON, NOON + HOUR))
+        await store.add_api_key(new, created, ReplacedKey(old.key_id, ended))
+        kinds = [entry["kind"] for entry in await world.entries()]
+        assert kinds[-3:] == ["API_KEY_CREATED", "API_KEY_REVOKED", "API_KEY_CREATED"]
+        assert await store.api_keys(TENANT) == [replace(old, revoked_at=NOON + 1), new]
+        assert await store.api_key(secret) == new
+        assert secret == old.key_hash or await store.api_key(old.key_hash) is None
+        assert await store.session_key(b"t" * 32, NOON) is None
+        assert await store.revoke_api_key(TENANT, "new", NOON + 2, ended) is True
+        assert await store.api_key(secret) is None
+
+    async def test_what_cannot_be_replaced_changes_nothing(self, world: World) -> None:
+        store = world.store
+        created = draft(EntryKind.API_KEY_CREATED, NOON, OWNER)
+        old, other = self.key(), self.key(name="other", secret=b"o" * 32)
+        theirs = self.key(tenant_id="southwind", secret=b"s" * 32)
+        for key in (old, other, theirs):
+            await store.add_api_key(key, created)
+        size = await store.ledger_size(TENANT)
+
+        async def refused(key: ApiKey, replaces: str) -> str:
+            new = replace(key, key_id="new")
+            with pytest.raises(Conflict) as caught:
+                await store.add_api_key(new, created, ReplacedKey(replaces, created))
+            return caught.value.code
+
+        assert await refused(self.key(secret=b"o" * 32), old.key_id) == "API_KEY_EXISTS"
+        assert await refused(self.key(secret=b"n" * 32), theirs.key_id) == "API_KEY_ENDED"
+        assert await refused(self.key(secret=b"n" * 32), "none") == "API_KEY_ENDED"
+        assert await store.ledger_size(TENANT) == size
+        assert await store.api_keys(TENANT) == [old, other]
+        await store.revoke_api_key(TENANT, old.key_id, NOON, created)
+        assert await refused(self.key(secret=b"n" * 32), old.key_id) == "API_KEY_ENDED"
+        assert await store.ledger_size(TENANT) == size + 1
 
     async def test_a_browser_that_signs_out_is_out(self, world: World) -> None:
         await world.store.add_api_key(self.key(), draft(EntryKind.API_KEY_CREATED, NOON, OWNER))

@@ -109,6 +109,9 @@ ALIKE = {
     "styled letters": ("acme", ["𝐚cme", "𝓪𝓬𝓶𝓮", "ⓐcme"]),
     "signs": ("acme-1", ["acme‐1", "acme−1"]),
     "digits of another script": ("acme 10", ["acme １0", "acme ١٠"]),
+    "digits for letters": ("globex", ["gl0bex", "g1obex", "GL0BEX", "G1OBEX", "gІ0bex"]),
+    "letters for digits": ("cust-10", ["cust-lO", "cust-I0", "cust-io"]),
+    "two letters for one": ("acme vow", ["acrne vow", "ACRNE VOVV", "acme vovv"]),
 }
 
 
@@ -125,7 +128,7 @@ def test_a_name_that_looks_like_a_known_one_is_refused(kind: str) -> None:
 
 
 def test_another_name_is_another_account() -> None:
-    for known, other in (("cust-10", "cust-lO"), ("acme", "acme2"), ("globex", "globex.")):
+    for known, other in (("cust-10", "cust-11"), ("acme", "acme2"), ("globex", "globex.")):
         assert decide(other, [known]).reason == "ACCOUNT_NOT_KNOWN"
 
 
@@ -144,8 +147,55 @@ def test_a_name_that_looks_as_if_it_had_a_known_form_is_refused() -> None:
     for account in ("CUS_000001", "ｃus_000001", "сus_000001", "cus_٠٠٠٠٠١", "cli-7", "СLI-7"):
         blocked = decide(account, [CUSTOMERS, upper])
         assert (blocked.answer, blocked.reason) == (Answer.BLOCK, "ACCOUNT_LOOKS_ALIKE"), account
-    for account in ("cus_0000010", "xcus_000001", "cus_00000"):
+    for account in ("cus_0000010", "xcus_000001", "cus_00000", "cus_e00000"):
         assert decide(account, [CUSTOMERS, upper]).reason == "ACCOUNT_NOT_KNOWN"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "real", "others"),
+    [
+        ("cus_[0-9]{6}", "cus_100000", ["cus_l00000", "cus_1O0000", "cus_IoO0Oi"]),
+        (r"client_\d+", "client_10", ["client_lO", "c1ient_10", "CL1ENT_i0"]),
+        (r"(?:mow|(?P<x>ox))-[0-9A-F]{1,2}", "mow-1F", ["rnow-1F", "movv-lF", "0x-O"]),
+    ],
+)
+def test_a_pattern_is_not_passed_by_letters_for_digits(
+    pattern: str, real: str, others: list[str]
+) -> None:
+    known = [{"match": pattern, "new_per_day": 1}]
+    assert decide(real, known).findings[3].code == "ACCOUNT_NEW"
+    for other in others:
+        assert decide(other, known).reason == "ACCOUNT_LOOKS_ALIKE", other
+
+
+def test_a_set_of_letters_takes_no_digits() -> None:
+    words = [{"match": "[a-z]+", "new_per_day": 1}]
+    assert decide("team1", words).reason == "ACCOUNT_NOT_KNOWN"
+
+
+def test_a_name_may_not_look_like_one_that_was_let_in() -> None:
+    words = [{"match": "[A-Za-z0-9]+", "new_per_day": 9}]
+    for other in ("Globex", "gIobex", "gl0bex"):
+        refused = decide(other, words, known=["globex"])
+        assert (refused.answer, refused.reason) == (Answer.BLOCK, "ACCOUNT_LOOKS_ALIKE")
+        assert "globex" in refused.explanation
+        assert decide(other, [*words, other], known=["globex"]).answer is Answer.AUTO_EXECUTE
+    assert decide("globex", words, known=["globex"]).findings[3].code == "ACCOUNT_KNOWN"
+    assert decide("umbrella", words, known=["globex"]).findings[3].code == "ACCOUNT_NEW"
+
+
+def test_what_was_let_in_stays_known_whatever_names_a_twin_of_it() -> None:
+    words = [{"match": "[a-z]+", "new_per_day": 9}]
+    switch = {"scope": "ACCOUNT", "subject": "Globex", "level": "REFUSE", "reason": "a look"}
+    rule = '@id("x") @reason("X") @explanation("X.") forbid(principal, action, resource == '
+    changes: dict[str, Any]
+    for changes in (
+        {"stop_switches": [switch]},
+        {"policy": f'{sample.POLICY}{rule}Account::"Globex");'},
+    ):
+        kept = decide("globex", words, known=["globex"], **changes)
+        assert (kept.answer, kept.findings[3].code) == (Answer.AUTO_EXECUTE, "ACCOUNT_KNOWN")
+        assert decide("globex", words, **changes).reason == "ACCOUNT_LOOKS_ALIKE"
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=20))

@@ -64,11 +64,27 @@ def test_only_what_the_catalog_names_counts() -> None:
     assert like(action=by_order, order="o8") != like(action=by_order)
     assert like(amount=6) != like()
     absent = {name: value for name, value in ARGUMENTS.items() if name != "order"}
-    empty = likeness_of(KEY, INTENT, by_order, absent | {"order": None})
-    assert likeness_of(KEY, INTENT, by_order, absent) != empty
+    for action in (by_order, PAY):
+        left_out = likeness_of(KEY, INTENT, action, absent)
+        for empty in (None, "", " ", "\u200b"):
+            assert likeness_of(KEY, INTENT, action, absent | {"order": empty}) == left_out
+        for value in (0, False, [], {}, "0"):
+            assert likeness_of(KEY, INTENT, action, absent | {"order": value}) != left_out
 
 
-@pytest.mark.parametrize("order", ["O9", "  o9\n", "\uff4f9", "o\u200b9", "\ufeffo9", "o\u00ad9"])
+WRITTEN = [
+    "O9",
+    "  o9\n",
+    "\uff4f9",
+    "o\u200b9",
+    "\ufeffo9",
+    "o\u00ad9",
+    "\u043e9",
+    "09",
+]
+
+
+@pytest.mark.parametrize("order", WRITTEN)
 def test_a_no_is_not_passed_by_how_a_text_is_written(order: str) -> None:
     assert like(order=order) == like()
     assert call(order=order) != call(), "a call that is folded is the same to the letter"
@@ -85,7 +101,8 @@ def test_two_calls_are_the_same_only_if_their_arguments_are(one: Any, other: Any
 
 
 def test_words_stay_apart_and_numbers_are_numbers() -> None:
-    assert like(note="a b") != like(note="ab")
+    for together in ("a b", "a\nb", "é\tb", "é\nb"):
+        assert like(note=together) != like(note=together.replace(together[1], ""))
     assert like(amount=5.0) == like(amount=5)
     assert like(amount="5") != like(amount=5)
 

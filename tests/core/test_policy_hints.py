@@ -87,6 +87,7 @@ NEITHER = [
     "if context.risk > 1 then true else context.unattended",
     f"if context.risk > 1 then {LEVEL} > 1 else {LEVEL} > 2",
     "context.risk < 3 && context.risk > 1",
+    "context.risk > (if context.risk > 1 then 9 else 0)",
 ]
 TIGHTENS = [  # as the confidence falls, or is not stated
     "context.confidence_bp < 8000",
@@ -196,6 +197,7 @@ ATOMS = [
     "context.confidence_stated",
     f"context.risk > {LEVEL}",
     "context.risk < context.confidence_bp",
+    "context.risk > (if context.risk > 1 then 9 else 0)",
     "[1, 2].contains(context.risk)",
     "context.unattended",
     f"{LEVEL} > 1",
@@ -218,7 +220,7 @@ CAUTION = [(10_000, True), (5_001, True), (5_000, True), (4_999, True), (0, True
 """A confidence and whether it is stated, each more cautious than the one before."""
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(
     rules=st.lists(EFFECTS, min_size=1, max_size=4), always=st.booleans(), level=st.integers(0, 2)
 )

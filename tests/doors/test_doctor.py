@@ -80,7 +80,7 @@ def test_the_doctor_says_what_is_refused_where_and_what_would_be_right_and_chang
             "autonomy.modes.0.mode: must be one of DISABLED, PROPOSE_ONLY, APPROVAL_REQUIRED, "
             "AUTO_EXECUTE."
         ),
-        "catalog.ISSUE_REFUND.effect: must be one of idempotent, keyed, at_most_once.",
+        "catalog.ISSUE_REFUND.effect: must be one of read, idempotent, keyed, at_most_once.",
         (
             "newer: is not a key here; the keys are tool_servers, catalog, autonomy, policy, "
             "tool_pins, tool_descriptions, stop_switches."

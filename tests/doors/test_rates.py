@@ -87,6 +87,13 @@ async def test_the_tenant_has_a_rate_over_all_its_keys(door: Door) -> None:
     assert answers == [201, 201, 429]
 
 
+async def test_a_key_that_may_not_propose_takes_nothing_of_the_tenant(door: Door) -> None:
+    await limited(door, proposals_per_minute=1)
+    for number in range(3):
+        problem(await door.auditor.post("/v1/intents", json=numbered(number)), 403, "FORBIDDEN")
+    assert (await door.agent.post("/v1/intents", json=INTENT)).status_code == 201
+
+
 async def test_reading_is_not_counted(door: Door) -> None:
     await limited(door, proposals_per_minute_each_credential=1)
     await door.propose()

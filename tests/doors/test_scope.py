@@ -10,7 +10,7 @@ import pytest
 from httpx2 import ASGITransport
 
 from clearance.api import keys
-from clearance.client import AsyncClearance
+from clearance.client import AsyncClearance, ClearanceError
 from clearance.core.approval import RulingKind
 from clearance.core.errors import Forbidden, InvalidInput
 from clearance.core.principal import Permission, Principal, Role, Scope, Subject
@@ -149,6 +149,15 @@ async def test_the_client_makes_a_key_with_a_scope(door: Door) -> None:
         assert made["scope"] == {"accounts": ["acme"], "action_types": None}
         wide = await clearance.create_api_key("wide", "agent")
         assert wide["scope"] == {"accounts": None, "action_types": None}
+        again = await clearance.create_api_key("narrow", "agent", replace=True)
+        assert again["scope"] == made["scope"]
+        ended = [
+            key["key_id"] for key in (await clearance.api_keys())["items"] if key["revoked_at"]
+        ]
+        assert ended == [made["key_id"]]
+        with pytest.raises(ClearanceError) as refused:
+            await clearance.create_api_key("none", "agent", replace=True)
+        assert (refused.value.status, refused.value.code) == (404, "NOT_FOUND")
 
 
 async def test_a_limited_key_may_not_rule_outside_and_its_card_says_so(door: Door) -> None:

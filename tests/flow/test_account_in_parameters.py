@@ -4,13 +4,15 @@ it is refused wherever a call is made.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from clearance.configuration.document import parse_document, read_document
 from clearance.core.approval import RulingKind
-from clearance.core.errors import Conflict, InvalidInput
+from clearance.core.errors import Conflict, Forbidden, InvalidInput
+from clearance.core.principal import Scope
 from clearance.core.record import IntentStatus
 from clearance.flow.requests import RulingRequest
 from tests.support import sample
@@ -139,6 +141,44 @@ async def test_a_process_with_older_settings_finds_the_account_by_those_in_force
     await world.configure(document("{other_id}", required=["title", "customer_id", "other_id"]))
     record = await world.propose(task("t2", account_id=None, parameters=parameters))
     assert record.intent.account_id == "acme"
+
+
+BOTH = ["title", "customer_id", "other_id"]
+NAMES_BOTH = {"title": "Renewal call", "customer_id": "globex", "other_id": "acme"}
+
+
+async def moves_at_the_commit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The catalog finds the account elsewhere by the time that the first intent is admitted."""
+    await world.configure(document("{customer_id}", required=BOTH))
+    admit = world.store.admit
+
+    async def moved(wanted: Any) -> Any:
+        monkeypatch.setattr(world.store, "admit", admit)
+        await world.configure(document("{other_id}", required=BOTH))
+        return await admit(wanted)
+
+    monkeypatch.setattr(world.store, "admit", moved)
+
+
+async def test_an_account_is_found_again_once_the_catalog_moves_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent named none, so it contradicts nothing."""
+    await moves_at_the_commit(world, monkeypatch)
+    proposal = task("t1", account_id=None, parameters=NAMES_BOTH)
+    record = await world.propose(proposal)
+    assert (record.intent.account_id, record.status) == ("acme", IntentStatus.APPROVED)
+    again = await world.control.propose(AGENT, proposal)
+    assert (again.created, again.record.intent) == (False, record.intent)
+
+
+async def test_an_account_that_is_found_again_is_within_the_scope_of_the_key(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await moves_at_the_commit(world, monkeypatch)
+    scoped = replace(AGENT, scope=Scope(accounts=frozenset({"globex"})))
+    with pytest.raises(Forbidden):
+        await world.control.propose(scoped, task("t1", account_id=None, parameters=NAMES_BOTH))
 
 
 @pytest.mark.parametrize(

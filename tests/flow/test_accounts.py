@@ -101,6 +101,21 @@ async def test_first_acts_at_once_about_one_name_let_it_in_once_or_take_more(wor
     assert ran(others) <= 2
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_names_that_look_alike_are_let_in_once(world: World, at_once: bool) -> None:
+    """Also if all of them are decided before one is admitted, each has no second act."""
+    words = {"match": "[A-Za-z0-9]+", "new_per_day": 9}
+    await world.autonomy(budgets=[LIMITS], accounts=[words])
+    twins = ["umbrella", "Umbrella", "umbreIla", "urnbrella"]
+    if at_once:
+        await all_at_once(world, twins)
+    else:
+        assert ran([await world.propose(refund(None, 1, account_id=name)) for name in twins]) == 1
+    again = [await world.propose(task(None, account_id=name)) for name in twins]
+    assert ran(again) == 1
+    assert reasons(again)["ACCOUNT_LOOKS_ALIKE"] == 3
+
+
 async def test_a_persons_yes_is_for_one_act(world: World) -> None:
     await world.autonomy(budgets=[LIMITS], accounts=[{**CUSTOMERS, "new_per_day": 0}])
     waits = await world.propose(task("t1", account_id=customer(1)))

@@ -26,7 +26,7 @@ from clearance.core.errors import (
     VersionRequired,
 )
 from clearance.core.outcome import CallError, ErrorClass, Sent
-from clearance.core.principal import EVERYWHERE, Role, system
+from clearance.core.principal import EVERYWHERE, Role, Scope, system
 from clearance.core.record import IntentStatus
 from clearance.core.settings import document_digest
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
@@ -503,6 +503,31 @@ async def test_a_key_is_made_once_found_by_its_hash_and_ended(world: World) -> N
         ("API_KEY_CREATED", again.key_id, "agent-ada", "agent"),
     ]
     assert text not in json.dumps(await world.entries())
+
+
+async def test_a_key_that_replaces_another_keeps_its_limits_unless_others_are_given(
+    world: World,
+) -> None:
+    narrow, other = Scope(accounts=frozenset({"acme"})), Scope(accounts=frozenset({"globex"}))
+
+    async def valid() -> list[tuple[Role, Scope]]:
+        keys = await world.control.api_keys(OWNER)
+        return [(key.role, key.scope) for key in keys if key.revoked_at is None]
+
+    with pytest.raises(NotFound):
+        await world.control.create_api_key(OWNER, "ci", Role.AGENT, replace=True)
+    await world.control.create_api_key(OWNER, "ci", Role.AGENT, narrow)
+    await world.control.create_api_key(OWNER, "ci", Role.AGENT, replace=True)
+    assert await valid() == [(Role.AGENT, narrow)]
+    assert await world.control.ensure_api_key(OWNER, "ci", Role.AGENT, "first-secret")
+    assert not await world.control.ensure_api_key(OWNER, "ci", Role.AGENT, "first-secret")
+    assert await valid() == [(Role.AGENT, narrow)]
+    assert await world.control.ensure_api_key(OWNER, "ci", Role.AUDITOR, "first-secret")
+    assert await valid() == [(Role.AUDITOR, narrow)]
+    await world.control.create_api_key(OWNER, "ci", Role.AGENT, other, replace=True)
+    assert await valid() == [(Role.AGENT, other)]
+    entry = (await world.entries())[-1]
+    assert entry["scope"] == {"accounts": ["globex"], "action_types": None}
 
 
 async def test_the_first_key_follows_what_was_given(world: World) -> None:

@@ -17,6 +17,7 @@ from clearance.core.approval import RulingKind
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.core.principal import Role
 from clearance.core.record import IntentRecord, IntentStatus
+from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.flow import execute
 from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall, ToolCallFailed
 from clearance.flow.requests import Proposal, RulingRequest
@@ -37,6 +38,10 @@ Happens: TypeAlias = Callable[[World], Awaitable[Any]]
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clearance.core.call.BACKOFF_MS", 0)
     marks.kept.clear()
+
+
+async def _nothing(_: World) -> None:
+    """Nobody does anything."""
 
 
 async def _expires(world: World) -> None:
@@ -72,8 +77,15 @@ async def _key_ended(world: World) -> None:
 
 
 async def _key_replaced(world: World) -> None:
-    await _key_ended(world)
-    await world.control.create_api_key(OWNER, "agent-ada", Role.AGENT)
+    await world.control.create_api_key(OWNER, "agent-ada", Role.AGENT, replace=True)
+
+
+async def _secret_replaced(world: World) -> None:
+    await world.control.ensure_api_key(OWNER, "agent-ada", Role.AGENT, "another-secret")
+
+
+async def _replaced_by_a_reader(world: World) -> None:
+    await world.control.create_api_key(OWNER, "agent-ada", Role.AUDITOR, replace=True)
 
 
 FORBIDDEN: dict[str, tuple[Happens, str]] = {
@@ -85,6 +97,7 @@ FORBIDDEN: dict[str, tuple[Happens, str]] = {
     ),
     "a mode that cannot be read": (_a_later_version_stored_its_mode, "MODE_UNREADABLE"),
     "key ended": (_key_ended, "AGENT_KEY_ENDED"),
+    "key replaced by a reader's": (_replaced_by_a_reader, "AGENT_KEY_ENDED"),
 }
 ASKS: dict[str, tuple[Happens, str]] = {
     "mode": (_mode("APPROVAL_REQUIRED"), "MODE_APPROVAL_REQUIRED"),
@@ -98,6 +111,7 @@ ALLOWED: dict[str, Happens] = {
     "about to expire": _almost_expires,
     "another account disabled": _mode("DISABLED", account="globex"),
     "key replaced": _key_replaced,
+    "secret replaced": _secret_replaced,
 }
 
 
@@ -175,6 +189,47 @@ async def test_what_a_person_approved_is_sent_though_it_may_not_run_alone_any_mo
 async def test_what_is_still_allowed_is_sent(world: World, by: str, allowed: str) -> None:
     await approved(world, task("t1"), by)
     assert (await sent(world, ALLOWED[allowed])).status is IntentStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize("replaced", [_key_replaced, _secret_replaced])
+async def test_no_look_falls_between_the_old_key_and_the_new_one(
+    world: World, monkeypatch: pytest.MonkeyPatch, replaced: Happens
+) -> None:
+    """The look is made right after each commit that the replacement makes."""
+    await approved(world, task("t1"), "person")
+    looks = []
+
+    def then_looked_at(commit: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def committed(*arguments: Any) -> Any:
+            answer = await commit(*arguments)
+            looks.append(await world.store.api_key_ended(TENANT, "agent-ada"))
+            return answer
+
+        return committed
+
+    for name in ("add_api_key", "revoke_api_key"):
+        monkeypatch.setattr(world.store, name, then_looked_at(getattr(world.store, name)))
+    await replaced(world)
+    assert looks
+    assert not any(looks)
+
+
+async def test_a_switch_that_is_thrown_while_the_key_is_read_is_not_passed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await approved(world, task("t1"), "person")
+    read = world.store.api_key_ended
+
+    async def slowly(tenant_id: str, name: str) -> bool:
+        ended = await read(tenant_id, name)
+        await world.stop(StopSwitch(StopScope.TENANT, None, StopLevel.HOLD, "no"))
+        return ended
+
+    monkeypatch.setattr(world.store, "api_key_ended", slowly)
+    done = await sent(world, _nothing)
+    assert done.outcome is not None
+    assert done.outcome.error is not None
+    assert (done.outcome.error.code, world.tools.calls) == ("STOP_SWITCH_ON", [])
 
 
 async def test_an_agent_that_never_had_a_key_needs_none(world: World) -> None:

@@ -17,7 +17,7 @@ import pytest
 from clearance.configuration import document as documents
 from clearance.configuration import file, policies
 from clearance.configuration.document import parse_document
-from clearance.core import catalog
+from clearance.core import accounts, catalog
 from clearance.core.policy import _engine_schema
 from clearance.core.principal import Principal
 from clearance.core.record import IntentStatus
@@ -289,6 +289,30 @@ async def test_a_stop_that_is_thrown_while_the_last_look_compiles_stops_the_call
     assert done.outcome.error is not None
     assert (done.status, done.outcome.error.code) == (IntentStatus.CANCELLED, "STOP_SWITCH_ON")
     assert world.tools.calls == []
+
+
+async def test_what_names_are_compared_with_is_compiled_aside_and_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[int] = []
+    made = accounts.Accounts.compile
+
+    def counting(known: accounts.Accounts) -> None:
+        compiled.append(threading.get_ident())
+        made(known)
+
+    monkeypatch.setattr(accounts.Accounts, "compile", counting)
+    await world.autonomy(accounts=["acme", {"match": "cus_[0-9]{6}", "new_per_day": 1}])
+    settings = await world.context.settings(TENANT)
+    assert "_by_look" in vars(settings.accounts)
+    assert {"_exact", "_folded", "_wide"} <= vars(settings.accounts.patterns[0]).keys()
+    assert len(compiled) == 1
+    assert threading.get_ident() not in compiled
+    await world.control.put_settings_part(
+        OWNER, SettingsPart.STOP_SWITCHES, {"stop_switches": [STOP]}, version=ANY_VERSION
+    )
+    await world.context.settings(TENANT)
+    assert len(compiled) == 1
 
 
 async def test_actions_are_compiled_aside_and_once(

@@ -15,7 +15,6 @@ from clearance.core.credential import ApiKey
 from clearance.core.intent import ACTION_TYPE
 from clearance.core.moment import as_text
 from clearance.core.principal import (
-    EVERYTHING,
     SCOPE_NAMES_MAX,
     Permission,
     Principal,
@@ -45,7 +44,13 @@ class ApiKeyBody(Body):
 
     name: Annotated[str, Field(json_schema_extra=NAME)]
     role: RoleName
-    scope: Annotated[ScopeBody | None, Field(description="Without it: everything.")] = None
+    scope: Annotated[
+        ScopeBody | None,
+        Field(description="Without it: everything, or what the replaced key had."),
+    ] = None
+    replace: Annotated[
+        bool, Field(description="Ends the valid key of this name in the same step.")
+    ] = False
 
 
 class ScopeResource(Resource):
@@ -122,14 +127,18 @@ async def api_keys(caller: Caller, control: TheControl) -> Response:
     summary="Make a credential",
     status_code=201,
     response_model=NewApiKey,
-    responses=problems(409, *BODY),
+    responses=problems(404, 409, *BODY),
     openapi_extra=takes(ApiKeyBody),
 )
 async def create_api_key(request: Request, caller: Caller, control: TheControl) -> Response:
-    """The answer has the secret, this once."""
+    """The answer has the secret, this once. With `replace`, the key of this name that was valid
+    ends in the same step, and what its agent proposed goes on.
+    """
     body = await read(request, ApiKeyBody)
-    scope = _scope(body.scope) if body.scope else EVERYTHING
-    key, secret = await control.create_api_key(caller, body.name, Role(body.role), scope)
+    scope = _scope(body.scope) if body.scope else None
+    key, secret = await control.create_api_key(
+        caller, body.name, Role(body.role), scope, replace=body.replace
+    )
     return answer(NewApiKey(**_fields(key), key=secret), 201)
 
 

@@ -56,6 +56,13 @@ def key_create(
         list[str] | None,
         typer.Option(metavar="TYPE", help="Limit it to this action type; give it again for more."),
     ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace",
+            help="End the key that has the name now, in the same step; keep its limits.",
+        ),
+    ] = False,
     direct: Direct = False,
     data: InDirectory = None,
     tenant: TenantName = None,
@@ -70,8 +77,8 @@ def key_create(
     from clearance.core.principal import Role, Scope
 
     async def create(control: Control, operator: Principal) -> Json:
-        scope = Scope(_names(account), _names(action_type))
-        key, text = await control.create_api_key(operator, name, Role(role), scope)
+        scope = Scope(_names(account), _names(action_type)) if account or action_type else None
+        key, text = await control.create_api_key(operator, name, Role(role), scope, replace=replace)
         return {**_key(key), "key": text}
 
     if direct or data:
@@ -79,7 +86,11 @@ def key_create(
     else:
         with connected() as clearance:
             made = clearance.create_api_key(
-                name, role, accounts=account or None, action_types=action_type or None
+                name,
+                role,
+                accounts=account or None,
+                action_types=action_type or None,
+                replace=replace,
             )
     output.show(made, views.new_key, as_json=as_json)
 

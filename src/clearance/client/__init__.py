@@ -302,13 +302,22 @@ class _Verbs(ABC, Generic[_A, _I]):
         *,
         accounts: Sequence[str] | None = None,
         action_types: Sequence[str] | None = None,
+        replace: bool = False,
     ) -> _A:
         """Makes a credential (agent, approver, auditor or owner), limited to these accounts and
         action types if any are given; its secret is in this answer and never again.
+
+        To `replace` is to end the valid key of this name in the same step; the new one keeps its
+        limits unless others are given.
         """
         limits = {"accounts": accounts, "action_types": action_types}
         scope = {key: list(names) for key, names in limits.items() if names is not None}
-        body = {"name": name, "role": role, **({"scope": scope} if scope else {})}
+        body = {
+            "name": name,
+            "role": role,
+            **({"scope": scope} if scope else {}),
+            **({"replace": True} if replace else {}),
+        }
         return self._run(wire.send(wire.post("create_api_key", wire.path("api-keys"), body)))
 
     def revoke_api_key(self, key_id: str) -> _A:

@@ -3,21 +3,23 @@
 The agent writes the account of an act, and budgets, modes and rules are keyed by it: a name alone
 must open none of them. So a name runs alone only if an owner listed it, or if it has the form that
 an owner described and that day's share of new names is not used up. A name that only looks like one
-of the settings is refused.
+that is known is refused.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum, auto
-from functools import cached_property
+from functools import cached_property, lru_cache
+from hashlib import sha256
 
 import jsonschema_rs
-from disarm import skeleton_key
 
 from clearance.core.budget import Claim, Counter, Hold
 from clearance.core.canonical import canonical
+from clearance.core.look import look, skeleton
 from clearance.core.moment import day_in_zone
 from clearance.core.validation import schema_validator
 
@@ -53,7 +55,10 @@ class AccountPattern:
 
     def looks_like(self, name: str) -> bool:
         """True if the name has this form to a person, who takes other letters for those of it."""
-        return any(map(self._folded.is_valid, (skeleton_key(name), skeleton_key(name.casefold()))))
+        spellings = (skeleton(name), skeleton(name.casefold()))
+        return any(map(self._folded.is_valid, spellings)) or any(
+            map(self._wide.is_valid, spellings)
+        )
 
     def claim(self, now: int) -> Claim:
         """What the first act about a name of this form takes."""
@@ -68,6 +73,46 @@ class AccountPattern:
     def _folded(self) -> jsonschema_rs.Validator:
         return _whole(self.match, "(?i)")
 
+    @cached_property
+    def _wide(self) -> jsonschema_rs.Validator:
+        """The form in which a letter may stand for a digit, and a letter for one like it."""
+        return _whole(_widened(self.match), "(?i)")
+
+    def compile(self) -> None:
+        """Compiles what names are compared with, which takes long."""
+        _ = self._exact, self._folded, self._wide
+
+
+# What one character of a name is compared with, and what is none: groups, counts and anchors.
+_PART = re.compile(
+    r"""(?P<one> \\[pP]\{[^}]*\} | \\x[0-9a-fA-F]{2} | \\u[0-9a-fA-F]{4} | \\u\{[^}]*\}
+    | \\[^bBAzZ] | \[ (?: \\. | [^\\\]] )* \] | \w )
+    | \(\?P?<\w+> | \(\?[\w-]*[:)] | \{[\d,]*\} | \\. | .""",
+    re.VERBOSE | re.DOTALL | re.ASCII,
+)
+_TAKEN_FOR = {"l": "1|i", "i": "1|l", "o": "0", "m": "rn", "w": "vv", "0": "o", "1": "l|i"}
+_DIGITS = "01"
+
+
+def _widened(pattern: str) -> str:
+    """A pattern that also takes letters for the digits that they look like, and for a letter that
+    stands in it, what looks like that one.
+
+    A set of letters takes no digits: `team1` does not look like `[a-z]+` to a person.
+    """
+    return _PART.sub(lambda part: _wide_part(part["one"] or "") or part[0], pattern)
+
+
+@lru_cache(maxsize=1_000)
+def _wide_part(part: str) -> str | None:
+    """One character of a pattern with what looks like it; None if there is nothing else."""
+    others = {_TAKEN_FOR.get(part.casefold(), "")}
+    if len(part) > 1:
+        takes = _whole(part, "(?i)").is_valid
+        others = {_TAKEN_FOR[digit] for digit in _DIGITS if takes(digit)}
+    others.discard("")
+    return f"(?:{part}|{'|'.join(sorted(others))})" if others else None
+
 
 def _whole(pattern: str, flags: str = "") -> jsonschema_rs.Validator:
     options = jsonschema_rs.RegexOptions()  # whose engine needs linear time, and never looks ahead
@@ -79,7 +124,7 @@ def pattern_problem(pattern: str) -> str | None:
     """What is wrong with the form of names, or None."""
     try:
         schema_validator({"pattern": pattern})  # alone: a bracket must not close one of ours
-        _ = _whole(pattern), _whole(pattern, "(?i)")
+        AccountPattern(pattern, 0).compile()
     except ValueError:
         return (
             "must be a regular expression that needs no look-ahead and no back reference, "
@@ -157,14 +202,18 @@ class Accounts:
     named: frozenset[str] = frozenset()
 
     def standing(self, name: str, admitted: Collection[str]) -> AccountStanding:
-        """How an account stands; `admitted` are those that an admission made known."""
+        """How an account stands; `admitted` are those that an admission made known, among them
+        every one that looks like it.
+        """
         if name in self.known:
             return AccountStanding(AccountKind.KNOWN)
-        if alike := self._looks_like(name):
+        pattern = self.pattern_of(name)
+        if pattern and name in admitted:
+            return AccountStanding(AccountKind.KNOWN, pattern)
+        if alike := self._looks_like(name) or _alike(name, admitted):
             return AccountStanding(AccountKind.LOOKS_ALIKE, alike=alike)
-        if pattern := self.pattern_of(name):
-            kind = AccountKind.KNOWN if name in admitted else AccountKind.NEW
-            return AccountStanding(kind, pattern)
+        if pattern:
+            return AccountStanding(AccountKind.NEW, pattern)
         meant = next((each.match for each in self.patterns if each.looks_like(name)), None)
         if meant is not None:
             return AccountStanding(AccountKind.LOOKS_ALIKE, alike=f"the pattern {meant}")
@@ -176,24 +225,38 @@ class Accounts:
             return None
         return next((each for each in self.patterns if each.matches(name)), None)
 
+    def may_be_admitted(self, name: str) -> bool:
+        """True if it matters to how a name stands which names were admitted."""
+        return bool(self.patterns) and name not in self.known
+
     def _looks_like(self, name: str) -> str | None:
         if name in self.named:
             return None
-        return self._by_look.get(_look(name))
+        return self._by_look.get(look(name))
+
+    def compile(self) -> None:
+        """Compiles what names are compared with: with many names, that takes long."""
+        _ = self._by_look
+        for pattern in self.patterns:
+            pattern.compile()
 
     @cached_property
     def _by_look(self) -> Mapping[str, str]:
-        return {_look(name): name for name in sorted(self.named | self.known)}
+        return {look(name): name for name in sorted(self.named | self.known)}
 
 
 NO_ACCOUNTS = Accounts()
 
 
-def _look(name: str) -> str:
-    """What two names have in common that a person may take for each other: case, width, letters of
-    other alphabets. A capital i is read as an l by some and as an i by others, so these are one.
-    """
-    return skeleton_key(name).replace("i", "l")
+def look_digest(name: str) -> bytes:
+    """What stores find an account by, and every name that looks like it: 32 bytes."""
+    return sha256(look(name).encode()).digest()
+
+
+def _alike(name: str, others: Collection[str]) -> str | None:
+    return next(
+        (other for other in sorted(others) if other != name and look(other) == look(name)), None
+    )
 
 
 def makes_known(hold: Hold | None) -> bool:

@@ -6,7 +6,7 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from hashlib import scrypt
 
-from clearance.core.errors import InvalidInput
+from clearance.core.errors import Conflict, InvalidInput
 from clearance.core.principal import (
     EVERYTHING,
     PERMISSIONS,
@@ -93,6 +93,18 @@ class PageSession:
     key_id: str
     created_at: int
     expires_at: int
+
+
+def name_taken(key: ApiKey) -> Conflict:
+    """Why a credential was not stored: a valid one has its name or its secret."""
+    sentence = f"There is a valid API key named {key.name}, or one with this secret."
+    return Conflict(sentence, code="API_KEY_EXISTS")
+
+
+def already_ended(key_id: str) -> Conflict:
+    """Why a credential did not replace another one."""
+    sentence = f"The API key {key_id} was ended by somebody else meanwhile; nothing was changed."
+    return Conflict(sentence, code="API_KEY_ENDED")
 
 
 def key_of(credential: str) -> str:

@@ -3,13 +3,13 @@
 The digests are kept beside an intent and compared. They are keyed because what they bind is easy to
 guess: an order, a customer, an amount. The catalog says what makes two acts the same (`same_when`);
 without that, all final arguments do. Texts are compared as people read them: a likeness only ever
-asks a person, and an agent must not pass a no by writing `o9` as `O9`.
+asks a person, and an agent must not pass a no by writing `o9` as `O9` or with letters of
+another alphabet.
 """
 
 from __future__ import annotations
 
 import hmac
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,9 +17,9 @@ from hashlib import sha256
 from clearance.core.canonical import Json, canonical
 from clearance.core.catalog import Action
 from clearance.core.intent import ActionIntent
+from clearance.core.look import look
 from clearance.core.moment import HOUR_MS
 from clearance.core.template import placeholders
-from clearance.core.visible import hidden
 
 ASKS_FOR_MS_DEFAULT = 30 * 24 * HOUR_MS  # how long a person's no is remembered
 
@@ -47,7 +47,9 @@ def likeness_of(
     compared = of_the_act(action, arguments)
     if names is not None:
         compared = {name: compared[name] for name in names if name in compared}
-    named = _folded(compared)
+    # An argument that may be left out is left out, null or empty: the agent chooses, it is one act.
+    folded = {name: _folded(value) for name, value in compared.items()}
+    named = {name: value for name, value in folded.items() if value not in (None, "")}
     return _keyed(key, ["like", intent.tenant_id, intent.account_id, intent.action_type, named])
 
 
@@ -80,19 +82,12 @@ def names_its_intent(template: Json) -> bool:
 
 
 def _folded(value: Json) -> Json:
-    """A value in which no text differs from another by case, width, spaces or what nobody sees."""
+    """A value in which no text differs from another that looks the same."""
     if isinstance(value, str):
-        return " ".join(map(_as_read, value.split()))
+        return look(value)
     if isinstance(value, Mapping):
         return {name: _folded(part) for name, part in value.items()}
     return [_folded(part) for part in value] if isinstance(value, list) else value
-
-
-def _as_read(word: str) -> str:
-    if word.isascii():
-        return word.casefold()
-    seen = "".join(character for character in word if not hidden(character))
-    return unicodedata.normalize("NFKC", seen).casefold()
 
 
 def _keyed(key: bytes, value: Json) -> bytes:

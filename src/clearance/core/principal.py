@@ -51,6 +51,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.AUDITOR: frozenset({Permission.READ}),
     Role.OWNER: frozenset(Permission),
 }
+PROPOSERS = frozenset(role for role in Role if Permission.PROPOSE in PERMISSIONS[role])
+"""The roles whose credentials may propose."""
 
 
 @dataclass(frozen=True, slots=True)

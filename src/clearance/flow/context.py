@@ -26,6 +26,7 @@ from clearance.configuration.document import (
     StoredSettings,
     read_document,
 )
+from clearance.core.accounts import NO_ACCOUNTS, Accounts
 from clearance.core.canonical import Json
 from clearance.core.catalog import Catalog
 from clearance.core.decision import SettingsDigest
@@ -101,6 +102,7 @@ class Context:
     _readings: dict[str, _Known] = field(default_factory=dict)
     _proposers: dict[tuple[str, str], str] = field(default_factory=dict)
     _likeness_key: bytes | None = None
+    _accounts: dict[str, Accounts] = field(default_factory=dict)
 
     async def settings(self, tenant_id: str) -> Settings:
         """The settings in force, compiled.
@@ -160,6 +162,14 @@ class Context:
         """The settings that a stored document means; None if something has to be read or compiled
         for that.
         """
+        settings = self._meant(tenant_id, stored)
+        compiled = self._accounts.get(tenant_id, NO_ACCOUNTS)
+        if settings is None or settings.accounts != compiled:
+            return None
+        return replace(settings, accounts=compiled)
+
+    def _meant(self, tenant_id: str, stored: StoredSettings) -> Settings | None:
+        """The same, whose accounts may have to be compiled."""
         own = self._known(tenant_id, stored.version.tenant)
         everywhere = self._known(EVERYWHERE, stored.version.everywhere)
         if own is None or everywhere is None or not own.reading.compiled or own.catalog is None:
@@ -182,6 +192,10 @@ class Context:
                 problems=len(problems),
                 first=str(problems[0]),
             )
+        settings = self._meant(tenant_id, stored)
+        if settings is not None and settings.accounts != self._accounts.get(tenant_id):
+            settings.accounts.compile()
+            self._accounts[tenant_id] = settings.accounts
 
     def _compile(self, tenant_id: str, version: int) -> None:
         """Compiles the actions of a document; those that are as they were are compiled already."""

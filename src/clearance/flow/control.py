@@ -18,7 +18,7 @@ from clearance.core.ledger import Entry
 from clearance.core.limits import Who
 from clearance.core.narrative import Explanation
 from clearance.core.outcome import OutcomeStatus
-from clearance.core.principal import EVERYTHING, Principal, Role, Scope
+from clearance.core.principal import Principal, Role, Scope
 from clearance.core.record import IntentStatus
 from clearance.core.settings import Settings
 from clearance.core.stop import StopSwitch
@@ -235,16 +235,26 @@ class Control:
         return await review.erase(self._context, principal, action_intent_id, reason)
 
     async def create_api_key(
-        self, principal: Principal, name: str, role: Role, scope: Scope = EVERYTHING
+        self,
+        principal: Principal,
+        name: str,
+        role: Role,
+        scope: Scope | None = None,
+        *,
+        replace: bool = False,
     ) -> tuple[ApiKey, str]:
-        """Makes a credential; its secret is returned here and never again."""
-        return await credentials.create_api_key(self._context, principal, name, role, scope)
+        """Makes a credential, or replaces the one of its name in one step; its secret is returned
+        here and never again.
+        """
+        return await credentials.create_api_key(
+            self._context, principal, name, role, scope, replace=replace
+        )
 
     async def ensure_api_key(
         self, principal: Principal, name: str, role: Role, key_text: str
     ) -> bool:
-        """Sees to it that the credential of this name has this secret and role; an older one ends.
-        True if anything changed.
+        """Sees to it that the credential of this name has this secret and role; an older one ends
+        in the same step. True if anything changed.
         """
         return await credentials.ensure_api_key(self._context, principal, name, role, key_text)
 

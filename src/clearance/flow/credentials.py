@@ -21,7 +21,7 @@ from clearance.core.errors import (
     Problem,
 )
 from clearance.core.intent import ACTION_TYPE, name_problem
-from clearance.core.ledger import EntryKind, draft
+from clearance.core.ledger import Draft, EntryKind, draft
 from clearance.core.principal import (
     EVERYTHING,
     EVERYWHERE,
@@ -32,21 +32,34 @@ from clearance.core.principal import (
     Scope,
 )
 from clearance.flow.context import Context
+from clearance.flow.ports.credentials import ReplacedKey
 
 
 async def create_api_key(
-    context: Context, principal: Principal, name: str, role: Role, scope: Scope = EVERYTHING
+    context: Context,
+    principal: Principal,
+    name: str,
+    role: Role,
+    scope: Scope | None = None,
+    *,
+    replace: bool = False,
 ) -> tuple[ApiKey, str]:
-    """Makes a credential: the key and its text, which is kept nowhere.
+    """Makes a credential: the key and its text, which is kept nowhere. Without a scope it is for
+    everything.
 
-    Conflict if a valid key has the name.
+    To `replace` is to end the valid key of the name in the same step; without a scope the new one
+    has that of the old one. NotFound if there is none. Else Conflict if a valid key has the name.
     """
     _may_have_keys(principal)
     _check_name(name)
-    _check_scope(scope)
+    _check_scope(scope or EVERYTHING)
+    old = await _valid_key(context, principal, name) if replace else None
+    if replace and old is None:
+        sentence = f"There is no valid API key named {name} to replace."
+        raise NotFound(sentence)
     text = new_key(secrets.token_bytes(SECRET_BYTES))
     key_hash = await _hash(context, text)
-    return await _add_api_key(context, principal, name, role, key_hash, scope), text
+    return await _add_api_key(context, principal, name, role, key_hash, scope, old), text
 
 
 def _may_have_keys(principal: Principal) -> None:
@@ -59,7 +72,8 @@ def _may_have_keys(principal: Principal) -> None:
 async def ensure_api_key(
     context: Context, principal: Principal, name: str, role: Role, key_text: str
 ) -> bool:
-    """Sees to it that the key of this name has this secret and role; an older one ends.
+    """Sees to it that the key of this name has this secret and role; an older one ends in the same
+    step, and the new one keeps its scope.
 
     True if anything changed.
     """
@@ -71,13 +85,17 @@ async def ensure_api_key(
     if known and (known.tenant_id, known.name) != (principal.tenant_id, name):
         sentence = f"The secret that was given for {name} belongs to another API key."
         raise Conflict(sentence, code="API_KEY_EXISTS")
-    if known and (known.role, known.scope) == (role, EVERYTHING):
+    if known and known.role is role:
         return False
-    for key in await context.store.api_keys(principal.tenant_id):
-        if key.name == name and key.revoked_at is None:
-            await _revoke(context, principal, key)
-    await _add_api_key(context, principal, name, role, key_hash)
+    old = await _valid_key(context, principal, name)
+    await _add_api_key(context, principal, name, role, key_hash, replaced=old)
     return True
+
+
+async def _valid_key(context: Context, principal: Principal, name: str) -> ApiKey | None:
+    """The tenant's valid key of this name; a name has one at most."""
+    keys = await context.store.api_keys(principal.tenant_id)
+    return next((key for key in keys if key.name == name and key.revoked_at is None), None)
 
 
 async def revoke_api_key(context: Context, principal: Principal, key_id: str) -> None:
@@ -133,25 +151,27 @@ async def _add_api_key(
     name: str,
     role: Role,
     key_hash: bytes,
-    scope: Scope = EVERYTHING,
+    scope: Scope | None = None,
+    replaced: ApiKey | None = None,
 ) -> ApiKey:
     now, key_id = context.clock.now_ms(), context.clock.new_id()
+    if scope is None:
+        scope = replaced.scope if replaced else EVERYTHING
     key = ApiKey(key_id, principal.tenant_id, name, role, key_hash, now, scope=scope)
     limited: dict[str, Json] = {} if scope == EVERYTHING else {"scope": dict(scope.names)}
     facts: dict[str, Json] = {"key_id": key_id, "name": name, "role": role.value, **limited}
     entry = draft(EntryKind.API_KEY_CREATED, now, principal, **facts)
-    await context.store.add_api_key(key, entry)
+    ended = ReplacedKey(replaced.key_id, _ending(principal, replaced, now)) if replaced else None
+    await context.store.add_api_key(key, entry, ended)
     return key
 
 
 async def _revoke(context: Context, principal: Principal, key: ApiKey) -> bool:
     now = context.clock.now_ms()
-    entry = draft(
-        EntryKind.API_KEY_REVOKED,
-        now,
-        principal,
-        key_id=key.key_id,
-        name=key.name,
-        role=key.role.value,
-    )
+    entry = _ending(principal, key, now)
     return await context.store.revoke_api_key(principal.tenant_id, key.key_id, now, entry)
+
+
+def _ending(principal: Principal, key: ApiKey, now: int) -> Draft:
+    facts: dict[str, Json] = {"key_id": key.key_id, "name": key.name, "role": key.role.value}
+    return draft(EntryKind.API_KEY_REVOKED, now, principal, **facts)

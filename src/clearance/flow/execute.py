@@ -423,12 +423,14 @@ async def _cleared(context: Context, started: Started, sent: Sent, needs_ms: int
     the agent still has a credential.
     """
     intent = started.record.intent
+    ended = not needs_ms and await context.store.api_key_ended(intent.tenant_id, intent.proposed_by)
+    # After the key: a switch that is thrown while the key is read must not be passed.
     settings = await context.settings(intent.tenant_id)
     switch = stop.strictest(settings.stop_switches, intent, started.action)
     if switch is not None:
         sentence = f"The stop switch for {switch} was turned on before the call was sent."
         raise _not_sent(code="STOP_SWITCH_ON", sentence=sentence)
-    if not needs_ms and await context.store.api_key_ended(intent.tenant_id, intent.proposed_by):
+    if ended:
         sentence = f"No API key of {intent.proposed_by} is valid any more."
         raise _refused(AGENT_KEY_ENDED, sentence, sent)
     # By both clocks: the monotonic one may stand still while the machine sleeps, the other may be

@@ -21,6 +21,7 @@ from clearance.flow.memory import by_an_agent, remembering
 from clearance.flow.observe import narration_of
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.transitions import (
+    INTENT_AGED_OUT,
     Admitted,
     AdvanceAnswer,
     AlreadyAdmitted,
@@ -41,12 +42,14 @@ DECISIONS_MAX = 6  # how often an intent is decided again because the store knew
 async def propose(
     context: Context, principal: Principal, proposal: Proposal | ReadingProposal
 ) -> Proposed:
-    """Decides and admits, once the caller's rate lets it. What is refused is counted.
+    """Decides and admits, once the caller may propose and its rate lets it. What is refused is
+    counted.
 
     TooMany (`TOO_MANY_PROPOSALS`) for one proposal more than may come in a minute. Else as
     `_propose`.
     """
     try:
+        principal.require(Permission.PROPOSE, on=principal.tenant)  # what may not takes no rate
         quotas, now = context.last_quotas(principal.tenant_id), context.clock.monotonic_ms()
         check_rate(context.rates, principal, quotas, now)
         made = proposal if isinstance(proposal, Proposal) else await proposal()
@@ -60,11 +63,11 @@ async def _propose(context: Context, principal: Principal, proposal: Proposal) -
     """Decides and admits.
 
     Conflict (`INTENT_ID_REUSED`) for a known id with other content, and (`INTENT_ID_TAKEN`) for one
-    that another proposer uses; nothing is consumed twice.
+    that another proposer uses, or that aged out (`INTENT_AGED_OUT` for who sees more than their
+    own); nothing is consumed twice.
     TooMany (`TOO_MANY_WAITING`) if a person is to look, and as much of the agent waits as may.
     Unavailable names the intent, also if its id was made here.
     """
-    principal.require(Permission.PROPOSE, on=principal.tenant)
     name = proposal.action_intent_id
     name = context.clock.new_id() if name is None else name
     account_id = await _account_id(context, principal, proposal, name)
@@ -72,12 +75,15 @@ async def _propose(context: Context, principal: Principal, proposal: Proposal) -
     principal.require(Permission.PROPOSE, on=intent.subject)
     content = checked_content(intent)
     try:
-        proposed = await _settled(context, principal, intent, content, folds=proposal.folds)
+        proposed = await _settled(context, principal, proposal, intent, content)
     except Unavailable as unavailable:
         raise unavailable.about(intent.action_intent_id) from unavailable
+    except Conflict as conflict:
+        if conflict.code == INTENT_AGED_OUT and principal.sees_own_only:
+            raise _taken(intent) from None  # it may have been another's: an agent learns no more
+        raise
     if proposed.record.intent.proposed_by != principal.actor_id:
-        sentence = f"The id {intent.action_intent_id} is taken; choose another one."
-        raise Conflict(sentence, code="INTENT_ID_TAKEN")
+        raise _taken(intent)
     same_id = proposed.record.intent.action_intent_id == intent.action_intent_id
     if same_id and not _same_content(proposal, intent, content, proposed.record):
         sentence = (
@@ -86,6 +92,11 @@ async def _propose(context: Context, principal: Principal, proposal: Proposal) -
         raise Conflict(sentence, code="INTENT_ID_REUSED")
     hint_if_approved(context, proposed.record)
     return proposed
+
+
+def _taken(intent: ActionIntent) -> Conflict:
+    sentence = f"The id {intent.action_intent_id} is taken; choose another one."
+    return Conflict(sentence, code="INTENT_ID_TAKEN")
 
 
 async def _account_id(
@@ -137,12 +148,16 @@ def _intent(
 
 
 async def _settled(
-    context: Context, principal: Principal, intent: ActionIntent, content: bytes, *, folds: bool
+    context: Context,
+    principal: Principal,
+    proposal: Proposal,
+    intent: ActionIntent,
+    content: bytes,
 ) -> Proposed:
     """The intent as it was admitted, now or before; or the one that waits for the same call."""
     settings = await context.last_settings(intent.tenant_id)
     try:
-        return await _admit(context, principal, intent, content, settings, folds=folds)
+        return await _admit(context, principal, proposal, intent, content, settings)
     except Refusal as refusal:
         # Parameters that do not fit today may have fitted when the same intent was admitted: then
         # its answer stands. So it does if only the answer of the commit was lost.
@@ -186,11 +201,10 @@ def hint_if_approved(context: Context, record: IntentRecord) -> None:
 async def _admit(
     context: Context,
     principal: Principal,
+    proposal: Proposal,
     intent: ActionIntent,
     content: bytes,
     settings: Settings,
-    *,
-    folds: bool,
 ) -> Proposed:
     """Decides and commits. The sentence is that of the settings it was decided under: once it is
     committed, nothing is read.
@@ -199,6 +213,9 @@ async def _admit(
     for _ in range(DECISIONS_MAX):
         now = context.clock.now_ms()
         try:
+            if proposal.account_id is None:
+                intent = _about(principal, intent, facts.settings)
+                content = checked_content(intent)
             known = await known_accounts(context, facts.settings, intent.account_id)
             facts = replace(facts, known_accounts=known)
             admission = admission_of(
@@ -211,7 +228,7 @@ async def _admit(
             facts = replace(facts, settings=newer)
             continue
         admission = await remembering(context, admission, facts)
-        admission = await by_an_agent(context, admission, facts.settings, folds=folds)
+        admission = await by_an_agent(context, admission, facts.settings, folds=proposal.folds)
         answer = await context.store.admit(admission)
         match answer:
             case Admitted(record) | AlreadyAdmitted(record) | SameCallWaits(record):
@@ -230,6 +247,18 @@ async def _admit(
         "The settings or the budget kept changing while the intent was decided; nothing was stored."
     )
     raise Unavailable(sentence)
+
+
+def _about(principal: Principal, intent: ActionIntent, settings: Settings) -> ActionIntent:
+    """The intent about the account that these settings find in its parameters: the catalog may have
+    moved since they were looked at.
+    """
+    account_id = account_in(settings.catalog.get(intent.action_type), intent.parameters)
+    if account_id == intent.account_id:
+        return intent
+    found = replace(intent, account_id=account_id)
+    principal.require(Permission.PROPOSE, on=found.subject)
+    return found
 
 
 def known_by(facts: Facts, answer: AdvanceAnswer) -> Facts:

@@ -97,8 +97,10 @@ async def _facts(
 
 
 async def known_accounts(context: Context, settings: Settings, account_id: str) -> frozenset[str]:
-    """The account, if an admission made it known; asked only where that could make a difference."""
-    if settings.accounts.pattern_of(account_id) is None:
+    """The account that an admission made known: this one, or one that looks like it. Asked only
+    where that could make a difference.
+    """
+    if not settings.accounts.may_be_admitted(account_id):
         return frozenset()
     return await context.store.known_accounts(settings.tenant_id, (account_id,))
 

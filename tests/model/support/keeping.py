@@ -17,6 +17,7 @@ from clearance.core.budget import Claim, Counter, Hold, HoldState, spent_claim
 from clearance.core.decision import SettingsVersion
 from clearance.core.intent import ActionIntent
 from clearance.core.ledger import Entry
+from clearance.core.look import look
 from clearance.core.moment import as_text
 from clearance.core.record import Admission, Change, IntentRecord, IntentStatus, admitted
 from clearance.flow.ports.due import Due
@@ -218,7 +219,9 @@ class Keeper:
     def _known_accounts(
         self, kept: Kept, _settings: object, _tenant: str, accounts: Collection[str]
     ) -> tuple[Answer, Kept, list[Step]]:
-        return self.answer(kept.known.intersection(accounts)), kept, []
+        looks = {look(account) for account in accounts}
+        known = frozenset(account for account in kept.known if look(account) in looks)
+        return self.answer(known), kept, []
 
     def _alike(
         self, kept: Kept, _settings: object, _tenant: str, likeness: bytes, limit: int

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from clearance.core.credential import ApiKey, PageSession
 from clearance.core.ledger import Draft
+
+
+@dataclass(frozen=True, slots=True)
+class ReplacedKey:
+    """A credential that ends in the moment in which another one takes its name, and the entry that
+    says so.
+    """
+
+    key_id: str
+    entry: Draft
 
 
 class Credentials(Protocol):
@@ -13,11 +24,15 @@ class Credentials(Protocol):
     the ledger.
     """
 
-    async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
-        """Stores a credential.
+    async def add_api_key(
+        self, key: ApiKey, entry: Draft, replaces: ReplacedKey | None = None
+    ) -> None:
+        """Stores a credential, and ends the one that it `replaces`, with its page sessions, in the
+        same step: no look sees both of them valid, or none.
 
-        Conflict (`API_KEY_EXISTS`) if a valid one has the same name in its tenant, or the same
-        secret.
+        Conflict (`API_KEY_EXISTS`) if another valid one has the same name in its tenant, or the
+        same secret, and (`API_KEY_ENDED`) if the replaced one is not valid any more. Then nothing
+        changes.
         """
 
     async def revoke_api_key(self, tenant_id: str, key_id: str, at: int, entry: Draft) -> bool:
@@ -32,7 +47,9 @@ class Credentials(Protocol):
         """Every credential of a tenant, revoked ones too."""
 
     async def api_key_ended(self, tenant_id: str, name: str) -> bool:
-        """True if there were credentials of this name, and none of them is valid now."""
+        """True if there were credentials of this name that may propose, and none of them is valid
+        now. Those of other roles do not count.
+        """
 
     async def installation_salt(self) -> bytes:
         """16 random bytes made with the store: the salt of the credentials' hashes."""

@@ -57,7 +57,9 @@ class IntentReads(Protocol):
         """Intents of one likeness, the latest fact first."""
 
     async def known_accounts(self, tenant_id: str, account_ids: Collection[str]) -> frozenset[str]:
-        """Those of the accounts that an admission made known."""
+        """The accounts that an admission made known, of these and of all that look like one of
+        them. Of those that look alike, the first alone is known.
+        """
 
     async def accounts_since(self, tenant_id: str, since: int, limit: int) -> list[str]:
         """Accounts that intents were admitted about since a moment, in any order."""

@@ -8,6 +8,9 @@ from typing import Protocol, TypeAlias
 
 from clearance.core.record import Admission, Change, IntentRecord
 
+INTENT_AGED_OUT = "INTENT_AGED_OUT"
+"""The code of a store that keeps the id of an intent, and its details no more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
@@ -119,6 +122,8 @@ class Transitions(Protocol):
         """Stores a new intent, its hold, its approval and its entry; in this order: id new,
         settings in force, the same call does not wait, none of its likeness was rejected, few
         enough wait, quotas fit, budget fits.
+
+        Conflict (`INTENT_AGED_OUT`) if the details of the intent of this id are gone.
         """
 
     async def advance(self, change: Change) -> AdvanceAnswer:

@@ -160,10 +160,9 @@ class DynamoIntents:
         return await self._records(_latest(intents.values(), limit))
 
     async def known_accounts(self, tenant_id: str, account_ids: Collection[str]) -> frozenset[str]:
-        keys = {
-            table.known_account(tenant_id, account_id): account_id for account_id in account_ids
-        }
-        return frozenset(keys[key] for key in await self._calls.get_many(keys))
+        keys = {table.known_account(tenant_id, account_id) for account_id in account_ids}
+        known = await self._calls.get_many(keys)
+        return frozenset(item["account_id"] for item in known.values())
 
     async def accounts_since(self, tenant_id: str, since: int, limit: int) -> list[str]:
         """Of the latest 10,000 intents by their latest fact."""

@@ -76,6 +76,8 @@ def admission_keys(admission: Admission) -> Iterator[Key]:
         yield table.alike(tenant_id, admission.likeness)
     if admission.same_call is not None:
         yield table.same_call(tenant_id, admission.same_call)
+    if admission.knows_account:
+        yield table.known_account(tenant_id, intent.account_id)
     if _waits(admission.status) or admission.waiting_max is not None:
         yield table.waiting(tenant_id, intent.proposed_by)
 
@@ -194,7 +196,8 @@ def _take(admission: Admission, guards: Guards) -> None:
         if admission.same_call is not None:
             guards.write(table.same_call(tenant_id, admission.same_call), {"intents": [own]})
     if admission.knows_account:
-        guards.put(table.known_account(tenant_id, intent.account_id), {})
+        key = table.known_account(tenant_id, intent.account_id)
+        guards.write(key, guards.read(key) or {"account_id": intent.account_id})
 
 
 def _count_waiting(guards: Guards, tenant_id: str, proposed_by: str, by: int) -> None:

@@ -13,6 +13,8 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 from zlib import crc32
 
+from clearance.core.accounts import look_digest
+
 # Copies of the version of the switches that hold everywhere, so that no item is every tenant's
 EVERYWHERE_SHARDS = 16
 QUEUE_SHARDS = (
@@ -220,8 +222,8 @@ def same_call(tenant_id: str, call: bytes) -> Key:
 
 
 def known_account(tenant_id: str, account_id: str) -> Key:
-    """Says that an admission made an account known."""
-    return _guard(tenant_id, f"account#{account_id}")
+    """The account that an admission made known, of all that look like this one."""
+    return _guard(tenant_id, f"account#{look_digest(account_id).hex()}")
 
 
 def _guard(tenant_id: str, name: str) -> Key:

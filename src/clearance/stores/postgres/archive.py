@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import psycopg
 from psycopg import Connection, IsolationLevel, sql
 
+from clearance.core.accounts import look_digest
 from clearance.core.canonical import Json
 from clearance.core.errors import Conflict, Forbidden, InvalidInput, Unavailable
 from clearance.core.moment import as_text
@@ -258,6 +259,9 @@ class PostgresArchive:
                 self._copy("intent", _INTENT, [_intent(row) for row in batch])
             case Kind.AGED_OUT:
                 self._copy("intent_key", _KEY, [_key(row) for row in batch])
+            case Kind.KNOWN_ACCOUNT:
+                looks = [(*_values(row), look_digest(row["account_id"])) for row in batch]
+                self._copy("known_account", (*FIELDS[kind], "look"), looks)
             case _:
                 self._copy(_TABLES[kind], tuple(FIELDS[kind]), [_values(row) for row in batch])
 
@@ -316,7 +320,6 @@ _TABLES = {
     Kind.TEXT: "ledger_text",
     Kind.BUDGET_USE: "budget_use",
     Kind.COUNTER: "counter",
-    Kind.KNOWN_ACCOUNT: "known_account",
     Kind.API_KEY: "api_key",
 }
 _KEY = ("tenant_id", "action_intent_id", "intent_no", "created_at", "position", "transition_id")

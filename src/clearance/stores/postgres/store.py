@@ -16,19 +16,22 @@ from typing import Any
 import psycopg
 
 from clearance.configuration.document import StoredSettings
+from clearance.core.accounts import look_digest
 from clearance.core.budget import Counter
 from clearance.core.canonical import Json
-from clearance.core.credential import ApiKey, PageSession
+from clearance.core.credential import ApiKey, PageSession, already_ended, name_taken
 from clearance.core.decision import SettingsVersion
 from clearance.core.errors import IN_DOUBT, Conflict, Unavailable
 from clearance.core.ledger import Draft, Entry, EntryText
-from clearance.core.principal import EVERYWHERE
+from clearance.core.principal import EVERYWHERE, PROPOSERS
 from clearance.core.record import OPEN, Admission, Change, IntentRecord, IntentStatus, admitted
+from clearance.flow.ports.credentials import ReplacedKey
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.totals import Totals
 from clearance.flow.ports.transitions import (
+    INTENT_AGED_OUT,
     AdmitAnswer,
     Admitted,
     AdvanceAnswer,
@@ -134,7 +137,9 @@ class PostgresStore:
         )
         return version if done else SettingsMoved()
 
-    async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
+    async def add_api_key(
+        self, key: ApiKey, entry: Draft, replaces: ReplacedKey | None = None
+    ) -> None:
         values = (
             key.tenant_id,
             key.key_id,
@@ -144,13 +149,15 @@ class PostgresStore:
             key.created_at,
             codec.scope_text(key.scope),
             entry.body,
+            *((replaces.key_id, replaces.entry.body) if replaces else (None, None)),
         )
-        statement = "SELECT clearance.keep_api_key(%s, %s, %s, %s, %s, %s, %s, %s)"
+        statement = "SELECT clearance.keep_api_key(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
         try:
-            await self._connections.call(statement, values)
+            [[kept]] = (await self._connections.call(statement, values)).rows
         except psycopg.errors.UniqueViolation:
-            sentence = f"There is a valid API key named {key.name}, or one with this secret."
-            raise Conflict(sentence, code="API_KEY_EXISTS") from None
+            raise name_taken(key) from None
+        if replaces and not kept:
+            raise already_ended(replaces.key_id)
         self._tail.moved()
 
     async def revoke_api_key(self, tenant_id: str, key_id: str, at: int, entry: Draft) -> bool:
@@ -278,8 +285,8 @@ class PostgresStore:
 
     async def known_accounts(self, tenant_id: str, account_ids: Collection[str]) -> frozenset[str]:
         statement = """SELECT account_id FROM clearance.known_account
-            WHERE tenant_id = %s AND account_id = ANY(%s)"""
-        rows = await self._rows(tenant_id, statement, list(account_ids))
+            WHERE tenant_id = %s AND look = ANY(%s)"""
+        rows = await self._rows(tenant_id, statement, list(map(look_digest, account_ids)))
         return frozenset(account_id for (account_id,) in rows)
 
     async def accounts_since(self, tenant_id: str, since: int, limit: int) -> list[str]:
@@ -357,11 +364,10 @@ class PostgresStore:
         return [codec.api_key(*row) for row in await self._rows(tenant_id, statement)]
 
     async def api_key_ended(self, tenant_id: str, name: str) -> bool:
-        statement = """SELECT NOT EXISTS (SELECT FROM clearance.api_key
-                WHERE tenant_id = %(tenant_id)s AND name = %(name)s AND revoked_at IS NULL)
-            AND EXISTS (SELECT FROM clearance.api_key
-                WHERE tenant_id = %(tenant_id)s AND name = %(name)s)"""
-        named = {"tenant_id": tenant_id, "name": name}
+        of_name = """SELECT FROM clearance.api_key
+            WHERE tenant_id = %(tenant_id)s AND name = %(name)s AND role = ANY (%(roles)s)"""
+        statement = f"SELECT NOT EXISTS ({of_name} AND revoked_at IS NULL) AND EXISTS ({of_name})"
+        named = {"tenant_id": tenant_id, "name": name, "roles": sorted(PROPOSERS)}
         [(ended,)] = await self._connections.rows(tenant_id, statement, named)
         return bool(ended)
 
@@ -468,7 +474,7 @@ def _admitted(admission: Admission, row: Row) -> AdmitAnswer:
                 f"An action intent {admission.intent.action_intent_id} was there, and its details "
                 f"aged out."
             )
-            raise Conflict(sentence, code="INTENT_AGED_OUT")
+            raise Conflict(sentence, code=INTENT_AGED_OUT)
         case _:
             return SettingsMoved()
 

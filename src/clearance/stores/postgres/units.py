@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pydantic_core import to_json
 
+from clearance.core.accounts import look_digest
 from clearance.core.budget import Claim
 from clearance.core.canonical import Json
 from clearance.core.ledger import Draft
@@ -57,7 +58,7 @@ def admission_unit(admission: Admission, transition_id: str) -> Unit:
         "same_call": _hex(admission.same_call),
         "rejected_since": admission.rejected_since,
         "waiting_max": admission.waiting_max,
-        "knows_account": admission.knows_account,
+        "look": look_digest(intent.account_id).hex() if admission.knows_account else None,
         **_claims(admission.quota, hold.claims if hold else ()),
     }
     return Unit(values, admission.entry)

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from clearance.core.accounts import look_digest
 from clearance.core.canonical import Json
 from clearance.core.errors import Unavailable
 from clearance.core.principal import EVERYWHERE
@@ -73,7 +74,8 @@ _ROWS: Mapping[Kind, str] = {
         FROM counter c JOIN tenant t USING (tenant_no)
         ORDER BY t.tenant_id, c.subject, c."window", c.bucket""",
     Kind.KNOWN_ACCOUNT: """SELECT t.tenant_id, a.account_id
-        FROM known_account JOIN account a USING (account_no) JOIN tenant t USING (tenant_no)
+        FROM known_account JOIN account a USING (tenant_no, account_no)
+        JOIN tenant t USING (tenant_no)
         ORDER BY t.tenant_id, a.account_id""",
     Kind.API_KEY: """SELECT k.key_id, t.tenant_id, k.name, k.role, lower(hex(k.key_hash)),
     k.created_at, k.revoked_at, k.scope
@@ -242,18 +244,16 @@ class SqliteArchive:
                 self._insert(name, {"intent_no": row["intent_no"], **part})
 
     def _put_budget_use(self, row: Row) -> None:
-        self._put_of_account("budget_use", row)
+        own = self._numbered(row)
+        del own["tenant_no"]
+        self._insert("budget_use", own)
 
     def _put_counter(self, row: Row) -> None:
         self._insert("counter", self._numbered(row))
 
     def _put_known_account(self, row: Row) -> None:
-        self._put_of_account("known_account", row)
-
-    def _put_of_account(self, table: str, row: Row) -> None:
         own = self._numbered(row)
-        del own["tenant_no"]
-        self._insert(table, own)
+        self._insert("known_account", {**own, "look": look_digest(row["account_id"])})
 
     def _put_api_key(self, row: Row) -> None:
         self._insert("api_key", self._numbered(row))

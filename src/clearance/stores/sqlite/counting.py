@@ -46,11 +46,11 @@ def counted(
     connection: sqlite3.Connection, tenant_no: int, counters: Collection[Counter]
 ) -> dict[Counter, dict[str, int]]:
     """What is held and settled of counters, by bucket."""
-    counted: dict[Counter, dict[str, int]] = {}
+    uses: dict[Counter, dict[str, int]] = {}
     keys = {(counter.subject, counter.window) for counter in counters}
     for subject, window, bucket, used in _rows(connection, tenant_no, keys):
-        counted.setdefault(Counter(subject, window), {})[bucket] = used
-    return counted
+        uses.setdefault(Counter(subject, window), {})[bucket] = used
+    return uses
 
 
 def _rows(

@@ -47,7 +47,7 @@ _LATER: Mapping[int, Mapping[str, str]] = {
         "intent": "NULL AS likeness, NULL AS same_call",
         "api_key": "NULL AS scope",
         "counter": '(tenant_no INTEGER, subject TEXT, "window" TEXT, bucket TEXT, used INTEGER)',
-        "known_account": "(account_no INTEGER)",
+        "known_account": "(tenant_no INTEGER, look BLOB, account_no INTEGER)",
     },
 }
 """What each migration adds for readers: columns of a table with what their absence means, or in

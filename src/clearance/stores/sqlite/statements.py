@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 
 from clearance.configuration.document import StoredSettings
+from clearance.core.accounts import look_digest
 from clearance.core.approval import Approval
 from clearance.core.budget import HoldState
 from clearance.core.canonical import Json
@@ -161,7 +162,8 @@ def insert_intent(
     counting.take(connection, tenant_no, account_no, NO_DAY, admission.quota)
     if admission.knows_account:
         connection.execute(
-            "INSERT INTO known_account VALUES (?) ON CONFLICT DO NOTHING", (account_no,)
+            "INSERT INTO known_account VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            (tenant_no, look_digest(admission.intent.account_id), account_no),
         )
     return record
 

@@ -17,14 +17,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from clearance.configuration.document import StoredSettings
+from clearance.core.accounts import look_digest
 from clearance.core.budget import Counter
 from clearance.core.canonical import Json
-from clearance.core.credential import ApiKey, PageSession
+from clearance.core.credential import ApiKey, PageSession, already_ended, name_taken
 from clearance.core.decision import SettingsVersion
-from clearance.core.errors import Conflict, Unavailable
+from clearance.core.errors import Unavailable
 from clearance.core.ledger import Draft, Entry
-from clearance.core.principal import EVERYWHERE
+from clearance.core.principal import EVERYWHERE, PROPOSERS
 from clearance.core.record import OPEN, Admission, Change, IntentRecord, IntentStatus
+from clearance.flow.ports.credentials import ReplacedKey
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
@@ -185,17 +187,23 @@ class SqliteStore:
 
         await self._writer.submit(work)
 
-    async def add_api_key(self, key: ApiKey, entry: Draft) -> None:
+    async def add_api_key(
+        self, key: ApiKey, entry: Draft, replaces: ReplacedKey | None = None
+    ) -> None:
         def work(connection: sqlite3.Connection) -> None:
             tenant_no = self._tenant_no(connection, key.tenant_id)
-            taken = connection.execute(
-                "SELECT 1 FROM api_key WHERE revoked_at IS NULL AND (key_hash = ? OR (tenant_no "
-                "= ? AND name = ?))",
+            rows = connection.execute(
+                "SELECT key_id FROM api_key WHERE revoked_at IS NULL AND (key_hash = ? OR "
+                "(tenant_no = ? AND name = ?))",
                 (key.key_hash, tenant_no, key.name),
-            ).fetchone()
-            if taken:
-                sentence = f"There is a valid API key named {key.name}, or one with this secret."
-                raise Conflict(sentence, code="API_KEY_EXISTS")
+            )
+            valid = {key_id for (key_id,) in rows}
+            if replaces and replaces.key_id not in valid:
+                raise already_ended(replaces.key_id)
+            if valid - ({replaces.key_id} if replaces else set()):
+                raise name_taken(key)
+            if replaces:
+                _end_key(connection, tenant_no, replaces.key_id, key.created_at, replaces.entry)
             connection.execute(
                 "INSERT INTO api_key (key_id, tenant_no, name, role, key_hash, created_at, scope) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -211,16 +219,7 @@ class SqliteStore:
     async def revoke_api_key(self, tenant_id: str, key_id: str, at: int, entry: Draft) -> bool:
         def work(connection: sqlite3.Connection) -> bool:
             tenant_no = self._tenant_no(connection, tenant_id)
-            revoked = connection.execute(
-                "UPDATE api_key SET revoked_at = ? WHERE tenant_no = ? AND key_id = ? AND "
-                "revoked_at IS NULL",
-                (at, tenant_no, key_id),
-            )
-            if revoked.rowcount == 0:
-                return False
-            connection.execute("DELETE FROM page_session WHERE key_id = ?", (key_id,))
-            statements.append(connection, tenant_no, None, entry)
-            return True
+            return _end_key(connection, tenant_no, key_id, at, entry)
 
         return await self._writer.submit(work)
 
@@ -303,11 +302,12 @@ class SqliteStore:
         )
 
     async def known_accounts(self, tenant_id: str, account_ids: Collection[str]) -> frozenset[str]:
-        sql = """SELECT account_id FROM account JOIN known_account USING (account_no)
-            WHERE tenant_no = ? AND account_id IN (SELECT value FROM json_each(?))"""
+        looks = {look_digest(account_id) for account_id in account_ids}
+        sql = f"""SELECT account_id FROM known_account JOIN account USING (tenant_no, account_no)
+            WHERE tenant_no = ? AND look IN ({", ".join("?" * len(looks))})"""
 
         def work(connection: sqlite3.Connection) -> frozenset[str]:
-            values = (statements.known_tenant(connection, tenant_id), json.dumps(list(account_ids)))
+            values = (statements.known_tenant(connection, tenant_id), *looks)
             return frozenset(account_id for (account_id,) in connection.execute(sql, values))
 
         return await self._read(work)
@@ -405,12 +405,13 @@ class SqliteStore:
         )
 
     async def api_key_ended(self, tenant_id: str, name: str) -> bool:
-        sql = """SELECT NOT EXISTS (SELECT 1 FROM api_key
-                WHERE tenant_no = ?1 AND name = ?2 AND revoked_at IS NULL)
-            AND EXISTS (SELECT 1 FROM api_key WHERE tenant_no = ?1 AND name = ?2)"""
+        of_name = """SELECT 1 FROM api_key WHERE tenant_no = ?1 AND name = ?2
+            AND role IN (SELECT value FROM json_each(?3))"""
+        sql = f"SELECT NOT EXISTS ({of_name} AND revoked_at IS NULL) AND EXISTS ({of_name})"
+        roles = json.dumps(sorted(PROPOSERS))
 
         def work(connection: sqlite3.Connection) -> bool:
-            values = (statements.known_tenant(connection, tenant_id), name)
+            values = (statements.known_tenant(connection, tenant_id), name, roles)
             return bool(connection.execute(sql, values).fetchone()[0])
 
         return await self._read(work)
@@ -495,6 +496,22 @@ _BEHIND = """coalesce((SELECT b.intent_no FROM intent b JOIN tenant USING (tenan
 
 _API_KEY = """SELECT k.key_id, t.tenant_id, k.name, k.role, k.key_hash, k.created_at, k.revoked_at,
     k.scope FROM api_key k JOIN tenant t USING (tenant_no)"""
+
+
+def _end_key(
+    connection: sqlite3.Connection, tenant_no: int, key_id: str, at: int, entry: Draft
+) -> bool:
+    """Ends a credential with its page sessions; False if there is none that is valid."""
+    revoked = connection.execute(
+        "UPDATE api_key SET revoked_at = ? WHERE tenant_no = ? AND key_id = ? AND "
+        "revoked_at IS NULL",
+        (at, tenant_no, key_id),
+    )
+    if revoked.rowcount == 0:
+        return False
+    connection.execute("DELETE FROM page_session WHERE key_id = ?", (key_id,))
+    statements.append(connection, tenant_no, None, entry)
+    return True
 
 
 def _behind(after: Due | None) -> dict[str, Json]:

@@ -14,8 +14,9 @@ CREATE TABLE counter (
 
 CREATE TABLE known_account (
   tenant_id  text COLLATE "C" NOT NULL,
-  account_id text COLLATE "C" NOT NULL,
-  PRIMARY KEY (tenant_id, account_id)
+  account_id text COLLATE "C" NOT NULL,           -- the first of those that look like it
+  look       bytea NOT NULL,                      -- digest of what all names have in common that look like this one
+  PRIMARY KEY (tenant_id, look)
 );
 
 ALTER TABLE intent ADD COLUMN likeness bytea;     -- NULL: an earlier version admitted it
@@ -50,7 +51,7 @@ FROM intent i JOIN ledger d ON d.tenant_id = i.tenant_id AND d."position" = i.de
 ALTER TYPE admission
   ADD ATTRIBUTE subjects text[], ADD ATTRIBUTE windows text[], ADD ATTRIBUTE quota int,
   ADD ATTRIBUTE likeness text, ADD ATTRIBUTE same_call text, ADD ATTRIBUTE rejected_since bigint,
-  ADD ATTRIBUTE waiting_max int, ADD ATTRIBUTE knows_account boolean;
+  ADD ATTRIBUTE waiting_max int, ADD ATTRIBUTE look text;  -- NULL: it makes no account known
 
 -- How long an intent can wait for a person: twice the longest duration of the settings, since it may be asked about again.
 -- What is older need not be looked through.
@@ -136,8 +137,9 @@ BEGIN
     PERFORM take(p_tenant_id, array_fill(a.account_id, ARRAY[cardinality(a.buckets)]), a.subjects,
       ARRAY(SELECT coalesce(a.windows[n], (a.hold).day) FROM generate_subscripts(a.buckets, 1) n), a.buckets, a.amounts);
   END IF;
-  IF a.knows_account THEN
-    INSERT INTO known_account (tenant_id, account_id) VALUES (p_tenant_id, a.account_id) ON CONFLICT DO NOTHING;
+  IF a.look IS NOT NULL THEN
+    INSERT INTO known_account (tenant_id, account_id, look) VALUES (p_tenant_id, a.account_id, decode(a.look, 'hex'))
+      ON CONFLICT DO NOTHING;
   END IF;
   v_intent_no := nextval('intent_number');
   INSERT INTO intent_key (tenant_id, action_intent_id, intent_no, created_at, "position", transition_id)
@@ -257,7 +259,7 @@ DECLARE
 BEGIN
   SELECT array_agg(f.a ORDER BY f.unit), array_agg(f.unit ORDER BY f.unit),
     bool_or((f.a).rejected_since IS NOT NULL), bool_or((f.a).same_call IS NOT NULL OR (f.a).waiting_max IS NOT NULL),
-    bool_or((f.a).knows_account)
+    bool_or((f.a).look IS NOT NULL)
   INTO v_all, v_units, v_asks, v_crowds, v_knows FROM (
     SELECT DISTINCT ON (a.action_intent_id) u.ordinality - 1 AS unit, a
     FROM jsonb_array_elements(p_units) WITH ORDINALITY u, jsonb_populate_record(NULL::admission, u.value) a
@@ -297,8 +299,9 @@ BEGIN
   v_intent_nos := ARRAY(SELECT nextval('intent_number') FROM generate_series(1, cardinality(v_all)));
   PERFORM take(p_tenant_id, v_accounts, v_subjects, v_windows, v_buckets, v_amounts);
   IF v_knows THEN
-    INSERT INTO known_account (tenant_id, account_id)
-      SELECT DISTINCT p_tenant_id, a.account_id FROM unnest(v_all) a WHERE a.knows_account ON CONFLICT DO NOTHING;
+    INSERT INTO known_account (tenant_id, account_id, look)
+      SELECT p_tenant_id, a.account_id, decode(a.look, 'hex') FROM unnest(v_all) WITH ORDINALITY a
+      WHERE a.look IS NOT NULL ORDER BY a.ordinality ON CONFLICT DO NOTHING;
   END IF;
   INSERT INTO intent_key (tenant_id, action_intent_id, intent_no, created_at, "position", transition_id)
     SELECT p_tenant_id, a.action_intent_id, v_intent_nos[a.ordinality], a.at, p_head.ledger_size + a.ordinality, a.transition_id
@@ -319,19 +322,28 @@ BEGIN
     FROM generate_series(1, cardinality(v_all)) n;
 END $$;
 
+-- With the key that it replaces, which ends in the same step; false if that one is not valid any more.
 CREATE FUNCTION keep_api_key(
-  p_tenant_id text, p_key_id text, p_name text, p_role text, p_key_hash bytea, p_created_at bigint, p_scope text, p_entry bytea
-) RETURNS void LANGUAGE plpgsql SET search_path = clearance, pg_temp AS $$
+  p_tenant_id text, p_key_id text, p_name text, p_role text, p_key_hash bytea, p_created_at bigint, p_scope text, p_entry bytea,
+  p_replaces text, p_ended bytea
+) RETURNS boolean LANGUAGE plpgsql SET search_path = clearance, pg_temp AS $$
 DECLARE
   v_head head := lock_tenant(p_tenant_id);
 BEGIN
   IF EXISTS (SELECT FROM api_key k WHERE k.key_id = p_key_id AND k.key_hash = p_key_hash AND k.revoked_at IS NULL
       AND (k.tenant_id, k.name, k.role) = (p_tenant_id, p_name, p_role) AND k.scope IS NOT DISTINCT FROM p_scope) THEN
-    RETURN;  -- asked again after a lost connection: every credential has an id of its own
+    RETURN true;  -- asked again after a lost connection: every credential has an id of its own
+  END IF;
+  IF p_replaces IS NOT NULL THEN
+    IF NOT end_api_key(p_tenant_id, p_replaces, p_created_at, p_ended) THEN
+      RETURN false;
+    END IF;
+    v_head.ledger_size := v_head.ledger_size + 1;
   END IF;
   INSERT INTO api_key (key_id, tenant_id, name, role, key_hash, created_at, scope)
     VALUES (p_key_id, p_tenant_id, p_name, p_role, p_key_hash, p_created_at, p_scope);
   PERFORM append_to_tenant(p_tenant_id, v_head, p_entry);
+  RETURN true;
 END $$;
 
 GRANT SELECT, INSERT, UPDATE (used) ON counter TO clearance_app;

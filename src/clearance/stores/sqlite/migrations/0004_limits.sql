@@ -11,8 +11,11 @@ CREATE TABLE counter (
 ) WITHOUT ROWID;
 
 CREATE TABLE known_account (
-  account_no INTEGER PRIMARY KEY REFERENCES account
-);
+  tenant_no  INTEGER NOT NULL REFERENCES tenant,
+  look       BLOB NOT NULL,                       -- digest of what all names have in common that look like this one
+  account_no INTEGER NOT NULL REFERENCES account, -- the first of them
+  PRIMARY KEY (tenant_no, look)
+) WITHOUT ROWID;
 
 ALTER TABLE intent ADD COLUMN likeness BLOB;      -- NULL: an earlier version admitted it
 ALTER TABLE intent ADD COLUMN same_call BLOB;     -- NULL: nothing is folded into it
