@@ -1,9 +1,10 @@
 """One process of a crowd on one database: `python -m tests.conformance.support.crowd_process
 DATABASE SEED WHOSE`.
 
-`WHOSE` limit binds: that of the one `account` that all name, or that of the `tenant`, whatever
-accounts they invent. Says `ready`, waits for a line, and then proposes what every other process
-proposes too, and starts all that was admitted. Prints how often it was answered what, as JSON.
+`WHOSE` limit binds: that of the one `account` that all name, or that of the `tenant`, where each
+intent has an account of its own. Says `ready`, waits for a line, and then proposes what every other
+process proposes too, and starts all that was admitted. Prints how often it was answered what, as
+JSON.
 """
 
 from __future__ import annotations
@@ -24,18 +25,17 @@ from tests.conformance.test_store import admission, started
 from tests.support.world import World
 
 NAMES = 40  # intents that every process proposes
-
-
 EVERYBODY = Claim("actions", 1, 10, BudgetCounter("{}", "2026-11-24"))
 
 
 async def wish(world: World, number: int, whose: str) -> Admission:
     if whose == "account":
         return await admission(world, f"a{number}")
-    wanted = await admission(world, f"a{number}", account_id=f"invented-{number}")
+    wanted = await admission(world, f"a{number}", account_id=f"account-{number}")
     hold = wanted.decision.hold
     assert hold is not None
-    hold = replace(hold, claims=(*hold.claims, EVERYBODY))
+    others = [claim for claim in hold.claims if claim.place != EVERYBODY.place]
+    hold = replace(hold, claims=(*others, EVERYBODY))
     return replace(wanted, decision=replace(wanted.decision, hold=hold))
 
 
