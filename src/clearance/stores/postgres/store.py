@@ -240,8 +240,11 @@ class PostgresStore:
         return [record(row) for row in await self._rows(tenant_id, statement, *values, query.limit)]
 
     async def alike(self, tenant_id: str, likeness: bytes, limit: int) -> list[IntentRecord]:
-        statement = f"""{_RECORD} WHERE r.tenant_id = %s AND r.likeness = %s
-            ORDER BY r.position DESC LIMIT %s"""
+        # The sum keeps the planner from reading the timeline until enough of it is alike.
+        statement = f"""{_RECORD} JOIN (
+                SELECT i.intent_no, i.created_at FROM clearance.intent i
+                WHERE i.tenant_id = %s AND i.likeness = %s ORDER BY i.position + 0 DESC LIMIT %s) c
+            USING (intent_no, created_at) ORDER BY r.position DESC"""
         return [record(row) for row in await self._rows(tenant_id, statement, likeness, limit)]
 
     async def waiting(self, tenant_id: str, after: str | None, limit: int) -> list[IntentRecord]:

@@ -17,9 +17,10 @@ _ALIKE = f"""WITH RECURSIVE run (number) AS (
         SELECT max(intent_no) >> 12 FROM intent
         UNION ALL SELECT number - 1 FROM run WHERE number > 0),
     chosen AS (SELECT n.intent_no FROM run CROSS JOIN intent n
-        WHERE n.tenant_no = ?1 AND n.intent_no >> 12 = run.number AND n.likeness = ?2)
+        WHERE n.tenant_no = ?1 AND n.intent_no >> 12 = run.number AND n.likeness = ?2
+        ORDER BY n.position DESC LIMIT ?3)
     {records.RECORD} WHERE i.intent_no IN (SELECT intent_no FROM chosen)
-    ORDER BY +i.position DESC LIMIT ?3"""
+    ORDER BY +i.position DESC"""
 
 
 def timeline(
