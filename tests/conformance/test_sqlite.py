@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from clearance.core.approval import RulingKind
+from clearance.core.budget import Counter
 from clearance.core.errors import Conflict, Unavailable
+from clearance.core.principal import EVERYTHING
 from clearance.core.record import IntentStatus
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
@@ -28,6 +30,8 @@ from tests.support.sample import APPROVER, NOON, OWNER, TENANT, task
 from tests.support.world import World, opened
 
 pytestmark = pytest.mark.anyio
+
+KEPT = Path(__file__).parents[1] / "kept" / "0.1.0" / "clearance.sqlite3"
 
 
 @pytest.fixture
@@ -239,6 +243,29 @@ async def test_another_process_may_configure_while_this_one_decides(tmp_path: Pa
         await other.autonomy(modes=[{"mode": "DISABLED"}])
         await other.store.close()
         assert (await world.propose(task("t2"))).decision.reason == "ACTION_TYPE_DISABLED"
+
+
+async def test_a_file_of_version_0_1_0_is_read_as_if_it_counted_and_remembered_nothing(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "store.sqlite3"
+    path.write_bytes(KEPT.read_bytes())
+    store = await SqliteStore.open(path, read_only=True)
+    try:
+        [first, *_] = await store.timeline(TENANT, TimelineQuery())
+        agent = first.intent.proposed_by
+        mine = await store.timeline(TENANT, TimelineQuery(proposed_by=agent, limit=1))
+        assert (mine, first.likeness) == ([first], None)
+        assert await store.counted(TENANT, [Counter("{}", "2026-11-24")]) == {}
+        assert await store.alike(TENANT, b"l" * 32, 10) == []
+        assert await store.known_accounts(TENANT, [first.intent.account_id]) == frozenset()
+        assert first.intent.account_id in await store.accounts_since(TENANT, 0, 100)
+        keys = await store.api_keys(TENANT)
+        assert {key.scope for key in keys} == {EVERYTHING}
+        ended = {key.name: await store.api_key_ended(TENANT, key.name) for key in keys}
+        assert ended == {key.name: key.revoked_at is not None for key in keys}
+    finally:
+        await store.close()
 
 
 async def test_a_closed_store_says_that_it_is(tmp_path: Path) -> None:
