@@ -69,11 +69,12 @@ ALWAYS = (Counter("{}", DAY), Counter(AGENT, DAY))
 
 
 async def asked(world: World, name: str, *claims: Claim, **parts: Any) -> Admission:
-    """A task that may run, with claims beside those on its account's budget."""
+    """A task that may run, with these claims beside those on its account's own day."""
     wanted = await admission(world, name)
     hold = wanted.decision.hold
     assert hold is not None
-    held = replace(hold, claims=(*hold.claims, *claims))
+    own = (claim for claim in hold.claims if claim.counter is None)
+    held = replace(hold, claims=(*own, *claims))
     return replace(wanted, decision=replace(wanted.decision, hold=held), **parts)
 
 
@@ -96,7 +97,7 @@ async def test_a_transition_costs_what_the_decision_record_says(place: Table) ->
         await world.store.admit(await asked(world, "warm", *claims, likeness=b"l" * 32))
         meter.taken()
         await world.store.admit(await asked(world, "t1", *claims, likeness=b"l" * 32))
-        assert meter.taken() == (20, 3)
+        assert meter.taken() == (22, 3)
         change = await started(world, await world.record("t1"))
         running = await applied(world, change)
         assert meter.taken() == (8, 6)

@@ -322,7 +322,7 @@ def test_what_the_budget_has_no_room_for_waits_and_runs_after_a_ruling(stack: St
 def test_a_stop_switch_holds_what_was_approved_and_it_runs_after_the_lift(stack: Stack) -> None:
     switch = {
         "scope": "ACCOUNT",
-        "subject": "account-of-held",
+        "subject": account_of("held"),
         "level": "HOLD",
         "reason": "Looking into it",
     }
@@ -354,11 +354,11 @@ def test_an_execution_that_ended_without_a_start_does_not_keep_the_intent_from_s
 ) -> None:
     switch = {
         "scope": "ACCOUNT",
-        "subject": "acme-held",
+        "subject": "other",
         "level": "HOLD",
         "reason": "Looking into it",
     }
-    propose_and_crash(stack, task("name-taken", account_id="acme-held"))
+    propose_and_crash(stack, task("name-taken", account_id="other"))
     record = record_of(stack, NORTHWIND, "name-taken")
     assert record is not None
     stack.api("PUT", "/v1/autonomy/stop-switches", key_of(stack), {"stop_switches": [switch]})

@@ -165,9 +165,9 @@ def settle(table: str, url: str) -> dict[tuple[str, str], str]:
                 actor = operator(tenant)
                 await control.apply(actor, parse_document(document(url.format(tenant=tenant))))
                 for role in Role:
-                    keys[tenant, role.value] = await choose.new_api_key(
-                        control, tenant, f"the-{role.value}", role
-                    )
+                    agent = role is Role.AGENT  # the one who proposes in these tests
+                    name = sample.AGENT.actor_id if agent else f"the-{role.value}"
+                    keys[tenant, role.value] = await choose.new_api_key(control, tenant, name, role)
         return keys
 
     return asyncio.run(settled())
