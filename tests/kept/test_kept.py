@@ -245,7 +245,7 @@ def test_what_was_approved_or_cut_off_is_carried_out_once(opened: Opened, name: 
     assert opened.effects(intent) == 1
     assert opened.since(name) == [(STARTED, "RUNNING"), (ENDED, "SUCCEEDED")]
     assert intent["auto_executed"] == (name != "approved-by-person")
-    history = opened.to("ada").explanation(name)["history"]
+    history = opened.to("olga").explanation(name)["history"]
     keys = [entry["idempotency_key"] for entry in history if entry["kind"] == STARTED]
     assert len(keys) == (2 if name == "running" else 1)
     assert len({*keys, *opened.request_ids(intent)}) == 1

@@ -256,9 +256,9 @@ def _about(principal: Principal, intent: ActionIntent, settings: Settings) -> Ac
     account_id = account_in(settings.catalog.get(intent.action_type), intent.parameters)
     if account_id == intent.account_id:
         return intent
-    found = replace(intent, account_id=account_id)
-    principal.require(Permission.PROPOSE, on=found.subject)
-    return found
+    named = replace(intent, account_id=account_id)
+    principal.require(Permission.PROPOSE, on=named.subject)
+    return named
 
 
 def known_by(facts: Facts, answer: AdvanceAnswer) -> Facts:
