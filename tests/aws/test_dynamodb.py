@@ -465,7 +465,7 @@ def pk(kind: str, said: Mapping[str, Any]) -> str:
 async def test_no_name_reaches_into_another_tenant(world: World, place: Table) -> None:
     """A name may have the sign that the keys are put together with."""
     for tenant_id in ("a#b", "a"):
-        await world.configure(sample.DOCUMENT, tenant_id=tenant_id)
+        await world.configure(sample.document(accounts=["c", "b#c"]), tenant_id=tenant_id)
     await admitted(world, "i", tenant_id="a#b", account_id="c")
     await admitted(world, "i", tenant_id="a", account_id="b#c")
     await admitted(world, "b", tenant_id="a", account_id="b#c")

@@ -199,11 +199,18 @@ def test_the_doctor_says_how_the_table_is(here: Table, tmp_path: Path, run: Run)
     assert found["tenants"] == [
         ("ok", "This version accepts all settings that are stored for northwind."),
         (
+            "warning",
+            (
+                "Stored for northwind at autonomy.limits: the tenant as a whole has no limit of actions "
+                "(for: tenant), so nothing bounds what all accounts and agents use together."
+            ),
+        ),
+        (
             "ok",
             "The tool server crm of northwind was not asked: its secrets are the functions' alone.",
         ),
     ]
-    assert found["configuration"][0][0] == "ok"
+    assert found["configuration"][0][0] == "warning"  # of the same
     here.client.update_time_to_live(
         TableName=here.name,
         TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL_ATTRIBUTE},

@@ -270,7 +270,7 @@ def _lost_parameters(refused: _Refused) -> dict[str, Mapping[str, Json]]:
     entries = catalog.items() if isinstance(catalog, Mapping) else ()
     schemas = {}
     for name, entry in entries:
-        if name not in refused.document.catalog and ACTION_TYPE.fullmatch(name):
+        if name not in refused.document.catalog and ACTION_TYPE.fullmatch(str(name)):
             schema = entry.get("parameters") if isinstance(entry, Mapping) else None
             schemas[name] = schema if isinstance(schema, Mapping) and _is_json(schema) else {}
     return schemas

@@ -19,7 +19,7 @@ from clearance.flow.ports.transitions import Admitted, Applied
 from clearance.stores.dynamodb.store import DynamoStore
 from tests.aws.support.table import Table
 from tests.conformance.test_store import admission
-from tests.support.sample import NOON, OWNER
+from tests.support.sample import NOON, OWNER, account_of
 from tests.support.world import World
 
 DAY = "2026-11-24"
@@ -28,15 +28,15 @@ WITHDRAWN_EACH = 4
 
 
 async def invented(world: World, name: str, acts: int) -> Admission:
-    """An act for an account that nobody named before; the tenant may have so many a day."""
-    wanted = await admission(world, name, account_id=f"account-of-{name}")
+    """An act for one of many accounts; the tenant may have so many a day."""
+    wanted = await admission(world, name, account_id=account_of(name))
     claims = (Claim("actions", 1, 1_000), Claim("actions", 1, acts, TENANT_DAY))
     return replace(wanted, decision=replace(wanted.decision, hold=Hold(DAY, claims)))
 
 
 async def asking(world: World, name: str, waiting: int) -> Admission:
     """An act that waits for a person, if no more than so many do."""
-    wanted = await admission(world, name, account_id=f"account-of-{name}", confidence_score=0.1)
+    wanted = await admission(world, name, account_id=account_of(name), confidence_score=0.1)
     return replace(wanted, waiting_max=waiting)
 
 
