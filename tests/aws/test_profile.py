@@ -202,7 +202,8 @@ def test_the_doctor_says_how_the_table_is(here: Table, tmp_path: Path, run: Run)
             "warning",
             (
                 "Stored for northwind at autonomy.limits: the tenant as a whole has no limit of "
-                "actions (for: tenant), so nothing bounds what all accounts and agents use together."
+                "actions (for: tenant), so nothing bounds what all accounts and agents use "
+                "together."
             ),
         ),
         (
