@@ -90,7 +90,8 @@ def with_root_at(schema: Schema, pointer: str) -> dict[str, Json]:
 
     def redirect(part: dict[str, Json]) -> None:
         for keyword in ("$ref", "$dynamicRef"):
-            if part.get(keyword) in names:
+            reference = part.get(keyword)
+            if isinstance(reference, str) and reference in names:
                 part[keyword] = pointer
         if "$recursiveRef" in part and "$ref" not in part:
             part["$ref"] = pointer
