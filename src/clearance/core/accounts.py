@@ -17,14 +17,12 @@ from hashlib import sha256
 
 import jsonschema_rs
 
-from clearance.core.budget import Claim, Counter, Hold
+from clearance.core.budget import NEW_ACCOUNTS, Claim, Counter, Hold
 from clearance.core.canonical import canonical
 from clearance.core.look import look, skeleton
 from clearance.core.moment import day_in_zone
 from clearance.core.validation import schema_validator
 
-NEW_ACCOUNTS = "new_accounts"
-"""The bucket of new names. What is taken from it is never given back."""
 PATTERN_LENGTH_MAX = 200  # characters of the form that names may have
 
 

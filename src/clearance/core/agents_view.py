@@ -141,7 +141,7 @@ def own_entry(entry: Entry) -> ShownEntry:
 
 
 def offered(action: Action) -> OfferedAction:
-    """An action as whoever may propose it is shown it."""
+    """An action as those who may propose it are shown it."""
     name = action.action_type
     label, schema = action.label or readable(name), _without_rules(action.parameters)
     return OfferedAction(name, label, action.description, schema, action.account)

@@ -16,7 +16,8 @@ from enum import StrEnum
 from clearance.core.moment import day_in_zone
 
 COUNT_MAX = 1_000_000_000  # acts per day
-NEVER_GIVEN_BACK = frozenset({"new_accounts"})  # or who withdraws could name accounts without end
+NEW_ACCOUNTS = "new_accounts"  # the bucket of names that are new under a pattern
+NEVER_GIVEN_BACK = frozenset({NEW_ACCOUNTS})  # or withdrawing would name accounts without end
 AMOUNT_MAX = 10**15  # of the smallest unit, per act and per day: sums stay far inside 64 bits
 
 

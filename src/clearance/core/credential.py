@@ -103,7 +103,7 @@ def name_taken(key: ApiKey) -> Conflict:
 
 def already_ended(key_id: str) -> Conflict:
     """Why a credential did not replace another one."""
-    sentence = f"The API key {key_id} was ended by somebody else meanwhile; nothing was changed."
+    sentence = f"The API key {key_id} ended meanwhile; nothing was changed."
     return Conflict(sentence, code="API_KEY_ENDED")
 
 
