@@ -78,7 +78,7 @@ async def _play(stage: _Stage, *, once: bool, as_json: bool, port: int) -> int:
             for act in DAY:
                 if act.alone:
                     await _settled(owner)
-                await _act(stage.console, agents[act.agent], act, quiet=as_json)
+                await _act(stage.console, agents[act.agent], owner, act, quiet=as_json)
                 if act.alone:
                     await _settled(owner)
                 await asyncio.sleep(0 if once else PAUSE_SECONDS)
@@ -148,7 +148,10 @@ async def _agents(serving: Serving) -> AsyncIterator[Mapping[str, AsyncClearance
 # The day
 
 
-async def _act(console: Console, agent: AsyncClearance, act: Act, *, quiet: bool) -> None:
+async def _act(
+    console: Console, agent: AsyncClearance, owner: AsyncClearance, act: Act, *, quiet: bool
+) -> None:
+    """An agent proposes; the terminal shows why, which the owner may read and the agent may not."""
     answer = await agent.propose(
         account_id=act.account_id,
         action_type=act.action_type,
@@ -158,6 +161,7 @@ async def _act(console: Console, agent: AsyncClearance, act: Act, *, quiet: bool
         why=list(act.why),
     )
     if not quiet:
+        shown = await owner.intent(answer["action_intent_id"])
         colour = {"AUTO_EXECUTE": "green", "REQUIRE_APPROVAL": "yellow", "BLOCK": "red"}[
             answer["decision"]
         ]
@@ -167,7 +171,7 @@ async def _act(console: Console, agent: AsyncClearance, act: Act, *, quiet: bool
             ),
         )
         note = f"  ({act.watch})" if act.watch else ""
-        console.print(f"[dim]{'':<17}{escape(answer['explanation'])}{escape(note)}[/dim]")
+        console.print(f"[dim]{'':<17}{escape(shown['explanation'])}{escape(note)}[/dim]")
 
 
 async def _rule(console: Console, approver: AsyncClearance, *, quiet: bool) -> None:
