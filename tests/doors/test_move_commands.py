@@ -96,7 +96,7 @@ def _killed_in_the_middle(here: Installation, archive: bytes) -> None:
     gone with it.
     """
     waits = """SELECT pid FROM pg_stat_activity WHERE application_name = 'clearance-archive'
-    AND query LIKE '%budget_use%'
+    AND query LIKE '%counter%'
         AND state = 'idle in transaction' AND datname = current_database()"""
     with subprocess.Popen(
         words("import", "-"), env=here.environment(here.owner), stdin=subprocess.PIPE
