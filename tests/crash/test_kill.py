@@ -360,11 +360,12 @@ def test_a_stop_has_its_receipt_whenever_the_process_that_made_it_was_killed(
 
 
 @pytest.mark.timeout(110)
+@pytest.mark.parametrize("point", ["stop:1:after", "stop:2:after"])
 def test_on_postgres_another_process_records_and_closes_what_a_killed_one_stopped(
-    on_postgres: Crashing,
+    on_postgres: Crashing, point: str
 ) -> None:
     world = on_postgres
-    with world.serving("commit:1:after") as (process, client):
+    with world.serving(point) as (process, client):
         world.armed.touch()
         stop(client)
         assert process.wait(20) == -9, "the point was never reached"
