@@ -98,7 +98,7 @@ GRANTS: Mapping[str, set[tuple[str, str]]] = {
     | COMMIT
     | PUBLISH
     | KEEP_FAILURES
-    | {("dynamodb:Query", f"Table/index/{name}") for name in ("queue", "due", "open")},
+    | {("dynamodb:Query", f"Table/index/{name}") for name in ("queue", "due", "open", "timeline")},
     "aborted": READ | COMMIT | KEEP_FAILURES,
 }
 
@@ -108,15 +108,16 @@ INTENTS = (
     TEXT,
 )
 SETTINGS = (table.settings("t", 1, 0).pk, table.TENANTS, table.head("t").pk, TEXT)
+STOP = table.stop("t", 0, 1).pk
 KEYS = (table.api_key("k").pk, table.api_key_hash(b"h").pk, table.api_keys_of("t"))
 WRITES: Mapping[str, set[str]] = {
     "gate": {*INTENTS},
-    "api": {*INTENTS, *SETTINGS, *KEYS},
+    "api": {*INTENTS, *SETTINGS, *KEYS, STOP},
     "launcher": set(),
     "starter": {*INTENTS},
     "invoker": {*SETTINGS},
     "recorder": {*INTENTS},
-    "sweeper": {*INTENTS},
+    "sweeper": {*INTENTS, STOP},
     "aborted": {*INTENTS},
 }
 """Which kinds of items a function may write in a transaction, beside adding to the ledger."""

@@ -517,7 +517,9 @@ async def test_the_whole_tenant_is_stopped_and_lifted_in_the_page(door: Door) ->
     [switch] = (await door.world.control.settings_part(OWNER, SettingsPart.STOP_SWITCHES))[0][
         "stop_switches"
     ]
-    assert switch == {"scope": "TENANT", "subject": None, "level": "HOLD", "reason": "incident"}
+    assert sample.as_written([switch]) == [
+        {"scope": "TENANT", "subject": None, "level": "HOLD", "reason": "incident"}
+    ]
     page = await browser.get("/stop")
     assert (page.status_code, "The whole tenant holds incident" in text_of(page.text)) == (
         200,

@@ -70,8 +70,8 @@ async def live(world: World) -> None:
     await world.propose(task("cancelled", **UNSURE))
     await world.control.cancel(OWNER, "cancelled", "no longer needed \0 \u2028")
     await _counted(world)
-    await _of_format_2(world)
     await _stopped(world)
+    await _of_format_2(world)
     other = await admission(world, "approved", tenant_id=OTHER, now=world.clock.now)
     await world.store.admit(other)
 
