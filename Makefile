@@ -41,8 +41,8 @@ architecture: $(STAMP)
 quick: $(STAMP)
 	HYPOTHESIS_PROFILE=quick $(BIN)/pytest tests/core tests/flow -m "not server" -n 2
 
-tests: $(STAMP)
-	$(BIN)/pytest -n 2 --dist loadfile
+tests: $(STAMP) # three at once on two cores: many tests wait for a process, a lease or a clock
+	$(BIN)/pytest -n 3 --dist loadfile
 
 bench: $(STAMP) ## Measure: ratios in one run, never absolute times
 	$(BIN)/python -m bench
