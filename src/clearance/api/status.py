@@ -104,4 +104,3 @@ def _resource(state: TenantState) -> TenantStatus:
             for each in state.refused
         ],
     )
-

@@ -103,7 +103,10 @@ class ChangedStopSwitches(SettingsPartResource):
     ]
     starts: Annotated[
         int | None,
-        Field(description="Approved intents that start because of it; null if not known."),
+        Field(
+            description="Approved intents that start because of it, which a switch that it lifted "
+            "held alone; null if not known."
+        ),
     ]
     receipt_problem: Annotated[
         ReceiptProblem | None, Field(description="Why something above is not there.")
@@ -125,7 +128,9 @@ class PreviewQuery(Query):
     responses=problems(),
 )
 async def stop_receipts(caller: Caller, control: TheControl) -> Response:
-    """Each switch that is on, the operator's too, with what is held and what is under way."""
+    """Each switch of the tenant that is on, with what is held and what is under way. The operator's
+    are in the status.
+    """
     receipts = await control.stop_receipts(caller)
     return answer(StopReceiptList(items=[receipt_resource(each) for each in receipts]))
 

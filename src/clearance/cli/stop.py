@@ -111,15 +111,19 @@ def stop(
 
 
 def _live(clearance: Clearance) -> Answer:
-    """The switches that are on, and their receipts; that some are on is said in any case."""
+    """The switches that are on, the operator's too, and their receipts. That some are on is said in
+    any case.
+    """
     from clearance.client import ClearanceError
 
     part = clearance.settings_part("stop-switches")
+    on = clearance.status()["stop_switches"]
+    known = {**part, "everywhere": [switch for switch in on if switch["scope"] == "GLOBAL"]}
     try:
-        return {**part, "receipts": clearance.stop_receipts()["items"]}
+        return {**known, "receipts": clearance.stop_receipts()["items"]}
     except ClearanceError as error:
         problem = {"code": error.code, "sentence": error.sentence}
-        return {**part, "receipts": [], "receipt_problem": problem}
+        return {**known, "receipts": [], "receipt_problem": problem}
 
 
 def _of_everything(

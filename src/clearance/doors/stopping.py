@@ -32,8 +32,8 @@ class StopChange:
     """The stop switches after a change, and their version.
 
     `receipts` are those of the switches that it put on or made stricter. `starts`: how many
-    approved acts start because of what it lifted; None if that could not be counted. `problem` is
-    why something of both is missing.
+    approved acts start because of it, which a switch that it lifted held alone; None if that could
+    not be counted. `problem` is why something of both is missing.
     """
 
     part: Mapping[str, Json]

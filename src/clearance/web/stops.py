@@ -7,7 +7,7 @@ The counts are read beside the switches, which can be set and lifted without the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from urllib.parse import urlencode
 
@@ -119,13 +119,26 @@ async def stop_page(site: Site, visitor: Visitor, request: Request) -> Response:
 
 async def stops_on(site: Site, visitor: Visitor) -> dict[str, object]:
     """The part of the page that is live: each switch that is on, with its receipt."""
-    receipts = await counted(site.control.stop_receipts(visitor.principal))
+    settings = await site.control.settings(visitor.principal)
+    receipts = await counted(_receipts(site, visitor, settings.stop_switches))
     if isinstance(receipts, Refusal):
-        settings = await site.control.settings(visitor.principal)
         stops = [_shown(visitor, switch, None) for switch in settings.stop_switches]
         return {"stops": stops, "not_counted": receipts.sentence}
     stops = [_shown(visitor, receipt.switch, receipt) for receipt in receipts]
     return {"stops": stops, "not_counted": None}
+
+
+async def _receipts(
+    site: Site, visitor: Visitor, switches: Sequence[StopSwitch]
+) -> list[StopReceipt]:
+    """The receipts of all switches that are on; of the operator's, as far as this tenant goes."""
+    own = await site.control.stop_receipts(visitor.principal)
+    everywhere = [switch for switch in switches if switch.scope is StopScope.GLOBAL]
+    if not everywhere:
+        return own
+    whole = await site.control.stop_receipt(visitor.principal, StopScope.TENANT)
+    nothing_known = replace(whole, stop=None, recorded=None, closed=False)
+    return [*(replace(nothing_known, switch=switch) for switch in everywhere), *own]
 
 
 def _shown(visitor: Visitor, switch: StopSwitch, receipt: StopReceipt | None) -> ShownStop:
@@ -176,9 +189,7 @@ async def lift_page(site: Site, visitor: Visitor, request: Request) -> Response:
     scope = _scope(request.query_params.get("scope"))
     subject = request.query_params.get("subject")
     settings = await site.control.settings(visitor.principal)
-    switch = next(
-        (each for each in settings.stop_switches if each.place == (scope, subject)), None
-    )
+    switch = next((each for each in settings.stop_switches if each.place == (scope, subject)), None)
     if switch is None:
         raise _no_switch()
     receipt = await counted(site.control.stop_receipt(visitor.principal, scope, subject))

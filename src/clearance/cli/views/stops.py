@@ -49,12 +49,14 @@ def lifted(terminal: Terminal, answer: Facts) -> None:
 def listed(terminal: Terminal, answer: Facts) -> None:
     """Each switch that is on, with what it holds now."""
     _place(terminal, answer)
-    receipts = answer.get("receipts") or []
+    everywhere, receipts = answer.get("everywhere") or [], answer.get("receipts") or []
+    for switch in everywhere:
+        _stopped(terminal, switch)
     for place, receipt in enumerate(receipts):
-        if place:
+        if place or everywhere:
             terminal.line("")
         _receipt(terminal, receipt)
-    if not receipts:
+    if not receipts and (answer["stop_switches"] or not everywhere):
         _switches(terminal, answer["stop_switches"])
     _not_counted(terminal, answer, "What the stops hold could not be counted")
 
@@ -96,18 +98,22 @@ def _covered(switch: Facts) -> tuple[Json, Json]:
     return switch.get("scope"), switch.get("subject")
 
 
+def _stopped(terminal: Terminal, switch: Facts) -> None:
+    """What is stopped, and why."""
+    covers = _COVERS.get(str(switch["scope"]), str(switch["scope"]))
+    named = " ".join(filter(None, (covers, switch.get("subject"))))
+    state = "is refused" if switch["level"] == "REFUSE" else "is held"
+    terminal.line((named, Tone.STRONG), " ", (state, Tone.STOPPED), f": {switch['reason']}")
+
+
 def _receipt(terminal: Terminal, receipt: Facts) -> None:
     """One stop in plain words."""
     switch = receipt["switch"]
-    covers = _COVERS.get(str(switch["scope"]), str(switch["scope"]))
-    named = " ".join(filter(None, (covers, switch.get("subject"))))
-    refuses = switch["level"] == "REFUSE"
-    state = "is refused" if refuses else "is held"
-    terminal.line((named, Tone.STRONG), " ", (state, Tone.STOPPED), f": {switch['reason']}")
+    _stopped(terminal, switch)
     if not receipt["known"]:
         _unknown(terminal, receipt["near"])
     acts = f"{_acts(receipt['approved'])} approved, {receipt['waiting']:,} waiting for a person"
-    terminal.fields([("cancelled" if refuses else "held", acts)])
+    terminal.fields([("cancelled" if switch["level"] == "REFUSE" else "held", acts)])
     _under_way(terminal, receipt)
     terminal.fields(
         [
