@@ -15,7 +15,7 @@ from starlette.responses import Response
 from clearance.api import wire
 from clearance.api.body import read_object
 from clearance.api.door import BODY, Caller, TheControl, answer, problems, takes
-from clearance.api.stops import ChangedStopSwitches, changed_switches
+from clearance.api.stops import CHANGE_ONLY, ChangedStopSwitches, changed_switches
 from clearance.core.canonical import Json
 from clearance.core.errors import InvalidInput, VersionMismatch
 from clearance.doors import stopping
@@ -87,6 +87,8 @@ async def put_settings_part(
     # The part that was read carries the version too; the one that counts is If-Match's.
     value.pop("version", None)
     if part is SettingsPart.STOP_SWITCHES:
+        for derived in CHANGE_ONLY:  # of an earlier answer, which may be put back whole
+            value.pop(derived, None)
         change = await stopping.put_switches(control, caller, value, version=version)
         return _tagged(changed_switches(change))
     return _part(*await control.put_settings_part(caller, part, value, version=version))

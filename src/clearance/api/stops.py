@@ -113,6 +113,10 @@ class ChangedStopSwitches(SettingsPartResource):
     ]
 
 
+CHANGE_ONLY = ChangedStopSwitches.model_fields.keys() - SettingsPartResource.model_fields.keys()
+"""The names in the answer to a change that are no part of the settings."""
+
+
 class PreviewQuery(Query):
     """What a stop would cover: the tenant, or one thing by its name."""
 

@@ -7,11 +7,13 @@ missing: that neither delays a stop nor makes one look as if it had failed.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 import anyio
+import structlog
 
 from clearance.core.canonical import Json
 from clearance.core.errors import Refusal, Unavailable
@@ -21,6 +23,8 @@ from clearance.flow.control import Control
 from clearance.flow.requests import SettingsPart, StopReceipt
 
 COUNTING_SECONDS_MAX = 3  # of what stops hold, while a person waits for the answer
+
+_log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 Place: TypeAlias = tuple[str, str | None]
@@ -44,7 +48,9 @@ class StopChange:
 
 
 async def counted(reading: Awaitable[T]) -> T | Refusal:
-    """What was read, or why it could not be in time."""
+    """What was read, or why it could not be in time. Whatever went wrong, a stop that was made is
+    not reported as one that failed.
+    """
     try:
         with anyio.fail_after(COUNTING_SECONDS_MAX):
             return await reading
@@ -52,7 +58,11 @@ async def counted(reading: Awaitable[T]) -> T | Refusal:
         return refusal
     except TimeoutError:
         sentence = "What the stop holds could not be counted in time; ask again."
-        return Unavailable(sentence, code="RECEIPT_NOT_IN_TIME")
+        return Unavailable(sentence, code="RECEIPT_NOT_NOW")
+    except Exception as error:
+        _log.error("a stop was not counted", traceback="".join(traceback.format_exception(error)))
+        sentence = "What the stop holds could not be counted: something unexpected was logged."
+        return Unavailable(sentence, code="RECEIPT_NOT_NOW")
 
 
 async def put_switches(

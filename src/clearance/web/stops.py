@@ -222,7 +222,7 @@ async def stop(site: Site, visitor: Visitor, request: Request, form: Form) -> Re
         if isinstance(receipt, StopReceipt) and not receipt.known:
             return await _asked_again(site, visitor, switch, receipt)
     await _change(site, visitor, scope, subject, switch)
-    return to("/stop", flash="stopped", kind=scope.value)
+    return to("/stop", flash="stopped")
 
 
 async def _asked_again(
