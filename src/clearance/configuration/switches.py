@@ -85,9 +85,7 @@ def put_switches(
         for number, forms in standing.items()
         if all(_place(form) in touched for form in forms)
     }
-    number_of = [
-        (_words(form), number) for number, forms in standing.items() for form in forms
-    ]
+    number_of = [(_words(form), number) for number, forms in standing.items() for form in forms]
     new = [switch for switch in listed if all(_words(switch) != form for form, _ in number_of)]
     parsed = parse_document({"stop_switches": new if listed else content})
     shown = shown_switches(stored)
@@ -147,7 +145,7 @@ def stricter(before: Sequence[Json], after: Sequence[Json]) -> list[dict[str, Js
 
 
 def loosened(before: Sequence[Json], after: Sequence[Json]) -> Json:
-    """A switch that only an owner may lift, and that is off or looser now; None if there is none."""
+    """A switch that only an owner may lift, and that is off or looser now; None if none is."""
     strict = _strictness(after)
     for switch in before:
         own = (_LEVELS[switch["level"]], 1)

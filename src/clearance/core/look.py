@@ -7,7 +7,7 @@ vv and w. Stores keep the looks of accounts, so another fold needs a migration.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Set
+from collections.abc import Collection
 from difflib import SequenceMatcher
 
 from disarm import skeleton_key
@@ -54,5 +54,5 @@ def near(name: str, names: Collection[str]) -> tuple[str, ...]:
     return tuple(sorted(close, key=lambda other: -ratios[other])[:NEAR_MAX])
 
 
-def _pairs(text: str) -> Set[str]:
-    return {text[at : at + 2] for at in range(max(len(text) - 1, 1))}
+def _pairs(text: str) -> frozenset[str]:
+    return frozenset(text[at : at + 2] for at in range(max(len(text) - 1, 1)))

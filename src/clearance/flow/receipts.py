@@ -27,7 +27,7 @@ from clearance.core.principal import EVERYWHERE, system
 from clearance.core.record import IntentStatus
 from clearance.core.stop import StopLevel, StopScope, StopSwitch
 from clearance.flow.context import Context
-from clearance.flow.covered import Standing, standing_of
+from clearance.flow.covered import standing_of
 from clearance.flow.ports.stops import Stop
 from clearance.flow.requests import PAGE_SIZE_MAX, CallUnderWay
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -17,7 +17,7 @@ from clearance.core.look import near
 from clearance.core.principal import EVERYWHERE, PROPOSERS, Permission, Principal
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.stop import NAMES_NOTHING, StopLevel, StopScope, StopSwitch
-from clearance.flow.context import Context
+from clearance.flow.context import Context, aside
 from clearance.flow.covered import Standing, standing_of
 from clearance.flow.observe import ACCOUNTS_SEEN_MAX
 from clearance.flow.ports.intents import TimelineQuery
@@ -85,11 +85,18 @@ async def _receipts(
     moments = {switch.set_at for switch in wanted if switch.set_at is not None}
     stops = await context.store.stops_at(principal.tenant_id, moments) if moments else []
     tenants = await _tenants(context, principal)
-    receipts = []
-    for switch in wanted:
-        names = await _names(context, principal, switch)
-        receipts.append(_receipt(context, switch, _stop_of(switch, stops), tenants, names))
-    return receipts
+    named = any(switch.subject is not None for switch in wanted)
+    names = await _known_names(context, principal.tenant_id) if named else {}
+    return [
+        _receipt(
+            context,
+            switch,
+            _stop_of(switch, stops),
+            tenants,
+            await _names(context, principal.tenant_id, switch, names),
+        )
+        for switch in wanted
+    ]
 
 
 async def _tenants(context: Context, principal: Principal) -> list[_Tenant]:
@@ -184,13 +191,15 @@ def _calls(tenant: _Tenant, switch: StopSwitch) -> Iterable[CallUnderWay]:
 # Names
 
 
-async def _names(context: Context, principal: Principal, switch: StopSwitch) -> _Names:
+async def _names(
+    context: Context, tenant_id: str, switch: StopSwitch, names: Mapping[StopScope, set[str]]
+) -> _Names:
     if switch.subject is None:
         return _Names(known=True)
-    names = (await _known_names(context, principal.tenant_id))[switch.scope]
-    if switch.subject in names or await _was_seen(context, principal.tenant_id, switch):
+    own = names[switch.scope]
+    if switch.subject in own or await _was_seen(context, tenant_id, switch):
         return _Names(known=True)
-    return _Names(known=False, near=near(switch.subject, names))
+    return _Names(known=False, near=await aside(near, switch.subject, own))
 
 
 async def _was_seen(context: Context, tenant_id: str, switch: StopSwitch) -> bool:

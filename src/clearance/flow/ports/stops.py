@@ -72,9 +72,7 @@ class Stops(Protocol):
     async def stops_at(self, tenant_id: str, moments: Collection[int]) -> list[Stop]:
         """The stops of a tenant that were made at these moments, by position."""
 
-    async def move_stop(
-        self, seen: Stop, state: Mapping[str, Json], entry: Draft
-    ) -> Stop | None:
+    async def move_stop(self, seen: Stop, state: Mapping[str, Json], entry: Draft) -> Stop | None:
         """Writes the next entry of a stop's receipt, and its state from then on, in one
         transaction. None if that entry is there already: nothing was stored.
         """

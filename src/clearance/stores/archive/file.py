@@ -377,6 +377,13 @@ class ArchiveReader:
         if kind is Kind.TEXT:
             here = row["position"] <= tenant.ledger_size
             return None if here else "stands beside an entry that the ledger does not have."
+        if kind is Kind.STOP:
+            own = [row["position"], row["recorded"], row["closed"]]
+            there = [position for position in own if position is not None]
+            if there != own[: len(there)] or there != sorted(there):
+                return "has positions that are not in this order."
+            here = there[-1] <= tenant.ledger_size
+            return None if here else "names an entry that the ledger does not have."
         if kind is Kind.INTENT:
             positions = [row["admitted_position"], row["decision_position"], row["position"]]
             if positions != sorted(positions) or positions[-1] > tenant.ledger_size:
@@ -416,6 +423,7 @@ ORDER: Mapping[Kind, Sequence[str]] = {
     Kind.BUDGET_USE: ("tenant_id", "account_id", "day", "bucket"),
     Kind.COUNTER: ("tenant_id", "subject", "window", "bucket"),
     Kind.KNOWN_ACCOUNT: ("tenant_id", "account_id"),
+    Kind.STOP: ("tenant_id", "position"),
     Kind.API_KEY: ("key_id",),
 }
 """What rows of a kind are sorted by, text by its code points; no two are the same."""
