@@ -367,23 +367,12 @@ class ArchiveReader:
             )
         if kind is Kind.ENTRY:
             tenant.entries += 1
-            if row["position"] != tenant.entries:
-                return "leaves out a position of the ledger."
-            return (
-                None
-                if _tenant_of(row["body"]) == row["tenant_id"]
-                else "has a body that is not the tenant's."
-            )
+            return _stray_entry(row, tenant.entries)
         if kind is Kind.TEXT:
             here = row["position"] <= tenant.ledger_size
             return None if here else "stands beside an entry that the ledger does not have."
         if kind is Kind.STOP:
-            own = [row["position"], row["recorded"], row["closed"]]
-            there = [position for position in own if position is not None]
-            if there != own[: len(there)] or there != sorted(there):
-                return "has positions that are not in this order."
-            here = there[-1] <= tenant.ledger_size
-            return None if here else "names an entry that the ledger does not have."
+            return _stray_stop(row, tenant.ledger_size)
         if kind is Kind.INTENT:
             positions = [row["admitted_position"], row["decision_position"], row["position"]]
             if positions != sorted(positions) or positions[-1] > tenant.ledger_size:
@@ -409,6 +398,23 @@ class ArchiveReader:
         if self._file.read(1):
             raise invalid(self._number + 1, "comes after the end.")
         self.end = Summary(self._store, counts, end["sha256"])
+
+
+def _stray_entry(row: Row, position: int) -> str | None:
+    """What is wrong with an entry that has to be at a position of its ledger."""
+    if row["position"] != position:
+        return "leaves out a position of the ledger."
+    own = _tenant_of(row["body"]) == row["tenant_id"]
+    return None if own else "has a body that is not the tenant's."
+
+
+def _stray_stop(row: Row, ledger_size: int) -> str | None:
+    """What is wrong with the positions of a stop: its own, and those of its receipt."""
+    own = [row["position"], row["recorded"], row["closed"]]
+    there = [position for position in own if position is not None]
+    if there != own[: len(there)] or there != sorted(set(there)) or there[-1] > ledger_size:
+        return "names positions that the ledger does not have, or not in this order."
+    return None
 
 
 ORDER: Mapping[Kind, Sequence[str]] = {
