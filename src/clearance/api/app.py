@@ -25,6 +25,7 @@ from clearance.api import (
     operations,
     problems,
     status,
+    stops,
     usage,
     wire,
 )
@@ -47,6 +48,7 @@ _ROUTERS = (
     approvals.router,
     usage.router,  # before the parts of the settings, whose names take up the same place
     autonomy.router,
+    stops.router,
     ledger.router,
     status.router,
     keys.router,

@@ -21,7 +21,7 @@ from clearance.core.outcome import OutcomeStatus
 from clearance.core.principal import Principal, Role, Scope
 from clearance.core.record import IntentStatus
 from clearance.core.settings import Settings
-from clearance.core.stop import StopSwitch
+from clearance.core.stop import StopScope, StopSwitch
 from clearance.flow import (
     credentials,
     fit,
@@ -31,6 +31,7 @@ from clearance.flow import (
     pins,
     review,
     settings,
+    stops,
     submit,
     usage,
 )
@@ -48,6 +49,8 @@ from clearance.flow.requests import (
     Ruled,
     RulingRequest,
     SettingsPart,
+    StopReceipt,
+    StopSubjects,
     TenantState,
     ToolFit,
 )
@@ -164,6 +167,26 @@ class Control:
     async def state(self, principal: Principal) -> TenantState:
         """How the tenant stands now: what waits, what is unknown, what is stopped."""
         return await observe.state(self._context, principal)
+
+    async def stop_receipt(
+        self, principal: Principal, scope: StopScope, subject: str | None = None
+    ) -> StopReceipt:
+        """What a stop switch holds and what is under way under it now; for one that is not on, what
+        it would hold. Unavailable if that cannot be read now: the switch is on all the same.
+
+        The operator of the installation asks with the scope GLOBAL, over all tenants.
+        """
+        return await stops.stop_receipt(self._context, principal, scope, subject)
+
+    async def stop_receipts(self, principal: Principal) -> list[StopReceipt]:
+        """The same of each switch that is on, in their order."""
+        return await stops.stop_receipts(self._context, principal)
+
+    async def stop_subjects(self, principal: Principal) -> StopSubjects:
+        """The accounts, agents, actions and tool servers that there are, with what a stop of each
+        would cover now.
+        """
+        return await stops.stop_subjects(self._context, principal)
 
     async def budget(
         self, principal: Principal, account_id: str

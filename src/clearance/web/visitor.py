@@ -214,6 +214,12 @@ async def read_form(request: Request) -> Form:
     return {name: value.replace("\r\n", "\n") for name, value in pairs}
 
 
+def to(path: str, **query: str) -> Response:
+    """To the page that shows what a form did, so that loading it again does nothing twice."""
+    address = f"{path}?{urlencode(query)}" if query else path
+    return RedirectResponse(address, HTTPStatus.SEE_OTHER, HEADERS)
+
+
 def check_origin(request: Request) -> None:
     """Raises Forbidden (`CROSS_ORIGIN`) if the browser says that another site sent the request.
 
