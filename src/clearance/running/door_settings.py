@@ -111,7 +111,11 @@ def _canonical(host: str) -> str | None:
     except ValueError:
         pass
     try:
-        name = host.removesuffix(".").lower() if host.isascii() else host.encode("idna").decode().lower()
+        name = (
+            host.removesuffix(".").lower()
+            if host.isascii()
+            else host.encode("idna").decode().lower()
+        )
     except UnicodeError:
         return None
     return name if _NAME.fullmatch(name) else None
