@@ -30,6 +30,7 @@ from clearance.api import (
     wire,
 )
 from clearance.api.metrics import Exposed, Measured, RequestMetrics
+from clearance.doors.places import Visited
 from clearance.doors.streams import Streams
 
 if TYPE_CHECKING:
@@ -65,12 +66,6 @@ _BODIES = (
 )
 _SUFFIXED = re.compile(r'(?<=["/])(\w+)Resource(?=")')
 _API_PATHS = ("/v1/", "/healthz", "/readyz", "/metrics", "/openapi.json")
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 def create_app(
@@ -108,6 +103,7 @@ def create_app(
     if metrics:
         app.include_router(operations.counting)
     problems.install(app)
+    app.add_middleware(Visited)
     app.add_middleware(Surrounded)
     app.add_middleware(Measured, metrics=requests)
     describe = app.openapi
@@ -148,7 +144,7 @@ class Surrounded:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                MutableHeaders(scope=message).update(_HEADERS)
+                MutableHeaders(scope=message).update(problems.HEADERS)
             await send(message)
 
         try:

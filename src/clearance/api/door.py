@@ -21,6 +21,7 @@ from clearance.api.wire import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from clearance.core.errors import InvalidInput
 from clearance.core.principal import Principal
 from clearance.doors.access import Access
+from clearance.doors.places import welcome
 from clearance.flow.control import Control
 
 CURSOR_LENGTH_MAX = 256  # characters
@@ -52,10 +53,14 @@ async def key_of(
 
 
 async def caller(
-    access: Annotated[Access, Depends(access_of)], key: Annotated[str | None, Depends(key_of)]
+    request: Request,
+    access: Annotated[Access, Depends(access_of)],
+    key: Annotated[str | None, Depends(key_of)],
 ) -> Principal:
     """Who acts; Unauthenticated if no valid credential came."""
-    return await access.authenticate(key)
+    principal = await access.authenticate(key)
+    welcome(request.scope, principal)
+    return principal
 
 
 TheControl = Annotated[Control, Depends(control_of)]

@@ -31,6 +31,22 @@ def serve(
         int,
         typer.Option(metavar="PORT", min=0, max=65_535, help="The port; 0 for any that is free."),
     ] = 8600,
+    host_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A host name that is served, beside the address and localhost; again for more. "
+            "Without it, CLEARANCE_HOSTS.",
+        ),
+    ] = None,
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A proxy, or its network, whose X-Forwarded-For and -Proto are believed; again "
+            "for more. Without it, CLEARANCE_PROXIES.",
+        ),
+    ] = None,
     linger: Annotated[
         int,
         typer.Option(
@@ -48,11 +64,15 @@ def serve(
     on a database, workers do. CLEARANCE_BOOTSTRAP_API_KEY sets the first key; without it, the
     server makes one and shows it once. SIGINT or SIGTERM ends the server.
     """
+    from clearance.profiles.environment import Environment
     from clearance.running import server
+    from clearance.running.door_settings import door_settings
 
     end_with_a_signal()
     announce = partial(_announce, as_json=as_json)
-    run(server.serve(config, place_of(data), host, port, announce, linger_seconds=linger))
+    door = door_settings(Environment(), host_name or (), proxy or ())
+    place = place_of(data)
+    run(server.serve(config, place, host, port, announce, door=door, linger_seconds=linger))
 
 
 def demo(

@@ -26,6 +26,7 @@ from clearance.profiles.environment import Environment
 from clearance.profiles.local import only_one
 from clearance.profiles.parts import Parts, operator
 from clearance.profiles.place import Database, Place, Table
+from clearance.running.door_settings import DoorSettings, door_settings
 from clearance.running.logs import configure_logs
 from clearance.running.metrics.measured import MeasuredStore, MeasuredTools, count_refused
 from clearance.running.metrics.prometheus import Exposition, Metrics
@@ -67,13 +68,16 @@ async def serve(
     port: int,
     announce: Callable[[Announcement], None],
     *,
+    door: DoorSettings | None = None,
     linger_seconds: int = 0,
 ) -> None:
     """Serves the REST API and the pages until SIGINT or SIGTERM; then drains.
 
+    `door`: what is known of hosts and proxies; without it, what the environment says.
+
     Raises Refusal if it cannot start.
     """
-    async with serving(config, place, host, port, linger_seconds=linger_seconds) as up:
+    async with serving(config, place, host, port, door=door, linger_seconds=linger_seconds) as up:
         announce(up.announcement)
         await up.ended.wait()
 
@@ -86,6 +90,7 @@ async def serving(
     port: int,
     *,
     tools: Tools | None = None,
+    door: DoorSettings | None = None,
     linger_seconds: int = 0,
 ) -> AsyncIterator[Serving]:
     """A server for as long as the block lasts.
@@ -96,6 +101,7 @@ async def serving(
     `linger_seconds`.
     """
     configure_logs(Environment().log_level)
+    door = (door or door_settings(Environment())).at(host)
     if isinstance(place, Table):
         sentence = (
             "A table is served by the functions of its deployment: unset CLEARANCE_TABLE, or use "
@@ -124,7 +130,9 @@ async def serving(
         draining = asyncio.create_task(_drain(app, shutdown.asked, linger_seconds, over))
         ends.callback(draining.cancel)
         shutdown.listen()
-        async with answering(app, taken, until=over, end_streams=lambda: end_streams(app)) as ended:
+        async with answering(
+            app, taken, door, until=over, end_streams=lambda: end_streams(app)
+        ) as ended:
             yield Serving(
                 announcement.url, announcement.first_key, parts.control, announcement, ended
             )

@@ -29,6 +29,7 @@ from clearance.web.visitor import (
     visitor_of,
 )
 
+SIGN_IN_BYTES_MAX = 16 * 1024  # of the only form that comes without a session
 ATTEMPTS_MAX = 30  # of signing in, from one address, in one window
 ADDRESSES_MAX = 10_000  # whose attempts are remembered
 WINDOW_MS = 60 * SECOND_MS
@@ -60,7 +61,7 @@ def key_given(site: Site) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         following = local_path(request.query_params.get("next"))
         try:
-            form = await read_form(request)
+            form = await read_form(request, SIGN_IN_BYTES_MAX)
             following = local_path(form.get("next"))
             _count(
                 attempts, request.client.host if request.client else "", site.clock.monotonic_ms()
