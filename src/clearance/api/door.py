@@ -22,6 +22,7 @@ from clearance.core.errors import InvalidInput
 from clearance.core.principal import Principal
 from clearance.doors.access import Access
 from clearance.doors.places import welcome
+from clearance.doors.turns import source_of
 from clearance.flow.control import Control
 
 CURSOR_LENGTH_MAX = 256  # characters
@@ -58,7 +59,7 @@ async def caller(
     key: Annotated[str | None, Depends(key_of)],
 ) -> Principal:
     """Who acts; Unauthenticated if no valid credential came."""
-    principal = await access.authenticate(key)
+    principal = await access.authenticate(key, source_of(request.client and request.client.host))
     welcome(request.scope, principal)
     return principal
 

@@ -56,13 +56,20 @@ def serve(
             help="When ending, keep answering so long, /readyz at 503.",
         ),
     ] = 0,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Where a first key goes; else owner.key in the data directory."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the server.
 
     It serves the REST API and the pages. On a data directory it also carries out approved intents;
     on a database, workers do. CLEARANCE_BOOTSTRAP_API_KEY sets the first key; without it, the
-    server makes one and shows it once. SIGINT or SIGTERM ends the server.
+    server makes one and writes it to a file that only you can read. SIGINT or SIGTERM ends the
+    server.
     """
     from clearance.profiles.environment import Environment
     from clearance.running import server
@@ -72,7 +79,18 @@ def serve(
     announce = partial(_announce, as_json=as_json)
     door = door_settings(Environment(), host_name or (), proxy or ())
     place = place_of(data)
-    run(server.serve(config, place, host, port, announce, door=door, linger_seconds=linger))
+    run(
+        server.serve(
+            config,
+            place,
+            host,
+            port,
+            announce,
+            door=door,
+            linger_seconds=linger,
+            key_file=key_file,
+        )
+    )
 
 
 def demo(
