@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -63,10 +63,7 @@ class Program:
 
     async def ended_within(self, seconds: float) -> bool:
         """Waits for its end, but not for its pipes, which a grandchild may hold open."""
-        until = time.monotonic() + seconds
-        while self.exit_code is None and time.monotonic() < until:  # noqa: ASYNC110
-            await asyncio.sleep(ENDED_SECONDS_STEP)
-        return self.exit_code is not None
+        return await _ended_within(self._process, seconds)
 
 
 @asynccontextmanager
@@ -79,37 +76,35 @@ async def running(
     `name` is for people who look at processes. A line of output that is longer than
     `line_bytes_max` cannot be read as one.
     """
-    with ExitStack() as ends:
-        process, pipe = _kept(name, ends) if KEPT else (_popen(command, environment), None)
-        ends.callback(_kill, process, pipe)
+    async with AsyncExitStack() as ends:
+        process, pipe = _kept(name) if KEPT else (_popen(command, environment), None)
+        ends.push_async_callback(_end, process, pipe)
         stdin, stdout, stderr = process.stdin, process.stdout, process.stderr
         assert stdin and stdout and stderr  # noqa: S101, PT018 - pipes, as was asked for
+        for stream in (stdin, stdout, stderr):
+            ends.callback(stream.close)  # a transport does that too, unless its making is cancelled
         way_out = await _way_out(stdin, ends)
         out = await _way_in(stdout, line_bytes_max, ends)
         errors = await _way_in(stderr, line_bytes_max, ends)
-        program = Program(way_out, out, errors, process, pipe)
-        try:
-            if pipe is not None:
-                await _tell(pipe, command, environment)
-            yield program
-        finally:
-            program.kill()
-            with anyio.CancelScope(shield=True):
-                await program.ended_within(END_SECONDS_MAX)
+        if pipe is not None:
+            await _tell(pipe, command, environment)
+        yield Program(way_out, out, errors, process, pipe)
 
 
-def _kept(name: str, ends: ExitStack) -> tuple[subprocess.Popen[bytes], socket.socket]:
+def _kept(name: str) -> tuple[subprocess.Popen[bytes], socket.socket]:
     """A keeper that waits for its command, and our end of its pipe.
 
     Our environment is not for it, except for what our own Python may need to start.
     """
     ours, theirs = socket.socketpair()
-    ends.enter_context(ours)
     ours.settimeout(0)
     needed = {key: os.environ[key] for key in ("LD_LIBRARY_PATH",) if key in os.environ}
-    with theirs:
+    with theirs, ExitStack() as failed:
+        failed.callback(ours.close)
         command = (*_KEEPER, str(theirs.fileno()), name)
-        return _popen(command, needed, theirs.fileno()), ours
+        process = _popen(command, needed, theirs.fileno())
+        failed.pop_all()
+        return process, ours
 
 
 async def _tell(
@@ -148,17 +143,37 @@ def _kill(process: subprocess.Popen[bytes], pipe: socket.socket | None) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-async def _way_out(pipe: IO[bytes], ends: ExitStack) -> asyncio.StreamWriter:
-    loop, protocol = (
-        asyncio.get_running_loop(),
-        asyncio.StreamReaderProtocol(asyncio.StreamReader()),
-    )
+async def _end(process: subprocess.Popen[bytes], pipe: socket.socket | None) -> None:
+    _kill(process, pipe)
+    with anyio.CancelScope(shield=True):
+        await _ended_within(process, END_SECONDS_MAX)
+
+
+async def _ended_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < until:  # noqa: ASYNC110
+        await asyncio.sleep(ENDED_SECONDS_STEP)
+    return process.returncode is not None
+
+
+async def _way_out(pipe: IO[bytes], ends: AsyncExitStack) -> asyncio.StreamWriter:
+    loop = asyncio.get_running_loop()
+    protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader())
     transport, _ = await loop.connect_write_pipe(lambda: protocol, pipe)
-    ends.callback(transport.close)
+
+    def end() -> None:
+        if transport.get_write_buffer_size():  # nobody is left to read it
+            transport.abort()
+        else:
+            transport.close()
+
+    ends.callback(end)
     return asyncio.StreamWriter(transport, protocol, None, loop)
 
 
-async def _way_in(pipe: IO[bytes], line_bytes_max: int, ends: ExitStack) -> asyncio.StreamReader:
+async def _way_in(
+    pipe: IO[bytes], line_bytes_max: int, ends: AsyncExitStack
+) -> asyncio.StreamReader:
     reader = asyncio.StreamReader(line_bytes_max)
     protocol = asyncio.StreamReaderProtocol(reader)
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, pipe)
