@@ -558,7 +558,7 @@ def test_a_stop_says_what_it_holds_and_what_goes_on(server, run):
     assert out.count("crm.send") == 10
     assert "  and 2 more\n" in out
     assert "in the last 24 hours: 2 SUCCEEDED\n" in out
-    assert "by an approver, starts 1 act at once" in out
+    assert "by an owner or approver, starts 1 act at once" in out
     assert "entry 13 of the ledger\n" in out
     stopped_with(server, crawler(under_way=0, calls=[], closed=True, starts=0))
     out = run(*STOP)[1]
