@@ -439,7 +439,8 @@ async def test_what_was_read_of_a_part_can_be_put_back_and_changes_nothing(door:
         back = await door.owner.put(
             path, json=read.json(), headers={"If-Match": read.headers["etag"]}
         )
-        assert (back.status_code, back.json()) == (200, read.json())
+        assert back.status_code == 200
+        assert read.json().items() <= back.json().items()
     assert await door.world.store.ledger_size("northwind") == size
 
 

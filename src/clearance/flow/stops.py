@@ -119,14 +119,8 @@ async def _tenant(context: Context, tenant_id: str) -> _Tenant:
 def _stop_of(switch: StopSwitch, stops: Iterable[Stop]) -> Stop | None:
     """The stop that turned a switch on."""
     form = {"scope": switch.scope.value, "subject": switch.subject, "level": switch.level.value}
-    return next(
-        (
-            stop
-            for stop in stops
-            if stop.at == switch.set_at and form in list(stop.state["switches"])
-        ),
-        None,
-    )
+    own = [stop for stop in stops if stop.at == switch.set_at and form in stop.state["switches"]]
+    return own[-1] if own else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ _COVERS: Mapping[str, str] = {
     "TOOL_SERVER": "The tool server",
     "AGENT": "The agent",
 }
-_LIFTERS: Mapping[str, str] = {"APPROVER": "an approver", "OWNER": "an owner only"}
+_LIFTERS: Mapping[str, str] = {"APPROVER": "an owner or approver", "OWNER": "an owner only"}
 
 
 def stopped(terminal: Terminal, answer: Facts) -> None:

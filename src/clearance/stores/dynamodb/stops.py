@@ -94,8 +94,8 @@ class DynamoStops:
         }
 
     async def open_stops(self, limit: int, after: Stop | None = None) -> list[Stop]:
-        behind = items.stop_order(after.tenant_id, after.position) if after else "0"
-        asked = IndexQuery(table.OPEN_STOPS, table.OPEN, (">", behind), page=limit)
+        behind = (">", items.stop_order(after.tenant_id, after.position)) if after else ()
+        asked = IndexQuery(table.OPEN_STOPS, table.OPEN, behind, page=limit)
         async with contextlib.aclosing(self._calls.pages(asked)) as pages:
             indexed = (await anext(pages))[:limit]
         current = await self._current(indexed)
