@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -232,7 +231,6 @@ async def _asked_again(
     return await site.page(
         visitor,
         "stop_unknown.html",
-        status=HTTPStatus.CONFLICT,
         switch=switch,
         kind=KINDS[receipt.switch.scope],
         near=receipt.near,
