@@ -29,7 +29,7 @@ from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.core.principal import EVERYWHERE, Role, Scope, system
 from clearance.core.record import IntentStatus
 from clearance.core.settings import document_digest
-from clearance.core.stop import StopLevel, StopScope, StopSwitch
+from clearance.core.stop import Lifter, StopLevel, StopScope, StopSwitch
 from clearance.core.tool_pin import pin_of
 from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.tools import ToolCallFailed, ToolList
@@ -220,12 +220,14 @@ async def test_an_approver_stops_without_a_version_and_the_gate_obeys(world: Wor
     _, version = await world.control.put_settings_part(
         APPROVER, SettingsPart.STOP_SWITCHES, value, version=-1
     )
-    assert await part(world, SettingsPart.STOP_SWITCHES) == (value, version)
+    on, seen = await part(world, SettingsPart.STOP_SWITCHES)
+    assert (sample.as_written(on["stop_switches"]), seen) == ([SWITCH], version)
     assert (await world.propose(refund("i"))).status is IntentStatus.BLOCKED
     entry = await last_entry_of_kind(world, "STOP_SWITCHES_CHANGED")
     [after] = entry["after"]
     assert after.pop("reason_digest").startswith("sha256:")
-    assert (entry["before"], after, entry["version"]) == ([], SWITCH, version)
+    assert sample.as_written([after]) == [SWITCH]
+    assert (entry["before"], entry["version"]) == ([], version)
     await world.control.put_settings_part(
         APPROVER, SettingsPart.STOP_SWITCHES, {"stop_switches": []}, version=version
     )
@@ -263,7 +265,7 @@ async def test_an_emergency_stop_wins_races_and_gives_up_honestly_when_it_cannot
     value = {"stop_switches": [SWITCH]}
     await world.control.put_settings_part(APPROVER, SettingsPart.STOP_SWITCHES, value, version=-1)
     stored = await real.settings(TENANT)
-    assert stored.document["stop_switches"] == [SWITCH]
+    assert sample.as_written(stored.document["stop_switches"]) == [SWITCH]
     assert stored.document["autonomy"]["budgets"] == [{"max_per_day": 0}]
     world.context.store = Meddling(world, 99)
     held = {"stop_switches": [{**SWITCH, "level": "HOLD"}]}
@@ -280,7 +282,8 @@ async def test_a_stop_works_when_the_rest_of_the_document_is_not_valid_any_more(
     await world.control.put_settings_part(
         OWNER, SettingsPart.STOP_SWITCHES, {"stop_switches": [SWITCH]}, version=-1
     )
-    assert (await world.store.settings(TENANT)).document["stop_switches"] == [SWITCH]
+    document = (await world.store.settings(TENANT)).document
+    assert sample.as_written(document["stop_switches"]) == [SWITCH]
 
 
 async def test_only_the_operator_stops_everything(world: World) -> None:
@@ -291,13 +294,17 @@ async def test_only_the_operator_stops_everything(world: World) -> None:
     everywhere = operator(EVERYWHERE)
     await world.control.put_everywhere_stop(everywhere, [switch])
     shown, _ = await world.control.everywhere_stop(everywhere)
-    assert shown == [{**everything, "subject": None}]
-    assert (await world.control.settings(OWNER)).stop_switches == (switch,)
-    assert (await world.control.settings(STRANGER)).stop_switches == (switch,)
-    entry = await last_entry(world, EVERYWHERE)
+    assert sample.as_written(shown) == [{**everything, "subject": None}]
+    on = replace(switch, set_by="operator", set_at=world.clock.now_ms(), lifted_by=Lifter.OWNER)
+    assert (await world.control.settings(OWNER)).stop_switches == (on,)
+    assert (await world.control.settings(STRANGER)).stop_switches == (on,)
+    entry = (await world.entries(EVERYWHERE))[0]
     [after] = entry["after"]
     assert after.pop("reason_digest").startswith("sha256:")
-    assert (entry["tenant_id"], after) == ("*", {**everything, "subject": None})
+    assert (entry["tenant_id"], sample.as_written([after])) == (
+        "*",
+        [{**everything, "subject": None}],
+    )
     await world.control.put_everywhere_stop(everywhere, [])
     assert (await world.control.settings(OWNER)).stop_switches == ()
     with pytest.raises(InvalidInput):
@@ -330,7 +337,7 @@ async def test_applying_keeps_switches_and_the_pins_of_tools_that_stay(world: Wo
     assert await world.control.apply(OWNER, parse_document(smaller)) == expected
     assert "catalog.SEND_MAIL is gone." in [difference.sentence for difference in expected]
     stored = (await world.store.settings(TENANT)).document
-    assert stored["stop_switches"] == [SWITCH]
+    assert sample.as_written(stored["stop_switches"]) == [SWITCH]
     assert set(stored["tool_pins"]) == {"crm.create_task"}
 
 

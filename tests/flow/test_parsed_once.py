@@ -258,7 +258,11 @@ async def test_a_stop_is_in_force_before_a_policy_is_compiled(
     held.let_go()
     for look in looks:
         settings = await look
-        assert (settings.version.tenant, settings.stop_switches) == (version, (SWITCH,))
+        [on] = settings.stop_switches
+        assert (settings.version.tenant, on.place, on.level) == (
+            *(version, SWITCH.place),
+            SWITCH.level,
+        )
     assert (await proposed).decision.reason == "STOP_SWITCH_ON"
 
 

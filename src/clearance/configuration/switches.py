@@ -119,7 +119,7 @@ def _words(switch: Json) -> Json:
 
 def stamped(shape: StopSwitchShape, before: Sequence[Json], setter: Setter) -> dict[str, Json]:
     """A switch as it is stored: one that was on keeps who set it and when, and who may lift it as
-    far as its setter does not say that.
+    far as its setter does not say that. One of an earlier version stays as that wrote it.
     """
     form: dict[str, Json] = shape.model_dump(mode="json")
     same = [other for other in before if _words(other) == _words(form)]
@@ -131,7 +131,9 @@ def stamped(shape: StopSwitchShape, before: Sequence[Json], setter: Setter) -> d
         owners = owners or any(other["lifted_by"] == Lifter.OWNER for other in there)
         lifter = Lifter.OWNER if owners else Lifter.APPROVER
         form |= {"set_by": setter.actor_id, "set_at": setter.at, "lifted_by": lifter.value}
-    return {**form, **({"lifted_by": shape.lifted_by} if shape.lifted_by else {})}
+    form["lifted_by"] = shape.lifted_by or form["lifted_by"]
+    of_before = form["set_at"] is None and form["lifted_by"] == Lifter.APPROVER
+    return {name: form[name] for name in form if not (of_before and name in _ABOUT_IT)}
 
 
 def stricter(before: Sequence[Json], after: Sequence[Json]) -> list[dict[str, Json]]:
