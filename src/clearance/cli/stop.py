@@ -32,43 +32,49 @@ class LeastRole(StrEnum):
     OWNER = "owner"
 
 
+Account = Annotated[str | None, typer.Option(metavar="NAME", help="Stop this account.")]
+ActionType = Annotated[str | None, typer.Option(metavar="TYPE", help="Stop this action type.")]
+ToolServer = Annotated[str | None, typer.Option(metavar="NAME", help="Stop this tool server.")]
+Agent = Annotated[str | None, typer.Option(metavar="NAME", help="Stop this agent.")]
+Everything = Annotated[
+    bool,
+    typer.Option(
+        "--everything",
+        help="Stop every tenant: works on the data directory, the database or the table itself.",
+    ),
+]
+Why = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="Why, for the ledger. Needed to stop.")
+]
+LiftedBy = Annotated[
+    LeastRole | None,
+    typer.Option(
+        help="The least role that may lift it. Without it: an owner for what an owner refuses, an "
+        "approver for all else.",
+    ),
+]
+Lift = Annotated[
+    bool, typer.Option("--lift", help="Turn the switch off again, and say what starts.")
+]
+Listed = Annotated[
+    bool, typer.Option("--list", help="Show which switches are on, and what they hold now.")
+]
+
+
 def stop(
     *,
-    account: Annotated[str | None, typer.Option(metavar="NAME", help="Stop this account.")] = None,
-    action_type: Annotated[
-        str | None, typer.Option(metavar="TYPE", help="Stop this action type.")
-    ] = None,
-    tool_server: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Stop this tool server.")
-    ] = None,
-    agent: Annotated[str | None, typer.Option(metavar="NAME", help="Stop this agent.")] = None,
-    everything: Annotated[
-        bool,
-        typer.Option(
-            "--everything",
-            help="Stop every tenant: works on the data directory, the database or the table "
-            "itself.",
-        ),
-    ] = False,
+    account: Account = None,
+    action_type: ActionType = None,
+    tool_server: ToolServer = None,
+    agent: Agent = None,
+    everything: Everything = False,
     level: Annotated[
         Level, typer.Option(help="Hold its scope until it is lifted, or refuse it.")
     ] = Level.HOLD,
-    reason: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Why, for the ledger. Needed to stop.")
-    ] = None,
-    lifted_by: Annotated[
-        LeastRole | None,
-        typer.Option(
-            help="The least role that may lift it. Without it: an owner for what an owner refuses, "
-            "an approver for all else.",
-        ),
-    ] = None,
-    lift: Annotated[
-        bool, typer.Option("--lift", help="Turn the switch off again, and say what starts.")
-    ] = False,
-    listed: Annotated[
-        bool, typer.Option("--list", help="Show which switches are on, and what they hold now.")
-    ] = False,
+    reason: Why = None,
+    lifted_by: LiftedBy = None,
+    lift: Lift = False,
+    listed: Listed = False,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -117,7 +117,7 @@ async def stop_page(site: Site, visitor: Visitor, request: Request) -> Response:
     )
 
 
-async def stops_on(site: Site, visitor: Visitor) -> dict[str, object]:
+async def stops_on(site: Site, visitor: Visitor) -> dict[str, Any]:
     """The part of the page that is live: each switch that is on, with its receipt."""
     settings = await site.control.settings(visitor.principal)
     receipts = await counted(_receipts(site, visitor, settings.stop_switches))
@@ -232,7 +232,6 @@ async def _asked_again(
     return await site.page(
         visitor,
         "stop_unknown.html",
-        status=HTTPStatus.CONFLICT,
         switch=switch,
         kind=KINDS[receipt.switch.scope],
         near=receipt.near,
