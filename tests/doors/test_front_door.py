@@ -154,7 +154,10 @@ def get(path: str = "/healthz", *headers: bytes, host: bytes = b"localhost") -> 
 
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
-CHUNKED = b"POST /v1/intents HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+CHUNKED = (
+    b"POST /v1/intents HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Transfer-Encoding: chunked\r\n"
+)
 PIECES = [b"a" * 1_000] * 100
 
 TOO_MUCH: dict[str, tuple[list[bytes], int, str]] = {
@@ -362,8 +365,8 @@ async def test_a_head_that_drips_is_ended_too(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("quick")
 async def test_half_a_form_is_ended(tmp_path: Path) -> None:
     form = (
-        b"POST /sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-        b"Content-Length: 100\r\n\r\nkey=abc"
+        b"POST /sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\n\r\nkey=abc"
     )
     async with house(tmp_path) as server:
         line = await server.line()
@@ -654,7 +657,8 @@ async def _tries(server: House, *forwarded: str) -> list[int]:
         form = b"key=clr_wrong-key-of-some-length"
         head = (
             f"POST /sign-in HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {address}\r\n"
-            f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(form)}\r\n\r\n"
+            f"Content-Length: {len(form)}\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\n\r\n"
         )
         statuses.append((await server.ask(head.encode() + form)).status)
     return statuses
@@ -698,7 +702,10 @@ async def test_agents_together_leave_places_for_people(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(places, "REQUESTS_MAX", 4)
-    slow = b"POST /v1/intents HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\nExpect: 100-continue\r\n"
+    slow = (
+        b"POST /v1/intents HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 9\r\nExpect: 100-continue\r\n"
+    )
     async with house(tmp_path) as server:
         agents = [await server.key(f"agent-{number}", Role.AGENT) for number in range(4)]
         person = get("/v1/whoami", await server.key("olga", Role.APPROVER))
