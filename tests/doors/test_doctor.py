@@ -19,6 +19,7 @@ from clearance.core.errors import Unavailable
 from clearance.core.moment import HOUR_MS
 from clearance.core.principal import Scope
 from clearance.profiles.local import STORE_FILE
+from clearance.running import doorkeeper
 from clearance.stores.sqlite.store import SqliteStore
 from tests.support import sample
 from tests.support.sample import OWNER, TENANT, task
@@ -208,3 +209,30 @@ def test_nothing_is_written_to_a_store_that_is_opened_for_reading(tmp_path: Path
 
     anyio.run(write)
     assert digest_of(tmp_path) == left
+
+
+def test_the_doctor_looks_at_the_door(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLEARANCE_URL", "https://clearance.invalid")
+
+    def door() -> list[tuple[str, str]]:
+        monkeypatch.setattr("sys.argv", ["clearance", "doctor", "--data", str(tmp_path), "--json"])
+        with pytest.raises(SystemExit):
+            main()
+        checks = json.loads(capsys.readouterr().out)["checks"]
+        return [(one["status"], one["sentence"]) for one in checks if one["name"] == "door"]
+
+    statuses, sentences = zip(*door(), strict=True)
+    assert statuses == ("ok", "warning")
+    assert "1,024 connections" in sentences[0]
+    assert "CLEARANCE_PROXIES" in sentences[1]
+    monkeypatch.setenv("CLEARANCE_PROXIES", "127.0.0.1")
+    assert [status for status, _ in door()] == ["ok"]
+    monkeypatch.setenv("CLEARANCE_CONNECTIONS", "65536")
+    monkeypatch.setattr(doorkeeper, "FILES_KEPT", 10**9)
+    assert [status for status, _ in door()] == ["ok", "warning"]
+    monkeypatch.setenv("CLEARANCE_HOSTS", "https://clearance.invalid")
+    [(status, sentence)] = door()
+    assert status == "failure"
+    assert "no host name" in sentence

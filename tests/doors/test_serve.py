@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import stat
 import subprocess
@@ -114,7 +115,12 @@ class Served:
         return self.process.wait(SECONDS_MAX)
 
 
-def start(folder: Path, *options: str, configuration: str = CONFIGURATION) -> Served:
+def start(
+    folder: Path,
+    *options: str,
+    configuration: str = CONFIGURATION,
+    first: str = "pass",
+) -> Served:
     """Starts a server, and waits for its first words."""
     (folder / "clearance.yaml").write_text(
         configuration.format(python=sys.executable), encoding="utf-8"
@@ -132,7 +138,7 @@ def start(folder: Path, *options: str, configuration: str = CONFIGURATION) -> Se
         *options,
     ]
     process = subprocess.Popen(
-        [sys.executable, "-c", "from clearance.cli.main import main; main()", *command],
+        [sys.executable, "-c", f"{first}; from clearance.cli.main import main; main()", *command],
         env={**os.environ, "CRM_DB": str(folder / "crm.sqlite")},
         stdout=subprocess.PIPE,
         text=True,
@@ -704,3 +710,44 @@ def test_a_named_data_directory_goes_before_the_database(served, run, monkeypatc
     code, _, err = run("key", "list", "--direct", "--json")
     assert (code, json.loads(err)["error"]["code"]) == (3, "DATABASE_UNREACHABLE")
     assert run("key", "list")[0] == 0
+
+
+def test_a_server_with_few_files_answers_beside_idle_connections(tmp_path: Path) -> None:
+    """In a process of its own, as a machine starts it: a low soft limit of open files, and a hard
+    one that is lower than the clients that come.
+    """
+    soft, hard = 128, 512
+    limit = f"import resource as r; r.setrlimit(r.RLIMIT_NOFILE, ({soft}, {hard}))"
+    served = start(tmp_path, first=limit)
+    idle: list[socket.socket] = []
+    try:
+        limits = Path(f"/proc/{served.process.pid}/limits")
+        if limits.exists():
+            [line] = [each for each in limits.read_text().splitlines() if "open files" in each]
+            assert line.split()[3:5] == [str(hard), str(hard)]
+        address = ("127.0.0.1", int(served.said["url"].rpartition(":")[2]))
+        for number in range(hard + 100):
+            client = socket.socket()
+            idle.append(client)
+            client.bind((f"127.0.0.{number % 200 + 2}", 0))
+            client.connect(address)
+        with served.client() as owner:
+            assert owner.whoami()["actor_id"] == "owner"
+            assert owner.status()["tenant_id"]
+        assert sum(_is_over(client) for client in idle) >= 100
+    finally:
+        for client in idle:
+            client.close()
+        assert served.end() == 0
+        assert served.process.stdout is not None
+        served.process.stdout.close()
+
+
+def _is_over(client: socket.socket) -> bool:
+    client.setblocking(False)
+    try:
+        return client.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True

@@ -30,7 +30,8 @@ async def main():
         clients.append(socket.socket())
         clients[-1].setblocking(False)
         clients[-1].connect_ex(address)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (len(clients) + 12, 65_536))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(clients) + 12, hard))
     await asyncio.sleep(0.1)
 
 asyncio.run(main())

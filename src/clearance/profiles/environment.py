@@ -20,7 +20,7 @@ class Environment(BaseSettings):
 
     bootstrap_api_key: SecretStr | None = None
     bus: str = ""
-    connections: str = "1024"
+    connections: str = ""
     data: Path = Path(".clearance")
     database_connections: str = "16"
     database_url: SecretStr | None = None

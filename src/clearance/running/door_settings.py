@@ -18,6 +18,7 @@ from clearance.api import problems
 from clearance.api.problems import HostNotServed, UnreadableRequest
 from clearance.core.errors import InvalidInput
 from clearance.profiles.environment import Environment
+from clearance.running.doorkeeper import CONNECTIONS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,7 +71,7 @@ def door_settings(
     return DoorSettings(
         frozenset(map(_served_name, tuple(hosts) or _listed(environment.hosts))),
         tuple(map(_network, tuple(proxies) or _listed(environment.proxies))),
-        _connections(environment.connections),
+        _connections(environment.connections or str(CONNECTIONS_MAX)),
     )
 
 
