@@ -593,19 +593,19 @@ def test_colour_is_ours_alone_and_can_be_turned_off(server, run, monkeypatch):
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]", run("timeline")[1])
 
 
-def test_a_server_says_its_first_key_first_and_counts_what_it_pinned(capsys):
+def test_a_server_says_where_its_first_key_is_first_and_counts_what_it_pinned(capsys):
     tools = [f"notes.tool_{number}" for number in range(57)]
     pins = PinReport(
         tuple(tools), ("notes.other",), {"notes.gone": "It is gone."}, {"git": "Away."}
     )
     changes = tuple(f"catalog.TOOL_{number} is new." for number in range(120))
     announcement = Announcement(
-        "http://127.0.0.1:8600", "workshop", "clr_first", changes, pins, weak_key=False
+        "http://127.0.0.1:8600", "workshop", ".clearance/owner.key", changes, pins, weak_key=False
     )
     serve._announce(announcement, as_json=False)
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == [
-        "The owner's API key, shown this once: clr_first",
+        "The owner's API key is in .clearance/owner.key, for you alone.",
         "Clearance listens on http://127.0.0.1:8600 for workshop.",
     ]
     assert lines[2:13] == [f"Changed: {change}" for change in changes[:10]] + ["Changed: 110 more."]

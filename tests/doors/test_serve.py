@@ -143,8 +143,13 @@ def start(folder: Path, *options: str, configuration: str = CONFIGURATION) -> Se
         if line == "}\n":
             break
     served = Served(folder, process, json.loads(said))
-    served.keys["owner"] = served.said["first_key"]
+    served.keys["owner"] = first_key(served.said)
     return served
+
+
+def first_key(said: dict[str, Any]) -> str:
+    """The key in the file that a server named."""
+    return Path(said["first_key_file"]).read_text(encoding="ascii").strip()
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from clearance.api.wire import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from clearance.core.errors import InvalidInput
 from clearance.core.principal import Principal
 from clearance.doors.access import Access
+from clearance.doors.turns import source_of
 from clearance.flow.control import Control
 
 CURSOR_LENGTH_MAX = 256  # characters
@@ -52,10 +53,12 @@ async def key_of(
 
 
 async def caller(
-    access: Annotated[Access, Depends(access_of)], key: Annotated[str | None, Depends(key_of)]
+    request: Request,
+    access: Annotated[Access, Depends(access_of)],
+    key: Annotated[str | None, Depends(key_of)],
 ) -> Principal:
     """Who acts; Unauthenticated if no valid credential came."""
-    return await access.authenticate(key)
+    return await access.authenticate(key, source_of(request.client and request.client.host))
 
 
 TheControl = Annotated[Control, Depends(control_of)]

@@ -28,6 +28,7 @@ from clearance.cli.stored import (
     accounts_to_paste,
     limited_keys,
     means_otherwise,
+    slow_keys,
     stored_document,
     stored_findings,
 )
@@ -381,8 +382,11 @@ async def _tenants(where: Place) -> Findings:
                 yield WARNING, sentence
             async for finding in _stored_settings(control, reader):
                 yield finding
-            for sentence in limited_keys(await control.api_keys(reader)):
+            keys = await control.api_keys(reader)
+            for sentence in limited_keys(keys):
                 yield OK, sentence
+            if slow := slow_keys(keys):
+                yield WARNING, f"Of {tenant_id}: {slow}"
             for name in settings.tool_servers:
                 elsewhere = isinstance(where, Table)
                 yield await _tool_server(control, settings, name, secrets_elsewhere=elsewhere)

@@ -40,19 +40,27 @@ def serve(
             help="When ending, keep answering so long, /readyz at 503.",
         ),
     ] = 0,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Where a first key goes; else owner.key in the data directory."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the server.
 
     It serves the REST API and the pages. On a data directory it also carries out approved intents;
     on a database, workers do. CLEARANCE_BOOTSTRAP_API_KEY sets the first key; without it, the
-    server makes one and shows it once. SIGINT or SIGTERM ends the server.
+    server makes one and writes it to a file that only you can read. SIGINT or SIGTERM ends the
+    server.
     """
     from clearance.running import server
 
     end_with_a_signal()
     announce = partial(_announce, as_json=as_json)
-    run(server.serve(config, place_of(data), host, port, announce, linger_seconds=linger))
+    place = place_of(data)
+    run(server.serve(config, place, host, port, announce, linger_seconds=linger, key_file=key_file))
 
 
 def demo(

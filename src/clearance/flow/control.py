@@ -250,6 +250,10 @@ class Control:
             self._context, principal, name, role, scope, replace=replace
         )
 
+    async def new_key_text(self) -> str:
+        """The text of a key that this installation may have; `ensure_api_key` makes it valid."""
+        return await credentials.new_key_text(self._context)
+
     async def ensure_api_key(
         self, principal: Principal, name: str, role: Role, key_text: str
     ) -> bool:

@@ -25,11 +25,11 @@ _CHECK_TONES = {"ok": Tone.DONE, "warning": Tone.WAITING, "failure": Tone.STOPPE
 
 
 def start(terminal: Terminal, facts: Facts) -> None:
-    """A server that is up: a new first key, its address, what changed, and the state of the
-    tools.
+    """A server that is up: the file of a new first key, its address, what changed, and the state of
+    the tools.
     """
-    if facts["first_key"]:
-        terminal.line(f"The owner's API key, shown this once: {facts['first_key']}")
+    if facts["first_key_file"]:
+        terminal.line(f"The owner's API key is in {facts['first_key_file']}, for you alone.")
     whose = f" for {facts['tenant_id']}" if facts["tenant_id"] else ""
     terminal.line(f"Clearance listens on {facts['url']}{whose}.")
     for change in facts["changes"][:CHANGES_SHOWN_MAX]:
