@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
@@ -187,6 +188,18 @@ def test_the_first_words_are_the_address_and_a_key_and_what_was_applied(served):
     assert served.said["tenant_id"] == "northwind"
     assert served.said["pins"]["pinned"] == ["crm.create_task"]
     assert "policy changed." in served.said["changes"]
+
+
+def test_the_first_key_is_in_its_file_and_nowhere_else(served):
+    file, key = Path(served.said["first_key_file"]), served.keys["owner"]
+    assert file == served.data / "owner.key"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert key not in json.dumps(served.said)
+    with served.client() as owner:
+        assert owner.whoami()["actor_id"] == "owner"
+    others = [path for path in served.folder.rglob("*") if path.is_file() and path != file]
+    assert {path.name for path in others} >= {"clearance.sqlite3", "clearance.yaml"}
+    assert [path for path in others if key.encode() in path.read_bytes()] == []
 
 
 def test_autopilot_acts_once_whoever_repeats_it(served):

@@ -7,6 +7,7 @@ that nobody has.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from dataclasses import dataclass
@@ -114,7 +115,7 @@ def _write(file: Path, text: str) -> None:
             os.fsync(opened.fileno())
         beside.replace(file)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        _remove(beside)
         sentence = (
             f"The first key cannot be written to {file}: {error.strerror}. Name another file with "
             f"--key-file."
@@ -123,4 +124,5 @@ def _write(file: Path, text: str) -> None:
 
 
 def _remove(file: Path) -> None:
-    file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        file.unlink()
