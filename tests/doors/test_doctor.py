@@ -170,6 +170,27 @@ def test_the_doctor_lists_the_keys_that_are_limited(tmp_path: Path, examine: Exa
     assert said == [f"The key narrow (agent) acts {limits}."]
 
 
+def test_the_doctor_names_keys_of_before_and_chosen_ones_and_shows_none(
+    tmp_path: Path, examine: Examine
+) -> None:
+    chosen, over = "a-chosen-key-of-24-signs", "another-key-that-is-over"
+
+    async def make() -> None:
+        async with opened(tmp_path / STORE_FILE) as world:
+            await world.control.create_api_key(OWNER, "ours", sample.Role.AGENT)
+            for name, text in (("by-hand", chosen), ("over", over)):
+                await world.control.ensure_api_key(OWNER, name, sample.Role.AUDITOR, text)
+            await world.control.create_api_key(OWNER, "over", sample.Role.AUDITOR, replace=True)
+
+    assert not any("a person chose" in one["sentence"] for one in examine()[1])
+    anyio.run(make)
+    findings = examine()[1]
+    [said] = [one for one in findings if "a person chose" in one["sentence"]]
+    assert said["status"] == "warning"
+    assert "chose them: by-hand. They go on working" in said["sentence"]
+    assert chosen not in json.dumps(findings)
+
+
 def test_nothing_is_written_to_a_store_that_is_opened_for_reading(tmp_path: Path) -> None:
     left = leave(tmp_path, sample.document())
 
