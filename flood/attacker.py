@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from flood.floods import BY_NAME, Aim, Ask, Flood, Hold
@@ -45,9 +45,11 @@ class Tally:
 
     def summary(self, cores: float) -> dict[str, Any]:
         """As JSON, with the medians of what was cut, and how much of one core it took."""
-        plain = asdict(self)
-        seconds, sent = plain.pop("cut_after_seconds"), plain.pop("cut_after_bytes")
-        return plain | {
+        seconds, sent = self.cut_after_seconds, self.cut_after_bytes
+        return {
+            "opened": self.opened,
+            "refused": self.refused,
+            "statuses": self.statuses,
             "cut": len(seconds),
             "cut_after_seconds": statistics.median(seconds) if seconds else None,
             "cut_after_bytes": statistics.median(sent) if sent else None,

@@ -17,8 +17,8 @@ from flood.wire import HOST, bearer, form, request, with_json
 FILES_MAX = 512  # that the server may have open, soft and hard
 BYTES_MAX = 64 * 1024 * 1024  # that one flood sends in all
 HEADERS_BYTES_MAX = 32 * 1024 * 1024  # the same, of tiny headers
-STRANGE_LIST = 12_000  # wrong items in one list
-STRANGE_DEPTH = 11  # of a filter with a wrong word at its end: three times the work for each level
+STRANGE_LISTS = (250, 1_000, 4_000, 20_000)  # wrong items in one list
+STRANGE_FILTERS = ((3, 3), (6, 2), (6, 3))  # depth, and branches at each level, with wrong leaves
 AGENTS = 5  # with event streams
 STREAMS_EACH = 30  # that each of them tries to open
 
@@ -100,15 +100,17 @@ def _many_headers(_aim: Aim) -> Hold:
 
 
 def _hostile_values(aim: Aim) -> Ask:
-    where: dict[str, Any] = {"word": 0}
-    for _ in range(STRANGE_DEPTH):
-        where = {"all": [where]}
-    bodies = [_search({"words": [0] * STRANGE_LIST}), _search({"words": [], "where": where})]
+    values: list[dict[str, Any]] = [{"words": [0] * count} for count in STRANGE_LISTS]
+    values += [{"words": [], "where": _filter(*shape)} for shape in STRANGE_FILTERS]
+    requests = [with_json("POST", "/v1/intents", aim.agents[0], _search(one)) for one in values]
+    return Ask(lambda number, turn: requests[(number + turn) % len(requests)], every=0.4)
 
-    def what(number: int, turn: int) -> bytes:
-        return with_json("POST", "/v1/intents", aim.agents[0], bodies[(number + turn) % 2])
 
-    return Ask(what, every=0.4)
+def _filter(depth: int, branches: int) -> dict[str, Any]:
+    """A filter whose every word is a number."""
+    if depth == 0:
+        return {"word": 0}
+    return {"all": [_filter(depth - 1, branches) for _ in range(branches)]}
 
 
 def _search(parameters: dict[str, Any]) -> dict[str, Any]:
@@ -137,7 +139,7 @@ def _random_keys(aim: Aim) -> Ask:
             case _:
                 return request("GET", "/v1/whoami", bearer(_old_key()))
 
-    return Ask(what, every=0.25)
+    return Ask(what, every=0.6)
 
 
 def _old_key() -> str:
@@ -175,7 +177,7 @@ FLOODS = (
     Flood("many-headers", "8 connections with headers of four bytes each", 8, _many_headers),
     Flood("hostile-values", "one agent: wrong lists and filters, 20/s", 8, _hostile_values),
     Flood("streams", "five agents open event streams", AGENTS * STREAMS_EACH, _streams),
-    Flood("random-keys", "wrong keys of both forms to /v1 and sign-in, 160/s", 40, _random_keys),
+    Flood("random-keys", "wrong keys of both forms to /v1 and sign-in, 160/s", 100, _random_keys),
     Flood(
         "forged-addresses",
         "wrong keys to sign-in with other X-Forwarded-For, 50/s",

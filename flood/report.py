@@ -21,7 +21,7 @@ STOP_SECONDS_MAX = 1.0  # from a person's request to a proposal that the stop ho
 COME_IN_SECONDS_MAX = 2.0  # from an open connection to a page that is live
 SLOWER_MAX = 3.0  # times quiet, of a median
 MEMORY_MIB_MAX = 64.0  # that a flood makes the server take
-LOG_BYTES_MAX = 10_000.0  # a second
+LOG_BYTES_MAX = 2_000.0  # a second
 TRIES_MAX = 60  # of signing in from one address, in two windows
 
 

@@ -54,6 +54,7 @@ class Result:
 def measure(flood: Flood, seconds: float) -> Result:
     """Measures one flood. NotUp if the server does not start."""
     with target() as server:
+        asyncio.run(watch(server, 0))  # the first call of each kind is slower
         quiet = asyncio.run(watch(server, seconds * QUIET_SHARE))
         memory = server.peak_mib()
         with _attacking(flood, server) as attacker:
