@@ -124,16 +124,19 @@ def _kept(goal: Goal, results: Sequence[Result]) -> str:
 
 
 def _bystanders(results: Sequence[Result]) -> str:
-    rows = [
-        f"| `{result.flood.name}` | {_slowest(result, 'stop')} | {_pair(result, 'propose')} | "
-        f"{_pair(result, 'healthz')} | {_slowest(result, 'come_in')} | {_verdict(result)} |"
-        for result in results
-    ]
     head = (
         "| flood | a stop is in force: slowest, ms (quiet) | a proposal: median / p99, ms (median "
         "to quiet) | `/healthz`: the same | a person comes in: slowest, ms (quiet) | goals |"
     )
-    return "\n".join([head, "|---|---|---|---|---|---|", *rows])
+    return "\n".join([head, "|---|---|---|---|---|---|", *map(bystanders_row, results)])
+
+
+def bystanders_row(result: Result) -> str:
+    """How long bystanders waited."""
+    return (
+        f"| `{result.flood.name}` | {_slowest(result, 'stop')} | {_pair(result, 'propose')} | "
+        f"{_pair(result, 'healthz')} | {_slowest(result, 'come_in')} | {_verdict(result)} |"
+    )
 
 
 def _verdict(result: Result) -> str:
@@ -162,17 +165,20 @@ def _ms(seconds: float) -> str:
 
 
 def _server(results: Sequence[Result]) -> str:
-    rows = [
-        f"| `{result.flood.name}` | {result.flood.does} | {_memory(result)} | "
-        f"{result.log_bytes_per_second / 1000:,.1f} | {_fate(result.tally)} | "
-        f"{result.tally['cores']:.0%} |"
-        for result in results
-    ]
     head = (
         "| flood | what it does | server's memory, MiB: quiet, peak | log, kB/s | its own "
         "connections | its own use of a core |"
     )
-    return "\n".join([head, "|---|---|---|---|---|---|", *rows])
+    return "\n".join([head, "|---|---|---|---|---|---|", *map(server_row, results)])
+
+
+def server_row(result: Result) -> str:
+    """What the flood took from the server, and what became of its connections."""
+    return (
+        f"| `{result.flood.name}` | {result.flood.does} | {_memory(result)} | "
+        f"{result.log_bytes_per_second / 1000:,.1f} | {_fate(result.tally)} | "
+        f"{result.tally['cores']:.0%} |"
+    )
 
 
 def _memory(result: Result) -> str:
