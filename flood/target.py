@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -98,7 +98,7 @@ def _serving(folder: Path, owner: str) -> Iterator[subprocess.Popen[bytes]]:
             process.wait()
 
 
-def _environment() -> Mapping[str, str]:
+def _environment() -> dict[str, str]:
     """Ours, without what would make it another server."""
     return {name: text for name, text in os.environ.items() if not name.startswith("CLEARANCE_")}
 
