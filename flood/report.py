@@ -22,7 +22,7 @@ COME_IN_SECONDS_MAX = 2.0  # from an open connection to a page that is live
 SLOWER_MAX = 3.0  # times quiet, of a median
 MEMORY_MIB_MAX = 64.0  # that a flood makes the server take
 LOG_BYTES_MAX = 2_000.0  # a second
-TRIES_MAX = 60  # of signing in from one address, in two windows
+TRIES_MAX = 30  # of signing in from one address in a minute, and so in any flood
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def test_a_goal_is_missed_beyond_its_bound_and_met_at_it() -> None:
     assert report.missed(result("idle", phase(2.1), memory=165.0, log=2001.0)) == [
         *("stop", "propose", "healthz", "come in", "memory", "log")
     ]
-    throttled = result("forged-addresses", phase(0.1), looked=61)
+    throttled = result("forged-addresses", phase(0.1), looked=31)
     assert report.missed(throttled) == ["throttle"]
 
 
