@@ -236,7 +236,9 @@ def running(
         at_once = [here.begin("serve", "--config", config, "--port", "0") for _ in range(3)]
         for popen in at_once:
             here.up(popen)
-        [here.key] = [first_key(one.said) for one in here.started if one.said["first_key_file"]]
+        [here.key] = [
+            first_key(one.said, here.folder) for one in here.started if one.said["first_key_file"]
+        ]
         here.start("worker", "--port", "0")
         yield here
 

@@ -154,9 +154,9 @@ def start(
     return served
 
 
-def first_key(said: dict[str, Any]) -> str:
-    """The key in the file that a server named."""
-    return Path(said["first_key_file"]).read_text(encoding="ascii").strip()
+def first_key(said: dict[str, Any], folder: Path = Path()) -> str:
+    """The key in the file that a server named, as seen from the folder that it works in."""
+    return (folder / said["first_key_file"]).read_text(encoding="ascii").strip()
 
 
 @pytest.fixture(scope="module")
