@@ -148,9 +148,9 @@ async def _calls_at(
     ended, began = await _since(context, tenant_id, behind)
     calls = []
     for action_intent_id, number in sorted((candidates | ended) - began):
-        found = await _began(context, tenant_id, (action_intent_id, number))
-        if found and any(_covers(switch, found) for switch in switches):
-            calls.append(found.call)
+        beginning = await _began(context, tenant_id, (action_intent_id, number))
+        if beginning and any(_covers(switch, beginning) for switch in switches):
+            calls.append(beginning.call)
     return calls
 
 

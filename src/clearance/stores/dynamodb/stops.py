@@ -40,8 +40,8 @@ class DynamoStops:
     tenants: Callable[[], Coroutine[Any, Any, list[str]]]
 
     async def open_tallies(self, tenant_id: str) -> list[Tally]:
-        found = [item for status in OPEN for item in await self._in_state(tenant_id, status)]
-        return _tallied(found)
+        matches = [item for status in OPEN for item in await self._in_state(tenant_id, status)]
+        return _tallied(matches)
 
     async def _in_state(self, tenant_id: str, status: IntentStatus) -> list[Item]:
         asked = IndexQuery(tenant_id, table.OPEN, ("begins_with", f"{status.value}#"))
@@ -49,17 +49,17 @@ class DynamoStops:
         return [item for item in current if item["status"] == status.value]
 
     async def ended_tallies(self, tenant_id: str, since: int) -> list[Tally]:
-        statuses, found, looked_at = {status.value for status in ENDED}, list[Item](), 0
+        statuses, matches, looked_at = {status.value for status in ENDED}, list[Item](), 0
         asked = IndexQuery(tenant_id, table.TIMELINE, forward=False, page=KEYS_MAX)
         async with contextlib.aclosing(self._calls.pages(asked)) as pages:
             async for page in pages:
                 late = [item for item in page if item["changed_at"] >= since]
-                found += await self._current(item for item in late if item["status"] in statuses)
+                matches += await self._current(item for item in late if item["status"] in statuses)
                 looked_at += len(page)
                 over = bool(page) and items.is_before(page[-1], since)
                 if over or looked_at >= ENDED_LOOKED_AT_MAX:
                     break
-        return _tallied(item for item in found if item["status"] in statuses)
+        return _tallied(item for item in matches if item["status"] in statuses)
 
     async def running(self, tenant_id: str) -> list[IntentRecord]:
         status = IntentStatus.RUNNING
@@ -105,11 +105,11 @@ class DynamoStops:
         first = table.stop(tenant_id, min(moments), 0).sk
         last = table.stop(tenant_id, max(moments), table.POSITION_MAX).sk
         asked = IndexQuery(table.stop(tenant_id, 0, 0).pk, sort=("between", first, last))
-        found = await self._calls.all(asked)
-        return await self._stops([item for item in found if item["at"] in moments])
+        matches = await self._calls.all(asked)
+        return await self._stops([item for item in matches if item["at"] in moments])
 
-    async def _stops(self, found: Sequence[Item]) -> list[Stop]:
-        keys = {item["sk"]: items.stop_parts(item) for item in found}
+    async def _stops(self, matches: Sequence[Item]) -> list[Stop]:
+        keys = {item["sk"]: items.stop_parts(item) for item in matches}
         wanted = [key for own in keys.values() for key in own]
         seen = await self._calls.get_many(wanted) if wanted else {}
         return [
@@ -121,7 +121,7 @@ class DynamoStops:
                 item.get("recorded"),
                 item.get("closed"),
             )
-            for item in found
+            for item in matches
         ]
 
     async def move_stop(self, seen: Stop, state: Mapping[str, Json], entry: Draft) -> Stop | None:
@@ -163,9 +163,9 @@ def stop_writes(stop: Stop) -> list[Write]:
     return [own, *(put(part, {"text": text}, None) for part, text in parts.items())]
 
 
-def _tallied(found: Iterable[Item]) -> list[Tally]:
+def _tallied(matches: Iterable[Item]) -> list[Tally]:
     counts = Counter(
         (item["account_id"], item["action_type"], item["proposed_by"], item["status"])
-        for item in found
+        for item in matches
     )
     return [codec.tally(*names, count) for names, count in counts.items()]
