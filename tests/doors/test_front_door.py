@@ -473,17 +473,17 @@ async def test_a_stream_stays_open(tmp_path: Path, quick: None) -> None:
 class Someone:
     """A connection, for the doorkeeper alone."""
 
-    def __init__(self, address: str, standing: doorkeeper.Standing) -> None:
+    def __init__(self, address: str, rank: doorkeeper.Rank) -> None:
         self.address = address
-        self.standing = doorkeeper.Standing.NOTHING
-        self.wanted = standing
+        self.rank = doorkeeper.Rank.NOTHING
+        self.wanted = rank
         self.inside = True
 
     def turn_out(self) -> None:
         self.inside = False
 
 
-def inside(most: int, *whom: tuple[str, doorkeeper.Standing], proxy: str = "") -> list[int]:
+def inside(most: int, *whom: tuple[str, doorkeeper.Rank], proxy: str = "") -> list[int]:
     """Who is inside, by number, after all of them came one after the other."""
     keeper = doorkeeper.Doorkeeper(most, lambda address: address == proxy)
     everyone = [Someone(*each) for each in whom]
@@ -494,7 +494,7 @@ def inside(most: int, *whom: tuple[str, doorkeeper.Standing], proxy: str = "") -
     return [number for number, each in enumerate(everyone) if each.inside]
 
 
-NOTHING, AGENT, PERSON = doorkeeper.Standing
+NOTHING, AGENT, PERSON = doorkeeper.Rank
 
 
 def test_who_is_silent_longest_goes_and_credentials_stay() -> None:

@@ -16,6 +16,29 @@ from clearance.cli.state import end_with_a_signal, place_of, run
 if TYPE_CHECKING:
     from clearance.running.server import Announcement
 
+HostNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="A host name that is served, beside the address and localhost; again for more. "
+        "Without it, CLEARANCE_HOSTS.",
+    ),
+]
+Proxies = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="A proxy, or its network, whose X-Forwarded-For and -Proto are believed; again "
+        "for more. Without it, CLEARANCE_PROXIES.",
+    ),
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Where a first key goes; else owner.key in the data directory."
+    ),
+]
+
 
 def serve(
     *,
@@ -31,22 +54,8 @@ def serve(
         int,
         typer.Option(metavar="PORT", min=0, max=65_535, help="The port; 0 for any that is free."),
     ] = 8600,
-    host_name: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="A host name that is served, beside the address and localhost; again for more. "
-            "Without it, CLEARANCE_HOSTS.",
-        ),
-    ] = None,
-    proxy: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="A proxy, or its network, whose X-Forwarded-For and -Proto are believed; again "
-            "for more. Without it, CLEARANCE_PROXIES.",
-        ),
-    ] = None,
+    host_name: HostNames = None,
+    proxy: Proxies = None,
     linger: Annotated[
         int,
         typer.Option(
@@ -56,12 +65,7 @@ def serve(
             help="When ending, keep answering so long, /readyz at 503.",
         ),
     ] = 0,
-    key_file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Where a first key goes; else owner.key in the data directory."
-        ),
-    ] = None,
+    key_file: KeyFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the server.

@@ -26,7 +26,7 @@ IPV6_PREFIX = 64  # bits of an IPv6 address that name its network; the rest its 
 _log = structlog.get_logger(__name__)
 
 
-class Standing(IntEnum):
+class Rank(IntEnum):
     """What a connection has shown: the least goes first."""
 
     NOTHING = 0
@@ -35,41 +35,41 @@ class Standing(IntEnum):
 
 
 class Caller(Protocol):
-    """A connection, as the doorkeeper sees it. It keeps `address` and `standing` for as long as it
-    is in the keeper's books; the keeper alone changes `standing`.
+    """A connection, as the doorkeeper sees it. It keeps `address` and `rank` for as long as it
+    is in the keeper's books; the keeper alone changes `rank`.
     """
 
     address: str
-    standing: Standing
+    rank: Rank
 
     def turn_out(self) -> None:
         """Closes it at once."""
 
 
 class _Line:
-    """Connections in the order of their silence, apart for each standing."""
+    """Connections in the order of their silence, apart for each rank."""
 
     def __init__(self) -> None:
-        self._by_standing = tuple(OrderedDict[Caller, None]() for _ in Standing)
+        self._by_rank = tuple(OrderedDict[Caller, None]() for _ in Rank)
 
     def __len__(self) -> int:
-        return sum(map(len, self._by_standing))
+        return sum(map(len, self._by_rank))
 
     def __contains__(self, caller: Caller) -> bool:
-        return caller in self._by_standing[caller.standing]
+        return caller in self._by_rank[caller.rank]
 
     def join(self, caller: Caller) -> None:
-        self._by_standing[caller.standing][caller] = None
+        self._by_rank[caller.rank][caller] = None
 
     def leave(self, caller: Caller) -> None:
-        self._by_standing[caller.standing].pop(caller, None)
+        self._by_rank[caller.rank].pop(caller, None)
 
     def heard(self, caller: Caller) -> None:
-        self._by_standing[caller.standing].move_to_end(caller)
+        self._by_rank[caller.rank].move_to_end(caller)
 
     def next_out(self, newcomers: int) -> Caller:
         """Who goes. Of those that have shown nothing, so many stay as long as others can go."""
-        nothing, *others = self._by_standing
+        nothing, *others = self._by_rank
         lines = [*others, nothing] if len(nothing) < newcomers else [nothing, *others]
         return next(iter(next(filter(None, lines))))
 
@@ -98,18 +98,18 @@ class Doorkeeper:
             line.join(caller)
 
     def heard(self, caller: Caller) -> None:
-        """Something came on a connection: it is the last to go of its standing."""
+        """Something came on a connection: it is the last to go of its rank."""
         for line in (self._everyone, self._by_address[caller.address]):
             line.heard(caller)
 
-    def known(self, caller: Caller, standing: Standing) -> None:
+    def known(self, caller: Caller, rank: Rank) -> None:
         """A request on it came with a valid credential; what it has shown before stays shown."""
-        if standing <= caller.standing or caller not in self._everyone:
+        if rank <= caller.rank or caller not in self._everyone:
             return
         lines = (self._everyone, self._by_address[caller.address])
         for line in lines:
             line.leave(caller)
-        caller.standing = standing
+        caller.rank = rank
         for line in lines:
             line.join(caller)
 
@@ -125,7 +125,7 @@ class Doorkeeper:
         caller = line.next_out(most // NEWCOMERS)
         self.left(caller)
         caller.turn_out()
-        _log.warning("a connection was closed to make room", had=caller.standing.name)
+        _log.warning("a connection was closed to make room", had=caller.rank.name)
 
 
 def network_of(host: str) -> str:

@@ -28,7 +28,7 @@ from clearance.api.problems import (
 )
 from clearance.core.principal import ActorKind
 from clearance.doors.places import KNOWN
-from clearance.running.doorkeeper import Standing, network_of
+from clearance.running.doorkeeper import Rank, network_of
 
 if TYPE_CHECKING:
     from clearance.core.errors import Refusal
@@ -69,7 +69,7 @@ class FrontDoor(HttpToolsProtocol):
         super().__init__(**given)
         self._keeper = keeper
         self.address = ""
-        self.standing = Standing.NOTHING
+        self.rank = Rank.NOTHING
         self._waits: _Wait | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
@@ -141,7 +141,7 @@ class FrontDoor(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
-        self.scope[KNOWN] = self._known  # type: ignore[typeddict-unknown-key]
+        self.scope[KNOWN] = self._known  # type: ignore[literal-required]
         self._in_head = self._receiving = True
         self._unparsed = self._headers = self._header_bytes = 0
 
@@ -287,7 +287,7 @@ class FrontDoor(HttpToolsProtocol):
     def _known(self, caller: Principal) -> None:
         """A request on this connection came with a valid credential."""
         person = caller.kind is ActorKind.PERSON
-        self._keeper.known(self, Standing.PERSON if person else Standing.AGENT)
+        self._keeper.known(self, Rank.PERSON if person else Rank.AGENT)
 
 
 def _headers_too_large() -> HeadersTooLarge:
