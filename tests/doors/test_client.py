@@ -19,10 +19,10 @@ import pytest
 
 from clearance import client
 from clearance.client import AsyncClearance, Clearance, ClearanceError, ClearanceUnavailable
+from clearance.client.stops import STOP_TRIES_MAX
 from clearance.client.wire import (
     RECONNECTS_MAX,
     SAFE_TO_REPEAT,
-    STOP_TRIES_MAX,
     TRIES_MAX,
     UNSAFE_TO_REPEAT,
 )

@@ -18,6 +18,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import httpx2
 
+from clearance.client import stops
 from clearance.client import wire as wire
 from clearance.client.wire import Answer, ClearanceError, ClearanceUnavailable, Json
 
@@ -282,13 +283,13 @@ class _Verbs(ABC, Generic[_A, _I]):
         switch = {"scope": scope, "subject": subject, "level": level, "reason": reason}
         if lifted_by is not None:
             switch["lifted_by"] = lifted_by
-        return self._run(wire.stop(switch))
+        return self._run(stops.stop(switch))
 
     def lift(self, scope: str, subject: str | None = None) -> _A:
         """Turns a stop switch off; `NO_SUCH_STOP_SWITCH` if it is not on, `STOP_IS_OWNERS` if only
         an owner may. `starts` of the answer is how many approved intents start because of it.
         """
-        return self._run(wire.lift(scope, subject))
+        return self._run(stops.lift(scope, subject))
 
     def stop_receipts(self) -> _A:
         """What each stop that is on holds now, and what is under way under it, as `items`."""
@@ -296,7 +297,7 @@ class _Verbs(ABC, Generic[_A, _I]):
 
     def stop_receipt(self, scope: str, subject: str | None = None) -> _A:
         """What one stop holds; if it is not `on`, what it would hold."""
-        return self._run(wire.stop_receipt(scope, subject))
+        return self._run(stops.stop_receipt(scope, subject))
 
     def api_keys(self) -> _A:
         """The tenant's credentials, without their secrets."""
