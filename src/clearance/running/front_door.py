@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 import structlog
@@ -141,7 +141,7 @@ class FrontDoor(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
-        self.scope[KNOWN] = self._known  # type: ignore[literal-required]
+        cast("dict[str, object]", self.scope)[KNOWN] = self._known
         self._in_head = self._receiving = True
         self._unparsed = self._headers = self._header_bytes = 0
 
