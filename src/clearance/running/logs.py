@@ -12,6 +12,8 @@ import sys
 
 import structlog
 
+from clearance.tools.masking import masked_everywhere
+
 LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error")}
 _COMMON_PROCESSORS: list[structlog.typing.Processor] = [
     structlog.processors.add_log_level,
@@ -31,6 +33,7 @@ def configure_logs(level: str) -> None:
             *_COMMON_PROCESSORS,
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
+            lambda _logger, _level, line: masked_everywhere(str(line)),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
@@ -58,9 +61,9 @@ class _Lines(structlog.stdlib.ProcessorFormatter):
         )
 
     def format(self, record: logging.LogRecord) -> str:
-        return super().format(
-            _without_addresses(record) if record.name.startswith("psycopg") else record
-        )
+        driver = record.name.startswith("psycopg")
+        line = super().format(_without_addresses(record) if driver else record)
+        return masked_everywhere(line)  # libraries quote what a tool server sent
 
 
 def _without_addresses(record: logging.LogRecord) -> logging.LogRecord:
