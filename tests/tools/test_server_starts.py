@@ -26,7 +26,7 @@ SECRET = "s3cr3t-first-line\ns3cr3t-second-line"
 
 
 def shell(script: str, **more: str) -> ToolServer:
-    return ToolServer("raw", ("sh", "-c", script), environment=more)
+    return ToolServer("raw", ("sh", "-c", script), environment=more, secrets=tuple(more))
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,9 @@ class ToolServer:
     """Where tools are: an MCP server over stdio (`command`) or streamable HTTP (`url`).
 
     Words of `command` and values of `environment` and `headers` may hold `${NAME}`: resolved from
-    our environment when the server is started or called, never stored resolved.
+    our environment when the server is started or called, never stored resolved. `inherit` names
+    variables that it gets as we have them, if we have them. `secrets` names the variables and the
+    entries that are secret, beside the headers; None: every `${NAME}` that is not short.
     """
 
     name: str
@@ -72,6 +74,8 @@ class ToolServer:
     headers: Mapping[str, str] = field(default_factory=dict)
     deadline_seconds: int = DEADLINE_SECONDS_DEFAULT
     concurrency_max: int = CONCURRENCY_DEFAULT
+    inherit: tuple[str, ...] = ()
+    secrets: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

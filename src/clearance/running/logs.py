@@ -16,6 +16,7 @@ import time
 import structlog
 
 from clearance.running.repeats import Kind, Repeats
+from clearance.tools.masking import masked_everywhere
 
 LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error")}
 _STAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
@@ -50,6 +51,7 @@ def configure_logs(level: str, *, repeats: bool = False) -> None:
             structlog.processors.format_exc_info,
             *([] if repeats else [_count_ours]),
             structlog.processors.JSONRenderer(),
+            lambda _logger, _level, line: masked_everywhere(str(line)),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
@@ -97,9 +99,9 @@ class _Lines(structlog.stdlib.ProcessorFormatter):
         )
 
     def format(self, record: logging.LogRecord) -> str:
-        return super().format(
-            _without_addresses(record) if record.name.startswith("psycopg") else record
-        )
+        driver = record.name.startswith("psycopg")
+        line = super().format(_without_addresses(record) if driver else record)
+        return masked_everywhere(line)  # libraries quote what a tool server sent
 
 
 def _without_addresses(record: logging.LogRecord) -> logging.LogRecord:

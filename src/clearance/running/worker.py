@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from clearance.api import operations
+from clearance.configuration.values import variables_of
 from clearance.core.errors import Refusal, Unavailable
 from clearance.core.principal import EVERYWHERE
 from clearance.flow.control import Control
@@ -29,7 +30,6 @@ from clearance.running.logs import configure_logs
 from clearance.running.metrics.measured import MeasuredStore, MeasuredTools
 from clearance.running.metrics.prometheus import Exposition, Metrics
 from clearance.running.process import answering, listening, signals, url_of
-from clearance.tools.masking import variables_of
 
 if TYPE_CHECKING:
     import socket

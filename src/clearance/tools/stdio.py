@@ -29,9 +29,9 @@ from pydantic import ValidationError
 
 from clearance.core.catalog import ToolServer
 from clearance.tools.exchange import WIRE_BYTES_MAX, Outbox
-from clearance.tools.masking import Secrets
 from clearance.tools.program import Program, running
 from clearance.tools.untrusted import readable
+from clearance.tools.variables import Secrets
 
 if TYPE_CHECKING:
     from clearance.tools.exchange import Streams
@@ -82,8 +82,7 @@ async def stdio(
     server: ToolServer, secrets: Secrets, lost: Callable[[], None], ending: Ending
 ) -> AsyncIterator[Streams]:
     """A server process of ours; `lost` is called when it stops talking."""
-    command = [secrets.filled(word) for word in server.command]
-    environment = {**_inherited(), **secrets.resolved(server.environment)}
+    command, environment = secrets.command(), _inherited() | secrets.environment()
     async with running(server.name, command, environment, line_bytes_max=WIRE_BYTES_MAX) as program:
         reading = asyncio.create_task(_read_stderr(server.name, program.stderr, secrets, ending))
         try:
@@ -195,8 +194,8 @@ async def _read_stderr(
     """
     ending.last_lines.clear()
     lines = 0
-    async for line in _lines(stderr):
-        if not (text := secrets.sentence(line)):
+    async for line, cut in _lines(stderr):
+        if not (text := secrets.sentence(line, cut=cut)):
             continue
         lines += 1
         ending.last_lines.append(text)
@@ -204,16 +203,18 @@ async def _read_stderr(
             _log.debug("tool_server_stderr", server=server, line=text)
 
 
-async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
-    """Whole lines, as far as one is not too long: a secret on two of them would not be masked."""
-    line = b""
+async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[tuple[str, bool]]:
+    """Whole lines, as far as one is not too long, and whether it was cut: a secret on two of them
+    would not be masked.
+    """
+    line, size = b"", 0
     while chunk := await stream.read(READ_BYTES):
         first, *others = chunk.split(b"\n")
-        line += first[: STDERR_LINE_BYTES_MAX - len(line)]
+        line, size = line + first[: STDERR_LINE_BYTES_MAX - len(line)], size + len(first)
         for other in others:
-            yield line.decode(errors="replace")
-            line = other[:STDERR_LINE_BYTES_MAX]
-    yield line.decode(errors="replace")
+            yield line.decode(errors="replace"), size > len(line)
+            line, size = other[:STDERR_LINE_BYTES_MAX], len(other)
+    yield line.decode(errors="replace"), size > len(line)
 
 
 async def _stop(program: Program) -> bool:
