@@ -10,7 +10,7 @@ import re
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from pydantic.json_schema import models_json_schema
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -29,6 +29,7 @@ from clearance.api import (
     usage,
     wire,
 )
+from clearance.api.door import no_key_is_unread
 from clearance.api.metrics import Exposed, Measured, RequestMetrics
 from clearance.doors.places import Visited
 from clearance.doors.streams import Streams
@@ -99,7 +100,7 @@ def create_app(
     app.state.metrics = metrics
     app.state.streams = Streams(requests.streams)
     for router in _ROUTERS:
-        app.include_router(router)
+        app.include_router(router, dependencies=[Depends(no_key_is_unread)])
     if metrics:
         app.include_router(operations.counting)
     problems.install(app)
