@@ -30,9 +30,9 @@ pytestmark = pytest.mark.anyio
 JANUARY = 1_579_046_400_000  # 2020-01-15T00:00:00Z
 FIRST = ["0001_first", "0002_entry_format_2", "0003_tools", "0004_limits", "0005_stops"]
 EXPANDS = Migration(
+    6,
+    "0006_expands",
     5,
-    "0005_expands",
-    4,
     """ALTER TABLE intent ADD COLUMN more text;
     ALTER TABLE ledger ADD COLUMN more text NOT NULL DEFAULT 'x';
     ALTER TABLE tenant ADD COLUMN more int NOT NULL DEFAULT 0;
@@ -40,8 +40,8 @@ EXPANDS = Migration(
         || replace(rtrim(pg_get_viewdef('intent_record'), ';'), 'i.likeness', 'i.likeness,
         i.more'); END $$""",
 )
-CONTRACTS = Migration(6, "0006_contracts", 6, "ALTER TABLE ledger DROP COLUMN more")
-BREAKS = Migration(5, "0005_breaks", 4, "CREATE TABLE half (); SELECT 1 / 0")
+CONTRACTS = Migration(7, "0007_contracts", 7, "ALTER TABLE ledger DROP COLUMN more")
+BREAKS = Migration(6, "0006_breaks", 5, "CREATE TABLE half (); SELECT 1 / 0")
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ async def test_a_migration_waits_for_readers_only_so_long(
         with pytest.raises(Unavailable) as refused:
             await migrate(database)
     assert refused.value.code == "MIGRATION_FAILED"
-    assert await migrate(database) == ["0005_expands"]
+    assert await migrate(database) == ["0006_expands"]
 
 
 async def test_software_of_before_goes_on_while_the_schema_expands_and_ends_when_it_contracts(
@@ -150,7 +150,7 @@ async def test_software_of_before_goes_on_while_the_schema_expands_and_ends_when
             await admitted(world, f"warm-{number}", account_id="globex")
         with monkeypatch.context() as newer:
             knows(newer, EXPANDS)
-            assert await migrate(database) == ["0005_expands"]
+            assert await migrate(database) == ["0006_expands"]
         assert await world.store.intent(TENANT, "before") == record
         assert len(await world.store.timeline(TENANT, TimelineQuery())) == 9
         await applied(world, steps.cancel(record, code="X", reason=None, actor=OWNER, now=NOON))
@@ -159,7 +159,7 @@ async def test_software_of_before_goes_on_while_the_schema_expands_and_ends_when
             await admitted(started_later, "later", account_id="globex")
         with monkeypatch.context() as newer:
             knows(newer, EXPANDS, CONTRACTS)
-            assert await migrate(database) == ["0006_contracts"]
+            assert await migrate(database) == ["0007_contracts"]
             store = await PostgresStore.open(database)
             assert await store.intent(TENANT, "later") == await world.record("later")
             await store.close()

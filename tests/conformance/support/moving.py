@@ -21,9 +21,10 @@ from clearance.core.outcome import CallError, ErrorClass, OutcomeStatus, Sent
 from clearance.core.principal import Role, Scope
 from clearance.flow import execute
 from clearance.flow.ports.intents import TimelineQuery
+from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.store import Store
 from clearance.flow.ports.tools import ToolCall, ToolCallFailed
-from clearance.flow.requests import RulingRequest
+from clearance.flow.requests import ANY_VERSION, RulingRequest, SettingsPart
 from clearance.profiles import choose
 from clearance.profiles.local import STORE_FILE
 from clearance.profiles.place import Database, Place
@@ -70,6 +71,7 @@ async def live(world: World) -> None:
     await world.control.cancel(OWNER, "cancelled", "no longer needed \0 \u2028")
     await _counted(world)
     await _of_format_2(world)
+    await _stopped(world)
     other = await admission(world, "approved", tenant_id=OTHER, now=world.clock.now)
     await world.store.admit(other)
 
@@ -84,6 +86,21 @@ async def _of_format_2(world: World) -> None:
         await world.store.keep_tools(tenant, {TOOL: {"description": f"\0 \u2028 of {tenant}"}})
     await world.propose(task("later", expires_at=world.clock.now + YEAR, **UNSURE))
     world.sql("UPDATE intent SET executor = 'caller' WHERE action_intent_id = 'later'")
+
+
+async def _stopped(world: World) -> None:
+    """A stop whose receipt is closed, and one of which nobody made any yet."""
+    agent = {"scope": "AGENT", "subject": "größe", "level": "REFUSE", "reason": "for Ann"}
+    for switches in ([agent], []):
+        value = {"stop_switches": switches}
+        await world.control.put_settings_part(
+            OWNER, SettingsPart.STOP_SWITCHES, value, version=ANY_VERSION
+        )
+    now, actor = world.clock.now, replace(OWNER, tenant_id=OTHER)
+    entry = draft(EntryKind.STOP_SWITCHES_CHANGED, now, actor)
+    await world.store.configure(
+        SettingsChange(OTHER, 1, sample.DOCUMENT, entry, now, stop={"switches": []})
+    )
 
 
 async def _counted(world: World) -> None:
@@ -195,8 +212,13 @@ async def told(store: Store, now: int) -> dict[str, Any]:
             "alike": await store.alike(tenant, LIKENESS, 10),
             "keys": await store.api_keys(tenant),
             "tools": await store.kept_tools(tenant, [TOOL]),
+            "stops": await store.stops_at(tenant, (now,)),
+            "running": await store.running(tenant),
+            "open": sorted(map(str, await store.open_tallies(tenant))),
+            "ended": sorted(map(str, await store.ended_tallies(tenant, now - HOUR))),
         }
     said["keys"] = [await store.api_key(key.key_hash) for key in said[TENANT]["keys"]]
+    said["stops"] = [await store.open_stops(10), await store.ledger_sizes()]
     said["due"] = [
         await store.approved(1_000),
         await store.expired(now + 1_000 * HOUR, 1_000),
@@ -257,7 +279,7 @@ def nothing_in(where: Place) -> bool:
         return not (where / STORE_FILE).exists()
     assert isinstance(where, Database)
     tables = ("settings", "tool", "ledger", "intent_key", "intent", "budget_use", "api_key")
-    tables += ("counter", "known_account")
+    tables += ("counter", "known_account", "stop")
     with psycopg.connect(where.url.get_secret_value()) as connection:
         found = connection.execute(
             "SELECT tenant_id, settings_version, ledger_size FROM clearance.tenant"
