@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from clearance.configuration.document import parse_document
+from clearance.configuration.shape import SettingsDocument
 from clearance.core.catalog import ToolServer
 from clearance.core.credential import ApiKey, hash_key
 from clearance.core.errors import (
@@ -399,6 +400,33 @@ async def test_secrets_are_in_no_difference_and_no_entry(world: World) -> None:
     )
     assert SECRET not in "".join(said)
     assert SECRET not in json.dumps(await world.entries())
+
+
+async def test_names_of_secrets_are_compared_as_sets_and_shown(world: World) -> None:
+    def document(inherit: list[str], secrets: list[str] | None) -> SettingsDocument:
+        changed = sample.document()
+        crm = changed["tool_servers"]["crm"]
+        crm["inherit"] = inherit
+        if secrets is not None:
+            crm["secrets"] = secrets
+        return parse_document(changed)
+
+    async def told(inherit: list[str], secrets: list[str] | None) -> list[str]:
+        applied = await world.control.apply(OWNER, document(inherit, secrets))
+        return [difference.sentence for difference in applied]
+
+    assert await told(["A", "B"], None)
+    assert await told(["B", "A"], None) == []
+    assert await told(["A", "B"], ["B", "A"]) == ['tool_servers.crm.secrets is new: ["A", "B"].']
+    assert await told(["A", "B"], ["A", "B"]) == []
+    assert await told(["A", "B"], []) == ['tool_servers.crm.secrets was ["A", "B"] and is [] now.']
+    server = (await world.control.settings(OWNER)).tool_servers["crm"]
+    assert (server.inherit, server.secrets) == (("A", "B"), ())
+    assert (await told(["A", "B"], None))[0].startswith("tool_servers.crm.secrets is gone")
+    settings = await world.control.settings(OWNER)
+    assert settings.tool_servers["crm"].secrets is None
+    with pytest.raises(InvalidInput):
+        document(["A"], ["B"])
 
 
 async def test_an_entry_holds_every_difference(world: World) -> None:

@@ -26,7 +26,7 @@ STARTED = 0  # what we answer, or else the number of the error
 PAUSE_SECONDS_STEP = 0.000_1  # by which the pause grows between two rounds of ending
 PAUSE_SECONDS_MAX = 0.1  # of which are spent on what cannot be ended, such as a disk that hangs
 
-_SET_DEATH_SIGNAL, _SET_DUMPABLE, _SET_CHILD_SUBREAPER = 1, 4, 36  # of prctl(2)
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 1, 4, 36  # of prctl(2)
 _PASSED_ON = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 
@@ -36,7 +36,7 @@ def main() -> None:
     pipe = int(sys.argv[1])
     os.set_inheritable(pipe, False)  # noqa: FBT003
     command, environment = marshal.loads(_read(pipe, int.from_bytes(_read(pipe, SIZE_BYTES))))  # noqa: S302 - our own
-    _control(_SET_CHILD_SUBREAPER, 1)
+    _control(PR_SET_CHILD_SUBREAPER, 1)
     signals = _signals()
     server, problem = _start(command, environment)
     os.write(pipe, bytes([problem]))
@@ -84,7 +84,7 @@ def _start(command: list[bytes], environment: dict[bytes, bytes]) -> tuple[int, 
         signal.set_wakeup_fd(-1)
         for number in _IGNORED_BY_PYTHON:
             signal.signal(number, signal.SIG_DFL)
-        _control(_SET_DEATH_SIGNAL, signal.SIGKILL)  # a second line, if somebody kills the keeper
+        _control(PR_SET_PDEATHSIG, signal.SIGKILL)  # a second line, if somebody kills the keeper
         if os.getppid() == keeper:
             os.execvpe(command[0], command, environment)  # noqa: S606
     except OSError as error:
@@ -179,7 +179,7 @@ def _reaped(server: int) -> tuple[int | None, bool]:
 def _end_as(status: int) -> None:
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        _control(_SET_DUMPABLE, 0)  # the memory that matters was the server's
+        _control(PR_SET_DUMPABLE, 0)  # the memory that matters was the server's
         if number != signal.SIGKILL:
             signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
