@@ -31,7 +31,7 @@ def _report(kind: Kind, left_out: int) -> None:
     logger, level, event = kind
     line = {"event": event, "repeated": left_out, "level": level, "logger": logger}
     stamped = _STAMP(None, level, {key: value for key, value in line.items() if value})
-    print(json.dumps(stamped), file=sys.stderr)  # noqa: T201
+    print(masked_everywhere(json.dumps(stamped)), file=sys.stderr)  # noqa: T201
 
 
 _repeats = Repeats(_report, time.monotonic)
