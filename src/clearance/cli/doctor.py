@@ -49,7 +49,7 @@ from clearance.core.principal import EVERYWHERE, Principal
 from clearance.core.settings import Settings
 from clearance.flow.control import Control
 from clearance.flow.ports.tools import ToolCallFailed
-from clearance.flow.requests import SettingsPart
+from clearance.flow.requests import SettingsPart, Workers
 from clearance.profiles import aws, choose, postgres
 from clearance.profiles.environment import Environment
 from clearance.profiles.local import STORE_FILE
@@ -309,7 +309,9 @@ async def _queue(where: Database) -> Findings:
     queue = await postgres.database_queue(where)
     waiting = queue.jobs.get("todo", 0)
     if not queue.workers:
-        yield WARNING, f"No worker works; {waiting} hints wait: start one with clearance worker."
+        concern = Workers(0, waiting, queue.seen_at).concern(waiting)
+        worst = FAILURE if waiting else WARNING
+        yield worst, f"{concern.sentence if concern else ''} Start one with clearance worker."
         return
     workers = "1 worker works" if queue.workers == 1 else f"{queue.workers} workers work"
     yield OK, f"{workers}, {waiting} hints wait."

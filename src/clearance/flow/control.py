@@ -39,6 +39,7 @@ from clearance.flow.context import Context
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.tools import ToolList
 from clearance.flow.requests import (
+    Concern,
     CounterUse,
     Erased,
     NarratedIntent,
@@ -157,6 +158,10 @@ class Control:
     async def counts(self, principal: Principal) -> Mapping[IntentStatus, int]:
         """How many intents are in each state that is not terminal."""
         return await observe.counts(self._context, principal)
+
+    async def no_worker(self, counts: Mapping[IntentStatus, int]) -> Concern | None:
+        """What people must know if no worker is alive to carry out what is approved."""
+        return await observe.no_worker(self._context, counts)
 
     async def accounts_seen(self, principal: Principal, *, since: int) -> list[str]:
         """The accounts that agents named since a moment, in any order; not all, if there are very

@@ -128,6 +128,7 @@ async def serving(
         over = asyncio.Event()
         if isinstance(place, Database):
             app.state.check = postgres.Readiness(place, parts).check
+            app.state.workers = parts.context.workers
         draining = asyncio.create_task(_drain(app, shutdown.asked, linger_seconds, over))
         ends.callback(draining.cancel)
         shutdown.listen()

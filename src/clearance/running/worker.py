@@ -79,6 +79,7 @@ async def work(
             postgres.postgres(place, runner, engine=queue, wrapped=wrapped)
         )
         await postgres.database_queue(place)
+        parts.context.watch_workers(partial(postgres.workers, place))
         await ends.enter_async_context(queue.open(parts.context))
         shutdown.listen()
         if taken is not None:

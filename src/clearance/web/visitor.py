@@ -91,13 +91,14 @@ class Frame:
     the stop switches that are on.
 
     `held` is how many intents, waiting or approved, one of the switches covers; HELD_MAX means that
-    many or more.
+    many or more. `no_worker`: what people must know while no worker is alive.
     """
 
     waiting: int
     unknown: int
     switches: tuple[StopSwitch, ...]
     held: int
+    no_worker: str | None = None
 
     @property
     def held_words(self) -> str:
@@ -114,11 +115,13 @@ async def frame(site: Site, visitor: Visitor) -> Frame:
     """The frame as it stands now."""
     counts = await site.control.counts(visitor.principal)
     settings = await site.control.settings(visitor.principal)
+    concern = await site.control.no_worker(counts)
     return Frame(
         waiting=counts.get(IntentStatus.AWAITING_APPROVAL, 0),
         unknown=counts.get(IntentStatus.UNKNOWN, 0),
         switches=settings.stop_switches,
         held=await _held(site, visitor, settings) if settings.stop_switches else 0,
+        no_worker=concern.sentence if concern else None,
     )
 
 

@@ -78,6 +78,7 @@ STOP_SWITCHES = "clearance_stop_switches"
 OVERDUE_SECONDS = "clearance_overdue_seconds"
 LEDGER_ENTRIES = "clearance_ledger_entries"
 QUEUE_JOBS = "clearance_queue_jobs"
+WORKERS_ALIVE = "clearance_workers_alive"
 SWEEPING = "clearance_worker_sweeping"
 SWEEP_AGE_SECONDS = "clearance_sweep_age_seconds"
 
@@ -175,6 +176,11 @@ LOOKED_AT = (
         Measure.GAUGE,
         "Hints in the queue of all workers.",
         {"state": _values(("todo", "doing"))},
+    ),
+    Family(
+        WORKERS_ALIVE,
+        Measure.GAUGE,
+        "Workers on the database that gave a sign of life; without one, approved intents wait.",
     ),
     Family(SWEEPING, Measure.GAUGE, "1 if this process is the one that sweeps."),
     Family(
