@@ -177,8 +177,10 @@ def test_a_problem_of_the_policy_names_the_line_of_the_policy_file(tmp_path: Pat
         (
             '{CRM_DB: "${CRM_DB}"}',
             '{CRM_DB: "${CRM_DB}"}\n    secrets: [CRM_DBB]',
-            "clearance.yaml:7: tool_servers.crm.secrets.0: must name a ${NAME} of this tool server, "
-            "or an entry of its environment, inherit or headers; did you mean CRM_DB?",
+            (
+                "clearance.yaml:7: tool_servers.crm.secrets.0: must name a ${NAME} of this tool "
+                "server, or an entry of its environment, inherit or headers; did you mean CRM_DB?"
+            ),
         ),
         (
             'environment: {CRM_DB: "${CRM_DB}"}',
