@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from clearance.configuration.document import parse_document
+from clearance.configuration.shape import SettingsDocument
 from clearance.core.catalog import ToolServer
-from clearance.core.credential import hash_key
+from clearance.core.credential import ApiKey, hash_key
 from clearance.core.errors import (
     Conflict,
     Forbidden,
@@ -25,6 +26,7 @@ from clearance.core.errors import (
     VersionMismatch,
     VersionRequired,
 )
+from clearance.core.ledger import EntryKind, draft
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.core.principal import EVERYWHERE, Role, Scope, system
 from clearance.core.record import IntentStatus
@@ -400,6 +402,33 @@ async def test_secrets_are_in_no_difference_and_no_entry(world: World) -> None:
     assert SECRET not in json.dumps(await world.entries())
 
 
+async def test_names_of_secrets_are_compared_as_sets_and_shown(world: World) -> None:
+    def document(inherit: list[str], secrets: list[str] | None) -> SettingsDocument:
+        changed = sample.document()
+        crm = changed["tool_servers"]["crm"]
+        crm["inherit"] = inherit
+        if secrets is not None:
+            crm["secrets"] = secrets
+        return parse_document(changed)
+
+    async def told(inherit: list[str], secrets: list[str] | None) -> list[str]:
+        applied = await world.control.apply(OWNER, document(inherit, secrets))
+        return [difference.sentence for difference in applied]
+
+    assert await told(["A", "B"], None)
+    assert await told(["B", "A"], None) == []
+    assert await told(["A", "B"], ["B", "A"]) == ['tool_servers.crm.secrets is new: ["A", "B"].']
+    assert await told(["A", "B"], ["A", "B"]) == []
+    assert await told(["A", "B"], []) == ['tool_servers.crm.secrets was ["A", "B"] and is [] now.']
+    server = (await world.control.settings(OWNER)).tool_servers["crm"]
+    assert (server.inherit, server.secrets) == (("A", "B"), ())
+    assert (await told(["A", "B"], None))[0].startswith("tool_servers.crm.secrets is gone")
+    settings = await world.control.settings(OWNER)
+    assert settings.tool_servers["crm"].secrets is None
+    with pytest.raises(InvalidInput):
+        document(["A"], ["B"])
+
+
 async def test_an_entry_holds_every_difference(world: World) -> None:
     many = [{"account": f"a{number}", "max_per_day": number} for number in range(100)]
     await put(world, SettingsPart.BUDGETS, {"budgets": many})
@@ -482,7 +511,7 @@ async def test_tools_are_pinned_at_first_contact_and_only_again_when_asked(world
 
 async def test_a_key_is_made_once_found_by_its_hash_and_ended(world: World) -> None:
     key, text = await world.control.create_api_key(OWNER, "agent-ada", Role.AGENT)
-    assert text.startswith("clr_")
+    assert text.startswith("clr2_")
     found = await world.store.api_key(hash_key(text, await world.store.installation_salt()))
     assert found == key
     assert (key.tenant_id, key.role, key.revoked_at) == (TENANT, Role.AGENT, None)
@@ -526,10 +555,12 @@ async def test_a_key_that_replaces_another_keeps_its_limits_unless_others_are_gi
     await world.control.create_api_key(OWNER, "ci", Role.AGENT, narrow)
     await world.control.create_api_key(OWNER, "ci", Role.AGENT, replace=True)
     assert await valid() == [(Role.AGENT, narrow)]
-    assert await world.control.ensure_api_key(OWNER, "ci", Role.AGENT, "first-secret")
-    assert not await world.control.ensure_api_key(OWNER, "ci", Role.AGENT, "first-secret")
+    assert await world.control.ensure_api_key(OWNER, "ci", Role.AGENT, "the-first-secret-of-all")
+    assert not await world.control.ensure_api_key(
+        OWNER, "ci", Role.AGENT, "the-first-secret-of-all"
+    )
     assert await valid() == [(Role.AGENT, narrow)]
-    assert await world.control.ensure_api_key(OWNER, "ci", Role.AUDITOR, "first-secret")
+    assert await world.control.ensure_api_key(OWNER, "ci", Role.AUDITOR, "the-first-secret-of-all")
     assert await valid() == [(Role.AUDITOR, narrow)]
     await world.control.create_api_key(OWNER, "ci", Role.AGENT, other, replace=True)
     assert await valid() == [(Role.AGENT, other)]
@@ -541,19 +572,33 @@ async def test_the_first_key_follows_what_was_given(world: World) -> None:
     async def ensure(text: str, role: Role = Role.OWNER, name: str = "owner") -> bool:
         return await world.control.ensure_api_key(OWNER, name, role, text)
 
-    assert await ensure("first-secret")
-    assert not await ensure("first-secret")
-    assert await ensure("second-secret")
-    assert await ensure("first-secret")
-    assert await ensure("first-secret", Role.AUDITOR)
+    assert await ensure("the-first-secret-of-all")
+    assert not await ensure("the-first-secret-of-all")
+    assert await ensure("the-second-secret-of-all")
+    assert await ensure("the-first-secret-of-all")
+    assert await ensure("the-first-secret-of-all", Role.AUDITOR)
     valid = [key for key in await world.control.api_keys(OWNER) if key.revoked_at is None]
     assert [(key.name, key.role) for key in valid] == [("owner", Role.AUDITOR)]
     refused: list[tuple[type[Refusal], str, str]] = [
-        (Conflict, "first-secret", "other"),
+        (Conflict, "the-first-secret-of-all", "other"),
         (InvalidInput, "short", "owner"),
+        (InvalidInput, "fifteen-letters", "owner"),
+        (InvalidInput, "clr2_" + "a" * 51, "owner"),
         (InvalidInput, "long-enough-secret", " owner"),
     ]
     for kind, text, name in refused:
         with pytest.raises(kind) as caught:
             await ensure(text, name=name)
         assert text not in caught.value.sentence
+
+
+async def test_a_short_key_of_a_version_before_goes_on_and_none_is_made(world: World) -> None:
+    salt = await world.store.installation_salt()
+    old = ApiKey("old", TENANT, "owner", Role.OWNER, hash_key("8-signs!", salt), world.clock.now)
+    entry = draft(EntryKind.API_KEY_CREATED, world.clock.now, OWNER)
+    await world.store.add_api_key(old, entry)
+    assert not await world.control.ensure_api_key(OWNER, "owner", Role.OWNER, "8-signs!")
+    await world.control.revoke_api_key(OWNER, "old")
+    with pytest.raises(InvalidInput) as refused:
+        await world.control.ensure_api_key(OWNER, "owner", Role.OWNER, "8-signs!")
+    assert refused.value.code == "INVALID_API_KEY"

@@ -175,6 +175,24 @@ def test_a_problem_of_the_policy_names_the_line_of_the_policy_file(tmp_path: Pat
         ),
         ("${CRM_DB}", "${CRM-DB}", "${...} must hold the name of an environment variable"),
         (
+            '{CRM_DB: "${CRM_DB}"}',
+            '{CRM_DB: "${CRM_DB}"}\n    secrets: [CRM_DBB]',
+            (
+                "clearance.yaml:7: tool_servers.crm.secrets.0: must name a ${NAME} of this tool "
+                "server, or an entry of its environment, inherit or headers; did you mean CRM_DB?"
+            ),
+        ),
+        (
+            'environment: {CRM_DB: "${CRM_DB}"}',
+            "inherit: HTTPS_PROXY",
+            "clearance.yaml:6: tool_servers.crm.inherit: must be a list",
+        ),
+        (
+            'environment: {CRM_DB: "${CRM_DB}"}',
+            "inherit: [HTTPS-PROXY]",
+            "clearance.yaml:6: tool_servers.crm.inherit.0: must be the name of an environment",
+        ),
+        (
             "policy: policy.cedar",
             "policy: [x]",
             "clearance.yaml:27: policy: must be the name of a file",

@@ -323,13 +323,13 @@ async def test_actions_are_compiled_aside_and_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled: list[int] = []
-    made = catalog.schema_validator
+    made = catalog.Judge
 
     def counting(schema: Any) -> Any:
         compiled.append(threading.get_ident())
         return made(schema)
 
-    monkeypatch.setattr(catalog, "schema_validator", counting)
+    monkeypatch.setattr(catalog, "Judge", counting)
     await world.configure(sample.DOCUMENT | {"stop_switches": []})
     settings = await world.context.settings(TENANT)
     assert len(compiled) == len(settings.catalog)

@@ -426,7 +426,19 @@ async def test_the_queue_s_state_is_what_waits_who_works_and_who_sweeps(
     shop: World, queue_place: str
 ) -> None:
     defer(queue_place, "a", ["a0", "a1"])
-    assert await look(queue_place) == QueueState({"todo": 2}, workers=0, sweeper=None)
+    asked(
+        queue_place,
+        "INSERT INTO clearance_queue.procrastinate_workers (last_heartbeat) VALUES "
+        "(now() - interval '31 seconds')",  # it was killed, and no other struck it off
+    )
+    state = await look(queue_place)
+    assert state == QueueState({"todo": 2}, workers=0, sweeper=None)
+    [silent] = asked(
+        queue_place,
+        "SELECT (extract(epoch FROM last_heartbeat) * 1000)::float8 "
+        "FROM clearance_queue.procrastinate_workers",
+    )
+    assert state.seen_at == int(silent)
     async with working(shop, queue_place) as queue:
         await until(lambda: waiting(queue_place) == [])
         leads = "SELECT 1 FROM clearance_queue.sweeping WHERE until > clock_timestamp()"

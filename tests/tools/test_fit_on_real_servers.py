@@ -18,7 +18,7 @@ permit(principal, action, resource);
 HEAD = """version: 1
 tenant: northwind
 tool_servers:
-  bank: {command: ["%s", "%s"], environment: {BANK_FILE: "${BANK_FILE}", BANK_TEXTS: "${BANK_TEXTS}", BANK_LIMIT: "${BANK_LIMIT}", BANK_SECONDS: "${BANK_SECONDS}"}, deadline_seconds: 2}
+  bank: {command: ["%s", "%s"], environment: {BANK_FILE: "${BANK_FILE}", BANK_TEXTS: "${BANK_TEXTS}", BANK_LIMIT: "${BANK_LIMIT}", BANK_SECONDS: "${BANK_SECONDS}"}, secrets: [], deadline_seconds: 2}
   git: {command: ["%s", -m, mcp_server_git]}
 policy: policy.cedar
 autonomy:

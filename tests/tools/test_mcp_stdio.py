@@ -220,7 +220,7 @@ async def test_a_changed_definition_gets_a_new_session_and_lets_the_old_one_fini
     tools: McpTools,
 ) -> None:
     old = (await result(tools, RAW, "echo"))["pid"]
-    finishing = asyncio.ensure_future(result(tools, RAW, "slow", {"seconds": 0.2}))
+    finishing = asyncio.ensure_future(result(tools, RAW, "slow", {"seconds": 1}))
     await asyncio.sleep(0.05)
     new = (await result(tools, raw_server(environment={"A": "b"}), "echo"))["pid"]
     assert new != old

@@ -26,7 +26,7 @@ SECRET = "s3cr3t-first-line\ns3cr3t-second-line"
 
 
 def shell(script: str, **more: str) -> ToolServer:
-    return ToolServer("raw", ("sh", "-c", script), environment=more)
+    return ToolServer("raw", ("sh", "-c", script), environment=more, secrets=tuple(more))
 
 
 @pytest.mark.parametrize(
@@ -36,12 +36,15 @@ def shell(script: str, **more: str) -> ToolServer:
             ToolServer("raw", ("pythn", "a b.py")),
             "(pythn 'a b.py') could not be started: No such file or directory.",
         ),
-        (ToolServer("raw", ("a\x00b",)), "('a b') could not be connected to (ValueError)."),
-        (ToolServer("raw"), "could not be connected to (TypeError)."),
+        (ToolServer("raw", ("a\x00b",)), "('a b') could not be started: Invalid argument."),
+        (ToolServer("raw"), "raw could not be started: Invalid argument."),
         (shell("exit 0"), "(sh -c 'exit 0') ended before it was ready with exit code 0."),
-        (
-            shell("kill -9 $$"),
-            "(sh -c 'kill -9 $$') ended before it was ready by signal 9.",
+        *(
+            (
+                shell(f"kill -{n} $$"),
+                f"(sh -c 'kill -{n} $$') ended before it was ready by signal {n}.",
+            )
+            for n in (1, 9, 11, 15)
         ),
         (
             shell("echo one; printf 'two\\nthree\\n\\nfo\\033[31mur' >&2; exit 7"),

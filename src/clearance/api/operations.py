@@ -18,6 +18,7 @@ from clearance.api.door import answer, answers, problems
 from clearance.api.metrics import MEDIA_TYPE, Exposed, Measured
 from clearance.api.problems import install
 from clearance.api.wire import Health, Resource
+from clearance.flow.requests import Workers
 
 _NOT_READY = "The store does not answer, or the process was asked to end."
 
@@ -29,6 +30,14 @@ class Draining(Resource):
     """The process was asked to end."""
 
     status: Literal["draining"]
+
+
+class ReadyWithoutWorkers(Resource):
+    """The process can work, and no worker is alive to carry out what is approved."""
+
+    status: Literal["ok"]
+    code: Literal["NO_WORKER"]
+    detail: str
 
 
 def worker_app(check: Callable[[], Awaitable[None]], metrics: Exposed) -> FastAPI:
@@ -60,17 +69,24 @@ async def healthz() -> Response:
     "/readyz",
     operation_id="readyz",
     summary="The process can work: its store answers, and it was not asked to end",
-    response_model=Health,
+    response_model=Health | ReadyWithoutWorkers,
     responses={503: {**problems()[503], "model": Draining, "description": _NOT_READY}},
 )
 async def readyz(request: Request) -> Response:
-    """503 while no credential could be looked up, and once the process drains."""
+    """503 while no credential could be looked up, and once the process drains. Without a worker it
+    is 200 all the same, and says so: people must reach the stop switch.
+    """
     state = request.app.state
     if getattr(state, "draining", False):
         return answer(Draining(status="draining"), 503)
     check: Callable[[], Awaitable[None]] = getattr(state, "check", None) or state.access.check_store
     await check()
-    return answer(Health(status="ok"))
+    look: Callable[[], Awaitable[Workers | None]] | None = getattr(state, "workers", None)
+    workers = await look() if look else None
+    concern = workers.concern(workers.hints) if workers else None
+    if concern is None:
+        return answer(Health(status="ok"))
+    return answer(ReadyWithoutWorkers(status="ok", code="NO_WORKER", detail=concern.sentence))
 
 
 @counting.get(

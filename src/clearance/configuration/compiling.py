@@ -202,7 +202,15 @@ def tool_servers_of(reading: Reading) -> dict[str, ToolServer]:
 
 
 def _tool_server(name: str, shape: ToolServerShape) -> ToolServer:
-    return ToolServer(**{**dict(shape), "name": name, "command": tuple(shape.command)})
+    lists = {
+        key: value if value is None else tuple(value)
+        for key, value in (
+            ("command", shape.command),
+            ("inherit", shape.inherit),
+            ("secrets", shape.secrets),
+        )
+    }
+    return ToolServer(**{**dict(shape), **lists, "name": name})
 
 
 def _action(action_type: str, shape: ActionShape) -> Action:

@@ -26,7 +26,7 @@ from clearance.configuration.shape import (
     SettingsDocument,
     ToolServerShape,
 )
-from clearance.configuration.values import PATTERNS_MAX
+from clearance.configuration.values import PATTERNS_MAX, variables_of
 from clearance.core.canonical import Json
 from clearance.core.catalog import Effect
 from clearance.core.defaults import default_problems
@@ -147,8 +147,22 @@ def _server_problems(server: ToolServerShape) -> _Misfits:
         )
     elif server.headers and server.url is None:
         yield ("headers",), "only a server with a url has headers; a command has an environment"
-    elif server.environment and not server.command:
-        yield ("environment",), "only a server with a command has an environment; a url has headers"
+    elif (server.environment or server.inherit) and not server.command:
+        key = "environment" if server.environment else "inherit"
+        yield (key,), "only a server with a command has an environment; a url has headers"
+    yield from _secret_problems(server)
+
+
+def _secret_problems(server: ToolServerShape) -> _Misfits:
+    texts = (*server.command, *server.environment.values(), *server.headers.values())
+    known = {*server.environment, *server.inherit, *server.headers}.union(*map(variables_of, texts))
+    for index, name in enumerate(server.secrets or ()):
+        if name not in known:
+            sentence = (
+                "must name a ${NAME} of this tool server, or an entry of its environment, inherit "
+                f"or headers{suggestion(name, known)}"
+            )
+            yield ("secrets", index), sentence
 
 
 def action_problems(action: ActionShape, servers: frozenset[str] | None) -> _Misfits:

@@ -26,6 +26,7 @@ from clearance.configuration.values import (
     RATE_MAX,
     SIGNS_MAX,
     UNIT_MS,
+    VARIABLES_MAX,
     Acceptance,
     ActionType,
     ActionTypes,
@@ -41,11 +42,13 @@ from clearance.configuration.values import (
     NamePattern,
     Pin,
     Pointer,
+    SecretNames,
     Sentence,
     ServerName,
     ToolReference,
     Value,
     VariableName,
+    VariableNames,
     Zone,
     at_most,
     integer,
@@ -89,6 +92,8 @@ class ToolServerShape(_Shape):
     url: Address | None = None
     environment: dict[VariableName, Value] = {}
     headers: dict[HeaderName, HeaderValue] = {}
+    inherit: Annotated[VariableNames, at_most(VARIABLES_MAX)] = []
+    secrets: Annotated[SecretNames, at_most(VARIABLES_MAX)] | None = None
     deadline_seconds: Annotated[int, integer(1, DEADLINE_SECONDS_MAX)] = DEADLINE_SECONDS_DEFAULT
     concurrency_max: Annotated[int, integer(1, CONCURRENCY_MAX)] = CONCURRENCY_DEFAULT
 

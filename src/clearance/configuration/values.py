@@ -30,6 +30,7 @@ PATTERNS_MAX = 50  # of them
 SENTENCE_LENGTH_MAX = 300  # characters
 LABEL_LENGTH_MAX = 60  # characters
 DESCRIPTION_LENGTH_MAX = 1_000  # characters
+VARIABLES_MAX = 100  # names of variables that a tool server inherits, or that are secret
 SIGNS_MAX = 20  # by which an action's answers mean failed
 VALUE_LENGTH_MAX = 4_096  # characters of a command's word, an address, a variable or a header
 DURATION_DAYS_MAX = 366
@@ -37,6 +38,8 @@ ARGUMENTS_SAME_MAX = 32  # arguments that make two acts the same
 RATE_MAX = 1_000_000_000  # proposals a minute
 
 UNIT_MS = {"s": SECOND_MS, "m": 60 * SECOND_MS, "h": HOUR_MS, "d": 24 * HOUR_MS}
+_HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}"
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SERVER_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 TOOL_REFERENCE = rf"{_SERVER_NAME}\.[A-Za-z0-9_./:-]{{1,128}}"
 
@@ -191,6 +194,11 @@ def _in_order(values: list[str]) -> list[str]:
     return sorted(set(values))
 
 
+def variables_of(text: str) -> set[str]:
+    """The names of the variables that stand in a text as `${NAME}`."""
+    return set(VARIABLE.findall(text))
+
+
 def as_sentence(text: str) -> str:
     """A text with a full stop, unless it ends a sentence already."""
     return text if text.endswith((".", "?", "!")) else f"{text}."
@@ -220,8 +228,11 @@ Acceptance: TypeAlias = Annotated[
 VariableName: TypeAlias = Annotated[
     str, _matching(r"[A-Za-z_][A-Za-z0-9_]{0,127}", "the name of an environment variable")
 ]
-HeaderName: TypeAlias = Annotated[
-    str, _matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}", "the name of an HTTP header")
+HeaderName: TypeAlias = Annotated[str, _matching(_HEADER_NAME, "the name of an HTTP header")]
+VariableNames: TypeAlias = Annotated[list[VariableName], PlainSerializer(_in_order)]
+SecretNames: TypeAlias = Annotated[
+    list[Annotated[str, _matching(_HEADER_NAME, "the name of a variable or a header")]],
+    PlainSerializer(_in_order),
 ]
 HeaderValue: TypeAlias = Annotated[
     str,

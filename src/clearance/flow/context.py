@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
@@ -43,6 +43,8 @@ from clearance.flow.ports.store import Store
 from clearance.flow.ports.tools import Tools
 from clearance.flow.rates import Rates
 from clearance.flow.refusals import Refusals
+from clearance.flow.requests import Workers
+from clearance.flow.workers import Workforce
 
 SALT_BYTES = 16
 COMPILERS_MAX = 8  # threads that read and compile settings, each for one tenant
@@ -93,6 +95,7 @@ class Context:
     swept_at: int | None = field(default=None, kw_only=True)
     rates: Rates = field(default_factory=Rates, kw_only=True)
     refusals: Refusals = field(default_factory=Refusals, kw_only=True)
+    _workforce: Workforce | None = None
     _compiled: dict[str, Settings] = field(default_factory=dict)
     _salt_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     _salts: Iterator[int] = field(default_factory=count)
@@ -103,6 +106,14 @@ class Context:
     _proposers: dict[tuple[str, str], str] = field(default_factory=dict)
     _likeness_key: bytes | None = None
     _accounts: dict[str, Accounts] = field(default_factory=dict)
+
+    def watch_workers(self, look: Callable[[], Awaitable[Workers]]) -> None:
+        """From now on, `look` says who carries out what is approved. It raises Unavailable."""
+        self._workforce = Workforce(look, self.clock)
+
+    async def workers(self) -> Workers | None:
+        """The workers; None if it is not known, or if that is not the work of workers."""
+        return await self._workforce.now() if self._workforce else None
 
     async def settings(self, tenant_id: str) -> Settings:
         """The settings in force, compiled.

@@ -39,6 +39,7 @@ from clearance.flow.context import Context
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.tools import ToolList
 from clearance.flow.requests import (
+    Concern,
     CounterUse,
     Erased,
     NarratedIntent,
@@ -158,6 +159,10 @@ class Control:
         """How many intents are in each state that is not terminal."""
         return await observe.counts(self._context, principal)
 
+    async def no_worker(self, counts: Mapping[IntentStatus, int]) -> Concern | None:
+        """What people must know if no worker is alive to carry out what is approved."""
+        return await observe.no_worker(self._context, counts)
+
     async def accounts_seen(self, principal: Principal, *, since: int) -> list[str]:
         """The accounts that agents named since a moment, in any order; not all, if there are very
         many.
@@ -272,6 +277,10 @@ class Control:
         return await credentials.create_api_key(
             self._context, principal, name, role, scope, replace=replace
         )
+
+    async def new_key_text(self) -> str:
+        """The text of a key that this installation may have; `ensure_api_key` makes it valid."""
+        return await credentials.new_key_text(self._context)
 
     async def ensure_api_key(
         self, principal: Principal, name: str, role: Role, key_text: str

@@ -203,6 +203,7 @@ async def state(context: Context, principal: Principal) -> TenantState:
         *dict.fromkeys(unreadable),
         _no_policy(settings),
         _unknown(by_status.get(IntentStatus.UNKNOWN, 0)),
+        await no_worker(context, by_status),
     )
     return TenantState(
         tenant_id=tenant_id,
@@ -217,6 +218,12 @@ async def state(context: Context, principal: Principal) -> TenantState:
         concerns=tuple(concern for concern in concerns if concern),
         refused=context.refusals.lately(tenant_id, context.clock.now_ms()),
     )
+
+
+async def no_worker(context: Context, counts: Mapping[IntentStatus, int]) -> Concern | None:
+    """What people must know if what is approved waits for a worker, and none is alive."""
+    workers = await context.workers()
+    return workers.concern(counts.get(IntentStatus.APPROVED, 0)) if workers else None
 
 
 def _no_policy(settings: Settings) -> Concern | None:

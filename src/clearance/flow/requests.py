@@ -18,6 +18,7 @@ from clearance.core.canonical import Json
 from clearance.core.decision import SettingsVersion
 from clearance.core.errors import Problem
 from clearance.core.intent import RiskLevel
+from clearance.core.moment import as_text
 from clearance.core.narrative import ShownCall
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.same_acts import SameAct
@@ -26,6 +27,7 @@ from clearance.core.template import Phrase, plain
 from clearance.flow.ports.tools import ToolList, offered_of
 
 PAGE_SIZE_MAX = 500  # items of a list that a verb reads at once
+NO_WORKER = "NO_WORKER"
 ANY_VERSION = -1  # for stop switches: an emergency stop must not lose a race
 
 
@@ -310,6 +312,26 @@ class Concern:
 
     code: str
     sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """How many workers are alive, how many hints of approved intents no worker has taken up, and
+    the last sign of life of any worker, in milliseconds since 1970 (None: none is known).
+    """
+
+    alive: int
+    hints: int
+    seen_at: int | None = None
+
+    def concern(self, approved: int) -> Concern | None:
+        """What people must know if no worker is alive, while so many approved intents wait."""
+        if self.alive:
+            return None
+        since = "" if self.seen_at is None else f" since {as_text(self.seen_at)}"
+        waits = {0: "approved intents will wait", 1: "1 approved intent waits"}
+        wait = waits.get(approved, f"{approved} approved intents wait")
+        return Concern(NO_WORKER, f"No worker is alive{since}: {wait} until one starts.")
 
 
 @dataclass(frozen=True, slots=True)

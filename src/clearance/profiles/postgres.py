@@ -12,6 +12,7 @@ import contextlib
 import importlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
@@ -20,6 +21,7 @@ from clearance.core.errors import Conflict, InvalidInput
 from clearance.flow.ports.clock import Clock
 from clearance.flow.ports.engine import Engine
 from clearance.flow.ports.tools import Tools
+from clearance.flow.requests import Workers
 from clearance.profiles.environment import Environment
 from clearance.profiles.parts import NoEngine, Parts, Wrapping, as_it_is, assembled
 from clearance.profiles.place import Database, Table, place_of
@@ -159,6 +161,12 @@ async def database_queue(place: Database) -> QueueState:
     return await state.look(conninfo)
 
 
+async def workers(place: Database) -> Workers:
+    """The workers on the database."""
+    queue = await database_queue(place)
+    return Workers(queue.workers, sum(queue.jobs.values()), queue.seen_at)
+
+
 async def jobs(place: Database) -> Mapping[str, int]:
     """How many jobs the queue has now, by state."""
     return (await database_queue(place)).jobs
@@ -175,6 +183,7 @@ async def queueing(
     queue = Queue(conninfo)
     async with postgres(place, tools, engine=queue, wrapped=wrapped) as parts:
         await database_queue(place)
+        parts.context.watch_workers(partial(workers, place))
         async with queue.open(parts.context):
             yield parts
 

@@ -22,9 +22,9 @@ from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.flow.ports.tools import ToolAnswer, ToolCall, ToolCallFailed
 from clearance.tools.content import left_out, text_of
 from clearance.tools.exchange import Exchange
-from clearance.tools.masking import Secrets
 from clearance.tools.stdio import Ending
 from clearance.tools.untrusted import SENTENCE_LENGTH_MAX, failed, one_line, storable
+from clearance.tools.variables import Secrets
 
 RETRY_AFTER_MS_MAX = 24 * 3600 * 1000
 COMMAND_LENGTH_MAX = 100  # characters of a server's command in a sentence
@@ -134,7 +134,7 @@ class Answers:
             sentence = f"The tool {named} failed: {text or 'it gave no reason'}"
             refused = CallError(error_class, sentence, Sent.ANSWERED, retry_after_ms=retry_after_ms)
             raise ToolCallFailed(self._masked(call.manners.of_error(refused, structure, text)))
-        answer = storable(text if structure is None else structure)
+        answer = storable(text if structure is None else structure, self._secrets.mask)
         answer = replace(answer, left_out=left_out(result))
         if call.manners.means_failed(structure, text):
             raise ToolCallFailed(self._masked(means_failed(named, text)), answer)

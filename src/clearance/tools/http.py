@@ -23,14 +23,13 @@ from clearance.core.catalog import DEADLINE_SECONDS_MAX, ToolServer
 from clearance.core.outcome import ErrorClass, Sent
 from clearance.tools.answers import RETRY_AFTER_MS_MAX
 from clearance.tools.exchange import WIRE_BYTES_MAX, Exchange, Outbox, current
-from clearance.tools.masking import Secrets
 from clearance.tools.untrusted import failed, readable
+from clearance.tools.variables import PATH_SECRET_LENGTH_MIN, Secrets
 
 if TYPE_CHECKING:
     from clearance.tools.exchange import Streams
 
 NETWORK_SECONDS_MAX = 30  # for a connection, or for writing a request to it
-PATH_SECRET_LENGTH_MIN = 16  # a longer part of an address is taken for a key
 
 _WITH_MESSAGE = frozenset({200, 201})
 _UNREACHED = (
@@ -44,7 +43,7 @@ _UNREACHED = (
 @asynccontextmanager
 async def http(server: ToolServer, secrets: Secrets) -> AsyncIterator[Streams]:
     """The SDK's transport, on a wire of ours."""
-    headers = httpx2.Headers(secrets.resolved(server.headers))
+    headers = httpx2.Headers(secrets.headers())
     try:
         url = httpx2.URL(server.url or "")
     except httpx2.InvalidURL:

@@ -1,77 +1,143 @@
-"""The secrets of a tool server's definition: `${NAME}` is filled in from our variables, and masked
-in every text.
+"""Masks secrets in untrusted text, in whatever spelling they stand there.
 
-One idea: the code that fills a value in remembers it, so no sentence and no log line of the same
-server can show it.
+One idea: what is to be hidden is a set of spans of the text. They are looked for twice: in the text
+as it is, and in its reading without the escapes of JSON and of addresses. Spans that overlap are
+one, so a secret that overlaps another one leaves no rest.
 
-Refuses to know: what the values are for.
+Whatever a living mask hides, no log line shows either, whoever writes it.
+
+Refuses to know: why something is a secret. Other encodings, such as base64, are not read.
 """
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from threading import Lock
+from urllib.parse import unquote
+from weakref import WeakSet
 
-from clearance.core.outcome import ErrorClass, Sent
-from clearance.tools.untrusted import TEXT_LENGTH_MAX, failed, one_line
+MASK = "***"
+PART_LENGTH_MIN = 4  # characters of a secret's beginning at the end of a text that was cut
 
-SECRET_LENGTH_MIN = 4  # shorter values are not looked for in texts: they would be found everywhere
+# Backslashes with what follows them, and bytes as addresses spell them. JSON inside JSON doubles
+# its backslashes, so their count says nothing.
+_ESCAPE = re.compile(
+    r"""[\\%](?:
+        (?<=\\)\\*(?:
+            u([dD][89abAB][0-9a-fA-F]{2})\\+u([dD][c-fC-F][0-9a-fA-F]{2})
+            | u([0-9a-fA-F]{4})
+            | (["'/]?)
+        )
+        | (?<=%)([0-9a-fA-F]{2}(?:%[0-9a-fA-F]{2})*)
+    )""",
+    re.VERBOSE,
+)
+_NUMBER = frozenset("0123456789+-.eE")
+_living: WeakSet[Mask] = WeakSet()
+_adding = Lock()  # threads log while a tool server starts
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+class Mask:
+    """Hides some texts wherever they stand."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+        read = {_reading(secret)[0] for secret in self._secrets}
+        self._read = [secret for secret in read if len(secret) >= PART_LENGTH_MIN]
+        self._in_numbers = [secret for secret in self._secrets if _NUMBER.issuperset(secret)]
+        if self._secrets:
+            with _adding:
+                _living.add(self)
+
+    def text(self, text: str, *, cut: bool = False) -> str:
+        """The text without the secrets; if it was `cut`, also without what its end has of one."""
+        spans = [*_spans(text, self._secrets)]
+        if self._read and _ESCAPE.search(text):
+            reading, origins = _reading(text)
+            spans += [_where(span, origins) for span in _spans(reading, self._read)]
+        if cut:
+            spans += self._beginning_at_the_end(text)
+        return _without(text, spans) if spans else text
+
+    def hides(self, number: float) -> bool:
+        """True if a number cannot be shown, because a secret is in its digits."""
+        return bool(self._in_numbers) and any(secret in repr(number) for secret in self._in_numbers)
+
+    def _beginning_at_the_end(self, text: str) -> Iterator[tuple[int, int]]:
+        for secret in self._secrets:
+            for length in range(min(len(secret) - 1, len(text)), PART_LENGTH_MIN - 1, -1):
+                if text.endswith(secret[:length]):
+                    yield len(text) - length, len(text)
+                    break
 
 
-def variables_of(text: str) -> set[str]:
-    """The names that are to be filled in."""
-    return set(_VARIABLE.findall(text))
+def masked_everywhere(text: str) -> str:
+    """The text without what any mask hides that is in use."""
+    with _adding:
+        masks = list(_living)
+    for mask in masks:
+        text = mask.text(text)
+    return text
 
 
-class Secrets:
-    """The values of one server that must not be seen in a sentence or a log.
+def _spans(text: str, secrets: Iterable[str]) -> Iterator[tuple[int, int]]:
+    for secret in secrets:
+        start = text.find(secret)
+        while start >= 0:
+            yield start, start + len(secret)
+            start = text.find(secret, start + 1)
 
-    `variables` are our environment's, or a vault's.
+
+def _without(text: str, spans: list[tuple[int, int]]) -> str:
+    kept, end = [], 0
+    for start, stop in sorted(spans):
+        if start >= end:
+            kept += [text[end:start], MASK]
+        end = max(end, stop)
+    return "".join([*kept, text[end:]])
+
+
+def _reading(text: str) -> tuple[str, list[tuple[int, int, int]]]:
+    """The text without escapes, and where its pieces come from: where each begins in the reading
+    and in the text, and how long it is in the text if it is an escape, else 0.
     """
+    pieces: list[str] = []
+    origins: list[tuple[int, int, int]] = []
+    length = end = 0
+    for escape in _ESCAPE.finditer(text):
+        for piece, origin, size in (
+            (text[end : escape.start()], end, 0),
+            (_meant(escape), escape.start(), len(escape[0])),
+        ):
+            if piece:
+                pieces.append(piece)
+                origins.append((length, origin, size))
+                length += len(piece)
+        end = escape.end()
+    return "".join([*pieces, text[end:]]), [*origins, (length, end, 0)]
 
-    def __init__(self, server: str, variables: Mapping[str, str] = os.environ) -> None:
-        self._server = server
-        self._variables = variables
-        self._values: list[str] = []
 
-    def filled(self, text: str) -> str:
-        """The text with its variables filled in; ToolCallFailed names one that is not set.
+def _meant(escape: re.Match[str]) -> str:
+    """What an escape stands for; a reading has no backslash, wherever it is from."""
+    high, low, single, character, bytes_ = escape.groups()
+    if high:
+        return chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + int(low, 16) - 0xDC00)
+    if single or bytes_:
+        meant = chr(int(single, 16)) if single else unquote(f"%{bytes_}", errors="replace")
+        return meant.replace("\\", "")
+    return character
 
-        Only their values are secret.
-        """
-        return _VARIABLE.sub(self._value, text)
 
-    def resolved(self, texts: Mapping[str, str]) -> dict[str, str]:
-        """Such texts by name. All of each is secret, for it may be written out."""
-        resolved = {name: self.filled(text) for name, text in texts.items()}
-        self.keep(*resolved.values())
-        return resolved
+def _where(span: tuple[int, int], origins: list[tuple[int, int, int]]) -> tuple[int, int]:
+    """The span of the text that a span of its reading comes from."""
+    start, last = span[0], span[1] - 1
+    starts = _piece_at(start, origins)
+    ends = _piece_at(last, origins)
+    begin = starts[1] if starts[2] else starts[1] + start - starts[0]
+    return begin, ends[1] + (ends[2] or last - ends[0] + 1)
 
-    def keep(self, *values: str) -> None:
-        """Remembers further values, and each line of one that has several: texts come in lines."""
-        parts = [part for value in values for part in (value, *value.splitlines())]
-        self._values += [part for part in dict.fromkeys(parts) if len(part) >= SECRET_LENGTH_MIN]
-        self._values.sort(key=len, reverse=True)  # a value that holds another one goes first
 
-    def sentence(self, text: str) -> str:
-        """Untrusted text as one line without what must not be seen."""
-        text = text[:TEXT_LENGTH_MAX]
-        for value in self._values:
-            text = text.replace(value, "***")
-        return one_line(text)
-
-    def _value(self, variable: re.Match[str]) -> str:
-        value = self._variables.get(variable[1])
-        if value is None:
-            sentence = (
-                f"The tool server {self._server} needs the environment variable {variable[1]}, "
-                f"which is not set."
-            )
-            raise failed(
-                ErrorClass.VALIDATION, sentence, Sent.NOT_SENT, code="TOOL_SERVER_VARIABLE_MISSING"
-            )
-        self.keep(value)
-        return value
+def _piece_at(place: int, origins: list[tuple[int, int, int]]) -> tuple[int, int, int]:
+    return origins[bisect_right(origins, place, key=lambda origin: origin[0]) - 1]

@@ -10,7 +10,7 @@ Refuses to know: sessions, and how often the tools are read.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from mcp import Client, types
@@ -18,8 +18,9 @@ from mcp import Client, types
 from clearance.core.canonical import Json
 from clearance.core.errors import InvalidInput
 from clearance.core.outcome import ErrorClass, Sent
-from clearance.core.tool_pin import description_digest, pin_of
+from clearance.core.tool_pin import TEXTS, description_digest, pin_of
 from clearance.flow.ports.tools import ToolCall, ToolDescription, ToolList
+from clearance.tools.masking import MASK, Mask
 from clearance.tools.untrusted import failed, one_line
 
 LISTING_PAGES_MAX = 100
@@ -47,6 +48,7 @@ class Offers:
     """
 
     server: str
+    mask: Mask
     by_name: dict[str, Offer] = field(default_factory=dict)
     cut_short: str | None = None
     _schema_bytes: int = 0
@@ -99,7 +101,7 @@ class Offers:
             if self._schema_bytes > SCHEMAS_BYTES_MAX:
                 self.cut(f"its schemas have more than {SCHEMAS_BYTES_MAX} bytes")
                 return
-            self.by_name[tool.name] = _offer(tool, size)
+            self.by_name[tool.name] = _offer(tool, size, self.mask)
 
 
 def check_offered(call: ToolCall, offers: Offers) -> None:
@@ -114,25 +116,47 @@ def check_offered(call: ToolCall, offers: Offers) -> None:
     call.check_offered(offer.description)
 
 
-def _offer(tool: types.Tool, schema_bytes: int) -> Offer:
-    problem, schema, pin = None, tool.input_schema, ""
+def _offer(tool: types.Tool, schema_bytes: int, mask: Mask) -> Offer:
+    problem, schema, pin = None, {}, ""
     if schema_bytes > SCHEMA_BYTES_MAX:
-        problem, schema = f"its input schema has more than {SCHEMA_BYTES_MAX} bytes", {}
+        problem = f"its input schema has more than {SCHEMA_BYTES_MAX} bytes"
     else:
         try:
-            pin = pin_of(schema)
+            pin = pin_of(tool.input_schema)
+            schema = _masked(tool.input_schema, mask, TEXTS | {"default"})
         except InvalidInput as error:
-            problem = one_line(f"its input schema cannot be pinned: {error}")
-    return Offer(_description(tool, schema, pin), problem)
+            problem = one_line(mask.text(f"its input schema cannot be pinned: {error}"))
+    return Offer(_description(tool, schema, pin, mask), problem)
 
 
-def _description(tool: types.Tool, schema: Mapping[str, Json], pin: str) -> ToolDescription:
+def _description(
+    tool: types.Tool, schema: Mapping[str, Json], pin: str, mask: Mask
+) -> ToolDescription:
     """A tool with all texts of its server, as far as they have a size that can be kept."""
-    description = tool.description or ""
+    description = mask.text(tool.description or "")
     others = tool.model_dump(
         mode="json", include={"title", "annotations", "output_schema"}, exclude_none=True
     )
+    others = _masked(others, mask, others.keys())
     if len(description) + len(json.dumps(others)) > TEXTS_LENGTH_MAX:
         others = {"digest": description_digest({"description": description, **others})}
         description = description[:DESCRIPTION_LENGTH_MAX]
     return ToolDescription(tool.name, description, schema, pin, others)
+
+
+def _masked(value: Json, mask: Mask, keywords: Collection[str], *, inside: bool = False) -> Json:
+    """JSON without the secrets in what stands under some keywords. No name is masked, and nothing
+    that says what a tool takes: calls are made by that, and pins are made of it.
+    """
+    if isinstance(value, Mapping):
+        return {
+            name: _masked(part, mask, keywords, inside=inside or name in keywords)
+            for name, part in value.items()
+        }
+    if isinstance(value, list):
+        return [_masked(part, mask, keywords, inside=inside) for part in value]
+    if not inside or value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return mask.text(value)
+    return MASK if mask.hides(value) else value

@@ -32,10 +32,10 @@ from clearance.tools import exchange as exchanges
 from clearance.tools.answers import Answers, closed, is_closed
 from clearance.tools.exchange import Exchange
 from clearance.tools.http import http
-from clearance.tools.masking import Secrets
 from clearance.tools.offers import Offers
 from clearance.tools.stdio import Ending, stdio
 from clearance.tools.untrusted import failed
+from clearance.tools.variables import Secrets
 
 IDEMPOTENCY_META_KEY = "clearance/idempotency_key"
 
@@ -72,7 +72,7 @@ class Session:
     def __init__(self, server: ToolServer, variables: Mapping[str, str]) -> None:
         self.retired = False
         self._server = server
-        self._secrets = Secrets(server.name, variables)
+        self._secrets = Secrets(server, variables)
         self._answers = Answers(server, self._secrets)
         self._ending = Ending()
         self._over = False
@@ -272,7 +272,7 @@ class Session:
             self._change += 1
 
     async def _read_offers(self) -> Offers:
-        exchange, offers = Exchange(), Offers(self._server.name)
+        exchange, offers = Exchange(), Offers(self._server.name, self._secrets.mask)
         client = await self.opened()
         try:
             await self._ask(offers.read(client), exchange, LISTING_SECONDS_MAX)

@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
-import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,8 +29,9 @@ from pydantic import ValidationError
 
 from clearance.core.catalog import ToolServer
 from clearance.tools.exchange import WIRE_BYTES_MAX, Outbox
-from clearance.tools.masking import Secrets
+from clearance.tools.program import Program, running
 from clearance.tools.untrusted import readable
+from clearance.tools.variables import Secrets
 
 if TYPE_CHECKING:
     from clearance.tools.exchange import Streams
@@ -83,50 +82,43 @@ async def stdio(
     server: ToolServer, secrets: Secrets, lost: Callable[[], None], ending: Ending
 ) -> AsyncIterator[Streams]:
     """A server process of ours; `lost` is called when it stops talking."""
-    command = [secrets.filled(word) for word in server.command]
-    process = await _start(command, secrets.resolved(server.environment))
-    stdin, stdout, stderr = process.stdin, process.stdout, process.stderr
-    assert stdin and stdout and stderr  # noqa: S101, PT018 - pipes, as was asked for
-    reading = asyncio.create_task(_read_stderr(server.name, stderr, secrets, ending))
-    try:
-        to_session, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
-        outgoing, from_session = anyio.create_memory_object_stream[SessionMessage](0)
-        async with anyio.create_task_group() as tasks, incoming, outgoing, to_session, from_session:
-            tasks.start_soon(_read_messages, server.name, stdout, to_session, lost)
-            tasks.start_soon(_write_messages, stdin, from_session, lost)
-            try:
-                yield incoming, Outbox(outgoing)
-            finally:
-                with anyio.CancelScope(shield=True):
-                    if await _stop(process, stdin):
-                        ending.exit_code = process.returncode
-                    await asyncio.wait({reading}, timeout=EXIT_SECONDS)
-                tasks.cancel_scope.cancel()
-    finally:
-        if process.returncode is None:
-            _kill(process)
-        if process.returncode:
-            _log.info(
-                "tool_server_ended",
-                server=server.name,
-                exit_code=process.returncode,
-                last_lines=list(ending.last_lines),
-            )
-        reading.cancel()
+    command, environment = secrets.command(), _inherited() | secrets.environment()
+    async with running(server.name, command, environment, line_bytes_max=WIRE_BYTES_MAX) as program:
+        reading = asyncio.create_task(_read_stderr(server.name, program.stderr, secrets, ending))
+        try:
+            async with _streams(server.name, program, lost) as streams:
+                try:
+                    yield streams
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        if await _stop(program):
+                            ending.exit_code = program.exit_code
+                        await asyncio.wait({reading}, timeout=EXIT_SECONDS)
+        finally:
+            if program.exit_code:
+                _log.info(
+                    "tool_server_ended",
+                    server=server.name,
+                    exit_code=program.exit_code,
+                    last_lines=list(ending.last_lines),
+                )
+            reading.cancel()
 
 
-async def _start(
-    command: Sequence[str], environment: Mapping[str, str]
-) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**_inherited(), **environment},
-        limit=WIRE_BYTES_MAX,
-        start_new_session=True,  # so that all its descendants can be ended with it
-    )
+@asynccontextmanager
+async def _streams(
+    server: str, program: Program, lost: Callable[[], None]
+) -> AsyncIterator[Streams]:
+    """The messages of both directions, until the block ends."""
+    to_session, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    outgoing, from_session = anyio.create_memory_object_stream[SessionMessage](0)
+    async with anyio.create_task_group() as tasks, incoming, outgoing, to_session, from_session:
+        tasks.start_soon(_read_messages, server, program.stdout, to_session, lost)
+        tasks.start_soon(_write_messages, program.stdin, from_session, lost)
+        try:
+            yield incoming, Outbox(outgoing)
+        finally:
+            tasks.cancel_scope.cancel()
 
 
 def _inherited() -> dict[str, str]:
@@ -202,8 +194,8 @@ async def _read_stderr(
     """
     ending.last_lines.clear()
     lines = 0
-    async for line in _lines(stderr):
-        if not (text := secrets.sentence(line)):
+    async for line, cut in _lines(stderr):
+        if not (text := secrets.sentence(line, cut=cut)):
             continue
         lines += 1
         ending.last_lines.append(text)
@@ -211,41 +203,29 @@ async def _read_stderr(
             _log.debug("tool_server_stderr", server=server, line=text)
 
 
-async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
-    """Whole lines, as far as one is not too long: a secret on two of them would not be masked."""
-    line = b""
+async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[tuple[str, bool]]:
+    """Whole lines, as far as one is not too long, and whether it was cut: a secret on two of them
+    would not be masked.
+    """
+    line, size = b"", 0
     while chunk := await stream.read(READ_BYTES):
         first, *others = chunk.split(b"\n")
-        line += first[: STDERR_LINE_BYTES_MAX - len(line)]
+        line, size = line + first[: STDERR_LINE_BYTES_MAX - len(line)], size + len(first)
         for other in others:
-            yield line.decode(errors="replace")
-            line = other[:STDERR_LINE_BYTES_MAX]
-    yield line.decode(errors="replace")
+            yield line.decode(errors="replace"), size > len(line)
+            line, size = other[:STDERR_LINE_BYTES_MAX], len(other)
+    yield line.decode(errors="replace"), size > len(line)
 
 
-async def _stop(process: asyncio.subprocess.Process, stdin: asyncio.StreamWriter) -> bool:
+async def _stop(program: Program) -> bool:
     """Closes the server's input and lets it end, then SIGTERM, then SIGKILL for what is left of it
-    and its children. True if it ended without our signals.
+    and its descendants. True if it ended without our signals.
     """
-    stdin.close()
-    by_itself = await _ended_within(process, EXIT_SECONDS)
+    program.stdin.close()
+    by_itself = await program.ended_within(EXIT_SECONDS)
     if not by_itself:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        await _ended_within(process, EXIT_SECONDS)
-    _kill(process)
-    await _ended_within(process, EXIT_SECONDS)
+        program.terminate()
+        await program.ended_within(EXIT_SECONDS)
+    program.kill()
+    await program.ended_within(EXIT_SECONDS)
     return by_itself
-
-
-def _kill(process: asyncio.subprocess.Process) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-async def _ended_within(process: asyncio.subprocess.Process, seconds: float) -> bool:
-    # Not `process.wait()`: that also waits for the pipes, which a grandchild may hold open.
-    until = time.monotonic() + seconds
-    while process.returncode is None and time.monotonic() < until:  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-    return process.returncode is not None

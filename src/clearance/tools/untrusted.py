@@ -18,6 +18,7 @@ from clearance.core.canonical import INTEGER_MAX, Json
 from clearance.core.cut import cut
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.flow.ports.tools import ToolAnswer, ToolCallFailed
+from clearance.tools.masking import MASK, Mask
 
 ANSWER_BYTES_MAX = 1024 * 1024  # of the JSON of an answer that is handed on whole
 BEGINNING_BYTES_MAX = 100_000  # of what is handed on of an answer that is not
@@ -25,6 +26,7 @@ DEPTH_MAX = 32  # levels of nesting
 INTEGER_BITS_MAX = 4096  # of an integer that is kept as its decimal digits
 SENTENCE_LENGTH_MAX = 300  # characters of an error
 TEXT_LENGTH_MAX = 100_000  # characters that are looked at to make a sentence
+NO_SECRETS = Mask()
 
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
@@ -54,14 +56,16 @@ def failed(
     return ToolCallFailed(CallError(error_class, one_line(sentence), sent, code, retry_after_ms))
 
 
-def storable(value: Json) -> ToolAnswer:
-    """The answer with a result as JSON that every store takes, cut if it is too big to hand on."""
+def storable(value: Json, mask: Mask = NO_SECRETS) -> ToolAnswer:
+    """The answer with a result as JSON that every store takes, without secrets, cut if it is too
+    big to hand on. Secrets go first: a cut through one would leave the rest of it.
+    """
     written = json.dumps(value, ensure_ascii=False, default=str)
     size = len(written.encode(errors="surrogatepass"))
+    kept = _Storing(mask).made(value, 1)
     if size > ANSWER_BYTES_MAX:
-        kept = cut(_storable(value, 1), BEGINNING_BYTES_MAX)
-        return ToolAnswer(kept, result_bytes=size, truncated=True)
-    return ToolAnswer(_storable(value, 1), result_bytes=size, truncated=_too_deep(value, 1))
+        return ToolAnswer(cut(kept, BEGINNING_BYTES_MAX), result_bytes=size, truncated=True)
+    return ToolAnswer(kept, result_bytes=size, truncated=_too_deep(value, 1))
 
 
 def readable(raw: bytes) -> bytes:
@@ -75,20 +79,44 @@ def readable(raw: bytes) -> bytes:
     return _ESCAPE.sub(lambda match: rb"\ufffd" if match[1] else match[0], raw)
 
 
-def _storable(value: Json, depth: int) -> Json:
-    match value:
-        case None | bool():
-            return value
-        case int() | float():
-            return _number(value)
-        case Mapping() | list() | tuple() if depth > DEPTH_MAX:
-            return f"(nested more than {DEPTH_MAX} levels deep)"
-        case Mapping():
-            return {_text(str(key)): _storable(child, depth + 1) for key, child in value.items()}
-        case list() | tuple():
-            return [_storable(child, depth + 1) for child in value]
-        case _:
-            return _text(str(value))
+class _Storing:
+    """Makes JSON that can be kept, without what a mask hides."""
+
+    def __init__(self, mask: Mask) -> None:
+        self._mask = mask
+
+    def made(self, value: Json, depth: int) -> Json:
+        match value:
+            case None | bool():
+                return value
+            case int() | float():
+                return MASK if self._mask.hides(value) else _number(value)
+            case Mapping() | list() | tuple() if depth > DEPTH_MAX:
+                return f"(nested more than {DEPTH_MAX} levels deep)"
+            case Mapping():
+                return self._members(value, depth)
+            case list() | tuple():
+                return [self.made(child, depth + 1) for child in value]
+            case _:
+                return self._text(str(value))
+
+    def _members(self, value: Mapping[str, Json], depth: int) -> dict[str, Json]:
+        """By their masked names; a number tells those apart that a mask makes the same."""
+        members: dict[str, Json] = {}
+        for key, child in value.items():
+            name = only = self._text(str(key))
+            count = 1
+            while MASK in name and only in members:
+                count += 1
+                only = f"{name} ({count})"
+            members[only] = self.made(child, depth + 1)
+        return members
+
+    def _text(self, text: str) -> str:
+        """Text without lone surrogates, which are no Unicode, and without NUL, which PostgreSQL
+        does not store.
+        """
+        return _UNSTORABLE.sub("\ufffd", self._mask.text(text))
 
 
 def _too_deep(value: Json, depth: int) -> bool:
@@ -105,10 +133,3 @@ def _number(value: float) -> float | str:
         return value
     # Python refuses to write very long integers in decimal digits.
     return str(value) if value.bit_length() <= INTEGER_BITS_MAX else hex(value)
-
-
-def _text(text: str) -> str:
-    """Text without lone surrogates, which are no Unicode, and without NUL, which PostgreSQL does
-    not store.
-    """
-    return _UNSTORABLE.sub("\ufffd", text)

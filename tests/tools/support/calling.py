@@ -77,12 +77,33 @@ def alive(pid: int) -> bool:
         return False
 
 
-def children() -> set[int]:
-    """Process ids of our children that run."""
+def children(process: int | None = None) -> set[int]:
+    """Process ids of the tool servers that run here, and of keepers that keep none yet or no more;
+    or of the children of another process.
+    """
+    found = _children(process or os.getpid())
+    return found if process else set().union(*(_children(each) or {each} for each in found))
+
+
+def descendants(process: int) -> set[int]:
+    """Process ids of all that still are below a process."""
+    found = _children(process)
+    return found.union(*map(descendants, found))
+
+
+def marked(mark: str) -> set[int]:
+    """Process ids of everything that runs with this text in its environment."""
     found = set()
-    for task in Path(f"/proc/{os.getpid()}/task").iterdir():
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark.encode() in (folder / "environ").read_bytes() and alive(int(folder.name)):
+                found.add(int(folder.name))
+    return found
+
+
+def _children(process: int) -> set[int]:
+    found = set()
+    for of_thread in Path(f"/proc/{process}/task").glob("*/children"):
         with suppress(FileNotFoundError, ProcessLookupError):  # a thread that ended meanwhile
-            found |= {
-                int(pid) for pid in (task / "children").read_text().split() if alive(int(pid))
-            }
+            found |= {int(pid) for pid in of_thread.read_text().split() if alive(int(pid))}
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 from psycopg import AsyncConnection
@@ -12,19 +12,25 @@ from clearance.core.errors import Unavailable
 from clearance.engines.queue.schema import APP_ROLE, SCHEMA, connect
 
 _JOBS = f"SELECT status::text, count(*) FROM {SCHEMA}.procrastinate_jobs GROUP BY status"
-_WORKERS = f"""SELECT (SELECT count(*) FROM {SCHEMA}.procrastinate_workers),
-    (SELECT worker FROM {SCHEMA}.sweeping WHERE until > clock_timestamp())"""
+# A worker that was killed stays on the list until another one strikes it off.
+SILENT_SECONDS_MAX = 30  # without a sign of life, for a worker that counts as alive
+_WORKERS = f"""SELECT
+    count(*) FILTER (WHERE last_heartbeat > now() - make_interval(secs => {SILENT_SECONDS_MAX})),
+    (SELECT worker FROM {SCHEMA}.sweeping WHERE until > clock_timestamp()),
+    floor(extract(epoch FROM max(last_heartbeat)) * 1000)::bigint
+    FROM {SCHEMA}.procrastinate_workers"""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """The content of the queue: jobs by state, how many workers live, and the name of the one that
-    sweeps.
+    """The content of the queue: jobs by state, how many workers live, the name of the one that
+    sweeps, and the last sign of life of any that did not end in order, in milliseconds.
     """
 
     jobs: Mapping[str, int]
     workers: int
     sweeper: str | None
+    seen_at: int | None = field(default=None, compare=False)
 
 
 async def look(conninfo: str) -> QueueState:
@@ -46,5 +52,6 @@ async def look(conninfo: str) -> QueueState:
 
 async def _look(connection: AsyncConnection) -> QueueState:
     jobs = await (await connection.execute(_JOBS)).fetchall()
-    [(workers, sweeper)] = await (await connection.execute(_WORKERS)).fetchall()
-    return QueueState({str(state): int(count) for state, count in jobs}, int(workers), sweeper)
+    [(workers, sweeper, seen_at)] = await (await connection.execute(_WORKERS)).fetchall()
+    by_state = {str(state): int(count) for state, count in jobs}
+    return QueueState(by_state, int(workers), sweeper, seen_at)

@@ -78,6 +78,7 @@ STOP_SWITCHES = "clearance_stop_switches"
 OVERDUE_SECONDS = "clearance_overdue_seconds"
 LEDGER_ENTRIES = "clearance_ledger_entries"
 QUEUE_JOBS = "clearance_queue_jobs"
+WORKERS_ALIVE = "clearance_workers_alive"
 SWEEPING = "clearance_worker_sweeping"
 SWEEP_AGE_SECONDS = "clearance_sweep_age_seconds"
 
@@ -88,7 +89,13 @@ REFUSAL_CODES = frozenset(
         *("INTENT_ID_TAKEN", "INTENT_AGED_OUT", "ACCOUNT_REQUIRED", "ACCOUNT_CONTRADICTED"),
         *("INVALID_JSON", "INVALID_BODY", "BODY_TOO_LARGE", "BODY_TOO_SLOW"),
         *("BODY_CUT_OFF", "UNSUPPORTED_MEDIA_TYPE", "UNSUPPORTED_CONTENT_ENCODING"),
-        *("INVALID_INTENT", "INTENT_TOO_LARGE", "INTENT_ID_REUSED", "INVALID_PARAMETERS"),
+        *(
+            "INVALID_IDEMPOTENCY_KEY",
+            "INVALID_INTENT",
+            "INTENT_TOO_LARGE",
+            "INTENT_ID_REUSED",
+            "INVALID_PARAMETERS",
+        ),
         *("ARGUMENT_MISSING", "ARGUMENT_UNFIT", "NOT_CANONICAL_JSON"),
     }
 )
@@ -169,6 +176,11 @@ LOOKED_AT = (
         Measure.GAUGE,
         "Hints in the queue of all workers.",
         {"state": _values(("todo", "doing"))},
+    ),
+    Family(
+        WORKERS_ALIVE,
+        Measure.GAUGE,
+        "Workers on the database that gave a sign of life; without one, approved intents wait.",
     ),
     Family(SWEEPING, Measure.GAUGE, "1 if this process is the one that sweeps."),
     Family(

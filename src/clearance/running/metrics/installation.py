@@ -34,6 +34,7 @@ from clearance.running.metrics.families import (
     STORE_UP,
     SWEEP_AGE_SECONDS,
     SWEEPING,
+    WORKERS_ALIVE,
     Sample,
 )
 
@@ -84,6 +85,7 @@ class Watch:
                 for level in StopLevel
             ),
             *await self._of_queue(),
+            *await self._of_workers(),
         ]
 
     async def _read(self) -> Sequence[Sample]:
@@ -107,6 +109,10 @@ class Watch:
             _log.warning("queue not read", code=refusal.code)
             return ()
         return [Sample(QUEUE_JOBS, jobs.get(state, 0), {"state": state}) for state in JOB_STATES]
+
+    async def _of_workers(self) -> Sequence[Sample]:
+        workers = await self._context.workers()
+        return [Sample(WORKERS_ALIVE, workers.alive)] if workers else []
 
     async def _switches_on(self, versions: Mapping[str, int]) -> Counter[tuple[str, str]]:
         """How many switches are on, by scope and level.
