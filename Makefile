@@ -8,7 +8,7 @@ AWS_STAMP := .venv-aws/.synced
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test lint types architecture quick tests bench torture aws clean
+.PHONY: help setup demo check test lint types architecture quick tests bench flood torture aws clean
 
 help: ## Say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,11 +41,14 @@ architecture: $(STAMP)
 quick: $(STAMP)
 	HYPOTHESIS_PROFILE=quick $(BIN)/pytest tests/core tests/flow -m "not server" -n 2
 
-tests: $(STAMP)
-	$(BIN)/pytest -n 2 --dist loadfile
+tests: $(STAMP) # three at once on two cores: many tests wait for a process, a lease or a clock
+	$(BIN)/pytest -n 3 --dist loadfile
 
 bench: $(STAMP) ## Measure: ratios in one run, never absolute times
 	$(BIN)/python -m bench
+
+flood: $(STAMP) ## Flood a server on 127.0.0.1, and measure what a person's stop and other callers wait for
+	$(BIN)/python -m flood
 
 torture: $(STAMP) ## Break it for ten minutes on either profile, and prove the promises
 	$(BIN)/python -m tests.crash.torture --profile local --minutes 10

@@ -13,12 +13,14 @@ import asyncio
 import json
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pydantic import SecretStr
 
 from bench.kept_alive import HOST
 from bench.stores import CALLS_AT_ONCE, InstantTools
 from clearance.profiles.place import Database
+from clearance.running.first_key import KEY_FILE
 from clearance.running.server import serving
 from clearance.running.worker import work
 
@@ -57,9 +59,11 @@ async def _echo() -> None:
 
 
 async def _serve(where: Path | Database) -> None:
-    async with serving(None, where, HOST, 0, tools=InstantTools()) as up:
-        _say(url=up.url, key=up.first_key)
-        await up.ended.wait()
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / KEY_FILE
+        async with serving(None, where, HOST, 0, tools=InstantTools(), key_file=file) as up:
+            _say(url=up.url, key=file.read_text(encoding="ascii").strip())
+            await up.ended.wait()
 
 
 async def _work(where: Database) -> None:

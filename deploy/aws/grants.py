@@ -26,6 +26,8 @@ LOOKED_AT = "EVERYWHERE#*"
 """
 
 OF_SETTINGS = ("HEAD#*", APPEND_ONLY, "SETTINGS#*", "TENANTS", *OF_TEXTS)
+OF_STOPS = ("STOP#*",)
+"""Stops and how far their receipts are."""
 OF_KEY_NAMES = ("KEYS#*",)
 """What says whether an agent has a credential."""
 OF_KEYS = ("KEY#*", "KEYHASH#*", *OF_KEY_NAMES)

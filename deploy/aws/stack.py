@@ -53,6 +53,7 @@ from deploy.aws.grants import (
     OF_KEYS,
     OF_SESSIONS,
     OF_SETTINGS,
+    OF_STOPS,
     OF_WORK,
     TableGrants,
     publish,
@@ -510,9 +511,9 @@ class ClearanceStack(Stack):
         grants: Mapping[str, list[iam.PolicyStatement]] = {
             "gate": [*table.read(*OF_WORK), *table.commit(*OF_INTENTS), bus],
             "api": [
-                *table.read(*OF_WORK, *OF_KEYS, *OF_SESSIONS),
+                *table.read(*OF_WORK, *OF_KEYS, *OF_SESSIONS, *OF_STOPS),
                 *table.query(TIMELINE, OPEN),
-                *table.commit(*OF_INTENTS, *OF_SETTINGS, *OF_KEYS),
+                *table.commit(*OF_INTENTS, *OF_SETTINGS, *OF_KEYS, *OF_STOPS),
                 *table.erase(),
                 *table.sessions(),
                 bus,
@@ -529,9 +530,9 @@ class ClearanceStack(Stack):
             ],
             "recorder": [*table.read(*OF_WORK), *table.commit(*OF_INTENTS), *table.mark()],
             "sweeper": [
-                *table.read(*OF_WORK),
-                *table.query(QUEUE, DUE, OPEN),
-                *table.commit(*OF_INTENTS),
+                *table.read(*OF_WORK, *OF_STOPS),
+                *table.query(QUEUE, DUE, OPEN, TIMELINE),
+                *table.commit(*OF_INTENTS, *OF_STOPS),
                 bus,
             ],
             "aborted": [*table.read(*OF_WORK), *table.commit(*OF_INTENTS), *table.mark()],

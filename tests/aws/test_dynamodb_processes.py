@@ -82,7 +82,8 @@ async def test_of_three_processes_of_which_one_is_killed_the_total_is_exact(
             asyncio.to_thread(admitted_by, p2),
         )
         assert [killed.wait(), p1.wait(), p2.wait()] == [-9, 0, 0]
-    assert all(reports), "each of them took part"
+    # One of two that race from the same moment may find nothing left
+    assert reports[1] | reports[2], "the killed one was not alone"
     records = await world.store.timeline(TENANT, TimelineQuery(limit=500))
     assert {record.intent.action_intent_id for record in records} >= set[str]().union(*reports)
     held = sum(record.hold is not None and record.hold.state.counts for record in records)

@@ -12,6 +12,7 @@ import pytest
 
 from clearance.core.call import TRIES_MAX, lease_ms
 from clearance.core.errors import Conflict
+from clearance.core.moment import as_text
 from clearance.core.outcome import ErrorClass, Outcome, OutcomeStatus, Sent
 from clearance.core.record import Change, IntentStatus
 from clearance.engines import step_functions
@@ -158,6 +159,17 @@ async def test_the_time_that_a_server_asks_for_is_waited_beyond_the_pause(world:
     answers(world.tools, error(ErrorClass.RATE_LIMIT, Sent.ANSWERED, retry_after_ms=3_000))
     await invoked(world, await started(world))
     assert slept == [2.0]
+
+
+async def test_a_longer_time_than_may_be_waited_ends_the_tries_and_the_outcome_says_so(
+    world: World,
+) -> None:
+    await world.propose(task("t1"))
+    answers(world.tools, error(ErrorClass.RATE_LIMIT, Sent.ANSWERED, retry_after_ms=60_000))
+    outcome = (await invoked(world, await started(world)))["outcome"]
+    assert (outcome["status"], len(world.tools.calls), slept) == ("FAILED", 1, [])
+    until = as_text(world.clock.now_ms() + 60_000)
+    assert outcome["sentence"].endswith(f"asked not to be called again before {until}.")
 
 
 async def test_what_a_state_says_of_tries_is_not_believed(world: World) -> None:

@@ -4,6 +4,7 @@ without JavaScript.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -197,22 +198,41 @@ async def test_an_owners_edit_is_their_approval_too(visit: Visit) -> None:
 
 
 async def test_the_stop_switch_is_seen_everywhere_at_once(visit: Visit) -> None:
+    world, go = visit.served.world, asyncio.Event()
+
+    async def slow(_: ToolCall) -> Any:
+        await go.wait()
+        return {}
+
+    world.tools.behave = slow
+    await world.propose(task("sent"))
     await visit.sign_in()
     other = await visit.context.new_page()
     await other.goto(visit.served.url + "/")
+    await expect(other.locator("#row-sent")).to_contain_text("Running")
     page = visit.page
     await page.get_by_role("link", name="Not stopped").click()
-    await page.get_by_label("What").select_option("ACCOUNT")
-    await page.get_by_label("Which one").fill("acme")
+    await page.get_by_role("link", name="An account").click()
+    await page.get_by_label("Name (you are asked").fill("acmee")
     await page.get_by_label("Why").fill("doubled tasks")
     await page.get_by_role("button", name="Stop", exact=True).click()
+    await expect(page.get_by_text("Nothing was stopped yet.")).to_be_visible()
+    await page.get_by_role("button", name="Stop acme", exact=True).click()
     await expect(page.get_by_text("The stop switch is on.")).to_be_visible()
+    stop = page.locator(".stop")
+    await expect(stop).to_contain_text("crm.create_task")
     await expect(other.locator("#stop-state")).to_have_text("Stopped: account acme (hold)")
-    await visit.served.world.propose(task("held"))
+    await world.propose(task("held"))
     await expect(other.locator("#row-held")).to_contain_text(
         "The stop switch for account acme is on."
     )
     await expect(other.locator("#held")).to_contain_text("Held by the stop switch: 1 waiting.")
+    await expect(stop).to_contain_text("1 that waits for a person")
+    go.set()
+    await expect(stop).to_contain_text("0 calls")
+    await expect(stop).not_to_contain_text("crm.create_task")
+    await page.get_by_role("link", name="Lift…").click()
+    await expect(page.get_by_text("No approved act starts at once.")).to_be_visible()
     await page.get_by_role("button", name="Lift").click()
     await expect(other.locator("#stop-state")).to_have_text("Not stopped")
     await expect(other.locator("#held")).to_be_empty()

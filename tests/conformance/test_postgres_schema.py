@@ -28,7 +28,7 @@ from tests.support.world import World, opened
 pytestmark = pytest.mark.anyio
 
 JANUARY = 1_579_046_400_000  # 2020-01-15T00:00:00Z
-FIRST = ["0001_first", "0002_entry_format_2", "0003_tools", "0004_limits"]
+FIRST = ["0001_first", "0002_entry_format_2", "0003_tools", "0004_limits", "0005_stops"]
 EXPANDS = Migration(
     5,
     "0005_expands",

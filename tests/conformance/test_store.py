@@ -534,7 +534,11 @@ class TestCredentials:
                 await world.store.add_api_key(taken, entry)
         assert await world.store.ledger_size(TENANT) == size
 
-    @pytest.mark.parametrize("secret", [b"i" * 32, b"h" * 32], ids=["new secret", "same secret"])
+    @pytest.mark.parametrize(
+        "secret",
+        [b"i" * 32, b"h" * 32, b"\x02" + b"i" * 32],
+        ids=["new secret", "same secret", "quick hash"],
+    )
     async def test_a_key_takes_the_place_of_another_in_one_step(
         self, world: World, secret: bytes
     ) -> None:

@@ -351,6 +351,19 @@ def still_on(evidence: Evidence) -> None:
     rewrite(evidence, None, "STOP_SWITCHES_CHANGED", after=before)
 
 
+def begun_before_the_stop(evidence: Evidence) -> None:
+    """The receipt names a position behind the start of what was held."""
+    started = find(evidence, "stopped", "EXECUTION_STARTED").position
+    for kind in ("STOP_RECORDED", "STOP_CLOSED"):
+        rewrite(evidence, None, kind, stop=started)
+
+
+def recorded_twice(evidence: Evidence) -> None:
+    receipt = find(evidence, None, "STOP_RECORDED")
+    closed = find(evidence, None, "STOP_CLOSED")
+    evidence.entries[closed.position - 1] = Entry(closed.position, receipt.body)
+
+
 BROKEN: list[tuple[str, str, Callable[[Evidence], object]]] = [
     ("ledger_is_whole", "an entry is missing", lambda e: e.entries.pop(3)),
     ("ledger_is_whole", "the last entry is missing", lambda e: e.entries.pop()),
@@ -579,6 +592,23 @@ BROKEN: list[tuple[str, str, Callable[[Evidence], object]]] = [
     ("tenants_are_apart", "the API shows another's", lambda e: seen(e, "task", tenant_id=OTHER)),
     ("tenants_are_apart", "the timeline shows another's", lambda e: shown(e, "theirs")),
     ("a_stop_stops", "it started under a switch", still_on),
+    (
+        "receipts_are_exact",
+        "a call that ended before the stop is in it",
+        lambda e: rewrite(e, None, "STOP_RECORDED", under_way=1),
+    ),
+    (
+        "receipts_are_exact",
+        "the list is another one",
+        lambda e: rewrite(e, None, "STOP_RECORDED", under_way_digest="sha256:0"),
+    ),
+    ("receipts_are_exact", "a call that was under way is not in it", begun_before_the_stop),
+    (
+        "receipts_are_exact",
+        "more calls ended than were under way",
+        lambda e: rewrite(e, None, "STOP_CLOSED", ended={"FAILED": 1}),
+    ),
+    ("receipts_are_exact", "a stop has two receipts", recorded_twice),
     ("refusals_are_expected", "something unforeseen", lambda e: refused(e, "propose", "INTERNAL")),
     (
         "refusals_are_expected",

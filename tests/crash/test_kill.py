@@ -319,3 +319,56 @@ def test_on_postgres_another_worker_takes_up_what_a_killed_one_left(
             )
             assert status == durable, "what is durable at this point"
         assert propose(client, action_type)["reason"] == acknowledged["reason"]
+
+
+def stop(client: Clearance) -> None:
+    with contextlib.suppress(ClearanceUnavailable):
+        client.stop("TENANT", level="HOLD", reason="A look at things.")
+
+
+def stop_entries(client: Clearance, complete: int) -> list[dict[str, Any]]:
+    """What the ledger says of stops, once it says so much or a while has passed."""
+    ends = time.monotonic() + SETTLE_SECONDS_MAX
+    while True:
+        entries = [dict(each) for each in client.ledger() if each["kind"].startswith("STOP_")]
+        if len(entries) >= complete or time.monotonic() > ends:
+            return entries
+        time.sleep(0.05)
+
+
+def check_receipt(client: Clearance) -> None:
+    changed, recorded, closed = stop_entries(client, 3)
+    assert (recorded["kind"], recorded["stop"]) == ("STOP_RECORDED", changed["position"])
+    assert (closed["kind"], closed["recorded"]) == ("STOP_CLOSED", recorded["position"])
+    time.sleep(1.5)  # a sweep has looked again
+    assert len(stop_entries(client, 3)) == 3, "a stop has one receipt"
+
+
+@pytest.mark.timeout(110)
+@pytest.mark.parametrize("point", ["commit:1:after", "commit:2:before", "commit:2:after"])
+def test_a_stop_has_its_receipt_whenever_the_process_that_made_it_was_killed(
+    on_sqlite: Crashing, point: str
+) -> None:
+    world = on_sqlite
+    with world.serving(point) as (process, client):
+        world.armed.touch()
+        stop(client)
+        assert process.wait(20) == -9, "the point was never reached"
+    world.armed.unlink()
+    with world.serving() as (_, client):
+        check_receipt(client)
+
+
+@pytest.mark.timeout(110)
+@pytest.mark.parametrize("point", ["stop:1:after", "stop:2:after"])
+def test_on_postgres_another_process_records_and_closes_what_a_killed_one_stopped(
+    on_postgres: Crashing, point: str
+) -> None:
+    world = on_postgres
+    with world.serving(point) as (process, client):
+        world.armed.touch()
+        stop(client)
+        assert process.wait(20) == -9, "the point was never reached"
+    world.armed.unlink()
+    with world.serving() as (_, client), world.running("never", "worker"):
+        check_receipt(client)

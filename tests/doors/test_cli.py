@@ -114,6 +114,39 @@ ENTRY = {
     "action_intent_id": HOSTILE,
 }
 SWITCH = {"scope": "AGENT", "subject": HOSTILE, "level": "HOLD", "reason": HOSTILE}
+IN_FORCE = {
+    **SWITCH,
+    "set_by": HOSTILE,
+    "set_at": "2026-11-30T14:50:28.000Z",
+    "lifted_by": "APPROVER",
+}
+RECEIPT = {
+    "switch": IN_FORCE,
+    "on": True,
+    "stop": 12,
+    "known": False,
+    "near": [HOSTILE],
+    "waiting": 1_300,
+    "approved": 1,
+    "under_way": 30,
+    "calls": [
+        {
+            "action_intent_id": f"i{number}",
+            "attempt": 1,
+            "tool": None if number else HOSTILE,
+            "since": "2026-11-30T14:50:28.000Z",
+            "deadline": HOSTILE,
+            "tenant_id": "acme",
+        }
+        for number in range(12)
+    ],
+    "done": {"SUCCEEDED": 2, "FAILED": 0},
+    "starts": 1,
+    "at": "2026-11-30T14:50:31.000Z",
+    "recorded": 13,
+    "closed": False,
+}
+CHANGED = {"stop_switches": [SWITCH], "version": 4, "starts": 0, "receipt_problem": None}
 API_KEY = {
     "key_id": "k1",
     "name": HOSTILE,
@@ -166,10 +199,16 @@ ANSWERS: dict[str, Any] = {
     "GET /v1/timeline": page(TOLD),
     "GET /v1/ledger/entries": lambda path: page() if "after=7" in path else page(ENTRY),
     "GET /v1/autonomy/stop-switches": {"stop_switches": [SWITCH], "version": 3},
-    "PUT /v1/autonomy/stop-switches": {"stop_switches": [SWITCH], "version": 4},
+    "PUT /v1/autonomy/stop-switches": {**CHANGED, "receipts": [RECEIPT]},
+    "GET /v1/stop-receipts": {"items": [RECEIPT]},
+    "GET /v1/stop-receipts/preview": RECEIPT,
     "GET /v1/autonomy/usage": USAGE,
     "GET /v1/whoami": WHO,
-    "GET /v1/status": {"intents": {"AWAITING_APPROVAL": 1}, "ledger_size": 1},
+    "GET /v1/status": {
+        "intents": {"AWAITING_APPROVAL": 1},
+        "ledger_size": 1,
+        "stop_switches": [{**IN_FORCE, "scope": "GLOBAL", "subject": None}, IN_FORCE],
+    },
     "GET /v1/api-keys": page(API_KEY),
     "POST /v1/api-keys": {**API_KEY, "key": "clr_new"},
     "DELETE /v1/api-keys/k1": None,
@@ -199,6 +238,7 @@ COMMANDS: list[tuple[str, ...]] = [
     ("stop", "--reason", "incident"),
     ("stop", "--agent", "crawler", "--level", "refuse", "--reason", "incident"),
     ("stop", "--list"),
+    ("stop", "--lift", "--agent", HOSTILE),
     ("timeline", "--status", "FAILED", "--autopilot"),
     ("ledger", "--after", "3"),
     ("usage", "--agent", "crawler", "--account", "acme"),
@@ -430,6 +470,7 @@ def test_parameters_come_from_a_file_or_standard_input(server, run, tmp_path, mo
         ("stop", "--reason", " "),
         ("stop", "--agent", "a", "--account", "b", "--reason", "x"),
         ("stop", "--agent", "a", "--everything", "--reason", "x"),
+        ("stop", "--everything", "--reason", "x", "--lifted-by", "owner"),
         ("reject", "i1"),
         ("timeline", "--status", "DONE"),
         ("key", "create", "ci", "--role", "king"),
@@ -474,13 +515,101 @@ def test_a_stop_covers_what_was_named(server, run, options, scope, subject):
     server.answers["GET /v1/autonomy/stop-switches"] = {"stop_switches": [], "version": 3}
     run("stop", *options, "--reason", "incident")
     switch = {"scope": scope, "subject": subject, "level": "HOLD", "reason": "incident"}
-    assert server.asked[-1][2] == {"stop_switches": [switch]}
+    put, preview = server.asked[-2:]
+    assert put[2] == {"stop_switches": [switch]}
+    # The receipt in the answer was about another switch, so that of this one is asked for.
+    assert preview[0] == "GET /v1/stop-receipts/preview"
+    assert f"scope={scope}" in preview[1]
+    run("stop", *options, "--reason", "incident", "--lifted-by", "owner")
+    assert server.asked[-2][2] == {"stop_switches": [{**switch, "lifted_by": "OWNER"}]}
     server.answers["GET /v1/autonomy/stop-switches"] = {
         "stop_switches": [switch, SWITCH],
         "version": 4,
     }
     run("stop", *options, "--lift")
     assert server.asked[-1][2] == {"stop_switches": [SWITCH]}
+
+
+def crawler(**changes):
+    """The receipt of a stop of the agent crawler."""
+    switch = {"subject": "crawler", "reason": "incident", "set_by": "owner", "set_at": None}
+    return {**RECEIPT, "switch": {**IN_FORCE, **switch}, "near": [], **changes}
+
+
+def stopped_with(server, *receipts, **answer):
+    switches = [receipt["switch"] for receipt in receipts]
+    server.answers["GET /v1/autonomy/stop-switches"] = {"stop_switches": [], "version": 3}
+    changed = {**CHANGED, "stop_switches": switches, "receipts": list(receipts), **answer}
+    server.answers["PUT /v1/autonomy/stop-switches"] = changed
+
+
+STOP = ("stop", "--agent", "crawler", "--reason", "incident")
+
+
+def test_a_stop_says_what_it_holds_and_what_goes_on(server, run):
+    call = {**RECEIPT["calls"][0], "tool": "crm.send", "deadline": "2026-11-30T14:51:20.000Z"}
+    receipt = crawler(known=True, under_way=12, calls=[call] * 12, starts=1)
+    stopped_with(server, receipt)
+    out = run(*STOP)[1]
+    assert out.startswith("The agent crawler is held: incident\n")
+    assert "Nothing has this name" not in out
+    assert "held       1 act approved, 1,300 waiting for a person".replace("       ", "  ") in out
+    assert "12 calls that go on to the end:" in out
+    assert out.count("crm.send") == 10
+    assert "  and 2 more\n" in out
+    assert "in the last 24 hours: 2 SUCCEEDED\n" in out
+    assert "by an owner or approver, starts 1 act at once" in out
+    assert "entry 13 of the ledger\n" in out
+    stopped_with(server, crawler(under_way=0, calls=[], closed=True, starts=0))
+    out = run(*STOP)[1]
+    assert "under way  no call\n" in out
+    assert "starts nothing at once" in out
+    assert "every call under way at the stop has ended" in out
+
+
+def test_a_stop_of_nobody_says_so_and_which_names_are_near(server, run):
+    stopped_with(server, crawler(near=["crawler-1", "crawler-2"]))
+    code, out, _ = run(*STOP)
+    assert code == 0
+    assert "Nothing has this name now. Did you mean crawler-1 or crawler-2?\n" in out
+
+
+def test_a_stop_without_its_receipt_is_a_stop(server, run):
+    problem = {"code": "RECEIPT_NOT_NOW", "sentence": "It could not be counted."}
+    stopped_with(server, receipt_problem=problem, stop_switches=[SWITCH])
+    server.answers["GET /v1/stop-receipts/preview"] = {
+        "code": "FAULT",
+        "detail": "x",
+        "status": 500,
+    }
+    code, out, err = run(*STOP)
+    assert (code, err) == (0, "")
+    assert "The stop is on, but what it holds could not be counted: It could not be counted." in out
+    server.answers["GET /v1/stop-receipts"] = {"code": "FAULT", "detail": "No.", "status": 500}
+    server.answers["GET /v1/autonomy/stop-switches"] = {"stop_switches": [SWITCH], "version": 3}
+    code, out, _ = run("stop", "--list")
+    assert code == 0
+    assert "HOLD  AGENT" in out
+    assert "What the stops hold could not be counted: No." in out
+
+
+@pytest.mark.parametrize(
+    ("starts", "said"),
+    [
+        (0, "Lifted. No approved act was held by it alone."),
+        (1, "Lifted. 1 approved act starts now."),
+        (1_200, "Lifted. 1,200 approved acts start now."),
+        (None, "Lifted. The acts that start now could not be counted: No."),
+    ],
+)
+def test_a_lift_says_how_many_acts_start(server, run, starts, said):
+    problem = {"code": "RECEIPT_NOT_NOW", "sentence": "No."} if starts is None else None
+    stopped_with(server, starts=starts, receipt_problem=problem)
+    server.answers["GET /v1/autonomy/stop-switches"] = {
+        "stop_switches": [{**SWITCH, "subject": "crawler"}],
+        "version": 3,
+    }
+    assert run("stop", "--agent", "crawler", "--lift")[1] == f"{said}\nNo stop switch is on.\n"
 
 
 def test_usage_is_a_line_for_each_counter(server, run):
@@ -593,19 +722,19 @@ def test_colour_is_ours_alone_and_can_be_turned_off(server, run, monkeypatch):
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]", run("timeline")[1])
 
 
-def test_a_server_says_its_first_key_first_and_counts_what_it_pinned(capsys):
+def test_a_server_says_where_its_first_key_is_first_and_counts_what_it_pinned(capsys):
     tools = [f"notes.tool_{number}" for number in range(57)]
     pins = PinReport(
         tuple(tools), ("notes.other",), {"notes.gone": "It is gone."}, {"git": "Away."}
     )
     changes = tuple(f"catalog.TOOL_{number} is new." for number in range(120))
     announcement = Announcement(
-        "http://127.0.0.1:8600", "workshop", "clr_first", changes, pins, weak_key=False
+        "http://127.0.0.1:8600", "workshop", ".clearance/owner.key", changes, pins, weak_key=False
     )
     serve._announce(announcement, as_json=False)
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == [
-        "The owner's API key, shown this once: clr_first",
+        "The owner's API key is in .clearance/owner.key, for you alone.",
         "Clearance listens on http://127.0.0.1:8600 for workshop.",
     ]
     assert lines[2:13] == [f"Changed: {change}" for change in changes[:10]] + ["Changed: 110 more."]

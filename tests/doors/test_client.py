@@ -19,10 +19,10 @@ import pytest
 
 from clearance import client
 from clearance.client import AsyncClearance, Clearance, ClearanceError, ClearanceUnavailable
+from clearance.client.stops import STOP_TRIES_MAX
 from clearance.client.wire import (
     RECONNECTS_MAX,
     SAFE_TO_REPEAT,
-    STOP_TRIES_MAX,
     TRIES_MAX,
     UNSAFE_TO_REPEAT,
 )
@@ -455,11 +455,32 @@ def test_a_stop_adds_to_what_is_on_and_loses_nobodys_switch(asked):
     assert server.tries == ['"1"', '"2"', '"3"', '"4"']
 
 
+def test_a_stop_answers_with_its_receipt_or_why_there_is_none(asked):
+    mine = {"scope": "AGENT", "subject": "crawler", "level": "HOLD", "reason": "odd"}
+    receipt = {"switch": {**mine, "set_by": "olga"}, "known": True}
+    part = ok(stop_switches=[], version=1)
+    made = ok(stop_switches=[mine], version=2, receipts=[receipt], receipt_problem=None)
+    it = asked(answers(part, made))
+    assert it.ask("stop", "AGENT", "crawler", reason="odd")["receipts"] == [receipt]
+    # It was on already, so that the change did nothing: its receipt as it is now.
+    same = ok(stop_switches=[mine], version=1, receipts=[], receipt_problem=None)
+    it = asked(answers(part, same, ok(**receipt)))
+    assert it.ask("stop", "AGENT", "crawler", reason="odd")["receipts"] == [receipt]
+    assert it.requests[-1].url.path == "/v1/stop-receipts/preview"
+    assert dict(it.requests[-1].url.params) == {"scope": "AGENT", "subject": "crawler"}
+    it = asked(answers(part, same, problem(500, "FAULT")))
+    answer = it.ask("stop", "AGENT", "crawler", reason="odd", lifted_by="OWNER")
+    assert (answer["receipts"], answer["receipt_problem"]["code"]) == ([], "FAULT")
+    assert json.loads(it.requests[1].content)["stop_switches"][0]["lifted_by"] == "OWNER"
+    it = asked(answers(ok(items=[receipt])))
+    assert it.ask("stop_receipts")["items"] == [receipt]
+
+
 def test_a_lift_takes_one_switch_and_never_forces(asked):
     switch = {"scope": "TENANT", "subject": None, "level": "HOLD", "reason": "incident"}
     server = Switches(1, [switch])
     it = asked(server)
-    it.ask("lift", "TENANT")
+    assert it.ask("lift", "TENANT")["stop_switches"] == []
     assert server.switches == []
     assert server.tries == ['"1"', '"2"']
     with pytest.raises(ClearanceError, match="NO_SUCH_STOP_SWITCH"):

@@ -78,3 +78,12 @@ async def test_what_a_worker_writes_leaves_at_once(
 ) -> None:
     async with working(database, host) as url:
         assert await writes_leave_at_once(url, accepted)
+
+
+async def test_a_worker_has_the_same_door(database: str) -> None:
+    async with working(database, "127.0.0.1") as url, httpx2.AsyncClient(trust_env=False) as http:
+        assert (await http.get(f"{url}/healthz")).status_code == 200
+        other = await http.get(f"{url}/healthz", headers={"Host": "evil.example"})
+        assert (other.status_code, other.json()["code"]) == (421, "HOST_NOT_SERVED")
+        large = await http.get(f"{url}/healthz", headers={"X": "a" * 40_000})
+        assert (large.status_code, large.json()["code"]) == (431, "HEADERS_TOO_LARGE")

@@ -19,6 +19,7 @@ from clearance.core.errors import Unavailable
 from clearance.core.moment import HOUR_MS
 from clearance.core.principal import Scope
 from clearance.profiles.local import STORE_FILE
+from clearance.running import doorkeeper
 from clearance.stores.sqlite.store import SqliteStore
 from tests.support import sample
 from tests.support.sample import OWNER, TENANT, task
@@ -170,6 +171,27 @@ def test_the_doctor_lists_the_keys_that_are_limited(tmp_path: Path, examine: Exa
     assert said == [f"The key narrow (agent) acts {limits}."]
 
 
+def test_the_doctor_names_keys_of_before_and_chosen_ones_and_shows_none(
+    tmp_path: Path, examine: Examine
+) -> None:
+    chosen, over = "a-chosen-key-of-24-signs", "another-key-that-is-over"
+
+    async def make() -> None:
+        async with opened(tmp_path / STORE_FILE) as world:
+            await world.control.create_api_key(OWNER, "ours", sample.Role.AGENT)
+            for name, text in (("by-hand", chosen), ("over", over)):
+                await world.control.ensure_api_key(OWNER, name, sample.Role.AUDITOR, text)
+            await world.control.create_api_key(OWNER, "over", sample.Role.AUDITOR, replace=True)
+
+    assert not any("a person chose" in one["sentence"] for one in examine()[1])
+    anyio.run(make)
+    findings = examine()[1]
+    [said] = [one for one in findings if "a person chose" in one["sentence"]]
+    assert said["status"] == "warning"
+    assert "chose them: by-hand. They go on working" in said["sentence"]
+    assert chosen not in json.dumps(findings)
+
+
 def test_nothing_is_written_to_a_store_that_is_opened_for_reading(tmp_path: Path) -> None:
     left = leave(tmp_path, sample.document())
 
@@ -187,3 +209,30 @@ def test_nothing_is_written_to_a_store_that_is_opened_for_reading(tmp_path: Path
 
     anyio.run(write)
     assert digest_of(tmp_path) == left
+
+
+def test_the_doctor_looks_at_the_door(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLEARANCE_URL", "https://clearance.invalid")
+
+    def door() -> list[tuple[str, str]]:
+        monkeypatch.setattr("sys.argv", ["clearance", "doctor", "--data", str(tmp_path), "--json"])
+        with pytest.raises(SystemExit):
+            main()
+        checks = json.loads(capsys.readouterr().out)["checks"]
+        return [(one["status"], one["sentence"]) for one in checks if one["name"] == "door"]
+
+    statuses, sentences = zip(*door(), strict=True)
+    assert statuses == ("ok", "warning")
+    assert "1,024 connections" in sentences[0]
+    assert "CLEARANCE_PROXIES" in sentences[1]
+    monkeypatch.setenv("CLEARANCE_PROXIES", "127.0.0.1")
+    assert [status for status, _ in door()] == ["ok"]
+    monkeypatch.setenv("CLEARANCE_CONNECTIONS", "65536")
+    monkeypatch.setattr(doorkeeper, "FILES_KEPT", 10**9)
+    assert [status for status, _ in door()] == ["ok", "warning"]
+    monkeypatch.setenv("CLEARANCE_HOSTS", "https://clearance.invalid")
+    [(status, sentence)] = door()
+    assert status == "failure"
+    assert "no host name" in sentence

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import anyio
@@ -15,6 +15,7 @@ import pytest
 from clearance.api import events
 from clearance.api.app import end_streams
 from clearance.core.errors import Unavailable
+from clearance.core.principal import Role
 from clearance.doors import streams
 from tests.doors.conftest import INTENT, UNSURE, Door
 from tests.support.sample import OWNER
@@ -224,6 +225,26 @@ async def test_one_actor_does_not_take_every_place(
         async with streaming(door, key="owner") as other:
             await other.until(1, "retry: ")
     async with streaming(door) as again:
+        await again.until(1, "retry: ")
+
+
+async def test_agents_together_leave_streams_for_people(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "STREAMS_PER_TENANT_MAX", 4)
+    for number in range(4):
+        name = f"agent-{number}"
+        _, door.keys[name] = await door.world.control.create_api_key(OWNER, name, Role.AGENT)
+    async with AsyncExitStack() as held:
+        for number in range(3):
+            stream = await held.enter_async_context(streaming(door, key=f"agent-{number}"))
+            await stream.until(1, "retry: ")
+        async with streaming(door, key="agent-3") as late:
+            await late.over()
+        assert (late.status, json.loads(late.text)["code"]) == (503, "TOO_MANY_STREAMS")
+        async with streaming(door, key="olga") as person:
+            await person.until(1, "retry: ")
+    async with streaming(door, key="agent-3") as again:
         await again.until(1, "retry: ")
 
 

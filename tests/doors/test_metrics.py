@@ -443,9 +443,14 @@ async def test_the_status_is_the_callers_own_and_any_reader_may_see_it(door: Doo
         version = await world.store.settings_version(TENANT)
         assert found["settings_version"] == list(version)
         assert version.everywhere == 1
-        assert found["stop_switches"] == [
-            {"scope": "GLOBAL", "subject": None, "level": "REFUSE", "reason": "Restore."},
-            {"scope": "ACCOUNT", "subject": "acme", "level": "HOLD", "reason": "Incident."},
+        on = [{**switch, "set_at": bool(switch["set_at"])} for switch in found["stop_switches"]]
+        operators = {"set_by": "owner", "set_at": True, "lifted_by": "OWNER"}
+        unknown = {"set_by": None, "set_at": False, "lifted_by": "APPROVER"}
+        assert on == [
+            {"scope": "GLOBAL", "subject": None, "level": "REFUSE", "reason": "Restore."}
+            | operators,
+            {"scope": "ACCOUNT", "subject": "acme", "level": "HOLD", "reason": "Incident."}
+            | unknown,
         ]
         assert found["ledger_size"] == await world.store.ledger_size(TENANT)
         assert [one["code"] for one in found["problems"]] == ["OUTCOMES_UNKNOWN"]

@@ -14,7 +14,7 @@ import pytest
 
 from clearance.client import Clearance
 from tests.doors.test_postgres_profile import Installation, configure, installation, until, words
-from tests.doors.test_serve import TASK
+from tests.doors.test_serve import TASK, first_key
 
 SECONDS_MAX = 40
 
@@ -29,7 +29,7 @@ def here(postgres_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         assert made.run("migrate", url=made.owner)[0] == 0
         config, data = str(configure(made)), str(tmp_path / "data")
         server = made.start("serve", "--config", config, "--data", data, "--port", "0")
-        made.key = server.said["first_key"]
+        made.key = first_key(server.said)
         with made.client(server) as owner:
             owner.propose(**TASK, parameters={"title": "Moved"}, action_intent_id="moved")
             assert owner.wait("moved", SECONDS_MAX)["status"] == "SUCCEEDED"
@@ -76,7 +76,7 @@ def test_a_data_directory_moves_into_a_database_and_its_keys_work_there(here: In
     )
 
     server = here.start("serve", "--port", "0")
-    assert server.said["first_key"] is None
+    assert server.said["first_key_file"] is None
     with Clearance(server.url, here.key) as owner:
         assert owner.intent("moved")["status"] == "SUCCEEDED"
         again = owner.propose(**TASK, parameters={"title": "Moved"}, action_intent_id="moved")

@@ -140,7 +140,7 @@ def test_every_answer_is_one_that_the_schema_promises(served: Served) -> None:
     statuses = {
         one.label: statuses_of(one, authorization) for one in operations if one.path != ENDLESS
     }
-    assert len(statuses) == 24
+    assert len(statuses) == 26
     assert {label for label, seen in statuses.items() if min(seen) >= 400} <= NEEDS_MORE_THAN_LUCK
 
 

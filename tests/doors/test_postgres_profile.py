@@ -27,7 +27,7 @@ from psycopg.conninfo import make_conninfo
 from clearance.cli import main as cli
 from clearance.client import Clearance
 from clearance.demo.crm import effects
-from tests.doors.test_serve import CONFIGURATION, POLICY, TASK
+from tests.doors.test_serve import CONFIGURATION, POLICY, TASK, first_key
 from tests.support.exposition import documented, families, series, value
 from tests.support.postgres import new_database, server
 from tests.tidy.pages import page
@@ -236,7 +236,9 @@ def running(
         at_once = [here.begin("serve", "--config", config, "--port", "0") for _ in range(3)]
         for popen in at_once:
             here.up(popen)
-        [here.key] = [one.said["first_key"] for one in here.started if one.said["first_key"]]
+        [here.key] = [
+            first_key(one.said, here.folder) for one in here.started if one.said["first_key_file"]
+        ]
         here.start("worker", "--port", "0")
         yield here
 
@@ -250,7 +252,7 @@ def empty(postgres_folder: Path, tmp_path: Path) -> Iterator[Installation]:
 def test_servers_that_start_at_once_configure_once_and_make_one_key(running: Installation) -> None:
     servers = running.started[:3]
     assert sorted(bool(one.said["changes"]) for one in servers) == [False, False, True]
-    assert sorted(bool(one.said["first_key"]) for one in servers) == [False, False, True]
+    assert sorted(bool(one.said["first_key_file"]) for one in servers) == [False, False, True]
     assert {one.said["tenant_id"] for one in servers} == {"northwind"}
     with running.client(servers[1]) as owner:
         kinds = [entry["kind"] for entry in owner.ledger()]

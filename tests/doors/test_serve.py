@@ -7,7 +7,9 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
@@ -113,7 +115,12 @@ class Served:
         return self.process.wait(SECONDS_MAX)
 
 
-def start(folder: Path, *options: str, configuration: str = CONFIGURATION) -> Served:
+def start(
+    folder: Path,
+    *options: str,
+    configuration: str = CONFIGURATION,
+    first: str = "pass",
+) -> Served:
     """Starts a server, and waits for its first words."""
     (folder / "clearance.yaml").write_text(
         configuration.format(python=sys.executable), encoding="utf-8"
@@ -131,7 +138,7 @@ def start(folder: Path, *options: str, configuration: str = CONFIGURATION) -> Se
         *options,
     ]
     process = subprocess.Popen(
-        [sys.executable, "-c", "from clearance.cli.main import main; main()", *command],
+        [sys.executable, "-c", f"{first}; from clearance.cli.main import main; main()", *command],
         env={**os.environ, "CRM_DB": str(folder / "crm.sqlite")},
         stdout=subprocess.PIPE,
         text=True,
@@ -143,8 +150,13 @@ def start(folder: Path, *options: str, configuration: str = CONFIGURATION) -> Se
         if line == "}\n":
             break
     served = Served(folder, process, json.loads(said))
-    served.keys["owner"] = served.said["first_key"]
+    served.keys["owner"] = first_key(served.said)
     return served
+
+
+def first_key(said: dict[str, Any], folder: Path = Path()) -> str:
+    """The key in the file that a server named, as seen from the folder that it works in."""
+    return (folder / said["first_key_file"]).read_text(encoding="ascii").strip()
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +194,18 @@ def test_the_first_words_are_the_address_and_a_key_and_what_was_applied(served):
     assert served.said["tenant_id"] == "northwind"
     assert served.said["pins"]["pinned"] == ["crm.create_task"]
     assert "policy changed." in served.said["changes"]
+
+
+def test_the_first_key_is_in_its_file_and_nowhere_else(served):
+    file, key = Path(served.said["first_key_file"]), served.keys["owner"]
+    assert file == served.data / "owner.key"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert key not in json.dumps(served.said)
+    with served.client() as owner:
+        assert owner.whoami()["actor_id"] == "owner"
+    others = [path for path in served.folder.rglob("*") if path.is_file() and path != file]
+    assert {path.name for path in others} >= {"clearance.sqlite3", "clearance.yaml"}
+    assert [path for path in others if key.encode() in path.read_bytes()] == []
 
 
 def test_autopilot_acts_once_whoever_repeats_it(served):
@@ -686,3 +710,44 @@ def test_a_named_data_directory_goes_before_the_database(served, run, monkeypatc
     code, _, err = run("key", "list", "--direct", "--json")
     assert (code, json.loads(err)["error"]["code"]) == (3, "DATABASE_UNREACHABLE")
     assert run("key", "list")[0] == 0
+
+
+def test_a_server_with_few_files_answers_beside_idle_connections(tmp_path: Path) -> None:
+    """In a process of its own, as a machine starts it: a low soft limit of open files, and a hard
+    one that is lower than the clients that come.
+    """
+    soft, hard = 128, 512
+    limit = f"import resource as r; r.setrlimit(r.RLIMIT_NOFILE, ({soft}, {hard}))"
+    served = start(tmp_path, first=limit)
+    idle: list[socket.socket] = []
+    try:
+        limits = Path(f"/proc/{served.process.pid}/limits")
+        if limits.exists():
+            [line] = [each for each in limits.read_text().splitlines() if "open files" in each]
+            assert line.split()[3:5] == [str(hard), str(hard)]
+        address = ("127.0.0.1", int(served.said["url"].rpartition(":")[2]))
+        for number in range(hard + 100):
+            client = socket.socket()
+            idle.append(client)
+            client.bind((f"127.0.0.{number % 200 + 2}", 0))
+            client.connect(address)
+        with served.client() as owner:
+            assert owner.whoami()["actor_id"] == "owner"
+            assert owner.status()["tenant_id"]
+        assert sum(_is_over(client) for client in idle) >= 100
+    finally:
+        for client in idle:
+            client.close()
+        assert served.end() == 0
+        assert served.process.stdout is not None
+        served.process.stdout.close()
+
+
+def _is_over(client: socket.socket) -> bool:
+    client.setblocking(False)
+    try:
+        return client.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True

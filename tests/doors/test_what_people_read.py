@@ -307,21 +307,47 @@ async def test_an_amount_is_written_one_way(door: Door, olga) -> None:
 # --- True of the state ---
 
 
-async def test_an_approved_act_under_a_stop_waits_for_it(door: Door, olga) -> None:
+@pytest.mark.parametrize(
+    ("level", "before", "after", "why"),
+    [
+        (
+            "HOLD",
+            "agent-ada, approved by olga, is to write to ann",
+            ", and waits for the stop switch: 'wait'",
+            "Held by the stop switch for tenant: wait Nothing has been sent",
+        ),
+        (
+            "REFUSE",
+            "agent-ada, approved by olga, was to write to ann",
+            "; the stop switch refuses it and cancels it: 'wait'",
+            "Refused by the stop switch for tenant, which cancels it: wait Nothing has been sent",
+        ),
+    ],
+)
+async def test_an_approved_act_under_a_stop_is_not_about_to(
+    door: Door, olga, level: str, before: str, after: str, why: str
+) -> None:
     item = await waiting(door)
     await door.world.configure(
-        document() | {"stop_switches": [{"scope": "TENANT", "level": "HOLD", "reason": "wait"}]}
+        document() | {"stop_switches": [{"scope": "TENANT", "level": level, "reason": "wait"}]}
     )
     answer = await door.approver.post(
         f"/v1/approvals/{item['approval_id']}/rulings", json={"ruling": "approve"}
     )
-    told = answer.json()["sentence"]
-    assert told.startswith("agent-ada, approved by olga, is to write to ann")
-    assert told.endswith(", and waits for the stop switch: 'wait'")
+    read = (await door.auditor.get("/v1/intents/w1")).json()["sentence"]
+    for sentence in (answer.json()["sentence"], read):
+        assert sentence.startswith(before)
+        assert sentence.endswith(after)
+    agents = (await door.agent.get("/v1/intents/w1")).json()["sentence"]
+    assert agents.startswith(before)
+    assert "wait'" not in agents
     page = words(await olga.get("/intents/w1"))
-    assert "Held by the stop switch for tenant: wait Nothing has been sent" in page
+    assert why in page
     assert "It waits for a person." not in page
-    assert "is about to" not in words(await olga.get("/intents/w1?ruled=w1"))
+    for place in ("/intents/w1?ruled=w1", "/needs-you?ruled=w1", "/"):
+        shown = words(await olga.get(place))
+        assert "is about to" not in shown
+        assert after.removeprefix(",").removesuffix(" 'wait'").strip() in shown, place
     await door.world.configure(document())
     told = (await door.auditor.get("/v1/intents/w1")).json()["sentence"]
     assert "approved by olga, is about to write to ann" in told

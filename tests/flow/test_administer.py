@@ -15,7 +15,7 @@ import pytest
 from clearance.configuration.document import parse_document
 from clearance.configuration.shape import SettingsDocument
 from clearance.core.catalog import ToolServer
-from clearance.core.credential import hash_key
+from clearance.core.credential import ApiKey, hash_key
 from clearance.core.errors import (
     Conflict,
     Forbidden,
@@ -26,11 +26,12 @@ from clearance.core.errors import (
     VersionMismatch,
     VersionRequired,
 )
+from clearance.core.ledger import EntryKind, draft
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.core.principal import EVERYWHERE, Role, Scope, system
 from clearance.core.record import IntentStatus
 from clearance.core.settings import document_digest
-from clearance.core.stop import StopLevel, StopScope, StopSwitch
+from clearance.core.stop import Lifter, StopLevel, StopScope, StopSwitch
 from clearance.core.tool_pin import pin_of
 from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.tools import ToolCallFailed, ToolList
@@ -221,12 +222,14 @@ async def test_an_approver_stops_without_a_version_and_the_gate_obeys(world: Wor
     _, version = await world.control.put_settings_part(
         APPROVER, SettingsPart.STOP_SWITCHES, value, version=-1
     )
-    assert await part(world, SettingsPart.STOP_SWITCHES) == (value, version)
+    on, seen = await part(world, SettingsPart.STOP_SWITCHES)
+    assert (sample.as_written(on["stop_switches"]), seen) == ([SWITCH], version)
     assert (await world.propose(refund("i"))).status is IntentStatus.BLOCKED
     entry = await last_entry_of_kind(world, "STOP_SWITCHES_CHANGED")
     [after] = entry["after"]
     assert after.pop("reason_digest").startswith("sha256:")
-    assert (entry["before"], after, entry["version"]) == ([], SWITCH, version)
+    assert sample.as_written([after]) == [SWITCH]
+    assert (entry["before"], entry["version"]) == ([], version)
     await world.control.put_settings_part(
         APPROVER, SettingsPart.STOP_SWITCHES, {"stop_switches": []}, version=version
     )
@@ -264,7 +267,7 @@ async def test_an_emergency_stop_wins_races_and_gives_up_honestly_when_it_cannot
     value = {"stop_switches": [SWITCH]}
     await world.control.put_settings_part(APPROVER, SettingsPart.STOP_SWITCHES, value, version=-1)
     stored = await real.settings(TENANT)
-    assert stored.document["stop_switches"] == [SWITCH]
+    assert sample.as_written(stored.document["stop_switches"]) == [SWITCH]
     assert stored.document["autonomy"]["budgets"] == [{"max_per_day": 0}]
     world.context.store = Meddling(world, 99)
     held = {"stop_switches": [{**SWITCH, "level": "HOLD"}]}
@@ -281,7 +284,8 @@ async def test_a_stop_works_when_the_rest_of_the_document_is_not_valid_any_more(
     await world.control.put_settings_part(
         OWNER, SettingsPart.STOP_SWITCHES, {"stop_switches": [SWITCH]}, version=-1
     )
-    assert (await world.store.settings(TENANT)).document["stop_switches"] == [SWITCH]
+    document = (await world.store.settings(TENANT)).document
+    assert sample.as_written(document["stop_switches"]) == [SWITCH]
 
 
 async def test_only_the_operator_stops_everything(world: World) -> None:
@@ -292,13 +296,17 @@ async def test_only_the_operator_stops_everything(world: World) -> None:
     everywhere = operator(EVERYWHERE)
     await world.control.put_everywhere_stop(everywhere, [switch])
     shown, _ = await world.control.everywhere_stop(everywhere)
-    assert shown == [{**everything, "subject": None}]
-    assert (await world.control.settings(OWNER)).stop_switches == (switch,)
-    assert (await world.control.settings(STRANGER)).stop_switches == (switch,)
-    entry = await last_entry(world, EVERYWHERE)
+    assert sample.as_written(shown) == [{**everything, "subject": None}]
+    on = replace(switch, set_by="operator", set_at=world.clock.now_ms(), lifted_by=Lifter.OWNER)
+    assert (await world.control.settings(OWNER)).stop_switches == (on,)
+    assert (await world.control.settings(STRANGER)).stop_switches == (on,)
+    entry = (await world.entries(EVERYWHERE))[0]
     [after] = entry["after"]
     assert after.pop("reason_digest").startswith("sha256:")
-    assert (entry["tenant_id"], after) == ("*", {**everything, "subject": None})
+    assert (entry["tenant_id"], sample.as_written([after])) == (
+        "*",
+        [{**everything, "subject": None}],
+    )
     await world.control.put_everywhere_stop(everywhere, [])
     assert (await world.control.settings(OWNER)).stop_switches == ()
     with pytest.raises(InvalidInput):
@@ -331,7 +339,7 @@ async def test_applying_keeps_switches_and_the_pins_of_tools_that_stay(world: Wo
     assert await world.control.apply(OWNER, parse_document(smaller)) == expected
     assert "catalog.SEND_MAIL is gone." in [difference.sentence for difference in expected]
     stored = (await world.store.settings(TENANT)).document
-    assert stored["stop_switches"] == [SWITCH]
+    assert sample.as_written(stored["stop_switches"]) == [SWITCH]
     assert set(stored["tool_pins"]) == {"crm.create_task"}
 
 
@@ -503,7 +511,7 @@ async def test_tools_are_pinned_at_first_contact_and_only_again_when_asked(world
 
 async def test_a_key_is_made_once_found_by_its_hash_and_ended(world: World) -> None:
     key, text = await world.control.create_api_key(OWNER, "agent-ada", Role.AGENT)
-    assert text.startswith("clr_")
+    assert text.startswith("clr2_")
     found = await world.store.api_key(hash_key(text, await world.store.installation_salt()))
     assert found == key
     assert (key.tenant_id, key.role, key.revoked_at) == (TENANT, Role.AGENT, None)
@@ -547,10 +555,12 @@ async def test_a_key_that_replaces_another_keeps_its_limits_unless_others_are_gi
     await world.control.create_api_key(OWNER, "ci", Role.AGENT, narrow)
     await world.control.create_api_key(OWNER, "ci", Role.AGENT, replace=True)
     assert await valid() == [(Role.AGENT, narrow)]
-    assert await world.control.ensure_api_key(OWNER, "ci", Role.AGENT, "first-secret")
-    assert not await world.control.ensure_api_key(OWNER, "ci", Role.AGENT, "first-secret")
+    assert await world.control.ensure_api_key(OWNER, "ci", Role.AGENT, "the-first-secret-of-all")
+    assert not await world.control.ensure_api_key(
+        OWNER, "ci", Role.AGENT, "the-first-secret-of-all"
+    )
     assert await valid() == [(Role.AGENT, narrow)]
-    assert await world.control.ensure_api_key(OWNER, "ci", Role.AUDITOR, "first-secret")
+    assert await world.control.ensure_api_key(OWNER, "ci", Role.AUDITOR, "the-first-secret-of-all")
     assert await valid() == [(Role.AUDITOR, narrow)]
     await world.control.create_api_key(OWNER, "ci", Role.AGENT, other, replace=True)
     assert await valid() == [(Role.AGENT, other)]
@@ -562,19 +572,33 @@ async def test_the_first_key_follows_what_was_given(world: World) -> None:
     async def ensure(text: str, role: Role = Role.OWNER, name: str = "owner") -> bool:
         return await world.control.ensure_api_key(OWNER, name, role, text)
 
-    assert await ensure("first-secret")
-    assert not await ensure("first-secret")
-    assert await ensure("second-secret")
-    assert await ensure("first-secret")
-    assert await ensure("first-secret", Role.AUDITOR)
+    assert await ensure("the-first-secret-of-all")
+    assert not await ensure("the-first-secret-of-all")
+    assert await ensure("the-second-secret-of-all")
+    assert await ensure("the-first-secret-of-all")
+    assert await ensure("the-first-secret-of-all", Role.AUDITOR)
     valid = [key for key in await world.control.api_keys(OWNER) if key.revoked_at is None]
     assert [(key.name, key.role) for key in valid] == [("owner", Role.AUDITOR)]
     refused: list[tuple[type[Refusal], str, str]] = [
-        (Conflict, "first-secret", "other"),
+        (Conflict, "the-first-secret-of-all", "other"),
         (InvalidInput, "short", "owner"),
+        (InvalidInput, "fifteen-letters", "owner"),
+        (InvalidInput, "clr2_" + "a" * 51, "owner"),
         (InvalidInput, "long-enough-secret", " owner"),
     ]
     for kind, text, name in refused:
         with pytest.raises(kind) as caught:
             await ensure(text, name=name)
         assert text not in caught.value.sentence
+
+
+async def test_a_short_key_of_a_version_before_goes_on_and_none_is_made(world: World) -> None:
+    salt = await world.store.installation_salt()
+    old = ApiKey("old", TENANT, "owner", Role.OWNER, hash_key("8-signs!", salt), world.clock.now)
+    entry = draft(EntryKind.API_KEY_CREATED, world.clock.now, OWNER)
+    await world.store.add_api_key(old, entry)
+    assert not await world.control.ensure_api_key(OWNER, "owner", Role.OWNER, "8-signs!")
+    await world.control.revoke_api_key(OWNER, "old")
+    with pytest.raises(InvalidInput) as refused:
+        await world.control.ensure_api_key(OWNER, "owner", Role.OWNER, "8-signs!")
+    assert refused.value.code == "INVALID_API_KEY"

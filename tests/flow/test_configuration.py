@@ -279,6 +279,7 @@ def test_the_examples_of_the_reference_are_valid_and_every_key_is_in_it(tmp_path
         key
         for key in keys
         - {"tool_pins", "tool_descriptions", "stop_switches", "subject", "scope", "level", "reason"}
+        - {"set_by", "set_at", "lifted_by"}  # a file has no switches
         if f"`{key}`" not in text
     }
     assert undocumented == set()

@@ -14,6 +14,7 @@ import pytest
 from clearance.core.approval import RulingKind
 from clearance.core.catalog import idempotency_key
 from clearance.core.errors import Forbidden, Unavailable
+from clearance.core.moment import as_text
 from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.core.principal import Principal
 from clearance.core.record import Change, IntentStatus
@@ -131,6 +132,29 @@ async def test_errors_are_retried_only_where_that_is_safe_and_ends_are_honest(
     assert len({call.idempotency_key for call in world.tools.calls}) == 1
     last = (await world.entries())[-1]
     assert (last["kind"], last["tries"], last["auto_executed"]) == ("OUTCOME_RECORDED", calls, True)
+
+
+@pytest.mark.parametrize(
+    ("proposal", "pause_ms", "calls"),
+    [(task("i"), 21, 1), (task("i"), 20, 3), (mail("i"), 20, 1)],
+)
+async def test_a_tool_that_asks_for_a_longer_pause_is_left_alone_and_the_outcome_says_until_when(
+    world: World, proposal: Any, pause_ms: int, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clearance.core.call.BACKOFF_MS_MAX", 20)
+    asked = replace(error(ErrorClass.RATE_LIMIT, Sent.ANSWERED), retry_after_ms=pause_ms)
+    world.tools.behave = failing(*[asked] * calls)
+    await world.propose(proposal)
+    done = await world.run("i")
+    assert done is not None
+    assert done.outcome is not None
+    until = as_text(world.clock.now_ms() + pause_ms)
+    assert (done.status.value, len(world.tools.calls)) == ("FAILED", calls)
+    assert done.outcome.sentence == (
+        f"{asked.sentence} The tool asked not to be called again before {until}."
+    )
+    assert done.outcome.error is not None
+    assert done.outcome.error.sentence == done.outcome.sentence
 
 
 async def test_only_one_of_many_starters_gets_the_attempt(world: World) -> None:

@@ -81,7 +81,7 @@ async def _key_replaced(world: World) -> None:
 
 
 async def _secret_replaced(world: World) -> None:
-    await world.control.ensure_api_key(OWNER, "agent-ada", Role.AGENT, "another-secret")
+    await world.control.ensure_api_key(OWNER, "agent-ada", Role.AGENT, "another-secret-of-hers")
 
 
 async def _replaced_by_a_reader(world: World) -> None:

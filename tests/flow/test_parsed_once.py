@@ -258,7 +258,11 @@ async def test_a_stop_is_in_force_before_a_policy_is_compiled(
     held.let_go()
     for look in looks:
         settings = await look
-        assert (settings.version.tenant, settings.stop_switches) == (version, (SWITCH,))
+        [on] = settings.stop_switches
+        assert (settings.version.tenant, on.place, on.level) == (
+            *(version, SWITCH.place),
+            SWITCH.level,
+        )
     assert (await proposed).decision.reason == "STOP_SWITCH_ON"
 
 
@@ -319,13 +323,13 @@ async def test_actions_are_compiled_aside_and_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled: list[int] = []
-    made = catalog.schema_validator
+    made = catalog.Judge
 
     def counting(schema: Any) -> Any:
         compiled.append(threading.get_ident())
         return made(schema)
 
-    monkeypatch.setattr(catalog, "schema_validator", counting)
+    monkeypatch.setattr(catalog, "Judge", counting)
     await world.configure(sample.DOCUMENT | {"stop_switches": []})
     settings = await world.context.settings(TENANT)
     assert len(compiled) == len(settings.catalog)

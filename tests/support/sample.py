@@ -8,7 +8,7 @@ import asyncio
 import copy
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
@@ -133,6 +133,14 @@ DOCUMENT: Mapping[str, Any] = {
     },
     "policy": POLICY,
 }
+
+
+def as_written(switches: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Stop switches without what Clearance itself writes about them."""
+    about = {"set_by", "set_at", "lifted_by"}
+    return [
+        {name: value for name, value in switch.items() if name not in about} for switch in switches
+    ]
 
 
 def document(**autonomy: Any) -> dict[str, Any]:

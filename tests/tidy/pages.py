@@ -32,7 +32,7 @@ _BLOCK = re.compile(
 )
 _LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
 _IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s]+)\)")
-_KEY = re.compile(r"\bclr_[A-Za-z0-9_-]{43}\b")
+_KEY_FILE = re.compile(r"^The owner's API key is in (\S+), for you alone\.$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,9 @@ class Shell:
         raise AssertionError(said)
 
     def serve(self, command: str) -> str:
-        """Starts a server; its first words. The shell uses its owner's key from then on."""
+        """Starts a server; its first words. The shell uses its owner's key from then on, from the
+        file that they name.
+        """
         listening = f"{command} --port {self.port} >served.txt 2>&1 & SERVER=$!"
         _, code = self.run(listening)
         ends = time.monotonic() + PATIENCE_SECONDS
@@ -214,8 +216,8 @@ class Shell:
             time.sleep(QUIET_SECONDS)
             said, before = (self.folder / "served.txt").read_text(encoding="utf-8"), said
         assert code == 0
-        if found := _KEY.search(said):
-            self.run(f"export CLEARANCE_API_KEY={found[0]}")
+        if found := _KEY_FILE.search(said):
+            self.run(f"export CLEARANCE_API_KEY=$(cat {found[1]})")
         return said
 
     def follow(self, block: Block) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import stat
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,10 @@ def folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(EXAMPLE, tmp_path / "notes"))
 
 
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
 def test_start(folder: Path) -> None:
     with Shell(folder) as shell:
         for block in page("docs/start.md").blocks:
@@ -32,8 +37,11 @@ def test_start(folder: Path) -> None:
                 shell.follow(block)
     assert {path.name for path in (folder / ".clearance").iterdir()} == {
         "clearance.sqlite3",
+        "owner.key",
         "serve.lock",
     }
+    assert mode_of(folder / ".clearance" / "owner.key") == 0o600
+    assert mode_of(folder / "ada.json") == 0o600
 
 
 def test_operate(folder: Path) -> None:
@@ -42,6 +50,7 @@ def test_operate(folder: Path) -> None:
         for block in page("docs/operate.md").blocks:
             if block.language == "console":
                 shell.follow(block)
+    assert mode_of(folder / "copy.sqlite3") == 0o600
 
 
 def test_readme(folder: Path) -> None:

@@ -10,7 +10,7 @@ import re
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from pydantic.json_schema import models_json_schema
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -25,10 +25,13 @@ from clearance.api import (
     operations,
     problems,
     status,
+    stops,
     usage,
     wire,
 )
+from clearance.api.door import no_key_is_unread
 from clearance.api.metrics import Exposed, Measured, RequestMetrics
+from clearance.doors.places import Visited
 from clearance.doors.streams import Streams
 
 if TYPE_CHECKING:
@@ -47,6 +50,7 @@ _ROUTERS = (
     approvals.router,
     usage.router,  # before the parts of the settings, whose names take up the same place
     autonomy.router,
+    stops.router,
     ledger.router,
     status.router,
     keys.router,
@@ -63,12 +67,6 @@ _BODIES = (
 )
 _SUFFIXED = re.compile(r'(?<=["/])(\w+)Resource(?=")')
 _API_PATHS = ("/v1/", "/healthz", "/readyz", "/metrics", "/openapi.json")
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 def create_app(
@@ -102,10 +100,11 @@ def create_app(
     app.state.metrics = metrics
     app.state.streams = Streams(requests.streams)
     for router in _ROUTERS:
-        app.include_router(router)
+        app.include_router(router, dependencies=[Depends(no_key_is_unread)])
     if metrics:
         app.include_router(operations.counting)
     problems.install(app)
+    app.add_middleware(Visited)
     app.add_middleware(Surrounded)
     app.add_middleware(Measured, metrics=requests)
     describe = app.openapi
@@ -146,7 +145,7 @@ class Surrounded:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                MutableHeaders(scope=message).update(_HEADERS)
+                MutableHeaders(scope=message).update(problems.HEADERS)
             await send(message)
 
         try:

@@ -15,8 +15,10 @@ from starlette.responses import Response
 from clearance.api import wire
 from clearance.api.body import read_object
 from clearance.api.door import BODY, Caller, TheControl, answer, problems, takes
+from clearance.api.stops import CHANGE_ONLY, ChangedStopSwitches, changed_switches
 from clearance.core.canonical import Json
 from clearance.core.errors import InvalidInput, VersionMismatch
+from clearance.doors import stopping
 from clearance.flow.requests import ANY_VERSION, SettingsPart
 
 _ETAG = re.compile(r'"([0-9]{1,15})"')
@@ -64,7 +66,7 @@ async def if_match(
     "/v1/autonomy/{part}",
     operation_id="put_settings_part",
     summary="Replace one part of the settings",
-    response_model=wire.SettingsPartResource,
+    response_model=wire.SettingsPartResource | ChangedStopSwitches,
     responses=problems(404, 412, 428, *BODY),
     openapi_extra=takes(wire.SettingsPartBody),
 )
@@ -78,14 +80,23 @@ async def put_settings_part(
     """Applied whole or not at all; every change is an entry of the ledger. Needs `If-Match`.
 
     A change that is already in force is answered as done, so a repeat is safe (RFC 9110, section
-    13.1.1).
+    13.1.1). A change of the stop switches also answers what it did: the receipts of what it
+    stopped, and how many approved intents its lifts start.
     """
     value = await read_object(request)
     # The part that was read carries the version too; the one that counts is If-Match's.
     value.pop("version", None)
+    if part is SettingsPart.STOP_SWITCHES:
+        for derived in CHANGE_ONLY:  # of an earlier answer, which may be put back whole
+            value.pop(derived, None)
+        change = await stopping.put_switches(control, caller, value, version=version)
+        return _tagged(changed_switches(change))
     return _part(*await control.put_settings_part(caller, part, value, version=version))
 
 
 def _part(value: Json, version: int) -> Response:
-    resource = wire.SettingsPartResource(**{**value, "version": version})
-    return answer(resource, headers={"ETag": f'"{version}"'})
+    return _tagged(wire.SettingsPartResource(**{**value, "version": version}))
+
+
+def _tagged(resource: wire.SettingsPartResource) -> Response:
+    return answer(resource, headers={"ETag": f'"{resource.version}"'})

@@ -4,23 +4,19 @@ time.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import ClientDisconnect
-
 from clearance.api.problems import UnsupportedMediaType
 from clearance.core.canonical import Json
-from clearance.core.errors import InvalidInput, TooLarge
-from clearance.doors.strict_json import Shape, UnreadableBody, fitted, parse
+from clearance.core.errors import InvalidInput
+from clearance.doors.arriving import arrived
+from clearance.doors.strict_json import Shape, fitted, parse
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
 BODY_BYTES_MAX = 256 * 1024
-BODY_SECONDS_MAX = 10  # for a body to arrive
-LENGTH_DIGITS_MAX = 16  # of an announced length; more are as good as these
 
 _CONTENT_TYPE = re.compile(r"application/json\s*(;\s*charset\s*=\s*\"?utf-8\"?\s*)?", re.IGNORECASE)
 
@@ -50,33 +46,5 @@ async def read_json(request: Request) -> Json:
     if not _CONTENT_TYPE.fullmatch(request.headers.get("content-type", "").strip()):
         sentence = "The body must be application/json."
         raise UnsupportedMediaType(sentence)
-    return parse(await _read_bytes(request))
-
-
-async def _read_bytes(request: Request) -> bytes:
-    announced = request.headers.get("content-length", "")
-    if (
-        announced.isascii()
-        and announced.isdigit()
-        and int(announced[:LENGTH_DIGITS_MAX]) > BODY_BYTES_MAX
-    ):
-        raise _too_large()
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS_MAX):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > BODY_BYTES_MAX:
-                    raise _too_large()
-    except TimeoutError:
-        sentence = f"The body did not arrive within {BODY_SECONDS_MAX} s."
-        raise UnreadableBody(sentence, code="BODY_TOO_SLOW") from None
-    except ClientDisconnect:
-        sentence = "The client left before its body had arrived."
-        raise UnreadableBody(sentence, code="BODY_CUT_OFF") from None
-    return bytes(body)
-
-
-def _too_large() -> TooLarge:
-    sentence = f"A body has at most {BODY_BYTES_MAX} bytes."
-    return TooLarge(sentence, code="BODY_TOO_LARGE")
+    too_large = f"A body has at most {BODY_BYTES_MAX} bytes."
+    return parse(await arrived(request, BODY_BYTES_MAX, too_large))

@@ -21,9 +21,12 @@ from clearance.api.wire import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from clearance.core.errors import InvalidInput
 from clearance.core.principal import Principal
 from clearance.doors.access import Access
+from clearance.doors.places import welcome
+from clearance.doors.turns import source_of
 from clearance.flow.control import Control
 
 CURSOR_LENGTH_MAX = 256  # characters
+PROPOSALS = "/v1/intents"
 
 _bearer = HTTPBearer(
     auto_error=False,
@@ -52,10 +55,24 @@ async def key_of(
 
 
 async def caller(
-    access: Annotated[Access, Depends(access_of)], key: Annotated[str | None, Depends(key_of)]
+    request: Request,
+    access: Annotated[Access, Depends(access_of)],
+    key: Annotated[str | None, Depends(key_of)],
 ) -> Principal:
     """Who acts; Unauthenticated if no valid credential came."""
-    return await access.authenticate(key)
+    principal = await access.authenticate(key, source_of(request.client and request.client.host))
+    welcome(request.scope, principal)
+    return principal
+
+
+async def no_key_is_unread(request: Request) -> None:
+    """Refuses an `Idempotency-Key` where it promises what only a proposal keeps: that a repeat gets
+    the same answer. Reading changes nothing, so it keeps it everywhere.
+    """
+    proposes = (request.method, request.url.path) == ("POST", PROPOSALS)
+    if "idempotency-key" in request.headers and not proposes and request.method != "GET":
+        sentence = f"Idempotency-Key is read only with POST {PROPOSALS}; send this call without it."
+        raise InvalidInput(sentence, code="IDEMPOTENCY_KEY_NOT_READ")
 
 
 TheControl = Annotated[Control, Depends(control_of)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
@@ -39,6 +39,7 @@ router = APIRouter(tags=["Action intents"])
 _AGAIN: dict[int | str, dict[str, Any]] = {
     200: {"model": wire.Intent, "description": "The same intent again: the same answer."}
 }
+_KEY_MEANS = "The intent's id, if the body has none; else it must be the same."
 IntentId = Annotated[str, Field(pattern=f"^{ACTION_INTENT_ID.pattern}$")]
 
 
@@ -51,14 +52,20 @@ IntentId = Annotated[str, Field(pattern=f"^{ACTION_INTENT_ID.pattern}$")]
     responses=_AGAIN | problems(409, 429, *BODY),
     openapi_extra=takes(wire.ProposalBody),
 )
-async def propose(request: Request, caller: Caller, control: TheControl) -> Response:
+async def propose(
+    request: Request,
+    caller: Caller,
+    control: TheControl,
+    idempotency_key: Annotated[list[str] | None, Header(description=_KEY_MEANS)] = None,
+) -> Response:
     """Answers the gate's decision.
 
     The same id and content: the same answer again, and nothing is consumed twice.
     """
 
     async def proposal() -> Proposal:
-        return proposal_of(await read(request, wire.ProposalBody), caller)
+        body = await read(request, wire.ProposalBody)
+        return proposal_of(body, caller, idempotency_key or ())
 
     proposed = await control.propose(caller, proposal)
     resource = resources.intent(proposed)

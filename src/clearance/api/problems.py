@@ -28,6 +28,13 @@ from clearance.core.errors import Problem, Refusal
 from clearance.doors.strict_json import PROBLEMS_MAX, UnreadableBody, problems_of
 
 MEDIA_TYPE = "application/problem+json"
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""The headers of every answer of the API."""
 RETRY_AFTER_SECONDS = 1
 INSTANCE_LENGTH_MAX = 512  # characters of the path that a problem names
 
@@ -40,18 +47,53 @@ class UnsupportedMediaType(Refusal):
     code = "UNSUPPORTED_MEDIA_TYPE"
 
 
+class UnreadableRequest(Refusal):
+    """The head of a request is not HTTP that means the same to every reader."""
+
+    code = "MALFORMED_REQUEST"
+
+
+class RequestTooSlow(Refusal):
+    """A request had begun, and did not arrive in time."""
+
+    code = "REQUEST_TOO_SLOW"
+
+
+class TargetTooLong(Refusal):
+    """The path and the query of a request are longer than their limit."""
+
+    code = "TARGET_TOO_LONG"
+
+
+class HeadersTooLarge(Refusal):
+    """The headers of a request are more, or larger, than their limits."""
+
+    code = "HEADERS_TOO_LARGE"
+
+
+class HostNotServed(Refusal):
+    """The request is for a host that this server does not serve."""
+
+    code = "HOST_NOT_SERVED"
+
+
 KINDS: Mapping[type[Refusal], tuple[HTTPStatus, str]] = {
+    UnreadableRequest: (HTTPStatus.BAD_REQUEST, "The request cannot be read"),
     UnreadableBody: (HTTPStatus.BAD_REQUEST, "The body is not JSON"),
     errors.Unauthenticated: (HTTPStatus.UNAUTHORIZED, "No valid credential"),
     errors.Forbidden: (HTTPStatus.FORBIDDEN, "Not allowed"),
     errors.NotFound: (HTTPStatus.NOT_FOUND, "Not found"),
+    RequestTooSlow: (HTTPStatus.REQUEST_TIMEOUT, "Too slow"),
     errors.Conflict: (HTTPStatus.CONFLICT, "The current state does not allow this"),
     errors.VersionMismatch: (HTTPStatus.PRECONDITION_FAILED, "Changed since it was read"),
     errors.TooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Too large"),
+    TargetTooLong: (HTTPStatus.REQUEST_URI_TOO_LONG, "The target is too long"),
     UnsupportedMediaType: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Not plain JSON"),
+    HostNotServed: (HTTPStatus.MISDIRECTED_REQUEST, "Another host"),
     errors.InvalidInput: (HTTPStatus.UNPROCESSABLE_ENTITY, "The input does not fit"),
     errors.TooMany: (HTTPStatus.TOO_MANY_REQUESTS, "Too many"),
     errors.VersionRequired: (HTTPStatus.PRECONDITION_REQUIRED, "The version is missing"),
+    HeadersTooLarge: (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large"),
     errors.Unavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "Not available now"),
 }
 """The status and title of each kind of refusal."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from clearance.core.errors import Forbidden
-from clearance.core.intent import RiskLevel
+from clearance.core.errors import Forbidden, InvalidInput, Problem
+from clearance.core.intent import ACTION_INTENT_ID, RiskLevel
 from clearance.core.moment import from_text
 from clearance.flow.requests import Proposal
 
@@ -14,10 +15,13 @@ if TYPE_CHECKING:
     from clearance.core.principal import Principal
 
 
-def proposal_of(body: wire.ProposalBody, caller: Principal) -> Proposal:
-    """The proposal that a body makes.
+def proposal_of(
+    body: wire.ProposalBody, caller: Principal, idempotency_keys: Sequence[str] = ()
+) -> Proposal:
+    """The proposal that a body makes. An `Idempotency-Key` that came with it is the intent's id.
 
-    Forbidden (`TENANT_MISMATCH`) if it names a tenant that is not the caller's.
+    Forbidden (`TENANT_MISMATCH`) if it names a tenant that is not the caller's. InvalidInput
+    (`INVALID_IDEMPOTENCY_KEY`) for a key that is no id, or not the id in the body.
     """
     if body.tenant_id not in {None, caller.tenant_id}:
         sentence = "The tenant is the credential's; the body names another one."
@@ -28,12 +32,34 @@ def proposal_of(body: wire.ProposalBody, caller: Principal) -> Proposal:
         confidence_score=body.confidence_score,
         risk_level=None if body.risk_level is None else RiskLevel[body.risk_level],
         parameters=body.parameters,
-        action_intent_id=body.action_intent_id,
+        action_intent_id=_id_of(body.action_intent_id, idempotency_keys),
         target=body.target,
         why=tuple(body.why),
         expires_at=milliseconds(body.expires_at),
         trace_id=body.trace_id,
     )
+
+
+def _id_of(named: str | None, keys: Sequence[str]) -> str | None:
+    """The id in the body, or the one that the header gives: bare, or as a quoted string, which the
+    header's draft standard writes.
+    """
+    for key in keys:
+        bare = key[1:-1] if len(key) > 1 and key[0] == key[-1] == '"' else key
+        if not ACTION_INTENT_ID.fullmatch(bare):
+            why = "must be an intent's id: 1 to 64 letters, digits, _ or -"
+            raise _unusable_key(why)
+        named = bare if named is None else named
+        if bare != named:
+            why = "is not the id that the proposal has besides"
+            raise _unusable_key(why)
+    return named
+
+
+def _unusable_key(why: str) -> InvalidInput:
+    sentence = f"The header Idempotency-Key {why}."
+    problem = Problem(("Idempotency-Key",), why)
+    return InvalidInput(sentence, code="INVALID_IDEMPOTENCY_KEY", problems=(problem,))
 
 
 def milliseconds(moment: str | None) -> int | None:

@@ -5,28 +5,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
 from clearance.api.door import Caller, TheControl, answer, problems
+from clearance.api.stops import SwitchInForce, switch_in_force
 from clearance.api.wire import Moment, Resource, StatusName
 from clearance.core.moment import SECOND_MS, as_text
-from clearance.core.stop import StopSwitch
 from clearance.flow.requests import TenantState
 
 router = APIRouter(tags=["Status"])
-
-
-class SwitchInForce(Resource):
-    """A stop switch that is on. `GLOBAL` is the operator's, and holds for every tenant."""
-
-    scope: Literal["GLOBAL", "TENANT", "ACCOUNT", "ACTION_TYPE", "TOOL_SERVER", "AGENT"]
-    subject: str | None
-    level: Literal["HOLD", "REFUSE"]
-    reason: str
 
 
 class TenantProblem(Resource):
@@ -97,7 +88,7 @@ def _resource(state: TenantState) -> TenantStatus:
         waiting_since=None if since is None else as_text(since),
         waiting_seconds=None if since is None else max(state.at - since, 0) // SECOND_MS,
         settings_version=list(state.settings_version),
-        stop_switches=[_switch(switch) for switch in state.stop_switches],
+        stop_switches=[switch_in_force(switch) for switch in state.stop_switches],
         ledger_size=state.ledger_size,
         problems=[
             TenantProblem(code=concern.code, sentence=concern.sentence)
@@ -112,13 +103,4 @@ def _resource(state: TenantState) -> TenantStatus:
             )
             for each in state.refused
         ],
-    )
-
-
-def _switch(switch: StopSwitch) -> SwitchInForce:
-    return SwitchInForce(
-        scope=switch.scope.value,
-        subject=switch.subject,
-        level=switch.level.value,
-        reason=switch.reason,
     )

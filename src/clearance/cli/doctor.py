@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import resource
 import shutil
 import sqlite3
 import stat
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -28,6 +30,7 @@ from clearance.cli.stored import (
     accounts_to_paste,
     limited_keys,
     means_otherwise,
+    slow_keys,
     stored_document,
     stored_findings,
 )
@@ -48,9 +51,12 @@ from clearance.flow.control import Control
 from clearance.flow.ports.tools import ToolCallFailed
 from clearance.flow.requests import SettingsPart
 from clearance.profiles import aws, choose, postgres
+from clearance.profiles.environment import Environment
 from clearance.profiles.local import STORE_FILE
 from clearance.profiles.parts import operator
 from clearance.profiles.place import Database, Place, Table
+from clearance.running.door_settings import door_settings
+from clearance.running.doorkeeper import room
 
 if TYPE_CHECKING:
     from clearance.profiles.postgres import DatabaseServer
@@ -115,9 +121,11 @@ def _state(where: Place) -> dict[str, Findings]:
     """The checks of the place where the state is."""
     match where:
         case Path():
-            return {"sqlite": _sqlite(), "disk": _disk(where), "data": _store(where)}
+            machine = {"sqlite": _sqlite(), "disk": _disk(where), "data": _store(where)}
+            return {"door": _door(), **machine}
         case Database():
-            return {"database": _database(where), "schema": _schema(where), "queue": _queue(where)}
+            database = {"database": _database(where), "schema": _schema(where)}
+            return {"door": _door(), **database, "queue": _queue(where)}
         case Table():
             return {"table": _table(where)}
 
@@ -147,6 +155,25 @@ async def _environment() -> Findings:
     )
     if "CLEARANCE_API_KEY" not in names:
         yield WARNING, "CLEARANCE_API_KEY is not set: commands that ask the server need it."
+
+
+async def _door() -> Findings:
+    """How a server with this environment would know its hosts and its proxies, and how many
+    connections it would take.
+    """
+    door = door_settings(Environment())
+    yield OK, f"A server here takes {room(door.connections):,} connections at once."
+    if room(door.connections) < door.connections:
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        sentence = f"A process here may open {soft:,} files (ulimit -n), too few for"
+        yield WARNING, f"{sentence} {door.connections:,} connections."
+    url = urlsplit(os.environ.get("CLEARANCE_URL", ""))
+    if url.scheme == "https" and not door.proxies:
+        sentence = "CLEARANCE_URL is https, so the server is behind a proxy. If it has this"
+        yield (
+            WARNING,
+            f"{sentence} environment, it believes no proxy: name yours in CLEARANCE_PROXIES.",
+        )
 
 
 async def _disk(data: Path) -> Findings:
@@ -381,8 +408,11 @@ async def _tenants(where: Place) -> Findings:
                 yield WARNING, sentence
             async for finding in _stored_settings(control, reader):
                 yield finding
-            for sentence in limited_keys(await control.api_keys(reader)):
+            keys = await control.api_keys(reader)
+            for sentence in limited_keys(keys):
                 yield OK, sentence
+            if slow := slow_keys(keys):
+                yield WARNING, f"Of {tenant_id}: {slow}"
             for name in settings.tool_servers:
                 elsewhere = isinstance(where, Table)
                 yield await _tool_server(control, settings, name, secrets_elsewhere=elsewhere)
@@ -483,6 +513,10 @@ async def _server() -> Findings:
             else " CLEARANCE_URL is not set; it names another one."
         )
         yield WARNING, f"No server answers at {url}.{named}"
+        return
+    if answer.status_code == httpx2.codes.MISDIRECTED_REQUEST:
+        sentence = f"The server at {url} does not serve {urlsplit(url).hostname}"
+        yield FAILURE, f"{sentence}: name this host in its CLEARANCE_HOSTS."
         return
     if answer.status_code != httpx2.codes.OK:
         yield FAILURE, f"The server at {url} is not ready: HTTP {answer.status_code}."

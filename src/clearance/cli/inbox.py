@@ -61,7 +61,7 @@ def approve(
 ) -> None:
     """Approve an action.
 
-    It starts at once.
+    It starts at once, unless a stop holds it: the answer says so.
     """
     from clearance.cli.views import intents as views
 

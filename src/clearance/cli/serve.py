@@ -16,6 +16,29 @@ from clearance.cli.state import end_with_a_signal, place_of, run
 if TYPE_CHECKING:
     from clearance.running.server import Announcement
 
+HostNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="A host name that is served, beside the address and localhost; again for more. "
+        "Without it, CLEARANCE_HOSTS.",
+    ),
+]
+Proxies = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="A proxy, or its network, whose X-Forwarded-For and -Proto are believed; again "
+        "for more. Without it, CLEARANCE_PROXIES.",
+    ),
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Where a first key goes; else owner.key in the data directory."
+    ),
+]
+
 
 def serve(
     *,
@@ -31,6 +54,8 @@ def serve(
         int,
         typer.Option(metavar="PORT", min=0, max=65_535, help="The port; 0 for any that is free."),
     ] = 8600,
+    host_name: HostNames = None,
+    proxy: Proxies = None,
     linger: Annotated[
         int,
         typer.Option(
@@ -40,19 +65,36 @@ def serve(
             help="When ending, keep answering so long, /readyz at 503.",
         ),
     ] = 0,
+    key_file: KeyFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the server.
 
     It serves the REST API and the pages. On a data directory it also carries out approved intents;
     on a database, workers do. CLEARANCE_BOOTSTRAP_API_KEY sets the first key; without it, the
-    server makes one and shows it once. SIGINT or SIGTERM ends the server.
+    server makes one and writes it to a file that only you can read. SIGINT or SIGTERM ends the
+    server.
     """
+    from clearance.profiles.environment import Environment
     from clearance.running import server
+    from clearance.running.door_settings import door_settings
 
     end_with_a_signal()
     announce = partial(_announce, as_json=as_json)
-    run(server.serve(config, place_of(data), host, port, announce, linger_seconds=linger))
+    door = door_settings(Environment(), host_name or (), proxy or ())
+    place = place_of(data)
+    run(
+        server.serve(
+            config,
+            place,
+            host,
+            port,
+            announce,
+            door=door,
+            linger_seconds=linger,
+            key_file=key_file,
+        )
+    )
 
 
 def demo(

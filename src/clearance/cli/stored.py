@@ -59,6 +59,7 @@ def _inside(place: SchemaPlace, at: str, seen: set[int]) -> Iterator[tuple[str, 
 
 SEEN_DAYS = 30  # in which agents named the accounts that are listed to paste
 ACCOUNTS_SHOWN_MAX = 200  # of them
+KEYS_SHOWN_MAX = 50  # that are hashed slowly
 
 
 def limited_keys(keys: Iterable[ApiKey]) -> Iterator[str]:
@@ -66,6 +67,23 @@ def limited_keys(keys: Iterable[ApiKey]) -> Iterator[str]:
     for key in keys:
         if key.revoked_at is None and key.scope != EVERYTHING:
             yield f"The key {key.name} ({key.role}) acts {limits_of(key.scope.names)}."
+
+
+def slow_keys(keys: Iterable[ApiKey]) -> str | None:
+    """The valid credentials that a process hashes slowly when they first come, by name; None if
+    there are none.
+    """
+    names = sorted(key.name for key in keys if key.revoked_at is None and key.is_slow)
+    if not names:
+        return None
+    listed = ", ".join(names[:KEYS_SHOWN_MAX])
+    more = len(names) - KEYS_SHOWN_MAX
+    rest = f" and {more} more" if more > 0 else ""
+    return (
+        f"These API keys are of a version before, or a person chose them: {listed}{rest}. They go "
+        f"on working, and a process that has not seen them yet may be slow to let them in; "
+        f"clearance key create NAME --replace makes one that never waits."
+    )
 
 
 _IN_AUTONOMY = ("modes", "allowlist", "budgets", "accounts", "limits")

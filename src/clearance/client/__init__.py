@@ -18,6 +18,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import httpx2
 
+from clearance.client import stops
 from clearance.client import wire as wire
 from clearance.client.wire import Answer, ClearanceError, ClearanceUnavailable, Json
 
@@ -261,35 +262,42 @@ class _Verbs(ABC, Generic[_A, _I]):
         return self._run(wire.send(wire.put(part, value, f'"{version}"')))
 
     def stop(
-        self, scope: str, subject: str | None = None, *, level: str = "HOLD", reason: str
+        self,
+        scope: str,
+        subject: str | None = None,
+        *,
+        level: str = "HOLD",
+        reason: str,
+        lifted_by: str | None = None,
     ) -> _A:
         """Turns a stop switch on: `TENANT`, or `ACCOUNT`, `ACTION_TYPE`, `TOOL_SERVER`, `AGENT`
-        with its name.
+        with its name. A name that nothing has is stopped too.
 
         `HOLD`: nothing starts until it is lifted. `REFUSE`: what waits or comes is cancelled or
-        blocked.
+        blocked. `lifted_by` is the least role that may lift it, `APPROVER` or `OWNER`.
+
+        The answer is the part of the settings, with the switch's receipt among `receipts`: whether
+        the name is `known`, what is held, and the calls that are under way and go on. If no receipt
+        could be made, `receipt_problem` says why, and the stop is on all the same.
         """
         switch = {"scope": scope, "subject": subject, "level": level, "reason": reason}
-
-        def change(switches: list[Answer]) -> list[Answer]:
-            return [other for other in switches if not wire.covers(other, scope, subject)] + [
-                switch
-            ]
-
-        return self._run(wire.change_stops(change))
+        if lifted_by is not None:
+            switch["lifted_by"] = lifted_by
+        return self._run(stops.stop(switch))
 
     def lift(self, scope: str, subject: str | None = None) -> _A:
-        """Turns a stop switch off; `NO_SUCH_STOP_SWITCH` if it is not on."""
+        """Turns a stop switch off; `NO_SUCH_STOP_SWITCH` if it is not on, `STOP_IS_OWNERS` if only
+        an owner may. `starts` of the answer is how many approved intents start because of it.
+        """
+        return self._run(stops.lift(scope, subject))
 
-        def change(switches: list[Answer]) -> list[Answer]:
-            kept = [other for other in switches if not wire.covers(other, scope, subject)]
-            if len(kept) == len(switches):
-                covered = " ".join(filter(None, (scope, subject)))
-                sentence = f"No stop switch is on for {covered}."
-                raise ClearanceError(code="NO_SUCH_STOP_SWITCH", sentence=sentence)
-            return kept
+    def stop_receipts(self) -> _A:
+        """What each stop that is on holds now, and what is under way under it, as `items`."""
+        return self._run(wire.send(wire.Request("GET", wire.path("stop-receipts"))))
 
-        return self._run(wire.change_stops(change))
+    def stop_receipt(self, scope: str, subject: str | None = None) -> _A:
+        """What one stop holds; if it is not `on`, what it would hold."""
+        return self._run(stops.stop_receipt(scope, subject))
 
     def api_keys(self) -> _A:
         """The tenant's credentials, without their secrets."""

@@ -13,7 +13,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -31,7 +31,6 @@ PAUSE_SECONDS_FIRST = 0.2  # doubled after each try
 PAUSE_SECONDS_MAX = 5.0
 POLL_SECONDS_FIRST = 0.1
 POLL_SECONDS_MAX = 2.0
-STOP_TRIES_MAX = 20  # of a change to the stop switches that others are changing too
 UNAVAILABLE = 503
 NOTHING_DONE = "UNAVAILABLE"
 """The code of a 503 after which any request may be sent again."""
@@ -297,26 +296,6 @@ def entries(after: int, page_size: int) -> Steps:
                 raise _stuck(sentence)
             after = entry["position"]
             yield Item(entry)
-
-
-def change_stops(change: Callable[[list[Answer]], list[Answer]]) -> Steps:
-    """Changes the switches as they are now, again if others changed them meanwhile, so that no
-    switch is lost.
-    """
-    for tried in range(1, STOP_TRIES_MAX + 1):
-        part = yield from send(Request("GET", path("autonomy", "stop-switches")))
-        switches = {"stop_switches": change(part["stop_switches"])}
-        try:
-            return (yield from send(put("stop-switches", switches, f'"{part["version"]}"')))
-        except ClearanceError as error:
-            if error.code != "VERSION_MISMATCH" or tried == STOP_TRIES_MAX:
-                raise
-    raise AssertionError  # the last try returns or raises
-
-
-def covers(switch: Mapping[str, Json], scope: str, subject: str | None) -> bool:
-    """True if a switch is the one of this scope and subject."""
-    return switch.get("scope") == scope and switch.get("subject") == subject
 
 
 class Subscription:

@@ -50,7 +50,7 @@ from clearance.core.policy import PolicySet
 from clearance.core.quota import Quotas
 from clearance.core.schema import SCALE_MAX
 from clearance.core.settings import Settings, Unreadable
-from clearance.core.stop import StopLevel, StopScope, StopSwitch
+from clearance.core.stop import Lifter, StopLevel, StopScope, StopSwitch
 
 
 def compile_settings(tenant_id: str, stored: StoredSettings) -> Settings:
@@ -275,4 +275,12 @@ def _switches(reading: Reading) -> tuple[StopSwitch, ...]:
 
 def switch_of(shape: StopSwitchShape) -> StopSwitch:
     """A stop switch of a document."""
-    return StopSwitch(StopScope(shape.scope), shape.subject, StopLevel(shape.level), shape.reason)
+    return StopSwitch(
+        StopScope(shape.scope),
+        shape.subject,
+        StopLevel(shape.level),
+        shape.reason,
+        set_by=shape.set_by,
+        set_at=shape.set_at,
+        lifted_by=Lifter(shape.lifted_by or Lifter.APPROVER),
+    )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import BaseModel
 
@@ -29,7 +29,7 @@ from clearance.core.errors import InvalidInput, Problem
 from clearance.core.intent import ACTION_TYPE
 from clearance.core.mode import AutonomyMode, ModeRule
 from clearance.core.settings import Unreadable
-from clearance.core.stop import NAMES_NOTHING, StopLevel, StopScope, StopSwitch
+from clearance.core.stop import NAMES_NOTHING, Lifter, StopLevel, StopScope, StopSwitch
 
 _SENT = frozenset({"tool", "parameters", "arguments", "idempotency_argument"})
 """What decides what a call of an action sends."""
@@ -309,27 +309,37 @@ def _switches(refused: _Refused) -> Iterator[tuple[Path, tuple[StopSwitch, ...]]
         if entry[:1] == ("stop_switches",) and len(entry) > 1:
             yield entry, tuple(_switch(entry, first[entry], refused))
         elif entry in {(), ("stop_switches",)} and entry in refused.lost:
-            yield entry, (_tenant_held(first[entry]),)
+            yield entry, (_tenant_held(first[entry], Lifter.OWNER),)
 
 
 def _switch(entry: Path, problem: Problem, refused: _Refused) -> Iterator[StopSwitch]:
-    keys = refused.keys[entry]
+    keys, lifter = refused.keys[entry], _lifter(entry, refused)
     if keys & {None, "scope", "subject"} or any(isinstance(key, int) for key in keys):
-        yield _tenant_held(problem)
+        yield _tenant_held(problem, lifter)
         return
     try:
         scope = StopScope(str(refused.written(entry, "scope")))
         level = StopLevel(refused.written(entry, "level") or StopLevel.HOLD)
     except ValueError:
-        yield _tenant_held(problem)
+        yield _tenant_held(problem, lifter)
         return
-    reason = _sentence(problem, _HOLDS)
-    yield StopSwitch(scope, refused.written(entry, "subject"), level, reason, unreadable=True)
+    reason, subject = _sentence(problem, _HOLDS), refused.written(entry, "subject")
+    yield StopSwitch(scope, subject, level, reason, unreadable=True, lifted_by=lifter)
     # A key that is not known could say that it covers more.
-    if keys - {"level", "reason"} and scope not in NAMES_NOTHING:
-        yield _tenant_held(problem)
+    if keys - {"level", "reason", "set_by", "set_at", "lifted_by"} and scope not in NAMES_NOTHING:
+        yield _tenant_held(problem, lifter)
 
 
-def _tenant_held(problem: Problem) -> StopSwitch:
+def _lifter(entry: Path, refused: _Refused) -> Lifter:
+    """Who may lift a switch that is not accepted: an owner, unless it is plain that others may."""
+    value = refused.value
+    for part in entry:
+        value = value[part]
+    written = value.get("lifted_by", Lifter.APPROVER) if isinstance(value, Mapping) else None
+    return Lifter.APPROVER if written == Lifter.APPROVER else Lifter.OWNER
+
+
+def _tenant_held(problem: Problem, lifter: Lifter) -> StopSwitch:
     reason = _sentence(problem, _HOLDS)
-    return StopSwitch(StopScope.TENANT, None, StopLevel.HOLD, reason, unreadable=True)
+    held = StopSwitch(StopScope.TENANT, None, StopLevel.HOLD, reason, unreadable=True)
+    return replace(held, lifted_by=lifter)

@@ -77,7 +77,7 @@ from clearance.core.quota import (
     PROPOSALS_PER_MINUTE_EACH_CREDENTIAL_DEFAULT,
     WAITING_EACH_AGENT_DEFAULT,
 )
-from clearance.core.stop import StopLevel, StopScope
+from clearance.core.stop import Lifter, StopLevel, StopScope
 from clearance.core.template import final_schema, whole_placeholder
 
 
@@ -386,12 +386,18 @@ def keys_of(shape: type[BaseModel]) -> list[str]:
 
 
 class StopSwitchShape(_Shape):
-    """One stop switch that is on."""
+    """One stop switch that is on.
+
+    Clearance writes `set_by` and `set_at` itself. Without `lifted_by`, an earlier version wrote it.
+    """
 
     scope: Annotated[str, word(*StopScope)]
     subject: Name | None = None
     level: Annotated[str, word(*StopLevel)]
     reason: Sentence
+    set_by: str | None = None
+    set_at: int | None = None
+    lifted_by: Annotated[str, word(*Lifter)] | None = None
 
     @model_serializer
     def _whole(self) -> dict[str, Json]:
@@ -403,6 +409,9 @@ class StopSwitchShape(_Shape):
             "subject": self.subject,
             "level": self.level,
             "reason": self.reason,
+            "set_by": self.set_by,
+            "set_at": self.set_at,
+            "lifted_by": self.lifted_by or Lifter.APPROVER.value,
         }
 
 

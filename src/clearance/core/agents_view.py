@@ -13,7 +13,7 @@ from clearance.core.canonical import Json
 from clearance.core.catalog import Action, readable
 from clearance.core.decision import Answer, Decision
 from clearance.core.ledger import Entry
-from clearance.core.narrative import ShownCall, held_by, say
+from clearance.core.narrative import ShownCall, say
 from clearance.core.outcome import Outcome, Sent
 from clearance.core.principal import ActorKind
 from clearance.core.record import IntentRecord
@@ -76,11 +76,9 @@ class OfferedAction:
 def own_phrase(
     record: IntentRecord, action: Action | None, call: ShownCall | None, settings: Settings
 ) -> Phrase:
-    """The sentence about an intent. What holds it is not named: people wrote the reason of a
-    stop switch for people.
-    """
-    sentence = say(replace(record, outcome=_own_outcome(record.outcome)), action, call)
-    return (*sentence, ", once nothing holds it") if held_by(record, settings) else sentence
+    """The sentence about an intent, which names nothing of what holds it."""
+    shown = replace(record, outcome=_own_outcome(record.outcome))
+    return say(shown, action, call, settings, to_agent=True)
 
 
 def own_record(record: IntentRecord) -> IntentRecord:

@@ -4,6 +4,8 @@ again, what an error means.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from clearance.core.arguments import final_arguments
 from clearance.core.canonical import Json
 from clearance.core.catalog import (
@@ -14,7 +16,7 @@ from clearance.core.catalog import (
     idempotency_key,
 )
 from clearance.core.intent import ActionIntent
-from clearance.core.moment import SECOND_MS
+from clearance.core.moment import SECOND_MS, as_text
 from clearance.core.outcome import TRANSIENT, CallError, Outcome, OutcomeStatus, Sent
 
 TRIES_MAX = 3  # calls within one attempt
@@ -51,12 +53,24 @@ def arguments(action: Action, intent: ActionIntent) -> dict[str, Json]:
 
 def retry_after_ms(error: CallError, action: Action, tries: int) -> int | None:
     """How long to wait before the same call may be sent again in the same attempt, or None if it
-    may not.
+    may not: a tool that asks for a longer pause than there is would only refuse it again.
     """
     safe = error.sent is Sent.NOT_SENT or action.effect.repeatable
+    wait = max(BACKOFF_MS << (tries - 1), error.retry_after_ms or 0)
     if tries >= TRIES_MAX or error.error_class not in TRANSIENT or not safe:
         return None
-    return min(max(BACKOFF_MS << (tries - 1), error.retry_after_ms or 0), BACKOFF_MS_MAX)
+    return wait if wait <= BACKOFF_MS_MAX else None
+
+
+def with_moment(error: CallError, now: int) -> CallError:
+    """The error that ended the tries now; if the tool asked for a pause, its sentence says until
+    when.
+    """
+    if not error.retry_after_ms:
+        return error
+    until = as_text(now + error.retry_after_ms)
+    sentence = f"{error.sentence} The tool asked not to be called again before {until}."
+    return replace(error, sentence=sentence)
 
 
 def key_is_forgotten(action: Action, first_started_at: int, now: int) -> bool:

@@ -13,12 +13,11 @@ from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
 
-import jsonschema_rs
-
 from clearance.core.canonical import Json, canonical, digest
 from clearance.core.defaults import Defaults, with_defaults
 from clearance.core.errors import InvalidInput, Problem
 from clearance.core.intent import ActionIntent, RiskLevel
+from clearance.core.judge import Judge
 from clearance.core.manners import AS_IT_SAYS, Manners
 from clearance.core.misfits import misfits
 from clearance.core.moment import HOUR_MS
@@ -27,7 +26,6 @@ from clearance.core.schema import CompiledSchema, SchemaPlace
 from clearance.core.suggestion import bounded_suggestion
 from clearance.core.template import final_schema
 from clearance.core.units import whole_units
-from clearance.core.validation import schema_validator, violations
 
 APPROVAL_EXPIRES_AFTER_MS_DEFAULT = 72 * HOUR_MS
 KEY_KEPT_FOR_MS_DEFAULT = 24 * HOUR_MS
@@ -136,8 +134,8 @@ class Action:
     account: str | None = None
 
     @cached_property
-    def _validator(self) -> jsonschema_rs.Validator:
-        return schema_validator(self.parameters)
+    def _judge(self) -> Judge:
+        return Judge(self.schema)
 
     @cached_property
     def final_schema(self) -> Mapping[str, Json]:
@@ -232,14 +230,14 @@ class Action:
 
     def compile(self) -> None:
         """Makes known what is worked out when it is first asked for, because that takes time."""
-        _ = self._validator, self._defaults, self.amounts, self._spends_scale
+        _ = self._judge, self._defaults, self.amounts, self._spends_scale, self.schema.root.names
 
     def check_parameters(self, parameters: Mapping[str, Json]) -> None:
         """Raises InvalidInput (`INVALID_PARAMETERS`) with every problem if `parameters` do not fit
         the schema.
         """
         problems: list[Problem] = []
-        for path, message in violations(self.parameters, self._validator, parameters):
+        for path, message in self._judge.violations(parameters):
             meant = self._meant(path, name[1]) if (name := _UNEXPECTED.search(message)) else ""
             problems.append(Problem(("parameters", *path), _one_line(message) + meant))
             if len(problems) == PROBLEMS_MAX:
@@ -288,7 +286,7 @@ class Action:
 
     def _fits(self, parameters: Mapping[str, Json]) -> bool:
         whole = dict(parameters)
-        return self._validator.is_valid(whole) and not misfits(self.schema, whole)
+        return self._judge.fits(whole) and not misfits(self.schema, whole)
 
     def amount_spent(self, arguments: Mapping[str, Json]) -> int | None:
         """What the act spends, in units of its argument's `x-scale`; None if it is unknown or

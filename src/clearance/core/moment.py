@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 SECOND_MS = 1_000
 HOUR_MS = 3_600 * SECOND_MS
+DAY_MS = 24 * HOUR_MS
 # 9999-12-31T23:59:59.999Z: the last moment that RFC 3339 can write.
 MOMENT_MS_MAX = 253_402_300_799_999
 

@@ -29,7 +29,7 @@ from clearance.core.mode import Allowlist, AutonomyMode, ModeRule
 from clearance.core.money import amounts_in
 from clearance.core.record import NOT_STARTED, IntentRecord, IntentStatus
 from clearance.core.settings import Settings
-from clearance.core.stop import StopSwitch
+from clearance.core.stop import StopLevel, StopSwitch
 from clearance.core.template import Phrase, outside, phrase, plain, values_of
 
 AUTOPILOT = "Autopilot"
@@ -143,12 +143,21 @@ def say(
     action: Action | None,
     call: ShownCall | None,
     settings: Settings | None = None,
+    *,
+    to_agent: bool = False,
 ) -> Phrase:
-    """One sentence about an intent as it stands now, under the settings in force."""
+    """One sentence about an intent as it stands now, under the settings in force.
+
+    An agent is not told what holds its intent: people wrote the reason of a stop switch for people.
+    """
     story = _Story(record, action, call)
+    held = settings and held_by(record, settings)
+    refused = settings and _refusing(record, settings)
     waits = _waits(record, settings) if settings else ()
+    if to_agent:
+        waits = (_AGENTS_REFUSED if refused else _AGENTS_HELD,) if held else ()
     if record.status is IntentStatus.APPROVED:
-        return (*(_HELD if waits else _ABOUT)(story), *waits)
+        return (*(_REFUSED if refused else _HELD if held else _ABOUT)(story), *waits)
     return (*_SENTENCES[record.status](story), *waits)
 
 
@@ -168,12 +177,22 @@ def switch_over(record: IntentRecord, settings: Settings) -> StopSwitch | None:
     return next((each for each in switches if (each.scope.value, each.subject) == named), None)
 
 
+def _refusing(record: IntentRecord, settings: Settings) -> StopSwitch | None:
+    """The stop switch that refuses an approved intent, which is cancelled before it starts."""
+    if record.status is not IntentStatus.APPROVED or record.foreign:
+        return None
+    switch = switch_over(record, settings)
+    return switch if switch and switch.level is StopLevel.REFUSE else None
+
+
 def held_by(record: IntentRecord, settings: Settings) -> str | None:
     """Why an approved intent does not start, in a sentence; None if it is about to."""
     if record.status is not IntentStatus.APPROVED:
         return None
     if record.foreign:
         return f"This version leaves it alone: it does not know {record.foreign}."
+    if switch := _refusing(record, settings):
+        return f"Refused by the stop switch for {switch}, which cancels it: {switch.reason}"
     if switch := switch_over(record, settings):
         return f"Held by the stop switch for {switch}: {switch.reason}"
     unread = settings.uncallable(record.intent.account_id, record.intent.action_type)
@@ -184,6 +203,9 @@ def _waits(record: IntentRecord, settings: Settings) -> Phrase:
     """What an intent waits for before it may start, or which switch stopped it; empty for none."""
     if record.status is IntentStatus.APPROVED and record.foreign:
         return (f", and waits for a later version, which knows {record.foreign}",)
+    if switch := _refusing(record, settings):
+        why = "; the stop switch refuses it and cancels it: "
+        return (why, outside(switch.reason, quoted=True))
     if switch := switch_over(record, settings):
         approved = record.status is IntentStatus.APPROVED
         why = ", and waits for the stop switch: " if approved else "; the stop switch is on: "
@@ -295,8 +317,11 @@ def _acts(verb: str, *after: str) -> _Sentence:
     return lambda story: (f"{story.actor} {verb} to ", *story.wanted, *after)
 
 
-_HELD = _acts("is")
 _ABOUT = _acts("is about")
+_HELD = _acts("is")
+_REFUSED = _acts("was")
+_AGENTS_HELD = ", once nothing holds it"
+_AGENTS_REFUSED = "; it is refused, and does not start"
 _SENTENCES: Mapping[IntentStatus, _Sentence] = {
     IntentStatus.BLOCKED: _wanted("Blocked: ", "wanted"),
     IntentStatus.AWAITING_APPROVAL: _wanted("", "wants"),

@@ -81,6 +81,12 @@ LET_RUN = (*UNDER_WAY, IntentStatus.SUCCEEDED, IntentStatus.FAILED, IntentStatus
 """The states of an intent that policy or a person let run, and of its outcome."""
 
 
+ENDED = tuple(
+    status for status in IntentStatus if status not in {*NOT_STARTED, IntentStatus.RUNNING}
+)
+"""The states of an intent whose call is over, or that was closed before one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """The durable claim on carrying out an intent.

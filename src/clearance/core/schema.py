@@ -174,16 +174,38 @@ class SchemaPlace:
     @cached_property
     def has_patterns(self) -> bool:
         """True if names are declared by pattern."""
-        return any(mapping(node, "patternProperties") for node in self.nodes)
+        return bool(self._patterns)
 
     def other(self, name: str) -> SchemaPlace | None:
         """The place of a name that is not among the declared; None if no object may have it."""
-        matches = self.has_patterns and any(
-            self._schema.matches(pattern, name)
-            for node in self.nodes
-            for pattern in mapping(node, "patternProperties")
+        matched = tuple(p for p in self._patterns if self._schema.matches(p, name))
+        if not matched and not self.takes_others:
+            return None
+        if matched not in self._by_patterns:  # names that match the same stand in one place
+            self._by_patterns[matched] = self._part(name)
+        return self._by_patterns[matched]
+
+    def takes(self, names: Iterable[str]) -> bool:
+        """True if an object may have all of these names, declared or not."""
+        if self.takes_others:
+            return True
+        undeclared = dict.fromkeys(name for name in names if name not in self.names)
+        return not undeclared or (self.has_patterns and self._any_pattern.is_valid(undeclared))
+
+    @cached_property
+    def _patterns(self) -> tuple[str, ...]:
+        return tuple(
+            dict.fromkeys(p for node in self.nodes for p in mapping(node, "patternProperties"))
         )
-        return self._part(name) if matches or self.takes_others else None
+
+    @cached_property
+    def _by_patterns(self) -> dict[tuple[str, ...], SchemaPlace]:
+        return {}
+
+    @cached_property
+    def _any_pattern(self) -> jsonschema_rs.Validator:
+        patterns = [{"pattern": pattern} for pattern in self._patterns]
+        return schema_validator({"propertyNames": {"anyOf": patterns}})
 
     @cached_property
     def others(self) -> SchemaPlace:

@@ -36,12 +36,20 @@ class StopLevel(StrEnum):
     REFUSE = "REFUSE"
 
 
+class Lifter(StrEnum):
+    """The least role that may lift a switch or loosen it."""
+
+    APPROVER = "APPROVER"
+    OWNER = "OWNER"
+
+
 @dataclass(frozen=True, slots=True)
 class StopSwitch:
     """One switch that is on. A switch that is off is not there.
 
     `unreadable`: a stored switch that this version does not accept, as all that it could cover;
-    `reason` says what is wrong with it.
+    `reason` says what is wrong with it. `set_by` and `set_at` (milliseconds since 1970) are who
+    turned it on, and when; None if an earlier version did.
     """
 
     scope: StopScope
@@ -49,6 +57,26 @@ class StopSwitch:
     level: StopLevel
     reason: str
     unreadable: bool = False
+    set_by: str | None = None
+    set_at: int | None = None
+    lifted_by: Lifter = Lifter.APPROVER
+
+    @property
+    def place(self) -> tuple[StopScope, str | None]:
+        """What it covers: the name under which people stop and lift."""
+        return self.scope, self.subject
+
+    def covers(self, account_id: str, action_type: str, agent: str, server: str | None) -> bool:
+        """True for an intent of these names, whose tool is on a server (None: not known)."""
+        if self.scope in NAMES_NOTHING:
+            return True
+        subjects = {
+            StopScope.ACCOUNT: account_id,
+            StopScope.ACTION_TYPE: action_type,
+            StopScope.AGENT: agent,
+            StopScope.TOOL_SERVER: server,
+        }
+        return self.subject is not None and subjects[self.scope] == self.subject
 
     def __str__(self) -> str:
         covered = self.scope.value.lower().replace("_", " ")
@@ -61,18 +89,9 @@ def strictest(
     """The strictest switch that covers an intent and the tool behind it, or None: REFUSE before one
     that cannot be read and may have said so, and that before HOLD.
     """
-    subjects = {
-        StopScope.ACCOUNT: intent.account_id,
-        StopScope.ACTION_TYPE: intent.action_type,
-        StopScope.AGENT: intent.proposed_by,
-        StopScope.TOOL_SERVER: action.tool.server if action else None,
-    }
-    covering = [
-        switch
-        for switch in switches
-        if switch.scope in NAMES_NOTHING
-        or (switch.subject is not None and subjects[switch.scope] == switch.subject)
-    ]
+    names = (intent.account_id, intent.action_type, intent.proposed_by)
+    server = action.tool.server if action else None
+    covering = [switch for switch in switches if switch.covers(*names, server)]
     return max(
         covering,
         key=lambda switch: (switch.level is StopLevel.REFUSE, switch.unreadable),

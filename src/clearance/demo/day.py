@@ -31,6 +31,7 @@ from clearance.core.record import UNDER_WAY
 from clearance.demo import crm
 from clearance.demo.script import AGENTS, DAY, RULED, Act
 from clearance.profiles import choose
+from clearance.running.first_key import KEY_FILE
 from clearance.running.server import Serving, serving
 
 TENANT = "northwind"
@@ -60,6 +61,14 @@ class _Stage:
     console: Console
 
     @property
+    def data(self) -> Path:
+        return self.folder / choose.DEMO_FOLDER
+
+    @property
+    def key_file(self) -> Path:
+        return self.data / KEY_FILE
+
+    @property
     def crm_file(self) -> Path:
         return self.folder / "crm.sqlite3"
 
@@ -70,11 +79,11 @@ class _Stage:
 
 async def _play(stage: _Stage, *, once: bool, as_json: bool, port: int) -> int:
     config = _prepare(stage)
-    async with serving(config, stage.folder / choose.DEMO_FOLDER, "127.0.0.1", port) as up:
+    async with serving(config, stage.data, "127.0.0.1", port) as up:
         async with _agents(up) as agents:
             owner = agents["owner"]
             if not once:
-                _welcome(stage.console, up)
+                _welcome(stage.console, up, stage.key_file)
             for act in DAY:
                 if act.alone:
                     await _settled(owner)
@@ -221,7 +230,8 @@ async def _summary(stage: _Stage, owner: AsyncClearance) -> dict[str, Any]:
 # The lines of the terminal
 
 
-def _welcome(console: Console, serving: Serving) -> None:
+def _welcome(console: Console, serving: Serving, key_file: Path) -> None:
+    """Shows the key itself: the demo is of this machine, and mostly of this hour."""
     console.rule("Clearance: a day at Northwind")
     console.print(
         "Three agents work for several accounts. The gate answers each proposal; real MCP tools "
@@ -229,7 +239,7 @@ def _welcome(console: Console, serving: Serving) -> None:
     )
     console.print(
         f"Open [bold]{serving.url}[/bold] and sign in with this key: "
-        f"[bold]{serving.first_key}[/bold]\n"
+        f"[bold]{key_file.read_text(encoding='ascii').strip()}[/bold]\n"
     )
 
 

@@ -1,9 +1,11 @@
 """Access: an API key, or the cookie of a signed-in browser, becomes a principal.
 
-A key is hashed slowly (scrypt) once, and looked up in the store again at least once a second, so a
-revoked key stops working everywhere within that time. A process remembers the SHA-256 of a key,
-never its text. Access knows nothing of HTTP: doors bring the text of a credential and get a
-principal.
+A key is looked up in the store again at least once a second, so a revoked key stops working
+everywhere within that time. One that Clearance made carries a mark, and a wrong mark ends the
+matter: no hash, no look at the store, and no place that a valid key could need. Any other text has
+to be hashed slowly (scrypt) once, which callers without a key share in turns. A process remembers
+the SHA-256 of a key, never its text. Access knows nothing of HTTP: doors bring the text of a
+credential, and the address that it came from, and get a principal.
 """
 
 from __future__ import annotations
@@ -22,26 +24,26 @@ from clearance.core.credential import (
     ApiKey,
     PageSession,
     check_key,
-    hash_key,
+    has_its_mark,
+    is_ours,
     principal_of,
+    quick_hash,
     session_id,
+    slow_hash,
 )
 from clearance.core.errors import Forbidden, InvalidInput, Unauthenticated, Unavailable
 from clearance.core.moment import HOUR_MS, SECOND_MS
 from clearance.core.principal import Principal
+from clearance.doors.turns import Turns
 from clearance.flow.ports.clock import Clock
 from clearance.flow.ports.credentials import Credentials
 
 LOOKUP_MS_MAX = (
     1 * SECOND_MS
 )  # how long a key may still work (or still be unknown) after the store learned otherwise
-KEYS_REMEMBERED_MAX = 4_096  # valid keys whose slow hash is kept
+KEYS_REMEMBERED_MAX = 4_096  # valid keys whose hash is kept
 STRANGERS_REMEMBERED_MAX = (
     1_024  # texts that are no valid key; apart, so that guessing never evicts a valid one
-)
-HASHES_AT_ONCE_MAX = 2  # scrypt takes 16 MiB and some 50 ms of one core each
-HASHES_WAITING_MAX = (
-    64  # new texts whose hash is under way; past it, one never seen before is asked to come again
 )
 ANSWER_SECONDS_MAX = 2  # of the store, to say whether it is there
 
@@ -53,7 +55,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 @dataclass(slots=True)
 class _Seen:
-    """A text that came as a key: its slow hash, and the credential that the store had for it
+    """A text that came as a key: its hash, and the credential that the store had for it
     (believed until when).
     """
 
@@ -71,18 +73,23 @@ class Access:
         self._valid: OrderedDict[bytes, _Seen] = OrderedDict()
         self._strangers: OrderedDict[bytes, _Seen] = OrderedDict()
         self._salt: bytes | None = None
-        self._hashing = anyio.Semaphore(HASHES_AT_ONCE_MAX)
+        self._reading_salt = anyio.Lock()
+        self._turns = Turns()
         self._under_way: dict[bytes, anyio.Event] = {}
 
-    async def authenticate(self, key: str | None) -> Principal:
-        """Who acts with an API key. Raises Unauthenticated, with one sentence for every cause."""
-        return _principal(await self._api_key(key))
+    async def authenticate(self, key: str | None, source: str = "") -> Principal:
+        """Who acts with an API key. Raises Unauthenticated, with one sentence for every cause.
 
-    async def sign_in(self, key: str | None) -> tuple[str, Principal]:
+        `source`: as `source_of` names the client. Unavailable if too many texts of the old form are
+        being checked, and this source has most of them.
+        """
+        return _principal(await self._api_key(key, source))
+
+    async def sign_in(self, key: str | None, source: str = "") -> tuple[str, Principal]:
         """A session for a browser: the token for its cookie, shown nowhere else, and who is signed
         in. Forbidden (`PAGES_ARE_FOR_PEOPLE`) for the key of an agent.
         """
-        api_key = await self._api_key(key)
+        api_key = await self._api_key(key, source)
         if _of_an_agent(api_key):
             sentence = (
                 "This is the key of an agent, and the pages are for people. Sign in with a key of "
@@ -133,7 +140,7 @@ class Access:
             for seen in memory.values():
                 seen.fresh_until = self._clock.monotonic_ms()
 
-    async def _api_key(self, key: str | None) -> ApiKey:
+    async def _api_key(self, key: str | None, source: str) -> ApiKey:
         try:
             check_key(key or "")
         except InvalidInput:
@@ -142,7 +149,8 @@ class Access:
         name = sha256(text.encode()).digest()
         seen = self._seen(name)
         if seen is None:
-            seen = await self._hashed(name, text)
+            hashed = self._quickly(text) if is_ours(text) else self._slowly(name, text, source)
+            seen = await hashed
         asked_at = self._clock.monotonic_ms()
         if asked_at >= seen.fresh_until:
             seen.api_key = await self._credentials.api_key(seen.key_hash)
@@ -159,7 +167,15 @@ class Access:
                 return memory[name]
         return None
 
-    async def _hashed(self, name: bytes, key: str) -> _Seen:
+    async def _quickly(self, key: str) -> _Seen:
+        """A text with the prefix of our keys. One that this installation did not make goes no
+        further, and is not remembered.
+        """
+        if not has_its_mark(key, await self._installation_salt()):
+            raise _nobody()
+        return _Seen(quick_hash(key), None, self._clock.monotonic_ms())
+
+    async def _slowly(self, name: bytes, key: str, source: str) -> _Seen:
         """The slow hash of a text that was not seen before; many requests with one new key hash it
         once.
         """
@@ -167,21 +183,25 @@ class Access:
             await under_way.wait()
             if seen := self._seen(name):
                 return seen
-        if len(self._under_way) >= HASHES_WAITING_MAX:
-            sentence = "Too many new credentials are being checked; send the request again."
-            raise Unavailable(sentence)
         done = self._under_way[name] = anyio.Event()
         try:
-            async with self._hashing:
-                if self._salt is None:
-                    self._salt = await self._credentials.installation_salt()
-                key_hash = await anyio.to_thread.run_sync(hash_key, key, self._salt)
+            async with self._turns.turn(source):
+                salt = await self._installation_salt()
+                key_hash = await anyio.to_thread.run_sync(slow_hash, key, salt)
             seen = _Seen(key_hash, None, self._clock.monotonic_ms())
             self._remember(name, seen)
         finally:
             del self._under_way[name]
             done.set()
         return seen
+
+    async def _installation_salt(self) -> bytes:
+        """Asked of the store once, however many ask for it at first."""
+        if self._salt is None:
+            async with self._reading_salt:
+                if self._salt is None:
+                    self._salt = await self._credentials.installation_salt()
+        return self._salt
 
     def _remember(self, name: bytes, seen: _Seen) -> None:
         self._valid.pop(name, None)

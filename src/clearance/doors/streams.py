@@ -8,7 +8,6 @@ client and the process do.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -20,6 +19,7 @@ from starlette.responses import Response
 
 from clearance.core.errors import Refusal, Unavailable
 from clearance.core.moment import SECOND_MS
+from clearance.doors.places import Bounds, Places, leave
 
 if TYPE_CHECKING:
     from prometheus_client import Gauge
@@ -43,8 +43,7 @@ class Streams:
     def __init__(self, gauge: Gauge) -> None:
         self.seconds_max = math.inf
         self._gauge = gauge
-        self._by_tenant: Counter[str] = Counter()
-        self._by_actor: Counter[tuple[str, str]] = Counter()
+        self._places = Places()
         self._open: set[anyio.CancelScope] = set()
         self._ended = False
 
@@ -63,26 +62,18 @@ class Streams:
         if self._ended:
             sentence = "The server is about to stop."
             raise Unavailable(sentence)
-        tenant, actor = caller.tenant_id, (caller.tenant_id, caller.actor_id)
-        if (
-            len(self._open) >= STREAMS_MAX
-            or self._by_tenant[tenant] >= STREAMS_PER_TENANT_MAX
-            or self._by_actor[actor] >= STREAMS_PER_ACTOR_MAX
-        ):
-            sentence = "Too many event streams are open."
-            raise Unavailable(sentence, code="TOO_MANY_STREAMS")
+        bounds = Bounds(STREAMS_MAX, STREAMS_PER_TENANT_MAX, STREAMS_PER_ACTOR_MAX)
+        sentence = "Too many event streams are open."
+        refusal = Unavailable(sentence, code="TOO_MANY_STREAMS")
         scope = anyio.CancelScope(deadline=anyio.current_time() + self.seconds_max)
-        self._open.add(scope)
-        self._by_tenant[tenant] += 1
-        self._by_actor[actor] += 1
-        self._gauge.inc()
-        try:
-            yield scope
-        finally:
-            self._open.discard(scope)
-            self._by_tenant -= Counter((tenant,))  # which forgets a tenant that has none left
-            self._by_actor -= Counter((actor,))
-            self._gauge.dec()
+        with self._places.place(caller, bounds, refusal):
+            self._open.add(scope)
+            self._gauge.inc()
+            try:
+                yield scope
+            finally:
+                self._open.discard(scope)
+                self._gauge.dec()
 
 
 class Feed(Protocol):
@@ -117,6 +108,7 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends until the end; if there is no place, sends the feed's answer to the refusal."""
+        leave(scope)
         try:
             with self._streams.place(self._feed.caller) as until:
                 await send(

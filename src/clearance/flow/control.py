@@ -21,7 +21,7 @@ from clearance.core.outcome import OutcomeStatus
 from clearance.core.principal import Principal, Role, Scope
 from clearance.core.record import IntentStatus
 from clearance.core.settings import Settings
-from clearance.core.stop import StopSwitch
+from clearance.core.stop import StopScope, StopSwitch
 from clearance.flow import (
     credentials,
     fit,
@@ -31,6 +31,7 @@ from clearance.flow import (
     pins,
     review,
     settings,
+    stops,
     submit,
     usage,
 )
@@ -48,6 +49,8 @@ from clearance.flow.requests import (
     Ruled,
     RulingRequest,
     SettingsPart,
+    StopReceipt,
+    StopSubjects,
     TenantState,
     ToolFit,
 )
@@ -165,6 +168,26 @@ class Control:
         """How the tenant stands now: what waits, what is unknown, what is stopped."""
         return await observe.state(self._context, principal)
 
+    async def stop_receipt(
+        self, principal: Principal, scope: StopScope, subject: str | None = None
+    ) -> StopReceipt:
+        """What a stop switch holds and what is under way under it now; for one that is not on, what
+        it would hold. Unavailable if that cannot be read now: the switch is on all the same.
+
+        The operator of the installation asks with the scope GLOBAL, over all tenants.
+        """
+        return await stops.stop_receipt(self._context, principal, scope, subject)
+
+    async def stop_receipts(self, principal: Principal) -> list[StopReceipt]:
+        """The same of each switch that is on, in their order."""
+        return await stops.stop_receipts(self._context, principal)
+
+    async def stop_subjects(self, principal: Principal) -> StopSubjects:
+        """The accounts, agents, actions and tool servers that there are, with what a stop of each
+        would cover now.
+        """
+        return await stops.stop_subjects(self._context, principal)
+
     async def budget(
         self, principal: Principal, account_id: str
     ) -> tuple[BudgetRule | None, str, Mapping[str, int]]:
@@ -249,6 +272,10 @@ class Control:
         return await credentials.create_api_key(
             self._context, principal, name, role, scope, replace=replace
         )
+
+    async def new_key_text(self) -> str:
+        """The text of a key that this installation may have; `ensure_api_key` makes it valid."""
+        return await credentials.new_key_text(self._context)
 
     async def ensure_api_key(
         self, principal: Principal, name: str, role: Role, key_text: str

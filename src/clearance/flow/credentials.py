@@ -10,6 +10,7 @@ from clearance.core.credential import (
     SECRET_BYTES,
     ApiKey,
     check_key,
+    check_new_key,
     hash_key,
     new_key,
 )
@@ -57,9 +58,15 @@ async def create_api_key(
     if replace and old is None:
         sentence = f"There is no valid API key named {name} to replace."
         raise NotFound(sentence)
-    text = new_key(secrets.token_bytes(SECRET_BYTES))
+    text = await new_key_text(context)
     key_hash = await _hash(context, text)
     return await _add_api_key(context, principal, name, role, key_hash, scope, old), text
+
+
+async def new_key_text(context: Context) -> str:
+    """The text of a key that this installation may have, which is kept nowhere."""
+    salt = await context.store.installation_salt()
+    return new_key(secrets.token_bytes(SECRET_BYTES), salt)
 
 
 def _may_have_keys(principal: Principal) -> None:
@@ -75,7 +82,8 @@ async def ensure_api_key(
     """Sees to it that the key of this name has this secret and role; an older one ends in the same
     step, and the new one keeps its scope.
 
-    True if anything changed.
+    True if anything changed. InvalidInput if the text may not become a key; one that is a key
+    already goes on, however short it is.
     """
     _may_have_keys(principal)
     _check_name(name)
@@ -87,6 +95,8 @@ async def ensure_api_key(
         raise Conflict(sentence, code="API_KEY_EXISTS")
     if known and known.role is role:
         return False
+    if known is None:
+        check_new_key(key_text, await context.store.installation_salt())
     old = await _valid_key(context, principal, name)
     await _add_api_key(context, principal, name, role, key_hash, replaced=old)
     return True
@@ -141,7 +151,7 @@ def _scope_problem(key: str, name: str) -> str | None:
 
 
 async def _hash(context: Context, text: str) -> bytes:
-    """The key's hash, worked out beside the event loop: it is slow on purpose."""
+    """The key's hash, worked out beside the event loop: it may be slow on purpose."""
     return await asyncio.to_thread(hash_key, text, await context.store.installation_salt())
 
 

@@ -389,6 +389,7 @@ async def try_once(context: Context, started: Started, before: Tried) -> Tried:
     error = replace(error, sent=before.sent.worst(error.sent))
     wait_ms = calls.retry_after_ms(error, started.action, tries)
     if wait_ms is None or not _lease_allows(context, started, wait_ms):
+        error = calls.with_moment(error, context.clock.now_ms())
         return Tried(tries, error.sent, ended(error, answer), error)
     return Tried(tries, error.sent, None, error, wait_ms)
 

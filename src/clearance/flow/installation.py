@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clearance.configuration.document import parse_document
-from clearance.configuration.switches import shown_switches, switches_of
+from clearance.configuration.switches import shown_switches, stamped
 from clearance.core.canonical import Json
 from clearance.core.errors import Forbidden, InvalidInput
 from clearance.core.principal import EVERYWHERE, Permission, Principal
 from clearance.core.stop import StopScope, StopSwitch
 from clearance.flow.context import Context
-from clearance.flow.settings import CHANGES_MAX, change_switches, kept_moving
+from clearance.flow.settings import CHANGES_MAX, change_switches, kept_moving, setter_of
 
 
 async def tenants(context: Context, operator: Principal) -> list[str]:
@@ -42,10 +42,12 @@ async def put_everywhere_stop(
     wanted = [
         {"scope": s.scope.value, "level": s.level.value, "reason": s.reason} for s in switches
     ]
-    after = switches_of(parse_document({"stop_switches": wanted}))
+    shapes = parse_document({"stop_switches": wanted}).stop_switches
     for _ in range(CHANGES_MAX):
         stored = await context.store.settings(EVERYWHERE)
-        version = await change_switches(context, operator, stored, after)
+        setter, before = setter_of(context, operator), shown_switches(stored.document)
+        after: list[Json] = [stamped(shape, before, setter) for shape in shapes]
+        version = await change_switches(context, operator, stored, after, setter)
         if version is not None:
             return after, version
     raise kept_moving()

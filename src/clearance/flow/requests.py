@@ -5,7 +5,7 @@ A door needs these, `Control` and the ports; how a verb does its work is not its
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
@@ -21,7 +21,7 @@ from clearance.core.intent import RiskLevel
 from clearance.core.narrative import ShownCall
 from clearance.core.record import IntentRecord, IntentStatus
 from clearance.core.same_acts import SameAct
-from clearance.core.stop import StopSwitch
+from clearance.core.stop import StopScope, StopSwitch
 from clearance.core.template import Phrase, plain
 from clearance.flow.ports.tools import ToolList, offered_of
 
@@ -241,6 +241,67 @@ class CounterUse:
 
     counter: Counter
     buckets: tuple[BucketUse, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CallUnderWay:
+    """A call that has begun and whose outcome is not recorded. Moments are milliseconds since 1970.
+
+    `tool` is `server.tool`; None if the catalog does not have the action any more. By `deadline`
+    the call is over: nothing is sent later. `tenant_id`: for a stop of every tenant.
+    """
+
+    action_intent_id: str
+    attempt: int
+    tool: str | None
+    since: int
+    deadline: int
+    tenant_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopReceipt:
+    """What a stop switch holds, what it came too late for, and what was done before it.
+
+    `on`: the switch is on; else this is a preview, and the switch has no reason. `stop` is the
+    position of the ledger entry that turned it on; None for a preview, and for a switch of an
+    earlier version. `known`: something has the name that it covers; `near` are names that look like
+    it, at most 5. `waiting` and `approved` count the covered intents that have not started.
+    `under_way` counts calls, of which `calls` are the first 100. `done` counts, by status, the
+    covered intents that ended within a day before `at`. `starts`: the approved ones that start at
+    once if this switch is lifted now, because no other covers them. `recorded` is the position of
+    the receipt's own entry; None if it is not there yet. `closed`: the last call that was under way
+    when it was turned on has ended.
+    """
+
+    switch: StopSwitch
+    on: bool
+    stop: int | None
+    known: bool
+    near: tuple[str, ...]
+    waiting: int
+    approved: int
+    under_way: int
+    calls: tuple[CallUnderWay, ...]
+    done: Mapping[IntentStatus, int]
+    starts: int
+    at: int
+    recorded: int | None = None
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StopSubject:
+    """A name that a stop can cover, and what it would cover now."""
+
+    name: str
+    waiting: int
+    approved: int
+    under_way: int
+
+
+StopSubjects: TypeAlias = Mapping[StopScope, Sequence[StopSubject]]
+"""What a stop can be about, by scope; the names of each in order."""
 
 
 @dataclass(frozen=True, slots=True)

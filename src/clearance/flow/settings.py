@@ -23,7 +23,13 @@ from clearance.configuration.document import (
     read_document,
 )
 from clearance.configuration.shape import SettingsDocument
-from clearance.configuration.switches import put_switches, shown_switches
+from clearance.configuration.switches import (
+    Setter,
+    loosened,
+    put_switches,
+    shown_switches,
+    stricter,
+)
 from clearance.configuration.values import TOOL_REFERENCE
 from clearance.core.canonical import Json, digest
 from clearance.core.errors import (
@@ -42,6 +48,7 @@ from clearance.flow.context import PROGRAMS_NOT_STARTED, Context, aside
 from clearance.flow.fit import refuse_misfits
 from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.transitions import SettingsMoved
+from clearance.flow.receipts import opening_state, record_soon
 from clearance.flow.requests import ANY_VERSION, SettingsPart
 
 CHANGES_MAX = 5  # how often a change is made again because the settings moved meanwhile
@@ -245,19 +252,30 @@ async def _put_switches(
 
     The rest is not parsed: whatever is wrong with it must not prevent a stop.
     """
-    switches = _own_switches(content, stored.document)
-    if not current and stored.document.get("stop_switches", []) != switches:
+    setter = setter_of(context, principal)
+    switches = _own_switches(content, stored.document, setter)
+    if not current and shown_switches(stored.document) != _shown(switches):
         return None
-    version = await change_switches(context, principal, stored, switches)
+    version = await change_switches(context, principal, stored, switches, setter)
     if version is None:
         return None
     document = {"stop_switches": switches}
     return _part_of(read_document(document), document, SettingsPart.STOP_SWITCHES), version
 
 
-def _own_switches(content: Json, stored: Mapping[str, Json]) -> list[Json]:
+def setter_of(context: Context, principal: Principal) -> Setter:
+    """Who changes stop switches now."""
+    configures = Permission.CONFIGURE in principal.permissions
+    return Setter(principal.actor_id, context.clock.now_ms(), configures)
+
+
+def _shown(switches: list[Json]) -> list[Json]:
+    return shown_switches({"stop_switches": switches})
+
+
+def _own_switches(content: Json, stored: Mapping[str, Json], setter: Setter) -> list[Json]:
     """Switches that a tenant may set, as they are stored."""
-    new, switches = put_switches(content, stored)
+    new, switches = put_switches(content, stored, setter)
     if any(shape.scope == StopScope.GLOBAL for shape in new.stop_switches):
         sentence = (
             "Only the installation's operator stops everything, with: clearance stop --everything."
@@ -267,14 +285,22 @@ def _own_switches(content: Json, stored: Mapping[str, Json]) -> list[Json]:
 
 
 async def change_switches(
-    context: Context, principal: Principal, stored: StoredSettings, after: list[Json]
+    context: Context,
+    principal: Principal,
+    stored: StoredSettings,
+    after: list[Json],
+    setter: Setter,
 ) -> int | None:
-    """Commits other stop switches; the version in force then, or None if the settings moved."""
-    if stored.document.get("stop_switches", []) == after:
-        return stored.version.tenant
+    """Commits other stop switches; the version in force then, or None if the settings moved.
+
+    Forbidden (`STOP_IS_OWNERS`) if a switch would be lifted or loosened that only an owner may.
+    """
     document = {**stored.document, "stop_switches": after}
     texts: list[EntryText] = []
-    shown = {"before": shown_switches(stored.document), "after": shown_switches(document)}
+    shown = {"before": shown_switches(stored.document), "after": _shown(after)}
+    if shown["before"] == shown["after"]:
+        return stored.version.tenant
+    _check_lifter(shown["before"], shown["after"], setter)
     stay = [switch for switch in shown["before"] if switch in shown["after"]]
     facts: dict[str, Json] = {
         name: [
@@ -283,9 +309,22 @@ async def change_switches(
         ]
         for name, switches in shown.items()
     }
-    kind = EntryKind.STOP_SWITCHES_CHANGED
-    committed = await _commit(context, principal, stored, document, kind, texts, **facts)
+    kind, on = EntryKind.STOP_SWITCHES_CHANGED, stricter(shown["before"], shown["after"])
+    stop = await opening_state(context, principal.tenant_id, on) if on else None
+    committed = await _commit(
+        context, principal, stored, document, kind, texts, at=setter.at, stop=stop, **facts
+    )
+    if committed and stop:
+        await record_soon(context, principal.tenant_id, setter.at)
     return committed.version if committed else None
+
+
+def _check_lifter(before: list[Json], after: list[Json], setter: Setter) -> None:
+    switch = None if setter.configures else loosened(before, after)
+    if switch is not None:
+        covered = " ".join(filter(None, (switch["scope"].lower(), switch["subject"])))
+        sentence = f"Only an owner may lift or loosen the stop switch for {covered}."
+        raise Forbidden(sentence, code="STOP_IS_OWNERS")
 
 
 def _bound(
@@ -449,15 +488,19 @@ async def _commit(
     document: Mapping[str, Json],
     kind: EntryKind,
     texts: Sequence[EntryText] = (),
+    *,
+    at: int | None = None,
+    stop: Mapping[str, Json] | None = None,
     **facts: Json,
 ) -> _Committed | None:
-    now, version, salt = context.clock.now_ms(), stored.version.tenant, context.new_salt()
+    now = context.clock.now_ms() if at is None else at
+    version, salt = stored.version.tenant, context.new_salt()
     parts = part_digests(document, salt)
     made = digest(parts)
     whole: dict[str, Json] = {"version": version + 1, "digest": made, "parts": parts}
     entry = draft(kind, now, actor, texts, **whole, **facts)
     answer = await context.store.configure(
-        SettingsChange(actor.tenant_id, version, document, entry, now, salt)
+        SettingsChange(actor.tenant_id, version, document, entry, now, salt, stop)
     )
     return None if isinstance(answer, SettingsMoved) else _Committed(answer, made)
 

@@ -3,7 +3,8 @@
 A wiped queue loses nothing.
 
 The sweep hints an APPROVED intent without an attempt again, expires an intent past its time, and
-names each intent that a dead worker left, so that an engine carries on with it.
+names each intent that a dead worker left, so that an engine carries on with it. It also records and
+closes the receipts of stops.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from clearance.core.principal import system
 from clearance.core.record import Change, IntentRecord, IntentStatus
 from clearance.flow.context import Context
 from clearance.flow.ports.due import Due, DueReads
+from clearance.flow.ports.stops import Stop
+from clearance.flow.receipts import settle
 from clearance.flow.review import advance
 
 STEP_MAX = 200  # intents that one step looks at
+STOPS_MAX = 20  # stops whose receipts one step looks at
 EXPIRING_MS_MAX = 10 * SECOND_MS  # of one step, after which it expires no further intent
 
 _log = structlog.get_logger(__name__)
@@ -64,11 +68,23 @@ class Sweeper:
         self._alone = alone
         self._approved_after: Due | None = None
         self._dead_after: Due | None = None
+        self._stops_after: Stop | None = None
 
     async def find(self) -> SweepSummary:
         """One bounded step over everything that may be due. It claims nothing."""
         hinted, dead = await self._hint(), await self._dead()
+        await self._settle_stops()
         return SweepSummary(hinted, await self._expire(), dead)
+
+    async def _settle_stops(self) -> None:
+        """Records and closes receipts of stops, as far as they can be."""
+        try:
+            stops = await self._context.store.open_stops(STOPS_MAX, self._stops_after)
+            self._stops_after = stops[-1] if len(stops) == STOPS_MAX else None
+            for stop in stops:
+                await settle(self._context, stop)
+        except Refusal as refusal:
+            _log.warning("receipt of a stop not recorded", code=refusal.code)
 
     async def _expire(self) -> int:
         """Expires each intent that is past its time; a tenant whose state is busy keeps the others

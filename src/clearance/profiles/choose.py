@@ -8,12 +8,10 @@ AWS also names its own step.
 from __future__ import annotations
 
 import contextlib
-import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO
 
-from clearance.core.credential import SECRET_BYTES, new_key
 from clearance.core.errors import Conflict, NotFound
 from clearance.core.principal import Role
 from clearance.engines.worker import Worker
@@ -103,7 +101,7 @@ def for_serving(
 
 async def new_api_key(control: Control, tenant_id: str, name: str, role: Role) -> str:
     """Makes a credential of this name, in place of the one that had it; its text."""
-    text = new_key(secrets.token_bytes(SECRET_BYTES))
+    text = await control.new_key_text()
     await control.ensure_api_key(operator(tenant_id), name, role, text)
     return text
 

@@ -20,10 +20,13 @@ class Environment(BaseSettings):
 
     bootstrap_api_key: SecretStr | None = None
     bus: str = ""
+    connections: str = ""
     data: Path = Path(".clearance")
     database_connections: str = "16"
     database_url: SecretStr | None = None
+    hosts: str = ""
     log_level: str = "warning"
+    proxies: str = ""
     secret: str = ""
     sources: str = ""
     state_machine: str = ""

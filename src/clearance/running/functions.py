@@ -139,7 +139,7 @@ class Function:
     async def _cold_start(self) -> Handler:
         """Made whole or not at all: the next invocation tries again after a failure."""
         environment = Environment()
-        configure_logs(environment.log_level)
+        configure_logs(environment.log_level, repeats=True)
         self._table = environment.table or ""
         async with contextlib.AsyncExitStack() as ends:
             handler = await self.opening(ends)

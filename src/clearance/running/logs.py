@@ -1,30 +1,47 @@
 """Logs: one line of JSON per event on standard error, from the level that `CLEARANCE_LOG_LEVEL`
 names.
 
-No secrets, no content.
+No secrets, no content. A warning that repeats is counted, and not written again.
 """
 
 from __future__ import annotations
 
+import atexit
 import copy
+import json
 import logging
 import sys
+import time
 
 import structlog
 
+from clearance.running.repeats import Kind, Repeats
 from clearance.tools.masking import masked_everywhere
 
 LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error")}
+_STAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
 _COMMON_PROCESSORS: list[structlog.typing.Processor] = [
     structlog.processors.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    _STAMP,
 ]
+_COUNTED = frozenset({"warning", "error", "critical"})
 
 
-def configure_logs(level: str) -> None:
+def _report(kind: Kind, left_out: int) -> None:
+    logger, level, event = kind
+    line = {"event": event, "repeated": left_out, "level": level, "logger": logger}
+    stamped = _STAMP(None, level, {key: value for key, value in line.items() if value})
+    print(json.dumps(stamped), file=sys.stderr)  # noqa: T201
+
+
+_repeats = Repeats(_report, time.monotonic)
+atexit.register(_repeats.end)
+
+
+def configure_logs(level: str, *, repeats: bool = False) -> None:
     """Sets where logs go and what is logged, for the whole process.
 
-    An unknown level means `warning`.
+    An unknown level means `warning`. `repeats`: every line is written, also one that repeats.
     """
     number = LEVELS.get(level.lower(), logging.WARNING)
     structlog.configure(
@@ -32,6 +49,7 @@ def configure_logs(level: str) -> None:
             structlog.contextvars.merge_contextvars,
             *_COMMON_PROCESSORS,
             structlog.processors.format_exc_info,
+            *([] if repeats else [_count_ours]),
             structlog.processors.JSONRenderer(),
             lambda _logger, _level, line: masked_everywhere(str(line)),
         ],
@@ -41,10 +59,30 @@ def configure_logs(level: str) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines())
+    if not repeats:
+        handler.addFilter(_is_new)
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
     # Libraries log what they send, arguments of tools too: below WARNING nothing, whatever their
     # own loggers are set to.
     logging.disable(logging.INFO)
+
+
+def _count_ours(
+    _logger: object, _method: str, line: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Ours, in the place of a processor."""
+    level = str(line["level"])
+    values = repr(sorted((key, line[key]) for key in line.keys() - {"timestamp"}))
+    if level in _COUNTED and not _repeats.is_new(("", level, str(line["event"])), values):
+        raise structlog.DropEvent
+    return line
+
+
+def _is_new(record: logging.LogRecord) -> bool:
+    """Those of libraries, in the place of a filter."""
+    level, error = record.levelname.lower(), record.exc_info and record.exc_info[1]
+    values = (record.getMessage(), repr(error))
+    return level not in _COUNTED or _repeats.is_new((record.name, level, str(record.msg)), values)
 
 
 class _Lines(structlog.stdlib.ProcessorFormatter):

@@ -13,18 +13,23 @@ import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import uvicorn
 
 from clearance.core.errors import Conflict
+from clearance.running.door_settings import DoorSettings, ServedHosts
+from clearance.running.doorkeeper import Doorkeeper, room
+from clearance.running.front_door import FrontDoor
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-KEEP_ALIVE_SECONDS = 5
+BACKLOG = 1_024  # connections that the machine keeps until they are accepted
+ACCEPTED_AT_ONCE = 32  # between two looks at who has to go for them
 STREAMS_END_SECONDS = 5  # how long open connections may take to end when the process is asked to
 
 
@@ -100,19 +105,29 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def answering(
-    app: FastAPI, taken: socket.socket, *, until: asyncio.Event, end_streams: Callable[[], None]
+    app: FastAPI,
+    taken: socket.socket,
+    door: DoorSettings,
+    *,
+    until: asyncio.Event,
+    end_streams: Callable[[], None],
 ) -> AsyncIterator[asyncio.Event]:
     """Answers on an address until the event, or the end of the block; the event that it yields is
     set when it has ended.
 
     Then new connections are refused, streams end, and what is under way has STREAMS_END_SECONDS.
     """
+    keeper = Doorkeeper(room(door.connections), door.is_proxy)
     settings = uvicorn.Config(
-        app,
+        ServedHosts(app, door.hosts),
+        http=cast("type[asyncio.Protocol]", partial(FrontDoor, keeper)),
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        proxy_headers=bool(door.proxies),
+        forwarded_allow_ips=list(map(str, door.proxies)),
+        backlog=ACCEPTED_AT_ONCE,
         timeout_graceful_shutdown=STREAMS_END_SECONDS,
     )
     server, ended = _Server(settings, end_streams), asyncio.Event()
@@ -127,6 +142,8 @@ async def answering(
     try:
         while not server.started and not ended.is_set():  # noqa: ASYNC110 - uvicorn sets no event
             await asyncio.sleep(0.01)
+        if not ended.is_set():
+            taken.listen(BACKLOG)  # uvicorn has one number for both
         yield ended
     finally:
         ending.cancel()

@@ -15,9 +15,8 @@ from clearance.api import operations
 from clearance.api.app import create_app, end_streams
 from clearance.configuration import file
 from clearance.configuration.file import Configuration
-from clearance.core.credential import KEY_LENGTH_WEAK
 from clearance.core.errors import Conflict, Refusal
-from clearance.core.principal import EVERYWHERE, Role
+from clearance.core.principal import EVERYWHERE
 from clearance.flow.control import Control
 from clearance.flow.ports.tools import Tools
 from clearance.flow.requests import PinReport
@@ -26,24 +25,24 @@ from clearance.profiles.environment import Environment
 from clearance.profiles.local import only_one
 from clearance.profiles.parts import Parts, operator
 from clearance.profiles.place import Database, Place, Table
+from clearance.running.door_settings import DoorSettings, door_settings
+from clearance.running.first_key import key_file_of, make_first_key
 from clearance.running.logs import configure_logs
 from clearance.running.metrics.measured import MeasuredStore, MeasuredTools, count_refused
 from clearance.running.metrics.prometheus import Exposition, Metrics
 from clearance.running.process import answering, listening, signals, url_of
 from clearance.web.routes import mount
 
-FIRST_KEY_NAME = "owner"
-
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """The announcement of a start: the address, a new first key (shown this once), what changed,
-    and the state of the tools.
+    """The announcement of a start: the address, the file of a new first key, what changed, and the
+    state of the tools. Never a key: it may end in a journal.
     """
 
     url: str
     tenant_id: str | None
-    first_key: str | None
+    first_key_file: str | None
     changes: tuple[str, ...]
     pins: PinReport | None
     weak_key: bool
@@ -54,7 +53,6 @@ class Serving:
     """A server that is up. `ended` is set when it was asked to stop."""
 
     url: str
-    first_key: str | None
     control: Control
     announcement: Announcement
     ended: asyncio.Event
@@ -67,13 +65,19 @@ async def serve(
     port: int,
     announce: Callable[[Announcement], None],
     *,
+    door: DoorSettings | None = None,
     linger_seconds: int = 0,
+    key_file: Path | None = None,
 ) -> None:
     """Serves the REST API and the pages until SIGINT or SIGTERM; then drains.
 
+    `door`: what is known of hosts and proxies; without it, what the environment says.
+
     Raises Refusal if it cannot start.
     """
-    async with serving(config, place, host, port, linger_seconds=linger_seconds) as up:
+    async with serving(
+        config, place, host, port, door=door, linger_seconds=linger_seconds, key_file=key_file
+    ) as up:
         announce(up.announcement)
         await up.ended.wait()
 
@@ -86,16 +90,19 @@ async def serving(
     port: int,
     *,
     tools: Tools | None = None,
+    door: DoorSettings | None = None,
     linger_seconds: int = 0,
+    key_file: Path | None = None,
 ) -> AsyncIterator[Serving]:
     """A server for as long as the block lasts.
 
     A configuration with an error changes nothing and starts nothing.
 
     Asked to end, it says so in `/readyz` at once, ends the event streams, and answers on for
-    `linger_seconds`.
+    `linger_seconds`. `key_file`: where a first key goes, unless `key_file_of` is right.
     """
     configure_logs(Environment().log_level)
+    door = (door or door_settings(Environment())).at(host)
     if isinstance(place, Table):
         sentence = (
             "A table is served by the functions of its deployment: unset CLEARANCE_TABLE, or use "
@@ -115,7 +122,7 @@ async def serving(
         wrapped = partial(MeasuredStore, meter=metrics)
         parts = await ends.enter_async_context(choose.for_serving(place, runner, wrapped))
         parts.context.refusals.heard = partial(count_refused, metrics)
-        announcement = await _started(parts.control, place, wanted, url_of(host, taken))
+        announcement = await _started(parts, place, wanted, url_of(host, taken), key_file)
         jobs = partial(postgres.jobs, place) if isinstance(place, Database) else None
         app = application(parts, Exposition(metrics, parts.context, jobs))
         over = asyncio.Event()
@@ -124,10 +131,10 @@ async def serving(
         draining = asyncio.create_task(_drain(app, shutdown.asked, linger_seconds, over))
         ends.callback(draining.cancel)
         shutdown.listen()
-        async with answering(app, taken, until=over, end_streams=lambda: end_streams(app)) as ended:
-            yield Serving(
-                announcement.url, announcement.first_key, parts.control, announcement, ended
-            )
+        async with answering(
+            app, taken, door, until=over, end_streams=lambda: end_streams(app)
+        ) as ended:
+            yield Serving(announcement.url, parts.control, announcement, ended)
 
 
 async def _drain(
@@ -141,11 +148,16 @@ async def _drain(
 
 
 async def _started(
-    control: Control, place: Path | Database, wanted: Configuration | None, url: str
+    parts: Parts,
+    place: Path | Database,
+    wanted: Configuration | None,
+    url: str,
+    key_file: Path | None,
 ) -> Announcement:
     """Applies the configuration, looks at the tools (on a database, workers do that), and makes the
     first key.
     """
+    control = parts.control
     async with (
         contextlib.nullcontext() if isinstance(place, Path) else postgres.one_at_a_time(place)
     ):
@@ -160,9 +172,10 @@ async def _started(
         pins = None
         if tenant_id and isinstance(place, Path):
             pins = await control.pin_tools(operator(tenant_id))
-        # Last: a later failure would keep the key from its owner, and it is shown only once.
-        key, weak = await _first_key(control, tenant_id)
-    return Announcement(url, tenant_id, key, changes, pins, weak)
+        # Last: a start that fails leaves no key.
+        key = await make_first_key(parts, tenant_id, key_file or key_file_of(place))
+    file = str(key.file) if key.file else None
+    return Announcement(url, tenant_id, file, changes, pins, key.is_weak)
 
 
 def application(parts: Parts, exposition: Exposition) -> FastAPI:
@@ -175,21 +188,3 @@ def application(parts: Parts, exposition: Exposition) -> FastAPI:
 async def _only_tenant(control: Control) -> str | None:
     tenants = await control.tenants(operator(EVERYWHERE))
     return tenants[0] if len(tenants) == 1 else None
-
-
-async def _first_key(control: Control, tenant_id: str | None) -> tuple[str | None, bool]:
-    """Makes the first key of a tenant that has none; the environment may set it.
-
-    The key if it is new, and if it is weak.
-    """
-    if tenant_id is None:
-        return None, False
-    owner, given = operator(tenant_id), Environment().bootstrap_api_key
-    if given is not None:
-        text = given.get_secret_value()
-        await control.ensure_api_key(owner, FIRST_KEY_NAME, Role.OWNER, text)
-        return None, len(text) < KEY_LENGTH_WEAK
-    if any(key.revoked_at is None for key in await control.api_keys(owner)):
-        return None, False
-    _, text = await control.create_api_key(owner, FIRST_KEY_NAME, Role.OWNER)
-    return text, False

@@ -25,6 +25,7 @@ from clearance.profiles.environment import Environment
 from clearance.profiles.parts import Parts, operator
 from clearance.profiles.place import Database
 from clearance.profiles.postgres import Readiness
+from clearance.running.door_settings import DoorSettings, door_settings
 from clearance.running.logs import configure_logs
 from clearance.running.metrics.measured import MeasuredStore, MeasuredTools
 from clearance.running.metrics.prometheus import Exposition, Metrics
@@ -63,6 +64,7 @@ async def work(
     Raises Refusal if it cannot start.
     """
     configure_logs(Environment().log_level)
+    door = door_settings(Environment()).at(host)
     place = replace(place, program="clearance worker")
     conninfo = postgres.conninfo_of(place)
     from clearance.engines.queue.procrastinate import Queue  # noqa: PLC0415 - comes with the extra
@@ -82,7 +84,9 @@ async def work(
         if taken is not None:
             exposition = Exposition(metrics, parts.context, partial(postgres.jobs, place))
             app = _health(place, parts, queue, exposition)
-            await ends.enter_async_context(_answering_until_the_end(app, taken, shutdown.asked))
+            await ends.enter_async_context(
+                _answering_until_the_end(app, taken, door, shutdown.asked)
+            )
         months = asyncio.create_task(postgres.keep_months(place, parts.context.clock))
         ends.callback(months.cancel)
         url, missing = (
@@ -129,7 +133,7 @@ def _health(place: Database, parts: Parts, queue: Queue, exposition: Exposition)
 
 @contextlib.asynccontextmanager
 async def _answering_until_the_end(
-    app: FastAPI, taken: socket.socket, asked: asyncio.Event
+    app: FastAPI, taken: socket.socket, door: DoorSettings, asked: asyncio.Event
 ) -> AsyncIterator[None]:
     """Answers while the worker works and while it drains; from the moment that it was asked to end,
     it is not ready.
@@ -141,7 +145,7 @@ async def _answering_until_the_end(
 
     draining = asyncio.create_task(drain())
     try:
-        async with answering(app, taken, until=asyncio.Event(), end_streams=lambda: None):
+        async with answering(app, taken, door, until=asyncio.Event(), end_streams=lambda: None):
             yield
     finally:
         draining.cancel()

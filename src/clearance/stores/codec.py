@@ -33,6 +33,7 @@ from clearance.core.outcome import CallError, ErrorClass, Outcome, OutcomeStatus
 from clearance.core.principal import EVERYTHING, EVERYWHERE, Role, Scope
 from clearance.core.record import Attempt, Change, Executor, IntentRecord, IntentStatus
 from clearance.flow.ports.due import Due
+from clearance.flow.ports.stops import Stop, Tally
 
 Kept: TypeAlias = Mapping[str, Any]
 """Values by name. A value that may be None may be absent as well."""
@@ -103,6 +104,23 @@ def due(
     """An intent that is due."""
     source = ApprovalSource(approval_source) if approval_source else None
     return Due(tenant_id, action_intent_id, action_type, source)
+
+
+def tally(account_id: str, action_type: str, proposed_by: str, status: str, count: int) -> Tally:
+    """How many intents of these names are in a state."""
+    return Tally(account_id, action_type, proposed_by, IntentStatus(status), count)
+
+
+def stop(
+    tenant_id: str, position: int, at: int, state: str, recorded: int | None, closed: int | None
+) -> Stop:
+    """A stop; `state` is JSON text."""
+    return Stop(tenant_id, position, at, json.loads(state), recorded, closed)
+
+
+def stop_state(state: Mapping[str, Json]) -> str:
+    """The state of a stop, as JSON text."""
+    return json.dumps(state, separators=(",", ":"))
 
 
 def api_key(

@@ -23,6 +23,7 @@ from clearance.doors.streams import HEARTBEAT_MS, RECONNECT_MS, EventStream, Str
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.web.rendering import HEADERS
 from clearance.web.screens import intent_id, rows_of, story_of
+from clearance.web.stops import stops_on
 from clearance.web.timeline_filter import read_filter
 from clearance.web.today import digest
 from clearance.web.visitor import Endpoint, Site, Visitor, frame, guarded, visitor_of
@@ -159,6 +160,16 @@ async def show_needs_you(site: Site, visitor: Visitor, request: Request, after: 
         frame=await frame(site, visitor),
         arrived=len(arrived),
         settled=settled,
+    )
+
+
+async def show_stops(site: Site, visitor: Visitor, request: Request, after: int) -> str:  # noqa: ARG001
+    """The stops that are on, with what they hold and what is under way."""
+    return site.renderer.text(
+        "live_stop.html",
+        frame=await frame(site, visitor),
+        now=site.clock.now_ms(),
+        **await stops_on(site, visitor),
     )
 
 

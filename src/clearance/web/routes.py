@@ -16,7 +16,7 @@ from clearance.doors.access import Access
 from clearance.doors.streams import Streams
 from clearance.flow.control import Control
 from clearance.flow.ports.clock import Clock
-from clearance.web import actions, live, screens, sign_in
+from clearance.web import actions, live, screens, sign_in, stops
 from clearance.web.rendering import Renderer, StaticFolder
 from clearance.web.visitor import Site, done, shown
 
@@ -54,14 +54,16 @@ def mount(app: Starlette, control: Control, access: Access, *, clock: Clock | No
                 done(site, actions.reconcile),
                 methods=["POST"],
             ),
-            Route("/stop", shown(site, actions.stop_page)),
-            Route("/stop", done(site, actions.stop), methods=["POST"]),
+            Route("/stop", shown(site, stops.stop_page)),
+            Route("/stop", done(site, stops.stop), methods=["POST"]),
+            Route("/stop/lift", shown(site, stops.lift_page)),
             Route("/sign-in", sign_in.form_shown(site)),
             Route("/sign-in", sign_in.key_given(site), methods=["POST"]),
             Route("/sign-out", done(site, sign_in.sign_out), methods=["POST"]),
             Route("/events", live.stream(site, streams, live.show_frame)),
             Route("/events/timeline", live.stream(site, streams, live.show_timeline)),
             Route("/events/needs-you", live.stream(site, streams, live.show_needs_you)),
+            Route("/events/stop", live.stream(site, streams, live.show_stops)),
             Route(
                 "/events/intents/{action_intent_id}", live.stream(site, streams, live.show_intent)
             ),

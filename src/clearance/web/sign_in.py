@@ -1,7 +1,7 @@
 """Signing in and out: a person shows an API key once, and it becomes a cookie that scripts cannot
 read.
 
-This file knows nothing of keys: `access` does.
+This file knows of keys only which are never guesses; `access` knows the rest.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from clearance.core.credential import is_ours
 from clearance.core.errors import Refusal, Unauthenticated, Unavailable
 from clearance.core.moment import SECOND_MS
 from clearance.doors.access import SESSION_MS
+from clearance.doors.turns import source_of
+from clearance.flow.ports.clock import Clock
 from clearance.web.rendering import HEADERS
 from clearance.web.visitor import (
     Endpoint,
@@ -29,8 +32,9 @@ from clearance.web.visitor import (
     visitor_of,
 )
 
+SIGN_IN_BYTES_MAX = 16 * 1024  # of the only form that comes without a session
 ATTEMPTS_MAX = 30  # of signing in, from one address, in one window
-ADDRESSES_MAX = 10_000  # whose attempts are remembered
+ADDRESSES_MAX = 10_000  # whose attempts are remembered; an IPv6 network is one
 WINDOW_MS = 60 * SECOND_MS
 
 
@@ -55,35 +59,20 @@ def form_shown(site: Site) -> Endpoint:
 
 def key_given(site: Site) -> Endpoint:
     """Signs in, at most ATTEMPTS_MAX times in a window from one address."""
-    attempts: dict[str, deque[int]] = {}
+    attempts = _Attempts(site.clock)
 
     async def endpoint(request: Request) -> Response:
         following = local_path(request.query_params.get("next"))
         try:
-            form = await read_form(request)
+            form = await read_form(request, SIGN_IN_BYTES_MAX)
             following = local_path(form.get("next"))
-            _count(
-                attempts, request.client.host if request.client else "", site.clock.monotonic_ms()
-            )
-            token, _ = await site.access.sign_in(form.get("key", "").strip())
+            token = await _signed_in(site, attempts, request, form.get("key", "").strip())
         except Unauthenticated:
             sentence = "This key is not valid here."
-            return site.renderer.page(
-                "sign_in.html",
-                status=HTTPStatus.FORBIDDEN,
-                following=following,
-                refused=sentence,
-                signed_out=False,
-            )
+            return _again(site, HTTPStatus.FORBIDDEN, following, sentence)
         except Refusal as refusal:
             status, _ = kind_of(refusal)
-            return site.renderer.page(
-                "sign_in.html",
-                status=status,
-                following=following,
-                refused=refusal.sentence,
-                signed_out=False,
-            )
+            return _again(site, status, following, refusal.sentence)
         answer = RedirectResponse(following, HTTPStatus.SEE_OTHER, HEADERS)
         answer.set_cookie(
             cookie_name(request),
@@ -97,6 +86,33 @@ def key_given(site: Site) -> Endpoint:
         return answer
 
     return endpoint
+
+
+async def _signed_in(site: Site, attempts: _Attempts, request: Request, key: str) -> str:
+    """The token of a new session.
+
+    An address with too many attempts behind it gets in with nothing but a key that Clearance made:
+    whoever has one does not guess, so the guesses of others behind the same address do not keep
+    them out.
+    """
+    source = source_of(request.client and request.client.host)
+    too_many = attempts.count(source)
+    if too_many and not is_ours(key):
+        raise _too_many()
+    try:
+        token, _ = await site.access.sign_in(key, source)
+    except Unauthenticated:
+        if too_many:
+            raise _too_many() from None
+        raise
+    return token
+
+
+def _again(site: Site, status: int, following: str, sentence: str) -> Response:
+    """The form once more, with the reason."""
+    return site.renderer.page(
+        "sign_in.html", status=status, following=following, refused=sentence, signed_out=False
+    )
 
 
 async def sign_out(site: Site, visitor: Visitor, request: Request, form: Form) -> Response:  # noqa: ARG001
@@ -113,15 +129,29 @@ async def sign_out(site: Site, visitor: Visitor, request: Request, form: Form) -
     return answer
 
 
-def _count(attempts: dict[str, deque[int]], address: str, now: int) -> None:
-    """One more attempt from an address: one stranger's guesses lock no other visitor out."""
-    mine = attempts.pop(address, deque())
-    attempts[address] = mine  # the latest is last, so that the oldest is forgotten first
-    if len(attempts) > ADDRESSES_MAX:
-        del attempts[next(iter(attempts))]
-    while mine and mine[0] <= now - WINDOW_MS:
-        mine.popleft()
-    if len(mine) >= ATTEMPTS_MAX:
-        sentence = "Too many attempts to sign in; try again in a minute."
-        raise Unavailable(sentence, code="TOO_MANY_ATTEMPTS")
-    mine.append(now)
+class _Attempts:
+    """How often each address tried to sign in lately: one stranger's guesses lock no other visitor
+    out.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._at: dict[str, deque[int]] = {}
+
+    def count(self, source: str) -> bool:
+        """One more attempt of an address; true if it has had too many, and this one not counted."""
+        now, mine = self._clock.monotonic_ms(), self._at.pop(source, deque())
+        self._at[source] = mine  # the latest is last, so that the oldest is forgotten first
+        if len(self._at) > ADDRESSES_MAX:
+            del self._at[next(iter(self._at))]
+        while mine and mine[0] <= now - WINDOW_MS:
+            mine.popleft()
+        if len(mine) >= ATTEMPTS_MAX:
+            return True
+        mine.append(now)
+        return False
+
+
+def _too_many() -> Unavailable:
+    sentence = "Too many attempts to sign in; try again in a minute."
+    return Unavailable(sentence, code="TOO_MANY_ATTEMPTS")

@@ -18,12 +18,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from clearance.core import errors
-from clearance.core.errors import Forbidden, InvalidInput, Refusal, TooLarge, Unauthenticated
+from clearance.core.errors import Forbidden, InvalidInput, Refusal, Unauthenticated
 from clearance.core.principal import Permission, Principal
 from clearance.core.record import NOT_STARTED, IntentStatus
 from clearance.core.settings import Settings
 from clearance.core.stop import StopLevel, StopSwitch, strictest
 from clearance.doors.access import Access, check_csrf, csrf_token
+from clearance.doors.arriving import arrived
+from clearance.doors.places import welcome
+from clearance.doors.strict_json import UnreadableBody
 from clearance.flow.control import Control
 from clearance.flow.ports.clock import Clock
 from clearance.flow.ports.intents import TimelineQuery
@@ -177,7 +180,9 @@ def done(site: Site, post: Post) -> Endpoint:
 async def visitor_of(site: Site, request: Request) -> Visitor:
     """Who is signed in. Raises Unauthenticated."""
     token = request.cookies.get(cookie_name(request))
-    return Visitor(await site.access.session(token), token or "")
+    visitor = Visitor(await site.access.session(token), token or "")
+    welcome(request.scope, visitor.principal)
+    return visitor
 
 
 def cookie_name(request: Request) -> str:
@@ -185,22 +190,18 @@ def cookie_name(request: Request) -> str:
     return COOKIE_SECURE if request.url.scheme == "https" else COOKIE
 
 
-async def read_form(request: Request) -> Form:
+async def read_form(request: Request, bytes_max: int = FORM_BYTES_MAX) -> Form:
     """The fields of a form.
 
-    Raises unless a page of ours sent it (Forbidden) and it fits (TooLarge, InvalidInput).
+    Raises unless a page of ours sent it (Forbidden), it fits (TooLarge, InvalidInput), and it
+    arrives in time (UnreadableBody).
     """
     check_origin(request)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         sentence = "This is not a form of these pages."
         raise InvalidInput(sentence, code="NOT_A_FORM")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > FORM_BYTES_MAX:
-            sentence = f"A form has at most {FORM_BYTES_MAX} bytes."
-            raise TooLarge(sentence, code="BODY_TOO_LARGE")
+    body = await arrived(request, bytes_max, f"This form has at most {bytes_max} bytes.")
     try:
         pairs = parse_qsl(
             body.decode("ascii"),
@@ -212,6 +213,12 @@ async def read_form(request: Request) -> Form:
         sentence = "This form cannot be read."
         raise InvalidInput(sentence, code="NOT_A_FORM") from None
     return {name: value.replace("\r\n", "\n") for name, value in pairs}
+
+
+def to(path: str, **query: str) -> Response:
+    """To the page that shows what a form did, so that loading it again does nothing twice."""
+    address = f"{path}?{urlencode(query)}" if query else path
+    return RedirectResponse(address, HTTPStatus.SEE_OTHER, HEADERS)
 
 
 def check_origin(request: Request) -> None:
@@ -261,6 +268,7 @@ def _sign_in_first(site: Site, request: Request) -> Response:
 
 
 KINDS: Mapping[type[Refusal], tuple[HTTPStatus, str]] = {
+    UnreadableBody: (HTTPStatus.BAD_REQUEST, "That did not arrive"),
     errors.Forbidden: (HTTPStatus.FORBIDDEN, "This is not yours to do"),
     errors.NotFound: (HTTPStatus.NOT_FOUND, "There is nothing here"),
     errors.Conflict: (HTTPStatus.CONFLICT, "That is no longer possible"),

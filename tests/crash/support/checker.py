@@ -11,10 +11,10 @@ arrived at the tool server.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from clearance.core.canonical import canonical
+from clearance.core.canonical import canonical, digest
 from clearance.core.record import STEPS, IntentStatus
 from clearance.core.revalidation import ATTEMPTS_MAX
 from tests.crash.support.evidence import Evidence
@@ -713,6 +713,60 @@ def a_stop_stops(case: Case) -> Found:
                     )
 
 
+def receipts_are_exact(case: Case) -> Found:
+    """What a stop's receipt says was under way is what the ledger says: begun before the stop, and
+    not ended by then. Each stop has one receipt, closed once, with as many ends.
+    """
+    receipts: dict[int, Fact] = {}
+    closed: set[int] = set()
+    for fact in case.facts:
+        if fact.kind == "STOP_RECORDED":
+            if fact.fields["stop"] in receipts:
+                yield "", f"the stop at {fact.fields['stop']} has a second receipt"
+            receipts[fact.fields["stop"]] = fact
+            named = under_way_at(case, fact.fields["stop"], fact.fields["switches"])
+            said = (fact.fields["under_way"], fact.fields["under_way_digest"])
+            if said != (len(named), digest(named)):
+                yield "", f"the receipt at {fact.position} says {said[0]}; it was {named}"
+        elif fact.kind == "STOP_CLOSED":
+            ends = sum(fact.fields["ended"].values())
+            own = receipts.get(fact.fields["stop"])
+            if own is None or fact.fields["stop"] in closed or ends != own.fields["under_way"]:
+                yield "", f"the receipt that {fact.position} closes is not there, or not so"
+            closed.add(fact.fields["stop"])
+
+
+def under_way_at(
+    case: Case, stop: int, switches: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, str, int]]:
+    """The covered attempts that were under way at a position of the ledger."""
+    named: set[tuple[str, str, int]] = set()
+    for fact in case.facts:
+        if fact.position > stop:
+            break
+        name, attempt = str(fact.fields.get("action_intent_id")), fact.fields.get("attempt", 0)
+        if fact.kind in {"EXECUTION_STARTED", "OUTCOME_RECORDED"}:
+            named = {known for known in named if known[1] != name}
+        if fact.kind == "EXECUTION_STARTED" and covered(case, fact, switches):
+            named.add((case.tenant_id, name, attempt))
+    return sorted(named)
+
+
+def covered(case: Case, started: Fact, switches: Sequence[Mapping[str, Any]]) -> bool:
+    """True if one of these switches covers what started."""
+    story = case.stories[str(started.fields["action_intent_id"])]
+    subjects = {
+        "ACCOUNT": started.fields["account_id"],
+        "ACTION_TYPE": started.fields["action_type"],
+        "TOOL_SERVER": str(started.fields["tool"]).partition(".")[0],
+        "AGENT": story.record.intent.proposed_by if story.record else None,
+    }
+    return any(
+        switch["scope"] == "TENANT" or switch["subject"] == subjects[switch["scope"]]
+        for switch in switches
+    )
+
+
 def refusals_are_expected(case: Case) -> Found:
     """Under faults a caller may hear that nothing was done, or that it is not known; never that
     something unforeseen was.
@@ -747,6 +801,7 @@ PROMISES: tuple[Callable[[Case], Found], ...] = (
     autopilot_is_named_as_such,
     tenants_are_apart,
     a_stop_stops,
+    receipts_are_exact,
     refusals_are_expected,
     nothing_is_left,
 )

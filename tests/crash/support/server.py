@@ -4,7 +4,8 @@ once a file is there.
 `python -m tests.crash.support.server ARMED POINT CLEARANCE-COMMAND...`, with ARMED the file's path
 and POINT one of `commit:N:before`, `commit:N:after` (the Nth commit of a transition after arming,
 before or after it is durable; nobody has heard of it yet), `commit:N:sent` (on PostgreSQL: the
-transaction is on its way, and nobody waits for its end), `tool:before`, `tool:after` (the call was
+transaction is on its way, and nobody waits for its end), `stop:N:after` (on PostgreSQL: the same of
+a stop and of the entries of its receipt), `tool:before`, `tool:after` (the call was
 not sent yet; it was answered, and nothing recorded yet), or `never`. What the environment of
 `tests.crash.support.process` asks for holds here too."""
 
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from clearance.cli.main import main
+from clearance.flow.ports.settings import SettingsChange
 from clearance.flow.ports.tools import Cleared, ToolAnswer, ToolCall
 from clearance.stores.postgres.store import PostgresStore
 from clearance.stores.sqlite.group_commit import GroupCommit
@@ -41,7 +43,7 @@ class KillSwitch:
         self.armed = armed
         kind, *rest = point.split(":")
         self.kind, self.when = kind, rest[-1] if rest else ""
-        self.number = int(rest[0]) if kind == "commit" else 1
+        self.number = int(rest[0]) if kind in {"commit", "stop"} else 1
         self.passed = 0
 
     def counts(self, kind: str) -> bool:
@@ -55,6 +57,7 @@ class KillSwitch:
         """Puts the switch around every commit of a transition, and around the tool call."""
         self._patch_sqlite()
         self._patch_postgres()
+        self._patch_stops()
         self._patch_tools()
 
     def _patch_sqlite(self) -> None:
@@ -90,6 +93,24 @@ class KillSwitch:
             return answers
 
         PostgresStore._transition = committing  # type: ignore[method-assign]
+
+    def _patch_stops(self) -> None:
+        configure, move = PostgresStore.configure, PostgresStore.move_stop
+
+        async def configuring(store: PostgresStore, change: SettingsChange) -> Any:
+            answer = await configure(store, change)
+            if change.stop is not None and self.counts("stop"):
+                die()
+            return answer
+
+        async def moving(store: PostgresStore, *values: Any) -> Any:
+            answer = await move(store, *values)
+            if self.counts("stop"):
+                die()
+            return answer
+
+        PostgresStore.configure = configuring  # type: ignore[method-assign]
+        PostgresStore.move_stop = moving  # type: ignore[method-assign]
 
     def _patch_tools(self) -> None:
         call = McpTools.call

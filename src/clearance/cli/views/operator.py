@@ -1,4 +1,4 @@
-"""How the answers for operators look: starts, configurations, tools, keys, stops and checks."""
+"""How the answers for operators look: starts, configurations, tools, keys and checks."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _CHECK_TONES = {"ok": Tone.DONE, "warning": Tone.WAITING, "failure": Tone.STOPPE
 
 
 def start(terminal: Terminal, facts: Facts) -> None:
-    """A server that is up: a new first key, its address, what changed, and the state of the
-    tools.
+    """A server that is up: the file of a new first key, its address, what changed, and the state of
+    the tools.
     """
-    if facts["first_key"]:
-        terminal.line(f"The owner's API key, shown this once: {facts['first_key']}")
+    if facts["first_key_file"]:
+        terminal.line(f"The owner's API key is in {facts['first_key_file']}, for you alone.")
     whose = f" for {facts['tenant_id']}" if facts["tenant_id"] else ""
     terminal.line(f"Clearance listens on {facts['url']}{whose}.")
     for change in facts["changes"][:CHANGES_SHOWN_MAX]:
@@ -227,27 +227,6 @@ def policy(terminal: Terminal, answer: Facts) -> None:
         _fit(terminal, tools)
     for covered in answer["coverage"]:
         _coverage(terminal, covered)
-
-
-def stop_switches(terminal: Terminal, part: Facts) -> None:
-    """The stop switches that are on; and where, if the place itself was asked."""
-    switches = part["stop_switches"]
-    if part.get("place"):
-        terminal.line(f"Of {part['place']}:")
-    if not switches:
-        terminal.line("No stop switch is on.")
-        return
-    terminal.table(
-        [
-            (
-                (str(switch.get("level")), Tone.STOPPED),
-                str(switch.get("scope")),
-                str(switch.get("subject") or "everything"),
-                str(switch.get("reason")),
-            )
-            for switch in switches
-        ]
-    )
 
 
 def whoami(terminal: Terminal, who: Facts) -> None:

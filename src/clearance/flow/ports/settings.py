@@ -17,6 +17,7 @@ from clearance.flow.ports.transitions import SettingsMoved
 class SettingsChange:
     """New settings for a tenant: a whole document, made from `version`; applied only if that is in
     force. `salt`: the 16 bytes under which the entry has the digests of the document's parts.
+    `stop`: the state of the stop that the change opens with its entry, at its moment.
     """
 
     tenant_id: str
@@ -25,6 +26,7 @@ class SettingsChange:
     entry: Draft
     at: int
     salt: bytes | None = None
+    stop: Mapping[str, Json] | None = None
 
 
 class SettingsStore(Protocol):

@@ -9,6 +9,7 @@ from clearance.flow.ports.due import DueReads
 from clearance.flow.ports.intents import IntentReads
 from clearance.flow.ports.ledger import LedgerReads
 from clearance.flow.ports.settings import SettingsStore
+from clearance.flow.ports.stops import Stops
 from clearance.flow.ports.totals import TotalsReads
 from clearance.flow.ports.transitions import Transitions
 
@@ -21,6 +22,7 @@ class Store(
     Credentials,
     DueReads,
     TotalsReads,
+    Stops,
     Protocol,
 ):
     """Keeps every fact.

@@ -367,16 +367,12 @@ class ArchiveReader:
             )
         if kind is Kind.ENTRY:
             tenant.entries += 1
-            if row["position"] != tenant.entries:
-                return "leaves out a position of the ledger."
-            return (
-                None
-                if _tenant_of(row["body"]) == row["tenant_id"]
-                else "has a body that is not the tenant's."
-            )
+            return _stray_entry(row, tenant.entries)
         if kind is Kind.TEXT:
             here = row["position"] <= tenant.ledger_size
             return None if here else "stands beside an entry that the ledger does not have."
+        if kind is Kind.STOP:
+            return _stray_stop(row, tenant.ledger_size)
         if kind is Kind.INTENT:
             positions = [row["admitted_position"], row["decision_position"], row["position"]]
             if positions != sorted(positions) or positions[-1] > tenant.ledger_size:
@@ -404,6 +400,23 @@ class ArchiveReader:
         self.end = Summary(self._store, counts, end["sha256"])
 
 
+def _stray_entry(row: Row, position: int) -> str | None:
+    """What is wrong with an entry that has to be at a position of its ledger."""
+    if row["position"] != position:
+        return "leaves out a position of the ledger."
+    own = _tenant_of(row["body"]) == row["tenant_id"]
+    return None if own else "has a body that is not the tenant's."
+
+
+def _stray_stop(row: Row, ledger_size: int) -> str | None:
+    """What is wrong with the positions of a stop: its own, and those of its receipt."""
+    own = [row["position"], row["recorded"], row["closed"]]
+    there = [position for position in own if position is not None]
+    if there != own[: len(there)] or there != sorted(set(there)) or there[-1] > ledger_size:
+        return "names positions that the ledger does not have, or not in this order."
+    return None
+
+
 ORDER: Mapping[Kind, Sequence[str]] = {
     Kind.INSTALLATION: (),
     Kind.TENANT: ("tenant_id",),
@@ -416,6 +429,7 @@ ORDER: Mapping[Kind, Sequence[str]] = {
     Kind.BUDGET_USE: ("tenant_id", "account_id", "day", "bucket"),
     Kind.COUNTER: ("tenant_id", "subject", "window", "bucket"),
     Kind.KNOWN_ACCOUNT: ("tenant_id", "account_id"),
+    Kind.STOP: ("tenant_id", "position"),
     Kind.API_KEY: ("key_id",),
 }
 """What rows of a kind are sorted by, text by its code points; no two are the same."""

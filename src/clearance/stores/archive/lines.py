@@ -40,6 +40,7 @@ class Kind(StrEnum):
     BUDGET_USE = "budget_use"
     COUNTER = "counter"
     KNOWN_ACCOUNT = "known_account"
+    STOP = "stop"
     API_KEY = "api_key"
 
 
@@ -231,6 +232,14 @@ FIELDS: Mapping[Kind, Fields] = {
         "used": _whole(0, COUNTER_MAX),
     },
     Kind.KNOWN_ACCOUNT: {"tenant_id": NAME, "account_id": NAME},
+    Kind.STOP: {
+        "tenant_id": NAME,
+        "position": NUMBER,
+        "at": MOMENT,
+        "state": OBJECT,
+        "recorded": _or_null(NUMBER),
+        "closed": _or_null(NUMBER),
+    },
     Kind.API_KEY: {
         "key_id": NAME,
         "tenant_id": NAME,
@@ -245,7 +254,7 @@ FIELDS: Mapping[Kind, Fields] = {
 """The fields of each kind. Texts of JSON are as the store keeps them."""
 
 
-NEWEST = 2
+NEWEST = 3
 """The format that is written. Every format up to it is read."""
 
 _ADDED: Mapping[int, Mapping[Kind, Row]] = {
@@ -257,7 +266,8 @@ _ADDED: Mapping[int, Mapping[Kind, Row]] = {
         Kind.COUNTER: {},
         Kind.KNOWN_ACCOUNT: {},
         Kind.API_KEY: {"scope": None},
-    }
+    },
+    3: {Kind.STOP: {}},
 }
 """What each format has that the ones before it did not have, and what was meant by its absence. A
 kind without fields here is new itself.

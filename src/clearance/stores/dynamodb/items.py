@@ -33,6 +33,7 @@ from clearance.core.record import (
 from clearance.flow.ports.due import Due
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.settings import SettingsChange
+from clearance.flow.ports.stops import Stop
 from clearance.stores import codec
 from clearance.stores.dynamodb import table
 from clearance.stores.dynamodb.client import Item
@@ -420,6 +421,41 @@ def settings_document(parts: Iterable[Item]) -> dict[str, Json]:
         zlib.decompress(b"".join(part["document"] for part in parts))
     )
     return document
+
+
+# Stops
+
+
+def stop_item(stop: Stop) -> tuple[Item, dict[Key, bytes]]:
+    """A stop's item and the parts of its state, which have keys of their own at each entry: who
+    reads them while they change reads those of before whole.
+    """
+    entry = stop.closed or stop.recorded or stop.position
+    parts = packed(codec.stop_state(stop.state))
+    own = {
+        "tenant_id": stop.tenant_id,
+        "position": stop.position,
+        "at": stop.at,
+        "recorded": stop.recorded,
+        "closed": stop.closed,
+        "parts": len(parts),
+        "open": table.OPEN_STOPS if stop.closed is None else None,
+        "open_order": stop_order(stop.tenant_id, stop.position) if stop.closed is None else None,
+    }
+    there = {name: value for name, value in own.items() if value is not None}
+    keys = (table.stop_text(stop.tenant_id, entry, number) for number in range(len(parts)))
+    return there, dict(zip(keys, parts, strict=True))
+
+
+def stop_parts(item: Item) -> list[Key]:
+    """Where the parts of a stop's state are."""
+    entry = item.get("closed") or item.get("recorded") or item["position"]
+    return [table.stop_text(item["tenant_id"], entry, part) for part in range(item["parts"])]
+
+
+def stop_order(tenant_id: str, position: int) -> str:
+    """Where a stop stands among those that are open."""
+    return f"{tenant_id}#{table.position_text(position)}"
 
 
 # Credentials and sessions

@@ -58,6 +58,7 @@ from clearance.stores.dynamodb.plans import (
     step_keys,
     step_plan,
 )
+from clearance.stores.dynamodb.stops import DynamoStops, opened
 from clearance.stores.dynamodb.totals import totals
 from clearance.stores.dynamodb.transactions import NEW, Plan, Seen, Transactions
 from clearance.stores.tail import Tail
@@ -65,7 +66,7 @@ from clearance.stores.tail import Tail
 ENTRIES_POLL_MS = 500  # how soon entries of another process are seen
 
 
-class DynamoStore(DynamoIntents, DynamoCredentials):
+class DynamoStore(DynamoIntents, DynamoCredentials, DynamoStops):
     """A `Store` in one DynamoDB table."""
 
     def __init__(self, calls: Calls, salt: bytes | None) -> None:
@@ -152,6 +153,7 @@ class DynamoStore(DynamoIntents, DynamoCredentials):
                     _put_everywhere(shard, change.version)
                     for shard in range(table.EVERYWHERE_SHARDS)
                 ]
+            actions += opened(change, seen.ledger_size + 1)
             return Plan(((change.entry, None),), actions, version, configures=True)
 
         answer: int | SettingsMoved = await self._transactions.commit(change.tenant_id, (), plan)

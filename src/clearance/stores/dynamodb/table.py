@@ -206,6 +206,22 @@ def past_window(tenant_id: str, subject: str, window: str) -> Key:
     return _guard(tenant_id, f"past#{window}#{subject}")
 
 
+OPEN_STOPS = "#stops"
+"""The partition of the index of open intents in which the stops are whose receipt is not closed. No
+tenant has this name.
+"""
+
+
+def stop(tenant_id: str, at: int, position: int) -> Key:
+    """A stop, by its moment."""
+    return Key(f"STOP#{tenant_id}", f"{at:0{MOMENT_DIGITS}}#{position_text(position)}")
+
+
+def stop_text(tenant_id: str, entry: int, part: int) -> Key:
+    """A part of a stop's state since one of its entries. It sorts behind every moment."""
+    return Key(f"STOP#{tenant_id}", f"text#{position_text(entry)}#{part:04}")
+
+
 def waiting(tenant_id: str, proposed_by: str) -> Key:
     """How many intents of an actor wait for a person."""
     return _guard(tenant_id, f"waiting#{proposed_by}")

@@ -86,6 +86,8 @@ _ROWS: Mapping[Kind, str] = {
         ORDER BY tenant_id, subject, "window", bucket""",
     Kind.KNOWN_ACCOUNT: """SELECT tenant_id, account_id FROM known_account
         ORDER BY tenant_id, account_id""",
+    Kind.STOP: """SELECT tenant_id, "position", at, state, recorded, closed FROM stop
+        ORDER BY tenant_id, "position" """,
     Kind.API_KEY: """SELECT key_id, tenant_id, name, role, encode(key_hash, 'hex'), created_at,
     revoked_at, scope FROM api_key
         ORDER BY key_id""",
@@ -320,6 +322,7 @@ _TABLES = {
     Kind.TEXT: "ledger_text",
     Kind.BUDGET_USE: "budget_use",
     Kind.COUNTER: "counter",
+    Kind.STOP: "stop",
     Kind.API_KEY: "api_key",
 }
 _KEY = ("tenant_id", "action_intent_id", "intent_no", "created_at", "position", "transition_id")

@@ -49,6 +49,7 @@ from clearance.stores import codec
 from clearance.stores.batches import Batches, SharedReads
 from clearance.stores.postgres.connections import CONNECTIONS_MAX, Connections, Row
 from clearance.stores.postgres.records import columns_of, record
+from clearance.stores.postgres.stops import PostgresStops
 from clearance.stores.postgres.totals import totals
 from clearance.stores.postgres.units import (
     Unit,
@@ -63,7 +64,7 @@ from clearance.stores.tail import Tail
 ENTRIES_POLL_MS = 250  # how soon entries of another process are seen
 
 
-class PostgresStore:
+class PostgresStore(PostgresStops):
     """A `Store` in one PostgreSQL database."""
 
     def __init__(self, connections: Connections) -> None:
@@ -128,9 +129,14 @@ class PostgresStore:
         document = json.dumps(change.document, separators=(",", ":"), ensure_ascii=False)
         texts = json.dumps(sent_texts(change.entry))
         values = (change.tenant_id, change.version, document, change.salt, change.at)
+        statement = "SELECT clearance.configure(%s, %s, %s, %s, %s, %s, %s::jsonb)"
+        stop: tuple[str, ...] = ()
+        if change.stop is not None:
+            statement = "SELECT clearance.configure_stop(%s, %s, %s, %s, %s, %s, %s::jsonb, %s)"
+            stop = (codec.stop_state(change.stop),)
         done = await self._write(
-            "SELECT clearance.configure(%s, %s, %s, %s, %s, %s, %s::jsonb)",
-            (*values, change.entry.body, texts),
+            statement,
+            (*values, change.entry.body, texts, *stop),
             """SELECT 1 FROM clearance.settings
             WHERE tenant_id = %s AND version = %s AND at = %s AND document = %s""",
             (change.tenant_id, version, change.at, document),

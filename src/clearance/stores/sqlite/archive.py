@@ -77,6 +77,8 @@ _ROWS: Mapping[Kind, str] = {
         FROM known_account JOIN account a USING (tenant_no, account_no)
         JOIN tenant t USING (tenant_no)
         ORDER BY t.tenant_id, a.account_id""",
+    Kind.STOP: """SELECT t.tenant_id, s.position, s.at, s.state, s.recorded, s.closed
+        FROM stop s JOIN tenant t USING (tenant_no) ORDER BY t.tenant_id, s.position""",
     Kind.API_KEY: """SELECT k.key_id, t.tenant_id, k.name, k.role, lower(hex(k.key_hash)),
     k.created_at, k.revoked_at, k.scope
         FROM api_key k JOIN tenant t USING (tenant_no) ORDER BY k.key_id""",
@@ -188,6 +190,7 @@ class SqliteArchive:
             Kind.BUDGET_USE: self._put_budget_use,
             Kind.COUNTER: self._put_counter,
             Kind.KNOWN_ACCOUNT: self._put_known_account,
+            Kind.STOP: self._put_stop,
             Kind.API_KEY: self._put_api_key,
         }
 
@@ -254,6 +257,9 @@ class SqliteArchive:
     def _put_known_account(self, row: Row) -> None:
         own = self._numbered(row)
         self._insert("known_account", {**own, "look": look_digest(row["account_id"])})
+
+    def _put_stop(self, row: Row) -> None:
+        self._insert("stop", self._numbered(row))
 
     def _put_api_key(self, row: Row) -> None:
         self._insert("api_key", self._numbered(row))

@@ -49,6 +49,10 @@ _LATER: Mapping[int, Mapping[str, str]] = {
         "counter": '(tenant_no INTEGER, subject TEXT, "window" TEXT, bucket TEXT, used INTEGER)',
         "known_account": "(tenant_no INTEGER, look BLOB, account_no INTEGER)",
     },
+    5: {
+        "stop": "(tenant_no INTEGER, position INTEGER, at INTEGER, state TEXT, recorded INTEGER, "
+        "closed INTEGER)",
+    },
 }
 """What each migration adds for readers: columns of a table with what their absence means, or in
 parentheses those of a new table.

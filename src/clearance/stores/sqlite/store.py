@@ -44,6 +44,7 @@ from clearance.stores.sql import OURS, one_of
 from clearance.stores.sqlite import admitting, counting, lists, records, statements
 from clearance.stores.sqlite.file import connect, empty_log, open_for_reading, open_for_writing
 from clearance.stores.sqlite.group_commit import GroupCommit
+from clearance.stores.sqlite.stops import SqliteStops, open_stop
 from clearance.stores.sqlite.totals import totals
 from clearance.stores.tail import Tail
 
@@ -53,7 +54,7 @@ ENTRIES_POLL_MS = 500  # how soon entries of another process are seen
 Answer = TypeVar("Answer")
 
 
-class SqliteStore:
+class SqliteStore(SqliteStops):
     """A `Store` in one SQLite file.
 
     One process may decide on it; others may configure it and read.
@@ -172,7 +173,8 @@ class SqliteStore:
                 "VALUES (?, ?, ?, ?, ?)",
                 (tenant_no, change.version + 1, document, change.salt, change.at),
             )
-            statements.append(connection, tenant_no, None, change.entry)
+            position = statements.append(connection, tenant_no, None, change.entry)
+            open_stop(connection, tenant_no, position, change)
             return change.version + 1
 
         return await self._writer.submit(work)
