@@ -250,6 +250,19 @@ async def test_secrets_arrive_and_are_seen_nowhere_else(
     assert "s3cr3t" not in "".join(capfd.readouterr())
 
 
+async def test_secrets_are_masked_in_an_answer_whoever_gave_the_variables(
+    raw_http: RawHttpServer,
+) -> None:
+    """A vault, as the invoker on AWS has it."""
+    tools = McpTools({"TOKEN": "s3cr3t-header"}, programs=False)
+    url = f"http://user:s3cr3t-password@{raw_http.address}/mcp?key=s3cr3t-query"
+    server = ToolServer("web", url=url, headers={"X-Key": "k ${TOKEN}"}, secrets=())
+    seen = ["k s3cr3t-header", "s3cr3t-query at s3cr3t-password", {"s3cr3t-header": "user"}]
+    answer = await result(tools, server, "echo", {"seen": seen})
+    await tools.close()
+    assert answer == {"seen": ["***", "*** at ***", {"***": "user"}]}
+
+
 async def test_a_missing_variable_is_named(tools: McpTools, raw_http: RawHttpServer) -> None:
     server = server_at(raw_http, headers={"Authorization": "Bearer ${CLEARANCE_TEST_NONE}"})
     error = await failure(tools, server, "echo")
