@@ -21,6 +21,7 @@ from clearance.api.app import create_app, end_streams
 from clearance.clock import SystemClock
 from clearance.core.principal import Role
 from clearance.doors.access import Access
+from clearance.doors.path_prefix import put_below
 from clearance.engines.worker import Worker
 from clearance.flow.context import Context
 from clearance.flow.control import Control
@@ -65,8 +66,11 @@ class Served:
 
 
 @pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    """A server with a configured tenant and a key for each role."""
+async def served(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Served]:
+    """A server with a configured tenant and a key for each role, below the path prefix that a test
+    asks for.
+    """
+    prefix = getattr(request, "param", "")
     place, worker, clock = tmp_path / "store.sqlite3", Worker(), SystemClock()
     store = await SqliteStore.open(place)
     world = World(store, place, clock=clock, tools=RecordingTools(), engine=worker)  # type: ignore[arg-type]
@@ -75,6 +79,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     await world.configure(sample.DOCUMENT)
     access = Access(store, clock)
     app = create_app(world.control, access)
+    put_below(app, prefix)
     mount(app, world.control, access)
     listening = socket.socket(proto=socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
@@ -84,7 +89,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
     stopped = asyncio.Event()
     running = asyncio.create_task(_serve(server, listening))
     working = asyncio.create_task(worker.run(world.context, stopped))
-    made = Served(f"http://127.0.0.1:{listening.getsockname()[1]}", world)
+    made = Served(f"http://127.0.0.1:{listening.getsockname()[1]}{prefix}", world)
     for role, name in ((Role.OWNER, "owner"), (Role.APPROVER, "olga"), (Role.AUDITOR, "anders")):
         _, made.keys[role] = await world.control.create_api_key(OWNER, name, role)
     yield made

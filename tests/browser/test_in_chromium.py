@@ -62,6 +62,7 @@ async def a_day(served: Served) -> None:
     )
 
 
+@pytest.mark.parametrize("served", ["", "/clearance"], indirect=True, ids=["root", "below a path"])
 async def test_what_happens_appears_without_reloading(visit: Visit) -> None:
     for number in range(30):
         await visit.served.world.propose(
@@ -92,6 +93,7 @@ async def test_what_happens_appears_without_reloading(visit: Visit) -> None:
     await expect(page.locator("#row-new time")).not_to_contain_text("UTC")
 
 
+@pytest.mark.parametrize("served", ["", "/clearance"], indirect=True, ids=["root", "below a path"])
 async def test_approving_by_keyboard_runs_it(visit: Visit) -> None:
     world = visit.served.world
     await world.propose(refund("first", 75_000))

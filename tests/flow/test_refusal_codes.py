@@ -11,14 +11,14 @@ from types import ModuleType
 from clearance.api import body, proposals
 from clearance.core import arguments, canonical, catalog, intent, principal
 from clearance.core.errors import Refusal, Unavailable
-from clearance.doors import strict_json
+from clearance.doors import arriving, strict_json
 from clearance.flow import rates, submit
 from clearance.running import functions
 from clearance.running.metrics.families import REFUSAL_CODES
 from clearance.stores.postgres import store
 
 ON_THE_WAY = (
-    *(proposals, body, strict_json, functions, submit, rates),
+    *(proposals, body, arriving, strict_json, functions, submit, rates),
     *(principal, intent, arguments, canonical, catalog, store),
 )
 """The modules that a proposal passes, from the doors to the store, and that make refusals."""

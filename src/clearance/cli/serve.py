@@ -32,6 +32,13 @@ Proxies = Annotated[
         "for more. Without it, CLEARANCE_PROXIES.",
     ),
 ]
+PathPrefix = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH",
+        help="Serve below this path, such as /clearance. Without it, CLEARANCE_PATH_PREFIX.",
+    ),
+]
 KeyFile = Annotated[
     Path | None,
     typer.Option(
@@ -65,6 +72,7 @@ def serve(
             help="When ending, keep answering so long, /readyz at 503.",
         ),
     ] = 0,
+    path_prefix: PathPrefix = None,
     key_file: KeyFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -81,7 +89,7 @@ def serve(
 
     end_with_a_signal()
     announce = partial(_announce, as_json=as_json)
-    door = door_settings(Environment(), host_name or (), proxy or ())
+    door = door_settings(Environment(), host_name or (), proxy or (), path_prefix)
     place = place_of(data)
     run(
         server.serve(

@@ -26,6 +26,7 @@ class Environment(BaseSettings):
     database_url: SecretStr | None = None
     hosts: str = ""
     log_level: str = "warning"
+    path_prefix: str = ""
     proxies: str = ""
     secret: str = ""
     sources: str = ""

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from clearance.api import problems
 from clearance.api.problems import HostNotServed, UnreadableRequest
 from clearance.core.errors import InvalidInput
+from clearance.doors.path_prefix import checked_prefix
 from clearance.profiles.environment import Environment
 from clearance.running.doorkeeper import CONNECTIONS_MAX
 
@@ -40,12 +41,13 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 @dataclass(frozen=True, slots=True)
 class DoorSettings:
     """The host names that are served beside the process's own addresses, the proxies that are
-    believed, and the most connections at once.
+    believed, the most connections at once, and the path that everything is below.
     """
 
     hosts: frozenset[str]
     proxies: tuple[Network, ...]
     connections: int
+    path_prefix: str = ""
 
     def at(self, address: str) -> DoorSettings:
         """The same for a process that listens on an address, which may be a name."""
@@ -62,16 +64,21 @@ class DoorSettings:
 
 
 def door_settings(
-    environment: Environment, hosts: Iterable[str] = (), proxies: Iterable[str] = ()
+    environment: Environment,
+    hosts: Iterable[str] = (),
+    proxies: Iterable[str] = (),
+    path_prefix: str | None = None,
 ) -> DoorSettings:
-    """The settings of the environment; hosts and proxies that are given replace the environment's.
+    """The settings of the environment; what is given replaces the environment's.
 
-    Raises InvalidInput (`INVALID_ENVIRONMENT`) for what is no name, no address, or no number.
+    Raises InvalidInput (`INVALID_ENVIRONMENT`) for what is no name, no address, or no number, and
+    (`INVALID_PATH_PREFIX`) for what is no path.
     """
     return DoorSettings(
         frozenset(map(_served_name, tuple(hosts) or _listed(environment.hosts))),
         tuple(map(_network, tuple(proxies) or _listed(environment.proxies))),
         _connections(environment.connections or str(CONNECTIONS_MAX)),
+        checked_prefix(environment.path_prefix if path_prefix is None else path_prefix),
     )
 
 

@@ -287,11 +287,13 @@ async def open_api(ends: contextlib.AsyncExitStack) -> Handler:
     from mangum.protocols import HTTPCycle  # noqa: PLC0415
 
     from clearance.api.app import create_app, shorten_streams  # noqa: PLC0415
+    from clearance.doors.path_prefix import checked_prefix, put_below  # noqa: PLC0415
     from clearance.web.routes import mount  # noqa: PLC0415
 
     parts, bus = await _with_bus(ends)
     # No `/metrics`: anybody could ask for it, and counters of one environment say nothing.
     app = create_app(parts.control, parts.access)
+    put_below(app, checked_prefix(Environment().path_prefix))
     mount(app, parts.control, parts.access)
     shorten_streams(app, STREAM_SECONDS)
     adapter = Mangum(

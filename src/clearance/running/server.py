@@ -17,6 +17,7 @@ from clearance.configuration import file
 from clearance.configuration.file import Configuration
 from clearance.core.errors import Conflict, Refusal
 from clearance.core.principal import EVERYWHERE
+from clearance.doors.path_prefix import put_below
 from clearance.flow.control import Control
 from clearance.flow.ports.tools import Tools
 from clearance.flow.requests import PinReport
@@ -122,9 +123,10 @@ async def serving(
         wrapped = partial(MeasuredStore, meter=metrics)
         parts = await ends.enter_async_context(choose.for_serving(place, runner, wrapped))
         parts.context.refusals.heard = partial(count_refused, metrics)
-        announcement = await _started(parts, place, wanted, url_of(host, taken), key_file)
+        url = url_of(host, taken) + door.path_prefix
+        announcement = await _started(parts, place, wanted, url, key_file)
         jobs = partial(postgres.jobs, place) if isinstance(place, Database) else None
-        app = application(parts, Exposition(metrics, parts.context, jobs))
+        app = application(parts, Exposition(metrics, parts.context, jobs), door.path_prefix)
         over = asyncio.Event()
         if isinstance(place, Database):
             app.state.check = postgres.Readiness(place, parts).check
@@ -179,9 +181,10 @@ async def _started(
     return Announcement(url, tenant_id, file, changes, pins, key.is_weak)
 
 
-def application(parts: Parts, exposition: Exposition) -> FastAPI:
-    """The REST API with the pages on it, and `/metrics`."""
+def application(parts: Parts, exposition: Exposition, prefix: str = "") -> FastAPI:
+    """The REST API with the pages on it, and `/metrics`, below a checked path prefix."""
     app = create_app(parts.control, parts.access, metrics=exposition)
+    put_below(app, prefix)
     mount(app, parts.control, parts.access)
     return app
 

@@ -8,11 +8,13 @@ made visible. Rendering knows nothing of intents.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
 import jinja2
+from jinja2.ext import Extension
 from markupsafe import Markup
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -45,6 +47,11 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+
+_ADDRESS = re.compile(
+    r"""(?:\b(?:href|action|src|hx-get|hx-post|hx-sse:connect)="|\burl=)(?=/|\{\{)"""
+)
+"""What stands before an address in a template; one that begins with # or ? stays on its page."""
 
 
 def pretty(value: Json) -> str:
@@ -80,11 +87,19 @@ def lasting(duration_ms: int) -> str:
     return "under a minute"
 
 
-class Renderer:
-    """The templates of this folder."""
+class _AddressesBelowPrefix(Extension):
+    """Puts the path prefix before every address that a template writes: all begin with a slash."""
 
-    def __init__(self) -> None:
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002
+        return _ADDRESS.sub(r"\g<0>{{ root }}", source)
+
+
+class Renderer:
+    """The templates of this folder, for pages below a path prefix."""
+
+    def __init__(self, prefix: str = "") -> None:
         self._templates = jinja2.Environment(
+            extensions=[_AddressesBelowPrefix],
             loader=jinja2.FileSystemLoader(HERE / "templates"),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
@@ -101,6 +116,7 @@ class Renderer:
             "short": short,
         }
         self._templates.globals |= {
+            "root": prefix,
             "static": _static_addresses(),
             "LONG_TEXT": LONG_TEXT,
             "SOON_MS": SOON_MS,

@@ -30,9 +30,10 @@ class _PageAddress(StringConvertor):
 def mount(app: Starlette, control: Control, access: Access, *, clock: Clock | None = None) -> None:
     """Puts the pages on an app, after everything else on it.
 
-    `app.state.streams` bounds and ends their streams.
+    `app.state.streams` bounds and ends their streams; they are below `app.state.path_prefix`.
     """
-    site = Site(control, access, clock or SystemClock(), Renderer())
+    prefix: str = getattr(app.state, "path_prefix", "")
+    site = Site(control, access, clock or SystemClock(), Renderer(prefix))
     streams: Streams = app.state.streams
     register_url_convertor("page", _PageAddress())
     app.router.routes.extend(

@@ -25,6 +25,7 @@ from clearance.web.visitor import (
     Site,
     Visitor,
     cookie_name,
+    cookie_path,
     kind_of,
     local_path,
     read_form,
@@ -78,7 +79,7 @@ def key_given(site: Site) -> Endpoint:
             cookie_name(request),
             token,
             max_age=SESSION_MS // SECOND_MS,
-            path="/",
+            path=cookie_path(request),
             secure=request.url.scheme == "https",
             httponly=True,
             samesite="strict",
@@ -121,7 +122,7 @@ async def sign_out(site: Site, visitor: Visitor, request: Request, form: Form) -
     answer = RedirectResponse("/sign-in?flash=signed-out", HTTPStatus.SEE_OTHER, HEADERS)
     answer.delete_cookie(
         cookie_name(request),
-        path="/",
+        path=cookie_path(request),
         secure=request.url.scheme == "https",
         httponly=True,
         samesite="strict",

@@ -39,6 +39,8 @@ COOKIE = "clearance_session"
 # Browsers refuse a cookie of this prefix unless it is Secure, of this host alone and for every
 # path.
 COOKIE_SECURE = "__Host-clearance_session"
+# Below a path prefix, the host's other services must not get it: for this path alone.
+COOKIE_SECURE_BELOW = "__Secure-clearance_session"
 
 _log = structlog.get_logger(__name__)
 
@@ -189,8 +191,17 @@ async def visitor_of(site: Site, request: Request) -> Visitor:
 
 
 def cookie_name(request: Request) -> str:
-    """The name of the session's cookie: over TLS, one that only this host can set."""
-    return COOKIE_SECURE if request.url.scheme == "https" else COOKIE
+    """The name of the session's cookie: over TLS, one that only this host can set, or below a path
+    prefix one that only TLS can.
+    """
+    if request.url.scheme != "https":
+        return COOKIE
+    return COOKIE_SECURE if cookie_path(request) == "/" else COOKIE_SECURE_BELOW
+
+
+def cookie_path(request: Request) -> str:
+    """The path that the session's cookie is for."""
+    return getattr(request.app.state, "path_prefix", "") or "/"
 
 
 async def read_form(request: Request, bytes_max: int = FORM_BYTES_MAX) -> Form:
