@@ -9,6 +9,7 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -36,8 +37,8 @@ from clearance.profiles.place import Database, Table, place_of
 from clearance.running import functions
 from clearance.running.functions import Function, Handler, Refused, Unexpected
 from clearance.stores.dynamodb.store import DynamoStore
-from clearance.tools.masking import Secrets
 from clearance.tools.mcp import McpTools
+from clearance.tools.variables import Secrets
 from tests.aws.support.in_process import InProcess, in_process
 from tests.aws.support.stack import SECRET_VALUE, SOURCES, on_table, outcome_of, record_of
 from tests.aws.test_workflow import (
@@ -460,11 +461,17 @@ def test_what_fills_in_a_header_is_masked_wherever_it_came_from(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_SESSION_TOKEN", "of-the-function")
-    secrets = Secrets("crm", {"CRM_TOKEN": SECRET_VALUE})
-    assert secrets.filled("Bearer ${CRM_TOKEN}") == f"Bearer {SECRET_VALUE}"
+    server = ToolServer(
+        "crm", headers={"Authorization": "Bearer ${CRM_TOKEN}"}, url="https://crm.example/mcp"
+    )
+    secrets = Secrets(server, {"CRM_TOKEN": SECRET_VALUE})
+    assert secrets.headers() == {"Authorization": f"Bearer {SECRET_VALUE}"}
     assert secrets.sentence(f"Invalid token {SECRET_VALUE}.") == "Invalid token ***."
     with pytest.raises(ToolCallFailed, match="AWS_SESSION_TOKEN"):
-        secrets.filled("${AWS_SESSION_TOKEN}")
+        Secrets(
+            replace(server, headers={"Authorization": "${AWS_SESSION_TOKEN}"}),
+            {"CRM_TOKEN": SECRET_VALUE},
+        ).headers()
 
 
 # The environment

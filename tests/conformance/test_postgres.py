@@ -24,6 +24,7 @@ from clearance.core.ledger import EntryKind, Reason, draft
 from clearance.core.principal import Role
 from clearance.flow.ports.intents import TimelineQuery
 from clearance.flow.ports.transitions import Admitted, RejectedBefore
+from clearance.flow.requests import SettingsPart
 from clearance.stores.postgres import server
 from clearance.stores.postgres.store import PostgresStore
 from tests.conformance.test_store import admission, admitted, applied, started
@@ -52,13 +53,14 @@ GRANTED = {
     "migration": {"SELECT"},
     "page_session": {"SELECT", "INSERT", "DELETE"},
     "settings": {"SELECT", "INSERT"},
+    "stop": {"SELECT", "INSERT", "UPDATE (closed, recorded, state)"},
     "tenant": {"SELECT", "INSERT", "UPDATE (ledger_size, settings_version)"},
 }
 """All that `clearance_app` may do to a table, and nobody else."""
 
 OF_A_TENANT = {
     *("api_key", "budget_use", "counter", "intent", "intent_key", "known_account", "ledger"),
-    *("ledger_text", "settings", "tool", "tenant"),
+    *("ledger_text", "settings", "stop", "tool", "tenant"),
 }
 COUNTER = BudgetCounter('{"agent":"a"}', "2026-11-24")
 CHANGED_IN_PLACE = {
@@ -66,6 +68,7 @@ CHANGED_IN_PLACE = {
     "budget_use": "used",
     "counter": "used",
     "intent": "changed_at",
+    "stop": "closed",
     "tenant": "ledger_size",
 }
 
@@ -200,6 +203,10 @@ async def _something_in_every_table(world: World) -> None:
     await applied(world, steps.cancel(record, code="X", reason=reason, actor=OWNER, now=NOON))
     await world.store.add_api_key(_key(), draft(EntryKind.API_KEY_CREATED, NOON, OWNER))
     await world.store.keep_tools(TENANT, {"sha256-2:0": {}})
+    everything = [{"scope": "TENANT", "level": "HOLD", "reason": "A drill."}]
+    await world.control.put_settings_part(
+        OWNER, SettingsPart.STOP_SWITCHES, {"stop_switches": everything}, version=-1
+    )
 
 
 def _key(name: str = "ops") -> ApiKey:
@@ -315,6 +322,9 @@ async def test_a_member_of_the_role_can_do_everything_that_the_store_needs(
             "ACTION_CANCELLED": 2,
             "API_KEY_CREATED": 1,
             "API_KEY_REVOKED": 1,
+            "STOP_SWITCHES_CHANGED": 1,
+            "STOP_RECORDED": 1,
+            "STOP_CLOSED": 1,
         }
         await server.make_months(member, NOON + 400 * 86_400_000)
 

@@ -184,6 +184,8 @@ ROUTES: Mapping[tuple[str, str], str] = {
     ("GET", "/v1/ledger/entries"): REFUSED,
     ("GET", "/v1/ledger/entries/{position}/bytes"): REFUSED,
     ("GET", "/v1/status"): REFUSED,
+    ("GET", "/v1/stop-receipts"): REFUSED,
+    ("GET", "/v1/stop-receipts/preview"): REFUSED,
     ("GET", "/v1/api-keys"): REFUSED,
     ("POST", "/v1/api-keys"): REFUSED,
     ("DELETE", "/v1/api-keys/{key_id}"): REFUSED,
@@ -200,7 +202,10 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "api-keys": {"name": "x", "role": "owner"},
     "{part}": {"stop_switches": []},
 }
-QUERIES = {"/v1/budgets/usage": {"account_id": "acme"}}
+QUERIES = {
+    "/v1/budgets/usage": {"account_id": "acme"},
+    "/v1/stop-receipts/preview": {"scope": "TENANT"},
+}
 PARTS = ("modes", "allowlist", "budgets", "stop-switches", "policies", "catalog")
 
 

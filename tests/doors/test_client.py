@@ -556,4 +556,9 @@ def test_the_client_brings_no_server_code():
     names = subprocess.run(
         [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert names == ["clearance", "clearance.client", "clearance.client.wire"]
+    assert names == [
+        "clearance",
+        "clearance.client",
+        "clearance.client.stops",
+        "clearance.client.wire",
+    ]

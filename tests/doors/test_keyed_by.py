@@ -37,14 +37,15 @@ def varied(**fixed: Any) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
             "why": [f"Reason {number}."],
             "trace_id": f"run-{number}",
         }
+        body |= fixed
         headers = {
             "X-Forwarded-For": f"10.0.0.{number}",
             "Forwarded": f"for=10.0.0.{number}",
             "X-Real-IP": f"10.0.0.{number}",
             "User-Agent": f"agent/{number}",
-            "Idempotency-Key": f"key-{number}",
+            "Idempotency-Key": body["action_intent_id"] or f"key-{number}",
         }
-        yield body | fixed, headers
+        yield body, headers
 
 
 async def tried(door: Door, times: int = TRIES, **fixed: Any) -> Counter[str]:

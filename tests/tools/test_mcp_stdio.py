@@ -310,13 +310,15 @@ async def test_a_server_gets_a_minimal_environment(
     tools: McpTools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CLEARANCE_TEST_TOKEN", "s3cr3t-value")
+    monkeypatch.setenv("CLEARANCE_TEST_PORT", "8080")
     monkeypatch.setenv("CLEARANCE_TEST_OTHER", "other")
-    said = await result(
-        tools, raw_server(environment={"TOKEN": "Bearer ${CLEARANCE_TEST_TOKEN}"}), "environment"
+    environment = {"TOKEN": "Bearer ${CLEARANCE_TEST_TOKEN}", "PORT": "${CLEARANCE_TEST_PORT}"}
+    said = await result(tools, raw_server(environment=environment), "environment")
+    assert (said["TOKEN"], said["PORT"]) == ("Bearer ***", "8080"), (
+        "filled in, and masked if secret"
     )
-    assert said["TOKEN"] == "Bearer s3cr3t-value"
     assert not {name for name in said if name.startswith("CLEARANCE")}
-    assert said.keys() - {"TOKEN", "PATH", "LC_CTYPE"} <= set(stdio.INHERITED)
+    assert said.keys() - {"TOKEN", "PORT", "PATH", "LC_CTYPE"} <= set(stdio.INHERITED)
 
 
 async def test_variables_in_command_words_are_filled_in_and_seen_nowhere_else(
@@ -327,7 +329,7 @@ async def test_variables_in_command_words_are_filled_in_and_seen_nowhere_else(
     words = raw_server().command
     server = ToolServer("raw", (*words, "--key=${CLEARANCE_TEST_TOKEN}", "$PLAIN", "${not a name}"))
     started = await result(tools, server, "arguments")
-    assert started["arguments"] == ["", "--key=s3cr3t-value", "$PLAIN", "${not a name}"]
+    assert started["arguments"] == ["", "--key=***", "$PLAIN", "${not a name}"]
     error = await failure(
         tools, server, "fail", {"text": "the key s3cr3t-value is bad, says raw_server.py"}
     )

@@ -95,7 +95,6 @@ class Context:
     swept_at: int | None = field(default=None, kw_only=True)
     rates: Rates = field(default_factory=Rates, kw_only=True)
     refusals: Refusals = field(default_factory=Refusals, kw_only=True)
-    _workforce: Workforce | None = None
     _compiled: dict[str, Settings] = field(default_factory=dict)
     _salt_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     _salts: Iterator[int] = field(default_factory=count)
@@ -106,6 +105,7 @@ class Context:
     _proposers: dict[tuple[str, str], str] = field(default_factory=dict)
     _likeness_key: bytes | None = None
     _accounts: dict[str, Accounts] = field(default_factory=dict)
+    _workforce: Workforce | None = None
 
     def watch_workers(self, look: Callable[[], Awaitable[Workers]]) -> None:
         """From now on, `look` says who carries out what is approved. It raises Unavailable."""

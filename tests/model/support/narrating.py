@@ -108,6 +108,7 @@ def _asked(ask: Ask) -> str:
         "dead_leases": "asks for dead leases",
         "expired": "asks for what has expired",
         "approved": "asks for what is approved",
+        "open_stops": "asks for receipts that are open",
         "budget_used": "reads what is used of the budget",
         "counted": "reads what is used of the limits",
         "known_accounts": "asks which accounts are known",
