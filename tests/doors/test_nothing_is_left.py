@@ -13,7 +13,7 @@ import pytest
 
 from clearance.tools import program
 from tests.doors import test_postgres_profile as postgres
-from tests.doors.test_serve import CONFIGURATION, POLICY, TASK, start
+from tests.doors.test_serve import CONFIGURATION, POLICY, TASK, first_key, start
 from tests.tools.support.calling import HERE, descendants, marked
 
 pytestmark = pytest.mark.skipif(not program.KEPT, reason="only Linux has subreapers")
@@ -76,7 +76,7 @@ def test_nothing_outlives_a_worker(
         config.write_text(with_family(mark).format(python=sys.executable), encoding="utf-8")
         (tmp_path / "policy.cedar").write_text(POLICY, encoding="utf-8")
         server = here.start("serve", "--config", str(config), "--port", "0")
-        here.key = server.said["first_key"]
+        here.key = first_key(server.said, here.folder)
         worker = here.start("worker", "--port", "0")
         with here.client(server) as owner:
             owner.propose(**TASK, parameters={"title": "Call"}, action_intent_id="i1")
