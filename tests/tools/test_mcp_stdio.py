@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -312,7 +313,9 @@ async def test_a_server_gets_a_minimal_environment(
     monkeypatch.setenv("CLEARANCE_TEST_TOKEN", "s3cr3t-value")
     monkeypatch.setenv("CLEARANCE_TEST_OTHER", "other")
     said = await result(
-        tools, raw_server(environment={"TOKEN": "Bearer ${CLEARANCE_TEST_TOKEN}"}), "environment"
+        tools,
+        raw_server(environment={"TOKEN": "Bearer ${CLEARANCE_TEST_TOKEN}"}, secrets=()),
+        "environment",
     )
     assert said["TOKEN"] == "Bearer s3cr3t-value"
     assert not {name for name in said if name.startswith("CLEARANCE")}
@@ -326,7 +329,7 @@ async def test_variables_in_command_words_are_filled_in_and_seen_nowhere_else(
     monkeypatch.delenv("CLEARANCE_TEST_NONE", raising=False)
     words = raw_server().command
     server = ToolServer("raw", (*words, "--key=${CLEARANCE_TEST_TOKEN}", "$PLAIN", "${not a name}"))
-    started = await result(tools, server, "arguments")
+    started = await result(tools, replace(server, secrets=()), "arguments")
     assert started["arguments"] == ["", "--key=s3cr3t-value", "$PLAIN", "${not a name}"]
     error = await failure(
         tools, server, "fail", {"text": "the key s3cr3t-value is bad, says raw_server.py"}
