@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 from clearance.core.canonical import INTEGER_MAX, Json
@@ -103,12 +104,12 @@ class _Storing:
     def _members(self, value: Mapping[str, Json], depth: int) -> dict[str, Json]:
         """By their masked names; a number tells those apart that a mask makes the same."""
         members: dict[str, Json] = {}
+        times: Counter[str] = Counter()  # else many names that are masked alike cost their square
         for key, child in value.items():
             name = only = self._text(str(key))
-            count = 1
             while MASK in name and only in members:
-                count += 1
-                only = f"{name} ({count})"
+                times[name] += 1
+                only = f"{name} ({times[name] + 1})"
             members[only] = self.made(child, depth + 1)
         return members
 
