@@ -30,11 +30,12 @@ from clearance.core.outcome import CallError, ErrorClass, Sent
 from clearance.flow.ports.tools import ToolAnswer, ToolCall, ToolCallFailed
 from clearance.tools import exchange as exchanges
 from clearance.tools.answers import Answers, closed, is_closed
+from clearance.tools.content import text_of
 from clearance.tools.exchange import Exchange
 from clearance.tools.http import http
 from clearance.tools.offers import Offers
 from clearance.tools.stdio import Ending, stdio
-from clearance.tools.untrusted import failed
+from clearance.tools.untrusted import failed, takes_long
 from clearance.tools.variables import Secrets
 
 IDEMPOTENCY_META_KEY = "clearance/idempotency_key"
@@ -174,6 +175,10 @@ class Session:
                 f"The tool {call.server.name}.{call.tool} gave an answer that cannot be read."
             )
             raise failed(ErrorClass.UNKNOWN, sentence, exchange.sent) from None
+        if isinstance(result, types.CallToolResult) and takes_long(
+            result.structured_content, text_of(result)
+        ):
+            return await asyncio.to_thread(self._answers.answer, call, result)
         return self._answers.answer(call, result)
 
     async def _own(self) -> None:

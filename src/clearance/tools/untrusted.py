@@ -22,6 +22,7 @@ from clearance.flow.ports.tools import ToolAnswer, ToolCallFailed
 from clearance.tools.masking import MASK, Mask
 
 ANSWER_BYTES_MAX = 1024 * 1024  # of the JSON of an answer that is handed on whole
+ASIDE_CHARACTERS = 64 * 1024  # of an answer; making one that has more keeps others waiting
 BEGINNING_BYTES_MAX = 100_000  # of what is handed on of an answer that is not
 DEPTH_MAX = 32  # levels of nesting
 INTEGER_BITS_MAX = 4096  # of an integer that is kept as its decimal digits
@@ -67,6 +68,17 @@ def storable(value: Json, mask: Mask = NO_SECRETS) -> ToolAnswer:
     if size > ANSWER_BYTES_MAX:
         return ToolAnswer(cut(kept, BEGINNING_BYTES_MAX), result_bytes=size, truncated=True)
     return ToolAnswer(kept, result_bytes=size, truncated=_too_deep(value, 1))
+
+
+def takes_long(*values: Json) -> bool:
+    """True if it takes milliseconds to make values storable. It is known after a bounded look."""
+    left, waiting = ASIDE_CHARACTERS, list(values)
+    while waiting and left >= 0:
+        value = waiting.pop()
+        left -= len(value) if isinstance(value, str | Mapping | list) else 1
+        if left >= 0 and isinstance(value, Mapping | list):
+            waiting += [*value.keys(), *value.values()] if isinstance(value, Mapping) else value
+    return left < 0
 
 
 def readable(raw: bytes) -> bytes:
