@@ -65,8 +65,10 @@ def _signals() -> int:
     for end in (reading, writing):
         os.set_blocking(end, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    for name in ("SIGCHLD", *_PASSED_ON):
-        signal.signal(getattr(signal, name), lambda *_: None)
+    for number in (signal.SIGCHLD, *(getattr(signal, name) for name in _PASSED_ON)):
+        # What is ignored from before stays so, for the server too
+        if number == signal.SIGCHLD or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
     return reading
 
 
