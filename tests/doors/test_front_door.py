@@ -455,6 +455,55 @@ async def test_another_protocol_is_not_spoken(tmp_path: Path) -> None:
             assert (await line.ask(get("/healthz", *headers))).status == 200
 
 
+HIDDEN = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+UPGRADES = {
+    "h2c": b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n",
+    "websocket": b"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n",
+}
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 10_000])
+@pytest.mark.parametrize("framing", ["length", "chunked", "nothing"])
+@pytest.mark.parametrize("upgrade", UPGRADES)
+async def test_a_request_with_an_upgrade_has_its_body_and_hides_no_other_one(
+    tmp_path: Path, upgrade: str, framing: str, pieces: int
+) -> None:
+    """Clients that offer another protocol send their bodies all the same, and go on."""
+    async with house(tmp_path) as server:
+        line, key = await server.line(), await server.key("ada", Role.AGENT)
+        content = json.dumps({**INTENT, "why": [HIDDEN.decode()]}).encode()
+        body = {
+            "length": b"Content-Length: %d\r\n\r\n%s" % (len(content), content),
+            "chunked": b"Transfer-Encoding: chunked\r\n\r\n"
+            + b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (content[:9], content[9:]))
+            + b"0\r\n\r\n",
+            "nothing": b"Content-Length: 0\r\n\r\n",
+        }[framing]
+        head = (
+            b"POST /v1/intents HTTP/1.1\r\nHost: localhost\r\n"
+            + key
+            + b"Content-Type: application/json\r\n"
+            + UPGRADES[upgrade]
+        )
+        sent = head + body + get("/healthz")
+        size = -(-len(sent) // pieces)
+        await line.send(*(sent[start : start + size] for start in range(0, len(sent), size)))
+        first, second = await line.answer(), await line.answer()
+        assert first.status == (400 if framing == "nothing" else 201), first.body
+        assert (second.status, json.loads(second.body)) == (200, {"status": "ok"})
+        assert (await line.ask(get("/healthz"))).status == 200
+
+
+async def test_no_tunnel_is_made(tmp_path: Path) -> None:
+    async with house(tmp_path) as server:
+        for target in (b"/", b"example.com:443"):
+            line = await server.line()
+            connect = b"CONNECT %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % target
+            answer = await line.ask(connect + HIDDEN)
+            assert (answer.status, answer.code) == (400, "MALFORMED_REQUEST")
+            assert await line.over() == b""
+
+
 async def test_a_stream_stays_open(tmp_path: Path, quick: None) -> None:
     async with house(tmp_path) as server:
         line = await server.line()

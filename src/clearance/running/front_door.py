@@ -46,6 +46,7 @@ REST_SECONDS_MAX = 10  # for the rest of a request that was answered before it h
 KEEP_ALIVE_SECONDS = 5  # between two requests
 STALLED_SECONDS_MAX = 30  # while a client takes nothing of its answer
 LINGER_SECONDS = 1  # that a refused client is still listened to, so that it can read why
+FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 FIELD_BYTES = 4  # of the colon, the space and the end of the line
 
 _log = structlog.get_logger(__name__)
@@ -75,6 +76,7 @@ class FrontDoor(HttpToolsProtocol):
         self._stalled: asyncio.TimerHandle | None = None
         self._in_head = False
         self._receiving = False
+        self._reading_on = False  # the head that another parser knows already
         self._refused: Refusal | None = None
         self._headers = self._header_bytes = 0
         self._unparsed = 0  # bytes of whole reads that the parser only took in
@@ -128,9 +130,7 @@ class FrontDoor(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._unparsed += len(data)
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # No other protocol is spoken here: the request is one like any other
+            self._parse(data)
         except httptools.HttpParserError:
             sentence = "The request is not HTTP."
             self._refuse(self._refused or UnreadableRequest(sentence))
@@ -138,8 +138,38 @@ class FrontDoor(HttpToolsProtocol):
             self._refuse(_headers_too_large())
         self._watch()
 
+    def _parse(self, data: bytes) -> None:
+        """Feeds the parser, which leaves off behind a head with an `Upgrade`."""
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+                self._read_on()
+            else:
+                return
+
+    def _read_on(self) -> None:
+        """The parser takes what follows an `Upgrade` for another protocol. None is spoken here, and
+        the request is one like any other: so another parser, which knows of its head only how the
+        body is framed, reads the body and the requests behind it.
+        """
+        framing = self._framing()
+        version, method = self.scope["http_version"], self.scope["method"]
+        self.parser = httptools.HttpRequestParser(self)
+        if framing:
+            head = [f"{method} / HTTP/{version}".encode(), *map(b": ".join, framing), b"", b""]
+            self._reading_on = True
+            self.parser.feed_data(b"\r\n".join(head))
+            self._reading_on = False
+
+    def _framing(self) -> list[tuple[bytes, bytes]]:
+        return [header for header in self.headers if header[0] in FRAMING]
+
     def on_message_begin(self) -> None:
         """A head begins."""
+        if self._reading_on:
+            return
         super().on_message_begin()
         cast("dict[str, object]", self.scope)[KNOWN] = self._known
         self._in_head = self._receiving = True
@@ -147,6 +177,8 @@ class FrontDoor(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """A part of the target."""
+        if self._reading_on:
+            return
         self._unparsed = 0
         super().on_url(url)
         if len(self.url) > TARGET_BYTES_MAX:
@@ -155,6 +187,8 @@ class FrontDoor(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer, which is counted and left out."""
+        if self._reading_on:
+            return
         self._unparsed = 0
         self._headers += 1
         self._header_bytes += len(name) + len(value) + FIELD_BYTES
@@ -165,7 +199,12 @@ class FrontDoor(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """A request begins, unless too many wait on this connection."""
+        if self._reading_on:
+            return
         self._unparsed = 0
+        if self.parser.get_method() == b"CONNECT":
+            sentence = "This is no proxy, and makes no tunnel."
+            raise self._because(UnreadableRequest(sentence))
         if not self.url.startswith(b"/"):
             sentence = "The target of a request is a path."
             raise self._because(UnreadableRequest(sentence))
@@ -186,6 +225,8 @@ class FrontDoor(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """A request is here."""
+        if self.parser.should_upgrade() and self._framing():
+            return  # its body comes yet
         self._unparsed = 0
         self._receiving = False
         super().on_message_complete()
