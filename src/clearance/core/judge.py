@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import jsonschema_rs
 
-from clearance.core.canonical import Json
-from clearance.core.schema import REFERENCES, CompiledSchema, Node, Path, node_of
-from clearance.core.validation import schema_validator
+from clearance.core.canonical import INTEGER_MAX, Json
+from clearance.core.dialect import places
+from clearance.core.schema import REFERENCES, CompiledSchema, Node, Path, mapping, node_of
+from clearance.core.validation import looks_around, schema_validator
 
 # Steps of the library that are waited for: a part of a schema looked at with a part of a value. It
 # makes at most one error of each, in some 10 us.
@@ -22,6 +23,12 @@ STEPS_MAX = 300
 NAMED_MAX = 20  # parameters of one value that are said not to fit
 TEXT_OF_A_STEP = 2_000  # characters of a value, which an error may quote, that cost a step more
 VALUES_OF_A_STEP = 100  # values of an `enum`, which an error holds, that cost a step more
+
+# What takes more than linear time, however little of it does not fit. A text of LOOKED_AROUND_MAX
+# characters takes some 8 ms under a pattern that looks ahead or back, and a longer one its square.
+LOOKED_AROUND_MAX = 2_000  # characters of a text, or the root of the sum of their squares
+LOOKS_MAX = 10_000  # at a part of a value with a part of a schema that has such keywords
+NAME_PATTERNS_FEW = 20  # of one object, which cost little whatever its names are
 
 _HERE = frozenset({"if", "then", "else", "not"})
 _EACH_HERE = frozenset({"allOf", "anyOf", "oneOf", "dependencies", "dependentSchemas"})
@@ -50,21 +57,35 @@ class Judge:
         self._schema = schema
         self._validator = schema_validator(schema.schema)
         self._alone = _alone(schema)
+        self._dear = _dear_nodes(schema)
 
     def fits(self, value: Mapping[str, Json]) -> bool:
         """True if the value fits."""
-        return _fits(self._validator, value)
+        return not self._too_dear(value) and _fits(self._validator, value)
 
     def violations(self, value: Mapping[str, Json]) -> Iterator[tuple[Path, str]]:
         """The paths at which a value does not fit, and why; nothing if it fits."""
         whole = dict(value)
-        if self.fits(whole):
+        if self._too_dear(whole):
+            alone = [
+                name
+                for name, part in whole.items()
+                if len(whole) == 1 or self._too_dear({name: part})
+            ]
+            yield from (((name,), TOO_DEAR) for name in alone[:NAMED_MAX])
+            if not alone:
+                yield (), TOO_DEAR
+            return
+        if _fits(self._validator, whole):
             return
         if _steps(self._schema, self._schema.schema, whole, STEPS_MAX) is not None:
             yield from _errors(self._validator, whole)
             return
         named = [*self._missing(whole), *self._unfit(whole)]
         yield from named or [((), "does not fit the schema")]
+
+    def _too_dear(self, value: Mapping[str, Json]) -> bool:
+        return bool(self._dear) and _is_too_dear(self._schema, self._dear, value)
 
     def _missing(self, value: Mapping[str, Json]) -> Iterator[tuple[Path, str]]:
         missing = self._schema.root.required.difference(value)
@@ -119,6 +140,63 @@ def _alone(schema: CompiledSchema) -> tuple[CompiledSchema, jsonschema_rs.Valida
         return alone, schema_validator(alone.schema)
     except ValueError:
         return None
+
+
+# --- What the verdict itself would cost ---
+
+TOO_DEAR = (
+    f"takes too long to check: under a pattern that looks ahead or back a text has at most "
+    f"{LOOKED_AROUND_MAX} characters, a number with a multipleOf is at most {INTEGER_MAX}, and "
+    f"such a schema takes at most {LOOKS_MAX} looks"
+)
+
+
+def _dear_nodes(schema: CompiledSchema) -> frozenset[int]:
+    """The parts of a schema that may take more than linear time, by their identity."""
+    return frozenset(id(node) for _, node in places(schema.schema) if _is_dear(node))
+
+
+def _is_dear(node: Node) -> bool:
+    return (
+        ("pattern" in node and looks_around(node["pattern"]))
+        or len(mapping(node, "patternProperties")) > NAME_PATTERNS_FEW
+        or isinstance(node.get("multipleOf"), float)
+    )
+
+
+def _is_too_dear(schema: CompiledSchema, dear: frozenset[int], value: Json) -> bool:
+    """True if the parts that are dear meet more than may be waited for.
+
+    Each pair of a part and a value is looked at once, however often the schema comes to it: what
+    the library does again, it remembers.
+    """
+    waiting, seen = [(node_of(schema.schema), value)], set[tuple[int, int]]()
+    around = looks = 0
+    while waiting:
+        node, part = waiting.pop()
+        if id(node) in dear:
+            around += len(part) ** 2 if isinstance(part, str) and "pattern" in node else 0
+            if _is_far(node, part) or around > LOOKED_AROUND_MAX**2:
+                return True
+        for pair in _looked_at(schema, node, part):
+            looks += 1
+            if looks > LOOKS_MAX:
+                return True
+            known = (id(pair[0]), id(pair[1]))
+            if known not in seen:
+                seen.add(known)
+                waiting.append(pair)
+    return False
+
+
+def _is_far(node: Node, value: Json) -> bool:
+    """True for a number whose quotient the library can only find with very large integers."""
+    return (
+        "multipleOf" in node
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and abs(value) > INTEGER_MAX
+    )
 
 
 # --- What the library's errors would cost ---
@@ -176,7 +254,8 @@ def _looked_at_inside(keyword: str, part: Json, value: Json) -> Iterator[tuple[N
     several = part if isinstance(part, list | tuple) else [part]
     if keyword == "patternProperties":
         several = list(part.values())
-    members = _members(value)
+    names = keyword == "propertyNames" and isinstance(value, Mapping)
+    members = list(value) if names else _members(value)
     yield from ((node_of(each), member) for each in several for member in members)
 
 

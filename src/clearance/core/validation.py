@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 import jsonschema_rs
 
 from clearance.core.canonical import Json
 from clearance.core.dialect import as_validated, parts
 
-# A pattern with look-ahead may go back so often; a longer match counts as none. That takes less
-# than 1 ms, in the longest text of an intent 7 ms.
+# A pattern that looks ahead may go back so often; a longer match counts as none. That alone bounds
+# no work: the pattern is tried at each place of a text, and reads on from there.
 PATTERN_STEPS_MAX = 10_000
+PATTERNS_REMEMBERED_MAX = 4_096  # of which it is known whether they look ahead or back
 
 _TURNED = frozenset({"if", "not"})
 """The keywords under which a match that is given up would let a value through."""
@@ -50,11 +52,19 @@ def _check_not_turned(schema: Mapping[str, Json]) -> None:
     through.
     """
     for keyword, pattern in _turned_patterns(schema, None):
-        try:
-            _validator({"pattern": pattern}, jsonschema_rs.RegexOptions())
-        except jsonschema_rs.ValidationError:
+        if looks_around(pattern):
             sentence = f"the pattern {pattern} looks ahead or back, which it cannot under {keyword}"
-            raise ValueError(sentence) from None
+            raise ValueError(sentence)
+
+
+@lru_cache(maxsize=PATTERNS_REMEMBERED_MAX)
+def looks_around(pattern: str) -> bool:
+    """True for a pattern that cannot be matched in linear time."""
+    try:
+        _validator({"pattern": pattern}, jsonschema_rs.RegexOptions())
+    except ValueError:
+        return True
+    return False
 
 
 def _turned_patterns(schema: Json, under: str | None) -> Iterator[tuple[str, str]]:
