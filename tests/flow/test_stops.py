@@ -112,11 +112,11 @@ async def test_a_refusal_of_an_owner_is_an_owners_to_lift_and_a_hold_is_not(worl
         with pytest.raises(Forbidden) as refused:
             await stop(world, APPROVER, *looser)
         assert refused.value.code == "STOP_IS_OWNERS"
-    # What an approver adds beside it, and another reason for it, lift nothing.
+    # What an approver adds beside it lifts nothing, and another reason for it is not taken.
     more = await stop(world, APPROVER, switch(level="REFUSE", reason="other"), agent)
-    assert [(s["set_by"], s["lifted_by"]) for s in more] == [
-        ("olga", "OWNER"),
-        ("olga", "APPROVER"),
+    assert [(s["set_by"], s["lifted_by"], s["reason"]) for s in more] == [
+        ("owner", "OWNER", on["reason"]),
+        ("olga", "APPROVER", agent["reason"]),
     ]
     assert await stop(world, APPROVER, more[0]) == [more[0]]
     assert await stop(world, OWNER) == []

@@ -94,8 +94,8 @@ def put_switches(
     left = [number for number in standing if number in stay]
     for switch in listed:
         numbers = [number for form, number in number_of if form == _words(switch)]
-        if not numbers:
-            after.append(next(accepted))
+        if not numbers and (form := next(accepted)) not in after:
+            after.append(form)
         for number in numbers:
             if number in left:
                 left.remove(number)
@@ -120,10 +120,18 @@ def _words(switch: Json) -> Json:
 def stamped(shape: StopSwitchShape, before: Sequence[Json], setter: Setter) -> dict[str, Json]:
     """A switch as it is stored: one that was on keeps who set it and when, and who may lift it as
     far as its setter does not say that. One of an earlier version stays as that wrote it.
+
+    Who may not lift an owner's switch does not write it anew either: the same stop with another
+    reason leaves the owner's as it is.
     """
     form: dict[str, Json] = shape.model_dump(mode="json")
     same = [other for other in before if _words(other) == _words(form)]
     there = [other for other in before if _place(other) == _place(form)]
+    if not same and not setter.configures and shape.lifted_by != Lifter.APPROVER:
+        for other in there:
+            owners = other["lifted_by"] == Lifter.OWNER and other["set_by"] is not None
+            if owners and other["level"] == shape.level:
+                return dict(other)
     owners = setter.configures and shape.level == StopLevel.REFUSE
     if same:
         form |= {name: same[0][name] for name in _ABOUT_IT}
@@ -142,17 +150,18 @@ def stricter(before: Sequence[Json], after: Sequence[Json]) -> list[dict[str, Js
     return [
         {name: switch[name] for name in ("scope", "subject", "level")}
         for switch in after
-        if _LEVELS[switch["level"]] > strict.get(_place(switch), (0, 0))[0]
+        if _LEVELS[switch["level"]] > strict.get(_place(switch), 0)
     ]
 
 
 def loosened(before: Sequence[Json], after: Sequence[Json]) -> Json:
-    """A switch that only an owner may lift, and that is off or looser now; None if none is."""
-    strict = _strictness(after)
+    """A switch that only an owner may lift, and in whose place no other one of an owner's is as
+    strict now; None if there is none. Two switches never stand for it together.
+    """
+    owners = _strictness([switch for switch in after if switch["lifted_by"] == Lifter.OWNER])
     for switch in before:
-        own = (_LEVELS[switch["level"]], 1)
-        now = strict.get(_place(switch), (0, 0))
-        if switch["lifted_by"] == Lifter.OWNER and (now[0] < own[0] or now[1] < own[1]):
+        strict = owners.get(_place(switch), 0)
+        if switch["lifted_by"] == Lifter.OWNER and strict < _LEVELS[switch["level"]]:
             return switch
     return None
 
@@ -160,13 +169,12 @@ def loosened(before: Sequence[Json], after: Sequence[Json]) -> Json:
 _LEVELS: Mapping[str, int] = {StopLevel.HOLD.value: 1, StopLevel.REFUSE.value: 2}
 
 
-def _strictness(switches: Sequence[Json]) -> dict[Place, tuple[int, int]]:
-    """How strict each place is: by level, and whether an owner is needed to lift it."""
-    strict: dict[Place, tuple[int, int]] = {}
+def _strictness(switches: Sequence[Json]) -> dict[Place, int]:
+    """The level of the strictest switch in each place."""
+    strict: dict[Place, int] = {}
     for switch in switches:
-        level, owner = strict.get(_place(switch), (0, 0))
-        own = int(switch["lifted_by"] == Lifter.OWNER)
-        strict[_place(switch)] = max(level, _LEVELS[switch["level"]]), max(owner, own)
+        level = _LEVELS[switch["level"]]
+        strict[_place(switch)] = max(strict.get(_place(switch), 0), level)
     return strict
 
 
