@@ -9,6 +9,7 @@ Refuses to know: sessions, and what may be retried.
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,6 +17,7 @@ from dataclasses import replace
 
 from mcp import MCPError, types
 
+from clearance.core.canonical import Json
 from clearance.core.catalog import ToolServer
 from clearance.core.manners import AS_IT_SAYS, Manners, means_failed
 from clearance.core.outcome import CallError, ErrorClass, Sent
@@ -27,6 +29,7 @@ from clearance.tools.untrusted import SENTENCE_LENGTH_MAX, failed, one_line, sto
 from clearance.tools.variables import Secrets
 
 RETRY_AFTER_MS_MAX = 24 * 3600 * 1000
+WISH_LENGTH_MAX = 40  # characters of a number in a text
 COMMAND_LENGTH_MAX = 100  # characters of a server's command in a sentence
 
 _CLOSED = "Connection closed"
@@ -185,12 +188,23 @@ def _declared(result: types.CallToolResult) -> tuple[ErrorClass, int | None]:
     """
     for place in (result.structured_content, result.meta):
         if isinstance(place, Mapping) and isinstance(named := place.get("error_class"), str):
-            wait = place.get("retry_after_ms")
-            known = (
-                isinstance(wait, int)
-                and not isinstance(wait, bool)
-                and 0 <= wait <= RETRY_AFTER_MS_MAX
-            )
             with suppress(ValueError):
-                return ErrorClass(named.upper()), wait if known else None
+                return ErrorClass(named.upper()), _wish(place.get("retry_after_ms"))
     return ErrorClass.UNKNOWN, None
+
+
+def _wish(wait: Json) -> int | None:
+    """A pause that a tool asks for, in milliseconds, however it writes the number; a longer one
+    than a day is a day. None for what is no wish.
+    """
+    if isinstance(wait, bool) or not isinstance(wait, int | float | str):
+        return None
+    if isinstance(wait, str) and len(wait) > WISH_LENGTH_MAX:
+        return None
+    try:
+        milliseconds = float(wait)
+    except (ValueError, OverflowError):
+        return RETRY_AFTER_MS_MAX if isinstance(wait, int) and wait > 0 else None
+    if not milliseconds >= 0:  # NaN too
+        return None
+    return math.ceil(min(milliseconds, RETRY_AFTER_MS_MAX))
