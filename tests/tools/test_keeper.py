@@ -58,7 +58,7 @@ def gone(mark: str) -> bool:
     return empty == 5
 
 
-@pytest.mark.parametrize("how", ["close", "die", "kill-server", "stubborn"])
+@pytest.mark.parametrize("how", ["close", "die", "kill-server", "stop-keeper", "stubborn"])
 async def test_whatever_a_server_started_ends_with_it(
     mark: str, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,7 +71,10 @@ async def test_whatever_a_server_started_ends_with_it(
         assert (await failure(tools, server, "die")).sent is Sent.MAYBE
     if how == "kill-server":
         os.kill(pid, signal.SIGKILL)
-    if how in {"close", "stubborn"}:
+    if how == "stop-keeper":
+        [kept_by] = [each for each in children(os.getpid()) if pid in children(each)]
+        os.kill(kept_by, signal.SIGSTOP)
+    if how in {"close", "stop-keeper", "stubborn"}:
         await tools.close()
     assert await asyncio.to_thread(gone, mark)
     await tools.close()

@@ -138,6 +138,7 @@ def _popen(
 def _kill(process: subprocess.Popen[bytes], pipe: socket.socket | None) -> None:
     if pipe is not None:
         pipe.close()
+        process.send_signal(signal.SIGCONT)  # the server may have stopped its keeper
         return
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
