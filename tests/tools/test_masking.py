@@ -4,6 +4,7 @@ cut, in names and numbers too; and what is no secret stays.
 
 import json
 import time
+from html import escape
 from typing import Any
 from urllib.parse import quote
 
@@ -40,6 +41,11 @@ SPELLINGS = {
     "json, every character": every_unicode,
     "json, upper case": lambda text: every_unicode(text).upper().replace("\\U", "\\u"),
     "address": lambda text: quote(text, safe=""),
+    "address in an address": lambda text: quote(quote(text, safe=""), safe=""),
+    "page": lambda text: escape(text, quote=True),
+    "page, every character": lambda text: "".join(f"&#{ord(each)};" for each in text),
+    "page, every character in hex": lambda text: "".join(f"&#x{ord(each):X};" for each in text),
+    "page in json": lambda text: json.dumps(escape(text))[1:-1],
     "address, lower case": lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
 }
 

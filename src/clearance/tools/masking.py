@@ -1,8 +1,8 @@
 """Masks secrets in untrusted text, in whatever spelling they stand there.
 
 One idea: what is to be hidden is a set of spans of the text. They are looked for twice: in the text
-as it is, and in its reading without the escapes of JSON and of addresses. Spans that overlap are
-one, so a secret that overlaps another one leaves no rest.
+as it is, and in its reading without the escapes of JSON, addresses and HTML, which is read once
+more. Spans that overlap are one, so a secret that overlaps another one leaves no rest.
 
 Whatever a living mask hides, no log line shows either, whoever writes it.
 
@@ -14,6 +14,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from functools import reduce
+from html import unescape
 from threading import Lock
 from urllib.parse import unquote
 from weakref import WeakSet
@@ -21,16 +23,19 @@ from weakref import WeakSet
 MASK = "***"
 PART_LENGTH_MIN = 4  # characters of a secret's beginning at the end of a text that was cut
 
-# Backslashes with what follows them, and bytes as addresses spell them. JSON inside JSON doubles
-# its backslashes, so their count says nothing.
+ROUNDS = 2  # of reading: an address in an address, or a page in JSON, is escaped twice
+
+# Backslashes with what follows them, bytes as addresses spell them, and references of HTML. JSON
+# inside JSON doubles its backslashes, so their count says nothing.
 _ESCAPE = re.compile(
-    r"""[\\%](?:
+    r"""[\\%&](?:
         (?<=\\)\\*(?:
             u([dD][89abAB][0-9a-fA-F]{2})\\+u([dD][c-fC-F][0-9a-fA-F]{2})
             | u([0-9a-fA-F]{4})
             | (["'/]?)
         )
         | (?<=%)([0-9a-fA-F]{2}(?:%[0-9a-fA-F]{2})*)
+        | (?<=&)(\#[0-9]{1,7};|\#[xX][0-9a-fA-F]{1,6};|amp;|lt;|gt;|quot;|apos;)
     )""",
     re.VERBOSE,
 )
@@ -44,8 +49,11 @@ class Mask:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
-        read = {_reading(secret)[0] for secret in self._secrets}
-        self._read = [secret for secret in read if len(secret) >= PART_LENGTH_MIN]
+        self._read: list[list[str]] = []
+        read = set(self._secrets)
+        for _ in range(ROUNDS):
+            read = {_reading(secret)[0] for secret in read}
+            self._read.append([secret for secret in read if len(secret) >= PART_LENGTH_MIN])
         self._in_numbers = [secret for secret in self._secrets if _NUMBER.issuperset(secret)]
         if self._secrets:
             with _adding:
@@ -54,9 +62,14 @@ class Mask:
     def text(self, text: str, *, cut: bool = False) -> str:
         """The text without the secrets; if it was `cut`, also without what its end has of one."""
         spans = [*_spans(text, self._secrets)]
-        if self._read and _ESCAPE.search(text):
-            reading, origins = _reading(text)
-            spans += [_where(span, origins) for span in _spans(reading, self._read)]
+        reading, readings = text, list[list[tuple[int, int, int]]]()
+        for secrets in self._read:
+            if not self._secrets or not _ESCAPE.search(reading):
+                break
+            reading, origins = _reading(reading)
+            readings.append(origins)
+            places = _spans(reading, secrets)
+            spans += [reduce(_where, reversed(readings), span) for span in places]
         if cut:
             spans += self._beginning_at_the_end(text)
         return _without(text, spans) if spans else text
@@ -121,7 +134,9 @@ def _reading(text: str) -> tuple[str, list[tuple[int, int, int]]]:
 
 def _meant(escape: re.Match[str]) -> str:
     """What an escape stands for; a reading has no backslash, wherever it is from."""
-    high, low, single, character, bytes_ = escape.groups()
+    high, low, single, character, bytes_, reference = escape.groups()
+    if reference:
+        return unescape(f"&{reference}").replace("\\", "")
     if high:
         return chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + int(low, 16) - 0xDC00)
     if single or bytes_:
