@@ -3,6 +3,7 @@ gone with it.
 """
 
 import asyncio
+import contextlib
 import os
 import secrets
 import signal
@@ -48,6 +49,11 @@ def with_family(mark: str, *words: str) -> ToolServer:
     return ToolServer("raw", command, environment={"MARK": mark})
 
 
+def go_on(process: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGCONT)
+
+
 def gone(mark: str) -> bool:
     """True once nothing is left, looked at again: a process that hops can be missed once."""
     until = time.monotonic() + GONE_SECONDS_MAX
@@ -74,6 +80,10 @@ async def test_whatever_a_server_started_ends_with_it(
     if how == "stop-keeper":
         [kept_by] = [each for each in children(os.getpid()) if pid in children(each)]
         os.kill(kept_by, signal.SIGSTOP)
+        # Whatever happens here, it goes on in the end: it has a family that forks for ever
+        later = threading.Timer(2 * GONE_SECONDS_MAX, go_on, [kept_by])
+        later.daemon = True
+        later.start()
     if how in {"close", "stop-keeper", "stubborn"}:
         await tools.close()
     assert await asyncio.to_thread(gone, mark)
