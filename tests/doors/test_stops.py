@@ -15,6 +15,7 @@ import httpx2
 import pytest
 from starlette.requests import Request
 
+from clearance.cli.views import stops as stop_views
 from clearance.core.credential import principal_of
 from clearance.core.errors import Unavailable
 from clearance.core.principal import EVERYWHERE, Role
@@ -296,7 +297,7 @@ async def test_a_subject_is_picked_from_what_exists(
     assert "The agent agent-ada is held odd By olga" in shown
     assert "Held 3 not started 2 approved, 1 that waits for a person" in shown
     assert "Under way 2 calls sent before the stop, and not taken back" in shown
-    assert "Done in 24 hours 1 ended 1 succeeded" in shown
+    assert "Ended in 24 hours 1 in all 1 succeeded" in shown
     assert "first crm.create_task sent" in shown
     assert 'href="/intents/second"' in page.text
     assert "2 approved acts start at once then" in shown
@@ -430,4 +431,21 @@ async def test_the_receipt_on_the_page_is_live(
     after = words(await live.show_stops(site, visitor, request, 0))
     assert "Under way 2 calls" in before
     assert "Under way 0 calls" in after
-    assert "Done in 24 hours 3 ended" in after
+    assert "Ended in 24 hours 3 in all" in after
+
+
+@pytest.mark.parametrize(
+    ("ended", "words"),
+    [
+        (None, ""),
+        ({}, "no call was under way"),
+        ({"SUCCEEDED": 2}, "every call under way at the stop has ended"),
+        ({"SUCCEEDED": 2, "UNKNOWN": 1}, "1 call of 3 at the stop ended without a known outcome"),
+    ],
+)
+def test_a_call_whose_outcome_nobody_knows_is_not_said_to_have_ended(
+    ended: dict[str, int] | None, words: str
+) -> None:
+    text = stop_views._over({"ended": ended, "closed": ended is not None})
+    assert words in text
+    assert bool(words) is bool(text)

@@ -6,6 +6,7 @@ whether or not a receipt can be made.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
@@ -19,6 +20,7 @@ from clearance.core.canonical import Json
 from clearance.core.errors import InvalidInput
 from clearance.core.intent import NAME_LENGTH_MAX
 from clearance.core.moment import as_text
+from clearance.core.record import IntentStatus
 from clearance.core.stop import NAMES_NOTHING, StopScope, StopSwitch
 from clearance.doors.stopping import StopChange
 from clearance.flow.requests import CallUnderWay, StopReceipt
@@ -78,6 +80,13 @@ class StopReceiptResource(Resource):
     ]
     closed: Annotated[
         bool, Field(description="True once the last call under way at the stop has ended.")
+    ]
+    ended: Annotated[
+        dict[StatusName, int] | None,
+        Field(
+            description="How the calls that were under way at the stop ended, once all have. "
+            "UNKNOWN: the tool may still be at work."
+        ),
     ]
 
 
@@ -178,6 +187,10 @@ def as_answer(change: StopChange) -> dict[str, Json]:
     return changed_switches(change).model_dump(by_alias=True)
 
 
+def _counts(of_status: Mapping[IntentStatus, int]) -> dict[StatusName, int]:
+    return {status.value: count for status, count in of_status.items()}
+
+
 def receipt_resource(receipt: StopReceipt) -> StopReceiptResource:
     """A receipt as the wire shows it."""
     return StopReceiptResource(
@@ -190,11 +203,12 @@ def receipt_resource(receipt: StopReceipt) -> StopReceiptResource:
         approved=receipt.approved,
         under_way=receipt.under_way,
         calls=[_call(call) for call in receipt.calls],
-        done={status.value: count for status, count in receipt.done.items()},
+        done=_counts(receipt.done),
         starts=receipt.starts,
         at=as_text(receipt.at),
         recorded=receipt.recorded,
         closed=receipt.closed,
+        ended=None if receipt.ended is None else _counts(receipt.ended),
     )
 
 

@@ -227,7 +227,7 @@ async def _close(context: Context, stop: Stop) -> None:
         recorded=stop.recorded,
         ended={status.value: ended[status] for status in sorted(ended)},
     )
-    state = {name: stop.state[name] for name in ("switches",)}
+    state = {"switches": stop.state["switches"], "ended": dict(ended)}
     await context.store.move_stop(stop, state, entry)
 
 

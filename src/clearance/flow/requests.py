@@ -272,8 +272,9 @@ class StopReceipt:
     `under_way` counts calls, of which `calls` are the first 100. `done` counts, by status, the
     covered intents that ended within a day before `at`. `starts`: the approved ones that start at
     once if this switch is lifted now, because no other covers them. `recorded` is the position of
-    the receipt's own entry; None if it is not there yet. `closed`: the last call that was under way
-    when it was turned on has ended.
+    the receipt's own entry; None if it is not there yet. `ended` counts, by status, the calls that
+    were under way when it was turned on, once the last of them has ended; None until then, and for
+    a stop that an earlier version closed. UNKNOWN: the tool may still be at work.
     """
 
     switch: StopSwitch
@@ -290,6 +291,7 @@ class StopReceipt:
     at: int
     recorded: int | None = None
     closed: bool = False
+    ended: Mapping[IntentStatus, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,7 +162,13 @@ def _receipt(
         at=context.clock.now_ms(),
         recorded=stop.recorded if stop else None,
         closed=stop is not None and stop.closed is not None,
+        ended=_ended(stop),
     )
+
+
+def _ended(stop: Stop | None) -> dict[IntentStatus, int] | None:
+    ended = stop.state.get("ended") if stop else None
+    return None if ended is None else {IntentStatus(name): ended[name] for name in sorted(ended)}
 
 
 def _calls(tenant: _Tenant, switch: StopSwitch) -> Iterable[CallUnderWay]:

@@ -181,8 +181,22 @@ def _entry(receipt: Facts) -> str | None:
     """Where the ledger has the receipt."""
     if receipt["recorded"] is None:
         return None
-    over = "; every call under way at the stop has ended" if receipt["closed"] else ""
-    return f"entry {receipt['recorded']} of the ledger{over}"
+    return f"entry {receipt['recorded']} of the ledger{_over(receipt)}"
+
+
+def _over(receipt: Facts) -> str:
+    """How the calls that were under way at the stop ended, once all have."""
+    ended = receipt.get("ended")  # which a server of before does not say
+    if ended is None:
+        return "; every call under way at the stop has ended" if receipt["closed"] else ""
+    unknown, count = ended.get("UNKNOWN", 0), sum(ended.values())
+    if unknown:
+        who = "1 call" if unknown == 1 else f"{unknown:,} calls"
+        return (
+            f"; {who} of {count:,} at the stop ended without a known outcome: the tool may still "
+            f"be at work"
+        )
+    return "; every call under way at the stop has ended" if count else "; no call was under way"
 
 
 def _second(text: Json) -> str:
