@@ -168,7 +168,8 @@ async def test_a_longer_time_than_may_be_waited_ends_the_tries_and_the_outcome_s
     answers(world.tools, error(ErrorClass.RATE_LIMIT, Sent.ANSWERED, retry_after_ms=60_000))
     outcome = (await invoked(world, await started(world)))["outcome"]
     assert (outcome["status"], len(world.tools.calls), slept) == ("FAILED", 1, [])
-    until = as_text(world.clock.now_ms() + 60_000)
+    retry_at = -(-(world.clock.now_ms() + 60_000) // 1_000) * 1_000
+    until = as_text(retry_at).replace(".000Z", "Z")
     assert outcome["sentence"].endswith(f"asked not to be called again before {until}.")
 
 

@@ -612,6 +612,46 @@ def test_a_lift_says_how_many_acts_start(server, run, starts, said):
     assert run("stop", "--agent", "crawler", "--lift")[1] == f"{said}\nNo stop switch is on.\n"
 
 
+def test_a_lift_of_what_is_not_on_says_what_is(server, run):
+    switches = [{**SWITCH, "scope": "ACCOUNT", "subject": "globex"}, {**SWITCH, "subject": "bob"}]
+    server.answers["GET /v1/autonomy/stop-switches"] = {"stop_switches": switches, "version": 3}
+    code, _, err = run("stop", "--account", "glbex", "--lift")
+    assert code == 1
+    assert "No stop switch is on for the account glbex. Did you mean globex? " in err
+    assert "On are: the account globex, the agent bob." in err
+    assert "operator" not in err
+    server.answers["GET /v1/autonomy/stop-switches"] = {"stop_switches": [], "version": 3}
+    server.answers["GET /v1/status"] = {"stop_switches": [{**IN_FORCE, "scope": "GLOBAL"}]}
+    code, _, err = run("stop", "--lift")
+    assert code == 1
+    assert "No stop switch is on for the whole tenant. Every tenant is stopped by" in err
+    assert "clearance stop --everything --lift" in err
+    out = run("stop", "--list")[1]
+    assert "Every tenant" in out
+    assert "2026-11-30 14:50:28 UTC" in out
+    assert "clearance stop --everything --lift" in out
+
+
+def test_an_agent_that_stops_lacks_the_permission_to_stop(server, run):
+    problem = {"code": "FORBIDDEN", "detail": "This needs the permission 'read'.", "status": 403}
+    server.answers["GET /v1/autonomy/stop-switches"] = problem
+    for command in (("--reason", "x"), ("--lift",)):
+        code, _, err = run("stop", *command)
+        assert (code, "'stop'" in err, "'read'" in err) == (1, True, False)
+    server.answers["GET /v1/whoami"] = {**WHO, "permissions": ["stop"]}
+    assert "'read'" in run("stop", "--reason", "x")[2]
+
+
+def test_a_key_that_is_not_valid_is_named_by_its_variable(server, run):
+    problem = {"code": "UNAUTHENTICATED", "detail": "No valid credential came.", "status": 401}
+    server.answers["GET /v1/whoami"] = problem
+    code, _, err = run("whoami")
+    assert (code, err) == (
+        1,
+        "The key in CLEARANCE_API_KEY is not valid at this server. (UNAUTHENTICATED)\n",
+    )
+
+
 def test_usage_is_a_line_for_each_counter(server, run):
     assert run("usage", "--agent", "crawler")[1].endswith(
         "for 2026-11-30  12 of 30 actions, 3 reads\n"

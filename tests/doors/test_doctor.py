@@ -224,10 +224,13 @@ def test_the_doctor_looks_at_the_door(
         return [(one["status"], one["sentence"]) for one in checks if one["name"] == "door"]
 
     statuses, sentences = zip(*door(), strict=True)
-    assert statuses == ("ok", "warning")
+    assert statuses == ("ok", "warning", "warning")
     assert "1,024 connections" in sentences[0]
     assert "CLEARANCE_PROXIES" in sentences[1]
+    assert "clearance.invalid" in sentences[2]
+    assert "CLEARANCE_HOSTS" in sentences[2]
     monkeypatch.setenv("CLEARANCE_PROXIES", "127.0.0.1")
+    monkeypatch.setenv("CLEARANCE_HOSTS", "Clearance.Invalid")
     assert [status for status, _ in door()] == ["ok"]
     monkeypatch.setenv("CLEARANCE_CONNECTIONS", "65536")
     monkeypatch.setattr(doorkeeper, "FILES_KEPT", 10**9)

@@ -33,7 +33,8 @@ def parts(world: World) -> Parts:
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CLEARANCE_DATA", str(tmp_path / "new"))
     return tmp_path / "new" / "owner.key"
 
 
@@ -110,11 +111,22 @@ async def test_a_key_that_cannot_be_written_is_not_made(
     parts: Parts, world: World, tmp_path: Path
 ) -> None:
     (tmp_path / "plain").write_text("a file", encoding="ascii")
-    with pytest.raises(InvalidInput) as refused:
-        await make_first_key(parts, TENANT, tmp_path / "plain" / "owner.key")
-    assert refused.value.code == "KEY_FILE_NOT_WRITTEN"
-    assert "--key-file" in refused.value.sentence
+    for folder in ("plain", "not-there"):
+        with pytest.raises(InvalidInput) as refused:
+            await make_first_key(parts, TENANT, tmp_path / folder / "owner.key")
+        assert refused.value.code == "KEY_FILE_NOT_WRITTEN"
+        assert "--key-file" in refused.value.sentence
+    assert not (tmp_path / "not-there").exists()
     assert await keys_of(world) == []
+
+
+@pytest.mark.parametrize("chosen", ["short", "ten-letter"])
+async def test_a_chosen_key_that_is_too_short_says_at_once_what_is_long_enough(
+    parts: Parts, file: Path, monkeypatch: pytest.MonkeyPatch, chosen: str
+) -> None:
+    monkeypatch.setenv("CLEARANCE_BOOTSTRAP_API_KEY", chosen)
+    with pytest.raises(InvalidInput, match=r"has 16 to 256 printable"):
+        await make_first_key(parts, TENANT, file)
 
 
 async def test_a_key_that_was_chosen_is_in_no_file(

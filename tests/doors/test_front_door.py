@@ -12,6 +12,7 @@ import gc
 import json
 import socket
 import tracemalloc
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -668,19 +669,59 @@ async def test_a_check_of_http_1_0_needs_no_host(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hosts", "proxies"),
+    ("hosts", "proxies", "code"),
     [
-        (["https://clearance.example"], []),
-        (["clearance.example:8443"], []),
-        (["*.example"], []),
-        (["a b"], []),
-        ([], ["nginx"]),
-        ([], ["10.0.0.1/8"]),
+        (["https://clearance.example"], [], "INVALID_HOST_NAME"),
+        (["clearance.example:8443"], [], "INVALID_HOST_NAME"),
+        (["*.example"], [], "INVALID_HOST_NAME"),
+        (["a b"], [], "INVALID_HOST_NAME"),
+        ([], ["nginx"], "INVALID_PROXY"),
+        ([], ["10.0.0.1/8"], "INVALID_PROXY"),
     ],
 )
-def test_what_is_no_name_and_no_address_is_refused(hosts: list[str], proxies: list[str]) -> None:
-    with pytest.raises(InvalidInput):
+def test_what_is_no_name_and_no_address_is_refused(
+    hosts: list[str], proxies: list[str], code: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
         door_settings(Environment(), hosts, proxies)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize("name", ["clearance.example", "192.0.2.7", "a..b"])
+async def test_a_browser_reads_which_host_is_not_served_and_what_would_serve_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    async with house(tmp_path) as server:
+        for accept in (b"Accept: text/html,*/*;q=0.8\r\n", b"Accept: */*\r\n"):
+            answer = await server.ask(get("/stop", accept, host=name.encode()))
+            assert answer.status == 421
+            text = answer.body.decode()
+            assert f"--host-name {name}" in text
+            assert "CLEARANCE_HOSTS" in text
+            browser = answer.headers["content-type"].startswith("text/html")
+            assert (browser, "<h1>" in text) == (b"text/html" in accept,) * 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [json.loads(line).get("host") for line in lines if "not served" in line] == [name]
+
+
+async def test_refused_keys_are_one_counted_line_without_the_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = [f"clr2_{number:051}" for number in range(sign_in.ATTEMPTS_MAX + 3)]
+    async with house(tmp_path) as server:
+        for key in wrong[:3]:
+            bearer = f"Authorization: Bearer {key}\r\n".encode()
+            assert (await server.ask(get("/v1/whoami", bearer))).status == 401
+        assert (await server.ask(get("/v1/whoami"))).status == 401
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as http:
+            answers = [await http.post("/sign-in", data={"key": key}) for key in wrong]
+    assert [answer.status_code for answer in answers[-4:]] == [403, 429, 429, 429]
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= sign_in.WINDOW_MS // 1_000
+    said = capsys.readouterr().err
+    assert not [key for key in wrong if key in said]
+    events = Counter(json.loads(line)["event"] for line in said.splitlines())
+    assert events["an API key was refused"] == 1
+    assert events["an attempt to sign in was refused"] == 1
 
 
 def test_the_environment_names_hosts_and_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -719,13 +760,13 @@ async def test_an_address_that_a_header_states_is_believed_from_a_proxy_alone(
     monkeypatch.setattr(sign_in, "ATTEMPTS_MAX", 2)
     forged = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"]
     async with house(tmp_path / "alone") as server:
-        assert await _tries(server, *forged) == [403, 403, 503, 503]
+        assert await _tries(server, *forged) == [403, 403, 429, 429]
     behind = door_settings(Environment(), (), ["127.0.0.1"])
     async with house(tmp_path / "behind", behind) as server:
         assert await _tries(server, *forged) == [403, 403, 403, 403]
         # what a client states stands before what the proxy adds
         chain = [f"10.0.0.{number}, 192.0.2.1" for number in range(4)]
-        assert await _tries(server, *chain) == [403, 403, 503, 503]
+        assert await _tries(server, *chain) == [403, 403, 429, 429]
 
 
 @pytest.mark.parametrize(("proxies", "secure"), [((), False), (("127.0.0.0/8",), True)])

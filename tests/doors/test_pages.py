@@ -179,13 +179,13 @@ async def test_a_wrong_key_gets_nothing_and_guessing_is_slow(door: Door, wrong: 
     async def tried(key: str, at: httpx2.AsyncClient) -> tuple[int, bool]:
         answer = await at.post("/sign-in", data={"key": key})
         assert key not in answer.text
-        assert ("Too many attempts" in answer.text) is (answer.status_code == 503)
+        assert ("Too many attempts" in answer.text) is (answer.status_code == 429)
         return answer.status_code, "set-cookie" in answer.headers
 
     for _ in range(sign_in.ATTEMPTS_MAX):
         assert await tried(wrong, browser) == (403, False)
     for guess in (wrong, "another-guess", "a-chosen-key-of-24-signs"):
-        assert await tried(guess, browser) == (503, False)
+        assert await tried(guess, browser) == (429, False)
     # Nobody guesses a key that Clearance made, and it is let in past the guesses of others
     assert await tried(ours, browser) == (303, True)
     elsewhere = door.browser(client=("192.0.2.7", 1))
@@ -202,7 +202,7 @@ async def test_a_key_that_is_over_is_throttled_like_any_other(door: Door) -> Non
         (await browser.post("/sign-in", data={"key": key})).status_code
         for _ in range(sign_in.ATTEMPTS_MAX + 2)
     ]
-    assert codes == [403] * sign_in.ATTEMPTS_MAX + [503] * 2
+    assert codes == [403] * sign_in.ATTEMPTS_MAX + [429] * 2
 
 
 async def test_the_addresses_of_one_network_are_one_visitor(door: Door) -> None:
@@ -210,7 +210,7 @@ async def test_the_addresses_of_one_network_are_one_visitor(door: Door) -> None:
     for number in range(sign_in.ATTEMPTS_MAX + 1):
         browser = door.browser(client=(f"2001:db8::{number:x}", 1))
         codes.append((await browser.post("/sign-in", data={"key": "wrong-key"})).status_code)
-    assert codes == [403] * sign_in.ATTEMPTS_MAX + [503]
+    assert codes == [403] * sign_in.ATTEMPTS_MAX + [429]
 
 
 @pytest.mark.parametrize(

@@ -362,6 +362,20 @@ def test_a_stop_holds_until_it_is_lifted(served, run, options):
     assert json.loads(run(*propose)[1])["decision"] == "AUTO_EXECUTE"
 
 
+def test_the_operator_reads_that_a_tenant_has_a_switch_of_its_own(served, run):
+    assert run("stop", "--everything", "--list")[1].endswith("No stop for every tenant is on.\n")
+    run("stop", "--account", "acme", "--reason", "incident")
+    said = "Switches of tenants: northwind has 1.\n"
+    for options in (("--list",), ("--lift",)):
+        out = run("stop", "--everything", *options)[1]
+        assert out.endswith(f"No stop for every tenant is on.\n{said}")
+    out = run("stop", "--everything", "--reason", "incident")[1]
+    assert "of the operator's ledger" in out
+    assert run("stop", "--everything", "--list")[1].endswith(said)
+    assert run("stop", "--everything", "--lift")[0] == 0
+    run("stop", "--account", "acme", "--lift")
+
+
 def test_a_configuration_is_shown_applied_once_and_holds_at_once(served, run):
     configuration = str(served.configuration)
     assert run("apply", configuration)[1] == "Nothing to change.\n"

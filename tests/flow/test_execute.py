@@ -148,13 +148,19 @@ async def test_a_tool_that_asks_for_a_longer_pause_is_left_alone_and_the_outcome
     done = await world.run("i")
     assert done is not None
     assert done.outcome is not None
-    until = as_text(world.clock.now_ms() + pause_ms)
+    retry_at = -(-(world.clock.now_ms() + pause_ms) // 1_000) * 1_000
+    until = as_text(retry_at).replace(".000Z", "Z")
     assert (done.status.value, len(world.tools.calls)) == ("FAILED", calls)
     assert done.outcome.sentence == (
         f"{asked.sentence} The tool asked not to be called again before {until}."
     )
     assert done.outcome.error is not None
     assert done.outcome.error.sentence == done.outcome.sentence
+    kept = await world.store.intent(done.intent.tenant_id, "i")
+    assert kept is not None
+    assert kept.outcome is not None
+    assert kept.outcome.error is not None
+    assert kept.outcome.error.retry_at == retry_at
 
 
 async def test_only_one_of_many_starters_gets_the_attempt(world: World) -> None:

@@ -51,7 +51,7 @@ def _id_of(named: str | None, keys: Sequence[str]) -> str | None:
             raise _unusable_key(why)
         named = bare if named is None else named
         if bare != named:
-            why = "is not the id that the proposal has besides"
+            why = "differs from action_intent_id in the body"
             raise _unusable_key(why)
     return named
 

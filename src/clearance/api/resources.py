@@ -164,6 +164,7 @@ def _outcome(record: IntentRecord, outcome: Outcome) -> wire.OutcomeResource:
             code=error.code,
             sentence=error.sentence,
             sent=error.sent.value,
+            retry_at=None if error.retry_at is None else as_text(error.retry_at),
         )
         if error
         else None,

@@ -230,6 +230,10 @@ class OutcomeError(Resource):
     code: str
     sentence: str
     sent: Literal["NOT_SENT", "MAYBE", "ANSWERED"]
+    retry_at: Annotated[
+        Moment | None,
+        Field(description="Until then the tool asked not to be called again; null if it did not."),
+    ]
 
 
 class OutcomeResource(Resource):

@@ -8,6 +8,7 @@ a finding itself. Nothing is repaired here, and no secret is shown: of the envir
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
 import platform
 import resource
@@ -174,6 +175,18 @@ async def _door() -> Findings:
             WARNING,
             f"{sentence} environment, it believes no proxy: name yours in CLEARANCE_PROXIES.",
         )
+    if url.hostname and not _is_address(url.hostname) and not door.serves(url.hostname):
+        sentence = f"CLEARANCE_URL names {url.hostname}. If the server has this environment, it"
+        yield WARNING, f"{sentence} does not serve that host: name it in CLEARANCE_HOSTS."
+
+
+def _is_address(host: str) -> bool:
+    """True for an IP address, which is served if the server listens there."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 async def _disk(data: Path) -> Findings:

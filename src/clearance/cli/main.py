@@ -112,6 +112,8 @@ def _refused(error: Exception, *, as_json: bool) -> int:
         raise error
     problems = [each if isinstance(each, Mapping) else str(each) for each in error.problems]
     sentence = error.sentence
+    if error.code == "UNAUTHENTICATED" and os.environ.get("CLEARANCE_API_KEY"):
+        sentence = "The key in CLEARANCE_API_KEY is not valid at this server."
     if isinstance(error, ClearanceUnavailable) and error.action_intent_id:
         name = error.action_intent_id
         sentence += (

@@ -175,11 +175,12 @@ def _problem(problem: Json) -> str:
     return f"{place}: {problem.get('detail')}"
 
 
-def local_time(text: Json) -> str:
-    """A moment of the wire in this machine's time zone, which it names, to the minute; as it came
-    if it is none.
+def local_time(text: Json, *, to_second: bool = False) -> str:
+    """A moment of the wire in this machine's time zone, which it names, to the minute or the
+    second; as it came if it is none.
     """
+    clock = "%H:%M:%S" if to_second else "%H:%M"
     try:
-        return datetime.fromisoformat(str(text)).astimezone().strftime("%Y-%m-%d %H:%M %Z")
+        return datetime.fromisoformat(str(text)).astimezone().strftime(f"%Y-%m-%d {clock} %Z")
     except (ValueError, OverflowError, OSError):
         return str(text)

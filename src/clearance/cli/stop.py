@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from clearance.client import Answer, Clearance
     from clearance.core.principal import Principal
     from clearance.flow.control import Control
+
+
+TENANTS_MAX = 1_000  # whose own switches are counted beside the operator's
 
 
 class Level(StrEnum):
@@ -145,13 +149,30 @@ def _of_everything(
 
     async def change(control: Control, operator: Principal) -> Json:
         if listed:
-            return as_answer(await stopping.everywhere(control, operator))
+            on = as_answer(await stopping.everywhere(control, operator))
+            return {**on, "tenants": await _of_tenants(control, operator)}
         upper = StopLevel(level.value.upper())
         switch = StopSwitch(StopScope.GLOBAL, None, upper, reason or "")
-        switches = [] if lift else [switch]
-        return as_answer(await stopping.put_everywhere(control, operator, switches))
+        if not lift:
+            return as_answer(await stopping.put_everywhere(control, operator, [switch]))
+        lifted = as_answer(await stopping.put_everywhere(control, operator, []))
+        return {**lifted, "tenants": await _of_tenants(control, operator)}
 
     return {**for_every_tenant(data, change), "place": choose.described(place_of(data))}
+
+
+async def _of_tenants(control: Control, operator: Principal) -> Json:
+    """How many switches of their own tenants have, by name; those that have none are left out."""
+    from clearance.core.errors import Refusal
+    from clearance.flow.requests import SettingsPart
+    from clearance.profiles import parts
+
+    counts = {}
+    for tenant in (await control.tenants(operator))[:TENANTS_MAX]:
+        with contextlib.suppress(Refusal):  # of settings that cannot be read, doctor speaks
+            its, _ = await control.settings_part(parts.operator(tenant), SettingsPart.STOP_SWITCHES)
+            counts[tenant] = len(its["stop_switches"])
+    return {tenant: count for tenant, count in counts.items() if count}
 
 
 def _scope(

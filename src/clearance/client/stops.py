@@ -5,10 +5,18 @@ loses.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 
 from clearance.client.wire import Answer, ClearanceError, Json, Request, Steps, path, put, send
 
 STOP_TRIES_MAX = 20  # of a change to the stop switches that others are changing too
+NEAR_MAX = 3  # names that may have been meant
+SHOWN_MAX = 10  # switches that a sentence names
+NO_SUCH_SWITCH = "NO_SUCH_STOP_SWITCH"
+OPERATORS = (
+    "Every tenant is stopped by the operator, and only the operator lifts that: "
+    "clearance stop --everything --lift."
+)
 
 
 def change_stops(change: Callable[[list[Answer]], list[Answer]]) -> Steps:
@@ -16,7 +24,7 @@ def change_stops(change: Callable[[list[Answer]], list[Answer]]) -> Steps:
     switch is lost.
     """
     for tried in range(1, STOP_TRIES_MAX + 1):
-        part = yield from send(Request("GET", path("autonomy", "stop-switches")))
+        part = yield from _switches()
         switches = {"stop_switches": change(part["stop_switches"])}
         try:
             return (yield from send(put("stop-switches", switches, f'"{part["version"]}"')))
@@ -24,6 +32,24 @@ def change_stops(change: Callable[[list[Answer]], list[Answer]]) -> Steps:
             if error.code != "VERSION_MISMATCH" or tried == STOP_TRIES_MAX:
                 raise
     raise AssertionError  # the last try returns or raises
+
+
+def _switches() -> Steps:
+    """The switches as they are. Whoever may not read them may not change them either: the refusal
+    names the permission that was asked for.
+    """
+    try:
+        return (yield from send(Request("GET", path("autonomy", "stop-switches"))))
+    except ClearanceError as error:
+        if error.code != "FORBIDDEN":
+            raise
+        who = yield from send(Request("GET", path("whoami")))
+        if "stop" in who["permissions"]:
+            raise
+        sentence = (
+            f"This needs the permission 'stop', which the credential of {who['actor_id']} lacks."
+        )
+        raise ClearanceError(error.code, sentence, status=error.status) from None
 
 
 def stop(switch: Answer) -> Steps:
@@ -48,17 +74,45 @@ def stop(switch: Answer) -> Steps:
 
 
 def lift(scope: str, subject: str | None) -> Steps:
-    """Takes the switch of a scope and subject away; ClearanceError if there is none."""
+    """Takes the switch of a scope and subject away; ClearanceError (`NO_SUCH_STOP_SWITCH`) if there
+    is none, with the names of those that are on.
+    """
 
     def change(switches: list[Answer]) -> list[Answer]:
         kept = [other for other in switches if not covers(other, scope, subject)]
         if len(kept) == len(switches):
-            covered = " ".join(filter(None, (scope, subject)))
-            sentence = f"No stop switch is on for {covered}."
-            raise ClearanceError(code="NO_SUCH_STOP_SWITCH", sentence=sentence)
+            raise ClearanceError(NO_SUCH_SWITCH, _no_such_switch(switches, scope, subject))
         return kept
 
-    return change_stops(change)
+    try:
+        return (yield from change_stops(change))
+    except ClearanceError as error:
+        if error.code != NO_SUCH_SWITCH:
+            raise
+        on = (yield from send(Request("GET", path("status"))))["stop_switches"]
+        if all(switch["scope"] != "GLOBAL" for switch in on):
+            raise
+        raise ClearanceError(error.code, f"{error.sentence} {OPERATORS}") from None
+
+
+def _no_such_switch(switches: list[Answer], scope: str, subject: str | None) -> str:
+    """That none is on for it, which names on are near, and what is on."""
+    alike = [str(each["subject"]) for each in switches if each["scope"] == scope]
+    near = get_close_matches(subject or "", alike, NEAR_MAX)
+    on = [" ".join(_covered(each["scope"], each.get("subject"))) for each in switches]
+    more = f" and {len(on) - SHOWN_MAX:,} more" if len(on) > SHOWN_MAX else ""
+    return " ".join(
+        (
+            f"No stop switch is on for {' '.join(_covered(scope, subject))}.",
+            *([f"Did you mean {' or '.join(near)}?"] if near else []),
+            *([f"On are: {', '.join(on[:SHOWN_MAX])}{more}."] if on else []),
+        )
+    )
+
+
+def _covered(scope: str, subject: str | None) -> tuple[str, ...]:
+    words = f"the {scope.lower().replace('_', ' ')}"
+    return ("the whole tenant",) if subject is None else (words, subject)
 
 
 def stop_receipt(scope: str, subject: str | None) -> Steps:

@@ -63,14 +63,15 @@ def retry_after_ms(error: CallError, action: Action, tries: int) -> int | None:
 
 
 def with_moment(error: CallError, now: int) -> CallError:
-    """The error that ended the tries now; if the tool asked for a pause, its sentence says until
-    when.
+    """The error that ended the tries now; if the tool asked for a pause, it and its sentence say
+    until when: the next whole second.
     """
     if not error.retry_after_ms:
         return error
-    until = as_text(now + error.retry_after_ms)
+    retry_at = -(-(now + error.retry_after_ms) // SECOND_MS) * SECOND_MS
+    until = as_text(retry_at).replace(".000Z", "Z")
     sentence = f"{error.sentence} The tool asked not to be called again before {until}."
-    return replace(error, sentence=sentence)
+    return replace(error, sentence=sentence, retry_at=retry_at)
 
 
 def key_is_forgotten(action: Action, first_started_at: int, now: int) -> bool:

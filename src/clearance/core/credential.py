@@ -69,9 +69,11 @@ def _base64(content: bytes) -> str:
 
 
 def check_key(key: str) -> None:
-    """Raises InvalidInput if a text is too short or too long to be a key, of whatever version."""
+    """Raises InvalidInput if a text is too short or too long to be a key, of whatever version. The
+    sentence says what a new one needs.
+    """
     if not _fits(key, KEY_LENGTH_MIN):
-        raise _no_key(KEY_LENGTH_MIN)
+        raise _no_key()
 
 
 def check_new_key(key: str, installation_salt: bytes) -> None:
@@ -79,7 +81,7 @@ def check_new_key(key: str, installation_salt: bytes) -> None:
     our keys and this installation did not make it.
     """
     if not _fits(key, CHOSEN_LENGTH_MIN):
-        raise _no_key(CHOSEN_LENGTH_MIN)
+        raise _no_key()
     if is_ours(key) and not has_its_mark(key, installation_salt):
         sentence = (
             f"A text that begins with {PREFIX} is a key that Clearance makes, and this one was not "
@@ -93,10 +95,10 @@ def _fits(key: str, length_min: int) -> bool:
     return fits and " " not in key
 
 
-def _no_key(length_min: int) -> InvalidInput:
+def _no_key() -> InvalidInput:
     sentence = (
-        f"An API key has {length_min} to {KEY_LENGTH_MAX} printable ASCII characters without "
-        f"spaces."
+        f"An API key has {CHOSEN_LENGTH_MIN} to {KEY_LENGTH_MAX} printable ASCII characters "
+        f"without spaces."
     )
     return InvalidInput(sentence, code="INVALID_API_KEY")
 

@@ -57,13 +57,18 @@ class Sent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CallError:
-    """Why a tool call did not succeed. `sentence` is safe to show and store: it holds no secret."""
+    """Why a tool call did not succeed. `sentence` is safe to show and store: it holds no secret.
+
+    `retry_after_ms` is the pause that the tool asked for. `retry_at` (milliseconds since 1970) is
+    its end, in the error that ended the tries.
+    """
 
     error_class: ErrorClass
     sentence: str
     sent: Sent
     code: str = "TOOL_ERROR"
     retry_after_ms: int | None = None
+    retry_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from hashlib import sha256
 
 import anyio
 import anyio.to_thread
+import structlog
 
 from clearance.core.credential import (
     ApiKey,
@@ -50,6 +51,8 @@ ANSWER_SECONDS_MAX = 2  # of the store, to say whether it is there
 SESSION_MS = 12 * HOUR_MS  # absolute: use does not prolong it
 TOKEN_BYTES = 32
 HASH_BYTES = 32
+_log = structlog.get_logger(__name__)
+
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -78,7 +81,8 @@ class Access:
         self._under_way: dict[bytes, anyio.Event] = {}
 
     async def authenticate(self, key: str | None, source: str = "") -> Principal:
-        """Who acts with an API key. Raises Unauthenticated, with one sentence for every cause.
+        """Who acts with an API key. Raises Unauthenticated, with one sentence for every cause; the
+        log has a line of each key that is refused, without the key.
 
         `source`: as `source_of` names the client. Unavailable if too many texts of the old form are
         being checked, and this source has most of them.
@@ -141,6 +145,14 @@ class Access:
                 seen.fresh_until = self._clock.monotonic_ms()
 
     async def _api_key(self, key: str | None, source: str) -> ApiKey:
+        try:
+            return await self._valid_key(key, source)
+        except Unauthenticated:
+            if key:
+                _log.warning("an API key was refused", source=source)
+            raise
+
+    async def _valid_key(self, key: str | None, source: str) -> ApiKey:
         try:
             check_key(key or "")
         except InvalidInput:

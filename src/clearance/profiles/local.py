@@ -63,7 +63,11 @@ def only_one(data: Path) -> Iterator[None]:
     Conflict (`ALREADY_SERVED`) if another one has it.
     """
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (data / LOCK_FILE).open("a") as lock:
+    path = data / LOCK_FILE
+    path.touch(mode=0o600)
+    with path.open("a") as lock:
+        with contextlib.suppress(PermissionError):  # another user's, which need not be mended
+            path.chmod(0o600)  # earlier versions let others read it
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

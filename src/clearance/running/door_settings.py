@@ -10,9 +10,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, replace
+from html import escape
 from typing import TYPE_CHECKING, TypeAlias
 
+import structlog
 from starlette.requests import Request
+from starlette.responses import HTMLResponse
 
 from clearance.api import problems
 from clearance.api.problems import HostNotServed, UnreadableRequest
@@ -35,6 +38,17 @@ _NAME = re.compile(
 )
 _HOST = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>[0-9]{0,5}))?")
 
+NAME_LENGTH_MAX = 253  # characters of a host that is named in a refusal
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title} · Clearance</title>
+<h1>{title}</h1>
+<p>{sentence}</p>
+</html>
+"""  # by itself: what a page of ours loads would come from the host that is not served
+
+_log = structlog.get_logger(__name__)
+
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -54,6 +68,10 @@ class DoorSettings:
         name = _canonical(address)
         return self if name is None else replace(self, hosts=self.hosts | {name})
 
+    def serves(self, host: str) -> bool:
+        """True if a request for this host is served, whatever address it came to."""
+        return _canonical(host) in THIS_MACHINE | self.hosts
+
     def is_proxy(self, address: str) -> bool:
         """True for the address of a proxy that was named."""
         try:
@@ -71,8 +89,8 @@ def door_settings(
 ) -> DoorSettings:
     """The settings of the environment; what is given replaces the environment's.
 
-    Raises InvalidInput (`INVALID_ENVIRONMENT`) for what is no name, no address, or no number, and
-    (`INVALID_PATH_PREFIX`) for what is no path.
+    Raises InvalidInput for what is no name (`INVALID_HOST_NAME`), no address (`INVALID_PROXY`), no
+    path (`INVALID_PATH_PREFIX`), or no number (`INVALID_ENVIRONMENT`: it has no option).
     """
     return DoorSettings(
         frozenset(map(_served_name, tuple(hosts) or _listed(environment.hosts))),
@@ -90,7 +108,7 @@ def _served_name(text: str) -> str:
     name = _canonical(text.strip())
     if name is None:
         sentence = f"{text!r} is no host name: write it without a scheme, a port or a path."
-        raise InvalidInput(sentence, code="INVALID_ENVIRONMENT")
+        raise InvalidInput(sentence, code="INVALID_HOST_NAME")
     return name
 
 
@@ -99,7 +117,7 @@ def _network(text: str) -> Network:
         return ipaddress.ip_network(text.strip())
     except ValueError:
         sentence = f"{text!r} is no address of a proxy: write one like 10.0.0.7 or 10.0.0.0/24."
-        raise InvalidInput(sentence, code="INVALID_ENVIRONMENT") from None
+        raise InvalidInput(sentence, code="INVALID_PROXY") from None
 
 
 def _connections(text: str) -> int:
@@ -146,7 +164,12 @@ class ServedHosts:
         if refusal is None:
             await self._app(scope, receive, send)
             return
-        answer = problems.of_refusal(Request(scope), refusal)
+        request = Request(scope)
+        answer = problems.of_refusal(request, refusal)
+        if "text/html" in request.headers.get("accept", ""):
+            status, title = problems.KINDS[type(refusal)]
+            page = _PAGE.format(title=title, sentence=escape(refusal.sentence))
+            answer = HTMLResponse(page, status)
         answer.headers.update(problems.HEADERS)
         await answer(scope, receive, send)
 
@@ -161,8 +184,11 @@ class ServedHosts:
         host = _canonical(match["host"])
         if host is not None and (host in self._hosts or host == _came_to(scope)):
             return None
+        name = host or match["host"][:NAME_LENGTH_MAX]
+        _log.warning("a request for a host that is not served was refused", host=name)
         sentence = (
-            "This server does not serve this host. Its operator names its hosts in CLEARANCE_HOSTS."
+            f"This server does not serve the host {name}. If it is to, start it with --host-name "
+            f"{name}, or name the host in CLEARANCE_HOSTS."
         )
         return HostNotServed(sentence)
 

@@ -104,10 +104,13 @@ def _first_line(file: Path) -> str | None:
 
 
 def _write(file: Path, text: str) -> None:
-    """The file appears whole, with mode 0600, and is on disk."""
+    """The file appears whole, with mode 0600, and is on disk. Of directories only the one of the
+    environment is made: any other may be a mistake, or a volume that is not there.
+    """
     beside = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if file.parent == Environment().data:
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         number = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(number, "w", encoding="ascii") as opened:
             opened.write(text + "\n")

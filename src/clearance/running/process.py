@@ -13,6 +13,7 @@ import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from errno import EADDRINUSE
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, cast
@@ -75,7 +76,8 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         try:
             taken.bind((host, port))
         except OSError as error:
-            sentence = f"Cannot listen on {host}:{port}: {error.strerror}."
+            other = " Another port is named with --port." if error.errno == EADDRINUSE else ""
+            sentence = f"Cannot listen on {host}:{port}: {error.strerror}.{other}"
             raise Conflict(sentence, code="ADDRESS_IN_USE") from None
         yield taken
 

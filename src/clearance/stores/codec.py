@@ -296,4 +296,5 @@ def _error(value: dict[str, Json]) -> CallError:
         sent=Sent(value["sent"]),
         code=value["code"],
         retry_after_ms=value["retry_after_ms"],
+        retry_at=value.get("retry_at"),
     )

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import deque
 from http import HTTPStatus
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from clearance.api.problems import retry_after
 from clearance.core.credential import is_ours
-from clearance.core.errors import Refusal, Unauthenticated, Unavailable
+from clearance.core.errors import Refusal, TooMany, Unauthenticated
 from clearance.core.moment import SECOND_MS
 from clearance.doors.access import SESSION_MS
 from clearance.doors.turns import source_of
@@ -37,6 +39,8 @@ SIGN_IN_BYTES_MAX = 16 * 1024  # of the only form that comes without a session
 ATTEMPTS_MAX = 30  # of signing in, from one address, in one window
 ADDRESSES_MAX = 10_000  # whose attempts are remembered; an IPv6 network is one
 WINDOW_MS = 60 * SECOND_MS
+
+_log = structlog.get_logger(__name__)
 
 
 def form_shown(site: Site) -> Endpoint:
@@ -73,7 +77,9 @@ def key_given(site: Site) -> Endpoint:
             return _again(site, HTTPStatus.FORBIDDEN, following, sentence)
         except Refusal as refusal:
             status, _ = kind_of(refusal)
-            return _again(site, status, following, refusal.sentence)
+            answer = _again(site, status, following, refusal.sentence)
+            answer.headers.update(retry_after(refusal))
+            return answer
         answer = RedirectResponse(following, HTTPStatus.SEE_OTHER, HEADERS)
         answer.set_cookie(
             cookie_name(request),
@@ -97,14 +103,14 @@ async def _signed_in(site: Site, attempts: _Attempts, request: Request, key: str
     them out.
     """
     source = source_of(request.client and request.client.host)
-    too_many = attempts.count(source)
-    if too_many and not is_ours(key):
-        raise _too_many()
+    wait_ms = attempts.count(source)
+    if wait_ms and not is_ours(key):
+        raise _too_many(wait_ms)
     try:
         token, _ = await site.access.sign_in(key, source)
     except Unauthenticated:
-        if too_many:
-            raise _too_many() from None
+        if wait_ms:
+            raise _too_many(wait_ms) from None
         raise
     return token
 
@@ -139,8 +145,10 @@ class _Attempts:
         self._clock = clock
         self._at: dict[str, deque[int]] = {}
 
-    def count(self, source: str) -> bool:
-        """One more attempt of an address; true if it has had too many, and this one not counted."""
+    def count(self, source: str) -> int:
+        """One more attempt of an address. If it has had too many, this one is not counted: the
+        milliseconds until it has one again, else 0.
+        """
         now, mine = self._clock.monotonic_ms(), self._at.pop(source, deque())
         self._at[source] = mine  # the latest is last, so that the oldest is forgotten first
         if len(self._at) > ADDRESSES_MAX:
@@ -148,11 +156,13 @@ class _Attempts:
         while mine and mine[0] <= now - WINDOW_MS:
             mine.popleft()
         if len(mine) >= ATTEMPTS_MAX:
-            return True
+            return mine[0] + WINDOW_MS - now
         mine.append(now)
-        return False
+        return 0
 
 
-def _too_many() -> Unavailable:
-    sentence = "Too many attempts to sign in; try again in a minute."
-    return Unavailable(sentence, code="TOO_MANY_ATTEMPTS")
+def _too_many(wait_ms: int) -> TooMany:
+    _log.warning("an attempt to sign in was refused", code="TOO_MANY_ATTEMPTS")
+    seconds = -(-wait_ms // SECOND_MS)
+    sentence = f"Too many attempts to sign in; try again in {seconds} s."
+    return TooMany.for_seconds(seconds, sentence, code="TOO_MANY_ATTEMPTS")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
-from clearance.cli.output import GAP, Facts, Json, Terminal, Tone
+from clearance.cli.output import GAP, Facts, Json, Terminal, Tone, local_time
 
 CALLS_SHOWN_MAX = 10  # of one stop, on a terminal
+TENANTS_SHOWN_MAX = 10  # with switches of their own, on a terminal
 
 _COVERS: Mapping[str, str] = {
     "GLOBAL": "Every tenant",
@@ -43,7 +43,7 @@ def lifted(terminal: Terminal, answer: Facts) -> None:
     if starts is not None:
         terminal.line(f"Lifted. {_starting(starts)}")
     _not_counted(terminal, answer, "Lifted. The acts that start now could not be counted")
-    _switches(terminal, answer["stop_switches"])
+    _on(terminal, answer)
 
 
 def listed(terminal: Terminal, answer: Facts) -> None:
@@ -52,12 +52,16 @@ def listed(terminal: Terminal, answer: Facts) -> None:
     everywhere, receipts = answer.get("everywhere") or [], answer.get("receipts") or []
     for switch in everywhere:
         _stopped(terminal, switch)
+        who = "the operator of the installation only: clearance stop --everything --lift"
+        terminal.fields([("set", _set(switch)), ("a lift", f"by {who}")])
     for place, receipt in enumerate(receipts):
         if place or everywhere:
             terminal.line("")
         _receipt(terminal, receipt)
     if not receipts and (answer["stop_switches"] or not everywhere):
-        _switches(terminal, answer["stop_switches"])
+        _on(terminal, answer)
+    elif answer.get("tenants"):
+        _of_tenants(terminal, answer["tenants"])
     _not_counted(terminal, answer, "What the stops hold could not be counted")
 
 
@@ -75,6 +79,23 @@ def _starting(starts: int) -> str:
     if starts == 0:
         return "No approved act was held by it alone."
     return "1 approved act starts now." if starts == 1 else f"{starts:,} approved acts start now."
+
+
+def _on(terminal: Terminal, answer: Facts) -> None:
+    """The switches that are on; of every tenant, where the operator asked for those."""
+    if "tenants" not in answer or answer["stop_switches"]:
+        _switches(terminal, answer["stop_switches"])
+    else:
+        terminal.line("No stop for every tenant is on.")
+    if answer.get("tenants"):
+        _of_tenants(terminal, answer["tenants"])
+
+
+def _of_tenants(terminal: Terminal, counts: Mapping[str, int]) -> None:
+    """That tenants have switches of their own, which this command does not lift."""
+    shown = [f"{tenant} has {count:,}" for tenant, count in counts.items()][:TENANTS_SHOWN_MAX]
+    more = f", and {len(counts) - len(shown):,} more tenants" if len(counts) > len(shown) else ""
+    terminal.line(f"Switches of tenants: {', '.join(shown)}{more}.")
 
 
 def _switches(terminal: Terminal, switches: Sequence[Facts]) -> None:
@@ -181,7 +202,8 @@ def _entry(receipt: Facts) -> str | None:
     """Where the ledger has the receipt."""
     if receipt["recorded"] is None:
         return None
-    return f"entry {receipt['recorded']} of the ledger{_over(receipt)}"
+    ledger = "operator's ledger" if receipt["switch"]["scope"] == "GLOBAL" else "ledger"
+    return f"entry {receipt['recorded']} of the {ledger}{_over(receipt)}"
 
 
 def _over(receipt: Facts) -> str:
@@ -200,8 +222,5 @@ def _over(receipt: Facts) -> str:
 
 
 def _second(text: Json) -> str:
-    """A moment of the wire in this machine's time zone, to the second; as it came if it is none."""
-    try:
-        return datetime.fromisoformat(str(text)).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    except (ValueError, OverflowError, OSError):
-        return str(text)
+    """A moment of the wire, to the second."""
+    return local_time(text, to_second=True)
