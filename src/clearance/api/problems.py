@@ -25,6 +25,7 @@ from starlette.responses import Response
 from clearance.core import errors
 from clearance.core.canonical import Json
 from clearance.core.errors import Problem, Refusal
+from clearance.doors.refusing import retry_after
 from clearance.doors.strict_json import PROBLEMS_MAX, UnreadableBody, problems_of
 
 MEDIA_TYPE = "application/problem+json"
@@ -136,12 +137,6 @@ def of_refusal(request: Request, refusal: Refusal) -> Response:
         # Machines between take this header for leave to send anything again.
         del answer.headers["Retry-After"]
     return answer
-
-
-def retry_after(refusal: Refusal) -> dict[str, str]:
-    """The header that says when the same may be sent again; nothing if time alone does not help."""
-    seconds = refusal.retry_after_seconds if isinstance(refusal, errors.TooMany) else None
-    return {} if seconds is None else {"Retry-After": str(seconds)}
 
 
 def of_unexpected(request: Request, error: Exception) -> Response:

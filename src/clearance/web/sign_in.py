@@ -13,11 +13,11 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from clearance.api.problems import retry_after
 from clearance.core.credential import is_ours
 from clearance.core.errors import Refusal, TooMany, Unauthenticated
 from clearance.core.moment import SECOND_MS
 from clearance.doors.access import SESSION_MS
+from clearance.doors.refusing import retry_after
 from clearance.doors.turns import source_of
 from clearance.flow.ports.clock import Clock
 from clearance.web.rendering import HEADERS
