@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from clearance.api import keys, wire
@@ -571,6 +572,17 @@ async def test_the_documented_ledger_query_goes_on_page_after_page(door: Door) -
         size = await door.world.store.ledger_size("northwind")
         assert positions == list(range(after + 1, size + 1))
         assert pages > 1
+
+
+async def test_a_request_has_one_caller(door: Door) -> None:
+    own = door.agent.headers["authorization"]
+    for second in (door.owner.headers["authorization"], own, ""):
+        headers = [("Authorization", own), ("Authorization", second)]
+        async with httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(door.app), base_url="http://localhost"
+        ) as client_of_two:
+            answer = await client_of_two.get("/v1/whoami", headers=headers)
+        problem(answer, 400, "INVALID_AUTHORIZATION")
 
 
 async def test_credentials_are_made_listed_and_ended(door: Door) -> None:

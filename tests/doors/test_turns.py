@@ -84,3 +84,30 @@ async def test_a_place_of_a_caller_who_went_away_is_free_again(
         assert (places._working, dict(places._lines)) == (1, {})
         held.set()
     assert (places._working, dict(places._lines)) == (0, {})
+
+
+async def test_many_addresses_keep_no_new_one_out_once_they_were_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns, "HASHES_WAITING_MAX", 6)
+    places, over, refused = Turns(), False, []
+
+    async def flood(source: str) -> None:
+        while not over:
+            try:
+                async with places.turn(source):
+                    await anyio.lowlevel.checkpoint()
+            except Unavailable:
+                refused.append(source)
+                await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as attackers:
+        for number in range(12):
+            attackers.start_soon(flood, f"attacker-{number}")
+        while len(places._served) < 12:
+            await anyio.lowlevel.checkpoint()
+        for number in range(50):
+            async with places.turn(f"newcomer-{number}"):
+                pass
+        over = True
+    assert refused

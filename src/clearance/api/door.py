@@ -16,7 +16,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from clearance.api.problems import MEDIA_TYPE, json_bytes
+from clearance.api.problems import MEDIA_TYPE, UnreadableRequest, json_bytes
 from clearance.api.wire import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
 from clearance.core.errors import InvalidInput
 from clearance.core.principal import Principal
@@ -48,9 +48,13 @@ async def access_of(request: Request) -> Access:
 
 
 async def key_of(
+    request: Request,
     given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
 ) -> str | None:
-    """The API key that came with the request."""
+    """The API key that came with the request. Two would be two callers, and nothing says which."""
+    if len(request.headers.getlist("authorization")) > 1:
+        sentence = "A request names its caller in one header Authorization."
+        raise UnreadableRequest(sentence, code="INVALID_AUTHORIZATION")
     return given.credentials if given else None
 
 

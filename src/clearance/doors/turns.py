@@ -2,8 +2,9 @@
 
 Any text of the old form may be a key, and only its slow hash tells. Callers without a key therefore
 cost work, and this file bounds it: so many at once, so many that wait, in turn between the
-addresses that ask. When every place is taken, the address that has most of them gives one up, so
-that one address alone keeps no other out.
+addresses that ask. When every place is taken, the address that has most of them gives one up, and
+of those that have as many the one that was served last: so neither one address nor many keep a new
+one out.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ HASHES_AT_ONCE_MAX = 2  # scrypt takes 16 MiB and some 50 ms of one core each
 HASHES_WAITING_MAX = (
     64  # texts whose hash is under way or waits; past it, an address is asked to come again
 )
+SERVED_REMEMBERED_MAX = 4_096  # sources of which it is known when they were served
 NETWORK_BITS = 64  # of an IPv6 address: one client has all addresses of such a network
 
 
@@ -54,6 +56,7 @@ class Turns:
     def __init__(self) -> None:
         self._working = 0
         self._lines: OrderedDict[str, deque[_Turn]] = OrderedDict()
+        self._served: OrderedDict[str, None] = OrderedDict()  # the latest last
 
     @contextlib.asynccontextmanager
     async def turn(self, source: str) -> AsyncIterator[None]:
@@ -65,6 +68,7 @@ class Turns:
             self._working += 1
         else:
             await self._wait(source)
+        self._serve(source)
         try:
             yield
         finally:
@@ -88,13 +92,22 @@ class Turns:
             raise Unavailable(sentence)
 
     def _give_up(self) -> None:
-        """The latest turn of the source that has most goes; of several, that of the one that came
-        or worked last.
+        """The latest turn of the source that has most goes; of several, that of the one that was
+        served last. So many addresses keep no new one out, once they were served.
         """
-        source = max(reversed(self._lines), key=lambda each: len(self._lines[each]))
+        served = {source: number for number, source in enumerate(self._served)}
+        source = max(
+            reversed(self._lines), key=lambda each: (len(self._lines[each]), served.get(each, -1))
+        )
         turn = self._lines[source][-1]
         self._leave(source, turn)
         turn.over.set()
+
+    def _serve(self, source: str) -> None:
+        self._served[source] = None
+        self._served.move_to_end(source)
+        if len(self._served) > SERVED_REMEMBERED_MAX:
+            self._served.popitem(last=False)
 
     def _next(self) -> None:
         """Calls the next turn of the source that has waited longest for one."""
