@@ -615,6 +615,7 @@ def test_a_lift_says_how_many_acts_start(server, run, starts, said):
 def test_a_lift_of_what_is_not_on_says_what_is(server, run):
     switches = [{**SWITCH, "scope": "ACCOUNT", "subject": "globex"}, {**SWITCH, "subject": "bob"}]
     server.answers["GET /v1/autonomy/stop-switches"] = {"stop_switches": switches, "version": 3}
+    server.answers["GET /v1/status"] = {"stop_switches": switches}
     code, _, err = run("stop", "--account", "glbex", "--lift")
     assert code == 1
     assert "No stop switch is on for the account glbex. Did you mean globex? " in err

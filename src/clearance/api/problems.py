@@ -131,17 +131,12 @@ def of_refusal(request: Request, refusal: Refusal) -> Response:
     answer = _answer(
         request, status, title, refusal.code, refusal.sentence, refusal.problems, about
     )
-    answer.headers.update(retry_after(refusal))
+    if isinstance(refusal, errors.TooMany) and refusal.retry_after_seconds is not None:
+        answer.headers["Retry-After"] = str(refusal.retry_after_seconds)
     if unavailable and unavailable.in_doubt:
         # Machines between take this header for leave to send anything again.
         del answer.headers["Retry-After"]
     return answer
-
-
-def retry_after(refusal: Refusal) -> dict[str, str]:
-    """The header that says when the same may be sent again; nothing if time alone does not help."""
-    seconds = refusal.retry_after_seconds if isinstance(refusal, errors.TooMany) else None
-    return {} if seconds is None else {"Retry-After": str(seconds)}
 
 
 def of_unexpected(request: Request, error: Exception) -> Response:

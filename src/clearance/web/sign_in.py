@@ -13,7 +13,6 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from clearance.api.problems import retry_after
 from clearance.core.credential import is_ours
 from clearance.core.errors import Refusal, TooMany, Unauthenticated
 from clearance.core.moment import SECOND_MS
@@ -78,7 +77,8 @@ def key_given(site: Site) -> Endpoint:
         except Refusal as refusal:
             status, _ = kind_of(refusal)
             answer = _again(site, status, following, refusal.sentence)
-            answer.headers.update(retry_after(refusal))
+            if isinstance(refusal, TooMany):
+                answer.headers["Retry-After"] = str(refusal.retry_after_seconds)
             return answer
         answer = RedirectResponse(following, HTTPStatus.SEE_OTHER, HEADERS)
         answer.set_cookie(
