@@ -141,6 +141,7 @@ async def test_an_idempotency_key_that_cannot_be_the_id_is_refused(
     headers = [("Idempotency-Key", key) for key in keys]
     refused = await door.agent.post("/v1/intents", json=unnamed | body, headers=headers)
     problem(refused, 422, "INVALID_IDEMPOTENCY_KEY")
+    assert ("differs from action_intent_id in the body" in refused.text) is bool(body)
     assert (await door.auditor.get("/v1/timeline")).json()["items"] == []
 
 

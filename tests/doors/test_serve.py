@@ -609,6 +609,12 @@ def test_the_doctor_finds_health_and_illness(served, run, tmp_path, monkeypatch)
 def test_one_data_directory_has_one_server_and_commands_need_it(served, run, tmp_path):
     code, out, err = run("serve", "--port", "0", "--json")
     assert (code, out, json.loads(err)["error"]["code"]) == (1, "", "ALREADY_SERVED")
+    assert (served.data / "serve.lock").stat().st_mode & 0o777 == 0o600
+    port = served.said["url"].rpartition(":")[2]
+    code, _, err = run("serve", "--port", port, "--data", str(tmp_path / "other"))
+    assert (code, "ADDRESS_IN_USE" in err, "--port" in err) == (1, True, True)
+    (tmp_path / "other" / "serve.lock").unlink()
+    (tmp_path / "other").rmdir()
     code, _, err = run("key", "list", "--data", str(tmp_path))
     assert (code, "NO_DATA" in err) == (1, True)
     assert not list(tmp_path.iterdir())

@@ -44,6 +44,7 @@ def _id_of(named: str | None, keys: Sequence[str]) -> str | None:
     """The id in the body, or the one that the header gives: bare, or as a quoted string, which the
     header's draft standard writes.
     """
+    in_body = named is not None
     for key in keys:
         bare = key[1:-1] if len(key) > 1 and key[0] == key[-1] == '"' else key
         if not ACTION_INTENT_ID.fullmatch(bare):
@@ -51,7 +52,11 @@ def _id_of(named: str | None, keys: Sequence[str]) -> str | None:
             raise _unusable_key(why)
         named = bare if named is None else named
         if bare != named:
-            why = "differs from action_intent_id in the body"
+            why = (
+                "differs from action_intent_id in the body"
+                if in_body
+                else "came more than once, with different ids"
+            )
             raise _unusable_key(why)
     return named
 

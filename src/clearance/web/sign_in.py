@@ -78,7 +78,8 @@ def key_given(site: Site) -> Endpoint:
         except Refusal as refusal:
             status, _ = kind_of(refusal)
             answer = _again(site, status, following, refusal.sentence)
-            answer.headers.update(retry_after(refusal))
+            if isinstance(refusal, TooMany):
+                answer.headers["Retry-After"] = str(refusal.retry_after_seconds)
             return answer
         answer = RedirectResponse(following, HTTPStatus.SEE_OTHER, HEADERS)
         answer.set_cookie(
