@@ -132,8 +132,7 @@ def of_refusal(request: Request, refusal: Refusal) -> Response:
     answer = _answer(
         request, status, title, refusal.code, refusal.sentence, refusal.problems, about
     )
-    if isinstance(refusal, errors.TooMany) and refusal.retry_after_seconds is not None:
-        answer.headers["Retry-After"] = str(refusal.retry_after_seconds)
+    answer.headers.update(retry_after(refusal))
     if unavailable and unavailable.in_doubt:
         # Machines between take this header for leave to send anything again.
         del answer.headers["Retry-After"]

@@ -78,8 +78,7 @@ def key_given(site: Site) -> Endpoint:
         except Refusal as refusal:
             status, _ = kind_of(refusal)
             answer = _again(site, status, following, refusal.sentence)
-            if isinstance(refusal, TooMany):
-                answer.headers["Retry-After"] = str(refusal.retry_after_seconds)
+            answer.headers.update(retry_after(refusal))
             return answer
         answer = RedirectResponse(following, HTTPStatus.SEE_OTHER, HEADERS)
         answer.set_cookie(
