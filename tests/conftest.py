@@ -18,10 +18,12 @@ from tests.support.world import Place, World, opened
 settings.register_profile(
     "clearance",
     deadline=None,
+    max_examples=60,  # of each property; `deep` looks at many more
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
     derandomize=True,
 )
+settings.register_profile("deep", settings.get_profile("clearance"), max_examples=1_000)
 settings.register_profile("quick", settings.get_profile("clearance"), max_examples=20)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "clearance"))
 
