@@ -73,6 +73,8 @@ async def record_soon(context: Context, tenant_id: str, at: int) -> None:
     except (Refusal, TimeoutError) as error:
         code = error.code if isinstance(error, Refusal) else "TIMEOUT"
         _log.warning("receipt of a stop not recorded yet", tenant_id=tenant_id, code=code)
+    except Exception:  # the stop is on, and its answer says so
+        _log.exception("receipt of a stop not recorded yet", tenant_id=tenant_id)
 
 
 async def settle(context: Context, stop: Stop) -> None:

@@ -73,18 +73,25 @@ class Sweeper:
     async def find(self) -> SweepSummary:
         """One bounded step over everything that may be due. It claims nothing."""
         hinted, dead = await self._hint(), await self._dead()
+        expired = await self._expire()
         await self._settle_stops()
-        return SweepSummary(hinted, await self._expire(), dead)
+        return SweepSummary(hinted, expired, dead)
 
     async def _settle_stops(self) -> None:
         """Records and closes receipts of stops, as far as they can be."""
         try:
             stops = await self._context.store.open_stops(STOPS_MAX, self._stops_after)
             self._stops_after = stops[-1] if len(stops) == STOPS_MAX else None
-            for stop in stops:
-                await settle(self._context, stop)
         except Refusal as refusal:
             _log.warning("receipt of a stop not recorded", code=refusal.code)
+            return
+        for stop in stops:
+            try:
+                await settle(self._context, stop)
+            except Refusal as refusal:
+                _log.warning("receipt of a stop not recorded", code=refusal.code)
+            except Exception:  # whatever is wrong with one stop, the sweep and the others go on
+                _log.exception("receipt of a stop not recorded", tenant_id=stop.tenant_id)
 
     async def _expire(self) -> int:
         """Expires each intent that is past its time; a tenant whose state is busy keeps the others
