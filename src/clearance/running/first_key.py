@@ -19,7 +19,7 @@ from clearance.core.credential import (
     has_its_mark,
     quick_hash,
 )
-from clearance.core.errors import Conflict, InvalidInput
+from clearance.core.errors import Conflict, InvalidInput, Refusal, Unavailable
 from clearance.core.principal import Role
 from clearance.flow.ports.store import Store
 from clearance.profiles.environment import Environment
@@ -65,8 +65,9 @@ async def make_first_key(parts: Parts, tenant_id: str | None, file: Path) -> Fir
     _write(file, text)
     try:
         await control.ensure_api_key(owner, FIRST_KEY_NAME, Role.OWNER, text)
-    except BaseException:
-        _remove(file)
+    except Refusal as refusal:
+        if not (isinstance(refusal, Unavailable) and refusal.in_doubt):
+            _remove(file)  # else the key may be valid, and stands nowhere else
         raise
     return FirstKey(file)
 
